@@ -1,0 +1,274 @@
+"""`loop.json`: the machine-readable result of a run; its schema is `docs/loop.schema.json`.
+
+These types are the file: pydantic writes them and `scripts/make_schema.py` derives the schema. Every
+number is finite: a value that could not be computed is left out or is null with its reason beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+SCHEMA_VERSION = 1
+
+
+class Decision(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    NOT_DATA = "not_data"
+    NOTHING_TO_DO = "nothing_to_do"
+    AWAITING_APPROVAL = "awaiting_approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its two-sided 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Mean score of one task or slice on one split, Wilson interval for 0/1 metrics."""
+
+    task: str
+    slice: Mapping[str, str]
+    """Empty for the whole task."""
+    metric: str
+    score: Estimate
+    num_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    split: str
+    num_items: int
+    num_failed: int
+    num_unscored: int
+    scores: tuple[Score, ...]
+    splits: Mapping[str, int]
+    """Items in each split."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSliceRecord:
+    slice: Mapping[str, str]
+    effect: float
+    ci: tuple[float, float]
+    num_examples: int
+    num_pool: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleRecord:
+    id: str
+    source: str
+    prompt: str
+    completion: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExamplesRecord:
+    helpful: tuple[ExampleRecord, ...]
+    harmful: tuple[ExampleRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItemRecord:
+    id: str
+    task: str
+    prompt: str
+    target: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    slice: Mapping[str, str]
+    data_slice: Mapping[str, str]
+    num_items: int
+    num_failed: int
+    failure_rate: float
+    ci: tuple[float, float]
+    p_adjusted: float
+    modes: Mapping[str, float]
+    cause: str
+    cause_probability: float
+    causes: Mapping[str, float]
+    data_slices: tuple[DataSliceRecord, ...]
+    evidence: Mapping[str, float | str]
+    examples: ExamplesRecord
+    failed_items: tuple[FailedItemRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisRecord:
+    findings: tuple[FindingRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    kind: str
+    slice: Mapping[str, str]
+    num_added: int
+    num_removed: int
+    num_reweighted: int
+    share: float
+    tokens: int
+    """Tokens of the added rows, once each."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What the gate tests, written down before training."""
+
+    metric: str
+    slice: Mapping[str, str]
+    num_items: int
+    """`select` items that match, failed before or not."""
+    min_gain: float
+    expected_gain: float
+    detectable_gain: float
+    """True gain that the gate would accept in 80 % of runs with these items and seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    actions: tuple[ActionRecord, ...]
+    reason: str
+    num_blocked: int
+    """Rows that the quality gate kept out."""
+    endpoint: Endpoint | None
+    """None where there is nothing to train."""
+    warning: str
+    """Too few items or seeds for the expected gain; empty when there are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRecord:
+    score: float
+    ci: tuple[float, float]
+    seeds: tuple[float, ...]
+    """Score of each training seed on the endpoint."""
+    tokens: int
+    """Per seed."""
+    flops: float
+    steps: int
+    scores: tuple[Score, ...]
+    """Every task and slice on `select`, mean over seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    mean: float
+    ci: tuple[float, float]
+    p: float
+    """One-sided."""
+    control: str
+    """The control it is measured against."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRecord:
+    task: str
+    change: float
+    ci: tuple[float, float]
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    fixed: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    decision: Decision
+    reason: str
+    endpoint: Endpoint | None
+    gain: Gain | None
+    """Against the strongest control."""
+    gains: tuple[Gain, ...]
+    """Against every control."""
+    arms: Mapping[str, ArmRecord]
+    """`before` is the champion that the round opened with."""
+    guards: tuple[GuardRecord, ...]
+    flips: Flips | None
+    """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""
+    alpha: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    seconds: float
+    tokens: int
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    number: int
+    measure: Measure
+    diagnosis: DiagnosisRecord
+    plan: PlanRecord
+    verdict: VerdictRecord
+    costs: Mapping[str, Cost]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    gain: Estimate
+    claim: str
+    """confirmed or unconfirmed."""
+    num_items: int
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    path: str
+    round: int | None
+    """None: the model of round 0."""
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    schema_version: int
+    name: str
+    rounds: tuple[Round, ...]
+    sealed: Sealed | None
+    """None when nothing was accepted: the sealed items stay closed."""
+    champion: Champion
+    stopped_because: str
+    costs: Mapping[str, Cost]
+    """Over all rounds, by stage; `overhead` is wall time that no stage accounts for."""
+    versions: Mapping[str, str]
+    config_hash: str
+    data_hash: str
+
+
+def read_loop(path: Path) -> LoopResult:
+    """The `loop.json` of a run directory.
+
+    Raises:
+        ValueError: there is none, or it is not of this schema.
+    """
+    file = path / "loop.json"
+    if not file.is_file():
+        raise ValueError(f"{path} holds no loop.json; name the run_dir of a finished loop")
+    return TypeAdapter(LoopResult).validate_json(file.read_bytes())
+
+
+def write_loop(result: LoopResult, path: Path) -> None:
+    """Write `loop.json` atomically."""
+    temporary = path / "loop.json.tmp"
+    temporary.write_bytes(TypeAdapter(LoopResult).dump_json(result, indent=1))
+    temporary.replace(path / "loop.json")

@@ -1,0 +1,1 @@
+"""Training of a model on a mix, through transformers' Trainer."""

@@ -1,0 +1,115 @@
+"""What diagnosis hands on: the failing slices, the cause of each, and the data behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from diagnose.slices import Slice
+
+
+class Cause(StrEnum):
+    """Each defined by the repair that would work (docs/causes in the README); order is precedence."""
+
+    TRAINING_SETUP = "training_setup"
+    CONTAMINATION = "contamination"
+    FORMAT = "format"
+    WRONG_GOLD = "wrong_gold"
+    WRONG_LABELS = "wrong_labels"
+    SHORTCUT = "shortcut"
+    DUPLICATES = "duplicates"
+    UNDERWEIGHTED = "underweighted"
+    MISSING_DATA = "missing_data"
+    CAPACITY = "capacity"
+    UNKNOWN = "unknown"
+
+
+NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.WRONG_GOLD, Cause.CAPACITY})
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided 95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class DataSlice:
+    """Training rows that share a predicate, and what they do to the failing items."""
+
+    slice: Slice
+    effect: float
+    """Mean effect of a row on the failing items' loss, in nats per unit of example weight, as a
+    fraction of the largest slice's; positive means that more of it helps."""
+    ci: Interval
+    num_examples: int
+    """Rows of the corpus in the slice."""
+    num_pool: int
+    """Rows of the pool in the slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredExample:
+    id: str
+    source: str
+    prompt: str
+    completion: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Training examples behind a finding, best first."""
+
+    helpful: tuple[ScoredExample, ...]
+    harmful: tuple[ScoredExample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """A failed probe item shown to people."""
+
+    id: str
+    task: str
+    prompt: str
+    target: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    slice: Slice
+    """Predicate over evaluation items."""
+    data_slice: Slice
+    """Predicate over training rows: where a fix acts."""
+    num_items: int
+    num_failed: int
+    failure_rate: float
+    ci: Interval
+    p_adjusted: float
+    """Benjamini-Hochberg, on the half of the probe items that did not find the slice."""
+    modes: Mapping[str, float]
+    """Share of the failed items in each failure mode."""
+    causes: Mapping[Cause, float]
+    """Probabilities, sum 1."""
+    data_slices: tuple[DataSlice, ...]
+    """Best first; `data_slice` is the slice of the first."""
+    evidence: Mapping[str, float | str]
+    examples: Examples
+    failed_items: tuple[FailedItem, ...]
+
+    @property
+    def cause(self) -> Cause:
+        """The most probable; on a tie the first in the order of `Cause`."""
+        return max(Cause, key=lambda cause: self.causes.get(cause, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    findings: tuple[Finding, ...]
+    """Most failed items first."""
+    num_items: int
+    num_failed: int
+    num_tokens: int
+    """Tokens that went through the model for the diagnosis, forward and backward."""

@@ -1,0 +1,93 @@
+"""What one evaluation item is, what a model did with it, and the report of many.
+
+An item belongs to one of three splits (`evals.splits`). `ProbeReport` is the only report that a
+function of `diagnose` or `interventions` accepts: it refuses items of the other two when it is built.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from evals.model_ref import ModelRef
+from evals.splits import Split, split_of
+
+
+class OutputType(StrEnum):
+    """lm-eval's four ways of asking a model."""
+
+    GENERATE_UNTIL = "generate_until"
+    MULTIPLE_CHOICE = "multiple_choice"
+    LOGLIKELIHOOD = "loglikelihood"
+    LOGLIKELIHOOD_ROLLING = "loglikelihood_rolling"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One evaluation item as the harness asks it."""
+
+    task: str
+    id: str
+    """`<hash of the document>-<number of its occurrence in the task>`."""
+    split_key: str
+    """Shared by near copies; alone decides the split."""
+    document: Mapping[str, Any]
+    """The task's own document, JSON values only."""
+    prompt: str
+    """The context as sent, few-shot examples included; empty for rolling tasks."""
+    target: str
+    """The gold answer as text, without delimiter; of a rolling task the whole text."""
+    delimiter: str
+    """Stands between prompt and target."""
+    output_type: OutputType
+
+    @property
+    def split(self) -> Split:
+        return split_of(self.split_key)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What a model did with one item."""
+
+    item: Item
+    answer: str
+    """Generated text after lm-eval's filter, or the choice with the highest likelihood."""
+    metrics: Mapping[str, float]
+    """Every finite scalar metric of the item."""
+    metric: str
+    """The metric it is judged by: `evals.metric`, else the task's first."""
+    score: float
+    """That metric, oriented so that higher is better; in [0, 1] for 0/1 metrics."""
+    is_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvalReport:
+    """Results of one model on the items of one split, in a fixed order (task, then document order)."""
+
+    model: ModelRef
+    split: Split
+    results: tuple[ItemResult, ...]
+    num_unscored: int
+    """Items without a finite score: left out of `results`."""
+    num_tokens: int
+    """Tokens of prompts and answers that went through the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport(EvalReport):
+    """A report of probe items only; what diagnosis and interventions may see.
+
+    Raises:
+        PermissionError: an item of `select` or `sealed` is among the results, whatever `split` says.
+    """
+
+    def __post_init__(self) -> None:
+        foreign = [r.item for r in self.results if r.item.split is not Split.PROBE]
+        if foreign or self.split is not Split.PROBE:
+            first = f" (first: {foreign[0].task}/{foreign[0].id})" if foreign else ""
+            raise PermissionError(
+                f"a diagnosis may read probe items only, got {len(foreign)} of {len(self.results)} items "
+                f"from another split{first}; pass the report of split 'probe'"
+            )

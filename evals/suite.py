@@ -1,0 +1,37 @@
+"""Which tasks are measured, and how; the settings of `evals.*`."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class EvalSuite:
+    """Settings of the measurement; every field is a key `evals.<field>`."""
+
+    tasks: list[str] = field(default_factory=list)
+    """lm-eval task or group names."""
+    include_path: str | None = None
+    """Folder of lm-eval YAML task files, searched before the built-in ones."""
+    guards: list[str] = field(default_factory=list)
+    """Further tasks or groups that must not get worse; measured like `tasks`, never fixed."""
+    limit: int | None = None
+    """Items per task (the first ones); unset means all."""
+    num_fewshot: int | None = None
+    slices: list[str] = field(default_factory=list)
+    """Fields of the item's document by which failures are reported."""
+    metric: str | None = None
+    """Judge items by this metric of each task; unset means the task's first."""
+    batch_size: int = 64
+    max_gen_toks: int | None = None
+    """Longest answer, in tokens; unset leaves it to the task."""
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise ValueError(
+                "evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]"
+            )
+        for key in ("limit", "batch_size", "max_gen_toks"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                raise ValueError(f"evals.{key} must be at least 1, got {value}; leave it unset for no limit")
+        if self.num_fewshot is not None and self.num_fewshot < 0:
+            raise ValueError(f"evals.num_fewshot must not be negative, got {self.num_fewshot}")

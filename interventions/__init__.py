@@ -1,0 +1,1 @@
+"""ACT: from a diagnosis to a plan and a training mix."""

@@ -1,0 +1,30 @@
+"""What will be changed and why, before anything is trained."""
+
+from dataclasses import dataclass
+
+from diagnose.slices import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    kind: str
+    """`reweight`, `retrieve`, ...: the module of `interventions` that carries it out."""
+    slice: Slice
+    """Training rows that it acts on."""
+    items: Slice
+    """Evaluation items that it should fix; the endpoint is measured on them."""
+    num_added: int
+    num_removed: int
+    num_reweighted: int
+    share: float
+    """Share of the draws that the rows of the action get, in (0, 1)."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    actions: tuple[Action, ...]
+    reason: str
+    """Why these actions; or why there are none."""
+    blocked: tuple[str, ...]
+    """Ids of rows that the quality gate kept out, for `blocked-<round>.jsonl`."""
