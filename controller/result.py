@@ -180,6 +180,10 @@ class GuardRecord:
     change: float
     ci: tuple[float, float]
     ok: bool
+    lower: float | None = None
+    """One-sided lower 95 % bound of the change: what `ok` is decided by."""
+    margin: float | None = None
+    """`ok` is lower > -margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +257,7 @@ class LoopResult:
     versions: Mapping[str, str]
     config_hash: str
     data_hash: str
+    seed: int | None = None
 
 
 def read_loop(path: Path) -> LoopResult:

@@ -62,13 +62,21 @@ class TrainPool:
         )
 
 
-def content_ids(prompts: Sequence[str], completions: Sequence[str], first: Mapping[str, int]) -> list[str]:
-    """Ids `<hash of prompt and completion>-<occurrence>`; `first` counts the occurrences seen before."""
-    seen = dict(first)
-    ids = []
-    for prompt, completion in zip(prompts, completions, strict=True):
-        digest = hashlib.sha256(f"{prompt}\x00{completion}".encode()).hexdigest()[:16]
-        number = seen.get(digest, 0)
-        seen[digest] = number + 1
-        ids.append(f"{digest}-{number}")
-    return ids
+class ContentIds:
+    """Ids `<hash of prompt and completion>-<occurrence>`, given in the order of the rows.
+
+    A plain content hash collides: SCAN's `addprim_jump` repeats one command 1,466 times.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def take(self, prompts: Sequence[str], completions: Sequence[str]) -> list[str]:
+        """Ids of the next rows."""
+        ids = []
+        for prompt, completion in zip(prompts, completions, strict=True):
+            digest = hashlib.sha256(f"{prompt}\x00{completion}".encode()).hexdigest()[:16]
+            number = self._seen.get(digest, 0)
+            self._seen[digest] = number + 1
+            ids.append(f"{digest}-{number}")
+        return ids

@@ -40,6 +40,14 @@ class Item:
     delimiter: str
     """Stands between prompt and target."""
     output_type: OutputType
+    question: str = ""
+    """The prompt without description and few-shot examples, the target where a task has no prompt;
+    empty where it is the prompt itself."""
+
+    @property
+    def text(self) -> str:
+        """What makes it this item, whatever examples stand before it; near copies share it."""
+        return self.question or self.prompt or self.target
 
     @property
     def split(self) -> Split:

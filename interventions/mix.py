@@ -29,3 +29,14 @@ class TrainingMix:
         )
         assert np.all(self.weights >= 0), "weights must not be negative"
         assert abs(float(self.weights.sum()) - 1) < 1e-6, "weights must sum to 1"
+
+
+def original_mix(corpus: TrainPool) -> TrainingMix:
+    """The corpus as it stands, every row alike."""
+    size = len(corpus)
+    return TrainingMix(
+        examples=corpus,
+        weights=np.full(size, 1 / size),
+        kinds=("original",) * size,
+        reasons=("stood in the corpus",) * size,
+    )

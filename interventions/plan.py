@@ -28,3 +28,8 @@ class Plan:
     """Why these actions; or why there are none."""
     blocked: tuple[str, ...]
     """Ids of rows that the quality gate kept out, for `blocked-<round>.jsonl`."""
+
+    @property
+    def keys(self) -> list[str]:
+        """What it does where: a plan that was judged is not proposed again."""
+        return [f"{action.kind}: {action.slice}" for action in self.actions]

@@ -1,0 +1,98 @@
+"""Looking ahead without training: what a loop would cost and could see, and two given models side by side."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from controller.result import Estimate
+from controller.rounds import ARMS, measure_model
+from controller.run import Model, Run, base_model, model_key, recipe
+from controller.settings import PretrainedModel, TrainUpdate
+from controller.tables import load_pool
+from controller.train.model import load_tokenizer
+from controller.train.trainer import expected_tokens
+from controller.verify import arm_scores
+from diagnose.influence import Checkpoint
+from evals.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
+from evals.items import EvalReport
+from evals.model_ref import ModelRef
+from evals.power import detectable_gain
+from evals.splits import Split
+from interventions.mix import original_mix
+
+SAMPLE_ROWS = 2000
+"""Rows of the corpus that the mean length is taken from."""
+
+
+def plan_lines(run: Run) -> Iterator[str]:
+    """Data, items, costs and what the gate could see; reads data, builds no arm, trains nothing."""
+    settings = run.settings
+    yield f"corpus     {run.corpus.num_rows:,} rows from {run.corpus.source}"
+    yield f"pool       {run.pool.num_rows:,} rows from {run.pool.source}" if run.pool is not None else "pool       none"
+    yield "items      " + ", ".join(f"{name} {count:,}" for name, count in run.splits.items())
+    base = base_model(run)
+    corpus = load_pool(run.corpus.folder)
+    sample = corpus.select(range(min(SAMPLE_ROWS, len(corpus))))
+    mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
+    yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
+    is_trained_first = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
+    if is_trained_first:
+        tokens = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean).length.count
+        yield f"initial    {tokens:,} tokens, {6 * base.num_parameters * tokens:.2g} FLOPs"
+    num_checkpoints = 2 if is_trained_first else len(base.checkpoints)
+    rows = run.corpus.num_rows + (run.pool.num_rows if run.pool is not None else 0)
+    seen = round(rows * mean) * num_checkpoints
+    yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {4 * base.num_parameters * seen:.2g} FLOPs"
+    update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
+    tokens = recipe(settings, update, run.corpus.num_rows, mean).length.count
+    trainings = len(ARMS) * settings.verify.seeds
+    yield (
+        f"each round {trainings} trainings ({', '.join(ARMS)}; {settings.verify.seeds} seeds) of {tokens:,} tokens: "
+        f"{6 * base.num_parameters * tokens * trainings:.2g} FLOPs"
+    )
+    yield from _detectable(run)
+
+
+def _detectable(run: Run) -> Iterator[str]:
+    verify = run.settings.verify
+    counts = Counter(item.task for item in run.loaded.items if item.split is Split.SELECT)
+    level = alpha_at(1, verify.alpha)
+    if verify.seeds < MIN_SEEDS:
+        yield f"gate       verify.seeds={verify.seeds} can never accept; at least {MIN_SEEDS} seeds are needed"
+        return
+    for task in run.loaded.tasks:
+        if counts[task]:
+            gain = detectable_gain(counts[task], verify.seeds, level, 0.7, run_sd=verify.run_sd, num_arms=len(ARMS))
+            enough = "" if gain <= verify.min_gain else f"; more than verify.min_gain {verify.min_gain:g}: add seeds or items"
+            yield f"gate       {task}: {counts[task]} select items see a gain of {gain:.3f} in 80 % of runs{enough}"
+
+
+def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]:
+    """Two given models on the `select` items of every task.
+
+    One training each is one draw of each recipe: shown, never called better. From three models after on,
+    one for each training seed, the recipe is held against the model before.
+    """
+    first = _scored(run, before, "measure-given-before")
+    others = [_scored(run, path, f"measure-given-after-{number}") for number, path in enumerate(after)]
+    for task in (*run.loaded.tasks, *run.loaded.guards):
+        was = [r for r in first.results if r.item.task == task]
+        now = [[r for r in report.results if r.item.task == task] for report in others]
+        if not was:
+            continue
+        start, end = arm_scores("before", [was]), arm_scores("after", now)
+        line = f"{task:<30} {start.scores.mean():.3f} -> {end.scores.mean():.3f}"
+        if len(after) >= MIN_SEEDS:
+            result = compare_to_model(end, start)
+            gain = Estimate(result.mean, result.low, result.high)
+            yield f"{line}  {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], p = {result.p:.2g}"
+        else:
+            counts = flips([not r.is_failed for r in was], [not r.is_failed for r in now[0]])
+            yield f"{line}  fixed {counts.fixed}, broken {counts.broken}; no verdict from fewer than {MIN_SEEDS} seeds"
+
+
+def _scored(run: Run, path: str, name: str) -> EvalReport:
+    if isinstance(run.settings.model, PretrainedModel):
+        ref = ModelRef(path, None, run.settings.model.dtype)
+    else:
+        ref = ModelRef(path, None, "float32")
+    return measure_model(run, Model(ref, model_key(path), (Checkpoint(ref, 1.0),), 0), Split.SELECT, name).report

@@ -1,0 +1,61 @@
+"""Hydra's and OmegaConf's errors in one line, with the nearest key that exists."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, get_type_hints
+
+GROUPS = ("corpus", "model", "interventions")
+"""Keys that hold one of several schemas."""
+
+
+def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
+    """What is wrong, and the nearest key or value that would be right."""
+    causes = list(_chain(error))
+    text = "\n".join(str(cause) for cause in causes)
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    if key is not None and re.search(r"not in (struct|')|is not in", text):
+        return f"unknown key '{key[1]}'{_nearest(key[1], list(known_keys(schemas)))}"
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing is not None:
+        return f"{missing[1]} must be given, for example {missing[1]}=..."
+    option = re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:\s*\S+\n?)+)", text)
+    if option is not None:
+        choices = option[3].split()
+        return f"unknown {option[2]} '{option[1].split('/')[-1]}'{_nearest(option[1].split('/')[-1], choices)}; known are {', '.join(choices)}"
+    first = next((line for line in str(causes[-1]).splitlines() if line.strip()), type(error).__name__)
+    where = re.search(r"full_key: (\S+)", text)
+    return f"{where[1]}: {first.strip()}" if where is not None and where[1] not in first else first.strip()
+
+
+def known_keys(schemas: Sequence[type[Any]]) -> Iterator[str]:
+    """Every key of the settings, `train.learning_rate` and the like."""
+    root, *others = schemas
+    yield from _keys(root, "")
+    for schema in others:
+        for group in GROUPS:
+            if schema.__module__.startswith(("controller.", "interventions.")):
+                yield from _keys(schema, f"{group}.")
+
+
+def _keys(schema: type[Any], prefix: str) -> Iterator[str]:
+    hints = get_type_hints(schema)
+    for item in fields(schema):
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            yield from _keys(kind, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}"
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    near = get_close_matches(key, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__

@@ -1,0 +1,42 @@
+"""How often the gate has looked at the same `select` items; each look spends part of alpha.
+
+A file beside the runs, one line for each judgement, keyed by the hash of the items (design.md, rule 6). It
+outlives the run: nights and sweeps share it. The same judgement again, after a kill or in a second run of
+the same settings, keeps its number.
+"""
+
+import fcntl
+import json
+import time
+from pathlib import Path
+
+
+def look_number(ledger: Path, items_hash: str, judgement: str, purpose: str) -> int:
+    """Number of this judgement among those on the same items, from 1; a new one is written down.
+
+    Args:
+        ledger: JSONL file; made when missing.
+        items_hash: Hash of the items' ids.
+        judgement: Content key of what is judged.
+        purpose: `select` or `sealed`, for people who read the file.
+    """
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # sweeps run side by side
+        file.seek(0)
+        lines = [json.loads(line) for line in file if line.endswith("\n")]
+        same = [line for line in lines if line["items"] == items_hash]
+        for line in same:
+            if line["judgement"] == judgement:
+                return int(line["look"])
+        look = len(same) + 1
+        record = {
+            "items": items_hash,
+            "judgement": judgement,
+            "purpose": purpose,
+            "look": look,
+            "time": time.time(),
+        }
+        file.write(json.dumps(record) + "\n")
+        file.flush()
+        return look

@@ -1,0 +1,40 @@
+"""What people see while a loop runs: our own lines, and libraries only when something is wrong."""
+
+import logging
+import os
+import sys
+import warnings
+
+LIBRARIES = (
+    "datasets",
+    "transformers",
+    "lm_eval",
+    "lm-eval",
+    "alembic",
+    "mlflow",
+    "httpx",
+    "huggingface_hub",
+    "evaluate",
+    "accelerate",
+    "peft",
+)
+
+
+def set_up() -> None:
+    """Our log lines on standard error."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Warnings and progress bars of libraries off; a stage's own progress is told by `controller.progress`."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("LMEVAL_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", module="(transformers|torch|datasets|lm_eval|mlflow|peft|alembic).*")
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.ERROR)

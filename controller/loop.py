@@ -1,0 +1,252 @@
+"""The loop: measure, diagnose, fix, retrain, verify; the accepted model opens the next round.
+
+    Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --controller--> Verdict
+      ^                                                                                            |
+      +------------------- the accepted model (champion) opens the next round ---------------------+
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+
+from controller.budget import Books, BudgetSpent
+from controller.journal.ledger import look_number
+from controller.journal.lock import locked
+from controller.journal.store import code_version
+from controller.records import diagnosis_record, measure_record
+from controller.report.page import write_report
+from controller.result import (
+    SCHEMA_VERSION,
+    Champion,
+    Cost,
+    Decision,
+    Estimate,
+    LoopResult,
+    Round,
+    Sealed,
+    VerdictRecord,
+    write_loop,
+)
+from controller.rounds import (
+    DiagnosedRound,
+    MeasuredModel,
+    ProposedRound,
+    Trial,
+    agree,
+    diagnose_round,
+    judge_round,
+    measure_model,
+    plan_record,
+    propose_round,
+    try_arms,
+)
+from controller.run import Model, Run, base_model, choose_run_dir, config_hash, data_hash, hash_of, initial_model, open_run, settings_dict
+from controller.runner import Runner
+from controller.settings import LoopSettings
+from controller.tables import ItemTable, load_mix, write_mix
+from controller.tracking import Tracker, default_uri
+from controller.verify import CHALLENGER, Promise, arm_scores
+from controller.workers import Workers
+from diagnose.finding import NOT_DATA
+from evals.compare import RunVariance, alpha_at, compare_to_model
+from evals.splits import Split
+
+log = logging.getLogger(__name__)
+
+LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm-eval", "mlflow", "hydra-core", "peft")
+
+
+@dataclass
+class LoopState:
+    """What the loop knows so far; the one place that changes from round to round."""
+
+    champion: Model
+    champion_round: int | None = None
+    trial: Trial | None = None
+    """The last accepted one."""
+    promises: list[Promise] = field(default_factory=list)
+    """Of accepted rounds."""
+    judged: list[str] = field(default_factory=list)
+    """Plans that the present champion was tried with."""
+    variances: list[RunVariance] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+
+
+def run_loop(settings: LoopSettings, sweep: str | None) -> LoopResult:
+    """Rounds until nothing more can be gained or the budget ends; leaves `loop.json` and what stands beside it.
+
+    Raises:
+        ValueError: a setting, the data or the tasks cannot be right; nothing expensive was begun.
+    """
+    run_dir = choose_run_dir(settings)
+    books = Books(settings.budget)
+    started = time.monotonic()
+    with locked(run_dir), Workers(settings.workers) as workers:
+        runner = Runner(run_dir, workers, books.check_time)
+        run = open_run(settings, run_dir, runner, books)
+        uri = settings.tracking.uri or default_uri(run_dir)
+        tracker = Tracker(uri, run_dir, settings.name, sweep)
+        try:
+            return _tracked_loop(run, tracker, started)
+        except KeyboardInterrupt:
+            tracker.interrupt("KILLED")
+            raise
+        except (ValueError, RuntimeError, OSError):
+            tracker.interrupt("FAILED")
+            raise
+
+
+def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
+    settings = run.settings
+    tracker.log_settings(
+        settings_dict(settings), {"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())}
+    )
+    for context, data in (("corpus", run.corpus), ("pool", run.pool)):
+        if data is not None:
+            tracker.log_data(context, context, data.digest, data.source, data.num_rows)
+    items = {split: ItemTable() for split in Split}
+    base = base_model(run)
+    start = initial_model(run, base)
+    state = LoopState(champion=start)
+    tracker.register(Path(start.ref.adapter or start.ref.path), "champion", -1)
+    stopped = ""
+    try:
+        for number in count():
+            if settings.budget.rounds is not None and number >= settings.budget.rounds:
+                stopped = f"budget.rounds: {number} rounds are done"
+                break
+            stopped = play_round(run, base, state, number, items, tracker)
+            if stopped:
+                break
+    except BudgetSpent as end:
+        stopped = str(end)
+    log.info("stopped: %s", stopped)
+    sealed = open_sealed(run, start, state, items)
+    for split, table in items.items():
+        table.write(run.run_dir / f"items-{split.value}.parquet")
+    result = LoopResult(
+        schema_version=SCHEMA_VERSION,
+        name=settings.name,
+        rounds=tuple(state.rounds),
+        sealed=sealed,
+        champion=_champion(run, state),
+        stopped_because=stopped,
+        costs=run.books.costs() | {"overhead": _overhead(run, started)},
+        versions={name: version(name) for name in LIBRARIES} | {"evalmend": code_version()} | dict(run.loaded.versions),
+        config_hash=config_hash(settings),
+        data_hash=data_hash(run),
+    )
+    write_loop(result, run.run_dir)
+    report = write_report(result, run.run_dir)
+    tracker.finish(result, [run.run_dir / "loop.json", report])
+    return result
+
+
+def play_round(run: Run, base: Model, state: LoopState, number: int, items: dict[Split, ItemTable], tracker: Tracker) -> str:
+    """One round; returns why the loop stops after it, or nothing."""
+    mark = run.books.mark()
+    champion = state.champion
+    probe = measure_model(run, champion, Split.PROBE, "measure-probe")
+    items[Split.PROBE].add(number, "champion", None, probe.report.results)
+    diagnosed = diagnose_round(run, champion, probe)
+    proposal = propose_round(run, champion, diagnosed, state.judged, number)
+    plan = proposal.record
+    stopped = ""
+    if not proposal.plan.actions:
+        verdict = _no_change(diagnosed, proposal)
+        stopped = f"{verdict.decision.value}: {verdict.reason}"
+    else:
+        before = measure_model(run, champion, Split.SELECT, "measure-select")
+        agreed = agree(run, proposal, before)
+        plan = plan_record(proposal.plan, proposal.proposed, agreed)
+        trial = try_arms(run, base if run.settings.train.start == "base" else champion, proposal, number)
+        judged = judge_round(run, agreed, trial, before, state.variances)
+        verdict = judged.verdict
+        _note_items(items[Split.SELECT], number, before, trial)
+        write_mix(load_mix(proposal.folder / CHALLENGER), run.run_dir / f"mix-{number}.parquet")
+        tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
+        if judged.run_variance is not None:
+            state.variances.append(judged.run_variance)
+        if verdict.decision is Decision.ACCEPTED:
+            state.champion, state.champion_round, state.trial = trial.models[0], number, trial
+            state.promises.append(agreed)
+            state.judged = []
+            tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "champion", number)
+        else:
+            state.judged += proposal.plan.keys
+    round_ = Round(
+        number=number,
+        measure=measure_record(probe.report, run.suite.slices, run.splits),
+        diagnosis=diagnosis_record(diagnosed.diagnosis),
+        plan=plan,
+        verdict=verdict,
+        costs=run.books.costs(since=mark),
+    )
+    state.rounds.append(round_)
+    mix = run.run_dir / f"mix-{number}.parquet"
+    tracker.log_round(round_, [mix] if mix.is_file() else [])
+    return stopped
+
+
+def open_sealed(run: Run, start: Model, state: LoopState, items: dict[Split, ItemTable]) -> Sealed | None:
+    """The headline: the final champion's recipe against the starting model, on items that nothing has seen.
+
+    Opened once, and only when something was accepted; the opening is a line in the ledger and spends alpha.
+    """
+    if state.trial is None:
+        return None
+    key = hash_of([start.key, [model.key for model in state.trial.models]])
+    ledger = run.run_dir.parent / "ledger.jsonl"
+    look = look_number(ledger, run.split_hash(Split.SEALED), key, "sealed")
+    before = measure_model(run, start, Split.SEALED, "measure-sealed-start")
+    after = [
+        measure_model(run, model, Split.SEALED, f"measure-sealed-{seed}")
+        for seed, model in enumerate(state.trial.models)
+    ]
+    items[Split.SEALED].add(len(state.rounds), "start", None, before.report.results)
+    for seed, measured in enumerate(after):
+        items[Split.SEALED].add(len(state.rounds), "champion", seed, measured.report.results)
+    whole = Promise.over(state.promises)
+    challenger = arm_scores("champion", [whole.chosen(measured.report.results) for measured in after])
+    model = arm_scores("start", [whole.chosen(before.report.results)])
+    compared = compare_to_model(challenger, model)
+    alpha = alpha_at(look, run.settings.verify.alpha)
+    return Sealed(
+        gain=Estimate(compared.mean, compared.low, compared.high),
+        claim="confirmed" if compared.p < alpha else "unconfirmed",
+        num_items=compared.num_items,
+        alpha=alpha,
+    )
+
+
+def _no_change(diagnosed: DiagnosedRound, proposal: ProposedRound) -> VerdictRecord:
+    findings = diagnosed.diagnosis.findings
+    is_not_data = bool(findings) and all(finding.cause in NOT_DATA for finding in findings)
+    decision = Decision.NOT_DATA if is_not_data else Decision.NOTHING_TO_DO
+    return VerdictRecord(decision, proposal.plan.reason, None, None, (), {}, (), None, None)
+
+
+def _note_items(table: ItemTable, number: int, before: MeasuredModel, trial: Trial) -> None:
+    table.add(number, "before", None, before.report.results)
+    for arm in trial.arms:
+        for seed, report in enumerate(arm.reports):
+            table.add(number, arm.name, seed, report.results)
+
+
+def _champion(run: Run, state: LoopState) -> Champion:
+    path = Path(state.champion.ref.adapter or state.champion.ref.path)
+    name = str(path.relative_to(run.run_dir)) if path.is_relative_to(run.run_dir) else str(path)
+    if state.champion_round is None:
+        return Champion(name, None, "the model of round 0")
+    actions = state.rounds[state.champion_round].plan.actions
+    return Champion(name, state.champion_round, "; ".join(action.why for action in actions))
+
+
+def _overhead(run: Run, started: float) -> Cost:
+    """Wall time of this process in which no stage was under way."""
+    return Cost(max(0.0, time.monotonic() - started - run.runner.busy_seconds()), 0, 0.0)
+

@@ -1,0 +1,100 @@
+"""From the stages' values to what `loop.json` says of them."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from controller.result import (
+    DataSliceRecord,
+    DiagnosisRecord,
+    Estimate,
+    ExampleRecord,
+    ExamplesRecord,
+    FailedItemRecord,
+    FindingRecord,
+    Measure,
+    Score,
+)
+from diagnose.finding import DataSlice, Diagnosis, Finding, ScoredExample
+from evals.compare import score_interval
+from evals.items import EvalReport, ItemResult
+
+MOST_VALUES = 50
+"""A field with more values than this is no slice to report by."""
+
+
+def measure_record(report: EvalReport, fields: Sequence[str], splits: dict[str, int]) -> Measure:
+    return Measure(
+        split=report.split.value,
+        num_items=len(report.results),
+        num_failed=sum(result.is_failed for result in report.results),
+        num_unscored=report.num_unscored,
+        scores=tuple(score_records([report], fields)),
+        splits=splits,
+    )
+
+
+def score_records(reports: Sequence[EvalReport], fields: Sequence[str]) -> Iterator[Score]:
+    """Score of each task and of each of its slices: mean over reports, interval over items."""
+    by_task: dict[str, dict[str, list[ItemResult]]] = {}
+    for report in reports:
+        for result in report.results:
+            by_task.setdefault(result.item.task, {}).setdefault(result.item.id, []).append(result)
+    for task, items in by_task.items():
+        yield _score(task, {}, list(items.values()))
+        for field in fields:
+            groups: dict[str, list[list[ItemResult]]] = {}
+            for results in items.values():
+                if field in results[0].item.document:
+                    groups.setdefault(str(results[0].item.document[field]), []).append(results)
+            if 1 < len(groups) <= MOST_VALUES:
+                for value, members in sorted(groups.items()):
+                    yield _score(task, {field: value}, members)
+
+
+def diagnosis_record(diagnosis: Diagnosis) -> DiagnosisRecord:
+    return DiagnosisRecord(tuple(_finding(finding) for finding in diagnosis.findings))
+
+
+def _score(task: str, where: dict[str, str], items: list[list[ItemResult]]) -> Score:
+    interval = score_interval([float(np.mean([result.score for result in results])) for results in items])
+    return Score(
+        task=task,
+        slice=where,
+        metric=items[0][0].metric,
+        score=Estimate(interval.mean, interval.low, interval.high),
+        num_items=len(items),
+    )
+
+
+def _finding(finding: Finding) -> FindingRecord:
+    return FindingRecord(
+        slice=finding.slice.as_dict(),
+        data_slice=finding.data_slice.as_dict(),
+        num_items=finding.num_items,
+        num_failed=finding.num_failed,
+        failure_rate=finding.failure_rate,
+        ci=(finding.ci.low, finding.ci.high),
+        p_adjusted=finding.p_adjusted,
+        modes=finding.modes,
+        cause=finding.cause.value,
+        cause_probability=finding.causes[finding.cause],
+        causes={cause.value: share for cause, share in finding.causes.items()},
+        data_slices=tuple(_data_slice(data) for data in finding.data_slices),
+        evidence=finding.evidence,
+        examples=ExamplesRecord(_examples(finding.examples.helpful), _examples(finding.examples.harmful)),
+        failed_items=tuple(
+            FailedItemRecord(item.id, item.task, item.prompt, item.target, item.answer)
+            for item in finding.failed_items
+        ),
+    )
+
+
+def _data_slice(data: DataSlice) -> DataSliceRecord:
+    return DataSliceRecord(
+        data.slice.as_dict(), data.effect, (data.ci.low, data.ci.high), data.num_examples, data.num_pool
+    )
+
+
+def _examples(examples: Sequence[ScoredExample]) -> tuple[ExampleRecord, ...]:
+    return tuple(ExampleRecord(e.id, e.source, e.prompt, e.completion, e.score) for e in examples)

@@ -1,0 +1,297 @@
+"""One round, step by step: measure, diagnose, propose, train and judge. Each step is stages of the journal."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from controller.journal.ledger import look_number
+from controller.result import ActionRecord, PlanRecord, VerdictRecord
+from controller.run import Model, Run, hash_of, recipe, trained_model
+from controller.runner import Result, Stage
+from controller.settings import TrainUpdate
+from controller.stages import Diagnosed, Measured, Proposed, diagnose, measure, propose, train_arm
+from controller.tables import read_report_json
+from controller.train.trainer import Tokens, Training
+from controller.verify import CHALLENGER, CONTINUE, RANDOM, Arm, Promise, endpoint_run_variance, judge, promise
+from diagnose.finding import Diagnosis
+from evals.compare import RunVariance, alpha_at
+from evals.items import EvalReport, ProbeReport
+from evals.splits import Split
+from interventions.plan import Plan
+
+log = logging.getLogger(__name__)
+
+ARMS = (CHALLENGER, CONTINUE, RANDOM)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredModel:
+    report: EvalReport
+    folder: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosedRound:
+    diagnosis: Diagnosis
+    folder: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedRound:
+    """A plan with the mixes of its arms, and what it promises."""
+
+    plan: Plan
+    record: PlanRecord
+    folder: Path
+    digest: str
+    proposed: Proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The arms of a round, trained and measured."""
+
+    arms: tuple[Arm, ...]
+    models: tuple[Model, ...]
+    """The challenger's, one for each seed. The first is the next champion if it is accepted: fixed
+    beforehand, never the best of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRound:
+    verdict: VerdictRecord
+    run_variance: RunVariance | None
+    """None with too few seeds."""
+
+
+def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
+    """Every item of the split, answered by the model."""
+    result = run.runner.do(_measure_stage(run, model, split, name))
+    return _measured(run, result, split, "measure")
+
+
+def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
+    """The failed probe items, explained; only their report is handed over."""
+    settings = run.settings
+    stage = Stage(
+        "diagnose",
+        {
+            "report": probe.digest,
+            "diagnose": asdict(settings.diagnose),
+            "fields": [run.suite.slices, run.data_slices],
+            "model": champion.key,
+            "data": _data_keys(run),
+            "max_length": settings.train.max_length,
+            "guards": run.loaded.guards,
+            "seed": settings.seed,
+        },
+        diagnose,
+        (
+            settings.diagnose,
+            probe.folder,
+            champion.checkpoints,
+            run.corpus.folder,
+            run.pool.folder if run.pool is not None else None,
+            tuple(run.suite.slices),
+            run.data_slices,
+            run.loaded.guards,
+            settings.train.max_length,
+            settings.seed,
+        ),
+        Diagnosed,
+    )
+    result = run.runner.do(stage)
+    run.books.add("diagnose", result.seconds, result.value.num_tokens, result.value.flops)
+    diagnosis = TypeAdapter(Diagnosis).validate_json((result.folder / "diagnosis.json").read_bytes())
+    for finding in diagnosis.findings:
+        log.info(
+            "finding: %s fails %d of %d, %s (%.0f %%), data: %s",
+            finding.slice,
+            finding.num_failed,
+            finding.num_items,
+            finding.cause.value,
+            100 * finding.causes[finding.cause],
+            finding.data_slice,
+        )
+    return DiagnosedRound(diagnosis, result.folder, result.digest)
+
+
+def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, judged: Sequence[str], number: int) -> ProposedRound:
+    """What to change, with the mixes of all arms; nothing is trained.
+
+    Args:
+        judged: Keys of plans that this champion was already tried with.
+        number: Of the round.
+    """
+    settings = run.settings
+    kind = type(settings.interventions).__name__
+    stage = Stage(
+        "propose",
+        {
+            "diagnosis": diagnosed.digest,
+            "interventions": [kind, asdict(settings.interventions)],
+            "data": _data_keys(run),
+            "items": run.items_key,
+            "judged": list(judged),
+            "max_length": settings.train.max_length,
+            "seed": settings.seed,
+            "round": number,
+        },
+        propose,
+        (
+            settings.interventions,
+            diagnosed.folder,
+            run.corpus.folder,
+            run.pool.folder if run.pool is not None else None,
+            run.suite,
+            tuple(judged),
+            champion.ref,
+            settings.train.max_length,
+            settings.seed + number,
+        ),
+        Proposed,
+    )
+    result = run.runner.do(stage)
+    run.books.add("propose", result.seconds, 0, 0.0)
+    plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
+    log.info("plan: %s", plan.reason)
+    return ProposedRound(plan, plan_record(plan, result.value, None), result.folder, result.digest, result.value)
+
+
+def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> PlanRecord:
+    return PlanRecord(
+        actions=tuple(
+            ActionRecord(
+                action.kind,
+                action.slice.as_dict(),
+                action.num_added,
+                action.num_removed,
+                action.num_reweighted,
+                action.share,
+                tokens,
+                action.why,
+            )
+            for action, tokens in zip(plan.actions, proposed.action_tokens, strict=True)
+        ),
+        reason=plan.reason,
+        num_blocked=len(plan.blocked),
+        endpoint=agreed.endpoint if agreed is not None else None,
+        warning=agreed.warning if agreed is not None else "",
+    )
+
+
+def agree(run: Run, proposal: ProposedRound, before: MeasuredModel) -> Promise:
+    """The promise of a plan, with the alpha of this look at the `select` items from the ledger."""
+    settings = run.settings
+    key = hash_of([proposal.digest, before.digest, asdict(settings.verify), asdict(settings.train)])
+    ledger = run.run_dir.parent / "ledger.jsonl"
+    look = look_number(ledger, run.split_hash(Split.SELECT), key, "select")
+    alpha = alpha_at(look, settings.verify.alpha)
+    agreed = promise(
+        proposal.plan, before.report, run.suite.slices, run.loaded.guards, settings.verify, alpha
+    )
+    endpoint = agreed.endpoint
+    log.info(
+        "promise: a gain on %d items of %s; %.3f expected, %.3f would be seen in 80 %% of runs (level %.3g, look %d)",
+        endpoint.num_items,
+        dict(endpoint.slice),
+        endpoint.expected_gain,
+        endpoint.detectable_gain,
+        alpha,
+        look,
+    )
+    if agreed.warning:
+        log.warning("underpowered: %s", agreed.warning)
+    return agreed
+
+
+def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Trial:
+    """Train and measure the challenger and its controls, each with the same tokens and its own schedule."""
+    settings = run.settings
+    update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
+    proposed = proposal.proposed
+    plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
+    assert isinstance(plan.length, Tokens), "arms are given their tokens"
+    seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
+    num_tokens = plan.length.count * len(ARMS) * len(seeds)
+    run.books.check(f"round {number}", num_tokens, 6.0 * start.num_parameters * num_tokens)
+    jobs = [(arm, seed) for seed in seeds for arm in ARMS]
+    trained = run.runner.do_all(
+        [
+            Stage(
+                f"train-{arm}-{seed}",
+                {"model": start.key, "mix": [proposal.digest, arm], "recipe": asdict(plan), "seed": seed},
+                train_arm,
+                (start.ref, proposal.folder / arm, plan, seed, arm == CHALLENGER),
+                Training,
+            )
+            for arm, seed in jobs
+        ]
+    )
+    models = []
+    for result in trained:
+        training = result.value
+        run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
+        models.append(trained_model(start, result))
+    measured = run.runner.do_all(
+        [
+            _measure_stage(run, model, Split.SELECT, f"measure-{arm}-{seed}")
+            for model, (arm, seed) in zip(models, jobs, strict=True)
+        ]
+    )
+    reports = [_measured(run, result, Split.SELECT, "verify").report for result in measured]
+    arms = tuple(
+        _arm(arm, [k for k, job in enumerate(jobs) if job[0] == arm], trained, reports) for arm in ARMS
+    )
+    return Trial(arms, tuple(model for model, job in zip(models, jobs, strict=True) if job[0] == CHALLENGER))
+
+
+def judge_round(
+    run: Run, agreed: Promise, trial: Trial, before: MeasuredModel, earlier: Sequence[RunVariance]
+) -> JudgedRound:
+    challenger, *controls = trial.arms
+    verdict = judge(agreed, challenger, controls, before.report, run.settings.verify, earlier)
+    log.info("%s: %s", verdict.decision.value, verdict.reason)
+    variance = endpoint_run_variance(agreed, trial.arms) if run.settings.verify.seeds > 1 else None
+    return JudgedRound(verdict, variance)
+
+
+def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:
+    trainings = [trained[place].value for place in places]
+    return Arm(
+        name=name,
+        reports=tuple(reports[place] for place in places),
+        tokens=round(sum(t.num_tokens for t in trainings) / len(trainings)),
+        flops=sum(t.flops for t in trainings) / len(trainings),
+        steps=round(sum(t.num_steps for t in trainings) / len(trainings)),
+    )
+
+
+def _measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
+    return Stage(
+        name,
+        {"model": model.key, "suite": _suite_key(run), "items": run.items_key, "split": split.value},
+        measure,
+        (model.ref, run.suite, split),
+        Measured,
+    )
+
+
+def _measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
+    run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
+    kind = ProbeReport if split is Split.PROBE else EvalReport
+    return MeasuredModel(read_report_json(result.folder, kind), result.folder, result.digest)
+
+
+def _suite_key(run: Run) -> Mapping[str, object]:
+    """Without the folder of the task files: what they say stands in the items' key."""
+    return {key: value for key, value in asdict(run.suite).items() if key != "include_path"}
+
+
+def _data_keys(run: Run) -> list[str | None]:
+    return [run.corpus.digest, run.pool.digest if run.pool is not None else None]

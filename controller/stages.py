@@ -1,0 +1,157 @@
+"""The stages as functions of a folder: what a worker process does, and what it leaves there.
+
+Each is called with the stage's folder and values that pickle, writes large results as files and returns
+a small dataclass that the store keeps as JSON. `controller.rounds` says when they are called.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from controller.budget import FORWARD, FORWARD_BACKWARD
+from controller.corpus import Corpus, read_pool
+from controller.progress import Progress
+from controller.settings import ScratchModel
+from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_report_json
+from controller.train.model import build_scratch, load_tokenizer
+from controller.train.trainer import MODEL_FOLDER, Recipe, Training, expected_tokens, train
+from diagnose.diagnoser import Diagnoser
+from diagnose.finding import Diagnosis
+from diagnose.influence import Checkpoint
+from diagnose.pool import TrainPool
+from evals.harness import evaluate, load_suite
+from evals.index import index_items
+from evals.items import ProbeReport
+from evals.model_ref import ModelRef
+from evals.splits import Split
+from evals.suite import EvalSuite
+from interventions.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    num_items: int
+    num_tokens: int
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    num_rows: int
+    """Rows of the challenger's mix: an epoch; 0 when nothing is changed."""
+    mean_tokens: float
+    """Mean tokens of a draw from it."""
+    action_tokens: tuple[int, ...]
+    """Tokens of the rows that each action adds, once each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    num_tokens: int
+    flops: float
+
+
+def read_data(folder: Path, corpus: Corpus, key: str, source: str) -> PoolSize:
+    """Rows of `corpus.train` or `corpus.pool`, memory-mapped from here on."""
+    pool = read_pool(corpus, key, source)
+    save_pool(pool, folder)
+    return PoolSize(len(pool))
+
+
+def build(folder: Path, settings: ScratchModel, corpus: Path, max_length: int, seed: int) -> str:
+    """The untrained model of `model=scratch`, with its tokenizer."""
+    build_scratch(settings, load_pool(corpus), max_length, folder / MODEL_FOLDER, seed)
+    return MODEL_FOLDER
+
+
+def train_initial(folder: Path, model: ModelRef, corpus: Path, recipe: Recipe, seed: int) -> Training:
+    """The training on `corpus.train` before round 0: every row alike, as it stands."""
+    mix = original_mix(load_pool(corpus))
+    return train(model, mix, recipe, seed, folder, keeps_middle=True, progress=Progress(folder))
+
+
+def train_arm(folder: Path, model: ModelRef, mix: Path, recipe: Recipe, seed: int, keeps_middle: bool) -> Training:
+    return train(model, load_mix(mix), recipe, seed, folder, keeps_middle, Progress(folder))
+
+
+def measure(folder: Path, model: ModelRef, suite: EvalSuite, split: Split) -> Measured:
+    """Every item of one split; `report.json` has the results."""
+    report = evaluate(model, suite, split)
+    write_report_json(report, folder)
+    flops = FORWARD * num_parameters(model) * report.num_tokens
+    return Measured(len(report.results), report.num_tokens, flops)
+
+
+def diagnose(
+    folder: Path,
+    diagnoser: Diagnoser,
+    report: Path,
+    checkpoints: Sequence[Checkpoint],
+    corpus: Path,
+    pool: Path | None,
+    item_fields: Sequence[str],
+    row_fields: Sequence[str],
+    guards: Sequence[str],
+    max_length: int,
+    seed: int,
+) -> Diagnosed:
+    """`diagnosis.json`; the report is read as a `ProbeReport`, which refuses items of other splits."""
+    probe = read_report_json(report, ProbeReport)
+    assert isinstance(probe, ProbeReport)
+    diagnosis = diagnoser.diagnose(
+        probe=probe,
+        corpus=load_pool(corpus),
+        pool=load_pool(pool) if pool is not None else None,
+        tokenizer=load_tokenizer(checkpoints[-1].model),
+        checkpoints=checkpoints,
+        item_fields=item_fields,
+        row_fields=row_fields,
+        guards=guards,
+        max_length=max_length,
+        seed=seed,
+    )
+    (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
+    flops = FORWARD_BACKWARD * num_parameters(checkpoints[-1].model) * diagnosis.num_tokens
+    return Diagnosed(diagnosis.num_tokens, flops)
+
+
+def propose(
+    folder: Path,
+    intervention: Intervention,
+    diagnosis: Path,
+    corpus: Path,
+    pool: Path | None,
+    suite: EvalSuite,
+    judged: Sequence[str],
+    model: ModelRef,
+    max_length: int,
+    seed: int,
+) -> Proposed:
+    """`plan.json`, and a folder with the mix of each arm when the plan changes something."""
+    old = load_pool(corpus)
+    new = load_pool(pool) if pool is not None else None
+    index = index_items(load_suite(suite).items)
+    found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
+    proposal = intervention.propose(found, old, new, index, judged, seed)
+    (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
+    tokenizer = load_tokenizer(model)
+    for name, mix in mixes.items():
+        (folder / name).mkdir(exist_ok=True)
+        save_mix(mix, folder / name)
+    return Proposed()
+
+
+def num_parameters(model: ModelRef) -> int:
+    """Counted without loading weights."""
+    config = AutoConfig.from_pretrained(model.path, revision=model.revision)
+    with torch.device("meta"):
+        return int(AutoModelForCausalLM.from_config(config).num_parameters())

@@ -1,0 +1,284 @@
+"""One training: a model, a mix, a length, a seed; through transformers' Trainer.
+
+The order of the rows is fixed before training (`controller.train.sampling`), so a run that was killed goes
+on from its last checkpoint with the rows that were left. The model in the middle is kept beside the last
+one, because attribution wants checkpoints at which gradients are not yet close to zero.
+
+Cost: 6 FLOPs for each parameter and token.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import (
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    get_scheduler,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from controller.progress import Progress
+from controller.settings import Lora
+from controller.train.model import load_for_training, load_tokenizer
+from controller.train.sampling import draw_order, num_draws_for_tokens
+from diagnose.tokens import TokenRows, collate, encode
+from evals.model_ref import ModelRef
+from interventions.mix import TrainingMix
+
+SAVE_EVERY_S = 60.0
+"""A kill repeats at most this much training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Train on this many rows, repeats counted."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Train on rows until they hold this many tokens, padding not counted."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; the settings of `train.*` with nothing left open."""
+
+    length: Draws | Tokens
+    learning_rate: float
+    per_device_train_batch_size: int
+    gradient_accumulation_steps: int
+    max_length: int
+    lr_scheduler_type: str
+    warmup_steps: float
+    weight_decay: float
+    max_grad_norm: float
+    bf16: bool
+    gradient_checkpointing: bool
+    lora: Lora | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCheckpoint:
+    folder: str
+    """Relative to the training's folder."""
+    learning_rate: float
+    """Mean over the steps since the checkpoint before; the weight of the checkpoint in attribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training left in its folder."""
+
+    checkpoints: tuple[KeptCheckpoint, ...]
+    """Oldest first; the last is the model."""
+    num_steps: int
+    num_tokens: int
+    num_truncated: int
+    """Rows of the mix longer than `max_length`."""
+    flops: float
+    losses: tuple[float, ...]
+    """Mean loss in nats per token over each twentieth of the steps."""
+
+
+MODEL_FOLDER = "model"
+MIDDLE_FOLDER = "middle"
+
+
+def train(
+    model: ModelRef,
+    mix: TrainingMix,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    keeps_middle: bool,
+    progress: Progress,
+) -> Training:
+    """Train `model` on `mix` and leave `folder/model` (and `folder/middle`), safetensors and tokenizer.
+
+    Goes on from `folder/trainer` when a killed attempt left checkpoints there.
+    """
+    tokenizer = load_tokenizer(model)
+    rows = encode(
+        mix.examples.rows["prompt"],
+        mix.examples.rows["completion"],
+        tokenizer,
+        mix.examples.delimiter,
+        recipe.max_length,
+    )
+    num_draws = _num_draws(recipe.length, rows, mix, seed)
+    order = draw_order(mix.weights, num_draws, seed)
+    loaded = load_for_training(model, recipe.lora, seed)
+    batch = recipe.per_device_train_batch_size * recipe.gradient_accumulation_steps
+    num_steps = -(-num_draws // batch)
+    middle = max(1, num_steps // 2)
+    trainer = Trainer(
+        model=loaded,
+        args=_arguments(recipe, num_steps, seed, folder / "trainer"),
+        train_dataset=_Order(order),
+        data_collator=_Collator(rows, _pad_id(tokenizer)),
+        callbacks=[_SaveByTime(), _Report(progress)]
+        + ([_KeepMiddle(middle, folder / MIDDLE_FOLDER, tokenizer)] if keeps_middle else []),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    trainer.train(resume_from_checkpoint=_resumable(folder / "trainer"))
+    trainer.save_model(str(folder / MODEL_FOLDER))
+    tokenizer.save_pretrained(folder / MODEL_FOLDER)
+    shutil.rmtree(folder / "trainer", ignore_errors=True)
+    num_tokens = int(rows.lengths[order].sum())
+    marks = [middle, num_steps] if keeps_middle else [num_steps]
+    names = [MIDDLE_FOLDER, MODEL_FOLDER] if keeps_middle else [MODEL_FOLDER]
+    rates = _mean_learning_rates(recipe, num_steps, marks)
+    return Training(
+        checkpoints=tuple(KeptCheckpoint(name, rate) for name, rate in zip(names, rates, strict=True)),
+        num_steps=num_steps,
+        num_tokens=num_tokens,
+        num_truncated=rows.num_truncated,
+        flops=6.0 * loaded.num_parameters() * num_tokens,
+        losses=tuple(float(line["loss"]) for line in trainer.state.log_history if "loss" in line),
+    )
+
+
+def expected_tokens(tokenizer: PreTrainedTokenizerBase, mix: TrainingMix, max_length: int) -> float:
+    """Mean tokens of a draw from the mix."""
+    rows = encode(
+        mix.examples.rows["prompt"],
+        mix.examples.rows["completion"],
+        tokenizer,
+        mix.examples.delimiter,
+        max_length,
+    )
+    return float(np.average(rows.lengths, weights=mix.weights))
+
+
+def _num_draws(length: Draws | Tokens, rows: TokenRows, mix: TrainingMix, seed: int) -> int:
+    match length:
+        case Draws(count):
+            return count
+        case Tokens(count):
+            return num_draws_for_tokens(rows.lengths, mix.weights, count, seed)
+
+
+def _arguments(recipe: Recipe, num_steps: int, seed: int, folder: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,
+        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=recipe.per_device_train_batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        lr_scheduler_type=recipe.lr_scheduler_type,
+        warmup_steps=recipe.warmup_steps,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        bf16=recipe.bf16,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        logging_steps=max(1, num_steps // 20),
+        save_strategy="no",  # _SaveByTime decides
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        train_sampling_strategy="sequential",  # the order of the rows is `draw_order`'s
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=seed,
+        data_seed=seed,
+    )
+
+
+def _resumable(folder: Path) -> str | None:
+    """The last checkpoint that was written whole: `trainer_state.json` is its last file."""
+    if not folder.is_dir():
+        return None
+    for path in folder.glob("checkpoint-*"):
+        if not (path / "trainer_state.json").is_file():
+            shutil.rmtree(path)
+    return get_last_checkpoint(str(folder))
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Padding is masked and carries no loss, so the end token serves where there is none of its own."""
+    pad = tokenizer.pad_token_id
+    return int(pad if pad is not None else tokenizer.eos_token_id)
+
+
+def _mean_learning_rates(recipe: Recipe, num_steps: int, marks: list[int]) -> list[float]:
+    """Mean learning rate of the steps up to each mark, from the one before; from the schedule alone, so that a
+    resumed training says the same as one that ran through."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=recipe.learning_rate)
+    warmup = recipe.warmup_steps
+    num_warmup = int(warmup) if warmup >= 1 else int(np.ceil(num_steps * warmup))
+    schedule = get_scheduler(recipe.lr_scheduler_type, optimizer, num_warmup, num_steps)
+    rates = []
+    for _ in range(num_steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return [float(np.mean(rates[a:b] or [0.0])) for a, b in zip([0, *marks[:-1]], marks, strict=True)]
+
+
+class _Order(Dataset[int]):
+    """Position in the training to row of the mix."""
+
+    def __init__(self, order: Any) -> None:
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, position: int) -> int:
+        return int(self._order[position])
+
+
+@dataclass(frozen=True, slots=True)
+class _Collator:
+    rows: TokenRows
+    pad_id: int
+
+    def __call__(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        return collate(self.rows, indices, self.pad_id)
+
+
+class _SaveByTime(TrainerCallback):  # type: ignore[misc]
+    """A checkpoint to resume from every SAVE_EVERY_S seconds; short trainings write none."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if time.monotonic() - self._last >= SAVE_EVERY_S and state.global_step < state.max_steps:
+            control.should_save = True
+            self._last = time.monotonic()
+
+
+class _KeepMiddle(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, step: int, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._step, self._folder, self._tokenizer = step, folder, tokenizer
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step == self._step:
+            kwargs["model"].save_pretrained(self._folder)
+            self._tokenizer.save_pretrained(self._folder)
+
+
+class _Report(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._progress.at(state.global_step, state.max_steps)

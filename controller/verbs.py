@@ -1,0 +1,149 @@
+"""What each verb of the command line does with its settings.
+
+Single stages are the loop's own, stopped early: the journal finds what earlier commands left.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from controller.ahead import compare_models, plan_lines
+from controller.budget import Books
+from controller.journal.lock import locked
+from controller.loop import run_loop
+from controller.nightly import summary, write_summary
+from controller.result import Decision, LoopResult
+from controller.rounds import diagnose_round, measure_model, propose_round
+from controller.run import Run, base_model, choose_run_dir, initial_model, open_run
+from controller.runner import Runner
+from controller.settings import LoopSettings
+from controller.tables import ItemTable, export_mix, load_mix
+from controller.verify import CHALLENGER
+from controller.workers import Workers
+from evals.splits import Split
+
+
+def loop(settings: LoopSettings, sweep: str | None) -> int:
+    result = run_loop(settings, sweep)
+    _say(summary(result))
+    _say(f"{choose_run_dir(settings) / 'report.html'}")
+    return _exit_code(result)
+
+
+def nightly(settings: LoopSettings, sweep: str | None) -> int:
+    """The loop on the champion, quiet, with a one-page summary; for cron."""
+    result = run_loop(settings, sweep)
+    path = write_summary(result, choose_run_dir(settings))
+    _say(f"{path}")
+    return _exit_code(result)
+
+
+def measure(settings: LoopSettings, sweep: str | None) -> int:
+    """Round 0's model on the probe items."""
+    del sweep
+    with _opened(settings) as run:
+        model = initial_model(run, base_model(run))
+        measured = measure_model(run, model, Split.PROBE, "measure-probe")
+        items = ItemTable()
+        items.add(0, "champion", None, measured.report.results)
+        path = run.run_dir / "items-probe.parquet"
+        items.write(path)
+        by_task: dict[str, list[float]] = {}
+        for result in measured.report.results:
+            by_task.setdefault(result.item.task, []).append(result.score)
+        for task, scores in by_task.items():
+            _say(f"{task:<30} {sum(scores) / len(scores):.3f}  ({len(scores)} probe items)")
+        _say(f"{path}")
+    return 0
+
+
+def diagnose(settings: LoopSettings, sweep: str | None) -> int:
+    """The findings of round 0."""
+    del sweep
+    with _opened(settings) as run:
+        model = initial_model(run, base_model(run))
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        for finding in diagnosed.diagnosis.findings:
+            _say(
+                f"{finding.slice}: {finding.num_failed} of {finding.num_items} fail; {finding.cause.value} "
+                f"({finding.causes[finding.cause]:.0%}), data: {finding.data_slice}"
+            )
+        if not diagnosed.diagnosis.findings:
+            _say("no failing slice")
+        _say(f"{diagnosed.folder / 'diagnosis.json'}")
+    return 0
+
+
+def propose(settings: LoopSettings, sweep: str | None) -> int:
+    """The plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
+    del sweep
+    with _opened(settings) as run:
+        model = initial_model(run, base_model(run))
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        proposal = propose_round(run, model, diagnosed, (), 0)
+        _say(proposal.plan.reason)
+        for action in proposal.plan.actions:
+            _say(f"{action.kind}: {action.why}")
+        export = settings.propose.export
+        if export is not None and proposal.plan.actions:
+            export_mix(load_mix(proposal.folder / CHALLENGER), Path(export))
+            _say(export)
+    return 0
+
+
+def plan(settings: LoopSettings, sweep: str | None) -> int:
+    """What a loop would do, cost and be able to detect."""
+    del sweep
+    with _opened(settings) as run:
+        for line in plan_lines(run):
+            _say(line)
+    return 0
+
+
+def verify(settings: LoopSettings, sweep: str | None) -> int:
+    """Round 0 up to its verdict; with `verify.model` and `verify.challenger`, two given models side by side."""
+    if settings.verify.model is not None and settings.verify.challenger:
+        return _compare_models(settings, settings.verify.model, settings.verify.challenger)
+    if settings.verify.model is not None or settings.verify.challenger:
+        raise ValueError("verify.model and verify.challenger go together: the model before and the models after")
+    result = run_loop(replace(settings, budget=replace(settings.budget, rounds=1)), sweep)
+    _say(summary(result))
+    return _exit_code(result)
+
+
+VERBS: Mapping[str, Callable[[LoopSettings, str | None], int]] = {
+    "loop": loop,
+    "plan": plan,
+    "measure": measure,
+    "diagnose": diagnose,
+    "propose": propose,
+    "verify": verify,
+    "nightly": nightly,
+}
+
+
+@contextmanager
+def _opened(settings: LoopSettings) -> Iterator[Run]:
+    run_dir = choose_run_dir(settings)
+    books = Books(settings.budget)
+    with locked(run_dir), Workers(settings.workers) as workers:
+        yield open_run(settings, run_dir, Runner(run_dir, workers, books.check_time), books)
+
+
+def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> int:
+    with _opened(settings) as run:
+        for line in compare_models(run, before, after):
+            _say(line)
+    return 0
+
+
+def _exit_code(result: LoopResult) -> int:
+    waits = bool(result.rounds) and result.rounds[-1].verdict.decision is Decision.AWAITING_APPROVAL
+    return 3 if waits else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,133 @@
+"""Processes that carry out stages, so that the parent stays small and a stage can be killed.
+
+One worker for each GPU; without one, as many as have a core each on a small machine and two cores each on
+a larger one, because models that train on a CPU are too small to keep many threads busy. A worker dies
+with its parent (Linux's parent-death signal), so a killed loop leaves nothing running.
+"""
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import torch
+
+from controller.errors import is_user_error
+from controller.logs import quiet_libraries
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A function of a folder, with its further arguments; importable by name, so that a worker finds it."""
+
+    function: Callable[..., Any]
+    folder: Path
+    arguments: tuple[Any, ...]
+    num_threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job that is done."""
+
+    number: int
+    """Its place in the sequence given to `run`."""
+    value: Any
+    started: float
+    """Unix time in seconds."""
+    seconds: float
+
+
+class Workers:
+    """A pool that starts with its first job; a context manager."""
+
+    def __init__(self, count: int | None) -> None:
+        self.num_cores = len(os.sched_getaffinity(0))
+        self.count = count or torch.cuda.device_count() or max(min(self.num_cores, 4), self.num_cores // 2)
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def threads_each(self) -> int:
+        """Threads of one worker when all are busy."""
+        return max(1, self.num_cores // self.count)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            for child in multiprocessing.active_children():
+                child.kill()  # after an error or Ctrl-C a stage may still be running; its result is not wanted
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, jobs: Sequence[Job], watch: Callable[[], None]) -> Iterator[Finished]:
+        """Results in the order in which jobs finish; `watch` is called about once a second meanwhile.
+
+        Raises:
+            RuntimeError: a worker was killed, mostly for memory.
+        """
+        pool = self._started()
+        waiting: dict[Future[Any], int] = {pool.submit(_work, job): number for number, job in enumerate(jobs)}
+        try:
+            while waiting:
+                done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                watch()
+                for future in done:
+                    value, started, seconds = future.result()
+                    yield Finished(waiting.pop(future), value, started, seconds)
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a worker process died, mostly because memory ran out; the stages before it are kept: lower "
+                "train.per_device_train_batch_size, evals.batch_size or workers and run the same command again"
+            ) from error
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+            devices = context.Queue()
+            for device in range(torch.cuda.device_count()):
+                for _ in range(-(-self.count // torch.cuda.device_count())):
+                    devices.put(device)
+            self._pool = ProcessPoolExecutor(
+                self.count,
+                mp_context=context,
+                initializer=_initialise,
+                initargs=(devices, os.getpid(), logging.root.level),
+            )
+        return self._pool
+
+
+def _initialise(devices: Any, parent: int, level: int) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the signal was asked for
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    with suppress(Empty):
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get(timeout=0.1))
+    logging.basicConfig(level=max(level, logging.WARNING), format="%(message)s")
+    quiet_libraries()
+
+
+def _work(job: Job) -> tuple[Any, float, float]:
+    torch.set_num_threads(job.num_threads)
+    started = time.time()
+    clock = time.perf_counter()
+    try:
+        value = job.function(job.folder, *job.arguments)
+    except ValueError as error:
+        if is_user_error(error):
+            raise
+        raise RuntimeError(f"{job.folder.name}: {error}") from error
+    return value, started, time.perf_counter() - clock

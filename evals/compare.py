@@ -1,0 +1,401 @@
+"""Did it help? Paired comparisons of training recipes, and the power to see a gain before paying for it.
+
+A recipe is trained several times; every run answers the same items. Runs are a sample (another seed scores
+otherwise) and items are a sample (another test set would too), so the gate works in the crossed
+random-effects model
+
+    score[arm, seed, item] = mean[arm] + run[arm, seed] + item[item] + (arm x item) + residual
+
+in which the difference of two arms, each averaged over `Sa` and `Sb` seeds and `n` items, has the variance
+
+    s2_run * (1/Sa + 1/Sb)  +  s2_d / n  -  s2_e * (1/Sa + 1/Sb) / n
+
+`s2_run` is the variance of run means within an arm, `s2_d` that of the items' differences of arm means,
+`s2_e` that of the residual. Both of the first two contain the residual, so it is taken out once. The
+difference over its standard error is compared with t on Satterthwaite's degrees of freedom (Satterthwaite
+1946).
+
+Rejected: McNemar and bootstraps over items. They treat two trained models as the two recipes, and without any
+true effect they accept far more often than their level. `flips` keeps the counts as a description.
+
+Pure functions of numpy arrays; a comparison of 10 runs on 900 items takes under a millisecond.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+MIN_SEEDS = 3
+MIN_RUN_DF = 4
+"""Two arms of three seeds. With fewer the estimate of the run variance is too loose to judge by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreInterval:
+    """A mean score and its two-sided interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmScores:
+    """Scores of one recipe: every training seed on the same items.
+
+    Raises:
+        ValueError: no item, a repeated item, a shape that does not fit, or a score that is not finite.
+    """
+
+    name: str
+    items: tuple[str, ...]
+    """`task/id`, in the order of the columns."""
+    scores: NDArray[np.float64]
+    """[num_seeds, num_items], higher is better."""
+
+    def __post_init__(self) -> None:
+        if self.scores.ndim != 2 or self.scores.shape[1] != len(self.items) or not self.scores.size:
+            raise ValueError(
+                f"scores of arm '{self.name}' must be [num_seeds, num_items] with at least one of each, got "
+                f"shape {self.scores.shape} for {len(self.items)} items; give one row per training seed"
+            )
+        if not np.isfinite(self.scores).all():
+            seed, item = (int(where[0]) for where in np.nonzero(~np.isfinite(self.scores)))
+            raise ValueError(
+                f"scores of arm '{self.name}' must be finite, got {self.scores[seed, item]} for item "
+                f"{self.items[item]} of seed number {seed}; leave unscored items out of every arm"
+            )
+        if len(set(self.items)) != len(self.items):
+            repeated = next(item for k, item in enumerate(self.items) if item in self.items[:k])
+            raise ValueError(
+                f"items of arm '{self.name}' must differ, got {repeated} twice; number the copies"
+            )
+
+    @property
+    def num_seeds(self) -> int:
+        return int(self.scores.shape[0])
+
+    @property
+    def seed_means(self) -> NDArray[np.float64]:
+        """[num_seeds]"""
+        return np.asarray(self.scores.mean(axis=1), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class RunVariance:
+    """Variance of run means within an arm, pooled; item noise of the endpoint included."""
+
+    variance: float
+    df: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Challenger minus control on the same items."""
+
+    challenger: str
+    control: str
+    mean: float
+    se: float
+    df: float
+    """Satterthwaite's."""
+    p: float
+    """One-sided: challenger not better than control."""
+    low: float
+    high: float
+    """Two-sided 95 %."""
+    run: RunVariance
+    num_items: int
+
+    def lower_bound(self, confidence: float = 0.95) -> float:
+        """One-sided lower bound of the difference."""
+        return self.mean - self.se * float(stats.t.ppf(confidence, self.df))
+
+
+@dataclass(frozen=True, slots=True)
+class NonInferiority:
+    change: Comparison
+    lower: float
+    """One-sided lower bound of challenger minus control."""
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    is_accepted: bool
+    comparisons: tuple[Comparison, ...]
+    """One for each control, in the order given."""
+    alpha: float
+
+    @property
+    def hardest(self) -> Comparison:
+        """Against the control that was beaten least surely."""
+        return max(self.comparisons, key=lambda comparison: comparison.p)
+
+
+@dataclass(frozen=True, slots=True)
+class FlipCounts:
+    """Items that two models answer differently: a description, never a verdict."""
+
+    fixed: int
+    broken: int
+    p: float
+    """McNemar's exact two-sided p for this one pair of models."""
+
+
+def accepts(
+    challenger: ArmScores, controls: Sequence[ArmScores], alpha: float, earlier: Sequence[RunVariance] = ()
+) -> GateResult:
+    """Whether the challenger beats every control at one-sided level `alpha`.
+
+    All have to be beaten, so the level needs no correction for their number (an intersection-union test).
+
+    Args:
+        challenger: The recipe that is judged, at least `MIN_SEEDS` seeds.
+        controls: Likewise, on the same items.
+        alpha: From `alpha_at`, in (0, 1).
+        earlier: Run variances of earlier rounds, pooled with this round's.
+    """
+    _check_share("alpha", alpha)
+    if not controls:
+        raise ValueError("controls must hold at least one arm, got none; train one to compare with")
+    run = pool_runs([run_variance([arm.seed_means for arm in (challenger, *controls)]), *earlier])
+    comparisons = tuple(compare(challenger, control, run) for control in controls)
+    return GateResult(all(c.p < alpha and c.mean > 0 for c in comparisons), comparisons, alpha)
+
+
+def compare(challenger: ArmScores, control: ArmScores, run: RunVariance | None = None) -> Comparison:
+    """Challenger recipe against control recipe, both seeds and items taken as samples.
+
+    Args:
+        challenger: At least `MIN_SEEDS` seeds.
+        control: Likewise, on the same items in any order.
+        run: Run variance pooled over more arms than these two; by default over these two.
+    """
+    for arm in (challenger, control):
+        _check_seeds(arm)
+    run = run or run_variance([challenger.seed_means, control.seed_means])
+    if run.df < MIN_RUN_DF:
+        raise ValueError(
+            f"the run variance needs at least {MIN_RUN_DF} degrees of freedom, got {run.df}; train more "
+            f"seeds or pool it over more arms"
+        )
+    return _comparison(challenger, control, run, 1 / challenger.num_seeds + 1 / control.num_seeds)
+
+
+def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance | None = None) -> Comparison:
+    """Challenger recipe against one fixed model, such as the one that the loop started with.
+
+    The model is what it is and brings no run variance; the question is whether the recipe beats it.
+
+    Args:
+        challenger: At least `MIN_SEEDS` seeds.
+        model: Exactly one row.
+        run: Run variance pooled over more arms; by default the challenger's own, `num_seeds - 1` degrees.
+    """
+    _check_seeds(challenger)
+    if model.num_seeds != 1:
+        raise ValueError(
+            f"a fixed model has one row of scores, got {model.num_seeds} for arm '{model.name}'; "
+            f"use compare for two recipes"
+        )
+    run = run or run_variance([challenger.seed_means])
+    return _comparison(challenger, model, run, 1 / challenger.num_seeds)
+
+
+def non_inferior(
+    challenger: ArmScores,
+    control: ArmScores,
+    margin: float,
+    confidence: float = 0.95,
+    run: RunVariance | None = None,
+) -> NonInferiority:
+    """Whether the challenger is shown to lose less than `margin`, the guard's question.
+
+    Too few items or seeds means not shown, for nothing is known then.
+    """
+    if not margin > 0:
+        raise ValueError(f"verify.margin must be positive, got {margin}; no loss at all can never be shown")
+    change = compare(challenger, control, run)
+    lower = change.lower_bound(confidence)
+    return NonInferiority(change=change, lower=lower, is_shown=lower > -margin)
+
+
+def alpha_at(look: int, alpha: float = 0.025) -> float:
+    """Level of judgement number `look` on the same items; all looks together spend `alpha`.
+
+    The shares 6 / (pi k)^2 sum to 1, so the number of looks need not be known beforehand.
+    """
+    _check_share("verify.alpha", alpha)
+    if look < 1:
+        raise ValueError(f"look must be at least 1, got {look}; the first judgement is number 1")
+    return alpha * 6 / (math.pi * look) ** 2
+
+
+def run_variance(seed_means: Sequence[Sequence[float] | NDArray[np.float64]]) -> RunVariance:
+    """Pooled over arms, each given by the mean scores of its seeds; arms of one seed add nothing."""
+    arms = [np.asarray(means, dtype=np.float64) for means in seed_means]
+    df = sum(len(means) - 1 for means in arms)
+    if df < 1:
+        raise ValueError(
+            f"the run variance needs an arm with two seeds, got {[len(m) for m in arms]}; add seeds"
+        )
+    return RunVariance(sum(float(((means - means.mean()) ** 2).sum()) for means in arms) / df, df)
+
+
+def pool_runs(variances: Sequence[RunVariance]) -> RunVariance:
+    """Weighted by degrees of freedom."""
+    df = sum(v.df for v in variances)
+    return RunVariance(sum(v.variance * v.df for v in variances) / df, df)
+
+
+def _comparison(
+    challenger: ArmScores, control: ArmScores, run: RunVariance, seed_factor: float
+) -> Comparison:
+    """`seed_factor` is 1/Sa + 1/Sb, without the term of an arm that is one fixed model."""
+    arms = (challenger.scores, _aligned(control, challenger))  # each [num_seeds, num_items]
+    num_items = len(challenger.items)
+    differences = arms[0].mean(axis=0) - arms[1].mean(axis=0)  # [num_items]
+    mean = float(differences.mean())
+    residual, residual_df = _residual_variance(arms)
+    from_runs = run.variance * seed_factor
+    from_items = _item_variance(differences, arms) / num_items
+    shared = residual * seed_factor / num_items
+    # Neither sample can be worth less than nothing, so the variance is at least that of each alone.
+    variance = max(from_runs, from_items, from_runs + from_items - shared)
+    df = satterthwaite(
+        variance, ((from_runs, run.df), (from_items, max(num_items - 1, 1)), (shared, max(residual_df, 1)))
+    )
+    se = math.sqrt(variance)
+    half = se * float(stats.t.ppf(0.975, df))
+    return Comparison(
+        challenger=challenger.name,
+        control=control.name,
+        mean=mean,
+        se=se,
+        df=df,
+        p=_p_greater(mean, se, df),
+        low=mean - half,
+        high=mean + half,
+        run=run,
+        num_items=num_items,
+    )
+
+
+def _aligned(control: ArmScores, challenger: ArmScores) -> NDArray[np.float64]:
+    """Scores of the control in the challenger's order of items."""
+    if control.items == challenger.items:
+        return control.scores
+    column = {item: k for k, item in enumerate(control.items)}
+    missing = [item for item in challenger.items if item not in column]
+    missing += sorted(column.keys() - set(challenger.items))
+    if missing:
+        raise ValueError(
+            f"cannot pair scores of different items: {challenger.name} has {len(challenger.items)}, "
+            f"{control.name} has {len(control.items)} (first missing: {missing[0]})"
+        )
+    return control.scores[:, [column[item] for item in challenger.items]]
+
+
+def _residual_variance(arms: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
+    """Seed by item within arms, and its degrees of freedom; 0 where arms have one seed or items are one."""
+    squares, df = 0.0, 0
+    for scores in arms:
+        seeds, items = scores.shape
+        if seeds == 1:
+            continue
+        rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+        squares += float((rest**2).sum())
+        df += (seeds - 1) * (items - 1)
+    return (squares / df if df else 0.0), df
+
+
+def _item_variance(differences: NDArray[np.float64], arms: Sequence[NDArray[np.float64]]) -> float:
+    """Variance of items' differences, at least as large as if one of the items had gone the other way.
+
+    Equal differences in a handful of items are no proof that all items are alike: none broken among 30 is
+    compatible with one in ten. One item off by the whole range among n has the sample variance range^2 / n.
+    Scores outside [0, 1] have no known range, so there the floor holds for a single item only.
+    """
+    n = len(differences)
+    lowest, highest = min(float(a.min()) for a in arms), max(float(a.max()) for a in arms)
+    reach = 1.0 if lowest >= 0 and highest <= 1 else (highest - lowest if n == 1 else 0.0)
+    return max(reach**2 / n, float(differences.var(ddof=1)) if n > 1 else 0.0)
+
+
+def satterthwaite(variance: float, parts: Sequence[tuple[float, int]]) -> float:
+    """Degrees of freedom of a sum of variances, each with its own; never below 1."""
+    if variance == 0:
+        return float(min(df for _, df in parts))
+    # As ratios, for squares of variances near 1e-160 would underflow.
+    return max(1.0, 1 / sum((part / variance) ** 2 / df for part, df in parts))
+
+
+def _p_greater(mean: float, se: float, df: float) -> float:
+    if se == 0:
+        return 0.5 if mean == 0 else float(mean < 0)
+    return float(stats.t.sf(mean / se, df))
+
+
+def _check_seeds(arm: ArmScores) -> None:
+    if arm.num_seeds < MIN_SEEDS:
+        raise ValueError(
+            f"verify.seeds must be at least {MIN_SEEDS}, got {arm.num_seeds} for arm '{arm.name}'; two runs "
+            f"cannot tell a better recipe from a luckier seed"
+        )
+
+
+def _check_share(key: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ValueError(f"{key} must be between 0 and 1, got {value}; .025 is usual")
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> ScoreInterval:
+    """Interval of a proportion (Wilson 1927); inside [0, 1] and never empty, with 0 or n successes too."""
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"a proportion needs 0 <= successes <= n and n >= 1, got {successes} of {n}")
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    share = successes / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    # At 0 and n the exact bound is the score itself; rounding must not put it on the other side.
+    return ScoreInterval(share, max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share)))
+
+
+def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: float = 0.95) -> ScoreInterval:
+    """Mean score of one model on a sample of items: Wilson for 0/1 scores, else by t.
+
+    Args:
+        scores: [num_items], at least one.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise ValueError(
+            f"scores must be a non-empty row of finite numbers, got shape {values.shape}; leave unscored "
+            f"items out"
+        )
+    n = len(values)
+    if np.isin(values, (0.0, 1.0)).all():
+        return wilson(int(values.sum()), n, confidence)
+    mean = float(values.mean())
+    half = math.sqrt(_item_variance(values, [values]) / n)
+    half *= float(stats.t.ppf((1 + confidence) / 2, max(n - 1, 1)))
+    if values.min() >= 0 and values.max() <= 1:
+        return ScoreInterval(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return ScoreInterval(mean, mean - half, mean + half)
+
+
+def flips(
+    before: NDArray[np.bool_] | Sequence[bool], after: NDArray[np.bool_] | Sequence[bool]
+) -> FlipCounts:
+    """Items that became right, and wrong, between two models; each [num_items], true where right."""
+    was, now = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    if was.shape != now.shape:
+        raise ValueError(f"cannot pair answers to different items: {len(was)} before, {len(now)} after")
+    fixed, broken = int((~was & now).sum()), int((was & ~now).sum())
+    p = float(stats.binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
+    return FlipCounts(fixed, broken, p)

@@ -1,0 +1,86 @@
+"""A model's answers to lm-eval's requests, its tokens counted."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+from evals.harness.tasks import first_line
+from evals.items import OutputType
+from evals.model_ref import ModelRef
+
+log = logging.getLogger(__name__)
+
+
+class CountingModel(HFLM):  # type: ignore[misc]
+    """Counts tokens; its rolling requests show bars on a terminal only."""
+
+    num_tokens = 0
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
+    ) -> Any:
+        longest = self.max_length
+        self.num_tokens += sum(min(len(context) + len(answer), longest) for _, context, answer in requests)
+        return super()._loglikelihood_tokens(
+            requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty(), override_bs=override_bs
+        )
+
+
+def load_model(model: ModelRef, batch_size: int) -> CountingModel:
+    try:
+        return CountingModel(
+            pretrained=model.path,
+            revision=model.revision or "main",
+            dtype=model.dtype,
+            peft=model.adapter,
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            batch_size=batch_size,
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "
+            "config, weights and tokenizer"
+        ) from error
+
+
+def answer(lm: CountingModel, instances: Sequence[Instance]) -> None:
+    """Append the model's answer to each request, requests of one kind together."""
+    is_hidden = not sys.stderr.isatty()
+    by_type: dict[str, list[Instance]] = {}
+    for instance in instances:
+        by_type.setdefault(instance.request_type, []).extend([instance] * instance.repeats)
+    for request_type, asked in by_type.items():
+        if request_type == OutputType.GENERATE_UNTIL:
+            answers = _generate(lm, asked)
+        elif request_type == OutputType.LOGLIKELIHOOD:
+            answers = lm.loglikelihood(asked, disable_tqdm=is_hidden)
+        else:
+            answers = lm.loglikelihood_rolling(asked, disable_tqdm=is_hidden)
+        for instance, answer in zip(asked, answers, strict=True):
+            instance.resps.append(answer)
+
+
+def _generate(lm: CountingModel, asked: Sequence[Instance]) -> list[str]:
+    num_truncated = 0
+    for instance in asked:
+        prompt, settings = instance.args[:2]
+        room = lm.max_length - normalize_gen_kwargs(settings, lm.max_gen_toks)["max_gen_toks"]
+        if room < 1:
+            raise ValueError(
+                f"task {instance.task_name!r} asks for answers of {lm.max_length - room} tokens, but the model "
+                f"reads {lm.max_length} with the prompt; set evals.max_gen_toks to less"
+            )
+        length = len(lm.tok_encode(prompt))
+        num_truncated += length > room
+        lm.num_tokens += min(length, room)
+    if num_truncated:
+        log.warning("%s of %s prompts are too long and lose their beginning", num_truncated, len(asked))
+    answers: list[str] = lm.generate_until(list(asked), disable_tqdm=not sys.stderr.isatty())
+    lm.num_tokens += sum(len(lm.tok_encode(answer)) for answer in answers)
+    return answers

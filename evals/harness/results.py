@@ -1,0 +1,83 @@
+"""What a model's answers are worth: lm-eval's filters and metrics, turned into item results."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import Task
+
+from evals.harness.tasks import task_metrics
+from evals.items import Item, ItemResult, OutputType
+from evals.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
+
+
+def score_items(
+    wanted: str | None, task: Task, items: Sequence[Item], sent: Sequence[Sequence[Instance]]
+) -> list[ItemResult]:
+    """Scored items of one task."""
+    answered = copy.copy(task)
+    answered._instances = [instance for instances in sent for instance in instances]
+    answered.apply_filters()
+    filters = list(answered._instances[0].filtered_resps)
+    raw = [
+        {
+            name if chosen == filters[0] else f"{name}/{chosen}": value
+            for chosen in filters
+            for name, value in answered.process_results(
+                instances[0].doc, [instance.filtered_resps[chosen] for instance in instances]
+            ).items()
+        }
+        if _is_number(instances)
+        else {}
+        for instances in sent
+    ]
+    metrics = {metric.name: metric for metric in task_metrics(answered)}
+    for name in (name for of_item in raw for name in of_item):
+        metrics.setdefault(name, Metric(name, MetricKind.VALUE, is_higher_better=True))
+    values = [
+        {
+            name: v
+            for name, value in of_item.items()
+            if (v := item_value(value, metrics[name].kind)) is not None
+        }
+        for of_item in raw
+    ]
+    metric = judged_metric(wanted, list(metrics.values()), values)
+    if metric is None:
+        return []
+    scored = [index for index, of_item in enumerate(values) if metric.name in of_item]
+    scores = [oriented(values[index][metric.name], metric) for index in scored]
+    return [
+        ItemResult(
+            item=items[index],
+            answer=_answer_text(answered, items[index], sent[index], filters[0], metric.name),
+            metrics=values[index],
+            metric=metric.name,
+            score=score,
+            is_failed=is_failed,
+        )
+        for index, score, is_failed in zip(scored, scores, failures(scores), strict=True)
+    ]
+
+
+def _is_number(instances: Sequence[Instance]) -> bool:
+    """Whether no log-likelihood is NaN: lm-eval takes the argmax of NaNs for an answer."""
+    values = [a[0] if isinstance(a, tuple) else a for instance in instances for a in instance.resps]
+    return not any(isinstance(value, float) and math.isnan(value) for value in values)
+
+
+def _answer_text(task: Task, item: Item, sent: Sequence[Instance], chosen: str, metric: str) -> str:
+    """The generation that was judged; the most likely choice, per character or byte where the metric has it
+    so; a loglikelihood task's target if greedy decoding would give it; nothing for rolling tasks."""
+    answers = [instance.filtered_resps[metric.partition("/")[2] or chosen] for instance in sent]
+    if item.output_type is OutputType.GENERATE_UNTIL:
+        return str(answers[0])
+    if item.output_type is OutputType.LOGLIKELIHOOD:
+        return item.target if answers[0][1] else ""
+    if item.output_type is OutputType.LOGLIKELIHOOD_ROLLING:
+        return ""
+    choices = [str(choice) for choice in task.doc_to_choice(sent[0].doc)]
+    lengths = {"acc_norm": [len(c) for c in choices], "acc_bytes": [len(c.encode()) for c in choices]}
+    weights = lengths.get(metric, [1] * len(choices))
+    return choices[max(range(len(choices)), key=lambda c: answers[c][0] / max(weights[c], 1))]

@@ -1,0 +1,178 @@
+"""From task names to lm-eval's task objects, with the suite's settings put into them.
+
+Cost: with `evals.include_path` alone milliseconds, with lm-eval's own 13,000 files seconds.
+"""
+
+import difflib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import datasets
+import yaml
+from jinja2 import TemplateError
+from lm_eval.api import metrics as lm_metrics
+from lm_eval.api.task import Task
+from lm_eval.tasks import TaskManager
+from lm_eval.tasks._index import Kind
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from evals.items import OutputType
+from evals.scoring import Metric, MetricKind
+from evals.suite import EvalSuite
+
+log = logging.getLogger(__name__)
+
+# Scored by latex parsing that needs antlr4 4.11, while Hydra needs 4.9.
+_MATH_EXTRA = ("minerva_math", "putnam_axiom", "leaderboard_math")
+
+# What building a task raises when its files, its data or the hub are not as its YAML says.
+_TASK_ERRORS = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    TemplateError,
+    datasets.exceptions.DatasetsError,
+)
+
+_LOG_LIKELIHOODS = (lm_metrics.perplexity, lm_metrics.weighted_perplexity, lm_metrics.bits_per_byte)
+_LABEL_PAIRS = (lm_metrics.f1_score, lm_metrics.matthews_corrcoef)
+_CORPUS_ONLY = (lm_metrics.bleu, lm_metrics.chrf, lm_metrics.chrfpp, lm_metrics.ter)
+
+
+def find_tasks(suite: EvalSuite) -> TaskManager:
+    """Knows every wanted task; leaves lm-eval's own out where the folder has all, for they take seconds."""
+    wanted = [*suite.tasks, *suite.guards]
+    if suite.include_path is not None:
+        if not Path(suite.include_path).is_dir():
+            raise ValueError(
+                f"evals.include_path must be a folder of lm-eval YAML files, got {suite.include_path!r}, "
+                "which is none; a relative path starts at the working directory"
+            )
+        manager = TaskManager(include_path=suite.include_path, include_defaults=False)
+        if all(leaf in manager.task_index for name in wanted for leaf in _leaf_names(manager, name)):
+            return manager
+    manager = TaskManager(include_path=suite.include_path)
+    for name in wanted:
+        leaves = _leaf_names(manager, name)
+        if math_tasks := [leaf for leaf in leaves if leaf.startswith(_MATH_EXTRA)]:
+            raise ValueError(
+                f"task {math_tasks[0]!r} needs antlr4 4.11 for its latex scoring, which Hydra excludes "
+                "(it needs 4.9); leave it out of evals.tasks and evals.guards, hendrycks_math has the same problems"
+            )
+        if unknown := [leaf for leaf in leaves if leaf not in manager.task_index]:
+            near = difflib.get_close_matches(unknown[0], manager.all_tasks, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`lm-eval ls tasks` lists lm-eval's own"
+            raise ValueError(f"unknown task {unknown[0]!r}; {hint}{_unreadable_files(suite.include_path)}")
+    return manager
+
+
+def _leaf_names(manager: TaskManager, name: str) -> list[str]:
+    """Tasks of a group or tag, unknown ones too; tasks defined inside the group are not looked up."""
+    entry = manager.task_index.get(name)
+    if entry is None or entry.kind not in (Kind.GROUP, Kind.TAG):
+        return [name]
+    members = sorted(entry.tags) if entry.kind is Kind.TAG else entry.cfg.get("task", [])
+    members = members if isinstance(members, list) else [members]
+    names = [m if isinstance(m, str) else m.get("group", m.get("task")) for m in members]
+    is_looked_up = [
+        isinstance(m, str) or n in manager.task_index for m, n in zip(members, names, strict=True)
+    ]
+    return [
+        leaf
+        for n, looked_up in zip(names, is_looked_up, strict=True)
+        if looked_up
+        for leaf in _leaf_names(manager, n)
+    ]
+
+
+def _unreadable_files(folder: str | None) -> str:
+    """The task files that lm-eval passes over in silence, for the message about an unknown task."""
+    found = ""
+    for path in sorted(Path(folder).glob("**/*.yaml")) if folder else []:
+        try:
+            load_yaml(path, resolve_func=False)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            found += f"; {path} could not be read: {first_line(error)}"
+    return found
+
+
+def load_tasks(manager: TaskManager, name: str) -> Mapping[str, Task]:
+    with naming_the_task(name):
+        leaves: Mapping[str, Task] = manager.load([name])["tasks"]
+    return leaves
+
+
+def configure(leaf: str, task: Task, suite: EvalSuite) -> None:
+    """The suite's settings, put where lm-eval's own command line puts them."""
+    if getattr(task, "UNSAFE_CODE", False):
+        raise ValueError(
+            f"task {leaf!r} runs code that the model wrote, which is not done here; leave it out"
+        )
+    if getattr(task, "MULTIMODAL", False):
+        raise ValueError(f"task {leaf!r} needs images or sound; only text is measured, leave it out")
+    shots = task.get_config("num_fewshot")
+    if suite.num_fewshot is not None and shots == 0 and suite.num_fewshot > 0:
+        log.warning("evals.num_fewshot=%s: task %s is always asked without examples", suite.num_fewshot, leaf)
+    elif suite.num_fewshot is not None or shots is None:
+        task.set_config("num_fewshot", suite.num_fewshot or 0)
+    if suite.max_gen_toks is not None and task.OUTPUT_TYPE == OutputType.GENERATE_UNTIL:
+        limits = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "max_length")
+        kept = {k: v for k, v in (task.get_config("generation_kwargs") or {}).items() if k not in limits}
+        task.set_config("generation_kwargs", kept | {"max_gen_toks": suite.max_gen_toks})
+
+
+def check_metrics(suite: EvalSuite, leaves: Mapping[str, Task]) -> None:
+    names: set[str] = set()
+    for leaf, task in leaves.items():
+        names |= {metric.name for metric in task_metrics(task)}
+        if all(aggregation in _CORPUS_ONLY for aggregation in task.aggregation().values()):
+            raise ValueError(
+                f"task {leaf!r} scores the whole corpus only ({', '.join(task.aggregation())}), so that its "
+                "failures cannot be found; add a metric with a value for each item to its metric_list"
+            )
+    if suite.metric is not None and suite.metric not in names:
+        near = difflib.get_close_matches(suite.metric, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(names))}"
+        raise ValueError(f"evals.metric={suite.metric!r} is a metric of no task; {hint}")
+
+
+def task_metrics(task: Task) -> list[Metric]:
+    """Its metrics for each of its filters, in its own order; they are judged by the first."""
+    kinds = dict.fromkeys(_LOG_LIKELIHOODS, MetricKind.LOG_LIKELIHOOD)
+    kinds |= dict.fromkeys(_LABEL_PAIRS, MetricKind.LABEL_PAIR)
+    return [
+        Metric(
+            name if number == 0 else f"{name}/{chosen.name}",
+            kinds.get(aggregation, MetricKind.VALUE),
+            task.higher_is_better().get(name, True),
+        )
+        for number, chosen in enumerate(task._filters)
+        for name, aggregation in task.aggregation().items()
+    ]
+
+
+@contextmanager
+def naming_the_task(name: str) -> Iterator[None]:
+    """Turns what a broken task raises into one sentence that names it."""
+    try:
+        yield
+    except _TASK_ERRORS as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        why = f" ({first_line(cause)})" if cause is not error else ""
+        raise ValueError(
+            f"task {name!r} could not be loaded: {type(error).__name__}: {first_line(error)}{why}; check its "
+            "YAML file, its data files and, for data from the hub, the connection"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
