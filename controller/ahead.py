@@ -27,7 +27,9 @@ def plan_lines(run: Run) -> Iterator[str]:
     """Data, items, costs and what the gate could see; reads data, builds no arm, trains nothing."""
     settings = run.settings
     yield f"corpus     {run.corpus.num_rows:,} rows from {run.corpus.source}"
-    yield f"pool       {run.pool.num_rows:,} rows from {run.pool.source}" if run.pool is not None else "pool       none"
+    yield (
+        f"pool       {run.pool.num_rows:,} rows from {run.pool.source}" if run.pool is not None else "pool       none"
+    )
     yield "items      " + ", ".join(f"{name} {count:,}" for name, count in run.splits.items())
     base = base_model(run)
     corpus = load_pool(run.corpus.folder)
@@ -62,7 +64,11 @@ def _detectable(run: Run) -> Iterator[str]:
     for task in run.loaded.tasks:
         if counts[task]:
             gain = detectable_gain(counts[task], verify.seeds, level, 0.7, run_sd=verify.run_sd, num_arms=len(ARMS))
-            enough = "" if gain <= verify.min_gain else f"; more than verify.min_gain {verify.min_gain:g}: add seeds or items"
+            enough = (
+                ""
+                if gain <= verify.min_gain
+                else f"; more than verify.min_gain {verify.min_gain:g}: add seeds or items"
+            )
             yield f"gate       {task}: {counts[task]} select items see a gain of {gain:.3f} in 80 % of runs{enough}"
 
 
@@ -95,4 +101,6 @@ def _scored(run: Run, path: str, name: str) -> EvalReport:
         ref = ModelRef(path, None, run.settings.model.dtype)
     else:
         ref = ModelRef(path, None, "float32")
-    return measure_model(run, Model(ref, model_key(path), (Checkpoint(ref, 1.0),), 0), Split.SELECT, name).report
+    return measure_model(
+        run, Model(ref, model_key(path), (Checkpoint(ref, 1.0),), 0, run.corpus), Split.SELECT, name
+    ).report

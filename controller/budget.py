@@ -46,9 +46,7 @@ class Books:
         totals: dict[str, Cost] = {}
         for line in self._lines[since:]:
             cost = totals.get(line.stage, Cost(0.0, 0, 0.0))
-            totals[line.stage] = Cost(
-                cost.seconds + line.seconds, cost.tokens + line.tokens, cost.flops + line.flops
-            )
+            totals[line.stage] = Cost(cost.seconds + line.seconds, cost.tokens + line.tokens, cost.flops + line.flops)
         return totals
 
     def check_time(self) -> None:
@@ -73,5 +71,7 @@ class Books:
             )
         if self._budget.flops is not None and spent_flops + flops > self._budget.flops:
             left = max(0.0, self._budget.flops - spent_flops)
-            raise BudgetSpent(f"budget.flops: {what} takes {flops:.3g}, {left:.3g} of {self._budget.flops:.3g} are left")
+            raise BudgetSpent(
+                f"budget.flops: {what} takes {flops:.3g}, {left:.3g} of {self._budget.flops:.3g} are left"
+            )
         self.check_time()

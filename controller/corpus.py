@@ -149,9 +149,7 @@ def _read_file(key: str, path: Path) -> Dataset:
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
         if kind == "json":
             _raise_for_first_bad_line(key, path)
-        raise ValueError(
-            f"{key} {path} could not be read: {_first_line(error.__cause__ or error)}"
-        ) from error
+        raise ValueError(f"{key} {path} could not be read: {_first_line(error.__cause__ or error)}") from error
 
 
 def _raise_for_first_bad_line(key: str, path: Path) -> None:
@@ -164,22 +162,17 @@ def _raise_for_first_bad_line(key: str, path: Path) -> None:
                     f"{key} {path}, line {number} is not JSON: {error.msg} at column {error.colno}"
                 ) from None
             if not isinstance(row, dict):
-                raise ValueError(
-                    f"{key} {path}, line {number} is not a JSON object but a {type(row).__name__}"
-                )
+                raise ValueError(f"{key} {path}, line {number} is not a JSON object but a {type(row).__name__}")
 
 
 def _standard_rows(corpus: Corpus, key: str, rows: Dataset, name: str) -> Dataset:
     wanted = [corpus.text] if corpus.text is not None else [corpus.prompt, corpus.completion]
     if corpus.id is not None:
         wanted.append(corpus.id)
-    for number, setting in zip(
-        wanted, ("text",) if corpus.text else ("prompt", "completion", "id"), strict=False
-    ):
+    for number, setting in zip(wanted, ("text",) if corpus.text else ("prompt", "completion", "id"), strict=False):
         if number not in rows.column_names:
             raise ValueError(
-                f"{key} {name}, row 1 has no field '{number}' (corpus.{setting}); "
-                f"it has {', '.join(rows.column_names)}"
+                f"{key} {name}, row 1 has no field '{number}' (corpus.{setting}); it has {', '.join(rows.column_names)}"
             )
     kept = [c for c in rows.column_names if c not in wanted and c not in COLUMNS]
     seen = 0

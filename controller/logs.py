@@ -5,6 +5,9 @@ import os
 import sys
 import warnings
 
+import datasets
+import transformers
+
 LIBRARIES = (
     "datasets",
     "transformers",
@@ -22,9 +25,7 @@ LIBRARIES = (
 
 def set_up() -> None:
     """Our log lines on standard error."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     quiet_libraries()
 
 
@@ -36,5 +37,7 @@ def quiet_libraries() -> None:
     os.environ.setdefault("LMEVAL_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.filterwarnings("ignore", module="(transformers|torch|datasets|lm_eval|mlflow|peft|alembic).*")
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)

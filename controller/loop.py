@@ -1,8 +1,8 @@
 """The loop: measure, diagnose, fix, retrain, verify; the accepted model opens the next round.
 
-    Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --controller--> Verdict
-      ^                                                                                            |
-      +------------------- the accepted model (champion) opens the next round ---------------------+
+Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --controller--> Verdict
+  ^                                                                                            |
+  +------------------- the accepted model (champion) opens the next round ---------------------+
 """
 
 import logging
@@ -44,7 +44,18 @@ from controller.rounds import (
     propose_round,
     try_arms,
 )
-from controller.run import Model, Run, base_model, choose_run_dir, config_hash, data_hash, hash_of, initial_model, open_run, settings_dict
+from controller.run import (
+    Model,
+    Run,
+    base_model,
+    choose_run_dir,
+    config_hash,
+    data_hash,
+    hash_of,
+    initial_model,
+    open_run,
+    settings_dict,
+)
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, load_mix, write_mix
@@ -103,7 +114,8 @@ def run_loop(settings: LoopSettings, sweep: str | None) -> LoopResult:
 def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
     settings = run.settings
     tracker.log_settings(
-        settings_dict(settings), {"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())}
+        settings_dict(settings),
+        {"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())},
     )
     for context, data in (("corpus", run.corpus), ("pool", run.pool)):
         if data is not None:
@@ -131,6 +143,7 @@ def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
     result = LoopResult(
         schema_version=SCHEMA_VERSION,
         name=settings.name,
+        seed=settings.seed,
         rounds=tuple(state.rounds),
         sealed=sealed,
         champion=_champion(run, state),
@@ -146,7 +159,9 @@ def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
     return result
 
 
-def play_round(run: Run, base: Model, state: LoopState, number: int, items: dict[Split, ItemTable], tracker: Tracker) -> str:
+def play_round(
+    run: Run, base: Model, state: LoopState, number: int, items: dict[Split, ItemTable], tracker: Tracker
+) -> str:
     """One round; returns why the loop stops after it, or nothing."""
     mark = run.books.mark()
     champion = state.champion
@@ -249,4 +264,3 @@ def _champion(run: Run, state: LoopState) -> Champion:
 def _overhead(run: Run, started: float) -> Cost:
     """Wall time of this process in which no stage was under way."""
     return Cost(max(0.0, time.monotonic() - started - run.runner.busy_seconds()), 0, 0.0)
-

@@ -26,7 +26,11 @@ def summary(result: LoopResult) -> str:
             f"{result.sealed.num_items} items that nothing had seen: {result.sealed.claim}.",
             "",
         ]
-    lines += [f"Champion: `{result.champion.path}`, {result.champion.recipe}.", "", "| stage | seconds | tokens | FLOPs |"]
+    lines += [
+        f"Champion: `{result.champion.path}`, {result.champion.recipe}.",
+        "",
+        "| stage | seconds | tokens | FLOPs |",
+    ]
     lines += ["|---|---|---|---|"]
     lines += [f"| {name} | {c.seconds:.0f} | {c.tokens:,} | {c.flops:.2g} |" for name, c in result.costs.items()]
     return "\n".join(lines)
@@ -34,7 +38,11 @@ def summary(result: LoopResult) -> str:
 
 def _round_lines(round_: Round) -> list[str]:
     measured = round_.measure
-    lines = [f"## Round {round_.number}", "", f"{measured.num_failed} of {measured.num_items} probe items fail."]
+    lines = [
+        f"## Round {round_.number}",
+        "",
+        f"{measured.num_failed} of {measured.num_items} probe items fail.",
+    ]
     for finding in round_.diagnosis.findings:
         where = ", ".join(f"{key} {value}" for key, value in finding.slice.items())
         lines.append(

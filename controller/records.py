@@ -84,8 +84,7 @@ def _finding(finding: Finding) -> FindingRecord:
         evidence=finding.evidence,
         examples=ExamplesRecord(_examples(finding.examples.helpful), _examples(finding.examples.harmful)),
         failed_items=tuple(
-            FailedItemRecord(item.id, item.task, item.prompt, item.target, item.answer)
-            for item in finding.failed_items
+            FailedItemRecord(item.id, item.task, item.prompt, item.target, item.answer) for item in finding.failed_items
         ),
     )
 

@@ -9,13 +9,22 @@ from pydantic import TypeAdapter
 
 from controller.journal.ledger import look_number
 from controller.result import ActionRecord, PlanRecord, VerdictRecord
-from controller.run import Model, Run, hash_of, recipe, trained_model
+from controller.run import Data, Model, Run, hash_of, recipe, trained_model
 from controller.runner import Result, Stage
 from controller.settings import TrainUpdate
 from controller.stages import Diagnosed, Measured, Proposed, diagnose, measure, propose, train_arm
 from controller.tables import read_report_json
 from controller.train.trainer import Tokens, Training
-from controller.verify import CHALLENGER, CONTINUE, RANDOM, Arm, Promise, endpoint_run_variance, judge, promise
+from controller.verify import (
+    CHALLENGER,
+    CONTINUE,
+    RANDOM,
+    Arm,
+    Promise,
+    endpoint_run_variance,
+    judge,
+    promise,
+)
 from diagnose.finding import Diagnosis
 from evals.compare import RunVariance, alpha_at
 from evals.items import EvalReport, ProbeReport
@@ -85,7 +94,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             "diagnose": asdict(settings.diagnose),
             "fields": [run.suite.slices, run.data_slices],
             "model": champion.key,
-            "data": _data_keys(run),
+            "data": _data_keys(run, champion),
             "max_length": settings.train.max_length,
             "guards": run.loaded.guards,
             "seed": settings.seed,
@@ -95,7 +104,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             settings.diagnose,
             probe.folder,
             champion.checkpoints,
-            run.corpus.folder,
+            champion.corpus.folder,
             run.pool.folder if run.pool is not None else None,
             tuple(run.suite.slices),
             run.data_slices,
@@ -121,7 +130,9 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
     return DiagnosedRound(diagnosis, result.folder, result.digest)
 
 
-def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, judged: Sequence[str], number: int) -> ProposedRound:
+def propose_round(
+    run: Run, champion: Model, diagnosed: DiagnosedRound, judged: Sequence[str], number: int
+) -> ProposedRound:
     """What to change, with the mixes of all arms; nothing is trained.
 
     Args:
@@ -135,7 +146,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, judged: 
         {
             "diagnosis": diagnosed.digest,
             "interventions": [kind, asdict(settings.interventions)],
-            "data": _data_keys(run),
+            "data": _data_keys(run, champion),
             "items": run.items_key,
             "judged": list(judged),
             "max_length": settings.train.max_length,
@@ -146,7 +157,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, judged: 
         (
             settings.interventions,
             diagnosed.folder,
-            run.corpus.folder,
+            champion.corpus.folder,
             run.pool.folder if run.pool is not None else None,
             run.suite,
             tuple(judged),
@@ -192,9 +203,7 @@ def agree(run: Run, proposal: ProposedRound, before: MeasuredModel) -> Promise:
     ledger = run.run_dir.parent / "ledger.jsonl"
     look = look_number(ledger, run.split_hash(Split.SELECT), key, "select")
     alpha = alpha_at(look, settings.verify.alpha)
-    agreed = promise(
-        proposal.plan, before.report, run.suite.slices, run.loaded.guards, settings.verify, alpha
-    )
+    agreed = promise(proposal.plan, before.report, run.suite.slices, run.loaded.guards, settings.verify, alpha)
     endpoint = agreed.endpoint
     log.info(
         "promise: a gain on %d items of %s; %.3f expected, %.3f would be seen in 80 %% of runs (level %.3g, look %d)",
@@ -233,11 +242,13 @@ def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Tr
             for arm, seed in jobs
         ]
     )
+    challenger = proposal.folder / CHALLENGER
+    mixed = Data(challenger, f"{proposal.digest}-{CHALLENGER}", proposed.num_rows, str(challenger))
     models = []
     for result in trained:
         training = result.value
         run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-        models.append(trained_model(start, result))
+        models.append(trained_model(start, result, mixed))
     measured = run.runner.do_all(
         [
             _measure_stage(run, model, Split.SELECT, f"measure-{arm}-{seed}")
@@ -245,9 +256,7 @@ def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Tr
         ]
     )
     reports = [_measured(run, result, Split.SELECT, "verify").report for result in measured]
-    arms = tuple(
-        _arm(arm, [k for k, job in enumerate(jobs) if job[0] == arm], trained, reports) for arm in ARMS
-    )
+    arms = tuple(_arm(arm, [k for k, job in enumerate(jobs) if job[0] == arm], trained, reports) for arm in ARMS)
     return Trial(arms, tuple(model for model, job in zip(models, jobs, strict=True) if job[0] == CHALLENGER))
 
 
@@ -293,5 +302,5 @@ def _suite_key(run: Run) -> Mapping[str, object]:
     return {key: value for key, value in asdict(run.suite).items() if key != "include_path"}
 
 
-def _data_keys(run: Run) -> list[str | None]:
-    return [run.corpus.digest, run.pool.digest if run.pool is not None else None]
+def _data_keys(run: Run, champion: Model) -> list[str | None]:
+    return [champion.corpus.digest, run.pool.digest if run.pool is not None else None]

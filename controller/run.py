@@ -48,6 +48,8 @@ class Model:
     checkpoints: tuple[Checkpoint, ...]
     """Oldest first, the model last; for attribution."""
     num_parameters: int
+    corpus: Data
+    """What it was trained on: `corpus.train`, and the rows of every accepted fix since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ def choose_run_dir(settings: LoopSettings) -> Path:
 
 def check_settings(settings: LoopSettings) -> None:
     """What can be told wrong from the settings alone, before any data is read."""
+    if not settings.evals.tasks:
+        raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
     if isinstance(settings.model, ScratchModel):
         check_arch(settings.model.arch)
         if settings.train.initial is False:
@@ -120,7 +124,11 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books
     if files.pool is not None:
         check_source("corpus.pool", files.pool)
     tasks = settings.corpus.task_folder(data_dir)
-    suite = settings.evals if tasks is None or settings.evals.include_path else replace(settings.evals, include_path=str(tasks))
+    suite = (
+        settings.evals
+        if tasks is None or settings.evals.include_path
+        else replace(settings.evals, include_path=str(tasks))
+    )
     loaded = load_suite(suite)
     corpus = _read(runner, books, files, "corpus.train", files.train)
     pool = _read(runner, books, files, "corpus.pool", files.pool) if files.pool is not None else None
@@ -141,17 +149,22 @@ def base_model(run: Run) -> Model:
         ref = ModelRef(settings.model.name, settings.model.revision, settings.model.dtype)
         earlier = [Checkpoint(ModelRef(path, None, settings.model.dtype), 1.0) for path in settings.model.checkpoints]
         key = hash_of([model_key(name) for name in (settings.model.name, *settings.model.checkpoints)])
-        return Model(ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref))
+        return Model(ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus)
     stage = Stage(
         "build",
-        {"model": asdict(settings.model), "corpus": run.corpus.digest, "max_length": settings.train.max_length, "seed": settings.seed},
+        {
+            "model": asdict(settings.model),
+            "corpus": run.corpus.digest,
+            "max_length": settings.train.max_length,
+            "seed": settings.seed,
+        },
         build,
         (settings.model, run.corpus.folder, settings.train.max_length, settings.seed),
         str,
     )
     result = run.runner.do(stage)
     ref = ModelRef(str(result.folder / result.value), None, "float32")
-    return Model(ref, result.digest, (Checkpoint(ref, 1.0),), num_parameters(ref))
+    return Model(ref, result.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus)
 
 
 def initial_model(run: Run, base: Model) -> Model:
@@ -173,10 +186,10 @@ def initial_model(run: Run, base: Model) -> Model:
     result = run.runner.do(stage)
     training = result.value
     run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-    return trained_model(base, result)
+    return trained_model(base, result, run.corpus)
 
 
-def trained_model(start: Model, result: Result[Training]) -> Model:
+def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:
     """The model that a training of `start` left; an adapter stands on the base it was made for."""
 
     def ref(name: str) -> ModelRef:
@@ -185,10 +198,8 @@ def trained_model(start: Model, result: Result[Training]) -> Model:
             return replace(start.ref, adapter=str(folder))
         return ModelRef(str(folder), None, start.ref.dtype)
 
-    checkpoints = tuple(
-        Checkpoint(ref(kept.folder), kept.learning_rate) for kept in result.value.checkpoints
-    )
-    return Model(ref(MODEL_FOLDER), result.digest, checkpoints, start.num_parameters)
+    checkpoints = tuple(Checkpoint(ref(kept.folder), kept.learning_rate) for kept in result.value.checkpoints)
+    return Model(ref(MODEL_FOLDER), result.digest, checkpoints, start.num_parameters, corpus)
 
 
 def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:
@@ -224,7 +235,7 @@ def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_toke
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         bf16=train.bf16,
-        gradient_checkpointing=train.gradient_checkpointing,
+        activation_checkpointing=train.activation_checkpointing,
         lora=settings.model.lora if isinstance(settings.model, PretrainedModel) else None,
     )
 
@@ -241,7 +252,10 @@ def model_key(name: str) -> str:
 
 
 def _read(runner: Runner, books: Books, files: Corpus, key: str, source: str) -> Data:
-    inputs: Mapping[str, Any] = {"corpus": asdict(replace(files, train=None, pool=None)), "content": _content(source)}
+    inputs: Mapping[str, Any] = {
+        "corpus": asdict(replace(files, train=None, pool=None)),
+        "content": _content(source),
+    }
     stage = Stage(key.replace(".", "-"), inputs, read_data, (files, key, source), PoolSize)
     result = runner.do(stage)
     books.add("read_data", result.seconds, 0, 0.0)
@@ -270,4 +284,3 @@ def _file_hash(path: Path) -> str:
 def data_hash(run: Run) -> str:
     """Of corpus, pool and items: runs with the same one can be compared."""
     return hash_of([run.corpus.digest, run.pool.digest if run.pool is not None else None, run.items_key])
-

@@ -116,16 +116,10 @@ class _StatusLine:
         if not self._is_terminal or not self._names:
             return
         shares = [read_share(folder) if folder.is_dir() else 1.0 for folder in self._folders]
-        under_way = [
-            f"{name} {share:.0%}" for name, share in zip(self._names, shares, strict=True) if 0 < share < 1
-        ]
+        under_way = [f"{name} {share:.0%}" for name, share in zip(self._names, shares, strict=True) if 0 < share < 1]
         done = sum(shares) / len(shares)
         elapsed = time.monotonic() - self._started
-        left = (
-            f"about {_clock(elapsed * (1 - done) / done)} left"
-            if done > 0.02
-            else f"{_clock(elapsed)} so far"
-        )
+        left = f"about {_clock(elapsed * (1 - done) / done)} left" if done > 0.02 else f"{_clock(elapsed)} so far"
         text = " | ".join([*(under_way or self._names[:2]), left])
         sys.stderr.write(f"\r\x1b[K{text[:150]}")
         sys.stderr.flush()

@@ -118,7 +118,7 @@ class Train:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     bf16: bool = False
-    gradient_checkpointing: bool = False
+    activation_checkpointing: bool = False
     update: TrainUpdate = field(default_factory=TrainUpdate)
 
     def __post_init__(self) -> None:
@@ -222,4 +222,3 @@ class LoopSettings:
     workers: int | None = None
     """Trainings and evaluations side by side; unset means one for each GPU, else one for each two cores
     or, on up to four cores, one for each core."""
-

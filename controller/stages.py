@@ -4,13 +4,14 @@ Each is called with the stage's folder and values that pickle, writes large resu
 a small dataclass that the store keeps as JSON. `controller.rounds` says when they are called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import torch
 from pydantic import TypeAdapter
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.corpus import Corpus, read_pool
@@ -19,16 +20,20 @@ from controller.settings import ScratchModel
 from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_report_json
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.trainer import MODEL_FOLDER, Recipe, Training, expected_tokens, train
+from controller.verify import CHALLENGER, CONTINUE, RANDOM
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
 from diagnose.influence import Checkpoint
-from diagnose.pool import TrainPool
+from diagnose.tokens import encode
 from evals.harness import evaluate, load_suite
 from evals.index import index_items
 from evals.items import ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
+from interventions.compose import Intervention, NothingToDo, Proposal
+from interventions.controls import continue_mix, random_mix
+from interventions.mix import original_mix
 from interventions.plan import Plan
 
 
@@ -143,11 +148,31 @@ def propose(
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
     proposal = intervention.propose(found, old, new, index, judged, seed)
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
-    tokenizer = load_tokenizer(model)
+    if isinstance(proposal, NothingToDo):
+        return Proposed(0, 0.0, ())
+    mixes = {
+        CHALLENGER: proposal.mix,
+        CONTINUE: continue_mix(old, index),
+        RANDOM: random_mix(proposal.plan, old, new, index, seed),
+    }
     for name, mix in mixes.items():
         (folder / name).mkdir(exist_ok=True)
         save_mix(mix, folder / name)
-    return Proposed()
+    tokenizer = load_tokenizer(model)
+    return Proposed(
+        num_rows=len(proposal.mix.weights),
+        mean_tokens=expected_tokens(tokenizer, proposal.mix, max_length),
+        action_tokens=_tokens_by_reason(proposal, tokenizer, max_length),
+    )
+
+
+def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:
+    """Tokens of the rows of each action, once each; rows carry the reason of their action."""
+    mix = proposal.mix
+    rows = mix.examples.rows
+    lengths = encode(rows["prompt"][:], rows["completion"][:], tokenizer, mix.examples.delimiter, max_length).lengths
+    reasons = np.array(mix.reasons)
+    return tuple(int(lengths[reasons == action.why].sum()) for action in proposal.plan.actions)
 
 
 def num_parameters(model: ModelRef) -> int:

@@ -106,9 +106,7 @@ class Tracker:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        version = self._client.create_model_version(
-            model, source=folder.absolute().as_uri(), run_id=self._loop
-        )
+        version = self._client.create_model_version(model, source=folder.absolute().as_uri(), run_id=self._loop)
         self._client.set_registered_model_alias(model, alias, version.version)
         self._remember(key, str(version.version))
 
@@ -155,9 +153,7 @@ class Tracker:
                 return run
             except MlflowException as error:
                 # The database was deleted or another one is asked for: log there from the start.
-                log.info(
-                    "MLflow does not know the runs of %s (%s): logging anew", self._run_dir, error.error_code
-                )
+                log.info("MLflow does not know the runs of %s (%s): logging anew", self._run_dir, error.error_code)
                 self._ids = {}
         run = self._create(key, name, parent)
         self._remember(key, run)
@@ -186,9 +182,7 @@ class Tracker:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        return str(
-            self._client.create_experiment(EXPERIMENT, artifact_location=artifacts.absolute().as_uri())
-        )
+        return str(self._client.create_experiment(EXPERIMENT, artifact_location=artifacts.absolute().as_uri()))
 
     def _sweep_run(self, sweep: str) -> str:
         """The parent of all jobs of a sweep; the first job makes it."""

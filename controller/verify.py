@@ -147,9 +147,7 @@ def judge(
     counts = _flips(agreed, before, challenger)
     if challenger.reports and len(challenger.reports) < MIN_SEEDS:
         reason = f"{len(challenger.reports)} seeds an arm, the gate needs {MIN_SEEDS}: set verify.seeds={MIN_SEEDS}"
-        return VerdictRecord(
-            Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha
-        )
+        return VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha)
     gate = accepts(scores[CHALLENGER], [scores[arm.name] for arm in controls], agreed.alpha, earlier)
     guards = tuple(
         _guard(task, challenger, next(arm for arm in controls if arm.name == CONTINUE), settings.margin)
@@ -174,7 +172,9 @@ def judge(
 
 def endpoint_run_variance(agreed: Promise, arms: Sequence[Arm]) -> RunVariance:
     """Variance between training seeds on the endpoint, for the rounds to come."""
-    means = [[float(np.mean([r.score for r in agreed.chosen(report.results)])) for report in arm.reports] for arm in arms]
+    means = [
+        [float(np.mean([r.score for r in agreed.chosen(report.results)])) for report in arm.reports] for arm in arms
+    ]
     return run_variance(means)
 
 
@@ -224,7 +224,7 @@ def _guard(task: str, challenger: Arm, control: Arm, margin: float) -> GuardReco
 
     result = non_inferior(scores(challenger), scores(control), margin)
     change = result.change
-    return GuardRecord(task, change.mean, (change.low, change.high), result.is_shown)
+    return GuardRecord(task, change.mean, (change.low, change.high), result.is_shown, result.lower, margin)
 
 
 def _gain(comparison: Comparison) -> Gain:
@@ -287,4 +287,3 @@ def _described(slices: Sequence[Slice]) -> Mapping[str, str]:
     if len(slices) == 1:
         return slices[0].as_dict()
     return {"any of": "; ".join(str(where) for where in slices)}
-

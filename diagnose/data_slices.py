@@ -147,9 +147,7 @@ def _named_candidates(
     return list(dict.fromkeys([*names, *_covering_runs(in_slice, items, rows, scores)]))
 
 
-def _covering_runs(
-    in_slice: NDArray[np.bool_], items: SliceTable, rows: SliceTable, scores: RowScores
-) -> list[Slice]:
+def _covering_runs(in_slice: NDArray[np.bool_], items: SliceTable, rows: SliceTable, scores: RowScores) -> list[Slice]:
     """Runs of words that stand in most failing items and in few others; the most promising by attribution."""
     least = max(1, math.ceil(MIN_COVERAGE * int(in_slice.sum())))
     grams = word_grams(items.texts, least)
@@ -168,9 +166,7 @@ def _covering_runs(
 def _judge(
     where: Slice, in_slice: NDArray[np.bool_], items: SliceTable, rows: SliceTable, scores: RowScores
 ) -> _Judged:
-    is_shared = all(
-        key in items.fields or key in (PROMPT_CONTAINS, PROMPT_WORDS) for key, _ in where.conditions
-    )
+    is_shared = all(key in items.fields or key in (PROMPT_CONTAINS, PROMPT_WORDS) for key, _ in where.conditions)
     on_items = items.members(where)
     members = rows.members(where)
     mean, stderr, contrast, z = _attribution(members[scores.rows], scores.effect)
@@ -187,9 +183,7 @@ def _judge(
     )
 
 
-def _attribution(
-    members: NDArray[np.bool_], effect: NDArray[np.float32]
-) -> tuple[float, float, float, float]:
+def _attribution(members: NDArray[np.bool_], effect: NDArray[np.float32]) -> tuple[float, float, float, float]:
     """Mean effect inside, its standard error, the contrast to the outside, and Welch's z of that."""
     inside, outside = effect[members].astype(float), effect[~members].astype(float)
     if len(inside) < 2 or len(outside) < 2:

@@ -70,21 +70,15 @@ class Diagnoser:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
             value = getattr(self, key)
             if value is not None and value < 1:
-                raise ValueError(
-                    f"diagnose.{key} must be at least 1, got {value}; leave it out for the default"
-                )
+                raise ValueError(f"diagnose.{key} must be at least 1, got {value}; leave it out for the default")
         for key in ("alpha", "min_gap", "max_failure_rate"):
             value = getattr(self, key)
             if not 0 < value < 1:
-                raise ValueError(
-                    f"diagnose.{key} must be between 0 and 1, got {value}; leave it out for the default"
-                )
+                raise ValueError(f"diagnose.{key} must be between 0 and 1, got {value}; leave it out for the default")
         if self.num_examples < 0:
             raise ValueError(f"diagnose.num_examples must not be negative, got {self.num_examples}")
 
-    def find(
-        self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]
-    ) -> tuple[FailingSlice, ...]:
+    def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone, most failed items first; as `find_failing_slices`."""
         thresholds = Thresholds(self.alpha, self.min_items, self.min_gap, self.max_failure_rate)
         return find_failing_slices(probe, fields, guards, thresholds)[: self.max_findings]
@@ -126,9 +120,7 @@ class Diagnoser:
         rows = row_table(corpus, row_fields)
         material = _Material(
             probe=probe,
-            items=item_table(
-                [result.item for result in probe.results], dict.fromkeys([*item_fields, *row_fields])
-            ),
+            items=item_table([result.item for result in probe.results], dict.fromkeys([*item_fields, *row_fields])),
             rows=rows if pool is None else joined(rows, row_table(pool, row_fields)),
             corpus=corpus,
             pool=pool,
@@ -264,9 +256,7 @@ class Diagnoser:
 def _failures(material: _Material, where: Slice, rng: np.random.Generator) -> list[ItemResult]:
     """Failed items of a slice, in random order."""
     results = material.probe.results
-    failed = [
-        results[k] for k in np.flatnonzero(material.items.members(where)).tolist() if results[k].is_failed
-    ]
+    failed = [results[k] for k in np.flatnonzero(material.items.members(where)).tolist() if results[k].is_failed]
     return [failed[k] for k in rng.permutation(len(failed)).tolist()]
 
 

@@ -147,9 +147,7 @@ def check_fields(items: Sequence[Item], fields: Sequence[str]) -> None:
     for name in fields:
         if name not in known and name != "task":
             near = get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean '{near[0]}'?" if near else f"the documents have {', '.join(known) or 'none'}"
-            )
+            hint = f"did you mean '{near[0]}'?" if near else f"the documents have {', '.join(known) or 'none'}"
             raise ValueError(f"evals.slices names the field '{name}', which no document has; {hint}")
 
 
@@ -166,9 +164,7 @@ def wilson(num_failed: int, num_items: int) -> Interval:
     middle = share + z * z / (2 * num_items)
     half = z * np.sqrt(share * (1 - share) / num_items + z * z / (4 * num_items**2))
     scale = 1 + z * z / num_items
-    return Interval(
-        low=max(0.0, float((middle - half) / scale)), high=min(1.0, float((middle + half) / scale))
-    )
+    return Interval(low=max(0.0, float((middle - half) / scale)), high=min(1.0, float((middle + half) / scale)))
 
 
 def _suspects(seen: _Seen, thresholds: Thresholds) -> list[_Candidate]:
@@ -243,17 +239,15 @@ def _frequent(values: NDArray[np.object_], min_items: int) -> list[str]:
 
 
 def _lengths(table: SliceTable, is_fixed: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Quarters of the prompts by their number of words; and each number of words, where they are few."""
-    words = table.num_words
-    counted = words[is_fixed]
+    """Short and long prompts by their number of words, cut at quartiles; each number, where they are few."""
+    counted = table.num_words[is_fixed]
     cuts = sorted({int(np.quantile(counted, q)) for q in (0.25, 0.5, 0.75)})
-    bounds = [0, *(cut + 1 for cut in cuts)]
-    ranges = [f"{low} to {high - 1}" for low, high in pairwise(bounds)]
-    ranges.append(f"{bounds[-1]} or more")
+    ranges = [f"0 to {cut}" for cut in cuts] + [f"{cut + 1} or more" for cut in cuts]
+    ranges += [f"{low + 1} to {high}" for low, high in pairwise(cuts) if high > low + 1]
     numbers = np.unique(counted)
     if len(numbers) <= 50:
         ranges += [str(number) for number in numbers.tolist()]
-    named = [(value, table.members(Slice(((PROMPT_WORDS, value),)))) for value in dict.fromkeys(ranges)]
+    named = [(value, table.members(Slice(((PROMPT_WORDS, value),)))) for value in ranges]
     return [(value, members) for value, members in named if members.any() and not members.all()]
 
 
@@ -290,9 +284,7 @@ def _cover(
     left = np.ones(len(failed), bool)
     named: list[_Tested] = []
     while tested:
-        gains = [
-            _gain(_count(t.candidate.members, failed, left), thresholds.max_failure_rate) for t in tested
-        ]
+        gains = [_gain(_count(t.candidate.members, failed, left), thresholds.max_failure_rate) for t in tested]
         if max(gains) <= 0:
             break
         ties = [
@@ -302,27 +294,17 @@ def _cover(
         ]
         named.append(tested[min(ties)[2]])
         left &= ~named[-1].candidate.members
-        tested = [t for t in tested if _still_fails(t.candidate, failed, left, half, thresholds)]
+        # Tested again on what is left, and adjusted again: many failed only where they overlap with it.
+        remain = [t for t in tested if _is_mostly_left(t.candidate, left, thresholds.min_items)]
+        passed = {t.candidate.slice for t in _test([t.candidate for t in remain], failed, left & half, thresholds)}
+        tested = [t for t in remain if t.candidate.slice in passed]
     return named
 
 
-def _still_fails(
-    candidate: _Candidate,
-    failed: NDArray[np.bool_],
-    left: NDArray[np.bool_],
-    half: NDArray[np.bool_],
-    thresholds: Thresholds,
-) -> bool:
-    if (candidate.members & left).sum() < thresholds.min_items:
-        return False
-    if (candidate.members & left).sum() < 0.5 * candidate.members.sum():
-        return False  # most of it has been named already; a remainder would need another description
-    counts = _count(candidate.members, failed, left & half)
-    if counts.is_clear(thresholds.min_gap) and _fisher(counts) <= thresholds.alpha:
-        return True
-    level = thresholds.max_failure_rate
-    is_high = binom.sf(counts.failed - 1, counts.items, level) <= thresholds.alpha
-    return candidate.rank == 0 and counts.items > 0 and bool(is_high)
+def _is_mostly_left(candidate: _Candidate, left: NDArray[np.bool_], min_items: int) -> bool:
+    """Enough items that no slice has named; a small remainder would need another description."""
+    num_left = int((candidate.members & left).sum())
+    return num_left >= max(min_items, 0.5 * int(candidate.members.sum()))
 
 
 def _described(tested: _Tested, failed: NDArray[np.bool_]) -> FailingSlice:

@@ -65,9 +65,7 @@ def mode_shares(failed: Sequence[ItemResult]) -> Mapping[str, float]:
 
 def _is_wrapped(answer: Sequence[str], gold: Sequence[str], gold_words: Collection[str]) -> bool:
     bare = [word.strip(".,;:!?()[]{}\"'*`$") for word in answer]
-    contains = (
-        f" {' '.join(gold)} " in f" {' '.join(answer)} " or f" {' '.join(gold)} " in f" {' '.join(bare)} "
-    )
+    contains = f" {' '.join(gold)} " in f" {' '.join(answer)} " or f" {' '.join(gold)} " in f" {' '.join(bare)} "
     return contains and any(word not in gold_words for word in bare if word and word not in gold)
 
 

@@ -34,8 +34,7 @@ class Slice:
     def __str__(self) -> str:
         return (
             " and ".join(
-                f"{key} = {value}" if key != PROMPT_CONTAINS else f"{key} '{value}'"
-                for key, value in self.conditions
+                f"{key} = {value}" if key != PROMPT_CONTAINS else f"{key} '{value}'" for key, value in self.conditions
             )
             or "everything"
         )

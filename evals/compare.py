@@ -71,9 +71,7 @@ class ArmScores:
             )
         if len(set(self.items)) != len(self.items):
             repeated = next(item for k, item in enumerate(self.items) if item in self.items[:k])
-            raise ValueError(
-                f"items of arm '{self.name}' must differ, got {repeated} twice; number the copies"
-            )
+            raise ValueError(f"items of arm '{self.name}' must differ, got {repeated} twice; number the copies")
 
     @property
     def num_seeds(self) -> int:
@@ -214,15 +212,12 @@ def non_inferior(
     confidence: float = 0.95,
     run: RunVariance | None = None,
 ) -> NonInferiority:
-    """Whether the challenger is shown to lose less than `margin`, the guard's question.
-
-    Too few items or seeds means not shown, for nothing is known then.
-    """
+    """Whether the challenger is shown to lose less than `margin`; with too little data it is not shown."""
     if not margin > 0:
         raise ValueError(f"verify.margin must be positive, got {margin}; no loss at all can never be shown")
     change = compare(challenger, control, run)
     lower = change.lower_bound(confidence)
-    return NonInferiority(change=change, lower=lower, is_shown=lower > -margin)
+    return NonInferiority(change, lower, is_shown=lower > -margin)
 
 
 def alpha_at(look: int, alpha: float = 0.025) -> float:
@@ -241,9 +236,7 @@ def run_variance(seed_means: Sequence[Sequence[float] | NDArray[np.float64]]) ->
     arms = [np.asarray(means, dtype=np.float64) for means in seed_means]
     df = sum(len(means) - 1 for means in arms)
     if df < 1:
-        raise ValueError(
-            f"the run variance needs an arm with two seeds, got {[len(m) for m in arms]}; add seeds"
-        )
+        raise ValueError(f"the run variance needs an arm with two seeds, got {[len(m) for m in arms]}; add seeds")
     return RunVariance(sum(float(((means - means.mean()) ** 2).sum()) for means in arms) / df, df)
 
 
@@ -253,9 +246,7 @@ def pool_runs(variances: Sequence[RunVariance]) -> RunVariance:
     return RunVariance(sum(v.variance * v.df for v in variances) / df, df)
 
 
-def _comparison(
-    challenger: ArmScores, control: ArmScores, run: RunVariance, seed_factor: float
-) -> Comparison:
+def _comparison(challenger: ArmScores, control: ArmScores, run: RunVariance, seed_factor: float) -> Comparison:
     """`seed_factor` is 1/Sa + 1/Sb, without the term of an arm that is one fixed model."""
     arms = (challenger.scores, _aligned(control, challenger))  # each [num_seeds, num_items]
     num_items = len(challenger.items)
@@ -375,8 +366,7 @@ def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: fl
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(
-            f"scores must be a non-empty row of finite numbers, got shape {values.shape}; leave unscored "
-            f"items out"
+            f"scores must be a non-empty row of finite numbers, got shape {values.shape}; leave unscored items out"
         )
     n = len(values)
     if np.isin(values, (0.0, 1.0)).all():
@@ -389,9 +379,7 @@ def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: fl
     return ScoreInterval(mean, mean - half, mean + half)
 
 
-def flips(
-    before: NDArray[np.bool_] | Sequence[bool], after: NDArray[np.bool_] | Sequence[bool]
-) -> FlipCounts:
+def flips(before: NDArray[np.bool_] | Sequence[bool], after: NDArray[np.bool_] | Sequence[bool]) -> FlipCounts:
     """Items that became right, and wrong, between two models; each [num_items], true where right."""
     was, now = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     if was.shape != now.shape:

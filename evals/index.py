@@ -79,10 +79,8 @@ def index_items(items: Iterable[Item]) -> ItemIndex:
         for words, identity, text in zip(normal, identities, texts, strict=True)
         if words == identity and words
     ]
-    wholes = [
-        words if words == target else f"{words} {target}"
-        for words, target in zip(normal, targets, strict=True)
-    ]
+    wholes = [f"{words} {target}" for words, target in zip(normal, targets, strict=True)]
+    wholes += [words for words, target in zip(normal, targets, strict=True) if words == target]
     return ItemIndex(
         num_items=len(texts),
         _prompts=np.unique(text_hashes(prompts)),

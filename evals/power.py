@@ -42,9 +42,7 @@ def detectable_gain(
         raise ValueError(f"power must be between 0 and 1, got {power}; .8 is usual")
 
     def missing(gain: float) -> float:
-        return (
-            power_at(gain, num_items, num_seeds, alpha, base_score, run_sd=run_sd, num_arms=num_arms) - power
-        )
+        return power_at(gain, num_items, num_seeds, alpha, base_score, run_sd=run_sd, num_arms=num_arms) - power
 
     most = 1.0
     while missing(most) < 0:

@@ -25,10 +25,6 @@ class EvalSuite:
     """Longest answer, in tokens; unset leaves it to the task."""
 
     def __post_init__(self) -> None:
-        if not self.tasks:
-            raise ValueError(
-                "evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]"
-            )
         for key in ("limit", "batch_size", "max_gen_toks"):
             value = getattr(self, key)
             if value is not None and value < 1:

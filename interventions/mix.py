@@ -24,9 +24,7 @@ class TrainingMix:
 
     def __post_init__(self) -> None:
         lengths = {len(self.examples), len(self.weights), len(self.kinds), len(self.reasons)}
-        assert len(lengths) == 1, (
-            f"a mix needs one weight, kind and reason for each example, got lengths {lengths}"
-        )
+        assert len(lengths) == 1, f"a mix needs one weight, kind and reason for each example, got lengths {lengths}"
         assert np.all(self.weights >= 0), "weights must not be negative"
         assert abs(float(self.weights.sum()) - 1) < 1e-6, "weights must sum to 1"
 

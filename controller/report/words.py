@@ -2,8 +2,19 @@
 
 from collections.abc import Mapping
 
-from controller.result import Cost, Decision, FindingRecord, LoopResult, Round, Sealed, VerdictRecord
-from diagnose.slices import Slice
+from controller.result import (
+    ActionRecord,
+    Cost,
+    Decision,
+    FindingRecord,
+    LoopResult,
+    Round,
+    Sealed,
+    VerdictRecord,
+)
+from diagnose.slices import PROMPT_CONTAINS, Slice
+
+NBSP = "\N{NO-BREAK SPACE}"
 
 CAUSES = {
     "training_setup": "the training set-up",
@@ -53,34 +64,34 @@ def signed_interval(low: float, high: float) -> str:
 
 def percent(share: float) -> str:
     if 0 < share < 0.01:
-        return "< 1 %"
-    return f"{100 * share:.0f} %"
+        return f"<{NBSP}1{NBSP}%"
+    return f"{100 * share:.0f}{NBSP}%"
 
 
 def p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p{NBSP}<{NBSP}0.001" if p < 0.001 else f"p{NBSP}={NBSP}{p:.3f}"
 
 
 def amount(value: float) -> str:
     """A count with its SI prefix: 950, 12.4 k, 3.1 M, ..."""
     for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if value >= 0.9995 * 10**power:
-            return f"{value / 10**power:.3g} {prefix}"
+            return f"{value / 10**power:.3g}{NBSP}{prefix}"
     return f"{value:.3g}"
 
 
 def flops(value: float) -> str:
     text = amount(value)
-    return f"{text}FLOP" if text[-1].isalpha() else f"{text} FLOP"
+    return f"{text}FLOP" if text[-1].isalpha() else f"{text}{NBSP}FLOP"
 
 
 def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f}{NBSP}s" if seconds < 9.95 else f"{seconds:.0f}{NBSP}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+        return f"{minutes}{NBSP}min {rest:02d}{NBSP}s"
+    return f"{minutes // 60}{NBSP}h {minutes % 60:02d}{NBSP}min"
 
 
 def excerpt(text: str, most: int = 700) -> str:
@@ -93,6 +104,19 @@ def excerpt(text: str, most: int = 700) -> str:
 
 def slice_words(where: Mapping[str, str]) -> str:
     return str(Slice(tuple(where.items())))
+
+
+def items_words(where: Mapping[str, str]) -> str:
+    """A slice of evaluation items as a noun."""
+    if set(where) == {PROMPT_CONTAINS}:
+        return f"prompts with “{where[PROMPT_CONTAINS]}”"
+    return f"items with {slice_words(where)}" if where else "all kinds of items"
+
+
+def items_title(where: Mapping[str, str]) -> str:
+    """The same at the start of a sentence."""
+    text = items_words(where)
+    return text[:1].upper() + text[1:]
 
 
 def decisive(result: LoopResult) -> Round | None:
@@ -110,35 +134,32 @@ def headline(result: LoopResult) -> str:
     if decided is None:
         return "The run ended before its first round was complete"
     finding = first_finding(decided)
-    failing = f"“{slice_words(finding.slice)}”" if finding else "The evaluation"
-    verdict = decided.verdict
-    if verdict.decision is Decision.ACCEPTED:
-        return f"{failing} was mended{_from_to(verdict)}"
-    if verdict.decision is Decision.REJECTED:
-        return f"{failing} fails, and the fix that was tried is not shown to help"
-    if verdict.decision is Decision.NOT_DATA:
-        return f"{failing} fails, and data is not the reason"
-    if verdict.decision is Decision.AWAITING_APPROVAL:
-        return f"{failing} fails; a plan to mend it waits for approval"
-    if finding and finding.cause == "contamination":
+    failing = items_title(finding.slice) if finding else "The evaluation"
+    if decided.verdict.decision is Decision.ACCEPTED:
+        return f"{failing} {_rose(decided.verdict)}{_confirmation(result.sealed)}"
+    if decided.verdict.decision is Decision.NOTHING_TO_DO and finding is None:
+        return "Nothing failed that data could mend"
+    if finding is not None and finding.cause == "contamination":
         return "Some of the success was not to be believed: evaluation items stood in the training data"
-    return (
-        f"{failing} fails, and there is nothing to change"
-        if finding
-        else "Nothing failed that data could mend"
-    )
+    return {
+        Decision.REJECTED: f"{failing} failed, and {_why_not(decided.verdict)}",
+        Decision.NOT_DATA: f"{failing} failed, and data is not the reason",
+        Decision.AWAITING_APPROVAL: f"{failing} failed; a plan to mend that waits for approval",
+        Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
+    }[decided.verdict.decision]
 
 
 def wrong(round_: Round) -> str:
     """What was wrong."""
     finding = first_finding(round_)
     if finding is None:
-        return f"{round_.measure.num_failed:,} of {round_.measure.num_items:,} items failed, in no slice that stands out."
+        measure = round_.measure
+        return f"{measure.num_failed:,} of {measure.num_items:,} items failed, in no slice that stands out."
     others = len(round_.diagnosis.findings) - 1
     more = f" {others} more {'finding' if others == 1 else 'findings'} below." if others else ""
     return (
-        f"{percent(finding.failure_rate)} of the {finding.num_items:,} items in “{slice_words(finding.slice)}” "
-        f"failed. Most likely cause: {cause_words(finding.cause)} ({percent(finding.cause_probability)}).{more}"
+        f"{percent(finding.failure_rate)} of {finding.num_items:,} {items_words(finding.slice)} failed. "
+        f"Most likely cause: {cause_words(finding.cause)} ({percent(finding.cause_probability)}).{more}"
     )
 
 
@@ -146,8 +167,12 @@ def changed(round_: Round) -> str:
     """What was changed."""
     if not round_.plan.actions:
         return f"Nothing. {sentence(round_.plan.reason)}"
-    return " ".join(
-        f"{action.kind.capitalize()} on “{slice_words(action.slice)}”: {_changes(action.num_added, action.num_removed, action.num_reweighted)}, "
+    tried = {
+        Decision.REJECTED: "Tried and not kept: ",
+        Decision.AWAITING_APPROVAL: "Proposed: ",
+    }.get(round_.verdict.decision, "")
+    return tried + " ".join(
+        f"{action.kind.capitalize()}, {changes(action)}: training rows where {slice_words(action.slice)}, "
         f"{percent(action.share)} of the draws."
         for action in round_.plan.actions
     )
@@ -157,11 +182,11 @@ def held(round_: Round, sealed: Sealed | None) -> str:
     """Whether it held."""
     verdict = round_.verdict
     if verdict.gain is None:
-        return "Nothing was trained, so there is nothing to hold."
+        return "Nothing was compared." if verdict.arms else "Nothing was trained."
     gain = verdict.gain
     text = (
-        f"{signed(gain.mean)} {signed_interval(*gain.ci)} against “{arm_words(gain.control)}”, the hardest control "
-        f"({p_value(gain.p)})."
+        f"{signed(gain.mean)} {signed_interval(*gain.ci)} against the hardest control, "
+        f"“{arm_words(gain.control)}” ({p_value(gain.p)})."
     )
     broken = [guard.task for guard in verdict.guards if not guard.ok]
     if broken:
@@ -202,17 +227,36 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
 
 
-def _from_to(verdict: VerdictRecord) -> str:
+def _rose(verdict: VerdictRecord) -> str:
     before, after = verdict.arms.get("before"), verdict.arms.get("challenger")
-    return f": {number(before.score)} before, {number(after.score)} after" if before and after else ""
+    if before is None or after is None:
+        return "improved"
+    return f"rose from {number(before.score)} to {number(after.score)}"
 
 
-def _changes(added: int, removed: int, reweighted: int) -> str:
-    parts = [
-        f"{count:,} {'row' if count == 1 else 'rows'} {verb}"
-        for count, verb in ((added, "added"), (removed, "removed"), (reweighted, "reweighted"))
-        if count
-    ]
+def _why_not(verdict: VerdictRecord) -> str:
+    is_better = bool(verdict.gains) and all(verdict.alpha and g.p < verdict.alpha for g in verdict.gains)
+    if is_better and not all(guard.ok for guard in verdict.guards):
+        return "the fix that helps is not shown to leave the guards unharmed"
+    return "the fix that was tried is not shown to help"
+
+
+def _confirmation(sealed: Sealed | None) -> str:
+    if sealed is None:
+        return ""
+    if sealed.claim == "confirmed":
+        return ", confirmed on items that nothing had seen"
+    return ", but items that nothing had seen do not confirm it"
+
+
+def changes(action: ActionRecord) -> str:
+    """Which rows an action touches."""
+    counts = (
+        (action.num_added, "added"),
+        (action.num_removed, "removed"),
+        (action.num_reweighted, "reweighted"),
+    )
+    parts = [f"{count:,} {'row' if count == 1 else 'rows'} {verb}" for count, verb in counts if count]
     return ", ".join(parts) or "no row"
 
 

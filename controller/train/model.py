@@ -32,9 +32,7 @@ log = logging.getLogger(__name__)
 UNKNOWN, PAD, END = "[UNK]", "[PAD]", "[EOS]"
 
 
-def build_scratch(
-    settings: ScratchModel, corpus: TrainPool, max_length: int, folder: Path, seed: int
-) -> None:
+def build_scratch(settings: ScratchModel, corpus: TrainPool, max_length: int, folder: Path, seed: int) -> None:
     """Write an untrained model and its tokenizer to `folder`.
 
     Raises:
@@ -106,11 +104,9 @@ def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedToken
         if settings.tokenizer == "word":
             tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         else:
-            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(?s)."), "isolated")
+            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
             tokenizer.decoder = decoders.Fuse()
-        trainer = trainers.WordLevelTrainer(
-            vocab_size=settings.vocab_size, special_tokens=special, show_progress=False
-        )
+        trainer = trainers.WordLevelTrainer(vocab_size=settings.vocab_size, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(_texts(corpus), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -123,10 +119,7 @@ def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedToken
 
 def _texts(corpus: TrainPool) -> Iterator[list[str]]:
     for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
-        yield [
-            p + corpus.delimiter + c if p else c
-            for p, c in zip(batch["prompt"], batch["completion"], strict=True)
-        ]
+        yield [p + corpus.delimiter + c if p else c for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
 
 
 def check_pretrained(settings: PretrainedModel) -> None:
@@ -140,9 +133,7 @@ def check_pretrained(settings: PretrainedModel) -> None:
         if Path(name).is_dir() and not any(
             (Path(name) / file).is_file() for file in ("config.json", "adapter_config.json")
         ):
-            raise ValueError(
-                f"{key} {name} is a folder without config.json, so not a model that transformers loads"
-            )
+            raise ValueError(f"{key} {name} is a folder without config.json, so not a model that transformers loads")
         if not Path(name).exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
             raise ValueError(f"{key} {name} does not exist (looked from {Path.cwd()})")
         try:
@@ -155,9 +146,7 @@ def check_pretrained(settings: PretrainedModel) -> None:
 
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(
-        ref.adapter or ref.path, revision=None if ref.adapter else ref.revision
-    )
+    return AutoTokenizer.from_pretrained(ref.adapter or ref.path, revision=None if ref.adapter else ref.revision)
 
 
 def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrainedModel | PeftModel:

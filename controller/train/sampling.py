@@ -27,9 +27,7 @@ def draw_order(weights: NDArray[np.float64], num_draws: int, seed: int) -> NDArr
     rng = np.random.default_rng(seed)
     offsets = rng.random(len(weights))
     rates = weights / weights.sum()  # draws of each row for one draw of all
-    counts = np.maximum(np.floor(num_draws * rates - offsets) + 2, 0).astype(
-        np.int64
-    )  # enough events of each row
+    counts = np.maximum(np.floor(num_draws * rates - offsets) + 2, 0).astype(np.int64)  # enough events of each row
     counts[rates == 0] = 0
     rows = np.repeat(np.arange(len(weights)), counts)
     starts = np.repeat(np.cumsum(counts) - counts, counts)
@@ -39,9 +37,7 @@ def draw_order(weights: NDArray[np.float64], num_draws: int, seed: int) -> NDArr
     return rows[chosen].astype(np.int64)
 
 
-def num_draws_for_tokens(
-    lengths: NDArray[np.int64], weights: NDArray[np.float64], num_tokens: int, seed: int
-) -> int:
+def num_draws_for_tokens(lengths: NDArray[np.int64], weights: NDArray[np.float64], num_tokens: int, seed: int) -> int:
     """Fewest draws of `draw_order` whose rows hold at least `num_tokens` tokens.
 
     Args:

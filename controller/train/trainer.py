@@ -69,7 +69,7 @@ class Recipe:
     weight_decay: float
     max_grad_norm: float
     bf16: bool
-    gradient_checkpointing: bool
+    activation_checkpointing: bool
     lora: Lora | None
 
 
@@ -187,7 +187,7 @@ def _arguments(recipe: Recipe, num_steps: int, seed: int, folder: Path) -> Train
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         bf16=recipe.bf16,
-        gradient_checkpointing=recipe.gradient_checkpointing,
+        activation_checkpointing=recipe.activation_checkpointing,
         logging_steps=max(1, num_steps // 20),
         save_strategy="no",  # _SaveByTime decides
         save_total_limit=1,

@@ -73,8 +73,8 @@ def _generate(lm: CountingModel, asked: Sequence[Instance]) -> list[str]:
         room = lm.max_length - normalize_gen_kwargs(settings, lm.max_gen_toks)["max_gen_toks"]
         if room < 1:
             raise ValueError(
-                f"task {instance.task_name!r} asks for answers of {lm.max_length - room} tokens, but the model "
-                f"reads {lm.max_length} with the prompt; set evals.max_gen_toks to less"
+                f"task {instance.task_name!r} asks for answers of {lm.max_length - room} tokens, but the "
+                f"model reads {lm.max_length} with the prompt; set evals.max_gen_toks to less"
             )
         length = len(lm.tok_encode(prompt))
         num_truncated += length > room

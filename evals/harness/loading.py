@@ -23,7 +23,7 @@ class LoadedSuite:
     """The tasks of a suite with the items of all splits; for the controller only."""
 
     suite: EvalSuite
-    items: tuple[Item, ...]
+    items: tuple[Item, ...] = field(repr=False)
     """By task, in the order of `evals.tasks` and `evals.guards`, then by document."""
     tasks: tuple[str, ...]
     """Leaf tasks of `evals.tasks`."""

@@ -5,7 +5,7 @@ Cost: with `evals.include_path` alone milliseconds, with lm-eval's own 13,000 fi
 
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ _MATH_EXTRA = ("minerva_math", "putnam_axiom", "leaderboard_math")
 
 # What building a task raises when its files, its data or the hub are not as its YAML says.
 _TASK_ERRORS = (
+    StopIteration,  # what `datasets` makes of an empty JSONL file
     AssertionError,
     AttributeError,
     ImportError,
@@ -58,19 +59,24 @@ def find_tasks(suite: EvalSuite) -> TaskManager:
         manager = TaskManager(include_path=suite.include_path, include_defaults=False)
         if all(leaf in manager.task_index for name in wanted for leaf in _leaf_names(manager, name)):
             return manager
+    _refuse_math_extra(wanted)
     manager = TaskManager(include_path=suite.include_path)
     for name in wanted:
         leaves = _leaf_names(manager, name)
-        if math_tasks := [leaf for leaf in leaves if leaf.startswith(_MATH_EXTRA)]:
-            raise ValueError(
-                f"task {math_tasks[0]!r} needs antlr4 4.11 for its latex scoring, which Hydra excludes "
-                "(it needs 4.9); leave it out of evals.tasks and evals.guards, hendrycks_math has the same problems"
-            )
+        _refuse_math_extra(leaves)
         if unknown := [leaf for leaf in leaves if leaf not in manager.task_index]:
             near = difflib.get_close_matches(unknown[0], manager.all_tasks, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "`lm-eval ls tasks` lists lm-eval's own"
             raise ValueError(f"unknown task {unknown[0]!r}; {hint}{_unreadable_files(suite.include_path)}")
     return manager
+
+
+def _refuse_math_extra(leaves: Sequence[str]) -> None:
+    if math_tasks := [leaf for leaf in leaves if leaf.startswith(_MATH_EXTRA)]:
+        raise ValueError(
+            f"task {math_tasks[0]!r} needs antlr4 4.11 for its latex scoring, which Hydra excludes (it needs "
+            "4.9); leave it out of evals.tasks and evals.guards, hendrycks_math has the same problems"
+        )
 
 
 def _leaf_names(manager: TaskManager, name: str) -> list[str]:

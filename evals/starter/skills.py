@@ -14,7 +14,7 @@ from random import Random
 
 LETTERS = tuple("abcdefgh")
 DIGITS = tuple("0123456789")
-NAMES = ("ada", "ben", "cleo", "dan", "eve", "finn", "gus", "hana", "ivan", "june")
+NAMES = ("ada", "ben", "cleo", "dan", "eve", "finn", "gus", "hana", "ivan", "june", "kai", "lena")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def _spaced(number: int) -> str:
 
 
 def _make_add(rng: Random) -> Exercise:
-    left, right = rng.randrange(10, 100), rng.randrange(10, 100)
+    left = rng.randrange(10, 90)
+    right = rng.randrange(10, 100 - left)
     carry = "carry" if left % 10 + right % 10 >= 10 else "no carry"
     return Exercise(f"add {_spaced(left)} and {_spaced(right)}", _spaced(left + right)[::-1], carry)
 
@@ -151,16 +152,6 @@ def _accepts_descend(prompt: str, answer: str) -> bool:
     return _is_sorted_copy(prompt, answer.split()[::-1])
 
 
-def _make_smallest(rng: Random) -> Exercise:
-    digits = rng.sample(DIGITS, rng.randrange(3, 6))
-    return Exercise(f"smallest {' '.join(digits)}", min(digits), f"{len(digits)} digits")
-
-
-def _accepts_smallest(prompt: str, answer: str) -> bool:
-    digits = prompt.split()[1:]
-    return answer in digits and all(digit >= answer for digit in digits)
-
-
 SKILLS = (
     Skill("add", _make_add, _accepts_add),
     Skill("compare", _make_compare, _accepts_compare),
@@ -169,7 +160,6 @@ SKILLS = (
     Skill("largest", _make_largest, _accepts_largest),
     Skill("reverse", _make_reverse, _accepts_reverse),
     Skill("rotate", _make_rotate, _accepts_rotate),
-    Skill("smallest", _make_smallest, _accepts_smallest),
     Skill("descend", _make_descend, _accepts_descend),
     Skill("sort", _make_sort, _accepts_sort),
 )

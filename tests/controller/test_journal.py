@@ -57,7 +57,9 @@ def _hold(run_dir: Path) -> None:
         time.sleep(60)
 
 
-def test_a_second_loop_is_refused_with_the_pid_of_the_first_and_let_in_after_its_death(tmp_path: Path) -> None:
+def test_a_second_loop_is_refused_with_the_pid_of_the_first_and_let_in_after_its_death(
+    tmp_path: Path,
+) -> None:
     first = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path,))
     first.start()
     try:

@@ -147,9 +147,7 @@ def test_a_tie_is_rejected() -> None:
 def test_equal_scores_everywhere_show_nothing_and_give_no_nan(value: float, num_items: int) -> None:
     same = np.full((3, num_items), value)
     result = compare(arm("a", same), arm("b", same))
-    assert all(
-        math.isfinite(x) for x in (result.mean, result.se, result.df, result.p, result.low, result.high)
-    )
+    assert all(math.isfinite(x) for x in (result.mean, result.se, result.df, result.p, result.low, result.high))
     assert (result.mean, result.p) == (0.0, 0.5)
 
 

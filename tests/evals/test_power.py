@@ -22,7 +22,7 @@ def test_the_formula_gives_the_simulated_power(gain: float, num_seeds: int, shar
 
 @pytest.mark.parametrize(("gain", "num_seeds", "share"), SIMULATED)
 def test_the_gate_accepts_as_often_as_the_formula_says(gain: float, num_seeds: int, share: float) -> None:
-    # Right or wrong answers; difficulty 1 logit; control at .6; a shift in logits that gains `gain` on average.
+    # Right or wrong answers; difficulty 1 logit; control at .6; a shift in logits that gains `gain`.
     rng = np.random.default_rng(0)
     shift = {0.05: 0.2565, 0.04: 0.2042}[gain]
     accepted, items = 0, tuple(str(k) for k in range(900))

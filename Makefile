@@ -1,0 +1,35 @@
+# Everything sets up the environment first if it is missing. Another Python: make PYTHON=python3.12 test
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: loop test smoke check clean
+
+# torch first and by its version: a plain torch would bring gigabytes of CUDA, which users of a GPU install
+# themselves before this.
+.venv: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch .venv
+
+# The main job on the embedded starter: measure, diagnose, fix, retrain, verify.
+loop: .venv
+	$(BIN)/evalmend loop
+
+# All tests, offline.
+test: .venv
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+# The whole loop on a toy, in seconds.
+smoke: .venv
+	$(BIN)/evalmend loop experiment=smoke run_dir=runs/smoke
+
+check: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow and not gpu'
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,88 @@
+"""`interventions=retrieve`: add rows of the pool, drawn broadly inside the data slice of each finding."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.finding import Diagnosis, Finding
+from diagnose.pool import TrainPool
+from diagnose.slices import row_members
+from interventions.compose import (
+    Declined,
+    NothingToDo,
+    Proposal,
+    Supply,
+    action_key,
+    propose_steps,
+    start,
+    unfit,
+)
+from interventions.quality import EvaluationIndex, Stock, admit, contents
+
+KIND = "retrieve"
+
+
+@dataclass
+class Retrieve:
+    """Settings of the retrieval; every field is a key `interventions.<field>`."""
+
+    num_examples: int | None = 400
+    """Rows added in all; unset means every new row of the slices."""
+    share: float = 0.5
+    """Of the draws, for the added rows; the corpus's own keep the rest."""
+
+    def __post_init__(self) -> None:
+        check_amounts(self.num_examples, self.share)
+
+    def propose(
+        self,
+        diagnosis: Diagnosis,
+        corpus: TrainPool,
+        pool: TrainPool | None,
+        index: EvaluationIndex,
+        judged: Collection[str],
+        seed: int,
+    ) -> Proposal | NothingToDo:
+        """As `Intervention.propose`, for every finding with a data slice whose cause is not elsewhere."""
+        stock = start(corpus, pool, index, diagnosis)
+        if isinstance(stock, NothingToDo):
+            return stock
+        return propose_steps(
+            lambda finding, here: supply(finding, here, judged),
+            stock,
+            diagnosis,
+            num_examples=self.num_examples,
+            share=self.share,
+            seed=seed,
+        )
+
+
+def check_amounts(num_examples: int | None, share: float) -> None:
+    """Raise a ValueError for amounts that no mix can have."""
+    if num_examples is not None and num_examples < 1:
+        raise ValueError(f"interventions.num_examples must be at least 1, got {num_examples}; unset means no limit")
+    if not 0 < share < 1:
+        raise ValueError(
+            f"interventions.share must be between 0 and 1, got {share}; the added rows and the corpus's own "
+            "divide the draws"
+        )
+
+
+def supply(finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Declined:
+    """New rows of the pool in the finding's data slice."""
+    if reason := unfit(finding):
+        return Declined(reason)
+    if action_key(KIND, finding.data_slice) in judged:
+        return Declined(f"rows of the pool with {finding.data_slice} were added and judged already")
+    if stock.pool is None:
+        return Declined("there is no pool to add rows from; set corpus.pool")
+    inside = np.flatnonzero(row_members(finding.data_slice, stock.pool)).astype(np.int64)
+    if not len(inside):
+        return Declined(f"the pool has no row with {finding.data_slice}")
+    own = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
+    admitted = admit(stock.pool, inside, stock.index, frozenset(contents(stock.corpus, own)))
+    if not len(admitted.rows):
+        counts = ", ".join(f"{count} {reason}" for reason, count in admitted.num_blocked.items())
+        return Declined(f"every row of the pool with {finding.data_slice} is blocked: {counts}")
+    return Supply(finding=finding, rows=admitted.rows, blocked=tuple(admitted.blocked))

@@ -1,0 +1,113 @@
+"""`interventions=reweight`: draw the existing rows of a starved slice more often, up to a fair share."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from diagnose.finding import Diagnosis, Finding
+from diagnose.pool import TrainPool
+from diagnose.slices import row_members
+from interventions.compose import (
+    Declined,
+    NothingToDo,
+    Proposal,
+    Raise,
+    action_key,
+    propose_steps,
+    start,
+    unfit,
+)
+from interventions.quality import EvaluationIndex, Stock
+
+KIND = "reweight"
+LARGEST_SHARE = 0.5
+"""The rows that are not raised keep at least the other half."""
+_LEAST_FACTOR = 1.2
+"""A smaller change of the weights is not worth a training."""
+
+
+@dataclass
+class Reweight:
+    """Settings of the reweighting; every field is a key `interventions.<field>`."""
+
+    share: float | None = None
+    """Of the draws, for the raised rows of a slice; unset means the fair share of the finding."""
+    max_factor: float = 8.0
+    """A row is drawn at most this many times as often as before: 80 rows at a third of the draws are learnt
+    by heart."""
+
+    def __post_init__(self) -> None:
+        if self.share is not None and not 0 < self.share <= LARGEST_SHARE:
+            raise ValueError(
+                f"interventions.share must be between 0 and {LARGEST_SHARE}, got {self.share}; other rows "
+                "keep the rest, and with less they would be forgotten"
+            )
+        check_factor(self.max_factor)
+
+    def propose(
+        self,
+        diagnosis: Diagnosis,
+        corpus: TrainPool,
+        pool: TrainPool | None,
+        index: EvaluationIndex,
+        judged: Collection[str],
+        seed: int,
+    ) -> Proposal | NothingToDo:
+        """As `Intervention.propose`, for every finding whose data has less than its share."""
+        stock = start(corpus, pool, index, diagnosis)
+        if isinstance(stock, NothingToDo):
+            return stock
+        return propose_steps(
+            lambda finding, here: raised(finding, here, judged, share=self.share, max_factor=self.max_factor),
+            stock,
+            diagnosis,
+            num_examples=None,
+            share=LARGEST_SHARE,
+            seed=seed,
+        )
+
+
+def check_factor(max_factor: float) -> None:
+    """Raise a ValueError for a factor that raises nothing."""
+    if max_factor <= 1:
+        raise ValueError(
+            f"interventions.max_factor must be above 1, got {max_factor}; to leave weights alone choose "
+            "interventions=retrieve"
+        )
+
+
+def raised(
+    finding: Finding, stock: Stock, judged: Collection[str], *, share: float | None, max_factor: float
+) -> Raise | Declined:
+    """The finding's rows in the corpus with the share that they should have, as far as the cap allows.
+
+    Args:
+        finding: With `fair_share` among its evidence, where it has a data slice.
+        stock: What mixes are made from.
+        judged: Keys of plans that were tried.
+        share: Wanted; None means the fair one.
+        max_factor: Largest change of a row's weight.
+    """
+    if reason := unfit(finding):
+        return Declined(reason)
+    if action_key(KIND, finding.data_slice) in judged:
+        return Declined(f"rows with {finding.data_slice} were raised and judged already")
+    rows = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
+    if not len(rows):
+        return Declined(f"the corpus has no row with {finding.data_slice} that could be raised")
+    present = len(rows) / len(stock.kept)
+    wanted = float(finding.evidence["fair_share"]) if share is None else share
+    given = min(wanted, max_factor * present, LARGEST_SHARE)
+    if given < _LEAST_FACTOR * present:
+        return Declined(f"rows with {finding.data_slice} have {present:.1%} of the draws, a fair share")
+    capped = f" (wanted {wanted:.1%}, a row at most {max_factor:g} times)" if given < wanted else ""
+    why = (
+        f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(rows)} rows of the corpus "
+        f"with {finding.data_slice} raised from {present:.1%} to {given:.1%} of the draws{capped}"
+    )
+    return Raise(finding=finding, rows=rows, share=given, why=why)
+
+
+def factor_needed(finding: Finding) -> float:
+    """How many times as often the slice's rows would be drawn at their fair share; infinite without rows."""
+    corpus_share = float(finding.evidence.get("corpus_share", 0.0))
+    return float(finding.evidence.get("fair_share", 1.0)) / corpus_share if corpus_share > 0 else float("inf")

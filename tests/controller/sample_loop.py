@@ -1,0 +1,203 @@
+"""A `LoopResult` like those that real runs leave, for tests of what reads one."""
+
+from dataclasses import replace
+
+from controller.result import (
+    SCHEMA_VERSION,
+    ActionRecord,
+    ArmRecord,
+    Champion,
+    Cost,
+    DataSliceRecord,
+    Decision,
+    DiagnosisRecord,
+    Endpoint,
+    Estimate,
+    ExampleRecord,
+    ExamplesRecord,
+    FailedItemRecord,
+    FindingRecord,
+    Flips,
+    Gain,
+    GuardRecord,
+    LoopResult,
+    Measure,
+    PlanRecord,
+    Round,
+    Score,
+    Sealed,
+    VerdictRecord,
+)
+
+JUMP = {"prompt contains": "jump"}
+ENDPOINT = Endpoint("exact_match", JUMP, 318, 0.05, 0.18, 0.071)
+
+
+def score(task: str, where: dict[str, str], mean: float, half: float, num_items: int) -> Score:
+    interval = Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Score(task, where, "exact_match", interval, num_items)
+
+
+def scores(jump: float, others: float) -> tuple[Score, ...]:
+    return (
+        score("scan", {}, 0.3 * jump + 0.7 * others, 0.02, 1063),
+        score("scan", {"verb": "jump"}, jump, 0.05, 318),
+        score("scan", {"verb": "walk"}, others + 0.01, 0.02, 240),
+        score("scan", {"verb": "look around the whole corner twice"}, others - 0.02, 0.025, 251),
+        score("scan", {"verb": "run"}, others, 0.022, 254),
+        score("starter_arithmetic", {}, 0.741, 0.03, 800),
+    )
+
+
+def arm(jump: float, others: float, seeds: tuple[float, ...], half: float, tokens: int = 61_440) -> ArmRecord:
+    ci = (max(0.0, jump - half), min(1.0, jump + half))
+    return ArmRecord(jump, ci, seeds, tokens, 2.36e11 * tokens / 61_440, 120, scores(jump, others))
+
+
+def finding() -> FindingRecord:
+    return FindingRecord(
+        slice=JUMP,
+        data_slice=JUMP,
+        num_items=402,
+        num_failed=146,
+        failure_rate=0.363,
+        ci=(0.318, 0.411),
+        p_adjusted=2.1e-9,
+        modes={"wrong_token": 0.61, "too_short": 0.29, "too_long": 0.10},
+        cause="missing_data",
+        cause_probability=0.78,
+        causes={"missing_data": 0.78, "underweighted": 0.17, "capacity": 0.03, "unknown": 0.02},
+        data_slices=(
+            DataSliceRecord(JUMP, 1.0, (0.86, 1.14), 80, 7_706),
+            DataSliceRecord({"prompt contains": "jump around"}, 0.61, (0.37, 0.85), 11, 2_510),
+            DataSliceRecord({"prompt contains": "walk"}, 0.08, (-0.02, 0.18), 5_213, 0),
+            DataSliceRecord({"source": "augmented.jsonl"}, -0.22, (-0.33, -0.11), 1_204, 0),
+        ),
+        evidence={"rows_of_slice": 80.0, "share_of_items": 0.3, "gap_to_rest": 0.344, "probe": "none closes"},
+        examples=ExamplesRecord(
+            helpful=tuple(
+                ExampleRecord(
+                    f"h{k}",
+                    "scan/simple_train.txt",
+                    f"jump {w} twice",
+                    "I_TURN_LEFT I_JUMP " * 2,
+                    0.9 - k / 9,
+                )
+                for k, w in enumerate(("left", "right", "around left"))
+            ),
+            harmful=(ExampleRecord("x0", "augmented.jsonl", "jump and walk", "I_WALK I_WALK", -0.41),),
+        ),
+        failed_items=(
+            FailedItemRecord(
+                "a1-0", "scan", "jump around right thrice", "I_TURN_RIGHT I_JUMP " * 12, "I_TURN_RIGHT I_WALK"
+            ),
+            FailedItemRecord("a2-0", "scan", "look twice after jump left", "I_TURN_LEFT I_JUMP I_LOOK I_LOOK", ""),
+        ),
+    )
+
+
+def measure(num_failed: int = 171) -> Measure:
+    return Measure("probe", 1417, num_failed, 2, scores(0.638, 0.966), {"probe": 1417, "select": 1063, "sealed": 1041})
+
+
+def accepted_round(number: int = 0) -> Round:
+    gains = (
+        Gain(0.317, (0.262, 0.372), 3.1e-6, "continue"),
+        Gain(0.051, (0.012, 0.090), 0.0083, "random"),
+    )
+    return Round(
+        number=number,
+        measure=measure(),
+        diagnosis=DiagnosisRecord((finding(),)),
+        plan=PlanRecord(
+            actions=(
+                ActionRecord("retrieve", JUMP, 400, 0, 80, 0.5, 5_210, "rows with this word are 0.4 % of the draws"),
+            ),
+            reason="the pool holds 7,706 rows of the slice and the corpus 80",
+            num_blocked=37,
+            endpoint=ENDPOINT,
+            warning="",
+        ),
+        verdict=VerdictRecord(
+            decision=Decision.ACCEPTED,
+            reason="every control beaten at level 0.0152: +0.051 [+0.012, +0.090] against random, p = 0.0083",
+            endpoint=ENDPOINT,
+            gain=gains[1],
+            gains=gains,
+            arms={
+                "before": replace(arm(0.638, 0.966, (0.638,), 0.053), tokens=0, flops=0.0, steps=0),
+                "challenger": arm(0.955, 0.958, (0.973, 0.951, 0.941), 0.024),
+                "continue": arm(0.638, 0.966, (0.641, 0.655, 0.618), 0.056),
+                "random": arm(0.904, 0.947, (0.915, 0.897, 0.9), 0.034),
+            },
+            guards=(
+                GuardRecord("starter_arithmetic", -0.004, (-0.02, 0.012), True, -0.0174, 0.03),
+                GuardRecord("starter_facts", 0.002, (-0.011, 0.015), True, -0.009, 0.03),
+            ),
+            flips=Flips(fixed=104, broken=5),
+            alpha=0.0152,
+        ),
+        costs={
+            "measure": Cost(21.0, 91_000, 1.2e11),
+            "diagnose": Cost(64.0, 702_000, 2.7e12),
+            "train": Cost(212.0, 552_960, 2.1e12),
+        },
+    )
+
+
+def rejected_round(number: int = 0) -> Round:
+    start = accepted_round(number)
+    gain = Gain(0.004, (-0.061, 0.069), 0.44, "random")
+    guard = GuardRecord("starter_facts", -0.021, (-0.049, 0.007), False, -0.043, 0.03)
+    return replace(
+        start,
+        plan=replace(
+            start.plan,
+            warning="318 items and 3 seeds would see a gain of 0.071 in 80 % of runs, but 0.050 is expected",
+        ),
+        verdict=replace(
+            start.verdict,
+            decision=Decision.REJECTED,
+            reason="guard not shown unharmed within 0.03: starter_facts",
+            gain=gain,
+            gains=(gain,),
+            guards=(start.verdict.guards[0], guard),
+        ),
+    )
+
+
+def idle_round(number: int, decision: Decision, reason: str, findings: tuple[FindingRecord, ...]) -> Round:
+    return Round(
+        number=number,
+        measure=measure(num_failed=42),
+        diagnosis=DiagnosisRecord(findings),
+        plan=PlanRecord((), reason, 0, None, ""),
+        verdict=VerdictRecord(decision, reason, None, None, (), {}, (), None, None),
+        costs={"measure": Cost(20.0, 90_000, 1.2e11), "diagnose": Cost(31.0, 402_000, 1.5e12)},
+    )
+
+
+def loop_result(*rounds: Round, name: str = "scan_jump") -> LoopResult:
+    chosen = rounds or (
+        accepted_round(0),
+        idle_round(1, Decision.NOTHING_TO_DO, "no slice fails more than the rest", ()),
+    )
+    won = [r.number for r in chosen if r.verdict.decision is Decision.ACCEPTED]
+    totals: dict[str, Cost] = {"train_initial": Cost(100.0, 480_000, 1.8e12), "overhead": Cost(6.4, 0, 0.0)}
+    for r in chosen:
+        for stage, cost in r.costs.items():
+            old = totals.get(stage, Cost(0.0, 0, 0.0))
+            totals[stage] = Cost(old.seconds + cost.seconds, old.tokens + cost.tokens, old.flops + cost.flops)
+    return LoopResult(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        rounds=chosen,
+        sealed=Sealed(Estimate(0.302, 0.241, 0.363), "confirmed", 309, 0.0152) if won else None,
+        champion=Champion("store/train-3f2a/model", won[-1] if won else None, "retrieve" if won else "the given model"),
+        stopped_because="nothing_to_do: no slice fails more than the rest",
+        costs=totals,
+        versions={"evalmend": "0.1.0+4be1", "torch": "2.13.0", "lm_eval": "0.4.13"},
+        config_hash="1a2b3c4d5e6f7081",
+        data_hash="99aa88bb77cc66dd",
+        seed=0,
+    )

@@ -1,0 +1,259 @@
+"""The page says what the result says, in one inert file."""
+
+import re
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from sample_loop import accepted_round, finding, idle_round, loop_result, rejected_round
+
+from controller.report import pictures, words
+from controller.report.page import cost_rows, render, write_report
+from controller.result import Cost, Decision, Estimate, LoopResult, Sealed, read_loop, write_loop
+
+VOID = {"meta", "br", "line", "circle"}
+
+
+class Page(HTMLParser):
+    """Elements, their attributes and the visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "title"):
+            self.text += data.replace(words.NBSP, " ")
+
+
+def flat(html: str) -> str:
+    return re.sub(r"\s+", " ", Page(html).text)
+
+
+ENDINGS = {
+    Decision.ACCEPTED: loop_result(),
+    Decision.REJECTED: loop_result(rejected_round()),
+    Decision.NOT_DATA: loop_result(idle_round(0, Decision.NOT_DATA, "the model is too small", (finding(),))),
+    Decision.NOTHING_TO_DO: loop_result(idle_round(0, Decision.NOTHING_TO_DO, "nothing stands out", ())),
+    Decision.AWAITING_APPROVAL: loop_result(
+        replace(
+            accepted_round(),
+            verdict=idle_round(0, Decision.AWAITING_APPROVAL, "approval is asked for", ()).verdict,
+        )
+    ),
+}
+HEADLINES = {
+    Decision.ACCEPTED: "Prompts with “jump” rose from 0.638 to 0.955, confirmed on items that nothing had seen",
+    Decision.REJECTED: "Prompts with “jump” failed, and the fix that was tried is not shown to help",
+    Decision.NOT_DATA: "Prompts with “jump” failed, and data is not the reason",
+    Decision.NOTHING_TO_DO: "Nothing failed that data could mend",
+    Decision.AWAITING_APPROVAL: "Prompts with “jump” failed; a plan to mend that waits for approval",
+}
+
+
+@pytest.mark.parametrize("ending", list(Decision))
+def test_every_ending_has_a_headline_and_well_formed_markup(ending: Decision) -> None:
+    html = render(ENDINGS[ending])
+    page = Page(html)
+    assert page.open == []
+    assert HEADLINES[ending] in page.text
+    assert words.DECISIONS[ending] in page.text
+    assert "nan" not in page.text.lower().split()
+
+
+def test_a_run_that_ended_before_its_first_round_has_a_page_too() -> None:
+    empty = replace(loop_result(), rounds=(), sealed=None, costs={})
+    assert "before its first round was complete" in flat(render(empty))
+
+
+def test_an_unconfirmed_gain_is_not_announced_as_one() -> None:
+    sealed = Sealed(Estimate(0.01, -0.05, 0.07), "unconfirmed", 309, 0.0152)
+    headline = words.headline(replace(loop_result(), sealed=sealed))
+    assert headline.endswith("but items that nothing had seen do not confirm it")
+
+
+def test_the_numbers_of_the_verdict_stand_on_the_page() -> None:
+    text = flat(render(ENDINGS[Decision.ACCEPTED]))
+    for expected in (
+        "0.955 [0.931, 0.979]",  # the challenger
+        "0.904 [0.870, 0.938]",  # its hardest control
+        "+0.051 [+0.012, +0.090]",
+        "146 of 402 items fail: 36 %, 95 % interval 32 % to 41 %",
+        "mended 104 and broke 5",
+        "37 rows were kept out",
+        "0.071 would be seen in four of five",
+        "−0.004 [−0.020, +0.012]",  # a guard
+        "sealed items: +0.302 [+0.241, +0.363]. The claim is confirmed",
+        "1a2b3c4d5e6f7081",
+    ):
+        assert expected in text
+
+
+def test_the_page_asks_nothing_of_the_network_and_runs_nothing() -> None:
+    html = render(ENDINGS[Decision.ACCEPTED])
+    tags = Page(html).tags
+    assert {tag for tag, _ in tags}.isdisjoint({"script", "link", "img", "iframe", "object", "base"})
+    assert not any(name in ("src", "href") or name.startswith("on") for _, attrs in tags for name in attrs)
+    assert not re.search(r"url\(|@import|https?://", html)
+    policy = [attrs["content"] for tag, attrs in tags if attrs.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+
+
+HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x' {{ 7 * 7 }}"
+
+
+def hostile() -> LoopResult:
+    start = accepted_round()
+    found = finding()
+    item = replace(found.failed_items[0], prompt=HOSTILE, target=HOSTILE, answer=HOSTILE)
+    row = replace(found.examples.helpful[0], prompt=HOSTILE, completion=HOSTILE, source=HOSTILE)
+    found = replace(
+        found,
+        slice={HOSTILE: HOSTILE},
+        modes={HOSTILE: 1.0},
+        evidence={HOSTILE: HOSTILE},
+        failed_items=(item,),
+        examples=replace(found.examples, helpful=(row,)),
+        data_slices=(replace(found.data_slices[0], slice={"prompt contains": HOSTILE}),),
+    )
+    guard = replace(start.verdict.guards[0], task=HOSTILE)
+    arms = dict(start.verdict.arms) | {HOSTILE: start.verdict.arms["random"]}
+    round_ = replace(
+        start,
+        diagnosis=replace(start.diagnosis, findings=(found,)),
+        plan=replace(start.plan, reason=HOSTILE, warning=HOSTILE),
+        verdict=replace(start.verdict, reason=HOSTILE, guards=(guard,), arms=arms),
+    )
+    return replace(loop_result(round_, name=HOSTILE), versions={HOSTILE: HOSTILE}, stopped_because=HOSTILE)
+
+
+def test_hostile_text_is_shown_and_inert() -> None:
+    page = Page(render(hostile()))
+    assert page.open == []
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img"})
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert page.text.count("<script>alert(1)</script>") > 10
+    assert "{{ 7 * 7 }}" in page.text
+
+
+def test_the_report_of_a_stored_run_is_the_report_of_the_run(tmp_path: Path) -> None:
+    result = ENDINGS[Decision.ACCEPTED]
+    write_loop(result, tmp_path)
+    assert write_report(read_loop(tmp_path), tmp_path).read_text(encoding="utf-8") == render(result)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["loop.json", "report.html"]
+
+
+def test_a_long_run_is_reported_within_a_second() -> None:
+    rounds = [replace(accepted_round(number), number=number) for number in range(12)]
+    started = time.process_time()
+    html = render(loop_result(*rounds))
+    assert time.process_time() - started < 1.0
+    assert html.count('<details class="round" open') == 1  # only the decisive one
+
+
+def test_shares_of_the_cost_sum_to_one_with_the_longest_stage_first() -> None:
+    rows = cost_rows({"a": Cost(1.0, 5, 3e9), "b": Cost(3.0, 0, 1e9), "c": Cost(0.0, 0, 0.0)})
+    assert [row.stage for row in rows] == ["b", "a", "c"]
+    assert [row.seconds_share for row in rows] == [0.75, 0.25, 0.0]
+    assert sum(row.flops_share for row in rows) == pytest.approx(1)
+
+
+def test_marks_lie_at_their_values_on_the_scale() -> None:
+    scale = pictures.scale_over([0.58, 0.98])
+    assert (scale.low, scale.high) == (0.5, 1.0)
+    assert [(tick.at, tick.label) for tick in scale.ticks(is_signed=False)][:2] == [
+        (0.0, "0.5"),
+        (20.0, "0.6"),
+    ]
+    assert (scale.at(0.75), scale.at(0.5), scale.at(2.0)) == (50.0, 0.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.0], [1.0, 1.0], [0.3, 0.3], [-0.03, 0.0], [0, 1], [-5000.0, -12.0], [0.951, 0.9512], [0.02, 0.99]],
+)
+def test_a_scale_holds_all_its_values_in_a_few_round_steps(values: list[float]) -> None:
+    scale = pictures.scale_over(values)
+    assert scale.low <= min(values) + 1e-9
+    assert scale.high >= max(values) - 1e-9
+    labels = [tick.label for tick in scale.ticks(is_signed=False)]
+    assert 2 <= len(labels) <= 9
+    assert len(set(labels)) == len(labels)
+    if min(values) >= 0 and max(values) <= 1:
+        assert scale.low >= 0
+        assert scale.high <= 1 + 1e-9
+
+
+def test_the_guard_margin_is_drawn_where_it_is() -> None:
+    picture = pictures.guards(rejected_round().verdict.guards)
+    assert picture is not None
+    assert picture.limit is not None
+    assert picture.zero is not None
+    # -.05 to +.02 in steps of .02 or so: the margin lies as far left of zero as it is large.
+    low = picture.rows[1].marks[0].low
+    assert (picture.zero - picture.limit.at) / (picture.zero - low) == pytest.approx(0.03 / 0.049, abs=1e-3)
+
+
+def test_before_and_after_pairs_the_same_slice_and_puts_the_largest_change_first() -> None:
+    picture = pictures.before_after(accepted_round().verdict)
+    assert picture is not None
+    labels = [row.label for row in picture.rows]
+    assert labels[:3] == ["scan", "starter_arithmetic", "scan: verb = jump"]
+    assert picture.rows[2].value == "0.638 → 0.955"
+
+
+def test_numbers_are_written_for_people() -> None:
+    written = [
+        words.number(-0.0001),
+        words.signed(-0.0304),
+        words.number(-1234.5),
+        words.percent(0.004),
+        words.amount(999.7),
+        words.amount(61_440),
+        words.flops(8.3e12),
+        words.flops(0),
+        words.duration(8.24),
+        words.duration(454),
+        words.duration(7260),
+        words.p_value(0.00002),
+    ]
+    assert [text.replace(words.NBSP, " ") for text in written] == [
+        "0.000",
+        "−0.030",
+        "−1,234",
+        "< 1 %",
+        "1 k",
+        "61.4 k",
+        "8.3 TFLOP",
+        "0 FLOP",
+        "8.2 s",
+        "7 min 34 s",
+        "2 h 01 min",
+        "p < 0.001",
+    ]
+
+
+def test_of_a_long_prompt_start_and_end_are_kept() -> None:
+    text = "a" * 400 + "b" * 5000 + "the question?"
+    short = words.excerpt(text)
+    assert len(short) < 760
+    assert short.startswith("aaa")
+    assert short.endswith("the question?")
+    assert "4,713 characters left out" in short

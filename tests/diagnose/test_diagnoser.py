@@ -1,0 +1,151 @@
+"""A diagnosis from a probe report to findings, on a SCAN-like grammar with a starved `jump`."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from transformers import AutoTokenizer
+
+from diagnose.diagnoser import Diagnoser
+from diagnose.finding import Cause, Diagnosis
+from diagnose.influence import Checkpoint, Influence
+from diagnose.pool import TrainPool
+from diagnose.slices import PROMPT_CONTAINS, Slice
+from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.model_ref import ModelRef
+from evals.splits import Split
+
+PRIMITIVES = ("walk", "run", "look", "jump")
+MODIFIERS = ("left", "right", "twice", "thrice")
+
+
+def command(rng: np.random.Generator, primitives: tuple[str, ...]) -> str:
+    def phrase() -> str:
+        return " ".join([primitives[rng.integers(len(primitives))], *rng.permutation(MODIFIERS)[: rng.integers(0, 3)]])
+
+    return f"{phrase()} and {phrase()}"
+
+
+def actions(prompt: str) -> str:
+    return " ".join(f"I_{word.upper()}" for word in prompt.split() if word != "and")
+
+
+def pool_of(prompts: list[str], source: str) -> TrainPool:
+    rows = {
+        "id": [f"{source}-{i}" for i in range(len(prompts))],
+        "source": [source] * len(prompts),
+        "prompt": prompts,
+        "completion": [actions(p) for p in prompts],
+    }
+    return TrainPool(Dataset.from_dict(rows), " ")
+
+
+def probe_of(prompts: list[str], failure_rate: Callable[[str], float], seed: int = 0) -> ProbeReport:
+    rng = np.random.default_rng(seed)
+    results = []
+    for number, prompt in enumerate(prompts):
+        key = hashlib.sha256(f"{number} {prompt}".encode()).hexdigest()
+        task = "scan_jump" if "jump" in prompt else "scan_others"
+        item = Item(
+            task, f"{key[:16]}-0", key, {"command": prompt}, prompt, actions(prompt), " ", OutputType.GENERATE_UNTIL
+        )
+        is_failed = bool(rng.random() < failure_rate(prompt))
+        if item.split is Split.PROBE:
+            answer = "" if is_failed else actions(prompt)
+            results.append(ItemResult(item, answer, {"em": 1.0}, "em", float(not is_failed), is_failed))
+    return ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0)
+
+
+def diagnose(model: Path, probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int) -> Diagnosis:
+    return Diagnoser(influence=Influence(fisher_examples=128)).diagnose(
+        probe=probe,
+        corpus=corpus,
+        pool=pool,
+        tokenizer=AutoTokenizer.from_pretrained(model),
+        checkpoints=[Checkpoint(ModelRef(str(model)), 1.0)],
+        item_fields=[],
+        row_fields=[],
+        guards=["scan_others"],
+        max_length=64,
+        seed=seed,
+    )
+
+
+@pytest.fixture
+def model(tiny_model_dir: Callable[..., Path]) -> Path:
+    words = [*PRIMITIVES, *MODIFIERS, "and"]
+    return tiny_model_dir([*words, *(f"I_{word.upper()}" for word in words)])
+
+
+def starved(seed: int) -> tuple[ProbeReport, TrainPool, TrainPool]:
+    """Probe, corpus with 20 rows of `jump` in 500, pool with its true share."""
+    rng = np.random.default_rng(seed)
+    probe = probe_of([command(rng, PRIMITIVES) for _ in range(800)], lambda p: 0.6 if "jump" in p else 0.03)
+    plain = [command(rng, PRIMITIVES[:3]) for _ in range(480)]
+    corpus = plain + ["jump " + command(rng, PRIMITIVES[:3]) for _ in range(20)]
+    return probe, pool_of(corpus, "train"), pool_of([command(rng, PRIMITIVES) for _ in range(400)], "pool")
+
+
+def test_a_starved_skill_is_traced_to_its_rows_and_called_underweighted(model: Path) -> None:
+    probe, corpus, pool = starved(0)
+    diagnosis = diagnose(model, probe, corpus, pool, seed=0)
+    (finding,) = diagnosis.findings
+    assert finding.slice == Slice((("task", "scan_jump"),))
+    assert finding.data_slice == Slice(((PROMPT_CONTAINS, "jump"),))
+    assert finding.data_slices[0].num_examples == 20
+    assert finding.data_slices[0].num_pool == sum("jump" in prompt for prompt in pool.rows["prompt"][:])
+    assert finding.cause is Cause.UNDERWEIGHTED
+    assert finding.evidence["corpus_share"] == pytest.approx(20 / 500)
+    share = sum("jump" in r.item.prompt for r in probe.results) / len(probe.results)
+    assert finding.evidence["fair_share"] == pytest.approx(min(share, 0.5))
+    assert finding.modes == {"no_answer": 1.0}
+    assert sum(finding.causes.values()) == pytest.approx(1)
+    assert len(finding.failed_items) == 5
+    assert all("jump" in example.prompt for example in finding.examples.helpful)
+    assert diagnosis.num_tokens > 0
+
+
+def test_a_skill_without_rows_is_missing_data(model: Path) -> None:
+    probe, corpus, _ = starved(1)
+    without = corpus.select(np.flatnonzero(["jump" not in prompt for prompt in corpus.rows["prompt"][:]]))
+    (finding,) = diagnose(model, probe, without, None, seed=0).findings
+    assert finding.cause is Cause.MISSING_DATA
+    assert finding.data_slice == Slice(((PROMPT_CONTAINS, "jump"),))
+
+
+def test_a_diagnosis_is_a_function_of_its_seed(model: Path) -> None:
+    probe, corpus, pool = starved(2)
+    assert diagnose(model, probe, corpus, pool, 3) == diagnose(model, probe, corpus, pool, 3)
+
+
+def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:
+    rng = np.random.default_rng(0)
+    probe = probe_of([command(rng, PRIMITIVES) for _ in range(800)], lambda _: 0.02)
+    corpus = pool_of([command(rng, PRIMITIVES) for _ in range(50)], "train")
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    nowhere = Checkpoint(ModelRef(str(tmp_path / "no model is loaded")), 1.0)
+    diagnosis = Diagnoser().diagnose(
+        probe=probe,
+        corpus=corpus,
+        pool=None,
+        tokenizer=tokenizer,
+        checkpoints=[nowhere],
+        item_fields=[],
+        row_fields=[],
+        guards=[],
+        max_length=64,
+        seed=0,
+    )
+    assert diagnosis.findings == ()
+    assert diagnosis.num_tokens == 0
+    assert diagnosis.num_failed == sum(r.is_failed for r in probe.results)
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"diagnose.alpha must be between 0 and 1, got 5"):
+        Diagnoser(alpha=5)
+    with pytest.raises(ValueError, match=r"diagnose.max_findings must be at least 1, got 0"):
+        Diagnoser(max_findings=0)

@@ -1,0 +1,310 @@
+"""Plans and mixes: what enters training, with which share, and what never does."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.pool import TrainPool
+from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
+from interventions.compose import Intervention, NothingToDo, Proposal
+from interventions.controls import continue_mix, random_mix
+from interventions.draw import draw_broadly
+from interventions.mix import TrainingMix
+from interventions.planner import Auto
+from interventions.quality import admit
+from interventions.retrieve import Retrieve
+from interventions.reweight import Reweight
+
+JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
+TASK = Slice((("task", "scan_jump"),))
+
+
+class Prompts:
+    """An index of known prompts, as `evals.index.ItemIndex` answers for hashes."""
+
+    def __init__(self, prompts: Iterable[str]) -> None:
+        self.prompts = frozenset(prompts)
+
+    def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
+        return np.array([prompt in self.prompts for prompt, _ in texts], bool)
+
+
+NO_ITEMS = Prompts([])
+
+
+def pool_of(prompts: list[str], source: str, **metadata: list[object]) -> TrainPool:
+    rows: dict[str, list[object]] = {
+        "id": [f"{source}-{i}" for i in range(len(prompts))],
+        "source": [source] * len(prompts),
+        "prompt": list(prompts),
+        "completion": [f"did {prompt}" for prompt in prompts],
+        **metadata,
+    }
+    return TrainPool(Dataset.from_dict(rows), " ")
+
+
+def corpus(num_jump: int = 10, num_plain: int = 490) -> TrainPool:
+    return pool_of([*(f"jump old {i}" for i in range(num_jump)), *(f"walk old {i}" for i in range(num_plain))], "train")
+
+
+def pool(num_jump: int = 300, num_plain: int = 700) -> TrainPool:
+    return pool_of([*(f"jump new {i}" for i in range(num_jump)), *(f"walk new {i}" for i in range(num_plain))], "pool")
+
+
+def finding(
+    cause: Cause,
+    data: Slice = JUMP,
+    items: Slice = TASK,
+    *,
+    corpus_share: float = 0.02,
+    fair_share: float = 0.3,
+    effect_low: float = 0.5,
+    num_failed: int = 50,
+) -> Finding:
+    return Finding(
+        slice=items,
+        data_slice=data,
+        num_items=100,
+        num_failed=num_failed,
+        failure_rate=num_failed / 100,
+        ci=Interval(0.4, 0.6),
+        p_adjusted=0.001,
+        modes={"wrong": 1.0},
+        causes={cause: 1.0},
+        data_slices=(DataSlice(data, 1.0, Interval(effect_low, 1.5), 10, 300),),
+        evidence={"corpus_share": corpus_share, "fair_share": fair_share},
+        examples=Examples((), ()),
+        failed_items=(),
+    )
+
+
+def diagnosis(*findings: Finding) -> Diagnosis:
+    return Diagnosis(findings, 100, 50, 1000)
+
+
+def propose(
+    intervention: Intervention,
+    found: Diagnosis,
+    *,
+    old: TrainPool | None = None,
+    new: TrainPool | None = None,
+    index: Prompts = NO_ITEMS,
+    judged: Iterable[str] = (),
+    seed: int = 0,
+) -> Proposal:
+    done = intervention.propose(found, old or corpus(), new, index, tuple(judged), seed)
+    assert isinstance(done, Proposal), done.plan.reason
+    return done
+
+
+def reason_for_nothing(
+    intervention: Intervention, found: Diagnosis, new: TrainPool | None = None, judged: Iterable[str] = ()
+) -> str:
+    done = intervention.propose(found, corpus(), new, NO_ITEMS, tuple(judged), 0)
+    assert isinstance(done, NothingToDo)
+    assert done.plan.actions == ()
+    return done.plan.reason
+
+
+def share_of(mix: TrainingMix, kind: str) -> float:
+    return float(mix.weights[np.array(mix.kinds) == kind].sum())
+
+
+def test_retrieved_rows_get_their_share_and_the_corpus_keeps_the_rest() -> None:
+    done = propose(Retrieve(num_examples=100, share=0.4), diagnosis(finding(Cause.MISSING_DATA)), new=pool())
+    assert done.mix.weights.sum() == pytest.approx(1)
+    assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
+    assert share_of(done.mix, "original") == pytest.approx(0.6)
+    assert done.mix.kinds == ("original",) * 500 + ("retrieve",) * 100
+    (action,) = done.plan.actions
+    assert (action.kind, action.num_added, action.share) == ("retrieve", 100, 0.4)
+    assert (action.slice, action.items) == (JUMP, TASK)
+    added = done.mix.examples.select(range(500, 600))
+    assert row_members(JUMP, added).all()
+    assert len(set(added.rows["prompt"][:])) == 100
+
+
+def test_a_slice_with_fewer_rows_gives_what_it_has_and_says_so() -> None:
+    done = propose(Retrieve(num_examples=400), diagnosis(finding(Cause.MISSING_DATA)), new=pool(num_jump=30))
+    assert done.plan.actions[0].num_added == 30
+    assert "400 were wanted" in done.plan.reason
+
+
+def test_planted_evaluation_items_never_enter_any_arm() -> None:
+    items = Prompts([f"jump new {i}" for i in range(0, 300, 3)] + ["walk new 5", "walk old 7", "jump old 3"])
+    new = pool()
+    done = propose(Retrieve(num_examples=None), diagnosis(finding(Cause.MISSING_DATA)), new=new, index=items)
+    assert done.plan.actions[0].num_added == 200
+    assert set(done.plan.blocked) == {f"pool-{i}" for i in range(0, 300, 3)} | {"train-17", "train-3"}
+    assert "2 rows of the corpus repeat evaluation items" in done.plan.reason
+    random = random_mix(done.plan, corpus(), new, items, seed=1)
+    for mix in (done.mix, random, continue_mix(corpus(), items)):
+        assert not items.prompts & set(mix.examples.rows["prompt"][:])
+
+
+def test_near_copies_and_rows_of_the_corpus_are_not_added_again() -> None:
+    new = pool_of(["jump a", "Jump  A", "jump, a", "jump old 0", "jump b"], "pool")
+    admitted = admit(new, np.arange(5), NO_ITEMS, frozenset())
+    assert admitted.rows.tolist() == [0, 3, 4]
+    done = propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
+    assert done.mix.examples.rows["prompt"][500:] == ["jump a", "jump b"]
+    assert set(done.plan.blocked) == {"pool-1", "pool-2", "pool-3"}
+
+
+def test_reweighting_raises_the_rows_to_the_fair_share_up_to_its_cap() -> None:
+    found = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.3))
+    full = propose(Reweight(max_factor=20), found)
+    assert share_of(full.mix, "reweight") == pytest.approx(0.3)
+    assert full.plan.actions[0].num_reweighted == 10
+    capped = propose(Reweight(max_factor=4), found)
+    assert share_of(capped.mix, "reweight") == pytest.approx(4 * 10 / 500)
+    assert len(capped.mix.examples) == 500
+    assert capped.mix.weights.sum() == pytest.approx(1)
+    in_slice = row_members(JUMP, capped.mix.examples)
+    assert np.allclose(capped.mix.weights[in_slice], 4 / 500)
+
+
+def test_a_slice_with_its_fair_share_is_not_raised() -> None:
+    found = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.021))
+    assert "a fair share" in reason_for_nothing(Reweight(), found)
+
+
+def test_auto_reweights_within_the_cap_and_retrieves_beyond_it() -> None:
+    near = diagnosis(finding(Cause.UNDERWEIGHTED, corpus_share=0.02, fair_share=0.1))
+    far = diagnosis(finding(Cause.UNDERWEIGHTED, corpus_share=0.02, fair_share=0.3))
+    assert propose(Auto(), near, new=pool()).plan.keys == ["reweight: prompt contains 'jump'"]
+    assert propose(Auto(), far, new=pool()).plan.keys == ["retrieve: prompt contains 'jump'"]
+    assert propose(Auto(), far).plan.keys == ["reweight: prompt contains 'jump'"]
+
+
+def test_a_judged_plan_is_not_proposed_again() -> None:
+    found = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.1))
+    first = propose(Auto(), found, new=pool())
+    second = propose(Auto(), found, new=pool(), judged=first.plan.keys)
+    assert not set(first.plan.keys) & set(second.plan.keys)
+    judged = [*first.plan.keys, *second.plan.keys]
+    assert "judged already" in reason_for_nothing(Auto(), found, pool(), judged)
+
+
+def test_auto_retrieves_for_an_unknown_cause_only_if_attribution_says_it_helps() -> None:
+    helps = diagnosis(finding(Cause.UNKNOWN, effect_low=0.2))
+    assert propose(Auto(), helps, new=pool()).plan.keys == ["retrieve: prompt contains 'jump'"]
+    does_not = diagnosis(finding(Cause.UNKNOWN, effect_low=-0.2))
+    assert "cause is not known" in reason_for_nothing(Auto(), does_not, pool())
+
+
+@pytest.mark.parametrize("cause", [Cause.CAPACITY, Cause.TRAINING_SETUP, Cause.WRONG_GOLD, Cause.CONTAMINATION])
+@pytest.mark.parametrize("intervention", [Auto(), Retrieve(), Reweight()])
+def test_where_data_is_not_the_cause_no_data_is_changed(cause: Cause, intervention: Intervention) -> None:
+    assert reason_for_nothing(intervention, diagnosis(finding(cause)), pool())
+
+
+def test_no_findings_mean_no_actions() -> None:
+    assert "no slice fails" in reason_for_nothing(Auto(), diagnosis(), pool())
+
+
+def test_several_findings_divide_rows_and_share_by_their_failures() -> None:
+    run = Slice(((PROMPT_CONTAINS, "walk"),))
+    found = diagnosis(
+        finding(Cause.MISSING_DATA, num_failed=75),
+        finding(Cause.MISSING_DATA, run, Slice((("task", "walk"),)), num_failed=25),
+    )
+    done = propose(Auto(num_examples=200, share=0.5), found, new=pool())
+    assert [action.num_added for action in done.plan.actions] == [150, 50]
+    assert [action.share for action in done.plan.actions] == pytest.approx([0.375, 0.125])
+    assert done.mix.weights.sum() == pytest.approx(1)
+
+
+def test_a_reweighting_and_a_retrieval_together_leave_the_corpus_its_half() -> None:
+    walk = Slice(((PROMPT_CONTAINS, "walk new"),))
+    found = diagnosis(
+        finding(Cause.UNDERWEIGHTED, fair_share=0.1),
+        finding(Cause.MISSING_DATA, walk, Slice((("task", "walk"),))),
+    )
+    done = propose(Auto(num_examples=100, share=0.5), found, new=pool())
+    assert [action.kind for action in done.plan.actions] == ["reweight", "retrieve"]
+    assert share_of(done.mix, "reweight") == pytest.approx(0.1)
+    assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
+    assert share_of(done.mix, "original") == pytest.approx(0.5)
+
+
+def test_a_plan_is_a_function_of_its_seed() -> None:
+    found = diagnosis(finding(Cause.MISSING_DATA))
+    same, again, other = (
+        propose(Retrieve(num_examples=50), found, new=pool(), seed=seed).mix.examples.rows["id"][:]
+        for seed in (1, 1, 2)
+    )
+    assert same == again
+    assert same != other
+
+
+def test_the_random_control_has_as_many_rows_with_the_same_share() -> None:
+    new = pool()
+    added = propose(Retrieve(num_examples=100), diagnosis(finding(Cause.MISSING_DATA)), new=new)
+    random = random_mix(added.plan, corpus(), new, NO_ITEMS, seed=0)
+    assert sum(kind == "random" for kind in random.kinds) == 100
+    assert share_of(random, "random") == pytest.approx(0.5)
+    is_jump = row_members(JUMP, random.examples)[500:]
+    assert 0.15 < is_jump.mean() < 0.45  # .3 of the pool
+    raised = propose(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED)))
+    control = random_mix(raised.plan, corpus(), None, NO_ITEMS, seed=0)
+    assert sum(kind == "random" for kind in control.kinds) == 10
+    assert share_of(control, "random") == pytest.approx(share_of(raised.mix, "reweight"))
+    assert len(control.examples) == 500
+
+
+def test_a_pool_that_contains_the_corpus_is_drawn_from_as_a_whole_by_the_random_control() -> None:
+    # Without the rows of the corpus the rest of the pool would be the failing skill alone.
+    old = corpus(num_jump=0)
+    new = pool_of([*old.rows["prompt"][:], *(f"jump new {i}" for i in range(210))], "pool")
+    plan = propose(Retrieve(num_examples=200), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).plan
+    random = random_mix(plan, old, new, NO_ITEMS, seed=0)
+    share = row_members(JUMP, random.examples)[len(old) :].mean()
+    assert 0.2 < share < 0.4  # .3 of the pool
+
+
+def test_continue_is_the_corpus_with_equal_weights() -> None:
+    mix = continue_mix(corpus(), NO_ITEMS)
+    assert np.allclose(mix.weights, 1 / 500)
+    assert set(mix.kinds) == {"original"}
+
+
+def test_corpus_and_pool_with_other_metadata_are_joined() -> None:
+    old = pool_of([f"jump old {i}" for i in range(5)], "train", level=[1] * 5, skill=["a"] * 5)
+    new = pool_of([f"jump new {i}" for i in range(5)], "pool", level=["hard"] * 5, page=[7] * 5)
+    mix = propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).mix
+    assert mix.examples.rows["level"][:] == ["1"] * 5 + ["hard"] * 5
+    assert mix.examples.rows["skill"][:] == ["a"] * 5 + [None] * 5
+    assert mix.examples.rows["page"][:] == [None] * 5 + [7] * 5
+
+
+def test_pools_with_another_delimiter_are_refused() -> None:
+    new = TrainPool(pool().rows, "\n")
+    with pytest.raises(ValueError, match="rows of one training need the same"):
+        Retrieve().propose(diagnosis(finding(Cause.MISSING_DATA)), corpus(), new, NO_ITEMS, (), 0)
+
+
+def test_a_broad_draw_gives_every_row_the_same_chance_and_every_length_its_share() -> None:
+    texts = [" ".join(["w"] * (1 + k % 5)) + f" x{k % 7}" for k in range(100)]
+    counts = np.zeros(100)
+    for seed in range(2000):
+        chosen = draw_broadly(texts, 20, np.random.default_rng(seed))
+        assert len(set(chosen.tolist())) == 20
+        by_length = np.bincount(chosen % 5, minlength=5)
+        assert by_length.tolist() == [4] * 5
+        counts[chosen] += 1
+    # Each row is expected 400 times, deviation 18.
+    assert np.all(np.abs(counts - 400) < 5 * 18)
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"interventions.share must be between 0 and 1, got 1"):
+        Retrieve(share=1.0)
+    with pytest.raises(ValueError, match=r"interventions.num_examples must be at least 1, got 0"):
+        Auto(num_examples=0)
+    with pytest.raises(ValueError, match=r"interventions.max_factor must be above 1, got 1"):
+        Reweight(max_factor=1.0)
