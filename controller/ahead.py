@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from controller.budget import FORWARD_BACKWARD
 from controller.result import Estimate
 from controller.rounds import ARMS, measure_model
 from controller.run import Model, Run, base_model, model_key, recipe
@@ -43,7 +44,8 @@ def plan_lines(run: Run) -> Iterator[str]:
     num_checkpoints = 2 if is_trained_first else len(base.checkpoints)
     rows = run.corpus.num_rows + (run.pool.num_rows if run.pool is not None else 0)
     seen = round(rows * mean) * num_checkpoints
-    yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {4 * base.num_parameters * seen:.2g} FLOPs"
+    flops = FORWARD_BACKWARD * base.num_parameters * seen
+    yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {flops:.2g} FLOPs"
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
     tokens = recipe(settings, update, run.corpus.num_rows, mean).length.count
     trainings = len(ARMS) * settings.verify.seeds

@@ -22,8 +22,8 @@ def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
         return f"{missing[1]} must be given, for example {missing[1]}=..."
     option = re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:\s*\S+\n?)+)", text)
     if option is not None:
-        choices = option[3].split()
-        return f"unknown {option[2]} '{option[1].split('/')[-1]}'{_nearest(option[1].split('/')[-1], choices)}; known are {', '.join(choices)}"
+        name, choices = option[1].split("/")[-1], option[3].split()
+        return f"unknown {option[2]} '{name}'{_nearest(name, choices)}; known are {', '.join(choices)}"
     first = next((line for line in str(causes[-1]).splitlines() if line.strip()), type(error).__name__)
     where = re.search(r"full_key: (\S+)", text)
     return f"{where[1]}: {first.strip()}" if where is not None and where[1] not in first else first.strip()
@@ -43,7 +43,7 @@ def _keys(schema: type[Any], prefix: str) -> Iterator[str]:
     hints = get_type_hints(schema)
     for item in fields(schema):
         kind = hints[item.name]
-        if is_dataclass(kind):
+        if isinstance(kind, type) and is_dataclass(kind):
             yield from _keys(kind, f"{prefix}{item.name}.")
         else:
             yield f"{prefix}{item.name}"

@@ -1,5 +1,6 @@
 """Which errors are the user's to mend: a `ValueError` that our own code raised about its input."""
 
+from concurrent.futures.process import _RemoteTraceback
 from pathlib import Path
 from types import TracebackType
 
@@ -12,10 +13,12 @@ def is_user_error(error: BaseException) -> bool:
     """Whether one line is enough. The same type from inside a library is a defect and keeps its traceback."""
     if not isinstance(error, ValueError):
         return False
+    if isinstance(error.__cause__, _RemoteTraceback):  # workers let only such errors through as they are
+        return True
     last: TracebackType | None = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
-    if last is None:  # it came from a worker, which lets only such errors through as they are
-        return True
+    if last is None:
+        return False
     raised_in = Path(last.tb_frame.f_code.co_filename)
     return any(raised_in.is_relative_to(_ROOT / package) for package in PACKAGES)

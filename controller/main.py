@@ -129,9 +129,11 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
         os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
     if not any(word.lstrip("+").startswith(("experiment=", "corpus=", "corpus.train=")) for word in overrides):
         overrides = [*overrides, "experiment=starter"]
+    # `arch` takes any field of a transformers config, and Hydra adds new keys to a typed group only with "++".
+    overrides = [f"++{word}" if word.startswith("model.arch.") else word for word in overrides]
     codes: list[int] = []
 
-    @hydra.main(version_base="1.3", config_path=CONF, config_name="loop")
+    @hydra.main(version_base="1.3", config_path=CONF, config_name="loop")  # type: ignore[untyped-decorator]
     def job(cfg: Any) -> None:
         settings = OmegaConf.to_object(cfg)
         assert isinstance(settings, LoopSettings)

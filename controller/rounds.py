@@ -160,6 +160,7 @@ def propose_round(
             champion.corpus.folder,
             run.pool.folder if run.pool is not None else None,
             run.suite,
+            run.items_key,
             tuple(judged),
             champion.ref,
             settings.train.max_length,
@@ -286,7 +287,7 @@ def _measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Mea
         name,
         {"model": model.key, "suite": _suite_key(run), "items": run.items_key, "split": split.value},
         measure,
-        (model.ref, run.suite, split),
+        (model.ref, run.suite, run.items_key, split),
         Measured,
     )
 

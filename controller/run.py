@@ -149,7 +149,9 @@ def base_model(run: Run) -> Model:
         ref = ModelRef(settings.model.name, settings.model.revision, settings.model.dtype)
         earlier = [Checkpoint(ModelRef(path, None, settings.model.dtype), 1.0) for path in settings.model.checkpoints]
         key = hash_of([model_key(name) for name in (settings.model.name, *settings.model.checkpoints)])
-        return Model(ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus)
+        return Model(
+            ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus
+        )
     stage = Stage(
         "build",
         {

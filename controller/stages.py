@@ -6,6 +6,7 @@ a small dataclass that the store keeps as JSON. `controller.rounds` says when th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
 from diagnose.influence import Checkpoint
 from diagnose.tokens import encode
-from evals.harness import evaluate, load_suite
+from evals.harness import LoadedSuite, evaluate, load_suite
 from evals.index import index_items
 from evals.items import ProbeReport
 from evals.model_ref import ModelRef
@@ -88,9 +89,9 @@ def train_arm(folder: Path, model: ModelRef, mix: Path, recipe: Recipe, seed: in
     return train(model, load_mix(mix), recipe, seed, folder, keeps_middle, Progress(folder))
 
 
-def measure(folder: Path, model: ModelRef, suite: EvalSuite, split: Split) -> Measured:
+def measure(folder: Path, model: ModelRef, suite: EvalSuite, items_key: str, split: Split) -> Measured:
     """Every item of one split; `report.json` has the results."""
-    report = evaluate(model, suite, split)
+    report = evaluate(model, _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key), split)
     write_report_json(report, folder)
     flops = FORWARD * num_parameters(model) * report.num_tokens
     return Measured(len(report.results), report.num_tokens, flops)
@@ -136,6 +137,7 @@ def propose(
     corpus: Path,
     pool: Path | None,
     suite: EvalSuite,
+    items_key: str,
     judged: Sequence[str],
     model: ModelRef,
     max_length: int,
@@ -144,7 +146,7 @@ def propose(
     """`plan.json`, and a folder with the mix of each arm when the plan changes something."""
     old = load_pool(corpus)
     new = load_pool(pool) if pool is not None else None
-    index = index_items(load_suite(suite).items)
+    index = index_items(_loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items)
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
     proposal = intervention.propose(found, old, new, index, judged, seed)
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
@@ -164,6 +166,14 @@ def propose(
         mean_tokens=expected_tokens(tokenizer, proposal.mix, max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, max_length),
     )
+
+
+@lru_cache(maxsize=1)
+def _loaded(suite: bytes, items_key: str) -> LoadedSuite:
+    """Loaded once in a worker that measures many models: finding and reading tasks takes longer than small
+    models do. `items_key` is the items' hash, so that changed files are read again."""
+    del items_key
+    return load_suite(TypeAdapter(EvalSuite).validate_json(suite))
 
 
 def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:

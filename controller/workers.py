@@ -66,11 +66,13 @@ class Workers:
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        if self._pool is not None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if self._pool is None:
+            return
+        if kind is not None:  # after an error or Ctrl-C a stage may still be running; its result is not wanted
             for child in multiprocessing.active_children():
-                child.kill()  # after an error or Ctrl-C a stage may still be running; its result is not wanted
-            self._pool.shutdown(wait=True, cancel_futures=True)
+                child.kill()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, jobs: Sequence[Job], watch: Callable[[], None]) -> Iterator[Finished]:
         """Results in the order in which jobs finish; `watch` is called about once a second meanwhile.

@@ -62,8 +62,9 @@ class Diagnoser:
     """Training rows and failed items shown with a finding."""
     max_queries: int = 256
     """Failed items of a slice that are attributed, drawn at random."""
-    max_rows: int | None = 30_000
-    """Training rows that are attributed, drawn at random; unset means all."""
+    max_rows: int | None = 8_000
+    """Training rows that are attributed, drawn at random; unset means all. On SCAN 4,000 of 22,700 name the same
+    data slice with an interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
 
     def __post_init__(self) -> None:

@@ -1,20 +1,22 @@
 """What each training example does to the loss of failed items: damped influence in a projected space.
 
-effect     the damped inverse product of query and training gradient (`diagnose.fisher`), which predicts what more or
-           less of an example would do.
-retrieval  cosine of the gradients, which finds examples of the same skill and says nothing on how much they help.
+effect     the damped inverse product of query and training gradient (`diagnose.fisher`); predicts what more
+           or less of an example would do
+retrieval  cosine of the gradients; finds examples of the same skill and says nothing on how much they help
 
 The two answer different questions and neither stands in for the other: the effect ranks rare, large gradients
 first, among them wrong labels, which cosine does not.
 
-Over several checkpoints both are averaged, in the manner of TracIn (arXiv 2002.08484): near the end of training
-gradients are close to zero and slice totals cancel, so two checkpoints predict retraining better than any one.
-TracIn weights them by learning rate. Here that is a setting and not the default: at the end of a schedule the rate is near
-zero, and with it the weight of the model that is being diagnosed (rank correlation with retraining from the middle
-and the last checkpoint .24 with equal weights, .22 by rate; from five checkpoints .27 either way).
+Over several checkpoints both are averaged, in the manner of TracIn (arXiv 2002.08484): near the end of
+training gradients are close to zero and slice totals cancel, so two checkpoints predict retraining better
+than any one. TracIn weights them by learning rate. Here that is a setting and not the default: at the end of
+a schedule the rate is near zero, and with it the weight of the model that is being diagnosed (rank correlation
+with retraining, middle and last checkpoint: .24 with equal weights, .22 by rate; five: .27 either way). Each
+checkpoint has a projection of its own, so that their errors average out too.
 
-Costs one forward and backward pass without weight gradients over queries and training rows for each checkpoint.
-Memory: `fisher_examples` projected gradients and one batch; nothing grows with rows times dimension.
+Costs one forward and backward pass without weight gradients over queries and training rows for each
+checkpoint. Memory: `fisher_examples` projected gradients and one batch; nothing grows with rows times
+dimension.
 """
 
 import logging
@@ -106,8 +108,8 @@ class Influence:
         for key in ("projection_dim", "fisher_examples", "batch_tokens"):
             if getattr(self, key) < 1:
                 raise ValueError(
-                    f"diagnose.influence.{key} must be at least 1, got {getattr(self, key)}; leave it out for "
-                    "the default"
+                    f"diagnose.influence.{key} must be at least 1, got {getattr(self, key)}; leave it out "
+                    "for the default"
                 )
 
     def score(
@@ -129,9 +131,10 @@ class Influence:
         """
         shares = self._shares(checkpoints)
         parts = []
-        for checkpoint in checkpoints:
+        for number, checkpoint in enumerate(checkpoints):
             model = load_model(checkpoint.model)
-            parts.append(self.score_model(model, queries, query_weights, train, seed))
+            own_seed = int(np.random.default_rng([seed, number]).integers(2**31))
+            parts.append(self.score_model(model, queries, query_weights, train, own_seed))
             del model
         left_out = np.unique(np.concatenate([part.left_out for part in parts]))
         effect = sum_weighted([part.effect for part in parts], shares)
@@ -162,8 +165,8 @@ class Influence:
         has_loss = np.flatnonzero(_num_loss_tokens(train) > 0)
         if len(has_loss) == 0:
             raise ValueError(
-                f"none of the {len(train)} training rows has a token with loss, so there is nothing to attribute "
-                "to; check corpus.completion or corpus.text, and train.max_length"
+                f"none of the {len(train)} training rows has a token with loss, so there is nothing to "
+                "attribute to; check corpus.completion or corpus.text, and train.max_length"
             )
         order = np.random.default_rng(seed).permutation(has_loss)
         calibration = collate(train, _calibration_rows(train, order), pad_id=0)
@@ -190,9 +193,7 @@ class Influence:
                 effect = fisher.effect(batch.grads, whitened_queries, self.shrinkage, is_sample=False)
                 scorer.add(rows, effect, _unit(batch.grads) @ query.retrieval.T)
         seconds = time.perf_counter() - start
-        num_tokens = queries.num_tokens + int(
-            train.lengths[has_loss].sum() + calibration["attention_mask"].sum()
-        )
+        num_tokens = queries.num_tokens + int(train.lengths[has_loss].sum() + calibration["attention_mask"].sum())
         log.info(
             "influence of %s rows on %s queries through %s layers: %.1f s, %.0f tokens/s, %s rows left out",
             len(train),
@@ -220,8 +221,8 @@ class Influence:
         ]
         if not sum(weights) > 0:
             raise ValueError(
-                f"influence needs a checkpoint of positive weight, got weights {weights}; give checkpoints, or set "
-                "diagnose.influence.checkpoint_weights=equal"
+                f"influence needs a checkpoint of positive weight, got weights {weights}; give checkpoints, "
+                "or set diagnose.influence.checkpoint_weights=equal"
             )
         return [weight / sum(weights) for weight in weights]
 
@@ -254,10 +255,8 @@ class Influence:
 
 
 def load_model(ref: ModelRef) -> PreTrainedModel:
-    """The causal language model on the accelerator if there is one; with an adapter only that is trainable."""
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        ref.path, revision=ref.revision, dtype=ref.dtype
-    )
+    """The causal language model, on the accelerator if there is one; only an adapter is trainable."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
         model = PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")

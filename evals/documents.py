@@ -34,11 +34,7 @@ def occurrence_ids(digests: Iterable[str]) -> list[str]:
 
 
 def _json_value(value: Any) -> Any:
-    if (
-        value is None
-        or isinstance(value, (str, bool, int))
-        or (isinstance(value, float) and math.isfinite(value))
-    ):
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):
         return json_document(value)

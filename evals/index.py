@@ -75,9 +75,7 @@ def index_items(items: Iterable[Item]) -> ItemIndex:
     identities = identity_texts(texts)
     # An item without a prompt of its own is only a copy where the whole row is.
     prompts = [
-        words
-        for words, identity, text in zip(normal, identities, texts, strict=True)
-        if words == identity and words
+        words for words, identity, text in zip(normal, identities, texts, strict=True) if words == identity and words
     ]
     wholes = [f"{words} {target}" for words, target in zip(normal, targets, strict=True)]
     wholes += [words for words, target in zip(normal, targets, strict=True) if words == target]

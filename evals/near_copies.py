@@ -144,9 +144,7 @@ def ngrams(normal: Sequence[str]) -> NGrams:
         return NGrams(hashes=np.zeros(0, np.uint64), owners=np.zeros(0, np.int64))
     split = [normal[i].split(" ") for i in long]
     numbers: dict[str, int] = {}
-    words = np.array(
-        [numbers.setdefault(word, len(numbers)) for text in split for word in text], dtype=np.int64
-    )
+    words = np.array([numbers.setdefault(word, len(numbers)) for text in split for word in text], dtype=np.int64)
     hashed = text_hashes(list(numbers))[words]  # [num_words]
     lengths = np.array([len(text) for text in split])
     owners = np.repeat(np.array(long, dtype=np.int64), lengths)

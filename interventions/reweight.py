@@ -31,6 +31,8 @@ class Reweight:
 
     share: float | None = None
     """Of the draws, for the raised rows of a slice; unset means the fair share of the finding."""
+    num_examples: int | None = 400
+    """Rows that a fix may add; a reweighting adds none, so that a sweep over kinds of fixes can set it for all."""
     max_factor: float = 8.0
     """A row is drawn at most this many times as often as before: 80 rows at a third of the draws are learnt
     by heart."""

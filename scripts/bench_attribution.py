@@ -18,7 +18,6 @@ The last line is one JSON object.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -51,9 +50,7 @@ def main() -> None:
     if arguments.peak_of:
         print(peak_bytes(arguments.peak_of))
         return
-    num_checkpoints, seconds = write_scores(
-        arguments.fixture, arguments.out, arguments.checkpoints, arguments.seed
-    )
+    num_checkpoints, seconds = write_scores(arguments.fixture, arguments.out, arguments.checkpoints, arguments.seed)
     if not arguments.json:
         print(f"{arguments.out}: scores of {num_checkpoints} checkpoints in {seconds:.1f} s")
     ratios = cost_ratios()
@@ -112,7 +109,7 @@ def peak_of_process(fixture: Path, kind: str) -> int:
 
 def peak_bytes(kind: str) -> int:
     """Growth of this process's highest resident memory over training or attributing once."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_peak()
     train, queries = workload()
     model = make_model()
     if kind == "training":
@@ -120,7 +117,13 @@ def peak_bytes(kind: str) -> int:
         plain_pass(model, train, NUM_ROWS, optimizer)
     else:
         attribute(model, train, queries)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return resident_peak() - before
+
+
+def resident_peak() -> int:
+    """Highest resident memory so far, bytes. `ru_maxrss` would start at the parent's, which exec hands down."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def workload() -> tuple[TokenRows, TokenRows]:

@@ -208,7 +208,8 @@ def _resumable(folder: Path) -> str | None:
     for path in folder.glob("checkpoint-*"):
         if not (path / "trainer_state.json").is_file():
             shutil.rmtree(path)
-    return get_last_checkpoint(str(folder))
+    found: str | None = get_last_checkpoint(str(folder))
+    return found
 
 
 def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:

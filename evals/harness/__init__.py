@@ -57,9 +57,7 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     results: list[ItemResult] = []
     for leaf in dict.fromkeys(item.task for item in chosen):
         own = [item for item in chosen if item.task == leaf]
-        results += score_items(
-            loaded.suite.metric, loaded.leaves[leaf], own, [sent[leaf, item.id] for item in own]
-        )
+        results += score_items(loaded.suite.metric, loaded.leaves[leaf], own, [sent[leaf, item.id] for item in own])
     split, seconds = chosen[0].split, time.monotonic() - started
     log.info(
         "measured %s: %s %s items, %s unscored, %.1f s, %.0f tokens/s",
@@ -78,9 +76,7 @@ def _chosen(loaded: LoadedSuite, items: Split | Sequence[Item]) -> list[Item]:
     if isinstance(items, Split):
         chosen = [item for item in loaded.items if item.split is items]
         if not chosen:
-            raise ValueError(
-                f"no item of {len(loaded.items)} is in split {items}; raise evals.limit or add tasks"
-            )
+            raise ValueError(f"no item of {len(loaded.items)} is in split {items}; raise evals.limit or add tasks")
         return chosen
     wanted = {(item.task, item.id) for item in items}
     chosen = [item for item in loaded.items if (item.task, item.id) in wanted]

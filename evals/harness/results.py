@@ -36,11 +36,7 @@ def score_items(
     for name in (name for of_item in raw for name in of_item):
         metrics.setdefault(name, Metric(name, MetricKind.VALUE, is_higher_better=True))
     values = [
-        {
-            name: v
-            for name, value in of_item.items()
-            if (v := item_value(value, metrics[name].kind)) is not None
-        }
+        {name: v for name, value in of_item.items() if (v := item_value(value, metrics[name].kind)) is not None}
         for of_item in raw
     ]
     metric = judged_metric(wanted, list(metrics.values()), values)

@@ -87,14 +87,9 @@ def _leaf_names(manager: TaskManager, name: str) -> list[str]:
     members = sorted(entry.tags) if entry.kind is Kind.TAG else entry.cfg.get("task", [])
     members = members if isinstance(members, list) else [members]
     names = [m if isinstance(m, str) else m.get("group", m.get("task")) for m in members]
-    is_looked_up = [
-        isinstance(m, str) or n in manager.task_index for m, n in zip(members, names, strict=True)
-    ]
+    is_looked_up = [isinstance(m, str) or n in manager.task_index for m, n in zip(members, names, strict=True)]
     return [
-        leaf
-        for n, looked_up in zip(names, is_looked_up, strict=True)
-        if looked_up
-        for leaf in _leaf_names(manager, n)
+        leaf for n, looked_up in zip(names, is_looked_up, strict=True) if looked_up for leaf in _leaf_names(manager, n)
     ]
 
 
@@ -118,9 +113,7 @@ def load_tasks(manager: TaskManager, name: str) -> Mapping[str, Task]:
 def configure(leaf: str, task: Task, suite: EvalSuite) -> None:
     """The suite's settings, put where lm-eval's own command line puts them."""
     if getattr(task, "UNSAFE_CODE", False):
-        raise ValueError(
-            f"task {leaf!r} runs code that the model wrote, which is not done here; leave it out"
-        )
+        raise ValueError(f"task {leaf!r} runs code that the model wrote, which is not done here; leave it out")
     if getattr(task, "MULTIMODAL", False):
         raise ValueError(f"task {leaf!r} needs images or sound; only text is measured, leave it out")
     shots = task.get_config("num_fewshot")

@@ -1,4 +1,4 @@
-"""Eight small skills whose answers a program can check: how a row of each is made and how it is judged.
+"""Nine small skills whose answers a program can check: how a row of each is made and how it is judged.
 
 Every prompt opens with the name of its skill, is made of lower-case words and single digits split by spaces, and
 stays below the 13 words from which near copies are found by shared n-grams. A maker builds prompt and answer
@@ -10,8 +10,10 @@ Costs microseconds a row.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
+# Few of each: a model of 0.2 M parameters then learns the rule of a skill from about a thousand rows, not the rows.
 LETTERS = tuple("abcdefgh")
 DIGITS = tuple("0123456789")
 NAMES = ("ada", "ben", "cleo", "dan", "eve", "finn", "gus", "hana", "ivan", "june", "kai", "lena")
@@ -22,7 +24,7 @@ class Exercise:
     prompt: str
     completion: str
     kind: str
-    """What sets it apart inside its skill: a carry, the length, the question asked."""
+    """What sets it apart inside its skill: a carry, the length, the order of the facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,19 @@ def _accepts_add(prompt: str, answer: str) -> bool:
     digits = answer.split()
     if not digits or any(digit not in DIGITS for digit in digits) or digits[-1] == "0":
         return False
-    total = sum(int(digit) * 10**place for place, digit in enumerate(digits))
+    total: int = sum(int(digit) * 10**place for place, digit in enumerate(digits))
     return total == int(left.replace(" ", "")) + int(right.replace(" ", ""))
 
 
 def _make_compare(rng: Random) -> Exercise:
     left, right = rng.sample(range(10, 100), 2)
     kind = "same tens" if left // 10 == right // 10 else "different tens"
-    return Exercise(
-        f"compare {_spaced(left)} with {_spaced(right)}", "more" if left > right else "less", kind
-    )
+    return Exercise(f"compare {_spaced(left)} with {_spaced(right)}", "more" if left > right else "less", kind)
 
 
 def _accepts_compare(prompt: str, answer: str) -> bool:
     left, right = (int(part.replace(" ", "")) for part in prompt.removeprefix("compare ").split(" with "))
-    return answer == {True: "more", False: "less"}[left > right]
+    return answer == ("more" if left > right else "less")
 
 
 def _make_count(rng: Random) -> Exercise:
@@ -110,16 +110,12 @@ def _make_reverse(rng: Random) -> Exercise:
 
 def _accepts_reverse(prompt: str, answer: str) -> bool:
     letters, answered = prompt.split()[1:], answer.split()
-    return len(answered) == len(letters) and all(
-        answered[-1 - place] == letter for place, letter in enumerate(letters)
-    )
+    return len(answered) == len(letters) and all(answered[-1 - place] == letter for place, letter in enumerate(letters))
 
 
 def _make_rotate(rng: Random) -> Exercise:
     letters = rng.sample(LETTERS, rng.randrange(3, 6))
-    return Exercise(
-        f"rotate {' '.join(letters)}", " ".join([*letters[1:], letters[0]]), f"{len(letters)} letters"
-    )
+    return Exercise(f"rotate {' '.join(letters)}", " ".join([*letters[1:], letters[0]]), f"{len(letters)} letters")
 
 
 def _accepts_rotate(prompt: str, answer: str) -> bool:
@@ -128,13 +124,13 @@ def _accepts_rotate(prompt: str, answer: str) -> bool:
 
 
 def _is_sorted_copy(prompt: str, answered: list[str]) -> bool:
-    is_ordered = all(left < right for left, right in zip(answered, answered[1:], strict=False))
+    is_ordered = all(left < right for left, right in pairwise(answered))
     return is_ordered and Counter(answered) == Counter(prompt.split()[1:])
 
 
 def _make_sort(rng: Random) -> Exercise:
-    digits = rng.sample(DIGITS, rng.randrange(3, 6))
-    return Exercise(f"sort {' '.join(digits)}", " ".join(sorted(digits)), f"{len(digits)} digits")
+    letters = rng.sample(LETTERS, rng.randrange(3, 6))
+    return Exercise(f"sort {' '.join(letters)}", " ".join(sorted(letters)), f"{len(letters)} letters")
 
 
 def _accepts_sort(prompt: str, answer: str) -> bool:
@@ -142,10 +138,8 @@ def _accepts_sort(prompt: str, answer: str) -> bool:
 
 
 def _make_descend(rng: Random) -> Exercise:
-    digits = rng.sample(DIGITS, rng.randrange(3, 6))
-    return Exercise(
-        f"descend {' '.join(digits)}", " ".join(sorted(digits, reverse=True)), f"{len(digits)} digits"
-    )
+    letters = rng.sample(LETTERS, rng.randrange(3, 6))
+    return Exercise(f"descend {' '.join(letters)}", " ".join(sorted(letters, reverse=True)), f"{len(letters)} letters")
 
 
 def _accepts_descend(prompt: str, answer: str) -> bool:
@@ -157,9 +151,9 @@ SKILLS = (
     Skill("compare", _make_compare, _accepts_compare),
     Skill("count", _make_count, _accepts_count),
     Skill("deduce", _make_deduce, _accepts_deduce),
+    Skill("descend", _make_descend, _accepts_descend),
     Skill("largest", _make_largest, _accepts_largest),
     Skill("reverse", _make_reverse, _accepts_reverse),
     Skill("rotate", _make_rotate, _accepts_rotate),
-    Skill("descend", _make_descend, _accepts_descend),
     Skill("sort", _make_sort, _accepts_sort),
 )

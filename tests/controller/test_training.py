@@ -65,13 +65,9 @@ def start(tiny_model_dir: Callable[..., Path]) -> ModelRef:
     return ModelRef(str(tiny_model_dir(pool.rows["prompt"][:])), dtype="float32")
 
 
-def test_training_ends_with_the_weights_of_a_bare_loop_over_the_same_rows(
-    start: ModelRef, tmp_path: Path
-) -> None:
+def test_training_ends_with_the_weights_of_a_bare_loop_over_the_same_rows(start: ModelRef, tmp_path: Path) -> None:
     mix = original_mix(corpus())
-    result = train(
-        start, mix, RECIPE, seed=7, folder=tmp_path / "run", keeps_middle=True, progress=Progress(tmp_path)
-    )
+    result = train(start, mix, RECIPE, seed=7, folder=tmp_path / "run", keeps_middle=True, progress=Progress(tmp_path))
 
     tokenizer = AutoTokenizer.from_pretrained(start.path)
     rows = encode(mix.examples.rows["prompt"], mix.examples.rows["completion"], tokenizer, " ", 32)
@@ -121,9 +117,7 @@ def test_a_training_that_died_goes_on_from_its_checkpoint_to_the_same_weights(
     assert replace(resumed, losses=()) == replace(expected, losses=())
 
 
-def test_arms_of_one_token_budget_train_on_the_same_tokens_whatever_their_rows(
-    start: ModelRef, tmp_path: Path
-) -> None:
+def test_arms_of_one_token_budget_train_on_the_same_tokens_whatever_their_rows(start: ModelRef, tmp_path: Path) -> None:
     pool = corpus()
     lengths = np.array([len(p.split()) for p in pool.rows["prompt"]])
     long_rows = np.where(lengths > 4, 1.0, 0.0)
@@ -138,9 +132,7 @@ def test_arms_of_one_token_budget_train_on_the_same_tokens_whatever_their_rows(
 
 def test_the_loss_is_taken_on_completion_and_end_only(start: ModelRef) -> None:
     pool = corpus()
-    rows = encode(
-        pool.rows["prompt"], pool.rows["completion"], AutoTokenizer.from_pretrained(start.path), " ", 64
-    )
+    rows = encode(pool.rows["prompt"], pool.rows["completion"], AutoTokenizer.from_pretrained(start.path), " ", 64)
     labels = collate(rows, [0], pad_id=1)["labels"][0]
     num_words = len(pool[0].prompt.split())
     assert labels[:num_words].tolist() == [-100] * num_words
@@ -175,9 +167,7 @@ def test_a_tokenizer_made_from_the_corpus_gives_its_texts_back(kind: str) -> Non
 
 
 def test_a_scratch_model_is_a_function_of_its_seed(tmp_path: Path) -> None:
-    settings = ScratchModel(
-        arch={"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}, tokenizer="word"
-    )
+    settings = ScratchModel(arch={"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}, tokenizer="word")
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         build_scratch(settings, corpus(), 32, tmp_path / name, seed)
     assert distance(tmp_path / "a", tmp_path / "b") == 0.0
@@ -185,9 +175,7 @@ def test_a_scratch_model_is_a_function_of_its_seed(tmp_path: Path) -> None:
 
 
 def test_an_unknown_field_of_the_architecture_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(
-        ValueError, match=r"hiden_size is not a field of a llama config; did you mean 'hidden_size'"
-    ):
+    with pytest.raises(ValueError, match=r"hiden_size is not a field of a llama config; did you mean 'hidden_size'"):
         check_arch({"model_type": "llama", "hiden_size": 64})
     with pytest.raises(ValueError, match="did you mean 'llama'"):
         check_arch({"model_type": "lama"})

@@ -283,9 +283,7 @@ def test_tokens_are_those_of_every_request(four_tasks: str, model: ModelRef) -> 
     assert report.num_tokens == 3 * (6 + 1) * len(choose) + 6 * len(write) + generated
 
 
-def test_a_model_that_gives_no_numbers_scores_nothing(
-    four_tasks: str, tiny_model_dir: Callable[..., Path]
-) -> None:
+def test_a_model_that_gives_no_numbers_scores_nothing(four_tasks: str, tiny_model_dir: Callable[..., Path]) -> None:
     path = tiny_model_dir(WORDS)
     broken = AutoModelForCausalLM.from_pretrained(path)
     broken.model.norm.weight.data.fill_(float("nan"))
@@ -343,9 +341,7 @@ def test_a_misspelt_task_gets_the_nearest_name_and_unreadable_files_are_told(fou
         load_suite(EvalSuite(tasks=["gsm8kk"], include_path=four_tasks))
 
 
-def test_a_model_that_cannot_hold_the_answer_is_refused(
-    four_tasks: str, tiny_model_dir: Callable[..., Path]
-) -> None:
+def test_a_model_that_cannot_hold_the_answer_is_refused(four_tasks: str, tiny_model_dir: Callable[..., Path]) -> None:
     model = ModelRef(str(tiny_model_dir(WORDS, max_length=16)))
     suite = EvalSuite(tasks=["write"], include_path=four_tasks, max_gen_toks=16)
     with pytest.raises(ValueError, match="answers of 16 tokens, but the model reads 16"):

@@ -10,18 +10,14 @@ from evals.items import Item, OutputType
 
 
 def item(number: int, prompt: str, target: str, question: str = "", task: str = "t") -> Item:
-    return Item(
-        task, f"{number:x}-0", f"{number:x}", {}, prompt, target, " ", OutputType.GENERATE_UNTIL, question
-    )
+    return Item(task, f"{number:x}-0", f"{number:x}", {}, prompt, target, " ", OutputType.GENERATE_UNTIL, question)
 
 
 def words(generator: random.Random, num_words: int) -> str:
     return " ".join(f"w{generator.randrange(10_000)}" for _ in range(num_words))
 
 
-COMMANDS = [
-    f"{a} {b} and {c}" for a in ("walk", "run", "jump") for b in ("left", "right") for c in ("look", "turn")
-]
+COMMANDS = [f"{a} {b} and {c}" for a in ("walk", "run", "jump") for b in ("left", "right") for c in ("look", "turn")]
 
 
 def test_planted_copies_are_found_in_every_form_and_nothing_else() -> None:
@@ -54,9 +50,7 @@ def test_a_long_item_is_found_inside_a_longer_row() -> None:
 
 
 def test_few_shot_examples_before_a_prompt_are_not_the_item() -> None:
-    items = [
-        item(i, f"walk left -> L\n{command}", "R", question=command) for i, command in enumerate(COMMANDS)
-    ]
+    items = [item(i, f"walk left -> L\n{command}", "R", question=command) for i, command in enumerate(COMMANDS)]
     assert index_items(items).matches([("walk left -> L", "x"), (COMMANDS[5], "x")]).tolist() == [False, True]
 
 

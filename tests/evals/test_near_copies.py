@@ -96,9 +96,7 @@ def test_near_copies_of_near_copies_share_a_key_across_tasks() -> None:
 
 def test_short_prompts_share_a_key_only_when_equal() -> None:
     verbs = ["walk", "run", "jump", "look"]
-    commands = [
-        f"{a} twice and {b} {c} left after {d}" for a in verbs for b in verbs for c in verbs for d in verbs
-    ]
+    commands = [f"{a} twice and {b} {c} left after {d}" for a in verbs for b in verbs for c in verbs for d in verbs]
     assert len(set(split_keys(texts_of(*commands)))) == len(commands) == 256
     repeated = split_keys(texts_of(*commands, commands[0].upper() + "!"))
     assert repeated[-1] == repeated[0] == "0000"

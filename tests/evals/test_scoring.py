@@ -31,9 +31,7 @@ VALUE, LOG_LIKELIHOOD, LABEL_PAIR = MetricKind
         (([0, 2], 2), LABEL_PAIR, 1.0),
     ],
 )
-def test_each_kind_of_metric_becomes_one_number_or_none(
-    raw: object, kind: MetricKind, value: float | None
-) -> None:
+def test_each_kind_of_metric_becomes_one_number_or_none(raw: object, kind: MetricKind, value: float | None) -> None:
     assert item_value(raw, kind) == value
 
 
@@ -67,9 +65,7 @@ def test_an_id_depends_on_the_content_alone() -> None:
 
 
 def test_documents_become_json_values_that_still_tell_contents_apart() -> None:
-    document = json_document(
-        {1: np.arange(2), "x": np.float32(0.5), "bytes": b"abc", "nan": math.nan, "t": (1, None)}
-    )
+    document = json_document({1: np.arange(2), "x": np.float32(0.5), "bytes": b"abc", "nan": math.nan, "t": (1, None)})
     assert document["1"] == [0, 1]
     assert document["x"] == 0.5
     assert document["bytes"] == "<3 bytes, sha256 ba7816bf8f01cfea>"

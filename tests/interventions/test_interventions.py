@@ -152,7 +152,7 @@ def test_near_copies_and_rows_of_the_corpus_are_not_added_again() -> None:
     assert admitted.rows.tolist() == [0, 3, 4]
     done = propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
     assert done.mix.examples.rows["prompt"][500:] == ["jump a", "jump b"]
-    assert set(done.plan.blocked) == {"pool-1", "pool-2", "pool-3"}
+    assert done.plan.blocked == ("pool-3",)  # the others do not contain the word as it is written
 
 
 def test_reweighting_raises_the_rows_to_the_fair_share_up_to_its_cap() -> None:

@@ -1,0 +1,117 @@
+"""Projected gradients against autograd, one example at a time."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from diagnose.projection import BatchGradients, LayerProjection, catch_gradients
+from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+
+VOCAB = 40
+
+
+def llama() -> PreTrainedModel:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCAB,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=32,
+    )
+    return LlamaForCausalLM(config).double()
+
+
+def gpt2() -> PreTrainedModel:
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=VOCAB, n_embd=24, n_layer=2, n_head=2, n_positions=32)
+    return GPT2LMHeadModel(config).double()
+
+
+def rows_of_many_lengths(num_rows: int) -> TokenRows:
+    random = np.random.default_rng(0)
+    ids = [random.integers(1, VOCAB, size=length) for length in random.integers(4, 12, size=num_rows)]
+    labels = [np.where(np.arange(len(row)) < len(row) // 2, NO_LOSS, row) for row in ids]
+    return token_rows(ids, labels)
+
+
+def weight_gradient(projection: LayerProjection) -> torch.Tensor:
+    """[out, in] of a layer after autograd's backward."""
+    module = projection.layer.module
+    gradient = module.weight.grad
+    return gradient.T if isinstance(module, Conv1D) else gradient
+
+
+@pytest.mark.parametrize("make_model", [llama, gpt2])
+def test_projected_gradients_equal_those_of_autograd_example_by_example(make_model) -> None:  # type: ignore[no-untyped-def]
+    model, rows = make_model(), rows_of_many_lengths(6)
+    batch = collate(rows, range(6), pad_id=0)
+    with catch_gradients(model, 8, batch, seed=1) as gradients:
+        caught: BatchGradients = gradients.of_batch(batch)
+        projections = gradients.projections
+    model.requires_grad_(True)
+    assert len(projections) == (14 if make_model is llama else 8)
+    for i in range(len(rows)):
+        model.zero_grad()
+        one = collate(rows, [i], pad_id=0)
+        logits = model(input_ids=one["input_ids"]).logits
+        loss = F.cross_entropy(logits[0, :-1], one["labels"][0, 1:], reduction="sum")
+        loss.backward()
+        twin = torch.cat([(p.output_side.T @ weight_gradient(p) @ p.input_side).flatten() for p in projections])
+        torch.testing.assert_close(caught.grads[i], twin, rtol=1e-9, atol=1e-9)
+        assert caught.losses[i].item() == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_a_layer_no_wider_than_the_projection_keeps_its_gradient_whole() -> None:
+    model, rows = llama(), rows_of_many_lengths(3)
+    batch = collate(rows, range(3), pad_id=0)
+    with catch_gradients(model, 24, batch, seed=0) as gradients:
+        first = gradients.projections[0]
+        assert torch.equal(first.input_side, torch.eye(24, dtype=torch.float64))
+        assert torch.equal(first.output_side, torch.eye(24, dtype=torch.float64))
+
+
+def test_random_sides_keep_inner_products_on_average() -> None:
+    model = llama()
+    rows = rows_of_many_lengths(3)
+    batch = collate(rows, range(3), pad_id=0)
+    batch["labels"][:] = NO_LOSS  # no gradient, so the sides stay as they were drawn
+    total = torch.zeros(40, 40, dtype=torch.float64)
+    for seed in range(200):
+        with catch_gradients(model, 8, batch, seed) as gradients:
+            side = gradients.projections[-1].input_side
+        model.requires_grad_(True)
+        total += side @ side.T / 200
+    # The standard error of an entry is at most sqrt(40 / 8 / 200) = .16 on the diagonal, less off it.
+    assert float((total.diagonal() - 1).abs().max()) < 4 * 0.16
+    assert float((total - torch.eye(40)).mean().abs()) < 0.02
+
+
+def test_of_a_model_with_adapters_only_the_adapters_are_hooked() -> None:
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    model = get_peft_model(llama(), config).double()
+    rows = rows_of_many_lengths(4)
+    batch = collate(rows, range(4), pad_id=0)
+    with catch_gradients(model, 4, batch, seed=0) as gradients:
+        names = [projection.layer.name for projection in gradients.projections]
+        grads = gradients.of_batch(batch).grads
+    assert len(names) == 8
+    assert all("lora_" in name for name in names)
+    assert (grads.norm(dim=1) > 0).all()
+
+
+def test_hooks_are_gone_afterwards() -> None:
+    model, rows = llama(), rows_of_many_lengths(2)
+    batch = collate(rows, range(2), pad_id=0)
+    before = model(input_ids=batch["input_ids"]).logits
+    with catch_gradients(model, 4, batch, seed=0) as gradients:
+        gradients.of_batch(batch)
+    after = model(input_ids=batch["input_ids"]).logits
+    assert torch.equal(before, after)
+    assert not after.requires_grad
