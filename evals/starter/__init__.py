@@ -48,7 +48,8 @@ class Starter:
     train: tuple[Row, ...]
     pool: tuple[Row, ...]
     items: Mapping[str, tuple[Row, ...]]
-    """By task, `starter_<skill>`."""
+    """By task, `starter_<skill>`; `starter_others` holds the items of every skill but the starved one, for a guard
+    needs more items than one skill has."""
 
 
 def starter(seed: int) -> Starter:
@@ -62,6 +63,8 @@ def starter(seed: int) -> Starter:
         train += rows[: sizes.train]
         pool += rows[sizes.train : sizes.train + sizes.pool]
         items[f"starter_{skill.name}"] = tuple(rows[sizes.train + sizes.pool :])
+    others = (rows for task, rows in items.items() if task != f"starter_{STARVED}")
+    items["starter_others"] = tuple(row for rows in others for row in rows)
     rng = Random(seed)
     rng.shuffle(train)
     rng.shuffle(pool)
