@@ -55,10 +55,11 @@ from controller.run import (
     initial_model,
     open_run,
     settings_dict,
+    write_champion,
 )
 from controller.runner import Runner
 from controller.settings import LoopSettings
-from controller.tables import ItemTable, load_mix, write_mix
+from controller.tables import ItemTable, load_mix, write_blocked, write_mix
 from controller.tracking import Tracker, default_uri
 from controller.verify import CHALLENGER, Promise, arm_scores
 from controller.workers import Workers
@@ -87,8 +88,13 @@ class LoopState:
     rounds: list[Round] = field(default_factory=list)
 
 
-def run_loop(settings: LoopSettings, sweep: str | None) -> LoopResult:
+def run_loop(settings: LoopSettings, sweep: str | None, champion: Model | None = None) -> LoopResult:
     """Rounds until nothing more can be gained or the budget ends; leaves `loop.json` and what stands beside it.
+
+    Args:
+        settings: All of them.
+        sweep: Name of the sweep that this is a job of.
+        champion: Model of round 0 that an earlier run left (`champion.json`), instead of the given one.
 
     Raises:
         ValueError: a setting, the data or the tasks cannot be right; nothing expensive was begun.
@@ -102,7 +108,7 @@ def run_loop(settings: LoopSettings, sweep: str | None) -> LoopResult:
         uri = settings.tracking.uri or default_uri(run_dir)
         tracker = Tracker(uri, run_dir, settings.name, sweep)
         try:
-            return _tracked_loop(run, tracker, started)
+            return _tracked_loop(run, tracker, champion, started)
         except KeyboardInterrupt:
             tracker.interrupt("KILLED")
             raise
@@ -111,7 +117,7 @@ def run_loop(settings: LoopSettings, sweep: str | None) -> LoopResult:
             raise
 
 
-def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
+def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: float) -> LoopResult:
     settings = run.settings
     tracker.log_settings(
         settings_dict(settings),
@@ -122,7 +128,7 @@ def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
             tracker.log_data(context, context, data.digest, data.source, data.num_rows)
     items = {split: ItemTable() for split in Split}
     base = base_model(run)
-    start = initial_model(run, base)
+    start = champion if champion is not None else initial_model(run, base)
     state = LoopState(champion=start)
     tracker.register(Path(start.ref.adapter or start.ref.path), "champion", -1)
     stopped = ""
@@ -137,7 +143,11 @@ def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
     except BudgetSpent as end:
         stopped = str(end)
     log.info("stopped: %s", stopped)
-    sealed = open_sealed(run, start, state, items)
+    sealed = None
+    try:
+        sealed = open_sealed(run, start, state, items)
+    except BudgetSpent as end:
+        log.warning("the sealed items stay closed: %s", end)
     for split, table in items.items():
         table.write(run.run_dir / f"items-{split.value}.parquet")
     result = LoopResult(
@@ -153,6 +163,7 @@ def _tracked_loop(run: Run, tracker: Tracker, started: float) -> LoopResult:
         config_hash=config_hash(settings),
         data_hash=data_hash(run),
     )
+    write_champion(state.champion, run.run_dir)
     write_loop(result, run.run_dir)
     report = write_report(result, run.run_dir)
     tracker.finish(result, [run.run_dir / "loop.json", report])
@@ -183,6 +194,7 @@ def play_round(
         verdict = judged.verdict
         _note_items(items[Split.SELECT], number, before, trial)
         write_mix(load_mix(proposal.folder / CHALLENGER), run.run_dir / f"mix-{number}.parquet")
+        write_blocked(proposal.plan.blocked, run.run_dir / f"blocked-{number}.jsonl")
         tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
         if judged.run_variance is not None:
             state.variances.append(judged.run_variance)

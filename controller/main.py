@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from controller import logs
+from controller.budget import BudgetSpent
 from controller.compare_runs import compare_table
 from controller.config_errors import one_line
 from controller.corpus import Corpus
@@ -94,6 +95,9 @@ def run(arguments: Sequence[str]) -> int:
             return 2
         traceback.print_exc()
         return 1
+    except BudgetSpent as end:
+        sys.stderr.write(f"evalmend: stopped before round 0: {end}\n")
+        return 2
     except (RuntimeError, OSError) as error:
         traceback.print_exc()
         sys.stderr.write(f"evalmend: failed: {error}\n")

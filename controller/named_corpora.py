@@ -80,8 +80,8 @@ class ScanJumpCorpus(Corpus):
                 yield from datasets.load_dataset("scan", "simple", split=name, revision="refs/convert/parquet")
             except (OSError, ValueError, RuntimeError) as error:
                 raise ValueError(
-                    f"SCAN could not be loaded from the hub ({str(error).splitlines()[0]}); set corpus.root to a folder "
-                    "with simple_train.jsonl and simple_test.jsonl (fields command, actions)"
+                    f"SCAN could not be loaded from the hub ({str(error).splitlines()[0]}); set corpus.root to a "
+                    "folder with simple_train.jsonl and simple_test.jsonl (fields command, actions)"
                 ) from error
             return
         path = Path(self.root).expanduser() / f"simple_{name}.jsonl"

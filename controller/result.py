@@ -180,9 +180,9 @@ class GuardRecord:
     change: float
     ci: tuple[float, float]
     ok: bool
-    lower: float | None = None
+    lower: float
     """One-sided lower 95 % bound of the change: what `ok` is decided by."""
-    margin: float | None = None
+    margin: float
     """`ok` is lower > -margin."""
 
 
@@ -257,7 +257,7 @@ class LoopResult:
     versions: Mapping[str, str]
     config_hash: str
     data_hash: str
-    seed: int | None = None
+    seed: int
 
 
 def read_loop(path: Path) -> LoopResult:

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from controller.budget import Books
+from pydantic import TypeAdapter
+
+from controller.budget import FORWARD_BACKWARD, Books
 from controller.corpus import Corpus, check_source
 from controller.runner import Result, Runner, Stage
 from controller.settings import LoopSettings, PretrainedModel, ScratchModel, TrainUpdate
@@ -177,7 +179,8 @@ def initial_model(run: Run, base: Model) -> Model:
         return base
     plan = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
     if isinstance(plan.length, Tokens):
-        run.books.check("the initial training", plan.length.count, 6.0 * base.num_parameters * plan.length.count)
+        flops = FORWARD_BACKWARD * base.num_parameters * plan.length.count
+        run.books.check("the initial training", plan.length.count, flops)
     stage = Stage(
         "train-initial",
         {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": settings.seed},
@@ -202,6 +205,20 @@ def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model
 
     checkpoints = tuple(Checkpoint(ref(kept.folder), kept.learning_rate) for kept in result.value.checkpoints)
     return Model(ref(MODEL_FOLDER), result.digest, checkpoints, start.num_parameters, corpus)
+
+
+CHAMPION_FILE = "champion.json"
+
+
+def write_champion(champion: Model, run_dir: Path) -> None:
+    """What a later run needs to go on from this model."""
+    temporary = run_dir / f"{CHAMPION_FILE}.tmp"
+    temporary.write_bytes(TypeAdapter(Model).dump_json(champion, indent=1))
+    temporary.replace(run_dir / CHAMPION_FILE)
+
+
+def read_champion(run_dir: Path) -> Model:
+    return TypeAdapter(Model).validate_json((run_dir / CHAMPION_FILE).read_bytes())
 
 
 def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:

@@ -58,6 +58,11 @@ def write_mix(mix: TrainingMix, path: Path) -> None:
     pq.write_table(table, path)
 
 
+def write_blocked(ids: Sequence[str], path: Path) -> None:
+    """`blocked-<round>.jsonl`: ids of the rows that the quality gate kept out of every arm."""
+    path.write_text("".join(json.dumps({"id": row}) + "\n" for row in ids))
+
+
 def export_mix(mix: TrainingMix, path: Path) -> None:
     """The mix as JSONL that any trainer takes."""
     with path.open("w") as file:

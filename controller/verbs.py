@@ -4,6 +4,7 @@ Single stages are the loop's own, stopped early: the journal finds what earlier 
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from controller.loop import run_loop
 from controller.nightly import summary, write_summary
 from controller.result import Decision, LoopResult
 from controller.rounds import diagnose_round, measure_model, propose_round
-from controller.run import Run, base_model, choose_run_dir, initial_model, open_run
+from controller.run import CHAMPION_FILE, Run, base_model, choose_run_dir, initial_model, open_run, read_champion
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, export_mix, load_mix
@@ -33,10 +34,17 @@ def loop(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def nightly(settings: LoopSettings, sweep: str | None) -> int:
-    """The loop on the champion, quiet, with a one-page summary; for cron."""
-    result = run_loop(settings, sweep)
-    path = write_summary(result, choose_run_dir(settings))
-    _say(f"{path}")
+    """The loop on the champion of the last night, with a one-page summary; for cron.
+
+    Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. The
+    same night again goes on where it stopped.
+    """
+    nights = choose_run_dir(settings)
+    tonight = nights / time.strftime("%Y-%m-%d")
+    earlier = sorted(path.parent for path in nights.glob(f"*/{CHAMPION_FILE}") if path.parent.name < tonight.name)
+    champion = read_champion(earlier[-1]) if earlier else None
+    result = run_loop(replace(settings, run_dir=str(tonight)), sweep, champion)
+    _say(f"{write_summary(result, tonight)}")
     return _exit_code(result)
 
 

@@ -67,12 +67,10 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if self._pool is None:
-            return
-        if kind is not None:  # after an error or Ctrl-C a stage may still be running; its result is not wanted
-            for child in multiprocessing.active_children():
-                child.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if kind is not None:
+            self._stop()
+        elif self._pool is not None:
+            self._pool.shutdown(wait=True)
 
     def run(self, jobs: Sequence[Job], watch: Callable[[], None]) -> Iterator[Finished]:
         """Results in the order in which jobs finish; `watch` is called about once a second meanwhile.
@@ -80,6 +78,7 @@ class Workers:
         Raises:
             RuntimeError: a worker was killed, mostly for memory.
         """
+        is_done = False
         pool = self._started()
         waiting: dict[Future[Any], int] = {pool.submit(_work, job): number for number, job in enumerate(jobs)}
         try:
@@ -89,11 +88,24 @@ class Workers:
                 for future in done:
                     value, started, seconds = future.result()
                     yield Finished(waiting.pop(future), value, started, seconds)
+            is_done = True
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "a worker process died, mostly because memory ran out; the stages before it are kept: lower "
                 "train.per_device_train_batch_size, evals.batch_size or workers and run the same command again"
             ) from error
+        finally:
+            if not is_done:
+                self._stop()
+
+    def _stop(self) -> None:
+        """Kill what is running: after an error, Ctrl-C or the end of the budget its result is not wanted."""
+        if self._pool is None:
+            return
+        for child in multiprocessing.active_children():
+            child.kill()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = None
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

@@ -118,9 +118,8 @@ def main() -> None:
             assert our_tokens == tokens, "both train on the same rows"
             ratios.append(bare_s / ours_s)
             speeds.append((tokens / bare_s, tokens / ours_s))
-            print(
-                f"pair {pair + 1}: bare {tokens / bare_s:,.0f} tokens/s, Trainer {tokens / ours_s:,.0f}, ratio {bare_s / ours_s:.3f}"
-            )
+            speed = f"bare {tokens / bare_s:,.0f} tokens/s, Trainer {tokens / ours_s:,.0f}"
+            print(f"pair {pair + 1}: {speed}, ratio {bare_s / ours_s:.3f}")
     result = {
         "ratio": statistics.median(ratios),
         "low": min(ratios),

@@ -73,7 +73,8 @@ def make_config(settings: ScratchModel, tokenizer: PreTrainedTokenizerBase, max_
     } | {name: value for name, value in settings.arch.items() if name != "model_type"}
     if fields["vocab_size"] < len(tokenizer):
         raise ValueError(
-            f"model.arch.vocab_size {fields['vocab_size']} is smaller than the tokenizer's {len(tokenizer)}; leave it unset"
+            f"model.arch.vocab_size {fields['vocab_size']} is smaller than the tokenizer's {len(tokenizer)}; "
+            "leave it unset"
         )
     config = AutoConfig.for_model(settings.arch.get("model_type", "llama"), **fields)
     context = getattr(config, "max_position_embeddings", None)

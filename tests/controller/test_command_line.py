@@ -48,7 +48,10 @@ def bad(rows: str, path: Path) -> None:
         (["train.learning_rat=1"], "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?"),
         (["trian.max_steps=1"], "unknown key 'trian.max_steps'; did you mean 'train.max_steps'?"),
         (["model=pretraind"], "did you mean 'pretrained'?"),
-        (["model.tokenizer=words"], "model.tokenizer must be one of word, char, bpe, got 'words'; did you mean 'word'?"),
+        (
+            ["model.tokenizer=words"],
+            "model.tokenizer must be one of word, char, bpe, got 'words'; did you mean 'word'?",
+        ),
         (["train.learning_rate=-1"], "train.learning_rate must be positive, got -1.0"),
         (["train.max_steps=many"], "train.max_steps"),
         (["evals.tasks=[mime]"], "unknown task 'mime'; did you mean 'mine'?"),
@@ -59,7 +62,10 @@ def bad(rows: str, path: Path) -> None:
         (["corpus.train=fieldless.jsonl"], "row 2 has no field 'prompt'; it has completion"),
         (["corpus.train=empty.jsonl"], "corpus.train empty.jsonl is empty"),
         (["corpus.prompt=question"], "row 1 has no field 'question' (corpus.prompt); it has prompt, completion"),
-        (["model.arch.hiden_size=3"], "model.arch.hiden_size is not a field of a llama config; did you mean 'hidden_size'"),
+        (
+            ["model.arch.hiden_size=3"],
+            "model.arch.hiden_size is not a field of a llama config; did you mean 'hidden_size'",
+        ),
         (["model=pretrained", "model.name=no_model", "~model.tokenizer"], "no_model is a folder without config.json"),
         (["model=pretrained", "model.name=./missing", "~model.tokenizer"], "model.name ./missing does not exist"),
         (["verify.match=compute"], "verify.match=compute is not there yet"),

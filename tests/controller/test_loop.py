@@ -1,0 +1,195 @@
+"""The whole loop, for real: what it leaves, the same command twice, a kill -9, a sweep."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import mlflow
+import pyarrow.parquet as pq
+import pytest
+
+from controller.main import run
+from controller.result import read_loop
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ["experiment=smoke", "verify.seeds=3"]
+
+pytestmark = pytest.mark.slow
+
+
+def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "controller.main", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return out
+
+
+def journal(run_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_dir / "journal.jsonl").read_text().splitlines()]
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_times(part) for key, part in value.items() if key != "seconds"}
+    return [without_times(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a finished smoke loop."""
+    folder = tmp_path_factory.mktemp("smoke")
+    finish(start(["loop", *SMOKE, "run_dir=runs/whole"], folder))
+    return folder / "runs" / "whole"
+
+
+def test_loop_json_is_of_its_schema_and_holds_no_nan(smoke: Path) -> None:
+    text = (smoke / "loop.json").read_text()
+    assert "NaN" not in text
+    jsonschema.validate(json.loads(text), json.loads((ROOT / "docs" / "loop.schema.json").read_text()))
+    result = read_loop(smoke)
+    assert set(result.rounds[0].verdict.arms) == {"before", "challenger", "continue", "random"}
+    arms = [arm for name, arm in result.rounds[0].verdict.arms.items() if name != "before"]
+    assert max(arm.tokens for arm in arms) - min(arm.tokens for arm in arms) <= 32  # within one row
+
+
+def test_no_select_or_sealed_item_reached_diagnosis_or_mix(smoke: Path) -> None:
+    probe = pq.read_table(smoke / "items-probe.parquet").to_pylist()
+    select = pq.read_table(smoke / "items-select.parquet").to_pylist()
+    asked = {row["prompt"] for row in probe} | {row["prompt"] for row in select}
+    assert not {row["prompt"] for row in probe} & {row["prompt"] for row in select}
+    shown = {item.id for finding in read_loop(smoke).rounds[0].diagnosis.findings for item in finding.failed_items}
+    assert shown
+    assert shown <= {row["id"] for row in probe}
+    mix = pq.read_table(smoke / "mix-0.parquet").to_pylist()
+    assert not asked & {row["prompt"] for row in mix}
+    assert sum(row["weight"] for row in mix) == pytest.approx(1)
+    assert all(row["reason"] for row in mix)
+    assert not (smoke / "items-sealed.parquet").exists()  # nothing was accepted, so they stayed closed
+
+
+def test_the_report_is_one_file_that_asks_for_nothing(smoke: Path) -> None:
+    page = (smoke / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)[^"']+""", page)
+    assert "<svg" in page
+    assert "starter_descend" in page
+
+
+def test_mlflow_holds_loop_round_and_stages_as_nested_runs(smoke: Path) -> None:
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{smoke.parent / 'mlflow.db'}")
+    ids = json.loads((smoke / "tracking.json").read_text())
+    loop, round_ = client.get_run(ids["loop"]), client.get_run(ids["round-0"])
+    assert loop.info.status == round_.info.status == "FINISHED"
+    assert round_.data.tags["mlflow.parentRunId"] == ids["loop"]
+    stage = client.get_run(ids["round-0/diagnose"])
+    assert stage.data.tags["mlflow.parentRunId"] == ids["round-0"]
+    assert loop.data.params["train.max_steps"] == "40"
+    assert "probe/starter_descend" in round_.data.metrics
+    assert {data.dataset.name for data in loop.inputs.dataset_inputs} == {"corpus", "pool"}
+    assert client.get_model_version_by_alias("evalmend-smoke", "champion").run_id == ids["loop"]
+
+
+def test_the_same_command_again_repeats_no_stage(smoke: Path) -> None:
+    before = read_loop(smoke)
+    lines = len(journal(smoke))
+    finish(start(["loop", *SMOKE, "run_dir=runs/whole"], smoke.parents[1]))
+    assert {line["event"] for line in journal(smoke)[lines:]} == {"reused"}
+    assert read_loop(smoke).rounds[0].verdict == before.rounds[0].verdict
+
+
+def test_a_loop_killed_after_training_ends_alike_and_does_no_finished_stage_twice(smoke: Path) -> None:
+    folder = smoke.parents[1]
+    run_dir = smoke.parent / "killed"
+    for wanted in ("train-initial", "train-random"):
+        process = start(["loop", *SMOKE, "run_dir=runs/killed"], folder)
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and process.poll() is None:
+            done = journal(run_dir) if (run_dir / "journal.jsonl").is_file() else []
+            if any(line["event"] == "finished" and line["stage"].startswith(wanted) for line in done):
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finish(start(["loop", *SMOKE, "run_dir=runs/killed"], folder))
+    whole, killed = (json.loads((smoke.parent / name / "loop.json").read_text()) for name in ("whole", "killed"))
+    assert without_times(killed) == without_times(whole)
+    finished = Counter(line["stage"] for line in journal(run_dir) if line["event"] == "finished")
+    assert set(finished.values()) == {1}
+
+
+def test_ctrl_c_exits_130_with_a_hint_and_leaves_no_process(tmp_path: Path) -> None:
+    process = start(["loop", *SMOKE, "run_dir=runs/stopped"], tmp_path)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(tmp_path.glob("runs/stopped/stages/train-initial-*")):
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    deadline = time.monotonic() + 10  # multiprocessing's own bookkeeper sees a closed pipe and goes
+    while (alive := [c for c in children if Path(f"/proc/{c}/cmdline").is_file()]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive
+
+
+def test_a_sweep_makes_comparable_runs_under_one_parent(tmp_path: Path) -> None:
+    sweep = [
+        "--multirun",
+        "seed=0,1",
+        "interventions=reweight,retrieve",
+        "train.max_steps=10",
+        "train.update.max_steps=3",
+    ]
+    finish(start(["loop", *SMOKE, *sweep], tmp_path))
+    runs = tmp_path / "runs"
+    loops = sorted(runs.glob("smoke-*"))
+    assert len(loops) == 4
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
+    parents = {
+        client.get_run(json.loads((loop / "tracking.json").read_text())["loop"]).data.tags["mlflow.parentRunId"]
+        for loop in loops
+    }
+    assert len(parents) == 1
+    results = [read_loop(loop) for loop in loops]
+    assert len({result.data_hash for result in results}) == 1
+    assert sorted(result.seed for result in results) == [0, 0, 1, 1]
+    kinds = {action.kind for result in results for action in result.rounds[0].plan.actions}
+    assert kinds == {"reweight", "retrieve"}
+
+
+def test_one_stage_verbs_go_on_from_what_is_there(smoke: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(smoke.parents[1])
+    lines = len(journal(smoke))
+    export = tmp_path / "mix.jsonl"
+    assert run(["propose", *SMOKE, "run_dir=runs/whole", f"propose.export={export}"]) == 0
+    assert {line["event"] for line in journal(smoke)[lines:]} == {"reused"}
+    rows = [json.loads(line) for line in export.read_text().splitlines()]
+    assert sum(row["kind"] == "retrieve" for row in rows) == 200
+    assert {"prompt", "completion", "weight", "id", "reason"} <= set(rows[0])
+
+
+def test_splits_of_the_starter_are_nearly_forty_thirty_thirty(smoke: Path) -> None:
+    splits = read_loop(smoke).rounds[0].measure.splits
+    total = sum(splits.values())
+    assert splits["probe"] / total == pytest.approx(0.4, abs=0.04)
+    assert splits["sealed"] / total == pytest.approx(0.3, abs=0.04)
