@@ -144,9 +144,23 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
         is_sweep = HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
         codes.append(verb(settings, os.environ["EVALMEND_SWEEP"] if is_sweep else None))
 
-    sys.argv = [sys.argv[0], *overrides]  # Hydra reads it from there
+    sys.argv = [sys.argv[0], *_options_first(overrides)]  # Hydra reads it from there
     job()
     return max(codes, default=0)
+
+
+def _options_first(words: list[str]) -> list[str]:
+    """Hydra's parser does not take key=value on both sides of an option."""
+    options, keys = [], []
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            keys.append(word)
+            continue
+        options.append(word)
+        if word in {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}:
+            options += [value for value in [next(rest, None)] if value is not None]
+    return [*options, *keys]
 
 
 def _folders(verb: str, words: list[str]) -> list[Path]:
