@@ -64,7 +64,7 @@ def _cells(path: Path, result: LoopResult) -> tuple[str, ...]:
     decided = decisive(result)
     total = total_cost(result)
     tail = (
-        f"{signed(result.sealed.gain.mean)} {result.sealed.claim}" if result.sealed else "",
+        f"{signed(result.sealed.gain)} {result.sealed.claim}" if result.sealed else "",
         amount(total.tokens),
         duration(total.seconds),
         "" if result.seed is None else str(result.seed),

@@ -24,7 +24,6 @@ from controller.result import (
     Champion,
     Cost,
     Decision,
-    Estimate,
     LoopResult,
     Round,
     Sealed,
@@ -243,7 +242,8 @@ def open_sealed(run: Run, start: Model, state: LoopState, items: dict[Split, Ite
     compared = compare_to_model(challenger, model)
     alpha = alpha_at(look, run.settings.verify.alpha)
     return Sealed(
-        gain=Estimate(compared.mean, compared.low, compared.high),
+        gain=compared.mean,
+        ci=(compared.low, compared.high),
         claim="confirmed" if compared.p < alpha else "unconfirmed",
         num_items=compared.num_items,
         alpha=alpha,

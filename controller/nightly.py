@@ -18,11 +18,11 @@ def summary(result: LoopResult) -> str:
     for round_ in result.rounds:
         lines += _round_lines(round_)
     if result.sealed is not None:
-        gain = result.sealed.gain
+        low, high = result.sealed.ci
         lines += [
             "## Sealed items",
             "",
-            f"Gain over the starting model {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] on "
+            f"Gain over the starting model {result.sealed.gain:+.3f} [{low:+.3f}, {high:+.3f}] on "
             f"{result.sealed.num_items} items that nothing had seen: {result.sealed.claim}.",
             "",
         ]

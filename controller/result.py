@@ -228,7 +228,8 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    gain: Estimate
+    gain: float
+    ci: tuple[float, float]
     claim: str
     """confirmed or unconfirmed."""
     num_items: int

@@ -116,7 +116,7 @@ class Tracker:
         metrics = [Metric(f"cost/{name}_s", cost.seconds, _now(), 0) for name, cost in result.costs.items()]
         metrics.append(Metric("cost/tokens", sum(cost.tokens for cost in result.costs.values()), _now(), 0))
         if result.sealed is not None:
-            metrics.append(Metric("sealed/gain", result.sealed.gain.mean, _now(), 0))
+            metrics.append(Metric("sealed/gain", result.sealed.gain, _now(), 0))
         self._log_metrics(self._loop, metrics)
         tags = {"stopped_because": result.stopped_because, "champion": result.champion.path}
         if result.sealed is not None:

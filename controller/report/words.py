@@ -194,7 +194,7 @@ def held(round_: Round, sealed: Sealed | None) -> str:
     elif verdict.guards:
         text += " Every guard is shown unharmed."
     if sealed is not None:
-        text += f" On items that nothing had seen: {signed(sealed.gain.mean)}, {sealed.claim}."
+        text += f" On items that nothing had seen: {signed(sealed.gain)}, {sealed.claim}."
     return text
 
 

@@ -11,7 +11,7 @@ from sample_loop import accepted_round, finding, idle_round, loop_result, reject
 
 from controller.report import pictures, words
 from controller.report.page import cost_rows, render, write_report
-from controller.result import Cost, Decision, Estimate, LoopResult, Sealed, read_loop, write_loop
+from controller.result import Cost, Decision, LoopResult, Sealed, read_loop, write_loop
 
 VOID = {"meta", "br", "line", "circle"}
 
@@ -84,7 +84,7 @@ def test_a_run_that_ended_before_its_first_round_has_a_page_too() -> None:
 
 
 def test_an_unconfirmed_gain_is_not_announced_as_one() -> None:
-    sealed = Sealed(Estimate(0.01, -0.05, 0.07), "unconfirmed", 309, 0.0152)
+    sealed = Sealed(0.01, (-0.05, 0.07), "unconfirmed", 309, 0.0152)
     headline = words.headline(replace(loop_result(), sealed=sealed))
     assert headline.endswith("but items that nothing had seen do not confirm it")
 

@@ -58,29 +58,35 @@ def test_the_starved_skill_is_rare_in_the_corpus_and_has_half_of_a_fair_share_in
     corpus = Counter(row["skill"] for row in made.train)
     pool = Counter(row["skill"] for row in made.pool)
     assert corpus == {skill: sizes.train for skill, sizes in SIZES.items()}
-    assert corpus[STARVED] == 16
-    assert 60 < corpus.total() / len(SKILLS) / corpus[STARVED] < 70
+    assert corpus[STARVED] == 24
+    assert 40 < corpus.total() / len(SKILLS) / corpus[STARVED] < 50
     assert pool[STARVED] == 200
     assert 0.4 < pool[STARVED] / (pool.total() / len(SKILLS)) < 0.6
     assert min(count for skill, count in corpus.items() if skill != STARVED) == 800
 
 
-def test_the_gate_has_its_share_of_the_starved_items_and_every_other_task_at_least_60() -> None:
+def test_the_gate_has_its_share_of_the_starved_items_and_the_guard_a_quarter_thousand() -> None:
     judged = {
         task: sum(split_of(row["prompt"]) is Split.SELECT for row in rows) for task, rows in starter(0).items.items()
     }
     assert abs(judged.pop(f"starter_{STARVED}") - 300) < 4 * (1000 * 0.3 * 0.7) ** 0.5
-    assert min(judged.values()) > 60
+    assert abs(judged.pop("starter_others") - 240) < 4 * (800 * 0.3 * 0.7) ** 0.5
+    assert min(judged.values()) > 40
 
 
 def test_every_skill_has_a_task_file_that_names_its_items_and_the_group_names_every_task() -> None:
     names = {f"starter_{skill.name}" for skill in SKILLS}
     files = {path.stem: yaml.safe_load(path.read_text()) for path in TEMPLATES.glob("starter_*.yaml")}
-    assert set(files) == names == set(starter(0).items)
+    assert set(files) == {*names, "starter_others"} == set(starter(0).items)
     for name, config in files.items():
         assert config["task"] == name
         assert config["dataset_kwargs"] == {"data_files": {"test": f"{name}.jsonl"}}
     assert set(yaml.safe_load((TEMPLATES / "starter.yaml").read_text())["task"]) == names
+
+
+def test_the_guard_asks_every_skill_but_the_starved_one_equally_often() -> None:
+    asked = Counter(row["skill"] for row in starter(0).items["starter_others"])
+    assert asked == {skill: 100 for skill in SIZES if skill != STARVED}
 
 
 def test_answers_fit_the_longest_generation_and_the_choices() -> None:
