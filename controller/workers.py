@@ -51,7 +51,7 @@ class Finished:
 
 
 class Workers:
-    """A pool that starts with its first job; a context manager."""
+    """A pool of processes; a context manager, whose first worker imports while the parent still reads tasks."""
 
     def __init__(self, count: int | None) -> None:
         self.num_cores = len(os.sched_getaffinity(0))
@@ -64,6 +64,7 @@ class Workers:
         return max(1, self.num_cores // self.count)
 
     def __enter__(self) -> "Workers":
+        self._started().submit(_nothing)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -132,6 +133,10 @@ def _initialise(devices: Any, parent: int, level: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get(timeout=0.1))
     logging.basicConfig(level=max(level, logging.WARNING), format="%(message)s")
     quiet_libraries()
+
+
+def _nothing() -> None:
+    """Brings a worker up."""
 
 
 def _work(job: Job) -> tuple[Any, float, float]:

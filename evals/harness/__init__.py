@@ -17,7 +17,7 @@ from lm_eval.api.instance import Instance
 
 from evals.harness.answers import answer, load_model
 from evals.harness.loading import LoadedSuite, load_suite
-from evals.harness.process import harness_seeds, quieten
+from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.results import score_items
 from evals.items import EvalReport, Item, ItemResult, ProbeReport
 from evals.model_ref import ModelRef
@@ -55,9 +55,11 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     with harness_seeds():
         answer(lm, [instance for instances in sent.values() for instance in instances])
     results: list[ItemResult] = []
-    for leaf in dict.fromkeys(item.task for item in chosen):
-        own = [item for item in chosen if item.task == leaf]
-        results += score_items(loaded.suite.metric, loaded.leaves[leaf], own, [sent[leaf, item.id] for item in own])
+    with templates_compiled_once():
+        for leaf in dict.fromkeys(item.task for item in chosen):
+            own = [item for item in chosen if item.task == leaf]
+            answered = [sent[leaf, item.id] for item in own]
+            results += score_items(loaded.suite.metric, loaded.leaves[leaf], own, answered)
     split, seconds = chosen[0].split, time.monotonic() - started
     log.info(
         "measured %s: %s %s items, %s unscored, %.1f s, %.0f tokens/s",

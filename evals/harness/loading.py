@@ -10,7 +10,7 @@ from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 
 from evals.documents import digest, json_document, occurrence_ids
-from evals.harness.process import harness_seeds, quieten
+from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task
 from evals.items import Item, OutputType
 from evals.near_copies import ItemText, split_keys
@@ -62,7 +62,7 @@ def load_suite(suite: EvalSuite) -> LoadedSuite:
     """
     quieten()
     manager = find_tasks(suite)
-    with harness_seeds():
+    with harness_seeds(), templates_compiled_once():
         named = {name: load_tasks(manager, name) for name in [*suite.tasks, *suite.guards]}
         leaves = {leaf: task for group in named.values() for leaf, task in group.items()}
         tasks = tuple(dict.fromkeys(leaf for name in suite.tasks for leaf in named[name]))

@@ -1,15 +1,17 @@
-"""What lm-eval expects of the process it runs in: seeds, and silence where nobody watches."""
+"""What lm-eval expects of the process it runs in: seeds, compiled templates, and silence where nobody watches."""
 
 import logging
 import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import datasets
 import numpy as np
 import torch
 import transformers
+from lm_eval import utils
 from lm_eval.defaults import DEFAULT_OTHER_SEED, DEFAULT_RANDOM_SEED
 
 
@@ -26,6 +28,17 @@ def harness_seeds() -> Iterator[None]:
         finally:
             random.setstate(state)
             np.random.set_state(numpy_state)
+
+
+@contextmanager
+def templates_compiled_once() -> Iterator[None]:
+    """lm-eval compiles a task's Jinja templates anew for every document: nine tenths of the time that 7,600 items
+    took to load. Inside, a template is compiled once; what it renders is the same."""
+    utils.env.from_string = lru_cache(maxsize=4096)(utils.env.from_string)
+    try:
+        yield
+    finally:
+        del utils.env.from_string  # of the instance: the class's method shows again
 
 
 def quieten() -> None:
