@@ -136,16 +136,25 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
     # `arch` takes any field of a transformers config, and Hydra adds new keys to a typed group only with "++".
     overrides = [f"++{word}" if word.startswith("model.arch.") else word for word in overrides]
     codes: list[int] = []
+    errors: list[Exception] = []
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name="loop")  # type: ignore[untyped-decorator]
     def job(cfg: Any) -> None:
         settings = OmegaConf.to_object(cfg)
         assert isinstance(settings, LoopSettings)
         is_sweep = HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
-        codes.append(verb(settings, os.environ["EVALMEND_SWEEP"] if is_sweep else None))
+        if is_sweep:
+            codes.append(verb(settings, os.environ["EVALMEND_SWEEP"]))
+            return
+        try:
+            codes.append(verb(settings, None))
+        except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
+            errors.append(error)  # Hydra would print a line of its own about it
 
     sys.argv = [sys.argv[0], *_options_first(overrides)]  # Hydra reads it from there
     job()
+    if errors:
+        raise errors[0]
     return max(codes, default=0)
 
 

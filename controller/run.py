@@ -210,15 +210,21 @@ def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model
 CHAMPION_FILE = "champion.json"
 
 
+HERE = "$RUN_DIR"
+"""Stands in `champion.json` for the run directory, which may be moved."""
+
+
 def write_champion(champion: Model, run_dir: Path) -> None:
     """What a later run needs to go on from this model."""
+    text = TypeAdapter(Model).dump_json(champion, indent=1).decode()
     temporary = run_dir / f"{CHAMPION_FILE}.tmp"
-    temporary.write_bytes(TypeAdapter(Model).dump_json(champion, indent=1))
+    temporary.write_text(text.replace(f'"{run_dir}/', f'"{HERE}/'))
     temporary.replace(run_dir / CHAMPION_FILE)
 
 
 def read_champion(run_dir: Path) -> Model:
-    return TypeAdapter(Model).validate_json((run_dir / CHAMPION_FILE).read_bytes())
+    text = (run_dir / CHAMPION_FILE).read_text()
+    return TypeAdapter(Model).validate_json(text.replace(f'"{HERE}/', f'"{run_dir.absolute()}/'))
 
 
 def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:

@@ -37,8 +37,8 @@ from diagnose.tokens import TokenRows, collate, encode
 from evals.model_ref import ModelRef
 from interventions.mix import TrainingMix
 
-SAVE_EVERY_S = 60.0
-"""A kill repeats at most this much training."""
+SAVE_EVERY_S = 20.0
+"""A kill repeats at most this much training, or 20 times what saving takes where that is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +260,16 @@ class _SaveByTime(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._last = time.monotonic()
+        self._wait_s = SAVE_EVERY_S
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if time.monotonic() - self._last >= SAVE_EVERY_S and state.global_step < state.max_steps:
+        if time.monotonic() - self._last >= self._wait_s and state.global_step < state.max_steps:
             control.should_save = True
             self._last = time.monotonic()
+
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._wait_s = max(SAVE_EVERY_S, 20 * (time.monotonic() - self._last))
+        self._last = time.monotonic()
 
 
 class _KeepMiddle(TrainerCallback):  # type: ignore[misc]

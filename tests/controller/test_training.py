@@ -103,14 +103,14 @@ def test_a_training_that_died_goes_on_from_its_checkpoint_to_the_same_weights(
     mix = original_mix(corpus())
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     expected = train(start, mix, RECIPE, 3, whole, keeps_middle=True, progress=Progress(tmp_path))
-    monkeypatch.setattr(trainer_module, "SAVE_EVERY_S", 0.0)  # a checkpoint at every step
+    monkeypatch.setattr(trainer_module, "SAVE_EVERY_S", 0.0)
     with monkeypatch.context() as context:
         report = trainer_module._Report
         context.setattr(trainer_module, "_Report", lambda progress: _Dies())
         with pytest.raises(KeyboardInterrupt):
             train(start, mix, RECIPE, 3, halves, keeps_middle=True, progress=Progress(tmp_path))
         context.setattr(trainer_module, "_Report", report)
-    assert (halves / "trainer" / "checkpoint-7").is_dir()
+    assert list((halves / "trainer").glob("checkpoint-*"))
     resumed = train(start, mix, RECIPE, 3, halves, keeps_middle=True, progress=Progress(tmp_path))
     assert distance(whole / "model", halves / "model") == 0.0
     assert distance(whole / "middle", halves / "middle") == 0.0
