@@ -20,7 +20,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-
 LONGEST_SHARE = 0.35
 """Longest life of an attempt, as a share of a whole run: start-up alone takes about a seventh."""
 
