@@ -111,7 +111,9 @@ class Tracker:
         self._remember(key, str(version.version))
 
     def finish(self, result: LoopResult, artifacts: Iterable[Path]) -> None:
-        if "finished" in self._ids:
+        key = f"finished after {len(result.rounds)}"  # a larger budget may add rounds to a finished loop
+        if key in self._ids:
+            self._client.set_terminated(self._loop)
             return
         metrics = [Metric(f"cost/{name}_s", cost.seconds, _now(), 0) for name, cost in result.costs.items()]
         metrics.append(Metric("cost/tokens", sum(cost.tokens for cost in result.costs.values()), _now(), 0))
@@ -125,7 +127,7 @@ class Tracker:
         for path in artifacts:
             self._client.log_artifact(self._loop, str(path))
         self._client.set_terminated(self._loop)
-        self._remember("finished", self._loop)
+        self._remember(key, self._loop)
 
     def interrupt(self, status: str) -> None:
         """Close the loop's run as FAILED or KILLED; a resumed loop opens it again."""
@@ -148,8 +150,7 @@ class Tracker:
         if key in self._ids:
             run = self._ids[key]
             try:
-                if "finished" not in self._ids:
-                    self._client.update_run(run, status="RUNNING")
+                self._client.update_run(run, status="RUNNING")
                 return run
             except MlflowException as error:
                 # The database was deleted or another one is asked for: log there from the start.
