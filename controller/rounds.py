@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.budget import FORWARD_BACKWARD
 from controller.journal.ledger import look_number
 from controller.result import ActionRecord, PlanRecord, VerdictRecord
 from controller.run import Data, Model, Run, hash_of, recipe, trained_model
@@ -229,7 +230,7 @@ def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Tr
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
     seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
     num_tokens = plan.length.count * len(ARMS) * len(seeds)
-    run.books.check(f"round {number}", num_tokens, 6.0 * start.num_parameters * num_tokens)
+    run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * start.num_parameters * num_tokens)
     jobs = [(arm, seed) for seed in seeds for arm in ARMS]
     trained = run.runner.do_all(
         [

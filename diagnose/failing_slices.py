@@ -30,6 +30,7 @@ from scipy.stats import binom, false_discovery_control, hypergeom
 from diagnose.finding import Interval
 from diagnose.ngrams import word_grams
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable, item_table
+from evals.compare import wilson
 from evals.items import Item, ProbeReport
 
 NEAR_TIE = 0.95
@@ -157,14 +158,10 @@ def first_half(items: Sequence[Item]) -> NDArray[np.bool_]:
     return np.fromiter((digest[0] < 128 for digest in digests), bool, len(items))
 
 
-def wilson(num_failed: int, num_items: int) -> Interval:
-    """Wilson's two-sided 95 % interval of a share."""
-    z = 1.959964
-    share = num_failed / num_items
-    middle = share + z * z / (2 * num_items)
-    half = z * np.sqrt(share * (1 - share) / num_items + z * z / (4 * num_items**2))
-    scale = 1 + z * z / num_items
-    return Interval(low=max(0.0, float((middle - half) / scale)), high=min(1.0, float((middle + half) / scale)))
+def failure_interval(num_failed: int, num_items: int) -> Interval:
+    """Wilson's 95 % interval of a failure rate."""
+    found = wilson(num_failed, num_items)
+    return Interval(found.low, found.high)
 
 
 def _suspects(seen: _Seen, thresholds: Thresholds) -> list[_Candidate]:
@@ -314,7 +311,7 @@ def _described(tested: _Tested, failed: NDArray[np.bool_]) -> FailingSlice:
         slice=tested.candidate.slice,
         num_items=num_items,
         num_failed=num_failed,
-        ci=wilson(num_failed, num_items),
+        ci=failure_interval(num_failed, num_items),
         p_adjusted=tested.p_adjusted,
     )
 

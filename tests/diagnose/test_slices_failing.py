@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from diagnose.failing_slices import FailingSlice, Thresholds, _Counts, _fisher, find_failing_slices, wilson
+from diagnose.failing_slices import FailingSlice, Thresholds, _Counts, _fisher, failure_interval, find_failing_slices
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_table
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
@@ -161,7 +161,7 @@ def test_the_adjusted_p_of_a_lone_candidate_is_fishers_on_the_second_half() -> N
 
 def test_wilsons_interval_is_the_one_in_the_tables() -> None:
     # 10 of 100: Newcombe 1998 gives .0552 to .1744.
-    interval = wilson(10, 100)
+    interval = failure_interval(10, 100)
     assert interval.low == pytest.approx(0.0552, abs=1e-4)
     assert interval.high == pytest.approx(0.1744, abs=1e-4)
 
