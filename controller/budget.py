@@ -6,15 +6,12 @@ FLOPs are counted, not timed: 2 for each parameter and token forward, 4 backward
 import time
 from dataclasses import dataclass
 
+from controller.errors import BudgetSpent
 from controller.result import Cost
 from controller.settings import Budget
 
 FORWARD, FORWARD_BACKWARD = 2.0, 6.0
 """FLOPs for each parameter and token."""
-
-
-class BudgetSpent(Exception):  # noqa: N818  # an end of the loop, not an error
-    """A limit of `budget.*` is reached; the message names the key, the limit and what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Which errors are the user's to mend: a `ValueError` that our own code raised about its input."""
+"""Which errors are the user's to mend: a `ValueError` that our own code raised about its input. And an end that is
+no error."""
 
 from concurrent.futures.process import _RemoteTraceback
 from pathlib import Path
@@ -7,6 +8,10 @@ from types import TracebackType
 from controller.journal.store import PACKAGES
 
 _ROOT = Path(__file__).parents[1]
+
+
+class BudgetSpent(Exception):  # noqa: N818  # an end of the loop, not an error
+    """A limit of `budget.*` is reached; the message names the key, the limit and what was asked for."""
 
 
 def is_user_error(error: BaseException) -> bool:

@@ -5,9 +5,6 @@ import os
 import sys
 import warnings
 
-import datasets
-import transformers
-
 LIBRARIES = (
     "datasets",
     "transformers",
@@ -30,14 +27,16 @@ def set_up() -> None:
 
 
 def quiet_libraries() -> None:
-    """Warnings and progress bars of libraries off; a stage's own progress is told by `controller.progress`."""
+    """Warnings and progress bars of libraries off; a stage's own progress is told by `controller.progress`.
+
+    Most of it by the environment, which they read when they are imported: so this imports none, and processes that
+    are started later keep it."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers goes by it too
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("LMEVAL_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.filterwarnings("ignore", module="(transformers|torch|datasets|lm_eval|mlflow|peft|alembic).*")
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)

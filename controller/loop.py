@@ -13,7 +13,8 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
-from controller.budget import Books, BudgetSpent
+from controller.budget import Books
+from controller.errors import BudgetSpent
 from controller.journal.ledger import look_number
 from controller.journal.lock import locked
 from controller.journal.store import code_version

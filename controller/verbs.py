@@ -5,7 +5,7 @@ Single stages are the loop's own, stopped early: the journal finds what earlier 
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -119,17 +119,6 @@ def verify(settings: LoopSettings, sweep: str | None) -> int:
     result = run_loop(replace(settings, budget=replace(settings.budget, rounds=1)), sweep)
     _say(summary(result))
     return _exit_code(result)
-
-
-VERBS: Mapping[str, Callable[[LoopSettings, str | None], int]] = {
-    "loop": loop,
-    "plan": plan,
-    "measure": measure,
-    "diagnose": diagnose,
-    "propose": propose,
-    "verify": verify,
-    "nightly": nightly,
-}
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 One worker for each GPU; without one, as many as have a core each on a small machine and two cores each on
 a larger one, because models that train on a CPU are too small to keep many threads busy. A worker dies
-with its parent (Linux's parent-death signal), so a killed loop leaves nothing running.
+with the server that it was forked from (Linux's parent-death signal) and that server with the parent, so a
+killed loop leaves nothing running.
 """
 
 import ctypes
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 
+from controller import worker_server
 from controller.errors import is_user_error
 from controller.logs import quiet_libraries
 
@@ -51,7 +53,7 @@ class Finished:
 
 
 class Workers:
-    """A pool of processes; a context manager, whose first worker imports while the parent still reads tasks."""
+    """A pool of processes; a context manager, which asks for its first worker at once."""
 
     def __init__(self, count: int | None) -> None:
         self.num_cores = len(os.sched_getaffinity(0))
@@ -110,7 +112,7 @@ class Workers:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+            context = worker_server.context()
             devices = context.Queue()
             for device in range(torch.cuda.device_count()):
                 for _ in range(-(-self.count // torch.cuda.device_count())):
@@ -119,14 +121,15 @@ class Workers:
                 self.count,
                 mp_context=context,
                 initializer=_initialise,
-                initargs=(devices, os.getpid(), logging.root.level),
+                initargs=(devices, logging.root.level),
             )
         return self._pool
 
 
-def _initialise(devices: Any, parent: int, level: int) -> None:
+def _initialise(devices: Any, level: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the signal was asked for
+    loop = multiprocessing.parent_process()
+    if loop is None or not loop.is_alive():  # it died before the signal was asked for
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with suppress(Empty):

@@ -1,0 +1,99 @@
+"""From the words of a command line to settings: Hydra composes and checks them, OmegaConf makes them dataclasses
+once, and nothing below this file knows either."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from controller.config_errors import one_line
+from controller.corpus import Corpus
+from controller.errors import BudgetSpent
+from controller.named_corpora import ScanJumpCorpus, StarterCorpus
+from controller.settings import LoopSettings, PretrainedModel, ScratchModel
+from interventions.planner import Auto
+from interventions.retrieve import Retrieve
+from interventions.reweight import Reweight
+
+CONF = str(Path(__file__).parents[1] / "conf")  # the same for a checkout and for an installed package
+
+SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
+    (None, "loop_schema", LoopSettings),
+    ("schema/corpus", "files", Corpus),
+    ("schema/corpus", "starter", StarterCorpus),
+    ("schema/corpus", "scan_jump", ScanJumpCorpus),
+    ("schema/model", "scratch", ScratchModel),
+    ("schema/model", "pretrained", PretrainedModel),
+    ("schema/interventions", "auto", Auto),
+    ("schema/interventions", "reweight", Reweight),
+    ("schema/interventions", "retrieve", Retrieve),
+)
+
+
+def call_with_settings(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
+    """Call `verb` with the settings that the words make, once for each job of a sweep; the largest exit code.
+
+    Raises:
+        ValueError: a word is no setting; one line that names it and the nearest that is one.
+    """
+    try:
+        return _compose_and_call(verb, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(one_line(error, [schema for _, _, schema in SCHEMAS])) from error
+
+
+def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
+    store = ConfigStore.instance()
+    for group, name, node in SCHEMAS:
+        store.store(group=group, name=name, node=node)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
+    if any(word in {"-m", "--multirun"} for word in overrides):
+        os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
+    if not any(word.lstrip("+").startswith(("experiment=", "corpus=", "corpus.train=")) for word in overrides):
+        overrides = [*overrides, "experiment=starter"]
+    # `arch` takes any field of a transformers config, and Hydra adds new keys to a typed group only with "++".
+    overrides = [f"++{word}" if word.startswith("model.arch.") else word for word in overrides]
+    codes: list[int] = []
+    errors: list[Exception] = []
+
+    @hydra.main(version_base="1.3", config_path=CONF, config_name="loop")  # type: ignore[untyped-decorator]
+    def job(cfg: Any) -> None:
+        settings = OmegaConf.to_object(cfg)
+        assert isinstance(settings, LoopSettings)
+        is_sweep = HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
+        if is_sweep:
+            codes.append(verb(settings, os.environ["EVALMEND_SWEEP"]))
+            return
+        try:
+            codes.append(verb(settings, None))
+        except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
+            errors.append(error)  # Hydra would print a line of its own about it
+
+    sys.argv = [sys.argv[0], *_options_first(overrides)]  # Hydra reads it from there
+    job()
+    if errors:
+        raise errors[0]
+    return max(codes, default=0)
+
+
+def _options_first(words: list[str]) -> list[str]:
+    """Hydra's parser does not take key=value on both sides of an option."""
+    options, keys = [], []
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            keys.append(word)
+            continue
+        options.append(word)
+        if word in {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}:
+            options += [value for value in [next(rest, None)] if value is not None]
+    return [*options, *keys]
