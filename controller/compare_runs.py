@@ -20,7 +20,7 @@ from controller.report.words import (
     slice_words,
     total_cost,
 )
-from controller.result import LoopResult, read_loop
+from controller.result import LOOP_FILE, LoopResult, read_loop
 
 COLUMNS = (
     "run",
@@ -45,19 +45,28 @@ def compare_table(paths: Sequence[Path], *, markdown: bool = False) -> str:
     """A table of finished runs: the round that decided each, its gain, and what the run cost.
 
     Args:
-        paths: Run directories; each must hold a `loop.json`.
+        paths: Run directories. `runs/*/` names more than those: folders without a `loop.json` are left out and
+            named below the table.
         markdown: A Markdown table instead of aligned plain text.
 
     Raises:
-        ValueError: no path, or a directory without a result.
+        ValueError: no path, one that is no folder, or none with a result.
     """
     if not paths:
         raise ValueError("compare needs at least one run directory, got none; name those of finished loops")
-    results = [read_loop(path) for path in paths]
-    rows = [_cells(path, result) for path, result in zip(paths, results, strict=True)]
-    table = _markdown(rows) if markdown else _plain(rows)
-    remark = _not_comparable(paths, results)
-    return f"{table}\n\n{remark}" if remark else table
+    for path in paths:
+        if not path.is_dir():
+            raise ValueError(f"{path} is no folder; name the run_dir of a finished loop")
+    finished = [path for path in paths if (path / LOOP_FILE).is_file()]
+    if not finished:
+        raise ValueError(f"{paths[0]} holds no {LOOP_FILE}; name the run_dir of a finished loop")
+    others = [path.resolve().name for path in paths if path not in finished]
+    results = [read_loop(path) for path in finished]
+    rows = [_cells(path, result) for path, result in zip(finished, results, strict=True)]
+    remarks = [_not_comparable(finished, results)]
+    if others:
+        remarks.append(f"Left out, for there is no {LOOP_FILE}: {', '.join(others)}.")
+    return "\n\n".join([_markdown(rows) if markdown else _plain(rows), *filter(None, remarks)])
 
 
 def _cells(path: Path, result: LoopResult) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 
 SCHEMA_VERSION = 1
 
+LOOP_FILE = "loop.json"
+
 
 class Decision(StrEnum):
     ACCEPTED = "accepted"
@@ -267,14 +269,14 @@ def read_loop(path: Path) -> LoopResult:
     Raises:
         ValueError: there is none, or it is not of this schema.
     """
-    file = path / "loop.json"
+    file = path / LOOP_FILE
     if not file.is_file():
-        raise ValueError(f"{path} holds no loop.json; name the run_dir of a finished loop")
+        raise ValueError(f"{path} holds no {LOOP_FILE}; name the run_dir of a finished loop")
     return TypeAdapter(LoopResult).validate_json(file.read_bytes())
 
 
 def write_loop(result: LoopResult, path: Path) -> None:
     """Write `loop.json` atomically."""
-    temporary = path / "loop.json.tmp"
+    temporary = path / f"{LOOP_FILE}.tmp"
     temporary.write_bytes(TypeAdapter(LoopResult).dump_json(result, indent=1))
-    temporary.replace(path / "loop.json")
+    temporary.replace(path / LOOP_FILE)

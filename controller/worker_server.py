@@ -2,14 +2,22 @@
 
 It imports what stages need once, and while the parent still imports and reads settings: a worker is there as soon
 as it is asked for. This module is light for that reason; whoever can tell early that work will come calls `start`.
+
+A killed loop leaves nothing running: Linux kills the server when the loop's process dies, and each worker when the
+server does. multiprocessing would not: its server lives as long as a worker does, and its worker waits for ever.
 """
 
+import ctypes
 import gc
 import multiprocessing
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+
+_PR_SET_PDEATHSIG = 1
 
 
 def context() -> ForkServerContext:
@@ -36,3 +44,9 @@ def lasting_imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def die_with_parent() -> None:
+    """Have Linux kill this process as soon as the one that started it has died; elsewhere it lives on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

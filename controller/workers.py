@@ -1,12 +1,9 @@
 """Processes that carry out stages, so that the parent stays small and a stage can be killed.
 
 One worker for each GPU; without one, as many as have a core each on a small machine and two cores each on
-a larger one, because models that train on a CPU are too small to keep many threads busy. A worker dies
-with the server that it was forked from (Linux's parent-death signal) and that server with the parent, so a
-killed loop leaves nothing running.
+a larger one, because models that train on a CPU are too small to keep many threads busy.
 """
 
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -26,8 +23,6 @@ import torch
 from controller import worker_server
 from controller.errors import is_user_error
 from controller.logs import quiet_libraries
-
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +122,9 @@ class Workers:
 
 
 def _initialise(devices: Any, level: int) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    worker_server.die_with_parent()
     loop = multiprocessing.parent_process()
-    if loop is None or not loop.is_alive():  # it died before the signal was asked for
+    if loop is None or not loop.is_alive():  # it and the server died before that was asked for
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with suppress(Empty):

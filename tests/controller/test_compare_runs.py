@@ -61,3 +61,16 @@ def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
         compare_table([tmp_path])
     with pytest.raises(ValueError, match="at least one run directory"):
         compare_table([])
+
+
+def test_what_else_lies_beside_the_runs_is_left_out_and_named(tmp_path: Path) -> None:
+    paths = runs(tmp_path)[:2]
+    (tmp_path / "mlartifacts").mkdir()
+    table = compare_table([tmp_path / "mlartifacts", *paths])
+    assert table.splitlines()[:4] == compare_table(paths).splitlines()[:4]
+    assert table.splitlines()[-1] == "Left out, for there is no loop.json: mlartifacts."
+
+
+def test_a_path_that_is_no_folder_is_refused_beside_good_ones(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no_such_run is no folder"):
+        compare_table([*runs(tmp_path), tmp_path / "no_such_run"])

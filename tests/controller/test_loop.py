@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import mlflow
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -126,8 +127,12 @@ def test_a_loop_killed_after_training_ends_alike_and_does_no_finished_stage_twic
             if any(line["event"] == "finished" and line["stage"].startswith(wanted) for line in done):
                 break
             time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
     finish(start(["loop", *SMOKE, "run_dir=runs/killed"], folder))
     whole, killed = (json.loads((smoke.parent / name / "loop.json").read_text()) for name in ("whole", "killed"))
     assert without_times(killed) == without_times(whole)
@@ -140,15 +145,14 @@ def test_ctrl_c_exits_130_with_a_hint_and_leaves_no_process(tmp_path: Path) -> N
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not list(tmp_path.glob("runs/stopped/stages/train-initial-*")):
         time.sleep(0.05)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on" in err
     assert "Traceback" not in err
-    deadline = time.monotonic() + 10  # multiprocessing's own bookkeeper sees a closed pipe and goes
-    while (alive := [c for c in children if Path(f"/proc/{c}/cmdline").is_file()]) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    _, alive = psutil.wait_procs(children, timeout=10)  # multiprocessing's own bookkeeper sees a closed pipe and goes
     assert not alive
 
 
@@ -186,3 +190,36 @@ def test_one_stage_verbs_go_on_from_what_is_there(smoke: Path, monkeypatch: pyte
     rows = [json.loads(line) for line in export.read_text().splitlines()]
     assert sum(row["kind"] == "retrieve" for row in rows) == 200
     assert {"prompt", "completion", "weight", "id", "reason"} <= set(rows[0])
+
+
+def test_given_models_score_as_they_did_in_the_loop_that_made_them(
+    smoke: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(smoke.parents[1])
+    before = next(smoke.glob("stages/train-initial-*/model"))
+    after = ",".join(str(next(smoke.glob(f"stages/train-challenger-{seed}-*/model"))) for seed in (100, 101, 102))
+    given = ["verify", *SMOKE, "run_dir=runs/given", f"verify.model={before}"]
+    assert run([*given, f"verify.challenger=[{after}]"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("starter_descend"))
+    scores = [float(score) for score in re.findall(r"\.\d{3}", line)[:2]]
+    arms = read_loop(smoke).rounds[0].verdict.arms
+    assert scores == pytest.approx([arms["before"].score, arms["challenger"].score], abs=5e-4)
+    assert "p = " in line
+    assert run([*given, f"verify.challenger={after.split(',')[0]}"]) == 0
+    assert "no verdict from fewer than 3 seeds" in capsys.readouterr().out
+    assert run([*given]) == 2
+    assert "verify.challenger" in capsys.readouterr().err
+
+
+def test_a_second_night_goes_on_from_the_champion_of_the_first(tmp_path: Path) -> None:
+    night = ["nightly", *SMOKE, "run_dir=nights", "train.max_steps=10", "train.update.max_steps=3"]
+    out = finish(start(night, tmp_path))
+    first = Path(out.strip().splitlines()[-1]).parent
+    assert "## Round 0" in (first / "summary.md").read_text()
+    yesterday = first.with_name("2001-01-01")
+    first.rename(yesterday)
+    finish(start(night, tmp_path))
+    assert [line for line in journal(yesterday) if line["stage"].startswith("train-initial")]
+    assert not [line for line in journal(first) if line["stage"].startswith("train-initial")]
+    scores = [read_loop(path).rounds[0].verdict.arms["before"].score for path in (yesterday, first)]
+    assert scores[0] == scores[1]
