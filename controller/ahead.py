@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from controller.budget import FORWARD_BACKWARD
+from controller.model import Model, base_model, model_key
 from controller.result import Estimate
 from controller.rounds import ARMS, measure_model
-from controller.run import Model, Run, base_model, model_key, recipe
+from controller.run import Run
 from controller.settings import PretrainedModel, TrainUpdate
 from controller.tables import load_pool
 from controller.train.model import load_tokenizer
+from controller.train.recipe import recipe
 from controller.train.trainer import expected_tokens
 from controller.verify import arm_scores
 from diagnose.influence import Checkpoint

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from controller.budget import Books
 from controller.errors import BudgetSpent
+from controller.hashes import hash_of
 from controller.journal.ledger import look_number
 from controller.journal.lock import locked
 from controller.journal.store import code_version
+from controller.model import Model, base_model, initial_model, write_champion
 from controller.records import diagnosis_record, measure_record
 from controller.report.page import write_report
 from controller.result import (
@@ -44,19 +46,7 @@ from controller.rounds import (
     propose_round,
     try_arms,
 )
-from controller.run import (
-    Model,
-    Run,
-    base_model,
-    choose_run_dir,
-    config_hash,
-    data_hash,
-    hash_of,
-    initial_model,
-    open_run,
-    settings_dict,
-    write_champion,
-)
+from controller.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, load_mix, write_blocked, write_mix

@@ -8,14 +8,17 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from controller.budget import FORWARD_BACKWARD
+from controller.hashes import hash_of
 from controller.journal.ledger import look_number
+from controller.model import Model, trained_model
 from controller.result import ActionRecord, PlanRecord, VerdictRecord
-from controller.run import Data, Model, Run, hash_of, recipe, trained_model
+from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import TrainUpdate
 from controller.stages import Diagnosed, Measured, Proposed, diagnose, measure, propose, train_arm
 from controller.tables import read_report_json
-from controller.train.trainer import Tokens, Training
+from controller.train.recipe import Tokens, recipe
+from controller.train.trainer import Training
 from controller.verify import (
     CHALLENGER,
     CONTINUE,

@@ -20,7 +20,8 @@ from controller.progress import Progress
 from controller.settings import ScratchModel
 from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_report_json
 from controller.train.model import build_scratch, load_tokenizer
-from controller.train.trainer import MODEL_FOLDER, Recipe, Training, expected_tokens, train
+from controller.train.recipe import Recipe
+from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
 from controller.verify import CHALLENGER, CONTINUE, RANDOM
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
@@ -32,10 +33,12 @@ from evals.items import ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
-from interventions.compose import Intervention, NothingToDo, Proposal
 from interventions.controls import continue_mix, random_mix
 from interventions.mix import original_mix
 from interventions.plan import Plan
+from interventions.proposal import NothingToDo, Proposal
+from interventions.proposal import propose as propose_plan
+from interventions.step import Intervention
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def propose(
     new = load_pool(pool) if pool is not None else None
     index = index_items(_loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items)
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
-    proposal = intervention.propose(found, old, new, index, judged, seed)
+    proposal = propose_plan(intervention, found, old, new, index, judged, seed)
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
         return Proposed(0, 0.0, ())

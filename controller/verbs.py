@@ -14,10 +14,11 @@ from controller.ahead import compare_models, plan_lines
 from controller.budget import Books
 from controller.journal.lock import locked
 from controller.loop import run_loop
+from controller.model import CHAMPION_FILE, base_model, initial_model, read_champion
 from controller.nightly import summary, write_summary
 from controller.result import Decision, LoopResult
 from controller.rounds import diagnose_round, measure_model, propose_round
-from controller.run import CHAMPION_FILE, Run, base_model, choose_run_dir, initial_model, open_run, read_champion
+from controller.run import Run, choose_run_dir, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, export_mix, load_mix

@@ -11,21 +11,11 @@ A plan that was judged on this model is not proposed again: the next fix in the 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from diagnose.finding import Cause, Diagnosis, Finding
-from diagnose.pool import TrainPool
-from interventions.compose import (
-    Declined,
-    NothingToDo,
-    Proposal,
-    Raise,
-    Supply,
-    propose_steps,
-    start,
-    unfit,
-)
-from interventions.quality import EvaluationIndex, Stock
+from diagnose.finding import Cause, Finding
+from interventions.quality import Stock
 from interventions.retrieve import check_amounts, supply
 from interventions.reweight import check_factor, factor_needed, raised
+from interventions.step import Declined, Limits, Raise, Supply, unfit
 
 
 @dataclass
@@ -43,29 +33,10 @@ class Auto:
         check_amounts(self.num_examples, self.share)
         check_factor(self.max_factor)
 
-    def propose(
-        self,
-        diagnosis: Diagnosis,
-        corpus: TrainPool,
-        pool: TrainPool | None,
-        index: EvaluationIndex,
-        judged: Collection[str],
-        seed: int,
-    ) -> Proposal | NothingToDo:
-        """As `Intervention.propose`."""
-        stock = start(corpus, pool, index, diagnosis)
-        if isinstance(stock, NothingToDo):
-            return stock
-        return propose_steps(
-            lambda finding, here: self._step(finding, here, judged),
-            stock,
-            diagnosis,
-            num_examples=self.num_examples,
-            share=self.share,
-            seed=seed,
-        )
+    def limits(self) -> Limits:
+        return Limits(self.num_examples, self.share)
 
-    def _step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Raise | Declined:
+    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Raise | Declined:
         if reason := unfit(finding):
             return Declined(reason)
         if finding.cause is Cause.UNKNOWN and finding.data_slices[0].ci.low <= 0:

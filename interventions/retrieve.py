@@ -5,20 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.finding import Diagnosis, Finding
-from diagnose.pool import TrainPool
+from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.compose import (
-    Declined,
-    NothingToDo,
-    Proposal,
-    Supply,
-    action_key,
-    propose_steps,
-    start,
-    unfit,
-)
-from interventions.quality import EvaluationIndex, Stock, admit, contents
+from interventions.quality import Stock, admit, contents
+from interventions.step import Declined, Limits, Supply, action_key, unfit
 
 KIND = "retrieve"
 
@@ -35,27 +25,11 @@ class Retrieve:
     def __post_init__(self) -> None:
         check_amounts(self.num_examples, self.share)
 
-    def propose(
-        self,
-        diagnosis: Diagnosis,
-        corpus: TrainPool,
-        pool: TrainPool | None,
-        index: EvaluationIndex,
-        judged: Collection[str],
-        seed: int,
-    ) -> Proposal | NothingToDo:
-        """As `Intervention.propose`, for every finding with a data slice whose cause is not elsewhere."""
-        stock = start(corpus, pool, index, diagnosis)
-        if isinstance(stock, NothingToDo):
-            return stock
-        return propose_steps(
-            lambda finding, here: supply(finding, here, judged),
-            stock,
-            diagnosis,
-            num_examples=self.num_examples,
-            share=self.share,
-            seed=seed,
-        )
+    def limits(self) -> Limits:
+        return Limits(self.num_examples, self.share)
+
+    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Declined:
+        return supply(finding, stock, judged)
 
 
 def check_amounts(num_examples: int | None, share: float) -> None:

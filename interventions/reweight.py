@@ -3,20 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from diagnose.finding import Diagnosis, Finding
-from diagnose.pool import TrainPool
+from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.compose import (
-    Declined,
-    NothingToDo,
-    Proposal,
-    Raise,
-    action_key,
-    propose_steps,
-    start,
-    unfit,
-)
-from interventions.quality import EvaluationIndex, Stock
+from interventions.quality import Stock
+from interventions.step import Declined, Limits, Raise, action_key, unfit
 
 KIND = "reweight"
 LARGEST_SHARE = 0.5
@@ -45,27 +35,11 @@ class Reweight:
             )
         check_factor(self.max_factor)
 
-    def propose(
-        self,
-        diagnosis: Diagnosis,
-        corpus: TrainPool,
-        pool: TrainPool | None,
-        index: EvaluationIndex,
-        judged: Collection[str],
-        seed: int,
-    ) -> Proposal | NothingToDo:
-        """As `Intervention.propose`, for every finding whose data has less than its share."""
-        stock = start(corpus, pool, index, diagnosis)
-        if isinstance(stock, NothingToDo):
-            return stock
-        return propose_steps(
-            lambda finding, here: raised(finding, here, judged, share=self.share, max_factor=self.max_factor),
-            stock,
-            diagnosis,
-            num_examples=None,
-            share=LARGEST_SHARE,
-            seed=seed,
-        )
+    def limits(self) -> Limits:
+        return Limits(num_examples=None, share=LARGEST_SHARE)
+
+    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Raise | Declined:
+        return raised(finding, stock, judged, share=self.share, max_factor=self.max_factor)
 
 
 def check_factor(max_factor: float) -> None:

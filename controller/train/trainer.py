@@ -30,8 +30,8 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from controller.progress import Progress
-from controller.settings import Lora
 from controller.train.model import load_for_training, load_tokenizer
+from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from diagnose.tokens import TokenRows, collate, encode
 from evals.model_ref import ModelRef
@@ -39,38 +39,6 @@ from interventions.mix import TrainingMix
 
 SAVE_EVERY_S = 20.0
 """A kill repeats at most this much training, or 20 times what saving takes where that is more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """Train on this many rows, repeats counted."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Train on rows until they hold this many tokens, padding not counted."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train; the settings of `train.*` with nothing left open."""
-
-    length: Draws | Tokens
-    learning_rate: float
-    per_device_train_batch_size: int
-    gradient_accumulation_steps: int
-    max_length: int
-    lr_scheduler_type: str
-    warmup_steps: float
-    weight_decay: float
-    max_grad_norm: float
-    bf16: bool
-    activation_checkpointing: bool
-    lora: Lora | None
 
 
 @dataclass(frozen=True, slots=True)

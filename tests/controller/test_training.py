@@ -14,8 +14,9 @@ from controller.progress import Progress
 from controller.settings import Lora, ScratchModel
 from controller.train import trainer as trainer_module
 from controller.train.model import build_scratch, check_arch, make_tokenizer
+from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order
-from controller.train.trainer import Draws, Recipe, Tokens, train
+from controller.train.trainer import train
 from diagnose.pool import TrainPool
 from diagnose.tokens import collate, encode
 from evals.model_ref import ModelRef

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from interventions.compose import Intervention, NothingToDo, Proposal
 from interventions.controls import continue_mix, random_mix
 from interventions.draw import draw_broadly
 from interventions.mix import TrainingMix
 from interventions.planner import Auto
+from interventions.proposal import NothingToDo, Proposal, propose
 from interventions.quality import admit
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
+from interventions.step import Intervention
 
 JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
 TASK = Slice((("task", "scan_jump"),))
@@ -86,7 +87,7 @@ def diagnosis(*findings: Finding) -> Diagnosis:
     return Diagnosis(findings, 100, 50, 1000)
 
 
-def propose(
+def proposed(
     intervention: Intervention,
     found: Diagnosis,
     *,
@@ -96,7 +97,7 @@ def propose(
     judged: Iterable[str] = (),
     seed: int = 0,
 ) -> Proposal:
-    done = intervention.propose(found, old or corpus(), new, index, tuple(judged), seed)
+    done = propose(intervention, found, old or corpus(), new, index, tuple(judged), seed)
     assert isinstance(done, Proposal), done.plan.reason
     return done
 
@@ -104,7 +105,7 @@ def propose(
 def reason_for_nothing(
     intervention: Intervention, found: Diagnosis, new: TrainPool | None = None, judged: Iterable[str] = ()
 ) -> str:
-    done = intervention.propose(found, corpus(), new, NO_ITEMS, tuple(judged), 0)
+    done = propose(intervention, found, corpus(), new, NO_ITEMS, tuple(judged), 0)
     assert isinstance(done, NothingToDo)
     assert done.plan.actions == ()
     return done.plan.reason
@@ -115,7 +116,7 @@ def share_of(mix: TrainingMix, kind: str) -> float:
 
 
 def test_retrieved_rows_get_their_share_and_the_corpus_keeps_the_rest() -> None:
-    done = propose(Retrieve(num_examples=100, share=0.4), diagnosis(finding(Cause.MISSING_DATA)), new=pool())
+    done = proposed(Retrieve(num_examples=100, share=0.4), diagnosis(finding(Cause.MISSING_DATA)), new=pool())
     assert done.mix.weights.sum() == pytest.approx(1)
     assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
     assert share_of(done.mix, "original") == pytest.approx(0.6)
@@ -129,7 +130,7 @@ def test_retrieved_rows_get_their_share_and_the_corpus_keeps_the_rest() -> None:
 
 
 def test_a_slice_with_fewer_rows_gives_what_it_has_and_says_so() -> None:
-    done = propose(Retrieve(num_examples=400), diagnosis(finding(Cause.MISSING_DATA)), new=pool(num_jump=30))
+    done = proposed(Retrieve(num_examples=400), diagnosis(finding(Cause.MISSING_DATA)), new=pool(num_jump=30))
     assert done.plan.actions[0].num_added == 30
     assert "400 were wanted" in done.plan.reason
 
@@ -137,7 +138,7 @@ def test_a_slice_with_fewer_rows_gives_what_it_has_and_says_so() -> None:
 def test_planted_evaluation_items_never_enter_any_arm() -> None:
     items = Prompts([f"jump new {i}" for i in range(0, 300, 3)] + ["walk new 5", "walk old 7", "jump old 3"])
     new = pool()
-    done = propose(Retrieve(num_examples=None), diagnosis(finding(Cause.MISSING_DATA)), new=new, index=items)
+    done = proposed(Retrieve(num_examples=None), diagnosis(finding(Cause.MISSING_DATA)), new=new, index=items)
     assert done.plan.actions[0].num_added == 200
     assert set(done.plan.blocked) == {f"pool-{i}" for i in range(0, 300, 3)} | {"train-17", "train-3"}
     assert "2 rows of the corpus repeat evaluation items" in done.plan.reason
@@ -150,17 +151,17 @@ def test_near_copies_and_rows_of_the_corpus_are_not_added_again() -> None:
     new = pool_of(["jump a", "Jump  A", "jump, a", "jump old 0", "jump b"], "pool")
     admitted = admit(new, np.arange(5), NO_ITEMS, frozenset())
     assert admitted.rows.tolist() == [0, 3, 4]
-    done = propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
+    done = proposed(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
     assert done.mix.examples.rows["prompt"][500:] == ["jump a", "jump b"]
     assert done.plan.blocked == ("pool-3",)  # the others do not contain the word as it is written
 
 
 def test_reweighting_raises_the_rows_to_the_fair_share_up_to_its_cap() -> None:
     found = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.3))
-    full = propose(Reweight(max_factor=20), found)
+    full = proposed(Reweight(max_factor=20), found)
     assert share_of(full.mix, "reweight") == pytest.approx(0.3)
     assert full.plan.actions[0].num_reweighted == 10
-    capped = propose(Reweight(max_factor=4), found)
+    capped = proposed(Reweight(max_factor=4), found)
     assert share_of(capped.mix, "reweight") == pytest.approx(4 * 10 / 500)
     assert len(capped.mix.examples) == 500
     assert capped.mix.weights.sum() == pytest.approx(1)
@@ -176,15 +177,15 @@ def test_a_slice_with_its_fair_share_is_not_raised() -> None:
 def test_auto_reweights_within_the_cap_and_retrieves_beyond_it() -> None:
     near = diagnosis(finding(Cause.UNDERWEIGHTED, corpus_share=0.02, fair_share=0.1))
     far = diagnosis(finding(Cause.UNDERWEIGHTED, corpus_share=0.02, fair_share=0.3))
-    assert propose(Auto(), near, new=pool()).plan.keys == ["reweight: prompt contains 'jump'"]
-    assert propose(Auto(), far, new=pool()).plan.keys == ["retrieve: prompt contains 'jump'"]
-    assert propose(Auto(), far).plan.keys == ["reweight: prompt contains 'jump'"]
+    assert proposed(Auto(), near, new=pool()).plan.keys == ["reweight: prompt contains 'jump'"]
+    assert proposed(Auto(), far, new=pool()).plan.keys == ["retrieve: prompt contains 'jump'"]
+    assert proposed(Auto(), far).plan.keys == ["reweight: prompt contains 'jump'"]
 
 
 def test_a_judged_plan_is_not_proposed_again() -> None:
     found = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.1))
-    first = propose(Auto(), found, new=pool())
-    second = propose(Auto(), found, new=pool(), judged=first.plan.keys)
+    first = proposed(Auto(), found, new=pool())
+    second = proposed(Auto(), found, new=pool(), judged=first.plan.keys)
     assert not set(first.plan.keys) & set(second.plan.keys)
     judged = [*first.plan.keys, *second.plan.keys]
     assert "judged already" in reason_for_nothing(Auto(), found, pool(), judged)
@@ -192,7 +193,7 @@ def test_a_judged_plan_is_not_proposed_again() -> None:
 
 def test_auto_retrieves_for_an_unknown_cause_only_if_attribution_says_it_helps() -> None:
     helps = diagnosis(finding(Cause.UNKNOWN, effect_low=0.2))
-    assert propose(Auto(), helps, new=pool()).plan.keys == ["retrieve: prompt contains 'jump'"]
+    assert proposed(Auto(), helps, new=pool()).plan.keys == ["retrieve: prompt contains 'jump'"]
     does_not = diagnosis(finding(Cause.UNKNOWN, effect_low=-0.2))
     assert "cause is not known" in reason_for_nothing(Auto(), does_not, pool())
 
@@ -213,7 +214,7 @@ def test_several_findings_divide_rows_and_share_by_their_failures() -> None:
         finding(Cause.MISSING_DATA, num_failed=75),
         finding(Cause.MISSING_DATA, run, Slice((("task", "walk"),)), num_failed=25),
     )
-    done = propose(Auto(num_examples=200, share=0.5), found, new=pool())
+    done = proposed(Auto(num_examples=200, share=0.5), found, new=pool())
     assert [action.num_added for action in done.plan.actions] == [150, 50]
     assert [action.share for action in done.plan.actions] == pytest.approx([0.375, 0.125])
     assert done.mix.weights.sum() == pytest.approx(1)
@@ -225,7 +226,7 @@ def test_a_reweighting_and_a_retrieval_together_leave_the_corpus_its_half() -> N
         finding(Cause.UNDERWEIGHTED, fair_share=0.1),
         finding(Cause.MISSING_DATA, walk, Slice((("task", "walk"),))),
     )
-    done = propose(Auto(num_examples=100, share=0.5), found, new=pool())
+    done = proposed(Auto(num_examples=100, share=0.5), found, new=pool())
     assert [action.kind for action in done.plan.actions] == ["reweight", "retrieve"]
     assert share_of(done.mix, "reweight") == pytest.approx(0.1)
     assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
@@ -235,7 +236,7 @@ def test_a_reweighting_and_a_retrieval_together_leave_the_corpus_its_half() -> N
 def test_a_plan_is_a_function_of_its_seed() -> None:
     found = diagnosis(finding(Cause.MISSING_DATA))
     same, again, other = (
-        propose(Retrieve(num_examples=50), found, new=pool(), seed=seed).mix.examples.rows["id"][:]
+        proposed(Retrieve(num_examples=50), found, new=pool(), seed=seed).mix.examples.rows["id"][:]
         for seed in (1, 1, 2)
     )
     assert same == again
@@ -244,13 +245,13 @@ def test_a_plan_is_a_function_of_its_seed() -> None:
 
 def test_the_random_control_has_as_many_rows_with_the_same_share() -> None:
     new = pool()
-    added = propose(Retrieve(num_examples=100), diagnosis(finding(Cause.MISSING_DATA)), new=new)
+    added = proposed(Retrieve(num_examples=100), diagnosis(finding(Cause.MISSING_DATA)), new=new)
     random = random_mix(added.plan, corpus(), new, NO_ITEMS, seed=0)
     assert sum(kind == "random" for kind in random.kinds) == 100
     assert share_of(random, "random") == pytest.approx(0.5)
     is_jump = row_members(JUMP, random.examples)[500:]
     assert 0.15 < is_jump.mean() < 0.45  # .3 of the pool
-    raised = propose(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED)))
+    raised = proposed(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED)))
     control = random_mix(raised.plan, corpus(), None, NO_ITEMS, seed=0)
     assert sum(kind == "random" for kind in control.kinds) == 10
     assert share_of(control, "random") == pytest.approx(share_of(raised.mix, "reweight"))
@@ -261,7 +262,7 @@ def test_a_pool_that_contains_the_corpus_is_drawn_from_as_a_whole_by_the_random_
     # Without the rows of the corpus the rest of the pool would be the failing skill alone.
     old = corpus(num_jump=0)
     new = pool_of([*old.rows["prompt"][:], *(f"jump new {i}" for i in range(210))], "pool")
-    plan = propose(Retrieve(num_examples=200), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).plan
+    plan = proposed(Retrieve(num_examples=200), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).plan
     random = random_mix(plan, old, new, NO_ITEMS, seed=0)
     share = row_members(JUMP, random.examples)[len(old) :].mean()
     assert 0.2 < share < 0.4  # .3 of the pool
@@ -276,7 +277,7 @@ def test_continue_is_the_corpus_with_equal_weights() -> None:
 def test_corpus_and_pool_with_other_metadata_are_joined() -> None:
     old = pool_of([f"jump old {i}" for i in range(5)], "train", level=[1] * 5, skill=["a"] * 5)
     new = pool_of([f"jump new {i}" for i in range(5)], "pool", level=["hard"] * 5, page=[7] * 5)
-    mix = propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).mix
+    mix = proposed(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).mix
     assert mix.examples.rows["level"][:] == ["1"] * 5 + ["hard"] * 5
     assert mix.examples.rows["skill"][:] == ["a"] * 5 + [None] * 5
     assert mix.examples.rows["page"][:] == [None] * 5 + [7] * 5
@@ -285,7 +286,7 @@ def test_corpus_and_pool_with_other_metadata_are_joined() -> None:
 def test_pools_with_another_delimiter_are_refused() -> None:
     new = TrainPool(pool().rows, "\n")
     with pytest.raises(ValueError, match="rows of one training need the same"):
-        Retrieve().propose(diagnosis(finding(Cause.MISSING_DATA)), corpus(), new, NO_ITEMS, (), 0)
+        propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), corpus(), new, NO_ITEMS, (), 0)
 
 
 def test_a_broad_draw_gives_every_row_the_same_chance_and_every_length_its_share() -> None:

@@ -1,0 +1,117 @@
+"""The models of a run: the given one, that of round 0, those that trainings leave, the champion."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from controller.budget import FORWARD_BACKWARD
+from controller.hashes import fingerprint, hash_of
+from controller.run import Data, Run
+from controller.runner import Result, Stage
+from controller.settings import PretrainedModel, TrainUpdate
+from controller.stages import build, num_parameters, train_initial
+from controller.train.recipe import Tokens, recipe
+from controller.train.trainer import MODEL_FOLDER, Training
+from diagnose.influence import Checkpoint
+from evals.model_ref import ModelRef
+
+CHAMPION_FILE = "champion.json"
+
+HERE = "$RUN_DIR"
+"""Stands in `champion.json` for the run directory, which may be moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model with what the loop knows of it."""
+
+    ref: ModelRef
+    key: str
+    """Of its content: what was measured with one key holds for every model of that key."""
+    checkpoints: tuple[Checkpoint, ...]
+    """Oldest first, the model last; for attribution."""
+    num_parameters: int
+    corpus: Data
+    """What it was trained on: `corpus.train`, and the rows of every accepted fix since."""
+
+
+def base_model(run: Run) -> Model:
+    """The given model, before any training of ours."""
+    settings = run.settings
+    if isinstance(settings.model, PretrainedModel):
+        ref = ModelRef(settings.model.name, settings.model.revision, settings.model.dtype)
+        earlier = [Checkpoint(ModelRef(path, None, settings.model.dtype), 1.0) for path in settings.model.checkpoints]
+        key = hash_of([model_key(name) for name in (settings.model.name, *settings.model.checkpoints)])
+        return Model(
+            ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus
+        )
+    stage = Stage(
+        "build",
+        {
+            "model": asdict(settings.model),
+            "corpus": run.corpus.digest,
+            "max_length": settings.train.max_length,
+            "seed": settings.seed,
+        },
+        build,
+        (settings.model, run.corpus.folder, settings.train.max_length, settings.seed),
+        str,
+    )
+    result = run.runner.do(stage)
+    ref = ModelRef(str(result.folder / result.value), None, "float32")
+    return Model(ref, result.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus)
+
+
+def initial_model(run: Run, base: Model) -> Model:
+    """The model of round 0: the given one, trained on `corpus.train` where `train.initial` says so."""
+    settings = run.settings
+    is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
+    if not is_wanted:
+        return base
+    plan = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
+    if isinstance(plan.length, Tokens):
+        flops = FORWARD_BACKWARD * base.num_parameters * plan.length.count
+        run.books.check("the initial training", plan.length.count, flops)
+    stage = Stage(
+        "train-initial",
+        {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": settings.seed},
+        train_initial,
+        (base.ref, run.corpus.folder, plan, settings.seed),
+        Training,
+    )
+    result = run.runner.do(stage)
+    training = result.value
+    run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
+    return trained_model(base, result, run.corpus)
+
+
+def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:
+    """The model that a training of `start` left; an adapter stands on the base it was made for."""
+
+    def ref(name: str) -> ModelRef:
+        folder = result.folder / name
+        if (folder / "adapter_config.json").is_file():
+            return replace(start.ref, adapter=str(folder))
+        return ModelRef(str(folder), None, start.ref.dtype)
+
+    checkpoints = tuple(Checkpoint(ref(kept.folder), kept.learning_rate) for kept in result.value.checkpoints)
+    return Model(ref(MODEL_FOLDER), result.digest, checkpoints, start.num_parameters, corpus)
+
+
+def write_champion(champion: Model, run_dir: Path) -> None:
+    """What a later run needs to go on from this model."""
+    text = TypeAdapter(Model).dump_json(champion, indent=1).decode()
+    temporary = run_dir / f"{CHAMPION_FILE}.tmp"
+    temporary.write_text(text.replace(f'"{run_dir}/', f'"{HERE}/'))
+    temporary.replace(run_dir / CHAMPION_FILE)
+
+
+def read_champion(run_dir: Path) -> Model:
+    text = (run_dir / CHAMPION_FILE).read_text()
+    return TypeAdapter(Model).validate_json(text.replace(f'"{HERE}/', f'"{run_dir.absolute()}/'))
+
+
+def model_key(name: str) -> str:
+    """Of a folder its files' hash; of a hub id the id."""
+    return hash_of(fingerprint(Path(name).expanduser()))

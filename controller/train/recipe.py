@@ -1,0 +1,81 @@
+"""How to train, from the settings: what the same for every arm means."""
+
+from dataclasses import dataclass
+
+from controller.settings import LoopSettings, Lora, PretrainedModel, ScratchModel, TrainUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Train on this many rows, repeats counted."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Train on rows until they hold this many tokens, padding not counted."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; the settings of `train.*` with nothing left open."""
+
+    length: Draws | Tokens
+    learning_rate: float
+    per_device_train_batch_size: int
+    gradient_accumulation_steps: int
+    max_length: int
+    lr_scheduler_type: str
+    warmup_steps: float
+    weight_decay: float
+    max_grad_norm: float
+    bf16: bool
+    activation_checkpointing: bool
+    lora: Lora | None
+
+
+def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:
+    """`train.*` with `update` laid over it.
+
+    Args:
+        num_rows: Rows of the mix: an epoch.
+        mean_tokens: Mean tokens of a draw. Given, the length is in tokens, so that arms have the same; else
+            in rows.
+    """
+    train = settings.train
+    batch = train.per_device_train_batch_size * train.gradient_accumulation_steps
+    own = any(getattr(update, name) is not None for name in ("tokens", "max_steps", "num_train_epochs"))
+    tokens = update.tokens if own else train.tokens
+    max_steps = update.max_steps if own else train.max_steps
+    epochs = update.num_train_epochs if own and update.num_train_epochs is not None else train.num_train_epochs
+    draws = max_steps * batch if max_steps is not None else max(1, round(epochs * num_rows))
+    length: Draws | Tokens
+    if tokens is not None:
+        length = Tokens(tokens)
+    elif mean_tokens is not None:
+        length = Tokens(max(1, round(draws * mean_tokens)))
+    else:
+        length = Draws(draws)
+    return Recipe(
+        length=length,
+        learning_rate=update.learning_rate or train.learning_rate or _default_learning_rate(settings.model),
+        per_device_train_batch_size=train.per_device_train_batch_size,
+        gradient_accumulation_steps=train.gradient_accumulation_steps,
+        max_length=train.max_length,
+        lr_scheduler_type=train.lr_scheduler_type,
+        warmup_steps=train.warmup_steps,
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        bf16=train.bf16,
+        activation_checkpointing=train.activation_checkpointing,
+        lora=settings.model.lora if isinstance(settings.model, PretrainedModel) else None,
+    )
+
+
+def _default_learning_rate(model: ScratchModel | PretrainedModel) -> float:
+    if isinstance(model, ScratchModel):
+        return 1e-3
+    return 5e-5 if model.lora.r is None else 2e-4

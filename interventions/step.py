@@ -1,0 +1,88 @@
+"""What can be done about one finding: a step, or the reason why not."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.finding import Cause, Finding
+from diagnose.slices import Slice
+from interventions.quality import Stock
+
+ADVICE = {
+    Cause.TRAINING_SETUP: "a setting of the training is wrong; correct it, more data would not help",
+    Cause.CONTAMINATION: "evaluation items stood in the corpus; without them, measure again",
+    Cause.FORMAT: "the answers are right in another form; change the prompt or the extractor",
+    Cause.WRONG_GOLD: "the evaluation's gold answers disagree with the data; have the items reviewed",
+    Cause.WRONG_LABELS: "training rows disagree with each other; relabel or remove them",
+    Cause.SHORTCUT: "the model follows a cue; add counter-examples",
+    Cause.DUPLICATES: "repeated rows drown the others; deduplicate the corpus",
+    Cause.CAPACITY: "the model is too small for more; try a wider one",
+}
+"""What to do about causes that no fix here acts on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Rows of the pool that a retrieval may draw from."""
+
+    finding: Finding
+    rows: NDArray[np.int64]
+    blocked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Rows of the corpus that get more weight."""
+
+    finding: Finding
+    rows: NDArray[np.int64]
+    share: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Why a fix is not for this finding."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much all steps of a plan may change together."""
+
+    num_examples: int | None
+    """Rows added, divided among findings by their failed items; None means all."""
+    share: float
+    """Of the draws; the corpus's own rows keep the rest."""
+
+
+class Intervention(Protocol):
+    """One kind of fix; its fields are its settings."""
+
+    def limits(self) -> Limits: ...
+
+    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Raise | Declined:
+        """What to do about a finding.
+
+        Args:
+            finding: One of a diagnosis.
+            stock: What mixes are made from.
+            judged: `Plan.keys` that this model was already tried with.
+        """
+        ...
+
+
+def unfit(finding: Finding) -> str:
+    """Why no change of data is for this finding; empty if one may be."""
+    if finding.cause in ADVICE:
+        return ADVICE[finding.cause]
+    return "" if finding.data_slices else "no training data could be told to belong to it"
+
+
+def action_key(kind: str, where: Slice) -> str:
+    """As in `Plan.keys`."""
+    return f"{kind}: {where}"
