@@ -201,7 +201,7 @@ def held(round_: Round, sealed: Sealed | None) -> str:
 def spent(result: LoopResult) -> str:
     """At what cost."""
     total = total_cost(result)
-    return f"{duration(total.seconds)}, {amount(total.tokens)} tokens, {flops(total.flops)}."
+    return f"{duration(total.seconds)} of work, {amount(total.tokens)} tokens, {flops(total.flops)}."
 
 
 def total_cost(result: LoopResult) -> Cost:
