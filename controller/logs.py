@@ -37,6 +37,7 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("LMEVAL_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     warnings.filterwarnings("ignore", module="(transformers|torch|datasets|lm_eval|mlflow|peft|alembic).*")
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)
