@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,6 +20,7 @@ from queue import Empty
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from controller import worker_server
 from controller.errors import is_user_error
@@ -129,6 +131,7 @@ def _initialise(devices: Any, level: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with suppress(Empty):
         os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get(timeout=0.1))
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed worker would be said to have leaked
     logging.basicConfig(level=max(level, logging.WARNING), format="%(message)s")
     quiet_libraries()
 

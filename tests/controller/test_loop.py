@@ -156,6 +156,22 @@ def test_ctrl_c_exits_130_with_a_hint_and_leaves_no_process(tmp_path: Path) -> N
     assert not alive
 
 
+def test_a_row_that_is_wrong_is_told_in_one_line_and_nothing_else(tmp_path: Path) -> None:
+    row = '{"question": "1 + 1", "answer": "2"}\n'
+    (tmp_path / "rows.jsonl").write_text(row)
+    (tmp_path / "items.jsonl").write_text(row)
+    (tmp_path / "mine.yaml").write_text(
+        "task: mine\ndataset_path: json\ndataset_kwargs: {data_files: {test: items.jsonl}}\ntest_split: test\n"
+        "output_type: loglikelihood\ndoc_to_text: '{{question}}'\ndoc_to_target: '{{answer}}'\n"
+        "metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]\n"
+    )
+    process = start(["measure", "corpus.train=rows.jsonl", "evals.tasks=[mine]", "evals.include_path=."], tmp_path)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert len(err.splitlines()) == 1
+    assert "row 1 has no field 'prompt' (corpus.prompt); it has question, answer" in err
+
+
 def test_a_sweep_makes_comparable_runs_under_one_parent(tmp_path: Path) -> None:
     sweep = [
         "--multirun",
