@@ -49,6 +49,12 @@ class Corpus:
                 f"corpus.prompt_template must contain {{prompt}}, got '{self.prompt_template}'; "
                 "write for example 'Question: {prompt}\\nAnswer:'"
             )
+        for key in ("prompt_template", "delimiter"):
+            if "\\n" in (text := getattr(self, key)):
+                raise ValueError(
+                    f"corpus.{key} holds a backslash and an n where a line break is meant, got '{text}'; "
+                    f"""write $'corpus.{key}="...\\n..."' in the shell, or "...\\n..." in a YAML file"""
+                )
 
     def materialise(self, folder: Path) -> "Corpus":
         """The same data as files; a named data set writes them to `folder`."""

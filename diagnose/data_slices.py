@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from diagnose.finding import DataSlice, Interval
 from diagnose.ngrams import word_grams
-from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable
+from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, SOURCE, Slice, SliceTable
 
 MIN_COVERAGE = 0.8
 """Of the failing slice's items."""
@@ -108,6 +108,7 @@ def find_data_slices(
     judged = [
         _judge(where, in_slice, items, rows, scores)
         for where in _named_candidates(failing, in_slice, items, rows, scores)
+        if not _is_a_side(where, rows, num_corpus)
     ]
     matching = [j for j in judged if j.coverage is not None and _separates(j)]
     found = [j for j in matching if j.is_confirmed]
@@ -192,6 +193,15 @@ def _attribution(members: NDArray[np.bool_], effect: NDArray[np.float32]) -> tup
     spread = math.hypot(stderr, float(outside.std(ddof=1)) / math.sqrt(len(outside)))
     contrast = float(inside.mean() - outside.mean())
     return float(inside.mean()), stderr, contrast, contrast / spread if spread > 0 else 0.0
+
+
+def _is_a_side(where: Slice, rows: SliceTable, num_corpus: int) -> bool:
+    """Whether it names the one source of the whole pool or of the whole corpus: rows drawn from there are the
+    random control, and the name of the only file says nothing about a skill."""
+    if [key for key, _ in where.conditions] != [SOURCE]:
+        return False
+    members = rows.members(where)
+    return any(bool(side.all()) for side in (members[:num_corpus], members[num_corpus:]) if len(side))
 
 
 def _separates(judged: _Judged) -> bool:

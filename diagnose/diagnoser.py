@@ -80,7 +80,7 @@ class Diagnoser:
             raise ValueError(f"diagnose.num_examples must not be negative, got {self.num_examples}")
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
-        """The failing slices alone, most failed items first; as `find_failing_slices`."""
+        """The failing slices alone; as `find_failing_slices`."""
         thresholds = Thresholds(self.alpha, self.min_items, self.min_gap, self.max_failure_rate)
         return find_failing_slices(probe, fields, guards, thresholds)[: self.max_findings]
 

@@ -117,7 +117,7 @@ def find_failing_slices(
     guards: Collection[str],
     thresholds: Thresholds,
 ) -> tuple[FailingSlice, ...]:
-    """Slices that fail, most failed items first; none for a healthy model.
+    """Slices that fail, the one first that explains most of which items do; none for a healthy model.
 
     Args:
         probe: All probe items, guards included: they are the rest that slices are compared with.
@@ -139,7 +139,7 @@ def find_failing_slices(
     candidates = _suspects(seen, thresholds)
     tested = _test(candidates, failed, ~found_here, thresholds)
     named = _cover(tested, failed, ~found_here, thresholds)
-    return tuple(sorted((_described(t, failed) for t in named), key=lambda s: -s.num_failed))
+    return tuple(_described(t, failed) for t in named)
 
 
 def check_fields(items: Sequence[Item], fields: Sequence[str]) -> None:

@@ -17,6 +17,8 @@ from evals.items import Item
 PROMPT_CONTAINS = "prompt contains"
 """Condition on the text: the value is a run of words that the prompt (or plain text) contains."""
 
+SOURCE = "source"
+"""Field of every training row: the file or data set that it came from."""
 PROMPT_WORDS = "prompt words"
 """Condition on the number of words of the text: `7`, `5 to 8` (both included) or `12 or more`."""
 
@@ -98,7 +100,7 @@ def row_table(pool: TrainPool, fields: Iterable[str]) -> SliceTable:
     """Training rows with these metadata fields, and `source`; the text of a plain row is all of it."""
     known = set(pool.metadata_fields)
     columns = {name: _column(pool.rows[name][:]) for name in fields if name in known}
-    columns["source"] = _column(pool.rows["source"][:])
+    columns[SOURCE] = _column(pool.rows["source"][:])
     prompts, completions = pool.rows["prompt"][:], pool.rows["completion"][:]
     texts = _spaced(p or c for p, c in zip(prompts, completions, strict=True))
     return SliceTable(texts=texts, fields=columns)

@@ -52,7 +52,7 @@ def propose(
 
     Args:
         intervention: The kind of fix.
-        diagnosis: Findings, most failed items first.
+        diagnosis: Findings, the one first that explains most of what fails.
         corpus: What the model was trained on.
         pool: Further rows that may be added.
         index: Of the evaluation items of all splits.

@@ -68,6 +68,10 @@ def bad(rows: str, path: Path) -> None:
         ),
         (["model=pretrained", "model.name=no_model", "~model.tokenizer"], "no_model is a folder without config.json"),
         (["model=pretrained", "model.name=./missing", "~model.tokenizer"], "model.name ./missing does not exist"),
+        (
+            ["corpus.prompt_template='Q: {prompt}\\\\nA:'"],
+            "corpus.prompt_template holds a backslash and an n where a line break is meant",
+        ),
         (["verify.match=compute"], "verify.match=compute is not there yet"),
     ],
 )

@@ -56,6 +56,20 @@ def test_scan_joins_the_failing_task_to_all_rows_with_the_word_jump() -> None:
     assert best.num_pool == row_jumps[2000:].sum()
 
 
+def test_the_only_file_of_the_pool_is_no_data_slice_though_all_that_helps_stands_in_it() -> None:
+    items, rows, _, row_jumps = scan(3)
+    in_pool = np.arange(len(rows)) >= 2000
+    sides = ["more.jsonl" if pool else "train.jsonl" for pool in in_pool]
+    rows = SliceTable(rows.texts, {"source": np.array(sides, dtype=object)})
+    effect = np.where(in_pool & row_jumps, 3.0, np.where(in_pool, 1.0, 0.0)) + np.random.default_rng(0).normal(
+        0, 0.1, 3000
+    )
+    everything = np.ones(len(items), bool)
+    found = find_data_slices(Slice((("task", "all"),)), everything, items, rows, scores(effect), num_corpus=2000)
+    assert found.slices
+    assert all(key != "source" for data in found.slices for key, _ in data.slice.conditions)
+
+
 def test_effects_are_means_as_a_fraction_of_the_largest() -> None:
     items, rows, jumps, row_jumps = scan(1)
     effect = np.where(row_jumps, 2.0, -0.5) + np.random.default_rng(0).normal(0, 0.1, len(rows))
