@@ -91,7 +91,7 @@ def _dispatch(arguments: list[str]) -> int:
     worker_server.start()
     with worker_server.lasting_imports():
         from controller import verbs
-        from controller.composed import call_with_settings
+        from controller.compose_settings import call_with_settings
 
     return call_with_settings(getattr(verbs, verb), rest)
 

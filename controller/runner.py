@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -98,11 +98,16 @@ class Runner:
 
     def busy_seconds(self) -> float:
         """Seconds in which at least one stage was under way."""
-        total, until = 0.0, 0.0
-        for start, end in sorted(self.busy):
-            total += max(0.0, end - max(start, until))
-            until = max(until, end)
-        return total
+        return covered_seconds(self.busy)
+
+
+def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds in which at least one span, start and end in seconds, is under way."""
+    total, until = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
 
 
 class _StatusLine:

@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from controller.runner import covered_seconds
+
 WORK = ("train-", "measure-", "diagnose-")
 """Beginnings of the names of such stages' folders."""
 
@@ -24,11 +26,7 @@ def seconds_of_work(run_dir: Path) -> float:
         if path.parent.name.startswith(WORK):
             record = json.loads(path.read_text())
             spans.append((record["started"], record["started"] + record["seconds"]))
-    total, until = 0.0, 0.0
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return total
+    return covered_seconds(spans)
 
 
 def main() -> None:
