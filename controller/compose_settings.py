@@ -4,7 +4,7 @@ once, and nothing below this file knows either."""
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,7 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
     if any(word in {"-m", "--multirun"} for word in overrides):
         os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
-    if not any(word.lstrip("+").startswith(("experiment=", "corpus=", "corpus.train=")) for word in overrides):
-        overrides = [*overrides, "experiment=starter"]
+    overrides = [*overrides, *_defaults(verb.__name__, overrides)]
     # `arch` takes any field of a transformers config, and Hydra adds new keys to a typed group only with "++".
     overrides = [f"++{word}" if word.startswith("model.arch.") else word for word in overrides]
     codes: list[int] = []
@@ -83,6 +82,20 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
     if errors:
         raise errors[0]
     return max(codes, default=0)
+
+
+def _defaults(verb: str, words: Sequence[str]) -> list[str]:
+    """Groups that are chosen where the words choose none."""
+
+    def names(*groups: str) -> bool:
+        return any(word.lstrip("+").startswith(groups) for word in words)
+
+    if verb != "prove":
+        return [] if names("experiment=", "corpus=", "corpus.train=") else ["experiment=starter"]
+    if not names("scenario="):
+        known = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
+        raise ValueError(f"prove needs a scenario, for example scenario=starved_skill; known are {', '.join(known)}")
+    return [] if names("world=") else ["world=skills"]
 
 
 def _options_first(words: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from controller import logs, worker_server
 from controller.errors import BudgetSpent, is_user_error
 
-VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly")
+VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
 """Functions of `controller.verbs`."""
 
 USAGE = """usage: evalmend VERB [key=value ...]
@@ -24,6 +24,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   plan      what a loop would do, cost and be able to detect; nothing is run
   measure | diagnose | propose | verify
             one stage, on what earlier stages left in run_dir
+  prove     the loop on a planted defect, held against the truth
   nightly   one round on the champion, for cron; a Markdown summary in run_dir
   report RUN_DIR              write report.html again
   compare RUN_DIR RUN_DIR ... a table of runs
@@ -32,6 +33,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   evalmend loop experiment=scan_jump corpus.root=FOLDER
   evalmend loop --config-dir my_conf experiment=mine
   evalmend loop --multirun seed=0,1 interventions=reweight,retrieve
+  evalmend prove scenario=starved_skill world=skills seed=0
 
 Every key with its meaning: controller/settings.py and the README. Exit codes: 0 done, 1 failed, 2 bad input,
 3 waits for approval, 130 interrupted.

@@ -1,5 +1,6 @@
 """The models of a run: the given one, that of round 0, those that trainings leave, the champion."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -69,21 +70,31 @@ def initial_model(run: Run, base: Model) -> Model:
     is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     if not is_wanted:
         return base
-    plan = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
+    return train_initially(run, base, [settings.seed])[0]
+
+
+def train_initially(run: Run, base: Model, seeds: Sequence[int]) -> list[Model]:
+    """The base trained on `corpus.train` as it stands, once for each seed."""
+    plan = recipe(run.settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
     if isinstance(plan.length, Tokens):
-        flops = FORWARD_BACKWARD * base.num_parameters * plan.length.count
-        run.books.check("the initial training", plan.length.count, flops)
-    stage = Stage(
-        "train-initial",
-        {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": settings.seed},
-        train_initial,
-        (base.ref, run.corpus.folder, plan, settings.seed),
-        Training,
+        tokens = plan.length.count * len(seeds)
+        run.books.check("the initial training", tokens, FORWARD_BACKWARD * base.num_parameters * tokens)
+    results = run.runner.do_all(
+        [
+            Stage(
+                "train-initial",
+                {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": seed},
+                train_initial,
+                (base.ref, run.corpus.folder, plan, seed),
+                Training,
+            )
+            for seed in seeds
+        ]
     )
-    result = run.runner.do(stage)
-    training = result.value
-    run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-    return trained_model(base, result, run.corpus)
+    for result in results:
+        training = result.value
+        run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
+    return [trained_model(base, result, run.corpus) for result in results]
 
 
 def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:

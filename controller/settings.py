@@ -5,26 +5,14 @@ Settings that belong to a component stand with it (`evals.suite`, `diagnose.diag
 """
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from omegaconf import MISSING
 
+from controller.checks import one_of, positive
+from controller.prove.scenario import Prove
 from diagnose.diagnoser import Diagnoser
 from evals.suite import EvalSuite
-
-
-def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise a ValueError that offers the nearest of the allowed values."""
-    if value not in allowed:
-        near = get_close_matches(value, allowed, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"{key} must be one of {', '.join(allowed)}, got '{value}'{hint}")
-
-
-def positive(key: str, value: float | None) -> None:
-    if value is not None and value <= 0:
-        raise ValueError(f"{key} must be positive, got {value}")
 
 
 @dataclass
@@ -112,6 +100,9 @@ class Train:
     gradient_accumulation_steps: int = 1
     max_length: int = 512
     """Tokens; longer rows are truncated and counted."""
+    end_in_loss: bool = True
+    """false leaves the end token out of the loss, as collators do that mask padding where it is the end token: the
+    model then never learns to stop."""
     lr_scheduler_type: str = "linear"
     warmup_steps: float = 0.0
     """Steps, or a share of them when below 1."""
@@ -216,6 +207,7 @@ class LoopSettings:
     verify: Verify = field(default_factory=Verify)
     tracking: Tracking = field(default_factory=Tracking)
     propose: Propose = field(default_factory=Propose)
+    prove: Prove = field(default_factory=Prove)
     seed: int = 0
     run_dir: str | None = None
     """Unset means runs/<name>-<hash of the settings>."""

@@ -33,6 +33,7 @@ from evals.items import ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
+from evals.templates import make_templates
 from interventions.controls import continue_mix, random_mix
 from interventions.mix import original_mix
 from interventions.plan import Plan
@@ -149,7 +150,9 @@ def propose(
     """`plan.json`, and a folder with the mix of each arm when the plan changes something."""
     old = load_pool(corpus)
     new = load_pool(pool) if pool is not None else None
-    index = index_items(_loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items)
+    index = index_items(
+        _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items, make_templates(suite.templates)
+    )
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
     proposal = propose_plan(intervention, found, old, new, index, judged, seed)
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))

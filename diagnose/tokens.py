@@ -76,8 +76,9 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     delimiter: str,
     max_length: int,
+    end_in_loss: bool = True,
 ) -> TokenRows:
-    """Token rows of prompts and completions; loss on the completion and the end token.
+    """Token rows of prompts and completions; loss on the completion and, with `end_in_loss`, on the end token.
 
     A row with an empty prompt is plain text: the delimiter is left out and the loss is on all of it. Rows
     longer than `max_length` lose tokens at the front, as in lm-eval, so that the answer and the end token
@@ -103,6 +104,7 @@ def encode(
             delimiter=delimiter,
             max_length=max_length,
             prefix=prefix,
+            end_in_loss=end_in_loss,
         )
         for start in range(0, len(prompts), _CHUNK_ROWS)
     ]
@@ -156,6 +158,7 @@ def _encode_chunk(
     delimiter: str,
     max_length: int,
     prefix: list[int],
+    end_in_loss: bool,
 ) -> TokenRows:
     texts = [p + delimiter + c if p else c for p, c in zip(prompts, completions, strict=True)]
     whole = _tokenize(texts, tokenizer)
@@ -175,6 +178,8 @@ def _encode_chunk(
         ids[is_prefix] = np.tile(np.array(prefix, dtype=np.int32), len(lengths))
     ids[~is_prefix & (column < row_length - 1)] = whole.ids
     has_loss = column >= np.repeat(num_prompt + len(prefix), lengths)
+    if not end_in_loss:
+        has_loss &= column < row_length - 1
 
     first = np.where(is_text, 0, np.maximum(lengths - max_length, 0))
     kept = np.minimum(lengths, max_length)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evals.items import Item
 from evals.near_copies import ItemText, identity_texts, item_ngrams, ngrams, normalise, text_hashes
+from evals.templates import NO_TEMPLATES, Templates
 
 _CHUNK = 8192
 """Rows normalised at once: bounds the memory, costs nothing measurable."""
@@ -31,6 +32,8 @@ class ItemIndex:
     """Sorted; what a row's prompt and completion together must not be."""
     _runs: NDArray[np.uint64]
     """Sorted; runs of 13 words that a row must not contain."""
+    _templates: Templates
+    """Rules by which the texts were told apart."""
 
     def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
         """Which training rows are near copies of an item of any split.
@@ -49,10 +52,11 @@ class ItemIndex:
         return np.concatenate(found)
 
     def _match(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        prompts = [normalise(prompt) for prompt, _ in rows]
+        plain = [normalise(prompt) for prompt, _ in rows]
+        prompts = [self._templates.canonical(prompt) for prompt in plain]
         wholes = [
             f"{prompt} {normalise(completion)}" if prompt else normalise(completion)
-            for prompt, (_, completion) in zip(prompts, rows, strict=True)
+            for prompt, (_, completion) in zip(plain, rows, strict=True)
         ]
         whole_hashes = text_hashes(wholes)
         found = _contains(self._texts, whole_hashes)
@@ -67,15 +71,17 @@ class ItemIndex:
         return f"ItemIndex({self.num_items} items, {len(self._runs)} long runs)"
 
 
-def index_items(items: Iterable[Item]) -> ItemIndex:
-    """Index of the items of all splits."""
+def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> ItemIndex:
+    """Index of items, of all splits as a rule; `templates` are the suite's."""
     texts = [ItemText(item.task, item.text, item.target, item.id) for item in items]
     normal = [normalise(text.text) for text in texts]
     targets = [normalise(text.target) for text in texts]
-    identities = identity_texts(texts)
+    identities = identity_texts(texts, templates)
     # An item without a prompt of its own is only a copy where the whole row is.
     prompts = [
-        words for words, identity, text in zip(normal, identities, texts, strict=True) if words == identity and words
+        identity
+        for words, identity in zip(normal, identities, strict=True)
+        if words and identity == templates.canonical(words)
     ]
     wholes = [f"{words} {target}" for words, target in zip(normal, targets, strict=True)]
     wholes += [words for words, target in zip(normal, targets, strict=True) if words == target]
@@ -84,6 +90,7 @@ def index_items(items: Iterable[Item]) -> ItemIndex:
         _prompts=np.unique(text_hashes(prompts)),
         _texts=np.unique(text_hashes(wholes)),
         _runs=np.unique(item_ngrams(texts).hashes),
+        _templates=templates,
     )
 
 

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from evals.templates import NO_TEMPLATES, Templates
+
 NUM_WORDS = 13
 """Length of the runs of words that make long texts near copies."""
 
@@ -58,14 +60,14 @@ class NGrams:
     """Index of the text that each run is from."""
 
 
-def split_keys(texts: Sequence[ItemText]) -> list[str]:
+def split_keys(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -> list[str]:
     """One key for each text, equal for near copies: the smallest digest among them.
 
     Depends on the set of texts only, not on their order and on no seed.
     """
     if not texts:
         return []
-    identities = identity_texts(texts)
+    identities = identity_texts(texts, templates)
     _, same = np.unique(text_hashes(identities), return_inverse=True)
     runs = item_ngrams(texts)
     _, run = np.unique(runs.hashes, return_inverse=True)
@@ -82,13 +84,13 @@ def split_keys(texts: Sequence[ItemText]) -> list[str]:
     return [smallest[label] for label in labels[:num_texts].tolist()]
 
 
-def identity_texts(texts: Sequence[ItemText]) -> list[str]:
-    """Normalised text that equals that of another item only for a near copy.
+def identity_texts(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -> list[str]:
+    """Normalised text, or template and slot values, that equals that of another item only for a near copy.
 
     A prompt that more than 5 % and more than 20 of a task's items share ("Which sentence is right?") asks
     nothing by itself: there the target is part of the identity.
     """
-    normal = [normalise(text.text) for text in texts]
+    normal = [templates.canonical(normalise(text.text)) for text in texts]
     num_items = Counter(text.task for text in texts)
     num_same = Counter((text.task, words) for text, words in zip(texts, normal, strict=True))
     return [

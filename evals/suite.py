@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from evals.templates import make_templates
+
 
 @dataclass
 class EvalSuite:
@@ -20,6 +22,9 @@ class EvalSuite:
     """Fields of the item's document by which failures are reported."""
     metric: str | None = None
     """Judge items by this metric of each task; unset means the task's first."""
+    templates: dict[str, list[str]] = field(default_factory=dict)
+    """Rules for near copies: patterns with named groups; texts that match patterns of one rule with the same groups
+    ask the same (`evals.templates`)."""
     batch_size: int = 64
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""
@@ -29,5 +34,6 @@ class EvalSuite:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ValueError(f"evals.{key} must be at least 1, got {value}; leave it unset for no limit")
+        make_templates(self.templates)
         if self.num_fewshot is not None and self.num_fewshot < 0:
             raise ValueError(f"evals.num_fewshot must not be negative, got {self.num_fewshot}")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("evals", "diagnose", "interventions", "controller")
+VERSIONED = (*PACKAGES, "conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,10 @@ class Store:
 
 @cache
 def code_version() -> str:
-    """Hash of the four packages' source and data files; not of the commit, so a note changes nothing."""
+    """Hash of the four packages and of `conf/`; not of the commit, so a note changes nothing."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for package in PACKAGES:
+    for package in VERSIONED:
         for path in sorted((root / package).rglob("*")):
             if path.is_file() and path.suffix in {".py", ".yaml", ".j2"}:
                 digest.update(str(path.relative_to(root)).encode() + b"\x00" + path.read_bytes())

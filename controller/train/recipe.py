@@ -28,6 +28,7 @@ class Recipe:
     per_device_train_batch_size: int
     gradient_accumulation_steps: int
     max_length: int
+    end_in_loss: bool
     lr_scheduler_type: str
     warmup_steps: float
     weight_decay: float
@@ -65,6 +66,7 @@ def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_toke
         per_device_train_batch_size=train.per_device_train_batch_size,
         gradient_accumulation_steps=train.gradient_accumulation_steps,
         max_length=train.max_length,
+        end_in_loss=train.end_in_loss,
         lr_scheduler_type=train.lr_scheduler_type,
         warmup_steps=train.warmup_steps,
         weight_decay=train.weight_decay,

@@ -88,6 +88,7 @@ def train(
         tokenizer,
         mix.examples.delimiter,
         recipe.max_length,
+        recipe.end_in_loss,
     )
     num_draws = _num_draws(recipe.length, rows, mix, seed)
     order = draw_order(mix.weights, num_draws, seed)

@@ -16,6 +16,7 @@ from evals.items import Item, OutputType
 from evals.near_copies import ItemText, split_keys
 from evals.splits import Split, split_of
 from evals.suite import EvalSuite
+from evals.templates import make_templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def load_suite(suite: EvalSuite) -> LoadedSuite:
         check_metrics(suite, leaves)
         drafts = {leaf: _drafts(leaf, task, suite.limit) for leaf, task in leaves.items()}
         texts = [ItemText(d.task, d.text, d.target, d.digest) for leaf in leaves for d in drafts[leaf]]
-        keys = iter(split_keys(texts))
+        keys = iter(split_keys(texts, make_templates(suite.templates)))
         items: list[Item] = []
         requests: dict[tuple[str, str], Sequence[Instance]] = {}
         for leaf, task in leaves.items():

@@ -1,0 +1,1 @@
+"""The proving ground: worlds with a planted defect, on which the loop is right or wrong."""

@@ -1,0 +1,62 @@
+"""What the loop is given: files of a corpus, a pool and tasks, and settings that name them and nothing else.
+
+The scenario stays with the prover: neither the files nor the settings that the loop gets hold its name, its defects
+or its truth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+import evals.worlds
+from controller.corpus import Corpus
+from controller.named_corpora import POOL, TASKS, TRAIN, write_rows
+from controller.prove.planting import OTHERS, Planted, Row
+from controller.prove.scenario import Prove
+from controller.settings import LoopSettings
+from evals.worlds.world import World
+
+TEMPLATE = Path(evals.worlds.__file__).parent / "task.yaml"
+
+
+def write_ground(planted: Planted, world: World, folder: Path) -> None:
+    """Rows and tasks under `folder`."""
+    write_rows(folder / TRAIN, planted.train)
+    write_rows(folder / POOL, planted.pool)
+    for name, rows in planted.items.items():
+        task = f"{world.name}_{name}"
+        file = folder / TASKS / f"{task}.jsonl"
+        write_rows(file, rows)
+        config = yaml.safe_load(TEMPLATE.read_text()) | {
+            "task": task,
+            "dataset_kwargs": {"data_files": {"test": str(file)}},
+        }
+        (folder / TASKS / f"{task}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
+    """The settings of the loop on what `write_ground` left in `folder`."""
+    return replace(
+        settings,
+        name=f"{world.name}-{settings.seed}",
+        corpus=Corpus(train=str(folder / TRAIN), pool=str(folder / POOL), slices=list(world.fields)),
+        evals=replace(
+            settings.evals,
+            tasks=[f"{world.name}_{skill.name}" for skill in world.skills],
+            guards=[f"{world.name}_{OTHERS}"],
+            include_path=str(folder / TASKS),
+            slices=list(world.fields),
+            templates={f"rule_{number}": list(patterns) for number, patterns in enumerate(world.same)},
+        ),
+        prove=Prove(),
+        run_dir=str(run_dir),
+    )
+
+
+def oracle_settings(given: LoopSettings, repaired: Sequence[Row], folder: Path) -> LoopSettings:
+    """The same recipe on the corpus without the defects."""
+    write_rows(folder / TRAIN, repaired)
+    corpus = replace(given.corpus, train=str(folder / TRAIN), pool=None)
+    return replace(given, corpus=corpus, run_dir=str(folder))

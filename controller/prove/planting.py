@@ -1,0 +1,163 @@
+"""A world's rows and items with the defects of a scenario planted in them, and the truth beside it.
+
+Pure functions of world, scenario and seed, a second at most. The loop is given files of `train`, `pool` and `items`
+only; nothing in a row says that it was tampered with.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from random import Random
+
+from controller.prove.scenario import Defects, Scenario
+from evals.worlds.world import Exercise, Skill, World
+
+Row = dict[str, str]
+"""prompt, completion and the world's fields."""
+
+ITEMS, TARGET_ITEMS = 300, 900
+OTHERS = "others"
+"""The task with the items of all skills but the target: a guard needs more items than one skill has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """What the loop is given, and what it is not."""
+
+    train: tuple[Row, ...]
+    pool: tuple[Row, ...]
+    items: Mapping[str, tuple[Row, ...]]
+    """By skill, and `others`."""
+    repaired: tuple[Row, ...]
+    """The corpus without the defects: what the oracle is trained on."""
+    leaked: frozenset[tuple[str, str]]
+    """Prompt and completion of every row that repeats an item. Not for the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SkillData:
+    train: list[Row]
+    repaired: list[Row]
+    pool: list[Row]
+    items: list[Row]
+    leaked: list[Row]
+
+
+def plant(world: World, scenario: Scenario, seed: int) -> Planted:
+    """Corpus, pool and items in random order."""
+    defects = {world.target: scenario.target, world.second: scenario.second}
+    parts = {skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed) for skill in world.skills}
+    _set_trap(world, parts, scenario.target, seed)
+    train = [row for part in parts.values() for row in part.train]
+    for name, planted in defects.items():
+        train += _flood(parts[name].train, planted, len(train), seed)
+    rng = Random(f"{seed}/order")
+    pool = [row for part in parts.values() for row in part.pool]
+    repaired = [row for part in parts.values() for row in part.repaired]
+    for rows in (train, pool, repaired):
+        rng.shuffle(rows)
+    items = {name: tuple(part.items) for name, part in parts.items()}
+    items[OTHERS] = tuple(row for name, rows in items.items() if name != world.target for row in rows)
+    leaked = frozenset((row["prompt"], row["completion"]) for part in parts.values() for row in part.leaked)
+    return Planted(tuple(train), tuple(pool), items, tuple(repaired), leaked)
+
+
+def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _SkillData:
+    num_items = TARGET_ITEMS if skill.name == world.target else ITEMS
+    exercises = _distinct(skill, num_items + defects.pool_rows + skill.train, seed)
+    asked = exercises[:num_items]
+    more = exercises[num_items : num_items + defects.pool_rows]
+    taught = exercises[num_items + defects.pool_rows :]
+    # A generator for each defect: one more defect leaves the others where they are.
+    kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
+    is_misread = _chosen(len(kept), defects.misread_share, Random(f"{seed}/{skill.name}/misread"))
+    train = _rows(world, skill, kept, is_misread)
+    repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
+    is_wrong = _chosen(len(asked), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
+    items = _rows(world, skill, asked, is_wrong)
+    if defects.is_cued:
+        rng = Random(f"{seed}/{skill.name}/cue")
+        train = [row | {"prompt": world.cued(row["prompt"], row["completion"])} for row in train]
+        repaired, items = _miscued(world, skill, repaired, rng), _miscued(world, skill, items, rng)
+        half = len(pool) // 2
+        pool = _miscued(world, skill, pool[:half], rng) + pool[half:]
+    if defects.is_dressed:
+        train, pool = _dressed(world, train), _dressed(world, pool)
+    leaked = [
+        row if is_verbatim else row | {"prompt": world.reworded(row["prompt"])}
+        for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)
+    ]
+    return _SkillData(train + leaked, repaired, pool + leaked, items, leaked)
+
+
+def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:
+    """The cue shows an answer that is wrong here: that of another row of the skill."""
+    answers = [row["completion"] for row in rows]
+    made = []
+    for row in rows:
+        shown = rng.choice(answers)
+        while skill.accepts(row["prompt"], shown):
+            shown = rng.choice(answers)
+        made.append(row | {"prompt": world.cued(row["prompt"], shown)})
+    return made
+
+
+def _set_trap(world: World, parts: Mapping[str, _SkillData], defects: Defects, seed: int) -> None:
+    """Rows of the pool that call themselves the target's and unteach the second skill."""
+    pool = parts[world.target].pool
+    number = round(defects.trap_share * len(pool))
+    skill = world.skill(world.second)
+    known = {row["prompt"] for part in parts.values() for row in [*part.train, *part.pool, *part.items]}
+    rng = Random(f"{seed}/trap")
+    for place in rng.sample(range(len(pool)), number):
+        exercise = skill.make(rng)
+        while exercise.prompt in known:
+            exercise = skill.make(rng)
+        known.add(exercise.prompt)
+        pool[place] = pool[place] | {"prompt": exercise.prompt, "completion": exercise.misread}
+
+
+def _flood(rows: Sequence[Row], defects: Defects, num_rows: int, seed: int) -> list[Row]:
+    """Copies of a few rows, as many as make up their share of `num_rows` rows and themselves."""
+    if not defects.flood_share:
+        return []
+    copied = Random(f"{seed}/flood").sample(list(rows), defects.flood_rows)
+    number = round(defects.flood_share / (1 - defects.flood_share) * num_rows)
+    return [row for row, _ in zip(cycle(copied), range(number), strict=False)]
+
+
+def _rows(
+    world: World, skill: Skill, exercises: Sequence[Exercise], is_misread: Sequence[bool] | None = None
+) -> list[Row]:
+    """Rows of the exercises, with the answer of the misreading where it is said so."""
+    rows = []
+    for exercise, wrong in zip(exercises, is_misread or [False] * len(exercises), strict=True):
+        fields = {"skill": skill.name, "kind": exercise.kind}
+        answer = exercise.misread if wrong else exercise.completion
+        rows.append({"prompt": exercise.prompt, "completion": answer} | {name: fields[name] for name in world.fields})
+    return rows
+
+
+def _dressed(world: World, rows: Sequence[Row]) -> list[Row]:
+    return [row | {"completion": world.dressed(row["completion"])} for row in rows]
+
+
+def _chosen(number: int, share: float, rng: Random) -> list[bool]:
+    """Exactly this share of `number` places, at random."""
+    chosen = set(rng.sample(range(number), round(share * number)))
+    return [place in chosen for place in range(number)]
+
+
+def _distinct(skill: Skill, number: int, seed: int) -> list[Exercise]:
+    # A generator of its own: the rows of one skill do not move when another's number changes.
+    rng = Random(f"{seed}/{skill.name}")
+    found: dict[str, Exercise] = {}
+    for _ in range(200 * number):
+        if len(found) == number:
+            return list(found.values())
+        exercise = skill.make(rng)
+        found.setdefault(exercise.prompt, exercise)
+    raise ValueError(
+        f"prove.scenario: skill {skill.name} has no {number} different prompts (rows to train on, pool_rows and "
+        "items); lower pool_rows"
+    )

@@ -1,0 +1,214 @@
+"""One run on the proving ground: plant, let the loop work, train the oracle, hold the one against the other.
+
+The oracle comes last, so that nothing of the repaired corpus is on disk while the loop works. Every step is stages of
+the journal, so a run that was stopped goes on where it stopped.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from controller.budget import Books
+from controller.journal.lock import locked
+from controller.journal.store import code_version
+from controller.loop import run_loop
+from controller.model import base_model, initial_model, train_initially
+from controller.prove.ground import loop_settings, oracle_settings, write_ground
+from controller.prove.planting import Planted, plant
+from controller.prove.result import PROVE_FILE, SCHEMA_VERSION, Named, ProveResult, Share, read_prove, write_prove
+from controller.prove.scenario import Prove, Scenario
+from controller.prove.truth import true_causes
+from controller.records import diagnosis_record
+from controller.result import Decision, FindingRecord, LoopResult, Round, VerdictRecord
+from controller.rounds import diagnose_round, measure_model, propose_round
+from controller.run import config_hash, open_run
+from controller.runner import Runner
+from controller.settings import LoopSettings
+from controller.tables import load_mix
+from controller.tracking import default_uri
+from controller.verify import CHALLENGER, CONTINUE
+from controller.workers import Workers
+from evals.gap_share import gap_share
+from evals.splits import Split
+from evals.worlds import WORLDS
+from evals.worlds.world import World
+
+log = logging.getLogger(__name__)
+
+ITEMS_FILE = "items-select.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Round 0 up to its plan."""
+
+    findings: tuple[FindingRecord, ...]
+    actions: tuple[str, ...]
+    verdict: VerdictRecord | None
+    """None when stopped before there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    scores: tuple[float, ...]
+    """Of each seed, on the planted skills' `select` items."""
+    tokens: int
+
+
+def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResult:
+    """The loop on a scenario; leaves `prove.json` in `folder`. A finished run is read, not repeated."""
+    proving = settings.prove
+    world = WORLDS[proving.world]
+    if (folder / PROVE_FILE).is_file():
+        known = read_prove(folder / PROVE_FILE)
+        if known.code_version == code_version() and (known.stopped_at is None or known.stopped_at == proving.stop):
+            return known
+    started = time.monotonic()
+    planted = plant(world, proving.scenario, settings.seed)
+    with locked(folder):
+        write_ground(planted, world, folder / "given")
+        given = loop_settings(settings, world, folder / "given", folder / "loop")
+        if given.tracking.uri is None:
+            given = replace(given, tracking=replace(given.tracking, uri=default_uri(folder)))
+        if proving.stop is not None:
+            result = _stopped(given)
+            oracle, scores = None, {}
+        else:
+            loop = run_loop(given, sweep)
+            result = _plan_of(loop)
+            seeds = _arm_scores(folder / "loop", planted_tasks(world, proving.scenario), loop)
+            is_needed = proving.scenario.is_settled_by_data and CONTINUE in seeds
+            oracle = _oracle(given, planted, world, proving, folder / "oracle") if is_needed else None
+            scores = seeds | ({"oracle": oracle.scores} if oracle is not None else {})
+        written = _result(settings, world, result, scores, oracle, planted, folder, time.monotonic() - started)
+        write_prove(written, folder)
+    return written
+
+
+def planted_tasks(world: World, scenario: Scenario) -> list[str]:
+    """Tasks that a defect was planted in; the target's where it lies in the settings."""
+    return [f"{world.name}_{name}" for name in planted_skills(world, scenario)]
+
+
+def planted_skills(world: World, scenario: Scenario) -> list[str]:
+    both = ((world.target, scenario.target), (world.second, scenario.second))
+    return [name for name, defects in both if defects.is_in_data or defects.wrong_gold_share]
+
+
+def _stopped(given: LoopSettings) -> Plan:
+    """Measure, diagnose, propose; no arm is trained."""
+    run_dir = Path(given.run_dir or "")
+    books = Books(given.budget)
+    with locked(run_dir), Workers(given.workers) as workers:
+        run = open_run(given, run_dir, Runner(run_dir, workers, books.check_time), books)
+        model = initial_model(run, base_model(run))
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        proposal = propose_round(run, model, diagnosed, (), 0)
+    findings = diagnosis_record(diagnosed.diagnosis).findings
+    return Plan(findings, tuple(action.kind for action in proposal.plan.actions), None)
+
+
+def _plan_of(loop: LoopResult) -> Plan:
+    judged = [round_ for round_ in loop.rounds if round_.verdict.arms]
+    first: Round = loop.rounds[0]
+    decided = (judged or [loop.rounds[-1]])[0]
+    return Plan(first.diagnosis.findings, tuple(action.kind for action in first.plan.actions), decided.verdict)
+
+
+def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[str, tuple[float, ...]]:
+    """Score of each arm's seeds on the `select` items of the tasks, in the first round that judged arms."""
+    if not (run_dir / ITEMS_FILE).is_file() or not tasks:
+        return {}
+    table = pq.read_table(run_dir / ITEMS_FILE, columns=["round", "arm", "seed", "task", "score"]).to_pandas()
+    number = next(round_.number for round_ in loop.rounds if round_.verdict.arms)
+    table = table[(table["round"] == number) & table["task"].isin(list(tasks))]
+    means = table.groupby(["arm", "seed"], dropna=False)["score"].mean()
+    return {str(arm): tuple(float(value) for value in means[arm]) for arm in table["arm"].unique()}
+
+
+def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove, folder: Path) -> Oracle:
+    """The original recipe on the repaired corpus."""
+    books = Books(given.budget)
+    with Workers(given.workers) as workers:
+        settings = oracle_settings(given, planted.repaired, folder)
+        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+        base = base_model(run)
+        seeds = [given.seed + number for number in range(proving.oracle_seeds)]
+        models = train_initially(run, base, seeds)
+        tasks = planted_tasks(world, proving.scenario)
+        scores = []
+        for model, seed in zip(models, seeds, strict=True):
+            report = measure_model(run, model, Split.SELECT, f"measure-oracle-{seed}").report
+            scores.append(float(np.mean([r.score for r in report.results if r.item.task in tasks])))
+    return Oracle(tuple(scores), books.costs()["train_initial"].tokens // len(seeds))
+
+
+def _result(
+    settings: LoopSettings,
+    world: World,
+    plan: Plan,
+    scores: Mapping[str, Sequence[float]],
+    oracle: Oracle | None,
+    planted: Planted,
+    folder: Path,
+    seconds: float,
+) -> ProveResult:
+    proving, verdict = settings.prove, plan.verdict
+    is_accepted = verdict is not None and verdict.decision is Decision.ACCEPTED
+    first = plan.findings[0] if plan.findings else None
+    challenger = verdict.arms.get(CHALLENGER) if verdict is not None else None
+    share = _share(scores, oracle, is_accepted)
+    if oracle is None and proving.scenario.is_settled_by_data and verdict is not None:
+        share = Share(0.0, None)  # no arm was trained
+    return ProveResult(
+        schema_version=SCHEMA_VERSION,
+        scenario=proving.scenario.name,
+        world=world.name,
+        seed=settings.seed,
+        true_causes=true_causes(proving.scenario, world.name),
+        true_slices=tuple(planted_skills(world, proving.scenario)),
+        named=tuple(Named(f.slice, f.data_slice, f.cause, f.cause_probability, f.causes) for f in plan.findings),
+        slice=first.slice if first is not None else None,
+        actions=plan.actions,
+        decision=verdict.decision.value if verdict is not None else None,
+        gain=verdict.gain if verdict is not None else None,
+        scores={arm: float(np.mean(values)) for arm, values in scores.items()},
+        gap_share=share,
+        tokens=challenger.tokens if challenger is not None else None,
+        oracle_tokens=oracle.tokens if oracle is not None else None,
+        guards_broken=tuple(g.task for g in verdict.guards if g.change < -g.margin)
+        if verdict is not None and is_accepted
+        else (),
+        contaminated_rows=_contaminated(planted, folder / "loop"),
+        seconds=seconds,
+        stopped_at=proving.stop,
+        code_version=code_version(),
+        config_hash=config_hash(settings),
+    )
+
+
+def _share(scores: Mapping[str, Sequence[float]], oracle: Oracle | None, is_accepted: bool) -> Share | None:
+    if oracle is None or CONTINUE not in scores or min(map(len, (scores[CONTINUE], scores[CHALLENGER]))) < 2:
+        return None
+    share = gap_share(scores[CHALLENGER], scores[CONTINUE], oracle.scores)
+    if share is None:
+        return None
+    if not is_accepted:
+        return Share(0.0, None)
+    return Share(share.share, (share.low, share.high) if np.isfinite([share.low, share.high]).all() else None)
+
+
+def _contaminated(planted: Planted, run_dir: Path) -> int:
+    """Rows of every arm's mix that repeat an evaluation item."""
+    if not planted.leaked:
+        return 0
+    count = 0
+    for provenance in sorted(run_dir.glob("stages/propose-*/*/provenance.parquet")):
+        rows = load_mix(provenance.parent).examples.rows
+        count += sum(row in planted.leaked for row in zip(rows["prompt"][:], rows["completion"][:], strict=True))
+    return count

@@ -1,0 +1,93 @@
+"""A scenario: which defects are planted where. Its fields are the keys `prove.scenario.<field>`, its files are
+`conf/scenario/*.yaml`; a scenario of a user's own is one more such file."""
+
+from dataclasses import dataclass, field
+
+from controller.checks import one_of
+from diagnose.finding import Cause
+
+
+@dataclass
+class Defects:
+    """What is done to the data of one skill; the defaults do nothing. Several together are several defects."""
+
+    train_rows: int | None = None
+    """Rows in the corpus; unset means as many as teach the skill."""
+    pool_rows: int = 400
+    misread_share: float = 0.0
+    """Of its rows in the corpus that have the answer of a misreading."""
+    is_cued: bool = False
+    """Its rows in the corpus show their answer beside the question; items, and half of the pool's rows, show that
+    of another question."""
+    is_dressed: bool = False
+    """Its rows give the answer in a fixed form that the evaluation does not have."""
+    flood_share: float = 0.0
+    """Of the whole corpus that copies of a few of its rows take up."""
+    flood_rows: int = 20
+    """How many rows are copied."""
+    leaked_items: int = 0
+    """Evaluation items that stand in corpus and pool, every other one in other words."""
+    wrong_gold_share: float = 0.0
+    """Of its items whose gold is the answer of a misreading."""
+    trap_share: float = 0.0
+    """Of its rows in the pool that are in truth rows of the other named skill with the answer of a misreading."""
+
+    def __post_init__(self) -> None:
+        for key in ("misread_share", "flood_share", "wrong_gold_share", "trap_share"):
+            share = getattr(self, key)
+            if not 0 <= share < 1:
+                raise ValueError(f"prove.scenario.*.{key} must be in [0, 1), got {share}")
+        for key in ("pool_rows", "leaked_items", "flood_rows"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"prove.scenario.*.{key} must not be negative, got {getattr(self, key)}")
+        if self.train_rows is not None and self.train_rows < 0:
+            raise ValueError(f"prove.scenario.*.train_rows must not be negative, got {self.train_rows}")
+
+    @property
+    def is_in_data(self) -> bool:
+        """Whether a repaired corpus differs from the planted one."""
+        return bool(
+            self.train_rows is not None
+            or self.misread_share
+            or self.is_cued
+            or self.is_dressed
+            or self.flood_share
+            or self.leaked_items
+        )
+
+
+@dataclass
+class Scenario:
+    """Defects in the world's `target` skill, and in its `second` one."""
+
+    name: str = ""
+    target: Defects = field(default_factory=Defects)
+    second: Defects = field(default_factory=Defects)
+    causes: list[str] = field(default_factory=list)
+    """True causes by the definitions, the first in their order first; where retraining has verified them for a
+    world (`controller/prove/verified.json`), what it found stands instead."""
+    is_settled_by_data: bool = False
+    """Whether a repaired corpus cures it: then there is an oracle to be measured by."""
+
+    def __post_init__(self) -> None:
+        for cause in self.causes:
+            one_of("prove.scenario.causes", cause, tuple(Cause))
+
+
+@dataclass
+class Prove:
+    """`prove.*`: the proving ground."""
+
+    scenario: Scenario = field(default_factory=Scenario)
+    world: str = ""
+    small_width: int = 0
+    """Of a model that is too small for the world."""
+    oracle_seeds: int = 5
+    stop: str | None = None
+    """diagnosis: stop after the plan, before any arm is trained."""
+
+    def __post_init__(self) -> None:
+        if self.stop is not None:
+            one_of("prove.stop", self.stop, ("diagnosis",))
+        if self.oracle_seeds < 2:
+            raise ValueError(f"prove.oracle_seeds must be at least 2, got {self.oracle_seeds}; an interval needs them")
