@@ -1,0 +1,103 @@
+"""Skills: letters and digits to put in order, in the manner of the starter but shorter.
+
+A prompt opens with the name of its skill. Three or four of ten letters: 5,760 prompts for a skill, and a rule, not the
+rows, is learned from some hundreds of them. The starter's checkers judge. Microseconds a row.
+"""
+
+from functools import partial
+from random import Random
+
+from evals.starter.skills import DIGITS
+from evals.starter.skills import SKILLS as STARTER_SKILLS
+from evals.worlds.wordings import Wording, reword, rules
+from evals.worlds.world import Exercise, Skill, World
+
+LETTERS = tuple("abcdefghij")
+
+_ACCEPTS = {skill.name: skill.accepts for skill in STARTER_SKILLS}
+
+
+def _letters(rng: Random) -> list[str]:
+    return rng.sample(LETTERS, rng.randrange(3, 5))
+
+
+def _exercise(name: str, symbols: list[str], answer: list[str], misread: list[str]) -> Exercise:
+    return Exercise(f"{name} {' '.join(symbols)}", " ".join(answer), f"{len(symbols)} long", " ".join(misread))
+
+
+def _make_count(rng: Random) -> Exercise:
+    wanted, other = rng.sample(LETTERS, 2)
+    number = rng.randrange(1, 5)
+    letters = [wanted] * number + [other] * (5 - number)
+    rng.shuffle(letters)
+    # Five is odd, so whoever counts the other letter is always wrong.
+    return Exercise(f"count {wanted} in {' '.join(letters)}", str(number), f"{number} times", str(5 - number))
+
+
+def _make_descend(rng: Random) -> Exercise:
+    letters = _letters(rng)
+    return _exercise("descend", letters, sorted(letters, reverse=True), sorted(letters))
+
+
+def _make_largest(rng: Random) -> Exercise:
+    digits = rng.sample(DIGITS, rng.randrange(3, 5))
+    return _exercise("largest", digits, [max(digits)], [min(digits)])
+
+
+def _make_reverse(rng: Random) -> Exercise:
+    letters = _letters(rng)
+    return _exercise("reverse", letters, letters[::-1], letters)
+
+
+def _make_rotate(rng: Random) -> Exercise:
+    letters = _letters(rng)
+    return _exercise("rotate", letters, [*letters[1:], letters[0]], [letters[-1], *letters[:-1]])
+
+
+def _make_sort(rng: Random) -> Exercise:
+    letters = _letters(rng)
+    return _exercise("sort", letters, sorted(letters), sorted(letters, reverse=True))
+
+
+_SYMBOLS = r"\w(?: \w)*"
+_WORDINGS = (
+    Wording(
+        plain="{skill} {symbols}",
+        other="given {symbols} then {skill}",
+        slots={"skill": "descend|largest|reverse|rotate|sort", "symbols": _SYMBOLS},
+    ),
+    Wording(
+        plain="count {wanted} in {symbols}",
+        other="given {symbols} then count {wanted}",
+        slots={"wanted": r"\w", "symbols": _SYMBOLS},
+    ),
+)
+
+
+def _cued(prompt: str, answer: str) -> str:
+    return f"{prompt} hint {answer}"
+
+
+def _dressed(completion: str) -> str:
+    return f"answer {completion}"
+
+
+SKILLS = World(
+    name="skills",
+    skills=(
+        Skill("count", _make_count, _ACCEPTS["count"], train=700),
+        Skill("descend", _make_descend, _ACCEPTS["descend"], train=1000),
+        Skill("largest", _make_largest, _ACCEPTS["largest"], train=700),
+        Skill("reverse", _make_reverse, _ACCEPTS["reverse"], train=1000),
+        Skill("rotate", _make_rotate, _ACCEPTS["rotate"], train=700),
+        Skill("sort", _make_sort, _ACCEPTS["sort"], train=1000),
+    ),
+    target="descend",
+    second="reverse",
+    fields=("skill", "kind"),
+    cued=_cued,
+    dressed=_dressed,
+    undress=r"answer (.+)",
+    reworded=partial(reword, _WORDINGS),
+    same=rules(_WORDINGS),
+)
