@@ -51,10 +51,15 @@ def call_with_settings(verb: Callable[[LoopSettings, str | None], int], override
         raise ValueError(one_line(error, [schema for _, _, schema in SCHEMAS])) from error
 
 
-def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
+def register_schemas() -> None:
+    """Tell Hydra which dataclass each group's files are checked against."""
     store = ConfigStore.instance()
     for group, name, node in SCHEMAS:
         store.store(group=group, name=name, node=node)
+
+
+def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
+    register_schemas()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
     if any(word in {"-m", "--multirun"} for word in overrides):
         os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")

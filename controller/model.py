@@ -37,9 +37,14 @@ class Model:
     """What it was trained on: `corpus.train`, and the rows of every accepted fix since."""
 
 
-def base_model(run: Run) -> Model:
-    """The given model, before any training of ours."""
+def base_model(run: Run, seed: int | None = None) -> Model:
+    """The given model, before any training of ours.
+
+    Args:
+        seed: Of the weights of a model from nothing; `seed` of the settings by default.
+    """
     settings = run.settings
+    seed = settings.seed if seed is None else seed
     if isinstance(settings.model, PretrainedModel):
         ref = ModelRef(settings.model.name, settings.model.revision, settings.model.dtype)
         earlier = [Checkpoint(ModelRef(path, None, settings.model.dtype), 1.0) for path in settings.model.checkpoints]
@@ -53,10 +58,10 @@ def base_model(run: Run) -> Model:
             "model": asdict(settings.model),
             "corpus": run.corpus.digest,
             "max_length": settings.train.max_length,
-            "seed": settings.seed,
+            "seed": seed,
         },
         build,
-        (settings.model, run.corpus.folder, settings.train.max_length, settings.seed),
+        (settings.model, run.corpus.folder, settings.train.max_length, seed),
         str,
     )
     result = run.runner.do(stage)
@@ -70,15 +75,15 @@ def initial_model(run: Run, base: Model) -> Model:
     is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     if not is_wanted:
         return base
-    return train_initially(run, base, [settings.seed])[0]
+    return train_initially(run, [base], [settings.seed])[0]
 
 
-def train_initially(run: Run, base: Model, seeds: Sequence[int]) -> list[Model]:
-    """The base trained on `corpus.train` as it stands, once for each seed."""
+def train_initially(run: Run, bases: Sequence[Model], seeds: Sequence[int]) -> list[Model]:
+    """Each base trained on `corpus.train` as it stands, with its seed."""
     plan = recipe(run.settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
     if isinstance(plan.length, Tokens):
         tokens = plan.length.count * len(seeds)
-        run.books.check("the initial training", tokens, FORWARD_BACKWARD * base.num_parameters * tokens)
+        run.books.check("the initial training", tokens, FORWARD_BACKWARD * bases[0].num_parameters * tokens)
     results = run.runner.do_all(
         [
             Stage(
@@ -88,13 +93,13 @@ def train_initially(run: Run, base: Model, seeds: Sequence[int]) -> list[Model]:
                 (base.ref, run.corpus.folder, plan, seed),
                 Training,
             )
-            for seed in seeds
+            for base, seed in zip(bases, seeds, strict=True)
         ]
     )
     for result in results:
         training = result.value
         run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-    return [trained_model(base, result, run.corpus) for result in results]
+    return [trained_model(base, result, run.corpus) for base, result in zip(bases, results, strict=True)]
 
 
 def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:

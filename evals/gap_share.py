@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from evals.compare import satterthwaite
+
 SMALLEST_GAP = 0.1
 """Below it a share says nothing."""
 
@@ -46,12 +48,16 @@ def gap_share(
     if gap < SMALLEST_GAP:
         return None
     v_fix, v_nothing, v_oracle = (float(arm.var(ddof=1)) / len(arm) for arm in arms)
-    t = float(stats.t.ppf((1 + confidence) / 2, sum(len(arm) - 1 for arm in arms)))
+    share = top / gap
+    # fix - (1 - share) nothing - share oracle: arms differ in their variance (a short update, a whole training).
+    parts = (v_fix, (1 - share) ** 2 * v_nothing, share**2 * v_oracle)
+    df = satterthwaite(sum(parts), [(part, len(arm) - 1) for part, arm in zip(parts, arms, strict=True)])
+    t = float(stats.t.ppf((1 + confidence) / 2, df))
     # Roots of (top - share * gap)^2 = t^2 * var(top - share * gap), a quadratic in the share.
     a = gap**2 - t**2 * (v_oracle + v_nothing)
     b = top * gap - t**2 * v_nothing
     c = top**2 - t**2 * (v_fix + v_nothing)
     if a <= 0:
-        return GapShare(top / gap, -math.inf, math.inf)
+        return GapShare(share, -math.inf, math.inf)
     half = math.sqrt(max(b * b - a * c, 0.0)) / a
-    return GapShare(top / gap, b / a - half, b / a + half)
+    return GapShare(share, b / a - half, b / a + half)

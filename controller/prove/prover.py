@@ -137,9 +137,8 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
     with Workers(given.workers) as workers:
         settings = oracle_settings(given, planted.repaired, folder)
         run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
-        base = base_model(run)
         seeds = [given.seed + number for number in range(proving.oracle_seeds)]
-        models = train_initially(run, base, seeds)
+        models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
         tasks = planted_tasks(world, proving.scenario)
         scores = []
         for model, seed in zip(models, seeds, strict=True):

@@ -131,7 +131,9 @@ _WORDINGS = {
     "and": Wording("{first} and {second}", "do {first} followed by {second}", _SLOTS),
     "around": Wording("{verb} around {direction} and {second}", "circle {direction} to {verb} then {second}", _SLOTS),
     "instead": Wording("{first} instead {second}", "do not {second} but {first}", _SLOTS),
-    "opposite": Wording("{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS),
+    "opposite": Wording(
+        "{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS
+    ),
     "twice": Wording("{verb} {direction} twice and {second}", "two times {verb} {direction} then {second}", _SLOTS),
 }
 _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}

@@ -138,7 +138,9 @@ _SLOTS = {
     "verb": "|".join(verb.base for verb in VERBS),
 }
 _WORDINGS = (
-    Wording("{skill} {subject} {place} {other} {verb}", "use {verb} for {subject} {place} {other} with {skill}", _SLOTS),
+    Wording(
+        "{skill} {subject} {place} {other} {verb}", "use {verb} for {subject} {place} {other} with {skill}", _SLOTS
+    ),
     Wording("passive {other} {verb} {subject}", "use {verb} for {subject} by {other} in passive", _SLOTS),
 )
 

@@ -1,0 +1,88 @@
+"""Really trained runs for the gate's trial: one recipe, many seeds, every item's result.
+
+    python scripts/make_gate_bank.py [--runs 48] [--worlds skills commands tables grammar] [--out tests/data/gate_bank]
+
+Each world's `starved_skill` corpus is trained from new weights with `--runs` seeds and every item of all splits is
+asked. `<world>.npz` has scores [runs, items] of 0 and 1, and for each item its task, whether it belongs to the starved
+skill (the endpoint) or to the guard. Stages are kept in `runs/gate_bank`: a stopped run goes on. About 6 minutes a
+world on 2 cores.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from controller.budget import Books
+from controller.compose_settings import CONF, register_schemas
+from controller.model import base_model, train_initially
+from controller.prove.ground import loop_settings, write_ground
+from controller.prove.planting import OTHERS, plant
+from controller.rounds import measure_model
+from controller.run import open_run
+from controller.runner import Runner
+from controller.settings import LoopSettings
+from controller.workers import Workers
+from evals.splits import Split
+from evals.worlds import WORLDS
+
+SCENARIO = "starved_skill"
+_CHUNK = 8
+"""Trainings between two measurements, so that a stopped run has lost little."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=48)
+    parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS))
+    parser.add_argument("--out", type=Path, default=Path("tests/data/gate_bank"))
+    parser.add_argument("--work", type=Path, default=Path("runs/gate_bank"))
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.worlds:
+        make_bank(name, options.runs, (options.work / name).absolute(), options.out / f"{name}.npz")
+
+
+def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
+    world = WORLDS[name]
+    settings = _settings(name)
+    write_ground(plant(world, settings.prove.scenario, 0), world, folder / "given")
+    given = loop_settings(settings, world, folder / "given", folder / "loop")
+    books = Books(given.budget)
+    rows: list[dict[tuple[str, str], float]] = []
+    with Workers(given.workers) as workers:
+        run = open_run(given, folder / "loop", Runner(folder / "loop", workers, books.check_time), books)
+        for start in range(0, num_runs, _CHUNK):
+            seeds = list(range(start, min(start + _CHUNK, num_runs)))
+            models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
+            for model, seed in zip(models, seeds, strict=True):
+                reports = [measure_model(run, model, split, f"measure-{split.value}-{seed}").report for split in Split]
+                rows.append({(r.item.task, r.item.id): r.score for report in reports for r in report.results})
+    items = sorted(rows[0])
+    scores = np.array([[row[item] for item in items] for row in rows], dtype=np.uint8)
+    tasks = np.array([task for task, _ in items])
+    np.savez_compressed(
+        file,
+        scores=scores,
+        task=tasks,
+        is_target=tasks == f"{name}_{world.target}",
+        is_guard=tasks == f"{name}_{OTHERS}",
+    )
+    target = scores[:, tasks == f"{name}_{world.target}"].mean(axis=1)
+    print(f"{file}: {scores.shape[0]} runs, {scores.shape[1]} items, target {target.mean():.3f} sd {target.std():.3f}")
+
+
+def _settings(world: str) -> LoopSettings:
+    register_schemas()
+    with initialize_config_dir(CONF, version_base="1.3"):
+        settings = OmegaConf.to_object(compose("loop", [f"world={world}", f"scenario={SCENARIO}"]))
+    assert isinstance(settings, LoopSettings)
+    return settings
+
+
+if __name__ == "__main__":
+    main()
