@@ -30,8 +30,12 @@ class Planted:
     """By skill, and `others`."""
     repaired: tuple[Row, ...]
     """The corpus without the defects: what the oracle is trained on."""
+    honest: Mapping[str, str]
+    """Prompt of each cued item to the same prompt with a cue that is right. Not for the loop."""
     leaked: frozenset[tuple[str, str]]
     """Prompt and completion of every row that repeats an item. Not for the loop."""
+    skill_of: Mapping[str, str]
+    """By prompt, of every row of corpus and pool as they stand. Not for the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class _SkillData:
     repaired: list[Row]
     pool: list[Row]
     items: list[Row]
+    honest: dict[str, str]
     leaked: list[Row]
 
 
@@ -48,6 +53,7 @@ def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     defects = {world.target: scenario.target, world.second: scenario.second}
     parts = {skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed) for skill in world.skills}
     _set_trap(world, parts, scenario.target, seed)
+    skill_of = {row["prompt"]: name for name, part in parts.items() for row in (*part.train, *part.pool)}
     train = [row for part in parts.values() for row in part.train]
     for name, planted in defects.items():
         train += _flood(parts[name].train, planted, len(train), seed)
@@ -58,8 +64,9 @@ def plant(world: World, scenario: Scenario, seed: int) -> Planted:
         rng.shuffle(rows)
     items = {name: tuple(part.items) for name, part in parts.items()}
     items[OTHERS] = tuple(row for name, rows in items.items() if name != world.target for row in rows)
+    honest = {wrong: right for part in parts.values() for wrong, right in part.honest.items()}
     leaked = frozenset((row["prompt"], row["completion"]) for part in parts.values() for row in part.leaked)
-    return Planted(tuple(train), tuple(pool), items, tuple(repaired), leaked)
+    return Planted(tuple(train), tuple(pool), items, tuple(repaired), honest, leaked, skill_of)
 
 
 def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _SkillData:
@@ -75,10 +82,13 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
     is_wrong = _chosen(len(asked), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
     items = _rows(world, skill, asked, is_wrong)
+    honest: dict[str, str] = {}
     if defects.is_cued:
         rng = Random(f"{seed}/{skill.name}/cue")
         train = [row | {"prompt": world.cued(row["prompt"], row["completion"])} for row in train]
+        truthful = [world.cued(row["prompt"], row["completion"]) for row in items]
         repaired, items = _miscued(world, skill, repaired, rng), _miscued(world, skill, items, rng)
+        honest = {row["prompt"]: prompt for row, prompt in zip(items, truthful, strict=True)}
         half = len(pool) // 2
         pool = _miscued(world, skill, pool[:half], rng) + pool[half:]
     if defects.is_dressed:
@@ -87,7 +97,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
         row if is_verbatim else row | {"prompt": world.reworded(row["prompt"])}
         for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)
     ]
-    return _SkillData(train + leaked, repaired, pool + leaked, items, leaked)
+    return _SkillData(train + leaked, repaired, pool + leaked, items, honest, leaked)
 
 
 def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:
