@@ -1,0 +1,179 @@
+"""The README's table of the proving ground and its confusion matrix, from `prove.json` files.
+
+    python scripts/prove_table.py [FOLDER ...] [--version HASH] [--readme README.md] [--picture docs/causes.png]
+
+Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
+kept; the table is made of one code version's results, the newest by default. Full runs and runs that were stopped
+at the plan count alike for causes; decisions, gains and shares come from full runs only.
+"""
+
+import argparse
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from controller.prove.result import PROVE_FILE, ProveResult, read_prove
+from diagnose.finding import Cause
+from evals.compare import wilson
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "docs" / "proof" / "prove"
+NONE = "none"
+ORDER = (
+    "clean",
+    "missing_skill",
+    "starved_skill",
+    "wrong_labels",
+    "duplicate_flood",
+    "shortcut",
+    "format_shift",
+    "masked_end",
+    "leaked_eval",
+    "wrong_gold",
+    "small_model",
+    "forgetting_trap",
+    "two_defects",
+)
+BEGIN, END = "<!-- prove_table: begin -->", "<!-- prove_table: end -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "runs" / "prove"])
+    parser.add_argument("--version")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "causes.png")
+    options = parser.parse_args()
+    keep(options.folders)
+    version = options.version or newest()
+    results = [read_prove(path) for path in sorted((KEPT / version).glob("*.json"))]
+    if not results:
+        raise SystemExit(f"no prove.json of code version {version} in {KEPT}; run evalmend prove first")
+    text = f"Code version `{version}`, {len(results)} runs.\n\n{table(results)}"
+    print(text)
+    draw_confusion(results, options.picture)
+    put_into(options.readme, text)
+
+
+def keep(folders: Sequence[Path]) -> None:
+    """Copy results to where they are kept, by code version; a full run wins over one stopped at the plan."""
+    for folder in folders:
+        for path in sorted(folder.rglob(PROVE_FILE)):
+            result = read_prove(path)
+            name = f"{result.scenario}-{result.world}-{result.seed}.json"
+            kept = KEPT / result.code_version / name
+            if kept.is_file() and read_prove(kept).stopped_at is None and result.stopped_at is not None:
+                continue
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, kept)
+
+
+def newest() -> str:
+    """Code version of the newest kept result."""
+    files = list(KEPT.glob("*/*.json"))
+    if not files:
+        raise SystemExit(f"no prove.json in {KEPT}; run evalmend prove first")
+    return max(files, key=lambda path: path.stat().st_mtime).parent.name
+
+
+def table(results: Sequence[ProveResult]) -> str:
+    """One line for each scenario, over worlds and seeds."""
+    lines = [
+        "| scenario | runs | first cause right | slice found | named first | decisions | gap share | guards broken "
+        "| leaked rows | seconds |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for scenario in sorted({result.scenario for result in results}, key=_order):
+        mine = [result for result in results if result.scenario == scenario]
+        full = [result for result in mine if result.stopped_at is None]
+        right, found = sum(map(is_right, mine)), [is_found(result) for result in mine if result.true_slices]
+        shares = [result.gap_share.mean for result in full if result.gap_share is not None]
+        interval = wilson(right, len(mine))
+        lines.append(
+            f"| `{scenario}` | {len(mine)} | {right} of {len(mine)} ({interval.low:.2f} to {interval.high:.2f}) "
+            f"| {f'{sum(found)} of {len(found)}' if found else ''} "
+            f"| {_counts([first_cause(result) for result in mine])} "
+            f"| {_counts([result.decision or '' for result in full])} "
+            f"| {f'{median(shares):.2f}' if shares else ''} "
+            f"| {sum(bool(result.guards_broken) for result in full)} "
+            f"| {sum(result.contaminated_rows for result in mine)} "
+            f"| {median([result.seconds for result in full or mine]):.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def first_cause(result: ProveResult) -> str:
+    return result.named[0].cause if result.named else NONE
+
+
+def is_right(result: ProveResult) -> bool:
+    """Whether the first-named cause is a true one; where nothing is wrong, whether nothing was found."""
+    return first_cause(result) in result.true_causes if result.true_causes else not result.named
+
+
+def is_found(result: ProveResult) -> bool:
+    """Whether the first finding's items are of a skill that a defect was planted in."""
+    if result.slice is None:
+        return False
+    named = set(result.slice.values())
+    return any(skill in named or f"{result.world}_{skill}" in named for skill in result.true_slices)
+
+
+def draw_confusion(results: Sequence[ProveResult], path: Path) -> None:
+    """First true cause against the first-named one, counts of runs."""
+    causes = [NONE, *(cause.value for cause in Cause)]
+    counts = np.zeros((len(causes), len(causes)), int)
+    for result in results:
+        named = first_cause(result)
+        true = named if is_right(result) and result.true_causes else (result.true_causes or (NONE,))[0]
+        counts[causes.index(true), causes.index(named)] += 1
+    rows = [k for k in range(len(causes)) if counts[k].any()]
+    columns = [k for k in range(len(causes)) if counts[:, k].any() or k in rows]
+    shown = counts[np.ix_(rows, columns)]
+    figure, axes = plt.subplots(figsize=(1.6 + 0.75 * len(columns), 1.6 + 0.5 * len(rows)), layout="constrained")
+    axes.imshow(shown / np.maximum(shown.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(shown.shape):
+        if shown[row, column]:
+            share = shown[row, column] / shown[row].sum()
+            axes.text(
+                column, row, shown[row, column], ha="center", va="center", color="white" if share > 0.6 else "black"
+            )
+    axes.set_xticks(range(len(columns)), [causes[k] for k in columns], rotation=40, ha="right")
+    axes.set_yticks(range(len(rows)), [causes[k] for k in rows])
+    axes.set_xlabel("named first")
+    axes.set_ylabel("true")
+    axes.spines[:].set_visible(False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def put_into(readme: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    content = readme.read_text()
+    if BEGIN not in content or END not in content:
+        print(f"{readme} has no place for the table ({BEGIN} ... {END})")
+        return
+    before, _, rest = content.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+
+
+def _counts(values: Sequence[str]) -> str:
+    return ", ".join(f"{value} {count}" for value, count in Counter(v for v in values if v).most_common())
+
+
+def _order(scenario: str) -> tuple[int, str]:
+    """Known scenarios first, in the order in which they are explained."""
+    return (ORDER.index(scenario) if scenario in ORDER else len(ORDER), scenario)
+
+
+if __name__ == "__main__":
+    main()
