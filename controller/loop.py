@@ -8,11 +8,12 @@ Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --co
 import logging
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
+from controller.again import is_only_contaminated, measured_again
 from controller.budget import Books
 from controller.errors import BudgetSpent
 from controller.hashes import hash_of
@@ -174,6 +175,9 @@ def play_round(
     stopped = ""
     if not proposal.plan.actions:
         verdict = _no_change(diagnosed, proposal)
+        if is_only_contaminated(diagnosed.diagnosis):
+            again = measured_again(run, base, champion, probe, diagnosed.diagnosis, proposal)
+            verdict = replace(verdict, reason=f"{verdict.reason}; measured again: {again}")
         stopped = f"{verdict.decision.value}: {verdict.reason}"
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
@@ -184,7 +188,6 @@ def play_round(
         verdict = judged.verdict
         _note_items(items[Split.SELECT], number, before, trial)
         write_mix(load_mix(proposal.folder / CHALLENGER), run.run_dir / f"mix-{number}.parquet")
-        write_blocked(proposal.plan.blocked, run.run_dir / f"blocked-{number}.jsonl")
         tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
         if judged.run_variance is not None:
             state.variances.append(judged.run_variance)
@@ -195,6 +198,7 @@ def play_round(
             tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "champion", number)
         else:
             state.judged += proposal.plan.keys
+    write_blocked(proposal.plan.blocked, run.run_dir / f"blocked-{number}.jsonl")
     round_ = Round(
         number=number,
         measure=measure_record(probe.report, run.suite.slices, run.splits),

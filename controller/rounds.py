@@ -15,7 +15,7 @@ from controller.result import ActionRecord, PlanRecord, VerdictRecord
 from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import TrainUpdate
-from controller.stages import Diagnosed, Measured, Proposed, diagnose, measure, propose, train_arm
+from controller.stages import Diagnosed, Measured, Proposed, diagnose, hash_items, measure, propose, train_arm
 from controller.tables import read_report_json
 from controller.train.recipe import Tokens, recipe
 from controller.train.trainer import Training
@@ -90,7 +90,7 @@ def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredMo
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
     """The failed probe items, explained; only their report is handed over."""
-    settings = run.settings
+    settings, items = run.settings, _index(run)
     stage = Stage(
         "diagnose",
         {
@@ -101,6 +101,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             "data": _data_keys(run, champion),
             "max_length": settings.train.max_length,
             "guards": run.loaded.guards,
+            "items": items.digest,
             "seed": settings.seed,
         },
         diagnose,
@@ -113,6 +114,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             tuple(run.suite.slices),
             run.data_slices,
             run.loaded.guards,
+            items.folder,
             settings.train.max_length,
             settings.seed,
         ),
@@ -144,14 +146,14 @@ def propose_round(
         number: Of the round.
     """
     settings = run.settings
-    kind = type(settings.interventions).__name__
+    kind, items = type(settings.interventions).__name__, _index(run)
     stage = Stage(
         "propose",
         {
             "diagnosis": diagnosed.digest,
             "interventions": [kind, asdict(settings.interventions)],
             "data": _data_keys(run, champion),
-            "items": run.items_key,
+            "items": items.digest,
             "judged": list(judged),
             "max_length": settings.train.max_length,
             "seed": settings.seed,
@@ -163,8 +165,7 @@ def propose_round(
             diagnosed.folder,
             champion.corpus.folder,
             run.pool.folder if run.pool is not None else None,
-            run.suite,
-            run.items_key,
+            items.folder,
             tuple(judged),
             champion.ref,
             settings.train.max_length,
@@ -300,6 +301,12 @@ def _measured(run: Run, result: Result[Measured], split: Split, book: str) -> Me
     run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
     kind = ProbeReport if split is Split.PROBE else EvalReport
     return MeasuredModel(read_report_json(result.folder, kind), result.folder, result.digest)
+
+
+def _index(run: Run) -> Result[str]:
+    """What diagnosis and fixes may ask about the items of all splits."""
+    inputs = {"items": run.items_key, "templates": run.suite.templates}
+    return run.runner.do(Stage("index", inputs, hash_items, (run.suite, run.items_key), str))
 
 
 def _suite_key(run: Run) -> Mapping[str, object]:

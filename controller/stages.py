@@ -4,7 +4,7 @@ Each is called with the stage's folder and values that pickle, writes large resu
 a small dataclass that the store keeps as JSON. `controller.rounds` says when they are called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,18 +28,20 @@ from diagnose.finding import Diagnosis
 from diagnose.influence import Checkpoint
 from diagnose.tokens import encode
 from evals.harness import LoadedSuite, evaluate, load_suite
-from evals.index import index_items
+from evals.index import index_items, load_index
 from evals.items import ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 from evals.templates import make_templates
 from interventions.controls import continue_mix, random_mix
-from interventions.mix import original_mix
+from interventions.mix import TrainingMix, original_mix
 from interventions.plan import Plan
 from interventions.proposal import NothingToDo, Proposal
 from interventions.proposal import propose as propose_plan
 from interventions.step import Intervention
+
+INDEX_FILE = "index.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,13 @@ def measure(folder: Path, model: ModelRef, suite: EvalSuite, items_key: str, spl
     return Measured(len(report.results), report.num_tokens, flops)
 
 
+def hash_items(folder: Path, suite: EvalSuite, items_key: str) -> str:
+    """Hashes of the items of all splits: the one form in which diagnosis and fixes are told of them."""
+    items = _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items
+    index_items(items, make_templates(suite.templates)).save(folder / INDEX_FILE)
+    return INDEX_FILE
+
+
 def diagnose(
     folder: Path,
     diagnoser: Diagnoser,
@@ -111,6 +120,7 @@ def diagnose(
     item_fields: Sequence[str],
     row_fields: Sequence[str],
     guards: Sequence[str],
+    index: Path,
     max_length: int,
     seed: int,
 ) -> Diagnosed:
@@ -126,6 +136,7 @@ def diagnose(
         item_fields=item_fields,
         row_fields=row_fields,
         guards=guards,
+        index=load_index(index / INDEX_FILE),
         max_length=max_length,
         seed=seed,
     )
@@ -140,8 +151,7 @@ def propose(
     diagnosis: Path,
     corpus: Path,
     pool: Path | None,
-    suite: EvalSuite,
-    items_key: str,
+    index: Path,
     judged: Sequence[str],
     model: ModelRef,
     max_length: int,
@@ -150,28 +160,32 @@ def propose(
     """`plan.json`, and a folder with the mix of each arm when the plan changes something."""
     old = load_pool(corpus)
     new = load_pool(pool) if pool is not None else None
-    index = index_items(
-        _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items, make_templates(suite.templates)
-    )
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
-    proposal = propose_plan(intervention, found, old, new, index, judged, seed)
+    items = load_index(index / INDEX_FILE)
+    proposal = propose_plan(intervention, found, old, new, items, judged, seed)
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
+        if proposal.plan.blocked:
+            _save_mixes({CONTINUE: continue_mix(old, items)}, folder)
         return Proposed(0, 0.0, ())
     mixes = {
         CHALLENGER: proposal.mix,
-        CONTINUE: continue_mix(old, index),
-        RANDOM: random_mix(proposal.plan, old, new, index, seed),
+        CONTINUE: continue_mix(old, items),
+        RANDOM: random_mix(proposal.plan, old, new, items, seed),
     }
-    for name, mix in mixes.items():
-        (folder / name).mkdir(exist_ok=True)
-        save_mix(mix, folder / name)
+    _save_mixes(mixes, folder)
     tokenizer = load_tokenizer(model)
     return Proposed(
         num_rows=len(proposal.mix.weights),
         mean_tokens=expected_tokens(tokenizer, proposal.mix, max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, max_length),
     )
+
+
+def _save_mixes(mixes: Mapping[str, TrainingMix], folder: Path) -> None:
+    for name, mix in mixes.items():
+        (folder / name).mkdir(exist_ok=True)
+        save_mix(mix, folder / name)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.causes import DataCounts, cause_probabilities, fair_share
+from diagnose.contamination import find_contamination
 from diagnose.data_slices import MIN_ROWS, DataJoin, RowScores, find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
 from diagnose.finding import Diagnosis, Examples, FailedItem, Finding, ScoredExample
@@ -22,6 +23,7 @@ from diagnose.modes import mode_shares
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable, item_table, joined, row_table
 from diagnose.tokens import encode
+from evals.index import ItemIndex
 from evals.items import ItemResult, ProbeReport
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class Diagnoser:
         item_fields: Sequence[str],
         row_fields: Sequence[str],
         guards: Collection[str],
+        index: ItemIndex,
         max_length: int,
         seed: int,
     ) -> Diagnosis:
@@ -109,15 +112,17 @@ class Diagnoser:
             item_fields: Document fields by which failures are reported (`evals.slices`).
             row_fields: Metadata fields by which data is reported (`corpus.slices`).
             guards: Names of tasks that are never fixed.
+            index: Of the items of all splits; says which rows repeat one and gives none away.
             max_length: Tokens of a row, as in training.
             seed: Of the draws of queries and rows, and of the projection.
         """
         start = time.perf_counter()
         failing = self.find(probe, item_fields, guards)
+        contaminated = find_contamination(probe, corpus, index, self.num_examples)
         num_failed = sum(result.is_failed for result in probe.results)
         if not failing:
             log.info("no slice fails: %d of %d probe items failed", num_failed, len(probe.results))
-            return Diagnosis((), len(probe.results), num_failed, 0)
+            return Diagnosis(contaminated, len(probe.results), num_failed, 0)
         rows = row_table(corpus, row_fields)
         material = _Material(
             probe=probe,
@@ -158,7 +163,7 @@ class Diagnoser:
             time.perf_counter() - start,
             scores.num_tokens,
         )
-        return Diagnosis(findings, len(probe.results), num_failed, scores.num_tokens)
+        return Diagnosis((*findings, *contaminated), len(probe.results), num_failed, scores.num_tokens)
 
     def _attribute(
         self,

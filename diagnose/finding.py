@@ -108,7 +108,7 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     findings: tuple[Finding, ...]
-    """Most failed items first."""
+    """What explains most failed items first; contamination, which explains successes, last."""
     num_items: int
     num_failed: int
     num_tokens: int

@@ -1,21 +1,23 @@
 """Does a training row repeat an evaluation item? Answered without giving any item away.
 
-The quality gate needs to know about items of all splits (design rule 7), while everything below the
+Diagnosis and quality gate need to know about items of all splits (design rule 7), while everything below the
 controller may read probe items only. An `ItemIndex` holds 64-bit hashes and counts, nothing else.
 
 Cost: more than 50,000 short rows a second on one core; 8 bytes for each item and run of 13 words.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evals.items import Item
 from evals.near_copies import ItemText, identity_texts, item_ngrams, ngrams, normalise, text_hashes
-from evals.templates import NO_TEMPLATES, Templates
+from evals.templates import NO_TEMPLATES, Templates, make_templates
 
 _CHUNK = 8192
 """Rows normalised at once: bounds the memory, costs nothing measurable."""
@@ -33,7 +35,12 @@ class ItemIndex:
     _runs: NDArray[np.uint64]
     """Sorted; runs of 13 words that a row must not contain."""
     _templates: Templates
-    """Rules by which the texts were told apart."""
+    """Rules by which texts were told apart."""
+
+    @property
+    def templates(self) -> Templates:
+        """The suite's rules for near copies."""
+        return self._templates
 
     def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
         """Which training rows are near copies of an item of any split.
@@ -52,20 +59,25 @@ class ItemIndex:
         return np.concatenate(found)
 
     def _match(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        plain = [normalise(prompt) for prompt, _ in rows]
-        prompts = [self._templates.canonical(prompt) for prompt in plain]
-        wholes = [
-            f"{prompt} {normalise(completion)}" if prompt else normalise(completion)
-            for prompt, (_, completion) in zip(plain, rows, strict=True)
-        ]
-        whole_hashes = text_hashes(wholes)
-        found = _contains(self._texts, whole_hashes)
-        asked = [prompt or whole for prompt, whole in zip(prompts, wholes, strict=True)]
-        found |= _contains(self._prompts, text_hashes(asked))
+        texts = _row_texts(rows, self._templates)
+        found = _contains(self._texts, text_hashes(texts.wholes))
+        found |= _contains(self._prompts, text_hashes(texts.asked))
         if len(self._runs):
-            runs = ngrams(wholes)
+            runs = ngrams(texts.wholes)
             found[runs.owners[_contains(self._runs, runs.hashes)]] = True
         return found
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz` file for `load_index`."""
+        rules = json.dumps([[name, [p.pattern for p in patterns]] for name, patterns in self._templates.rules])
+        np.savez(
+            path,
+            num_items=self.num_items,
+            prompts=self._prompts,
+            texts=self._texts,
+            runs=self._runs,
+            templates=rules,
+        )
 
     def __repr__(self) -> str:
         return f"ItemIndex({self.num_items} items, {len(self._runs)} long runs)"
@@ -92,6 +104,57 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
         _runs=np.unique(item_ngrams(texts).hashes),
         _templates=templates,
     )
+
+
+def load_index(path: Path) -> ItemIndex:
+    """What `ItemIndex.save` wrote."""
+    with np.load(path) as arrays:
+        templates = make_templates(dict(json.loads(str(arrays["templates"]))))
+        return ItemIndex(int(arrays["num_items"]), arrays["prompts"], arrays["texts"], arrays["runs"], templates)
+
+
+def repeated_items(
+    items: Sequence[Item], texts: Iterable[tuple[str, str]], templates: Templates = NO_TEMPLATES
+) -> NDArray[np.bool_]:
+    """Which of the items the training rows repeat, [num_items]; the other side of `ItemIndex.matches`.
+
+    Args:
+        items: Items that the caller has anyway.
+        texts: Rows as for `matches`; few, as a rule those that matched.
+        templates: The suite's.
+    """
+    rows = _row_texts(list(texts), templates)
+    asked = {*rows.asked, *rows.wholes}
+    runs = np.unique(ngrams(rows.wholes).hashes)
+    own = [ItemText(item.task, item.text, item.target, item.id) for item in items]
+    identities = identity_texts(own, templates)
+    found = np.array([_is_asked(t, i, asked, templates) for t, i in zip(own, identities, strict=True)], dtype=np.bool_)
+    item_runs = item_ngrams(own)
+    found[item_runs.owners[_contains(runs, item_runs.hashes)]] = True
+    return found
+
+
+def _is_asked(text: ItemText, identity: str, asked: Collection[str], templates: Templates) -> bool:
+    words, target = normalise(text.text), normalise(text.target)
+    # A prompt that many items share asks nothing by itself.
+    is_its_own = identity == templates.canonical(words)
+    return (is_its_own and identity in asked) or f"{words} {target}" in asked
+
+
+@dataclass(frozen=True, slots=True)
+class _RowTexts:
+    asked: list[str]
+    """The question of each row, by its template; the whole row where it is plain text."""
+    wholes: list[str]
+
+
+def _row_texts(rows: Sequence[tuple[str, str]], templates: Templates) -> _RowTexts:
+    prompts = [normalise(prompt) for prompt, _ in rows]
+    wholes = [
+        f"{prompt} {normalise(completion)}" if prompt else normalise(completion)
+        for prompt, (_, completion) in zip(prompts, rows, strict=True)
+    ]
+    return _RowTexts([templates.canonical(p) if p else w for p, w in zip(prompts, wholes, strict=True)], wholes)
 
 
 def _contains(members: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.bool_]:

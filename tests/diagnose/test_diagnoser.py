@@ -14,6 +14,7 @@ from diagnose.finding import Cause, Diagnosis
 from diagnose.influence import Checkpoint, Influence
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
+from evals.index import index_items
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -69,6 +70,7 @@ def diagnose(model: Path, probe: ProbeReport, corpus: TrainPool, pool: TrainPool
         item_fields=[],
         row_fields=[],
         guards=["scan_others"],
+        index=index_items([]),
         max_length=64,
         seed=seed,
     )
@@ -136,6 +138,7 @@ def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:
         item_fields=[],
         row_fields=[],
         guards=[],
+        index=index_items([]),
         max_length=64,
         seed=0,
     )

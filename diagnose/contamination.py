@@ -1,0 +1,79 @@
+"""Evaluation items that stand in the training data: successes not to be believed (design rule 7).
+
+Which rows repeat an item of any split is asked of the opaque index; which probe items they repeat is found by
+comparing those rows with the probe items alone. Costs one look at each row of the corpus.
+"""
+
+import numpy as np
+
+from diagnose.finding import Cause, Examples, FailedItem, Finding, Interval, ScoredExample
+from diagnose.modes import mode_shares
+from diagnose.pool import TrainPool
+from diagnose.slices import Slice
+from evals.compare import wilson
+from evals.index import ItemIndex, repeated_items
+from evals.items import ProbeReport
+
+REPEATED, OTHERS = "score_of_repeated", "score_of_others"
+"""Evidence: mean scores of a task's probe items that stand in the corpus, and of those that do not."""
+
+
+def find_contamination(
+    probe: ProbeReport, corpus: TrainPool, index: ItemIndex, num_examples: int
+) -> tuple[Finding, ...]:
+    """A finding for each task whose probe items stand in the corpus, most of them first.
+
+    Args:
+        probe: All probe items of tasks and guards.
+        corpus: What the model was trained on.
+        index: Of the items of all splits.
+        num_examples: Rows and failed items shown with a finding.
+    """
+    prompts, completions = corpus.rows["prompt"][:], corpus.rows["completion"][:]
+    matched = np.flatnonzero(index.matches(zip(prompts, completions, strict=True)))
+    if not len(matched):
+        return ()
+    texts = [(prompts[k], completions[k]) for k in matched.tolist()]
+    items = [result.item for result in probe.results]
+    is_repeated = repeated_items(items, texts, index.templates)
+    shown = tuple(
+        ScoredExample(row.id, row.source, row.prompt, row.completion, 0.0)
+        for row in (corpus[k] for k in matched[:num_examples].tolist())
+    )
+    findings = []
+    for task in dict.fromkeys(item.task for item in items):
+        own = [(r, bool(hit)) for r, hit in zip(probe.results, is_repeated, strict=True) if r.item.task == task]
+        hits = [result for result, hit in own if hit]
+        if not hits:
+            continue
+        others = [result for result, hit in own if not hit]
+        failed = [result for result in hits if result.is_failed]
+        rate = wilson(len(failed), len(hits))
+        evidence: dict[str, float | str] = {
+            "contaminated_rows": float(len(matched)),
+            "items_of_task": float(len(own)),
+            REPEATED: float(np.mean([result.score for result in hits])),
+        }
+        if others:
+            evidence[OTHERS] = float(np.mean([result.score for result in others]))
+        findings.append(
+            Finding(
+                slice=Slice((("task", task),)),
+                data_slice=Slice(()),
+                num_items=len(hits),
+                num_failed=len(failed),
+                failure_rate=rate.mean,
+                ci=Interval(rate.low, rate.high),
+                p_adjusted=0.0,  # seen, not inferred
+                modes=mode_shares(failed) if failed else {},
+                causes={Cause.CONTAMINATION: 1.0},
+                data_slices=(),
+                evidence=evidence,
+                examples=Examples(helpful=shown, harmful=()),
+                failed_items=tuple(
+                    FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
+                    for r in failed[:num_examples]
+                ),
+            )
+        )
+    return tuple(sorted(findings, key=lambda finding: -finding.num_items))

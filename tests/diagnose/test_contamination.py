@@ -1,0 +1,81 @@
+"""Evaluation items in the training data are named, in whatever words, and nothing else is."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+
+from diagnose.contamination import OTHERS, REPEATED, find_contamination
+from diagnose.finding import Cause
+from diagnose.pool import TrainPool
+from diagnose.slices import Slice
+from evals.index import index_items, load_index
+from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.model_ref import ModelRef
+from evals.splits import Split
+from evals.templates import make_templates
+
+RULES = make_templates({"sort": ["sort (?P<letters>.+)", "put (?P<letters>.+) in order"]})
+
+
+def item(prompt: str, target: str, task: str = "sorting") -> Item:
+    key = hashlib.sha256(prompt.encode()).hexdigest()
+    return Item(task, f"{key[:8]}-0", key, {}, prompt, target, " ", OutputType.GENERATE_UNTIL)
+
+
+ITEMS = [item(f"sort {a} {b} z", f"{a} {b} z") for a in "abcdefgh" for b in "ijklmnop"]
+HIDDEN = [i for i in ITEMS if i.split is not Split.PROBE]
+SHOWN = [i for i in ITEMS if i.split is Split.PROBE]
+
+
+def corpus_of(rows: list[tuple[str, str]]) -> TrainPool:
+    columns = {
+        "id": [f"r{k}" for k in range(len(rows))],
+        "source": ["train"] * len(rows),
+        "prompt": [prompt for prompt, _ in rows],
+        "completion": [completion for _, completion in rows],
+    }
+    return TrainPool(Dataset.from_dict(columns), " ")
+
+
+def probe_of(failed: set[str]) -> ProbeReport:
+    results = [
+        ItemResult(i, "", {"em": 0.0}, "em", 0.0 if i.prompt in failed else 1.0, i.prompt in failed) for i in SHOWN
+    ]
+    return ProbeReport(ModelRef("m"), Split.PROBE, tuple(results), 0, 0)
+
+
+def test_repeated_probe_items_are_counted_and_rows_of_hidden_ones_too() -> None:
+    repeated = [(i.prompt, i.target) for i in SHOWN[:4]] + [(f"Put {SHOWN[4].prompt[5:]} in order.", "x")]
+    rows = [("sort q r s", "q r s"), *repeated, *((i.prompt, i.target) for i in HIDDEN[:3])]
+    failed = {SHOWN[0].prompt, SHOWN[-1].prompt}
+    (finding,) = find_contamination(probe_of(failed), corpus_of(rows), index_items(ITEMS, RULES), 2)
+    assert finding.cause is Cause.CONTAMINATION
+    assert finding.slice == Slice((("task", "sorting"),))
+    assert (finding.num_items, finding.num_failed) == (5, 1)
+    assert finding.evidence["contaminated_rows"] == 8
+    assert finding.evidence[REPEATED] == pytest.approx(4 / 5)
+    assert finding.evidence[OTHERS] == pytest.approx(1 - 1 / (len(SHOWN) - 5))
+    assert [example.id for example in finding.examples.helpful] == ["r1", "r2"]
+
+
+def test_a_corpus_without_items_is_clean() -> None:
+    assert find_contamination(probe_of(set()), corpus_of([("sort q r s", "q r s")]), index_items(ITEMS), 2) == ()
+
+
+def test_a_question_that_many_items_share_is_repeated_only_with_its_answer() -> None:
+    many = [item("which sentence is right", f"sentence {k}") for k in range(30)]
+    index = index_items(many)
+    report = ProbeReport(ModelRef("m"), Split.PROBE, (), 0, 0)
+    rows = corpus_of([("which sentence is right", "another"), ("which sentence is right", "sentence 7")])
+    assert index.matches(zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True)).tolist() == [False, True]
+    assert find_contamination(report, rows, index, 2) == ()
+
+
+def test_an_index_read_from_disk_answers_as_the_one_that_was_written(tmp_path: Path) -> None:
+    index_items(ITEMS, RULES).save(tmp_path / "index.npz")
+    read = load_index(tmp_path / "index.npz")
+    rows = [(f"put {ITEMS[0].prompt[5:]} in order", ""), ("put x y in order", ""), (ITEMS[3].prompt, "")]
+    assert read.matches(rows).tolist() == [True, False, True]
+    assert read.num_items == len(ITEMS)
