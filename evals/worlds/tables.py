@@ -1,6 +1,6 @@
 """Tables: three records of a name and a number, and a question about them, all in one prompt.
 
-"ada 3 ben 5 cleo 2 who has most" -> ben. Rows say in which record the answer stands (`kind`), never which question
+"who has most ada 3 ben 5 cleo 2" -> ben. Rows say in which record the answer stands (`kind`), never which question
 was asked: the field at hand does not tell the skills apart. Microseconds a row.
 """
 
@@ -22,7 +22,7 @@ def _table(rng: Random) -> Table:
 
 
 def _prompt(table: Table, question: str) -> str:
-    return f"{' '.join(word for record in table for word in record)} {question}"
+    return f"{question} {' '.join(word for record in table for word in record)}"
 
 
 def _make_lookup(rng: Random) -> Exercise:
@@ -62,7 +62,7 @@ def _make_over(rng: Random) -> Exercise:
 def _read(prompt: str) -> tuple[dict[str, int], str]:
     """The table as a dictionary in the order of its records, and the last word of the question."""
     words = prompt.split()
-    return {name: int(number) for name, number in zip(words[0:6:2], words[1:6:2], strict=True)}, words[-1]
+    return {name: int(number) for name, number in zip(words[-6::2], words[-5::2], strict=True)}, words[-7]
 
 
 def _accepts_lookup(prompt: str, answer: str) -> bool:
@@ -99,11 +99,11 @@ def _accepts_over(prompt: str, answer: str) -> bool:
 
 _SLOTS = {"table": r"[a-z]+ \d [a-z]+ \d [a-z]+ \d", "name": "|".join(NAMES), "number": r"\d", "end": "most|least"}
 _WORDINGS = (
-    Wording("{table} how many {name}", "tell what {name} got in {table}", _SLOTS),
-    Wording("{table} who has {number}", "tell who got {number} in {table}", _SLOTS),
-    Wording("{table} who follows {name}", "tell who follows {name} in {table}", _SLOTS),
-    Wording("{table} who has {end}", "tell who got the {end} in {table}", _SLOTS),
-    Wording("{table} how many over {number}", "tell the count over {number} in {table}", _SLOTS),
+    Wording("how many {name} {table}", "tell what {name} got in {table}", _SLOTS),
+    Wording("who has {number} {table}", "tell who got {number} in {table}", _SLOTS),
+    Wording("who follows {name} {table}", "tell who follows {name} in {table}", _SLOTS),
+    Wording("who has {end} {table}", "tell who got the {end} in {table}", _SLOTS),
+    Wording("how many over {number} {table}", "tell the count over {number} in {table}", _SLOTS),
 )
 
 
