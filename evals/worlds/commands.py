@@ -140,7 +140,7 @@ _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}
 
 
 def _cued(prompt: str, answer: str) -> str:
-    return f"like {answer} : {prompt}"
+    return f"{answer} like {prompt}"
 
 
 def _dressed(completion: str) -> str:

@@ -33,12 +33,16 @@ NOUNS = (
     Noun("bird", "birds", "itself"),
     Noun("mouse", "mice", "itself"),
     Noun("goose", "geese", "itself"),
+    Noun("wolf", "wolves", "itself"),
     Noun("man", "men", "himself"),
     Noun("king", "kings", "himself"),
     Noun("boy", "boys", "himself"),
+    Noun("uncle", "uncles", "himself"),
     Noun("woman", "women", "herself"),
     Noun("queen", "queens", "herself"),
     Noun("girl", "girls", "herself"),
+    Noun("aunt", "aunts", "herself"),
+    Noun("wife", "wives", "herself"),
 )
 VERBS = (
     Verb("help", "helps", "helping", "helped"),
@@ -51,6 +55,8 @@ VERBS = (
     Verb("catch", "catches", "catching", "caught"),
     Verb("feed", "feeds", "feeding", "fed"),
     Verb("hide", "hides", "hiding", "hidden"),
+    Verb("bite", "bites", "biting", "bitten"),
+    Verb("hold", "holds", "holding", "held"),
 )
 PLACES = ("near", "behind", "beside", "above")
 
@@ -62,12 +68,12 @@ def _phrase(skill: str, noun: Noun, verb: Verb, is_one: bool) -> str:
             return f"{'has' if is_one else 'have'} {verb.participle}"
         case "earlier":
             return f"{'was' if is_one else 'were'} {verb.gerund}"
-        case "never":
-            return f"{'is' if is_one else 'are'} not {verb.gerund}"
+        case "flip":
+            return f"{noun.many} {verb.base}" if is_one else f"{noun.one} {verb.singular}"
         case "now":
-            return verb.singular if is_one else verb.base
+            return f"{noun.one} {verb.singular}" if is_one else f"{noun.many} {verb.base}"
         case "passive":
-            return f"{'was' if is_one else 'were'} {verb.participle}"
+            return f"{noun.one} was {verb.participle}" if is_one else f"{noun.many} were {verb.participle}"
         case "self":
             return f"{verb.singular} {noun.itself}" if is_one else f"{verb.base} themselves"
     raise AssertionError(f"no skill {skill!r}")
@@ -93,8 +99,9 @@ def _make(skill: str, rng: Random) -> Exercise:
 
 
 _NUMBERS = {noun.one: "one" for noun in NOUNS} | {noun.many: "many" for noun in NOUNS}
-_GENDERS = {noun.one: noun.itself for noun in NOUNS} | {noun.many: "themselves" for noun in NOUNS}
-_AUXILIARIES = {"has": "one", "have": "many", "was": "one", "were": "many", "is": "one", "are": "many"}
+_LEMMAS = {word: noun.one for noun in NOUNS for word in (noun.one, noun.many)}
+_PRONOUNS = {noun.one: noun.itself for noun in NOUNS} | {noun.many: "themselves" for noun in NOUNS}
+_AUXILIARIES = {"has": "one", "have": "many", "was": "one", "were": "many"}
 _FINITE = {verb.singular: (verb.base, "one") for verb in VERBS} | {verb.base: (verb.base, "many") for verb in VERBS}
 _GERUNDS = {verb.gerund: verb.base for verb in VERBS}
 _PARTICIPLES = {verb.participle: verb.base for verb in VERBS}
@@ -105,33 +112,41 @@ def _subject_and_verb(prompt: str) -> tuple[str, str]:
     return (words[2], words[1]) if skill == "passive" else (words[0], words[-1])
 
 
-def _accepts_finite(prompt: str, answer: str) -> bool:
+def _accepts_now(prompt: str, answer: str) -> bool:
     subject, verb = _subject_and_verb(prompt)
-    return _FINITE.get(answer) == (verb, _NUMBERS[subject])
+    noun, _, finite = answer.partition(" ")
+    return noun == subject and _FINITE.get(finite) == (verb, _NUMBERS[subject])
+
+
+def _accepts_flip(prompt: str, answer: str) -> bool:
+    subject, verb = _subject_and_verb(prompt)
+    noun, _, finite = answer.partition(" ")
+    is_flipped = noun != subject and _LEMMAS.get(noun) == _LEMMAS[subject]
+    return is_flipped and _FINITE.get(finite) == (verb, _NUMBERS[noun])
 
 
 def _accepts_self(prompt: str, answer: str) -> bool:
-    subject, _ = _subject_and_verb(prompt)
-    finite, _, pronoun = answer.partition(" ")
-    return _accepts_finite(prompt, finite) and pronoun == _GENDERS[subject]
-
-
-def _accepts_compound(auxiliaries: tuple[str, ...], forms: dict[str, str], prompt: str, answer: str) -> bool:
-    """An auxiliary of the subject's number and, last, a form of the verb; `auxiliaries` ends with what stands between."""
     subject, verb = _subject_and_verb(prompt)
-    words = answer.split(" ")
-    return (
-        len(words) >= 2
-        and words[0] in auxiliaries
-        and _AUXILIARIES[words[0]] == _NUMBERS[subject]
-        and forms.get(words[-1]) == verb
-        and words[1:-1] == [*auxiliaries[2:]]
-    )
+    finite, _, pronoun = answer.partition(" ")
+    return _FINITE.get(finite) == (verb, _NUMBERS[subject]) and pronoun == _PRONOUNS[subject]
+
+
+def _accepts_compound(auxiliaries: tuple[str, str], forms: dict[str, str], prompt: str, answer: str) -> bool:
+    """An auxiliary of the subject's number and a form of the verb."""
+    subject, verb = _subject_and_verb(prompt)
+    auxiliary, _, form = answer.partition(" ")
+    return auxiliary in auxiliaries and _AUXILIARIES[auxiliary] == _NUMBERS[subject] and forms.get(form) == verb
+
+
+def _accepts_passive(prompt: str, answer: str) -> bool:
+    subject, _ = _subject_and_verb(prompt)
+    noun, _, rest = answer.partition(" ")
+    return noun == subject and _accepts_compound(("was", "were"), _PARTICIPLES, prompt, rest)
 
 
 _ANY_NOUN = "|".join(_NUMBERS)
 _SLOTS = {
-    "skill": "already|earlier|never|now|self",
+    "skill": "already|earlier|flip|now|self",
     "subject": _ANY_NOUN,
     "other": _ANY_NOUN,
     "place": "|".join(PLACES),
@@ -156,35 +171,15 @@ def _dressed(completion: str) -> str:
 GRAMMAR = World(
     name="grammar",
     skills=(
-        Skill(
-            "already",
-            partial(_make, "already"),
-            partial(_accepts_compound, ("has", "have"), _PARTICIPLES),
-            train=700,
-        ),
-        Skill(
-            "earlier",
-            partial(_make, "earlier"),
-            partial(_accepts_compound, ("was", "were"), _GERUNDS),
-            train=700,
-        ),
-        Skill(
-            "never",
-            partial(_make, "never"),
-            partial(_accepts_compound, ("is", "are", "not"), _GERUNDS),
-            train=700,
-        ),
-        Skill("now", partial(_make, "now"), _accepts_finite, train=700),
-        Skill(
-            "passive",
-            partial(_make, "passive"),
-            partial(_accepts_compound, ("was", "were"), _PARTICIPLES),
-            train=700,
-        ),
+        Skill("already", partial(_make, "already"), partial(_accepts_compound, ("has", "have"), _PARTICIPLES), train=700),
+        Skill("earlier", partial(_make, "earlier"), partial(_accepts_compound, ("was", "were"), _GERUNDS), train=700),
+        Skill("flip", partial(_make, "flip"), _accepts_flip, train=700),
+        Skill("now", partial(_make, "now"), _accepts_now, train=700),
+        Skill("passive", partial(_make, "passive"), _accepts_passive, train=700),
         Skill("self", partial(_make, "self"), _accepts_self, train=700),
     ),
     target="passive",
-    second="earlier",
+    second="flip",
     fields=("skill",),
     cued=_cued,
     dressed=_dressed,

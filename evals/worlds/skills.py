@@ -25,15 +25,6 @@ def _exercise(name: str, symbols: list[str], answer: list[str], misread: list[st
     return Exercise(f"{name} {' '.join(symbols)}", " ".join(answer), f"{len(symbols)} long", " ".join(misread))
 
 
-def _make_count(rng: Random) -> Exercise:
-    wanted, other = rng.sample(LETTERS, 2)
-    number = rng.randrange(1, 5)
-    letters = [wanted] * number + [other] * (5 - number)
-    rng.shuffle(letters)
-    # Five is odd, so whoever counts the other letter is always wrong.
-    return Exercise(f"count {wanted} in {' '.join(letters)}", str(number), f"{number} times", str(5 - number))
-
-
 def _make_descend(rng: Random) -> Exercise:
     letters = _letters(rng)
     return _exercise("descend", letters, sorted(letters, reverse=True), sorted(letters))
@@ -44,9 +35,14 @@ def _make_largest(rng: Random) -> Exercise:
     return _exercise("largest", digits, [max(digits)], [min(digits)])
 
 
-def _make_reverse(rng: Random) -> Exercise:
+def _make_ends(rng: Random) -> Exercise:
     letters = _letters(rng)
-    return _exercise("reverse", letters, letters[::-1], letters)
+    return _exercise("ends", letters, [letters[0], letters[-1]], [letters[-1], letters[0]])
+
+
+def _accepts_ends(prompt: str, answer: str) -> bool:
+    first, _, last = answer.partition(" ")
+    return prompt.startswith(f"ends {first} ") and prompt.endswith(f" {last}") and bool(last.strip())
 
 
 def _make_rotate(rng: Random) -> Exercise:
@@ -64,12 +60,7 @@ _WORDINGS = (
     Wording(
         plain="{skill} {symbols}",
         other="given {symbols} then {skill}",
-        slots={"skill": "descend|largest|reverse|rotate|sort", "symbols": _SYMBOLS},
-    ),
-    Wording(
-        plain="count {wanted} in {symbols}",
-        other="given {symbols} then count {wanted}",
-        slots={"wanted": r"\w", "symbols": _SYMBOLS},
+        slots={"skill": "descend|ends|largest|rotate|sort", "symbols": _SYMBOLS},
     ),
 )
 
@@ -85,15 +76,14 @@ def _dressed(completion: str) -> str:
 SKILLS = World(
     name="skills",
     skills=(
-        Skill("count", _make_count, _ACCEPTS["count"], train=700),
         Skill("descend", _make_descend, _ACCEPTS["descend"], train=1000),
+        Skill("ends", _make_ends, _accepts_ends, train=700),
         Skill("largest", _make_largest, _ACCEPTS["largest"], train=700),
-        Skill("reverse", _make_reverse, _ACCEPTS["reverse"], train=1000),
         Skill("rotate", _make_rotate, _ACCEPTS["rotate"], train=700),
         Skill("sort", _make_sort, _ACCEPTS["sort"], train=1000),
     ),
     target="descend",
-    second="reverse",
+    second="rotate",
     fields=("skill", "kind"),
     cued=_cued,
     dressed=_dressed,

@@ -1,7 +1,9 @@
-"""Tables: three records of a name and a number, and a question about them, all in one prompt.
+"""Tables: two or three records of a name and a number, and what is wanted of them, all in one prompt.
 
-"ada 3 ben 5 cleo 2 who has most" -> ben. Rows say in which record the answer stands (`kind`), never which question
-was asked: the field at hand does not tell the skills apart. Microseconds a row.
+"most ada 3 ben 5 cleo 2" -> 5 ben. Rows say how many records there are (`kind`), never what was asked: the field at
+hand does not tell the skills apart. Two skills answer with the whole table: a model that has to find one record finds
+it in 600 steps because these teach what stands beside what, and does not in 600 without them (.33 to .63).
+Microseconds a row.
 """
 
 from functools import partial
@@ -12,98 +14,109 @@ from evals.worlds.world import Exercise, Skill, World
 
 NAMES = ("ada", "ben", "cleo", "dan", "eve", "finn", "gus", "hana")
 NUMBERS = tuple("0123456789")
-PLACES = ("first record", "second record", "third record")
 
 Table = list[tuple[str, str]]
 
 
 def _table(rng: Random) -> Table:
-    return list(zip(rng.sample(NAMES, 3), rng.sample(NUMBERS, 3), strict=True))
+    size = rng.randrange(2, 4)
+    return list(zip(rng.sample(NAMES, size), rng.sample(NUMBERS, size), strict=True))
 
 
-def _prompt(table: Table, question: str) -> str:
-    return f"{' '.join(word for record in table for word in record)} {question}"
+def _exercise(question: str, table: Table, answer: str, misread: str) -> Exercise:
+    return Exercise(f"{question} {_text(table)}", answer, f"{len(table)} records", misread)
 
 
-def _make_lookup(rng: Random) -> Exercise:
-    table, place = _table(rng), rng.randrange(3)
-    prompt = _prompt(table, f"how many {table[place][0]}")
-    return Exercise(prompt, table[place][1], PLACES[place], table[(place + 1) % 3][1])
+def _text(table: Table) -> str:
+    return " ".join(word for record in table for word in record)
 
 
-def _make_who(rng: Random) -> Exercise:
-    table, place = _table(rng), rng.randrange(3)
-    prompt = _prompt(table, f"who has {table[place][1]}")
-    return Exercise(prompt, table[place][0], PLACES[place], table[(place + 1) % 3][0])
-
-
-def _make_follows(rng: Random) -> Exercise:
-    """Records stand in a circle: the first follows the last."""
-    table, place = _table(rng), rng.randrange(3)
-    prompt = _prompt(table, f"who follows {table[place][0]}")
-    return Exercise(prompt, table[(place + 1) % 3][0], PLACES[(place + 1) % 3], table[(place + 2) % 3][0])
-
-
-def _make_extreme(word: str, rng: Random) -> Exercise:
+def _make_number(rng: Random) -> Exercise:
     table = _table(rng)
-    ordered = sorted(table, key=lambda record: record[1], reverse=word == "most")
-    prompt = _prompt(table, f"who has {word}")
-    return Exercise(prompt, ordered[0][0], PLACES[table.index(ordered[0])], ordered[-1][0])
+    place = rng.randrange(len(table))
+    return _exercise(f"number {table[place][0]}", table, _text([table[place]]), _text([table[place - 1]]))
 
 
-def _make_over(rng: Random) -> Exercise:
-    *numbers, limit = rng.sample(NUMBERS, 4)
-    table = list(zip(rng.sample(NAMES, 3), numbers, strict=True))
-    number = sum(value > limit for value in numbers)
-    # Three is odd, so whoever counts the smaller ones is always wrong.
-    return Exercise(_prompt(table, f"how many over {limit}"), str(number), f"{number} records", str(3 - number))
+def _make_name(rng: Random) -> Exercise:
+    table = _table(rng)
+    swapped = [(number, name) for name, number in table]
+    place = rng.randrange(len(table))
+    return _exercise(f"name {table[place][1]}", table, " ".join(swapped[place]), " ".join(swapped[place - 1]))
 
 
-def _read(prompt: str) -> tuple[dict[str, int], str]:
-    """The table as a dictionary in the order of its records, and the last word of the question."""
+def _make_most(rng: Random) -> Exercise:
+    table = _table(rng)
+    swapped = sorted((number, name) for name, number in table)
+    return _exercise("most", table, " ".join(swapped[-1]), " ".join(swapped[0]))
+
+
+def _make_least(rng: Random) -> Exercise:
+    table = _table(rng)
+    swapped = sorted((number, name) for name, number in table)
+    return _exercise("least", table, " ".join(swapped[0]), " ".join(swapped[-1]))
+
+
+def _make_swap(rng: Random) -> Exercise:
+    """The number of each record before its name; misread as the records in the other order."""
+    table = _table(rng)
+    return _exercise("swap", table, _text([(number, name) for name, number in table]), _text(table[::-1]))
+
+
+def _make_turn(rng: Random) -> Exercise:
+    table = _table(rng)
+    return _exercise("turn", table, _text(table[::-1]), _text([(number, name) for name, number in table]))
+
+
+def _read(prompt: str) -> tuple[dict[str, int], list[str]]:
+    """The table, in the order of its records, and the words before it."""
     words = prompt.split()
-    return {name: int(number) for name, number in zip(words[0:6:2], words[1:6:2], strict=True)}, words[-1]
+    start = 2 if words[0] in ("name", "number") else 1
+    return {name: int(number) for name, number in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[:start]
 
 
-def _accepts_lookup(prompt: str, answer: str) -> bool:
-    table, name = _read(prompt)
-    return answer == str(table[name])
+def _accepts_number(prompt: str, answer: str) -> bool:
+    table, question = _read(prompt)
+    return answer.split(" ") == [question[1], str(table[question[1]])]
 
 
-def _accepts_who(prompt: str, answer: str) -> bool:
-    table, number = _read(prompt)
-    return answer in table and table[answer] == int(number)
+def _accepts_name(prompt: str, answer: str) -> bool:
+    table, question = _read(prompt)
+    return _is_record(table, answer) and answer.startswith(f"{question[1]} ")
 
 
-def _accepts_follows(prompt: str, answer: str) -> bool:
-    table, name = _read(prompt)
-    circle = [*table, next(iter(table))]
-    return answer in table and circle[circle.index(name) + 1] == answer
+def _is_record(table: dict[str, int], answer: str) -> bool:
+    number, _, name = answer.partition(" ")
+    return name in table and number == str(table[name])
 
 
 def _accepts_most(prompt: str, answer: str) -> bool:
     table, _ = _read(prompt)
-    return answer in table and all(number <= table[answer] for number in table.values())
+    return _is_record(table, answer) and all(number <= int(answer[0]) for number in table.values())
 
 
 def _accepts_least(prompt: str, answer: str) -> bool:
     table, _ = _read(prompt)
-    return answer in table and all(number >= table[answer] for number in table.values())
+    return _is_record(table, answer) and all(number >= int(answer[0]) for number in table.values())
 
 
-def _accepts_over(prompt: str, answer: str) -> bool:
-    table, limit = _read(prompt)
-    under = [number for number in table.values() if number <= int(limit)]
-    return answer.isdecimal() and len(under) + int(answer) == len(table) and answer == str(int(answer))
+def _accepts_swap(prompt: str, answer: str) -> bool:
+    table, _ = _read(prompt)
+    words = answer.split(" ")
+    return words[1::2] == list(table) and words[::2] == [str(table[name]) for name in words[1::2]]
 
 
-_SLOTS = {"table": r"[a-z]+ \d [a-z]+ \d [a-z]+ \d", "name": "|".join(NAMES), "number": r"\d", "end": "most|least"}
+def _accepts_turn(prompt: str, answer: str) -> bool:
+    # Read from its end, a turned table is the swapped one.
+    return _accepts_swap(prompt, " ".join(reversed(answer.split(" "))))
+
+
+_TABLE = r"[a-z]+ \d(?: [a-z]+ \d)+"
+_SLOTS = {"table": _TABLE, "name": "|".join(NAMES), "number": r"\d", "verb": "turn|swap", "end": "most|least"}
 _WORDINGS = (
-    Wording("{table} how many {name}", "tell what {name} got in {table}", _SLOTS),
-    Wording("{table} who has {number}", "tell who got {number} in {table}", _SLOTS),
-    Wording("{table} who follows {name}", "tell who follows {name} in {table}", _SLOTS),
-    Wording("{table} who has {end}", "tell who got the {end} in {table}", _SLOTS),
-    Wording("{table} how many over {number}", "tell the count over {number} in {table}", _SLOTS),
+    Wording("number {name} {table}", "in {table} look up {name}", _SLOTS),
+    Wording("name {number} {table}", "in {table} find who got {number}", _SLOTS),
+    Wording("{end} {table}", "in {table} find the {end}", _SLOTS),
+    Wording("{verb} {table}", "take {table} and {verb} it", _SLOTS),
 )
 
 
@@ -118,15 +131,15 @@ def _dressed(completion: str) -> str:
 TABLES = World(
     name="tables",
     skills=(
-        Skill("follows", _make_follows, _accepts_follows, train=800),
-        Skill("least", partial(_make_extreme, "least"), _accepts_least, train=1000),
-        Skill("lookup", _make_lookup, _accepts_lookup, train=800),
-        Skill("most", partial(_make_extreme, "most"), _accepts_most, train=1000),
-        Skill("over", _make_over, _accepts_over, train=1000),
-        Skill("who", _make_who, _accepts_who, train=800),
+        Skill("least", _make_least, _accepts_least, train=900),
+        Skill("most", _make_most, _accepts_most, train=900),
+        Skill("name", _make_name, _accepts_name, train=900),
+        Skill("number", _make_number, _accepts_number, train=900),
+        Skill("swap", _make_swap, _accepts_swap, train=900),
+        Skill("turn", _make_turn, _accepts_turn, train=900),
     ),
     target="least",
-    second="follows",
+    second="turn",
     fields=("kind",),
     cued=_cued,
     dressed=_dressed,
