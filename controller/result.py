@@ -5,7 +5,7 @@ number is finite: a value that could not be computed is left out or is null with
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -150,6 +150,8 @@ class PlanRecord:
     """None where there is nothing to train."""
     warning: str
     """Too few items or seeds for the expected gain; empty when there are enough."""
+    controls: Mapping[str, str] = field(default_factory=dict)
+    """What each control trains on in the place of the fix; or why it is not trained."""
 
 
 @dataclass(frozen=True, slots=True)
