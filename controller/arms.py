@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from controller.result import AT_COMPUTE
 from interventions.controls import CONTROLS
 
 CHALLENGER, CONTINUE, RANDOM, BEFORE = "challenger", "continue", "random", "before"
 LOOP = "loop"
 """The challenger's name in `verify.arms`; it is in every run, named or not."""
-AT_COMPUTE = "@compute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def control_arms(names: Sequence[str], match: str) -> tuple[ControlArm, ...]:
         if full in arms:
             raise ValueError(f"verify.arms names '{name}' twice; more trainings of an arm are verify.seeds")
         arms[full] = ControlArm(full, control)
-    if not any(arm.name == (CONTINUE if match == "tokens" else f"{CONTINUE}{AT_COMPUTE}") for arm in arms.values()):
+    if (CONTINUE if match == "tokens" else f"{CONTINUE}{AT_COMPUTE}") not in arms:
         raise ValueError(
             f"verify.arms must hold '{CONTINUE}', got [{', '.join(names)}]; guards are held against the old data "
             f"trained on: verify.arms=[{', '.join([CONTINUE, *names])}]"

@@ -15,6 +15,9 @@ SCHEMA_VERSION = 1
 
 LOOP_FILE = "loop.json"
 
+AT_COMPUTE = "@compute"
+"""Ends the name of an arm that trained with the FLOPs of the fix, diagnosis included; others have its tokens."""
+
 
 class Decision(StrEnum):
     ACCEPTED = "accepted"
@@ -206,7 +209,7 @@ class VerdictRecord:
     gains: tuple[Gain, ...]
     """Against every control."""
     arms: Mapping[str, ArmRecord]
-    """`before` is the champion that the round opened with."""
+    """`before` is the champion that the round opened with, `challenger` the fix; the others are controls."""
     guards: tuple[GuardRecord, ...]
     flips: Flips | None
     """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.arms import AT_COMPUTE, BEFORE, CHALLENGER, CONTINUE
+from controller.arms import BEFORE, CHALLENGER, CONTINUE
 from controller.records import score_records
 from controller.result import (
+    AT_COMPUTE,
     ArmRecord,
     Decision,
     Endpoint,

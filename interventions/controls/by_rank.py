@@ -21,7 +21,7 @@ class NearestByWords:
             part = side.pool.select(side.rows).rows
             texts = [f"{p} {c}" for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
             order = in_turn(queries, texts, depth=2 * number)
-            return Chosen(side.first(side.rows[order], number), f"nearest to {len(queries)} failed items by BM25")
+            return Chosen(side.first(side.rows[order], number), f"nearest to {len(queries):,} failed items by BM25")
 
         return stand_in(contest, "bm25", choose)
 
@@ -38,6 +38,6 @@ class Loss:
             losses = contest.row_losses(side.pool.select(asked))
             ranked = asked[np.argsort(-losses.per_token, kind="stable")]
             rows = side.first(np.concatenate([ranked, rest]), number)
-            return Chosen(rows, f"of the highest loss among {len(asked)}", losses.num_tokens)
+            return Chosen(rows, f"of the highest loss among {len(asked):,}", losses.num_tokens)
 
         return stand_in(contest, "loss", choose)

@@ -164,4 +164,4 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
 
 
 def _words(chosen: Chosen, change: Change) -> str:
-    return f"{len(chosen.rows)} rows {change.value}: {chosen.how}"
+    return f"{len(chosen.rows):,} rows {change.value}: {chosen.how}"

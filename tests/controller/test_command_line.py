@@ -79,6 +79,7 @@ def bad(rows: str, path: Path) -> None:
             ["verify.match=compute", "verify.arms=[continue,random@compute]"],
             "verify.match=compute matches every arm's compute already, got 'random@compute'",
         ),
+        (["verify=[random,bm25]"], "verify takes one file, got verify=[random,bm25]; a set of arms is verify.arms="),
         (["verify=ful"], "unknown verify 'ful'; did you mean 'full'?"),
     ],
 )
