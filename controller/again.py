@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from controller.arms import CONTINUE
 from controller.model import Model, trained_model
 from controller.rounds import MeasuredModel, ProposedRound, measure_model
 from controller.run import Data, Run
@@ -16,7 +17,6 @@ from controller.settings import TrainUpdate
 from controller.stages import train_arm
 from controller.train.recipe import recipe
 from controller.train.trainer import Training
-from controller.verify import CONTINUE
 from diagnose.contamination import OTHERS, REPEATED
 from diagnose.finding import Cause, Diagnosis
 from evals.splits import Split

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from controller.budget import FORWARD_BACKWARD
+from controller.arms import CHALLENGER, arm_tokens
+from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.model import Model, base_model, model_key
 from controller.result import Estimate
-from controller.rounds import ARMS, measure_model
+from controller.rounds import measure_model
 from controller.run import Run
 from controller.settings import PretrainedModel, TrainUpdate
 from controller.tables import load_pool
@@ -45,17 +46,42 @@ def plan_lines(run: Run) -> Iterator[str]:
         yield f"initial    {tokens:,} tokens, {6 * base.num_parameters * tokens:.2g} FLOPs"
     num_checkpoints = 2 if is_trained_first else len(base.checkpoints)
     rows = run.corpus.num_rows + (run.pool.num_rows if run.pool is not None else 0)
+    rows = min(rows, settings.diagnose.max_rows or rows)
     seen = round(rows * mean) * num_checkpoints
     flops = FORWARD_BACKWARD * base.num_parameters * seen
     yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {flops:.2g} FLOPs"
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
     tokens = recipe(settings, update, run.corpus.num_rows, mean).length.count
-    trainings = len(ARMS) * settings.verify.seeds
-    yield (
-        f"each round {trainings} trainings ({', '.join(ARMS)}; {settings.verify.seeds} seeds) of {tokens:,} tokens: "
-        f"{6 * base.num_parameters * tokens * trainings:.2g} FLOPs"
-    )
+    yield from _trainings(run, base.num_parameters, tokens, flops, mean)
     yield from _detectable(run)
+
+
+def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float, mean: float) -> Iterator[str]:
+    """Every arm of a round; its number of tokens is that of the corpus's rows, for the mixes are not made yet."""
+    verify = run.settings.verify
+    choosing = 0.0
+    if any(arm.control == "loss" for arm in verify.controls):
+        source = run.pool if run.pool is not None else run.corpus
+        asked = round(min(source.num_rows, run.settings.diagnose.max_rows or source.num_rows) * mean)
+        choosing = FORWARD * num_parameters * asked
+        yield f"controls   {asked:,} tokens for the losses of rows, {choosing:.2g} FLOPs"
+    names_by_tokens: dict[int, list[str]] = {tokens: [CHALLENGER]}
+    token_flops = FORWARD_BACKWARD * num_parameters
+    for arm in verify.controls:
+        own = arm_tokens(
+            arm,
+            tokens,
+            finding_flops=finding_flops,
+            choosing_flops=choosing if arm.control == "loss" else 0.0,
+            token_flops=token_flops,
+        )
+        names_by_tokens.setdefault(own, []).append(arm.name)
+    for each, names in names_by_tokens.items():
+        trainings = len(names) * verify.seeds
+        yield (
+            f"each round {trainings} trainings ({', '.join(names)}; {verify.seeds} seeds) of {each:,} tokens: "
+            f"{token_flops * each * trainings:.2g} FLOPs"
+        )
 
 
 def _detectable(run: Run) -> Iterator[str]:
@@ -67,7 +93,8 @@ def _detectable(run: Run) -> Iterator[str]:
         return
     for task in run.loaded.tasks:
         if counts[task]:
-            gain = detectable_gain(counts[task], verify.seeds, level, 0.7, run_sd=verify.run_sd, num_arms=len(ARMS))
+            num_arms = 1 + len(verify.controls)
+            gain = detectable_gain(counts[task], verify.seeds, level, 0.7, run_sd=verify.run_sd, num_arms=num_arms)
             enough = (
                 ""
                 if gain <= verify.min_gain

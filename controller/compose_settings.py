@@ -2,6 +2,7 @@
 once, and nothing below this file knows either."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -60,6 +61,11 @@ def register_schemas() -> None:
 
 def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
     register_schemas()
+    for word in overrides:
+        if listed := re.match(r"(corpus|model|interventions|verify)=\[", word):
+            # Hydra would lay them over each other, so that of two lists of arms only the last were left.
+            more = "; a set of arms is verify.arms=[continue,random,bm25]" if listed[1] == "verify" else ""
+            raise ValueError(f"{listed[1]} takes one file, got {word}{more}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
     if any(word in {"-m", "--multirun"} for word in overrides):
         os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from controller.again import is_only_contaminated, measured_again
+from controller.arms import CHALLENGER
 from controller.budget import Books
 from controller.errors import BudgetSpent
 from controller.hashes import hash_of
@@ -52,7 +53,7 @@ from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, load_mix, write_blocked, write_mix
 from controller.tracking import Tracker, default_uri
-from controller.verify import CHALLENGER, Promise, arm_scores
+from controller.verify import Promise, arm_scores
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
 from evals.compare import RunVariance, alpha_at, compare_to_model

@@ -5,7 +5,7 @@ number is finite: a value that could not be computed is left out or is null with
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from pydantic import TypeAdapter
 SCHEMA_VERSION = 1
 
 LOOP_FILE = "loop.json"
+
+AT_COMPUTE = "@compute"
+"""Ends the name of an arm that trained with the FLOPs of the fix, diagnosis included; others have its tokens."""
 
 
 class Decision(StrEnum):
@@ -150,6 +153,8 @@ class PlanRecord:
     """None where there is nothing to train."""
     warning: str
     """Too few items or seeds for the expected gain; empty when there are enough."""
+    controls: Mapping[str, str] = field(default_factory=dict)
+    """What each control trains on in the place of the fix; or why it is not trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ class VerdictRecord:
     gains: tuple[Gain, ...]
     """Against every control."""
     arms: Mapping[str, ArmRecord]
-    """`before` is the champion that the round opened with."""
+    """`before` is the champion that the round opened with, `challenger` the fix; the others are controls."""
     guards: tuple[GuardRecord, ...]
     flips: Flips | None
     """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""

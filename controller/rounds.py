@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.arms import CHALLENGER, ControlArm, arm_tokens
 from controller.budget import FORWARD_BACKWARD
 from controller.hashes import hash_of
 from controller.journal.ledger import look_number
@@ -15,20 +16,21 @@ from controller.result import ActionRecord, PlanRecord, VerdictRecord
 from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import TrainUpdate
-from controller.stages import Diagnosed, Measured, Proposed, diagnose, hash_items, measure, propose, train_arm
-from controller.tables import read_report_json
-from controller.train.recipe import Tokens, recipe
-from controller.train.trainer import Training
-from controller.verify import (
-    CHALLENGER,
-    CONTINUE,
-    RANDOM,
-    Arm,
-    Promise,
-    endpoint_run_variance,
-    judge,
-    promise,
+from controller.stages import (
+    Diagnosed,
+    DiagnosisInputs,
+    Measured,
+    Proposed,
+    diagnose,
+    hash_items,
+    measure,
+    propose,
+    train_arm,
 )
+from controller.tables import read_report_json
+from controller.train.recipe import Recipe, Tokens, recipe
+from controller.train.trainer import Training
+from controller.verify import Arm, Promise, endpoint_run_variance, judge, promise
 from diagnose.finding import Diagnosis
 from evals.compare import RunVariance, alpha_at
 from evals.items import EvalReport, ProbeReport
@@ -36,8 +38,6 @@ from evals.splits import Split
 from interventions.plan import Plan
 
 log = logging.getLogger(__name__)
-
-ARMS = (CHALLENGER, CONTINUE, RANDOM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,10 @@ class DiagnosedRound:
     diagnosis: Diagnosis
     folder: Path
     digest: str
+    inputs: DiagnosisInputs
+    probe: str
+    """Digest of the probe report."""
+    flops: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class ProposedRound:
     folder: Path
     digest: str
     proposed: Proposed
+    finding_flops: float
+    """Of diagnosis and proposal: what a control at equal compute trains with on top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,18 @@ def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredMo
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
     """The failed probe items, explained; only their report is handed over."""
     settings, items = run.settings, _index(run)
+    inputs = DiagnosisInputs(
+        diagnoser=settings.diagnose,
+        report=probe.folder,
+        corpus=champion.corpus.folder,
+        pool=run.pool.folder if run.pool is not None else None,
+        item_fields=tuple(run.suite.slices),
+        row_fields=run.data_slices,
+        guards=run.loaded.guards,
+        index=items.folder,
+        max_length=settings.train.max_length,
+        seed=settings.seed,
+    )
     stage = Stage(
         "diagnose",
         {
@@ -105,19 +123,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             "seed": settings.seed,
         },
         diagnose,
-        (
-            settings.diagnose,
-            probe.folder,
-            champion.checkpoints,
-            champion.corpus.folder,
-            run.pool.folder if run.pool is not None else None,
-            tuple(run.suite.slices),
-            run.data_slices,
-            run.loaded.guards,
-            items.folder,
-            settings.train.max_length,
-            settings.seed,
-        ),
+        (inputs, champion.checkpoints),
         Diagnosed,
     )
     result = run.runner.do(stage)
@@ -133,7 +139,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             100 * finding.causes[finding.cause],
             finding.data_slice,
         )
-    return DiagnosedRound(diagnosis, result.folder, result.digest)
+    return DiagnosedRound(diagnosis, result.folder, result.digest, inputs, probe.digest, result.value.flops)
 
 
 def propose_round(
@@ -147,10 +153,13 @@ def propose_round(
     """
     settings = run.settings
     kind, items = type(settings.interventions).__name__, _index(run)
+    controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     stage = Stage(
         "propose",
         {
             "diagnosis": diagnosed.digest,
+            "report": diagnosed.probe,
+            "controls": controls,
             "interventions": [kind, asdict(settings.interventions)],
             "data": _data_keys(run, champion),
             "items": items.digest,
@@ -162,13 +171,11 @@ def propose_round(
         propose,
         (
             settings.interventions,
+            diagnosed.inputs,
             diagnosed.folder,
-            champion.corpus.folder,
-            run.pool.folder if run.pool is not None else None,
-            items.folder,
             tuple(judged),
             champion.ref,
-            settings.train.max_length,
+            controls,
             settings.seed + number,
         ),
         Proposed,
@@ -177,7 +184,13 @@ def propose_round(
     run.books.add("propose", result.seconds, 0, 0.0)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     log.info("plan: %s", plan.reason)
-    return ProposedRound(plan, plan_record(plan, result.value, None), result.folder, result.digest, result.value)
+    for made in result.value.controls:
+        if made.flops:
+            run.books.add("choose_controls", 0.0, made.num_tokens, made.flops)  # its seconds are the proposal's
+        log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
+    return ProposedRound(
+        plan, plan_record(plan, result.value, None), result.folder, result.digest, result.value, diagnosed.flops
+    )
 
 
 def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> PlanRecord:
@@ -197,6 +210,7 @@ def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> Pla
         ),
         reason=plan.reason,
         num_blocked=len(plan.blocked),
+        controls={made.name: made.what if made.has_mix else f"not trained: {made.what}" for made in proposed.controls},
         endpoint=agreed.endpoint if agreed is not None else None,
         warning=agreed.warning if agreed is not None else "",
     )
@@ -226,26 +240,27 @@ def agree(run: Run, proposal: ProposedRound, before: MeasuredModel) -> Promise:
 
 
 def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Trial:
-    """Train and measure the challenger and its controls, each with the same tokens and its own schedule."""
+    """Train and measure the challenger and its controls, each with its own tokens and a schedule over them."""
     settings = run.settings
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
     proposed = proposal.proposed
     plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
+    trials = _arm_trials(settings.verify.controls, proposal, plan, FORWARD_BACKWARD * start.num_parameters)
     seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
-    num_tokens = plan.length.count * len(ARMS) * len(seeds)
+    num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
     run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * start.num_parameters * num_tokens)
-    jobs = [(arm, seed) for seed in seeds for arm in ARMS]
+    jobs = [(trial, seed) for seed in seeds for trial in trials]
     trained = run.runner.do_all(
         [
             Stage(
-                f"train-{arm}-{seed}",
-                {"model": start.key, "mix": [proposal.digest, arm], "recipe": asdict(plan), "seed": seed},
+                f"train-{trial.name}-{seed}",
+                {"model": start.key, "mix": [proposal.digest, trial.mix], "recipe": asdict(trial.recipe), "seed": seed},
                 train_arm,
-                (start.ref, proposal.folder / arm, plan, seed, arm == CHALLENGER),
+                (start.ref, proposal.folder / trial.mix, trial.recipe, seed, trial.name == CHALLENGER),
                 Training,
             )
-            for arm, seed in jobs
+            for trial, seed in jobs
         ]
     )
     challenger = proposal.folder / CHALLENGER
@@ -257,13 +272,45 @@ def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Tr
         models.append(trained_model(start, result, mixed))
     measured = run.runner.do_all(
         [
-            _measure_stage(run, model, Split.SELECT, f"measure-{arm}-{seed}")
-            for model, (arm, seed) in zip(models, jobs, strict=True)
+            _measure_stage(run, model, Split.SELECT, f"measure-{trial.name}-{seed}")
+            for model, (trial, seed) in zip(models, jobs, strict=True)
         ]
     )
     reports = [_measured(run, result, Split.SELECT, "verify").report for result in measured]
-    arms = tuple(_arm(arm, [k for k, job in enumerate(jobs) if job[0] == arm], trained, reports) for arm in ARMS)
-    return Trial(arms, tuple(model for model, job in zip(models, jobs, strict=True) if job[0] == CHALLENGER))
+    arms = tuple(
+        _arm(trial.name, [k for k, (tried, _) in enumerate(jobs) if tried is trial], trained, reports)
+        for trial in trials
+    )
+    return Trial(arms, tuple(m for m, (trial, _) in zip(models, jobs, strict=True) if trial.name == CHALLENGER))
+
+
+@dataclass(frozen=True, slots=True)
+class _ArmTrial:
+    name: str
+    mix: str
+    """Folder of its mix in the proposal's."""
+    recipe: Recipe
+    tokens: int
+
+
+def _arm_trials(
+    controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, token_flops: float
+) -> list[_ArmTrial]:
+    """The challenger and every control that could be made."""
+    assert isinstance(plan.length, Tokens), "arms are given their tokens"
+    trials = [_ArmTrial(CHALLENGER, CHALLENGER, plan, plan.length.count)]
+    made = {control.name: control for control in proposal.proposed.controls if control.has_mix}
+    for arm in controls:
+        if arm.control in made:
+            tokens = arm_tokens(
+                arm,
+                plan.length.count,
+                finding_flops=proposal.finding_flops,
+                choosing_flops=made[arm.control].flops,
+                token_flops=token_flops,
+            )
+            trials.append(_ArmTrial(arm.name, arm.control, replace(plan, length=Tokens(tokens)), tokens))
+    return trials
 
 
 def judge_round(

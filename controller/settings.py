@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from controller.arms import ControlArm, control_arms
 from controller.checks import one_of, positive
 from controller.prove.scenario import Prove
 from diagnose.diagnoser import Diagnoser
@@ -155,8 +156,11 @@ class Verify:
     """Largest loss on a guard that counts as none."""
     min_gain: float = 0.05
     """Smallest useful gain."""
+    arms: list[str] = field(default_factory=lambda: ["continue", "random"])
+    """Controls that the fix must beat, all of them (`interventions.controls`); `random@compute` is `random` with the
+    FLOPs of the fix, diagnosis included. `verify=full` has them all."""
     match: str = "tokens"
-    """What challenger and controls have in equal amount."""
+    """What challenger and controls have in equal amount: tokens, or compute with the diagnosis counted in."""
     run_sd: float = 0.015
     """Deviation over training seeds that the power calculation assumes."""
     model: str | None = None
@@ -175,9 +179,12 @@ class Verify:
         positive("verify.run_sd", self.run_sd)
         if isinstance(self.challenger, str):
             self.challenger = [self.challenger]
-        if self.match == "compute":
-            raise ValueError("verify.match=compute is not there yet; use verify.match=tokens")
         one_of("verify.match", self.match, ("tokens", "compute"))
+        control_arms(self.arms, self.match)
+
+    @property
+    def controls(self) -> tuple[ControlArm, ...]:
+        return control_arms(self.arms, self.match)
 
 
 @dataclass

@@ -4,7 +4,7 @@ Each is called with the stage's folder and values that pickle, writes large resu
 a small dataclass that the store keeps as JSON. `controller.rounds` says when they are called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from pydantic import TypeAdapter
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBase
 
+from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.corpus import Corpus, read_pool
 from controller.progress import Progress
@@ -22,10 +23,11 @@ from controller.tables import load_mix, load_pool, read_report_json, save_mix, s
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
-from controller.verify import CHALLENGER, CONTINUE, RANDOM
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
 from diagnose.influence import Checkpoint
+from diagnose.losses import RowLosses, row_losses
+from diagnose.pool import TrainPool
 from diagnose.tokens import encode
 from evals.harness import LoadedSuite, evaluate, load_suite
 from evals.index import index_items, load_index
@@ -34,12 +36,15 @@ from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 from evals.templates import make_templates
-from interventions.controls import continue_mix, random_mix
+from interventions.compose import compose
+from interventions.controls import CONTROLS
+from interventions.controls.contest import Contest
 from interventions.mix import TrainingMix, original_mix
 from interventions.plan import Plan
 from interventions.proposal import NothingToDo, Proposal
 from interventions.proposal import propose as propose_plan
-from interventions.step import Intervention
+from interventions.quality import take_stock
+from interventions.step import Declined, Intervention
 
 INDEX_FILE = "index.npz"
 
@@ -57,6 +62,20 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlMade:
+    """What stands in the place of the fix, once the plan is known."""
+
+    name: str
+    """Key of `CONTROLS`."""
+    what: str
+    """What it trains on; or why this data allows no such control."""
+    has_mix: bool
+    num_tokens: int
+    """Tokens through a forward pass to choose its rows."""
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
 class Proposed:
     num_rows: int
     """Rows of the challenger's mix: an epoch; 0 when nothing is changed."""
@@ -64,12 +83,32 @@ class Proposed:
     """Mean tokens of a draw from it."""
     action_tokens: tuple[int, ...]
     """Tokens of the rows that each action adds, once each."""
+    controls: tuple[ControlMade, ...]
+    """None when nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosed:
     num_tokens: int
     flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisInputs:
+    """What a diagnosis is made from, on disk."""
+
+    diagnoser: Diagnoser
+    report: Path
+    """Read as a `ProbeReport`, which refuses items of other splits."""
+    corpus: Path
+    pool: Path | None
+    item_fields: Sequence[str]
+    row_fields: Sequence[str]
+    guards: Sequence[str]
+    index: Path
+    """Of `hash_items`."""
+    max_length: int
+    seed: int
 
 
 def read_data(folder: Path, corpus: Corpus, key: str, source: str) -> PoolSize:
@@ -110,35 +149,20 @@ def hash_items(folder: Path, suite: EvalSuite, items_key: str) -> str:
     return INDEX_FILE
 
 
-def diagnose(
-    folder: Path,
-    diagnoser: Diagnoser,
-    report: Path,
-    checkpoints: Sequence[Checkpoint],
-    corpus: Path,
-    pool: Path | None,
-    item_fields: Sequence[str],
-    row_fields: Sequence[str],
-    guards: Sequence[str],
-    index: Path,
-    max_length: int,
-    seed: int,
-) -> Diagnosed:
-    """`diagnosis.json`; the report is read as a `ProbeReport`, which refuses items of other splits."""
-    probe = read_report_json(report, ProbeReport)
-    assert isinstance(probe, ProbeReport)
-    diagnosis = diagnoser.diagnose(
-        probe=probe,
-        corpus=load_pool(corpus),
-        pool=load_pool(pool) if pool is not None else None,
+def diagnose(folder: Path, inputs: DiagnosisInputs, checkpoints: Sequence[Checkpoint]) -> Diagnosed:
+    """`diagnosis.json`."""
+    diagnosis = inputs.diagnoser.diagnose(
+        probe=_probe(inputs),
+        corpus=load_pool(inputs.corpus),
+        pool=_pool(inputs),
         tokenizer=load_tokenizer(checkpoints[-1].model),
         checkpoints=checkpoints,
-        item_fields=item_fields,
-        row_fields=row_fields,
-        guards=guards,
-        index=load_index(index / INDEX_FILE),
-        max_length=max_length,
-        seed=seed,
+        item_fields=inputs.item_fields,
+        row_fields=inputs.row_fields,
+        guards=inputs.guards,
+        index=load_index(inputs.index / INDEX_FILE),
+        max_length=inputs.max_length,
+        seed=inputs.seed,
     )
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * num_parameters(checkpoints[-1].model) * diagnosis.num_tokens
@@ -148,44 +172,96 @@ def diagnose(
 def propose(
     folder: Path,
     intervention: Intervention,
+    inputs: DiagnosisInputs,
     diagnosis: Path,
-    corpus: Path,
-    pool: Path | None,
-    index: Path,
     judged: Sequence[str],
     model: ModelRef,
-    max_length: int,
+    controls: Sequence[str],
     seed: int,
 ) -> Proposed:
-    """`plan.json`, and a folder with the mix of each arm when the plan changes something."""
-    old = load_pool(corpus)
-    new = load_pool(pool) if pool is not None else None
+    """`plan.json`, and a folder with the mix of the challenger and of each control when the plan changes something.
+
+    Args:
+        intervention: The kind of fix.
+        inputs: Of the diagnosis; controls may ask the same of other methods.
+        diagnosis: Folder of `diagnosis.json`.
+        judged: Keys of plans that this champion was already tried with.
+        model: The champion.
+        controls: Keys of `CONTROLS`.
+        seed: Of the draws.
+    """
+    index = load_index(inputs.index / INDEX_FILE)
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
-    items = load_index(index / INDEX_FILE)
-    proposal = propose_plan(intervention, found, old, new, items, judged, seed)
+    proposal = propose_plan(intervention, found, load_pool(inputs.corpus), _pool(inputs), index, judged, seed)
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
         if proposal.plan.blocked:
-            _save_mixes({CONTINUE: continue_mix(old, items)}, folder)
-        return Proposed(0, 0.0, ())
-    mixes = {
-        CHALLENGER: proposal.mix,
-        CONTINUE: continue_mix(old, items),
-        RANDOM: random_mix(proposal.plan, old, new, items, seed),
-    }
-    _save_mixes(mixes, folder)
+            _save_arm(compose((), take_stock(load_pool(inputs.corpus), None, index)), folder / CONTINUE)
+        return Proposed(0, 0.0, (), ())
+    _save_arm(proposal.mix, folder / CHALLENGER)
     tokenizer = load_tokenizer(model)
+    contest = Contest(
+        intervention=intervention,
+        diagnosis=found,
+        plan=proposal.plan,
+        stock=proposal.stock,
+        judged=judged,
+        row_fields=tuple(inputs.row_fields),
+        max_rows=inputs.diagnoser.max_rows,
+        row_losses=lambda rows: _row_losses(rows, model, tokenizer, inputs),
+        without_influence=lambda: _diagnosed_by_words(inputs),
+        seed=seed,
+    )
+    made = tuple(_made(name, contest, folder, FORWARD * num_parameters(model)) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
-        mean_tokens=expected_tokens(tokenizer, proposal.mix, max_length),
-        action_tokens=_tokens_by_reason(proposal, tokenizer, max_length),
+        mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
+        action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
+        controls=made,
     )
 
 
-def _save_mixes(mixes: Mapping[str, TrainingMix], folder: Path) -> None:
-    for name, mix in mixes.items():
-        (folder / name).mkdir(exist_ok=True)
-        save_mix(mix, folder / name)
+def _made(name: str, contest: Contest, folder: Path, token_flops: float) -> ControlMade:
+    done = CONTROLS[name].mix(contest)
+    if isinstance(done, Declined):
+        return ControlMade(name, done.reason, has_mix=False, num_tokens=0, flops=0.0)
+    _save_arm(done.mix, folder / name)
+    return ControlMade(name, done.what, True, done.num_tokens, token_flops * done.num_tokens)
+
+
+def _save_arm(mix: TrainingMix, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    save_mix(mix, folder)
+
+
+def _row_losses(
+    rows: TrainPool, model: ModelRef, tokenizer: PreTrainedTokenizerBase, inputs: DiagnosisInputs
+) -> RowLosses:
+    prompts, completions = rows.rows["prompt"][:], rows.rows["completion"][:]
+    encoded = encode(prompts, completions, tokenizer, rows.delimiter, inputs.max_length)
+    return row_losses(model, encoded, inputs.diagnoser.influence.batch_tokens)
+
+
+def _diagnosed_by_words(inputs: DiagnosisInputs) -> Diagnosis:
+    return inputs.diagnoser.diagnose_by_words(
+        probe=_probe(inputs),
+        corpus=load_pool(inputs.corpus),
+        pool=_pool(inputs),
+        item_fields=inputs.item_fields,
+        row_fields=inputs.row_fields,
+        guards=inputs.guards,
+        seed=inputs.seed,
+    )
+
+
+def _probe(inputs: DiagnosisInputs) -> ProbeReport:
+    probe = read_report_json(inputs.report, ProbeReport)
+    assert isinstance(probe, ProbeReport)
+    return probe
+
+
+def _pool(inputs: DiagnosisInputs) -> TrainPool | None:
+    return load_pool(inputs.pool) if inputs.pool is not None else None
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.ahead import compare_models, plan_lines
+from controller.arms import CHALLENGER
 from controller.budget import Books
 from controller.journal.lock import locked
 from controller.loop import run_loop
@@ -24,7 +25,6 @@ from controller.run import Run, choose_run_dir, config_hash, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, export_mix, load_mix
-from controller.verify import CHALLENGER
 from controller.workers import Workers
 from evals.splits import Split
 

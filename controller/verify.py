@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controller.arms import BEFORE, CHALLENGER, CONTINUE
 from controller.records import score_records
 from controller.result import (
+    AT_COMPUTE,
     ArmRecord,
     Decision,
     Endpoint,
@@ -36,8 +38,6 @@ from evals.compare import (
 from evals.items import EvalReport, ItemResult
 from evals.power import detectable_gain
 from interventions.plan import Plan
-
-CHALLENGER, CONTINUE, RANDOM, BEFORE = "challenger", "continue", "random", "before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,12 @@ def promise(
     expected = max(settings.min_gain, (1 - score) / 2)
     num_seeds = max(settings.seeds, MIN_SEEDS)
     detectable = detectable_gain(
-        len(chosen), num_seeds, alpha, min(max(score, 0.0), 1.0), run_sd=settings.run_sd, num_arms=3
+        len(chosen),
+        num_seeds,
+        alpha,
+        min(max(score, 0.0), 1.0),
+        run_sd=settings.run_sd,
+        num_arms=1 + len(settings.controls),
     )
     endpoint = Endpoint(
         metric=chosen[0].metric,
@@ -135,7 +140,7 @@ def judge(
     """Accepted only if every control is beaten on the endpoint and every guard is shown non-inferior.
 
     Args:
-        controls: `continue` among them; guards are held against it.
+        controls: `continue` among them, at equal tokens or compute; guards are held against it.
         before: The champion that the round opened with, on `select`.
         earlier: Run variances of earlier rounds, pooled with this one's.
     """
@@ -149,10 +154,8 @@ def judge(
         reason = f"{len(challenger.reports)} seeds an arm, the gate needs {MIN_SEEDS}: set verify.seeds={MIN_SEEDS}"
         return VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha)
     gate = accepts(scores[CHALLENGER], [scores[arm.name] for arm in controls], agreed.alpha, earlier)
-    guards = tuple(
-        _guard(task, challenger, next(arm for arm in controls if arm.name == CONTINUE), settings.margin)
-        for task in agreed.guards
-    )
+    old_data = next(arm for name in (CONTINUE, CONTINUE + AT_COMPUTE) for arm in controls if arm.name == name)
+    guards = tuple(_guard(task, challenger, old_data, settings.margin) for task in agreed.guards)
     gains = tuple(_gain(comparison) for comparison in gate.comparisons)
     hardest = _gain(gate.hardest)
     broken = [guard.task for guard in guards if not guard.ok]

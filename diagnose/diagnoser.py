@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from diagnose.bm25 import mean_scores
 from diagnose.causes import DataCounts, cause_probabilities, fair_share
 from diagnose.contamination import find_contamination
 from diagnose.data_slices import MIN_ROWS, DataJoin, RowScores, find_data_slices
@@ -24,7 +25,7 @@ from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable, item_table, joined, row_table
 from diagnose.tokens import encode
 from evals.index import ItemIndex
-from evals.items import ItemResult, ProbeReport
+from evals.items import Item, ItemResult, ProbeReport
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,20 @@ class _Material:
         source = self.pool if in_pool and self.pool is not None else self.corpus
         row = source[index - len(self.corpus) if in_pool else index]
         return ScoredExample(row.id, row.source, row.prompt, row.completion, score)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The failing slices of a probe report, and the rows that may be to blame."""
+
+    failing: tuple[FailingSlice, ...]
+    failures: tuple[list[ItemResult], ...]
+    """Failed items of each slice, in random order."""
+    queries: tuple[list[ItemResult], ...]
+    """Those of them that are attributed."""
+    scored: NDArray[np.int64]
+    """Rows that are attributed."""
+    material: _Material
 
 
 @dataclass
@@ -117,12 +132,79 @@ class Diagnoser:
             seed: Of the draws of queries and rows, and of the projection.
         """
         start = time.perf_counter()
-        failing = self.find(probe, item_fields, guards)
         contaminated = find_contamination(probe, corpus, index, self.num_examples)
         num_failed = sum(result.is_failed for result in probe.results)
-        if not failing:
+        asked = self._question(probe, corpus, pool, item_fields, row_fields, guards, seed)
+        if asked is None:
             log.info("no slice fails: %d of %d probe items failed", num_failed, len(probe.results))
             return Diagnosis(contaminated, len(probe.results), num_failed, 0)
+        scores = self._attribute(
+            asked.material,
+            asked.queries,
+            asked.scored,
+            checkpoints=checkpoints,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            seed=seed,
+        )
+        is_sound = ~np.isin(np.arange(len(asked.scored)), scores.left_out)
+        findings = tuple(
+            self._finding(
+                asked, k, RowScores(scores.effect[is_sound, k], scores.retrieval[is_sound, k], asked.scored[is_sound])
+            )
+            for k in range(len(asked.failing))
+        )
+        log.info(
+            "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
+            len(findings),
+            num_failed,
+            len(probe.results),
+            len(asked.scored),
+            time.perf_counter() - start,
+            scores.num_tokens,
+        )
+        return Diagnosis((*findings, *contaminated), len(probe.results), num_failed, scores.num_tokens)
+
+    def diagnose_by_words(
+        self,
+        *,
+        probe: ProbeReport,
+        corpus: TrainPool,
+        pool: TrainPool | None,
+        item_fields: Sequence[str],
+        row_fields: Sequence[str],
+        guards: Collection[str],
+        seed: int,
+    ) -> Diagnosis:
+        """The same slices, queries and rows with BM25 in the place of influence: what attribution has to beat.
+
+        Arguments as for `diagnose`; no model is asked.
+        """
+        num_failed = sum(result.is_failed for result in probe.results)
+        asked = self._question(probe, corpus, pool, item_fields, row_fields, guards, seed)
+        if asked is None:
+            return Diagnosis((), len(probe.results), num_failed, 0)
+        texts = [f"{p} {c}" for p, c in zip(*_texts(asked.material, asked.scored), strict=True)]
+        findings = []
+        for k, group in enumerate(asked.queries):
+            scores = mean_scores([_query(result.item) for result in group], texts)
+            findings.append(self._finding(asked, k, RowScores(scores, scores, asked.scored)))
+        return Diagnosis(tuple(findings), len(probe.results), num_failed, 0)
+
+    def _question(
+        self,
+        probe: ProbeReport,
+        corpus: TrainPool,
+        pool: TrainPool | None,
+        item_fields: Sequence[str],
+        row_fields: Sequence[str],
+        guards: Collection[str],
+        seed: int,
+    ) -> _Question | None:
+        """None where no slice fails."""
+        failing = self.find(probe, item_fields, guards)
+        if not failing:
+            return None
         rows = row_table(corpus, row_fields)
         material = _Material(
             probe=probe,
@@ -132,38 +214,10 @@ class Diagnoser:
             pool=pool,
         )
         rng = np.random.default_rng(seed)
-        failures = [_failures(material, found.slice, rng) for found in failing]
+        failures = tuple(_failures(material, found.slice, rng) for found in failing)
         scored = _draw(len(material.rows), self.max_rows, rng)
-        queries = [failure[: self.max_queries] for failure in failures]
-        scores = self._attribute(
-            material,
-            queries,
-            scored,
-            checkpoints=checkpoints,
-            tokenizer=tokenizer,
-            max_length=max_length,
-            seed=seed,
-        )
-        is_sound = ~np.isin(np.arange(len(scored)), scores.left_out)
-        findings = tuple(
-            self._finding(
-                found,
-                failed,
-                material,
-                RowScores(scores.effect[is_sound, k], scores.retrieval[is_sound, k], scored[is_sound]),
-            )
-            for k, (found, failed) in enumerate(zip(failing, failures, strict=True))
-        )
-        log.info(
-            "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
-            len(findings),
-            num_failed,
-            len(probe.results),
-            len(scored),
-            time.perf_counter() - start,
-            scores.num_tokens,
-        )
-        return Diagnosis((*findings, *contaminated), len(probe.results), num_failed, scores.num_tokens)
+        queries = tuple(failure[: self.max_queries] for failure in failures)
+        return _Question(failing, failures, queries, scored, material)
 
     def _attribute(
         self,
@@ -191,27 +245,12 @@ class Diagnoser:
             "",
             max_length,
         )
-        prompts: list[str] = []
-        completions: list[str] = []
-        first = 0
-        for source in (material.corpus, material.pool):
-            if source is None:
-                continue
-            here = scored[(scored >= first) & (scored < first + len(source))] - first
-            part = source.select(here).rows
-            part_prompts = part["prompt"][:]
-            prompts += part_prompts
-            completions += [
-                (source.delimiter if prompt else "") + completion
-                for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
-            ]
-            first += len(source)
+        prompts, completions = _texts(material, scored)
         train_rows = encode(prompts, completions, tokenizer, "", max_length)
         return self.influence.score(checkpoints, query_rows, weights, train_rows, seed)
 
-    def _finding(
-        self, found: FailingSlice, failed: Sequence[ItemResult], material: _Material, scores: RowScores
-    ) -> Finding:
+    def _finding(self, asked: _Question, number: int, scores: RowScores) -> Finding:
+        found, failed, material = asked.failing[number], asked.failures[number], asked.material
         in_slice = material.items.members(found.slice)
         data = find_data_slices(
             found.slice, in_slice, material.items, material.rows, scores, num_corpus=len(material.corpus)
@@ -239,6 +278,7 @@ class Diagnoser:
                 FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
                 for r in failed[: self.num_examples]
             ),
+            queries=tuple(_query(result.item) for result in asked.queries[number]),
         )
 
     def _examples(self, material: _Material, scores: RowScores) -> Examples:
@@ -259,11 +299,36 @@ class Diagnoser:
         return Examples(helpful=distinct(helpful), harmful=distinct(harmful))
 
 
+def _texts(material: _Material, chosen: NDArray[np.int64]) -> tuple[list[str], list[str]]:
+    """Prompts of ascending rows, and completions with their delimiter in front."""
+    prompts: list[str] = []
+    completions: list[str] = []
+    first = 0
+    for source in (material.corpus, material.pool):
+        if source is None:
+            continue
+        here = chosen[(chosen >= first) & (chosen < first + len(source))] - first
+        part = source.select(here).rows
+        part_prompts = part["prompt"][:]
+        prompts += part_prompts
+        completions += [
+            (source.delimiter if prompt else "") + completion
+            for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
+        ]
+        first += len(source)
+    return prompts, completions
+
+
 def _failures(material: _Material, where: Slice, rng: np.random.Generator) -> list[ItemResult]:
     """Failed items of a slice, in random order."""
     results = material.probe.results
     failed = [results[k] for k in np.flatnonzero(material.items.members(where)).tolist() if results[k].is_failed]
     return [failed[k] for k in rng.permutation(len(failed)).tolist()]
+
+
+def _query(item: Item) -> str:
+    """Question and target; the target alone where a task has no prompt."""
+    return item.text if item.text == item.target else f"{item.text} {item.target}"
 
 
 def _draw(num_rows: int, most: int | None, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -98,6 +98,8 @@ class Finding:
     evidence: Mapping[str, float | str]
     examples: Examples
     failed_items: tuple[FailedItem, ...]
+    queries: tuple[str, ...]
+    """Question and target of the failed probe items that were attributed."""
 
     @property
     def cause(self) -> Cause:

@@ -30,6 +30,8 @@ class Proposal:
 
     plan: Plan
     mix: TrainingMix
+    stock: Stock
+    """What it was made from, for its controls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,13 @@ def propose(
     """
     if not diagnosis.findings:  # then no row needs to be looked at
         return NothingToDo(Plan(actions=(), reason="no slice fails more than it should", blocked=()))
-    stock = take_stock(corpus, pool, index)
+    return plan_fix(intervention, diagnosis, take_stock(corpus, pool, index), judged, seed)
+
+
+def plan_fix(
+    intervention: Intervention, diagnosis: Diagnosis, stock: Stock, judged: Collection[str], seed: int
+) -> Proposal | NothingToDo:
+    """`propose` with the stock at hand."""
     steps: dict[Slice, Supply | Raise] = {}
     declined: list[str] = []
     for finding in diagnosis.findings:
@@ -77,7 +85,7 @@ def propose(
     actions, draws = _drawn(list(steps.values()), stock, intervention.limits(), np.random.default_rng(seed))
     reason = "; ".join([*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)])
     plan = Plan(actions=tuple(actions), reason=_with_removed(reason, stock), blocked=blocked)
-    return Proposal(plan=plan, mix=compose(draws, stock))
+    return Proposal(plan=plan, mix=compose(draws, stock), stock=stock)
 
 
 def _drawn(

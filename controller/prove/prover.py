@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import Books
 from controller.journal.lock import locked
 from controller.journal.store import code_version
@@ -31,7 +32,6 @@ from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import load_mix
 from controller.tracking import default_uri
-from controller.verify import CHALLENGER, CONTINUE
 from controller.workers import Workers
 from evals.gap_share import gap_share
 from evals.splits import Split

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from controller.report import pictures, words
+from controller.report import pictures, rivals, words
 from controller.report.pictures import Picture
 from controller.result import Cost, Decision, FindingRecord, LoopResult, Round
 
@@ -53,6 +53,8 @@ class RoundView:
     findings: tuple[FindingView, ...]
     num_findings_left_out: int
     costs: tuple[CostRow, ...]
+    against: str
+    pays: str
 
 
 def write_report(result: LoopResult, path: Path) -> Path:
@@ -145,4 +147,6 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
         findings=tuple(FindingView(f, pictures.data_slices(f)) for f in findings[:MOST_FINDINGS]),
         num_findings_left_out=max(0, len(findings) - MOST_FINDINGS),
         costs=cost_rows(round_.costs),
+        against=rivals.against(verdict),
+        pays=rivals.pays(round_),
     )

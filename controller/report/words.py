@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from controller.result import (
+    AT_COMPUTE,
     ActionRecord,
     Cost,
     Decision,
@@ -34,7 +35,11 @@ ARMS = {
     "challenger": "The fix",
     "continue": "Same data, trained on",
     "random": "Random data instead",
-    "compute": "Same FLOPs, same data",
+    "stratified": "Equal shares of all slices",
+    "bm25": "Nearest by words (BM25)",
+    "loss": "Rows of highest loss",
+    "shuffled": "Same fix, other slices",
+    "no_influence": "Fix without influence",
 }
 DECISIONS = {
     Decision.ACCEPTED: "Accepted",
@@ -218,7 +223,8 @@ def cause_words(cause: str) -> str:
 
 
 def arm_words(name: str) -> str:
-    return ARMS.get(name, name)
+    control = name.removesuffix(AT_COMPUTE)
+    return name if control not in ARMS else ARMS[control] + (", same compute" if control != name else "")
 
 
 def sentence(text: str) -> str:

@@ -11,7 +11,9 @@ from random import Random
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-VERBS = tuple("walk run look jump hop crawl dance climb swim roll spin nod wave bow".split())
+VERBS = tuple(
+    ["walk", "run", "look", "jump", "hop", "crawl", "dance", "climb", "swim", "roll", "spin", "nod", "wave", "bow"]
+)
 TURNS = {"left": "LTURN", "right": "RTURN", "back": "UTURN"}
 
 Acts = list[str]

@@ -71,7 +71,9 @@ def _read(prompt: str) -> tuple[dict[str, int], list[str]]:
     """The table, in the order of its records, and the words before it."""
     words = prompt.split()
     start = 2 if words[0] in ("name", "number") else 1
-    return {name: int(number) for name, number in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[:start]
+    return {name: int(number) for name, number in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[
+        :start
+    ]
 
 
 def _accepts_number(prompt: str, answer: str) -> bool:

@@ -72,7 +72,15 @@ def bad(rows: str, path: Path) -> None:
             ["corpus.prompt_template='Q: {prompt}\\\\nA:'"],
             "corpus.prompt_template holds a backslash and an n where a line break is meant",
         ),
-        (["verify.match=compute"], "verify.match=compute is not there yet"),
+        (["verify.arms=[continue,bm52]"], "unknown arm 'bm52' in verify.arms; did you mean 'bm25'?"),
+        (["verify.arms=[random]"], "verify.arms must hold 'continue', got [random]"),
+        (["verify.arms=[continue,random,random]"], "verify.arms names 'random' twice"),
+        (
+            ["verify.match=compute", "verify.arms=[continue,random@compute]"],
+            "verify.match=compute matches every arm's compute already, got 'random@compute'",
+        ),
+        (["verify=[random,bm25]"], "verify takes one file, got verify=[random,bm25]; a set of arms is verify.arms="),
+        (["verify=ful"], "unknown verify 'ful'; did you mean 'full'?"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_2(

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sample_loop import accepted_round, finding, idle_round, loop_result, rejected_round
+from sample_loop import accepted_round, finding, full_round, idle_round, loop_result, rejected_round
 
-from controller.report import pictures, words
+from controller.report import pictures, rivals, words
 from controller.report.page import cost_rows, render, write_report
 from controller.result import Cost, Decision, LoopResult, Sealed, read_loop, write_loop
 
@@ -114,6 +114,34 @@ def test_the_page_asks_nothing_of_the_network_and_runs_nothing() -> None:
     assert not re.search(r"url\(|@import|https?://", html)
     policy = [attrs["content"] for tag, attrs in tags if attrs.get("http-equiv") == "Content-Security-Policy"]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+
+
+def test_the_page_says_which_controls_did_as_well_and_whether_the_loop_pays_in_compute() -> None:
+    text = flat(render(loop_result(full_round())))
+    for expected in (
+        "It is not shown better than “Nearest by words (BM25)”.",
+        "It did worse than “Random data instead, same compute”.",
+        "Finding the data took 2.7 TFLOP, one training of the fix 236 GFLOP.",
+        "“Random data instead, same compute” scored 0.998, the fix 0.955: in compute, the loop does not pay here.",
+        "3 seeds · 424 k tokens · 1.63 TFLOP each",
+        "Not trained: BM25 names the same data slice",
+    ):
+        assert expected in text
+    everyday = accepted_round()
+    assert rivals.against(everyday.verdict) == "The fix did better than every control."
+    assert rivals.pays(everyday) == ""
+
+
+def test_the_loop_pays_where_every_control_of_its_compute_is_beaten() -> None:
+    start = full_round()
+    gains = tuple(replace(gain, p=0.001, ci=(0.01, 0.09)) for gain in start.verdict.gains)
+    assert rivals.pays(replace(start, verdict=replace(start.verdict, gains=gains))).endswith(
+        "in compute, the loop pays."
+    )
+    level = tuple(replace(gain, p=0.4, ci=(-0.02, 0.05)) for gain in start.verdict.gains)
+    assert "it is not shown that the loop pays" in rivals.pays(
+        replace(start, verdict=replace(start.verdict, gains=level))
+    )
 
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x' {{ 7 * 7 }}"

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from controller.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.result import Decision
 from controller.settings import Verify
-from controller.verify import CHALLENGER, CONTINUE, RANDOM, Arm, Promise, judge, promise
+from controller.verify import Arm, Promise, judge, promise
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef

@@ -123,6 +123,25 @@ def test_a_diagnosis_is_a_function_of_its_seed(model: Path) -> None:
     assert diagnose(model, probe, corpus, pool, 3) == diagnose(model, probe, corpus, pool, 3)
 
 
+def test_by_words_the_same_failures_are_joined_to_data_without_any_model(model: Path) -> None:
+    probe, corpus, pool = starved(0)
+    (finding,) = diagnose(model, probe, corpus, pool, seed=0).findings
+    by_words = Diagnoser().diagnose_by_words(
+        probe=probe, corpus=corpus, pool=pool, item_fields=[], row_fields=[], guards=["scan_others"], seed=0
+    )
+    (other,) = by_words.findings
+    assert by_words.num_tokens == 0
+    assert (other.slice, other.queries) == (finding.slice, finding.queries)
+    assert other.data_slice == Slice(((PROMPT_CONTAINS, "jump"),))
+
+
+def test_queries_are_question_and_target_of_failed_probe_items(model: Path) -> None:
+    probe, corpus, pool = starved(0)
+    (finding,) = diagnose(model, probe, corpus, pool, seed=0).findings
+    failed = {f"{r.item.prompt} {r.item.target}" for r in probe.results if r.is_failed and "jump" in r.item.prompt}
+    assert set(finding.queries) == failed
+
+
 def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:
     rng = np.random.default_rng(0)
     probe = probe_of([command(rng, PRIMITIVES) for _ in range(800)], lambda _: 0.02)

@@ -4,102 +4,18 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from datasets import Dataset
-from numpy.typing import NDArray
+from planted import JUMP, NO_ITEMS, TASK, Prompts, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
 
-from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.finding import Cause, Diagnosis
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from interventions.controls import continue_mix, random_mix
 from interventions.draw import draw_broadly
-from interventions.mix import TrainingMix
 from interventions.planner import Auto
-from interventions.proposal import NothingToDo, Proposal, propose
+from interventions.proposal import NothingToDo, propose
 from interventions.quality import admit
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
 from interventions.step import Intervention
-
-JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
-TASK = Slice((("task", "scan_jump"),))
-
-
-class Prompts:
-    """An index of known prompts, as `evals.index.ItemIndex` answers for hashes."""
-
-    def __init__(self, prompts: Iterable[str]) -> None:
-        self.prompts = frozenset(prompts)
-
-    def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
-        return np.array([prompt in self.prompts for prompt, _ in texts], bool)
-
-
-NO_ITEMS = Prompts([])
-
-
-def pool_of(prompts: list[str], source: str, **metadata: list[object]) -> TrainPool:
-    rows: dict[str, list[object]] = {
-        "id": [f"{source}-{i}" for i in range(len(prompts))],
-        "source": [source] * len(prompts),
-        "prompt": list(prompts),
-        "completion": [f"did {prompt}" for prompt in prompts],
-        **metadata,
-    }
-    return TrainPool(Dataset.from_dict(rows), " ")
-
-
-def corpus(num_jump: int = 10, num_plain: int = 490) -> TrainPool:
-    return pool_of([*(f"jump old {i}" for i in range(num_jump)), *(f"walk old {i}" for i in range(num_plain))], "train")
-
-
-def pool(num_jump: int = 300, num_plain: int = 700) -> TrainPool:
-    return pool_of([*(f"jump new {i}" for i in range(num_jump)), *(f"walk new {i}" for i in range(num_plain))], "pool")
-
-
-def finding(
-    cause: Cause,
-    data: Slice = JUMP,
-    items: Slice = TASK,
-    *,
-    corpus_share: float = 0.02,
-    fair_share: float = 0.3,
-    effect_low: float = 0.5,
-    num_failed: int = 50,
-) -> Finding:
-    return Finding(
-        slice=items,
-        data_slice=data,
-        num_items=100,
-        num_failed=num_failed,
-        failure_rate=num_failed / 100,
-        ci=Interval(0.4, 0.6),
-        p_adjusted=0.001,
-        modes={"wrong": 1.0},
-        causes={cause: 1.0},
-        data_slices=(DataSlice(data, 1.0, Interval(effect_low, 1.5), 10, 300),),
-        evidence={"corpus_share": corpus_share, "fair_share": fair_share},
-        examples=Examples((), ()),
-        failed_items=(),
-    )
-
-
-def diagnosis(*findings: Finding) -> Diagnosis:
-    return Diagnosis(findings, 100, 50, 1000)
-
-
-def proposed(
-    intervention: Intervention,
-    found: Diagnosis,
-    *,
-    old: TrainPool | None = None,
-    new: TrainPool | None = None,
-    index: Prompts = NO_ITEMS,
-    judged: Iterable[str] = (),
-    seed: int = 0,
-) -> Proposal:
-    done = propose(intervention, found, old or corpus(), new, index, tuple(judged), seed)
-    assert isinstance(done, Proposal), done.plan.reason
-    return done
 
 
 def reason_for_nothing(
@@ -109,10 +25,6 @@ def reason_for_nothing(
     assert isinstance(done, NothingToDo)
     assert done.plan.actions == ()
     return done.plan.reason
-
-
-def share_of(mix: TrainingMix, kind: str) -> float:
-    return float(mix.weights[np.array(mix.kinds) == kind].sum())
 
 
 def test_retrieved_rows_get_their_share_and_the_corpus_keeps_the_rest() -> None:
@@ -135,16 +47,14 @@ def test_a_slice_with_fewer_rows_gives_what_it_has_and_says_so() -> None:
     assert "400 were wanted" in done.plan.reason
 
 
-def test_planted_evaluation_items_never_enter_any_arm() -> None:
+def test_planted_evaluation_items_never_enter_a_fix() -> None:
     items = Prompts([f"jump new {i}" for i in range(0, 300, 3)] + ["walk new 5", "walk old 7", "jump old 3"])
     new = pool()
     done = proposed(Retrieve(num_examples=None), diagnosis(finding(Cause.MISSING_DATA)), new=new, index=items)
     assert done.plan.actions[0].num_added == 200
     assert set(done.plan.blocked) == {f"pool-{i}" for i in range(0, 300, 3)} | {"train-17", "train-3"}
     assert "2 rows of the corpus repeat evaluation items" in done.plan.reason
-    random = random_mix(done.plan, corpus(), new, items, seed=1)
-    for mix in (done.mix, random, continue_mix(corpus(), items)):
-        assert not items.prompts & set(mix.examples.rows["prompt"][:])
+    assert not items.prompts & set(done.mix.examples.rows["prompt"][:])
 
 
 def test_near_copies_and_rows_of_the_corpus_are_not_added_again() -> None:
@@ -241,37 +151,6 @@ def test_a_plan_is_a_function_of_its_seed() -> None:
     )
     assert same == again
     assert same != other
-
-
-def test_the_random_control_has_as_many_rows_with_the_same_share() -> None:
-    new = pool()
-    added = proposed(Retrieve(num_examples=100), diagnosis(finding(Cause.MISSING_DATA)), new=new)
-    random = random_mix(added.plan, corpus(), new, NO_ITEMS, seed=0)
-    assert sum(kind == "random" for kind in random.kinds) == 100
-    assert share_of(random, "random") == pytest.approx(0.5)
-    is_jump = row_members(JUMP, random.examples)[500:]
-    assert 0.15 < is_jump.mean() < 0.45  # .3 of the pool
-    raised = proposed(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED)))
-    control = random_mix(raised.plan, corpus(), None, NO_ITEMS, seed=0)
-    assert sum(kind == "random" for kind in control.kinds) == 10
-    assert share_of(control, "random") == pytest.approx(share_of(raised.mix, "reweight"))
-    assert len(control.examples) == 500
-
-
-def test_a_pool_that_contains_the_corpus_is_drawn_from_as_a_whole_by_the_random_control() -> None:
-    # Without the rows of the corpus the rest of the pool would be the failing skill alone.
-    old = corpus(num_jump=0)
-    new = pool_of([*old.rows["prompt"][:], *(f"jump new {i}" for i in range(210))], "pool")
-    plan = proposed(Retrieve(num_examples=200), diagnosis(finding(Cause.MISSING_DATA)), old=old, new=new).plan
-    random = random_mix(plan, old, new, NO_ITEMS, seed=0)
-    share = row_members(JUMP, random.examples)[len(old) :].mean()
-    assert 0.2 < share < 0.4  # .3 of the pool
-
-
-def test_continue_is_the_corpus_with_equal_weights() -> None:
-    mix = continue_mix(corpus(), NO_ITEMS)
-    assert np.allclose(mix.weights, 1 / 500)
-    assert set(mix.kinds) == {"original"}
 
 
 def test_corpus_and_pool_with_other_metadata_are_joined() -> None:

@@ -1,0 +1,32 @@
+"""What a fix must beat: trainings that differ from it in one thing each.
+
+continue      the old data, trained on: is it more than further steps?
+random        any rows in the place of the fix's: is it more than new data?
+stratified    equal shares of every known slice: is it more than a balanced corpus?
+bm25          rows that share words with the failing items: is it more than retrieval?
+loss          rows that the model finds hardest: is it more than what the model can tell of itself?
+shuffled      the same fix on slices that do not fail: is it the right slice?
+no_influence  the same planner with BM25 in the place of influence functions: does attribution add anything?
+
+Each is a component with one verb, `mix`; a set of them is chosen by name (`verify.arms`).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from interventions.controls.by_chance import Continue, Random, Shuffled, Stratified
+from interventions.controls.by_rank import Loss, NearestByWords
+from interventions.controls.contest import Control
+from interventions.controls.no_influence import NoInfluence
+
+CONTROLS: Mapping[str, Control] = MappingProxyType(
+    {
+        "continue": Continue(),
+        "random": Random(),
+        "stratified": Stratified(),
+        "bm25": NearestByWords(),
+        "loss": Loss(),
+        "shuffled": Shuffled(),
+        "no_influence": NoInfluence(),
+    }
+)

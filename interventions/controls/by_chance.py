@@ -1,0 +1,111 @@
+"""Controls that let chance choose: nothing new, any rows, equal shares of all slices, the wrong slices."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from interventions.compose import compose
+from interventions.controls.contest import Change, Chosen, Contest, ControlMix, Side, stand_in
+from interventions.controls.row_slices import RowSlice, blamed_rows, known_slices, strata, word_slices
+from interventions.draw import draw_broadly
+from interventions.quality import contents
+from interventions.step import Declined
+
+
+@dataclass(frozen=True)
+class Continue:
+    """The corpus without evaluation items, every row alike. Guards are held against it."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        return ControlMix(compose((), contest.stock), "the corpus as it stands, every row alike", 0)
+
+
+@dataclass(frozen=True)
+class Random:
+    """Any rows; a reweighting faces the rows of one slice, which are more alike than any rows are."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
+            if side.change is Change.RAISE:
+                large = [part for part in _harmless_slices(contest, side) if len(part.rows) >= number]
+                if large:
+                    part = large[int(rng.integers(len(large)))]
+                    rows = side.first(rng.permutation(part.rows), number)
+                    return Chosen(rows, f"of a slice at random ({part.slice})")
+            return Chosen(side.first(rng.permutation(side.rows), number), "drawn at random")
+
+        return stand_in(contest, "random", choose)
+
+
+@dataclass(frozen=True)
+class Stratified:
+    """As many rows of every slice that `corpus.slices` names, else of every source; small ones give what they have."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
+            stratum = strata(side.pool, side.rows, contest.row_fields)
+            sizes = np.bincount(stratum)
+            if len(sizes) < 2:
+                return Declined(
+                    "all rows are of one source and corpus.slices names no field: it would be a random draw"
+                )
+            shuffled = rng.permutation(len(stratum))
+            grouped = shuffled[np.argsort(stratum[shuffled], kind="stable")]
+            turn = np.arange(len(grouped)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # place in its stratum
+            first_come = rng.permutation(len(sizes))[stratum[grouped]]  # who gets what is left over
+            order = grouped[np.lexsort((first_come, turn))]
+            return Chosen(side.first(side.rows[order], number), f"equal shares of {len(sizes)} slices")
+
+        return stand_in(contest, "stratified", choose)
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """The same kind of fix on slices that do not fail, drawn at random: was it the right slice?"""
+
+    num_slices: int = 3
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
+            least = math.ceil(number / self.num_slices)
+            found = _harmless_slices(contest, side) or _harmless_words(contest, side, least)
+            if not found:
+                return Declined("no slice is known that does not fail; name fields of the data in corpus.slices")
+            shuffled = [found[k] for k in rng.permutation(len(found)).tolist()]
+            shuffled.sort(key=lambda part: -min(len(part.rows), least))  # those large enough first
+            picked = sorted(
+                shuffled[: self.num_slices], key=lambda part: len(part.rows)
+            )  # others make up for small ones
+            taken = np.empty(0, np.int64)
+            for left, part in zip(range(len(picked), 0, -1), picked, strict=True):
+                free = np.setdiff1d(part.rows, taken)
+                passed = side.first(rng.permutation(free), len(free))
+                texts = [text.replace("\x00", " ") for text in contents(side.pool, passed)]
+                most = math.ceil((number - len(taken)) / left)
+                taken = np.concatenate([taken, passed[draw_broadly(texts, most, rng)]])
+            # Rows of two slices may say the same, so all pass the gate once more together.
+            rows = side.first(rng.permutation(taken), number)
+            return Chosen(rows, "of " + ", ".join(str(part.slice) for part in picked))
+
+        return stand_in(contest, "shuffled", choose)
+
+
+def _harmless_slices(contest: Contest, side: Side) -> list[RowSlice]:
+    """Known slices of a side, without the rows that the diagnosis blames."""
+    allowed = _allowed(contest, side)
+    parts = [
+        RowSlice(part.slice, part.rows[allowed[part.rows]]) for part in known_slices(side.pool, contest.row_fields)
+    ]
+    return [part for part in parts if len(part.rows)]
+
+
+def _harmless_words(contest: Contest, side: Side, least: int) -> list[RowSlice]:
+    rows = np.flatnonzero(_allowed(contest, side)).astype(np.int64)
+    return word_slices(side.pool, rows, least) if len(rows) else []
+
+
+def _allowed(contest: Contest, side: Side) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    allowed = np.zeros(len(side.pool), bool)
+    allowed[side.rows] = True
+    return allowed & ~blamed_rows(contest.diagnosis, side.pool)

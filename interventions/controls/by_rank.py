@@ -1,0 +1,43 @@
+"""Controls that rank rows without attribution: by words shared with the failures, by the model's own loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.bm25 import in_turn
+from interventions.controls.contest import Chosen, Contest, ControlMix, Side, stand_in
+from interventions.step import Declined
+
+
+@dataclass(frozen=True)
+class NearestByWords:
+    """Rows nearest the failed probe items by BM25, the items taking turns so that each gets its neighbours."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        queries = [query for finding in contest.acted_on for query in finding.queries]
+
+        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
+            del rng
+            part = side.pool.select(side.rows).rows
+            texts = [f"{p} {c}" for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
+            order = in_turn(queries, texts, depth=2 * number)
+            return Chosen(side.first(side.rows[order], number), f"nearest to {len(queries):,} failed items by BM25")
+
+        return stand_in(contest, "bm25", choose)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Rows of the highest loss under the champion, of at most `diagnose.max_rows` drawn at random."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
+            order = rng.permutation(side.rows)
+            most = len(order) if contest.max_rows is None else contest.max_rows
+            asked, rest = order[:most], order[most:]
+            losses = contest.row_losses(side.pool.select(asked))
+            ranked = asked[np.argsort(-losses.per_token, kind="stable")]
+            rows = side.first(np.concatenate([ranked, rest]), number)
+            return Chosen(rows, f"of the highest loss among {len(asked):,}", losses.num_tokens)
+
+        return stand_in(contest, "loss", choose)

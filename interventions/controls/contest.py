@@ -1,0 +1,167 @@
+"""What controls are made from, and the one way in which they all match their fix.
+
+A control says which rows it would take (`Choose`); `stand_in` puts them where the fix has its own: as many rows
+added, raised or removed, with the same share of the draws, through the same gate. A further kind of change, as a
+relabelling, is one more block in `stand_in`.
+
+Rows that the corpus has already may be added again: where the pool contains the corpus, the rest of it is just
+what is missing, and leaving the known rows out would be a diagnosis by subtraction.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.finding import Diagnosis, Finding
+from diagnose.losses import RowLosses
+from diagnose.pool import TrainPool
+from interventions.compose import Draw, compose
+from interventions.mix import TrainingMix
+from interventions.plan import Plan
+from interventions.quality import EvaluationIndex, Stock, admit
+from interventions.step import Declined, Intervention
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A fix, and what its controls may draw on."""
+
+    intervention: Intervention
+    diagnosis: Diagnosis
+    plan: Plan
+    stock: Stock
+    judged: Collection[str]
+    """`Plan.keys` that the planner was given."""
+    row_fields: tuple[str, ...]
+    """Metadata fields by which data is reported."""
+    max_rows: int | None
+    """Rows that a control may ask the model about, as many as a diagnosis may."""
+    row_losses: Callable[[TrainPool], RowLosses]
+    """Under the champion."""
+    without_influence: Callable[[], Diagnosis]
+    """The same failing slices, their data found by words."""
+    seed: int
+
+    @property
+    def acted_on(self) -> tuple[Finding, ...]:
+        """Findings that the plan does something about."""
+        items = {action.items for action in self.plan.actions}
+        return tuple(finding for finding in self.diagnosis.findings if finding.slice in items)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlMix:
+    """What a control trains on."""
+
+    mix: TrainingMix
+    what: str
+    """In words."""
+    num_tokens: int
+    """Tokens through a forward pass of the model to choose the rows."""
+
+
+class Control(Protocol):
+    """One way not to have diagnosed; its fields are its settings."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        """What it would train on, or why this data allows no such control."""
+        ...
+
+
+class Change(StrEnum):
+    ADD = "added"
+    RAISE = "raised"
+    REMOVE = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Rows that a control chooses among."""
+
+    change: Change
+    """What will be done with the chosen ones."""
+    pool: TrainPool
+    rows: NDArray[np.int64]
+    """Row numbers that may be chosen."""
+    gate: EvaluationIndex | None
+    """Asked for each row; None where the rows have passed it."""
+
+    def first(self, order: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+        """The first rows of an order of row numbers that pass, ascending; as many as there are, if fewer.
+
+        Gated in growing blocks, so that a large pool is not normalised as a whole.
+        """
+        if self.gate is None:
+            return np.sort(order[:number])
+        size = 2 * number
+        while True:
+            rows = admit(self.pool, order[:size].astype(np.int64), self.gate, frozenset()).rows
+            if len(rows) >= number or size >= len(order):
+                return np.sort(rows[:number])
+            size *= 4
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    rows: NDArray[np.int64]
+    how: str
+    """As in `200 rows added: drawn at random`."""
+    num_tokens: int = 0
+
+
+Choose = Callable[[Side, int, np.random.Generator], Chosen | Declined]
+"""At most this many rows of a side."""
+
+
+def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declined:
+    """Rows of the control's choice in the place of the fix's.
+
+    Added rows come from the pool, or are rows of the corpus once more where there is none.
+
+    Raises:
+        ValueError: no row of the pool passes the gate.
+    """
+    rng = np.random.default_rng(contest.seed)
+    actions, stock = contest.plan.actions, contest.stock
+    draws: list[Draw] = []
+    parts: list[str] = []
+    num_tokens = 0
+    if num_removed := sum(action.num_removed for action in actions):
+        chosen = choose(Side(Change.REMOVE, stock.corpus, stock.kept, None), num_removed, rng)
+        if isinstance(chosen, Declined):
+            return chosen
+        stock = replace(stock, kept=np.setdiff1d(stock.kept, chosen.rows))
+        parts.append(_words(chosen, Change.REMOVE))
+        num_tokens += chosen.num_tokens
+    if num_added := sum(action.num_added for action in actions):
+        source = stock.pool if stock.pool is not None else stock.corpus
+        rows = np.arange(len(source)) if stock.pool is not None else stock.kept
+        chosen = choose(Side(Change.ADD, source, rows, stock.index), num_added, rng)
+        if isinstance(chosen, Declined):
+            return chosen
+        if not len(chosen.rows):
+            raise ValueError(
+                "no row of corpus.pool may be trained on: all are near copies of evaluation items; give a pool "
+                "that does not contain the evaluation"
+            )
+        share = sum(action.share for action in actions if action.num_added)
+        draws.append(Draw(kind, True, chosen.rows, share, f"{chosen.how}, as many as the fix adds"))
+        parts.append(_words(chosen, Change.ADD))
+        num_tokens += chosen.num_tokens
+    if num_raised := sum(action.num_reweighted for action in actions):
+        chosen = choose(Side(Change.RAISE, stock.corpus, stock.kept, None), min(num_raised, len(stock.kept)), rng)
+        if isinstance(chosen, Declined):
+            return chosen
+        share = sum(action.share for action in actions if action.num_reweighted)
+        draws.append(Draw(kind, False, chosen.rows, share, f"{chosen.how}, as many as the fix raises"))
+        parts.append(_words(chosen, Change.RAISE))
+        num_tokens += chosen.num_tokens
+    return ControlMix(compose(draws, stock), "; ".join(parts), num_tokens)
+
+
+def _words(chosen: Chosen, change: Change) -> str:
+    return f"{len(chosen.rows):,} rows {change.value}: {chosen.how}"

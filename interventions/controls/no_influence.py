@@ -1,0 +1,31 @@
+"""The loop without influence functions: the same failing slices and planner, the data slice found by BM25."""
+
+from dataclasses import dataclass, replace
+
+from interventions.controls.contest import Contest, ControlMix
+from interventions.proposal import NothingToDo, plan_fix
+from interventions.step import Declined
+
+
+@dataclass(frozen=True)
+class NoInfluence:
+    """An ablation. Where BM25 names the same rows, there is nothing to train: the recipe is the fix itself."""
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        acted_on = {finding.slice for finding in contest.acted_on}
+        by_words = contest.without_influence()
+        findings = tuple(finding for finding in by_words.findings if finding.slice in acted_on)
+        done = plan_fix(
+            contest.intervention,
+            replace(by_words, findings=findings),
+            contest.stock,
+            contest.judged,
+            contest.seed,
+        )
+        if isinstance(done, NothingToDo):
+            return Declined(f"without influence functions nothing is changed, as in continue: {done.plan.reason}")
+        if done.plan.keys == contest.plan.keys:
+            return Declined(
+                "BM25 names the same data slice, so the fix would be the same: influence functions were not needed here"
+            )
+        return ControlMix(done.mix, "; ".join(done.plan.keys), 0)

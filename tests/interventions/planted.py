@@ -1,0 +1,100 @@
+"""Corpora, pools and findings whose right repair is known, for tests of plans and of controls."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.pool import TrainPool
+from diagnose.slices import PROMPT_CONTAINS, Slice
+from interventions.mix import TrainingMix
+from interventions.proposal import Proposal, propose
+from interventions.step import Intervention
+
+JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
+TASK = Slice((("task", "scan_jump"),))
+
+
+class Prompts:
+    """An index of known prompts, as `evals.index.ItemIndex` answers for hashes."""
+
+    def __init__(self, prompts: Iterable[str]) -> None:
+        self.prompts = frozenset(prompts)
+
+    def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
+        return np.array([prompt in self.prompts for prompt, _ in texts], bool)
+
+
+NO_ITEMS = Prompts([])
+
+
+def pool_of(prompts: list[str], source: str, **metadata: list[object]) -> TrainPool:
+    rows: dict[str, list[object]] = {
+        "id": [f"{source}-{i}" for i in range(len(prompts))],
+        "source": [source] * len(prompts),
+        "prompt": list(prompts),
+        "completion": [f"did {prompt}" for prompt in prompts],
+        **metadata,
+    }
+    return TrainPool(Dataset.from_dict(rows), " ")
+
+
+def corpus(num_jump: int = 10, num_plain: int = 490) -> TrainPool:
+    return pool_of([*(f"jump old {i}" for i in range(num_jump)), *(f"walk old {i}" for i in range(num_plain))], "train")
+
+
+def pool(num_jump: int = 300, num_plain: int = 700) -> TrainPool:
+    return pool_of([*(f"jump new {i}" for i in range(num_jump)), *(f"walk new {i}" for i in range(num_plain))], "pool")
+
+
+def finding(
+    cause: Cause,
+    data: Slice = JUMP,
+    items: Slice = TASK,
+    *,
+    corpus_share: float = 0.02,
+    fair_share: float = 0.3,
+    effect_low: float = 0.5,
+    num_failed: int = 50,
+) -> Finding:
+    return Finding(
+        slice=items,
+        data_slice=data,
+        num_items=100,
+        num_failed=num_failed,
+        failure_rate=num_failed / 100,
+        ci=Interval(0.4, 0.6),
+        p_adjusted=0.001,
+        modes={"wrong": 1.0},
+        causes={cause: 1.0},
+        data_slices=(DataSlice(data, 1.0, Interval(effect_low, 1.5), 10, 300),),
+        evidence={"corpus_share": corpus_share, "fair_share": fair_share},
+        examples=Examples((), ()),
+        failed_items=(),
+        queries=("jump asked 1 did jump asked 1",),
+    )
+
+
+def diagnosis(*findings: Finding) -> Diagnosis:
+    return Diagnosis(findings, 100, 50, 1000)
+
+
+def proposed(
+    intervention: Intervention,
+    found: Diagnosis,
+    *,
+    old: TrainPool | None = None,
+    new: TrainPool | None = None,
+    index: Prompts = NO_ITEMS,
+    judged: Iterable[str] = (),
+    seed: int = 0,
+) -> Proposal:
+    done = propose(intervention, found, old or corpus(), new, index, tuple(judged), seed)
+    assert isinstance(done, Proposal), done.plan.reason
+    return done
+
+
+def share_of(mix: TrainingMix, kind: str) -> float:
+    return float(mix.weights[np.array(mix.kinds) == kind].sum())
