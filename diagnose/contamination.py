@@ -74,6 +74,7 @@ def find_contamination(
                     FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
                     for r in failed[:num_examples]
                 ),
+                queries=(),
             )
         )
     return tuple(sorted(findings, key=lambda finding: -finding.num_items))

@@ -11,9 +11,7 @@ from random import Random
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-VERBS = tuple(
-    ["walk", "run", "look", "jump", "hop", "crawl", "dance", "climb", "swim", "roll", "spin", "nod", "wave", "bow"]
-)
+VERBS = tuple("walk run look jump hop crawl dance climb swim roll spin nod wave bow".split())
 TURNS = {"left": "LTURN", "right": "RTURN", "back": "UTURN"}
 
 Acts = list[str]
@@ -133,9 +131,7 @@ _WORDINGS = {
     "and": Wording("{first} and {second}", "do {first} followed by {second}", _SLOTS),
     "around": Wording("{verb} around {direction} and {second}", "circle {direction} to {verb} then {second}", _SLOTS),
     "instead": Wording("{first} instead {second}", "do not {second} but {first}", _SLOTS),
-    "opposite": Wording(
-        "{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS
-    ),
+    "opposite": Wording("{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS),
     "twice": Wording("{verb} {direction} twice and {second}", "two times {verb} {direction} then {second}", _SLOTS),
 }
 _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}

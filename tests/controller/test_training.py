@@ -28,6 +28,7 @@ RECIPE = Recipe(
     per_device_train_batch_size=8,
     gradient_accumulation_steps=1,
     max_length=32,
+    end_in_loss=True,
     lr_scheduler_type="linear",
     warmup_steps=2,
     weight_decay=0.0,
