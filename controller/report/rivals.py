@@ -39,7 +39,11 @@ def pays(round_: Round) -> str:
     cost = f"Finding the data took {flops(found)}, one training of the fix {flops(challenger.flops)}."
     scores = f"“{arm_words(hardest.control)}” scored {number(rival.score)}, the fix {number(challenger.score)}"
     if hardest.p < verdict.alpha:
-        return f"{cost} Of the controls with both together the hardest, {scores}: in compute, the loop pays."
+        pays_against = f"{cost} Of the controls with both together the hardest, {scores}: in compute, the loop pays"
+        cheaper = [gain for gain in verdict.gains if gain.p >= verdict.alpha]
+        if cheaper:
+            return f"{pays_against} against them, but not against {_listed(cheaper)}, which cost less than the fix."
+        return f"{pays_against}."
     if hardest.ci[1] < 0:
         return (
             f"{cost} Trained for both together, {scores}: in compute, the loop does not pay here. It pays where data "

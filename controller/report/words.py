@@ -241,9 +241,11 @@ def _rose(verdict: VerdictRecord) -> str:
 
 
 def _why_not(verdict: VerdictRecord) -> str:
-    is_better = bool(verdict.gains) and all(verdict.alpha and g.p < verdict.alpha for g in verdict.gains)
-    if is_better and not all(guard.ok for guard in verdict.guards):
+    beaten = {gain.control for gain in verdict.gains if verdict.alpha and gain.p < verdict.alpha}
+    if verdict.gains and len(beaten) == len(verdict.gains) and not all(guard.ok for guard in verdict.guards):
         return "the fix that helps is not shown to leave the guards unharmed"
+    if verdict.gain is not None and verdict.gain.control not in beaten and "continue" in beaten:
+        return f"the fix helps, but is not shown to do better than “{arm_words(verdict.gain.control)}”"
     return "the fix that was tried is not shown to help"
 
 

@@ -116,3 +116,11 @@ def test_the_plan_tells_costs_and_trains_nothing(mine: list[str], capfd: pytest.
     assert "corpus     30 rows" in out
     assert "each round 9 trainings" in out
     assert not list(Path().glob("run/stages/train*"))
+
+
+def test_the_plan_counts_every_arm(mine: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", *mine, "verify=full"]) == 0
+    out = capfd.readouterr().out
+    assert "each round 24 trainings (challenger, continue, random, stratified, bm25, loss, shuffled, " in out
+    assert "each round 6 trainings (continue@compute, random@compute; 3 seeds)" in out
+    assert "tokens for the losses of rows" in out

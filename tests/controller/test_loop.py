@@ -78,6 +78,32 @@ def test_loop_json_is_of_its_schema_and_holds_no_nan(smoke: Path) -> None:
     assert max(arm.tokens for arm in arms) - min(arm.tokens for arm in arms) <= 32  # within one row
 
 
+def test_every_arm_trains_on_the_tokens_of_the_fix_or_on_its_compute_with_the_diagnosis(tmp_path: Path) -> None:
+    finish(start(["loop", *SMOKE, "verify=full", "train.max_steps=10", "run_dir=runs/full"], tmp_path))
+    text = (tmp_path / "runs" / "full" / "loop.json").read_text()
+    jsonschema.validate(json.loads(text), json.loads((ROOT / "docs" / "loop.schema.json").read_text()))
+    (round_,) = read_loop(tmp_path / "runs" / "full").rounds
+    arms = dict(round_.verdict.arms)
+    made = {name for name, what in round_.plan.controls.items() if not what.startswith("not trained")}
+    assert {"continue", "random", "stratified", "bm25", "loss", "shuffled"} <= made
+    assert set(arms) == {"before", "challenger", "continue@compute", "random@compute", *made}
+    assert {gain.control for gain in round_.verdict.gains} == set(arms) - {"before", "challenger"}
+    fix = arms["challenger"]
+    for name in made:
+        assert abs(arms[name].tokens - fix.tokens) <= 32  # within one row
+    for name in ("continue@compute", "random@compute"):
+        assert arms[name].flops == pytest.approx(fix.flops + round_.costs["diagnose"].flops, rel=0.01)
+        assert arms[name].steps > fix.steps  # a schedule of its own
+    assert round_.costs["choose_controls"].tokens > 0
+
+
+def test_the_old_data_alone_is_enough_for_a_verdict(tmp_path: Path) -> None:
+    finish(start(["loop", *SMOKE, "verify=continue", "train.max_steps=10", "run_dir=runs/one"], tmp_path))
+    verdict = read_loop(tmp_path / "runs" / "one").rounds[0].verdict
+    assert [gain.control for gain in verdict.gains] == ["continue"]
+    assert verdict.guards
+
+
 def test_no_select_or_sealed_item_reached_diagnosis_or_mix(smoke: Path) -> None:
     probe = pq.read_table(smoke / "items-probe.parquet").to_pylist()
     select = pq.read_table(smoke / "items-select.parquet").to_pylist()

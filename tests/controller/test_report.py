@@ -138,9 +138,20 @@ def test_the_loop_pays_where_every_control_of_its_compute_is_beaten() -> None:
     assert rivals.pays(replace(start, verdict=replace(start.verdict, gains=gains))).endswith(
         "in compute, the loop pays."
     )
+    cheaper = tuple(replace(gain, p=0.3) if gain.control == "bm25" else gain for gain in gains)
+    assert rivals.pays(replace(start, verdict=replace(start.verdict, gains=cheaper))).endswith(
+        "the loop pays against them, but not against “Nearest by words (BM25)”, which cost less than the fix."
+    )
     level = tuple(replace(gain, p=0.4, ci=(-0.02, 0.05)) for gain in start.verdict.gains)
     assert "it is not shown that the loop pays" in rivals.pays(
         replace(start, verdict=replace(start.verdict, gains=level))
+    )
+
+
+def test_a_fix_that_helps_no_more_than_a_control_is_not_said_to_be_no_help() -> None:
+    assert words.headline(loop_result(full_round())) == (
+        "Prompts with “jump” failed, and the fix helps, but is not shown to do better than “Random data instead, "
+        "same compute”"
     )
 
 
