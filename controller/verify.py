@@ -31,8 +31,8 @@ from evals.compare import (
     flips,
     non_inferior,
     run_variance,
-    score_interval,
 )
+from evals.intervals import score_interval
 from evals.items import EvalReport, ItemResult
 from evals.power import detectable_gain
 from interventions.plan import Plan

@@ -19,9 +19,8 @@ from evals.compare import (
     non_inferior,
     pool_runs,
     run_variance,
-    score_interval,
-    wilson,
 )
+from evals.intervals import score_interval, wilson
 
 
 def arm(name: str, scores: NDArray[np.float64]) -> ArmScores:
