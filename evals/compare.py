@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from evals.intervals import item_variance
+from evals.run_variance import RunVariance, pool_runs, residual_variance, run_variance
 
 MIN_SEEDS = 3
 MIN_RUN_DF = 4
@@ -75,14 +76,6 @@ class ArmScores:
     def seed_means(self) -> NDArray[np.float64]:
         """[num_seeds]"""
         return np.asarray(self.scores.mean(axis=1), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class RunVariance:
-    """Variance of run means within an arm, pooled; item noise of the endpoint included."""
-
-    variance: float
-    df: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,21 +225,6 @@ def alpha_at(look: int, alpha: float = 0.025) -> float:
     return alpha * 6 / (math.pi * look) ** 2
 
 
-def run_variance(seed_means: Sequence[Sequence[float] | NDArray[np.float64]]) -> RunVariance:
-    """Pooled over arms, each given by the mean scores of its seeds; arms of one seed add nothing."""
-    arms = [np.asarray(means, dtype=np.float64) for means in seed_means]
-    df = sum(len(means) - 1 for means in arms)
-    if df < 1:
-        raise ValueError(f"the run variance needs an arm with two seeds, got {[len(m) for m in arms]}; add seeds")
-    return RunVariance(sum(float(((means - means.mean()) ** 2).sum()) for means in arms) / df, df)
-
-
-def pool_runs(variances: Sequence[RunVariance]) -> RunVariance:
-    """Weighted by degrees of freedom."""
-    df = sum(v.df for v in variances)
-    return RunVariance(sum(v.variance * v.df for v in variances) / df, df)
-
-
 def _comparison(
     challenger: ArmScores, control: ArmScores, run: RunVariance, seed_factor: float, loss: float | None = None
 ) -> Comparison:
@@ -261,7 +239,7 @@ def _comparison(
     if loss is not None and lowest >= 0 and highest <= 1:
         square = float((differences**2).mean())
         of_items = max(of_items, float(item_variance_at_loss(np.asarray(mean), np.asarray(square), loss)))
-    residual, residual_df = _residual_variance(arms)
+    residual, residual_df = residual_variance(arms)
     found, found_df = difference_variance(
         np.asarray(run.variance * seed_factor),
         np.asarray(of_items / num_items),
@@ -307,9 +285,7 @@ def difference_variance(
     return variance, _satterthwaite(variance, (from_runs, from_items, shared), dfs)
 
 
-def item_variance_at_loss(
-    mean: NDArray[np.float64], square: NDArray[np.float64], loss: float
-) -> NDArray[np.float64]:
+def item_variance_at_loss(mean: NDArray[np.float64], square: NDArray[np.float64], loss: float) -> NDArray[np.float64]:
     """Variance of items' differences, each in [-1, 1], were their true mean -loss; nowhere used above it.
 
     Of items won and lost, whose shares per item are w and l: the likeliest w + l given l - w = loss solves
@@ -338,19 +314,6 @@ def _aligned(control: ArmScores, challenger: ArmScores) -> NDArray[np.float64]:
             f"{control.name} has {len(control.items)} (first missing: {missing[0]})"
         )
     return control.scores[:, [column[item] for item in challenger.items]]
-
-
-def _residual_variance(arms: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
-    """Seed by item within arms, and its degrees of freedom; 0 where arms have one seed or items are one."""
-    squares, df = 0.0, 0
-    for scores in arms:
-        seeds, items = scores.shape
-        if seeds == 1:
-            continue
-        rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
-        squares += float((rest**2).sum())
-        df += (seeds - 1) * (items - 1)
-    return (squares / df if df else 0.0), df
 
 
 def _satterthwaite(
