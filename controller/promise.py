@@ -101,14 +101,17 @@ def promise(
     if empty := [task for task, results in by_guard.items() if not results]:
         raise ValueError(f"guard '{empty[0]}' has no scored `select` item; measure more items (evals.limit) or drop it")
     known = known or {}
-    score = float(np.mean([result.score for result in chosen]))
+    score = _mean_score(chosen)
     expected = max(settings.min_gain, (1 - score) / 2)
     judgement = Judgement(
-        endpoint=_measured_on(chosen, settings, known.get(endpoint_name(slices))),
+        endpoint=measured_on(score, len(chosen), settings, known.get(endpoint_name(slices))),
         num_seeds=max(settings.seeds, MIN_SEEDS),
         alpha=alpha,
         num_controls=NUM_CONTROLS,
-        guards=tuple(_measured_on(by_guard[task], settings, known.get(guard_name(task))) for task in guards),
+        guards=tuple(
+            measured_on(_mean_score(results), len(results), settings, known.get(guard_name(task)))
+            for task, results in by_guard.items()
+        ),
         margin=settings.margin,
         earlier_df=earlier_df,
     )
@@ -145,11 +148,16 @@ def assumed(score: float, num_items: int, settings: Verify) -> MeasuredOn:
     return MeasuredOn(score, num_items, settings.run_sd * 2 * math.sqrt(score * (1 - score)))
 
 
-def _measured_on(results: Sequence[ItemResult], settings: Verify, noise: RunNoise | None) -> MeasuredOn:
-    score = min(max(float(np.mean([result.score for result in results])), 0.0), 1.0)
+def measured_on(score: float, num_items: int, settings: Verify, noise: RunNoise | None) -> MeasuredOn:
+    """With the noise that earlier judgements found, where they did."""
+    score = min(max(score, 0.0), 1.0)
     if noise is None:
-        return assumed(score, len(results), settings)
-    return MeasuredOn(score, len(results), noise.run_sd, noise.run.df, noise.noise_share)
+        return assumed(score, num_items, settings)
+    return MeasuredOn(score, num_items, noise.run_sd, noise.run.df, noise.noise_share)
+
+
+def _mean_score(results: Sequence[ItemResult]) -> float:
+    return float(np.mean([result.score for result in results]))
 
 
 def _warning(endpoint: Endpoint, settings: Verify, judgement: Judgement) -> str:

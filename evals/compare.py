@@ -161,15 +161,8 @@ def compare(challenger: ArmScores, control: ArmScores, run: RunVariance | None =
         control: Likewise, on the same items in any order.
         run: Run variance pooled over more arms than these two; by default over these two.
     """
-    for arm in (challenger, control):
-        _check_seeds(arm)
-    run = run or run_variance([challenger.seed_means, control.seed_means])
-    if run.df < MIN_RUN_DF:
-        raise ValueError(
-            f"the run variance needs at least {MIN_RUN_DF} degrees of freedom, got {run.df}; train more "
-            f"seeds or pool it over more arms"
-        )
-    return _comparison(challenger, control, run, 1 / challenger.num_seeds + 1 / control.num_seeds)
+    run = _enough_runs(challenger, control, run)
+    return _comparison(_paired(challenger, control), run, _seed_factor(challenger, control))
 
 
 def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance | None = None) -> Comparison:
@@ -189,7 +182,7 @@ def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance |
             f"use compare for two recipes"
         )
     run = run or run_variance([challenger.seed_means])
-    return _comparison(challenger, model, run, 1 / challenger.num_seeds)
+    return _comparison(_paired(challenger, model), run, 1 / challenger.num_seeds)
 
 
 def non_inferior(
@@ -208,10 +201,10 @@ def non_inferior(
     """
     if not margin > 0:
         raise ValueError(f"verify.margin must be positive, got {margin}; no loss at all can never be shown")
-    change = compare(challenger, control, run)
-    at_margin = _comparison(challenger, control, change.run, 1 / challenger.num_seeds + 1 / control.num_seeds, margin)
-    lower = at_margin.lower_bound(confidence)
-    return NonInferiority(change, lower, is_shown=lower > -margin)
+    run = _enough_runs(challenger, control, run)
+    pair, seed_factor = _paired(challenger, control), _seed_factor(challenger, control)
+    lower = _comparison(pair, run, seed_factor, loss=margin).lower_bound(confidence)
+    return NonInferiority(_comparison(pair, run, seed_factor), lower, is_shown=lower > -margin)
 
 
 def alpha_at(look: int, alpha: float = 0.025) -> float:
@@ -225,36 +218,78 @@ def alpha_at(look: int, alpha: float = 0.025) -> float:
     return alpha * 6 / (math.pi * look) ** 2
 
 
-def _comparison(
-    challenger: ArmScores, control: ArmScores, run: RunVariance, seed_factor: float, loss: float | None = None
-) -> Comparison:
+def _enough_runs(challenger: ArmScores, control: ArmScores, run: RunVariance | None) -> RunVariance:
+    for arm in (challenger, control):
+        _check_seeds(arm)
+    run = run or run_variance([challenger.seed_means, control.seed_means])
+    if run.df < MIN_RUN_DF:
+        raise ValueError(
+            f"the run variance needs at least {MIN_RUN_DF} degrees of freedom, got {run.df}; train more "
+            f"seeds or pool it over more arms"
+        )
+    return run
+
+
+def _seed_factor(challenger: ArmScores, control: ArmScores) -> float:
+    return 1 / challenger.num_seeds + 1 / control.num_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Statistics of two arms on the same items."""
+
+    names: tuple[str, str]
+    num_items: int
+    mean: float
+    """Of the items' differences of arm means."""
+    square: float
+    """Mean square of the same."""
+    item_variance: float
+    residual: float
+    residual_df: int
+    lowest: float
+    highest: float
+    """Of all scores."""
+
+
+def _paired(challenger: ArmScores, control: ArmScores) -> _Pair:
+    arms = (challenger.scores, _aligned(control, challenger))  # each [num_seeds, num_items]
+    differences = arms[0].mean(axis=0) - arms[1].mean(axis=0)  # [num_items]
+    residual, residual_df = residual_variance(arms)
+    return _Pair(
+        names=(challenger.name, control.name),
+        num_items=len(challenger.items),
+        mean=float(differences.mean()),
+        square=float(differences @ differences) / len(differences),
+        item_variance=item_variance(differences, arms),
+        residual=residual,
+        residual_df=residual_df,
+        lowest=min(float(scores.min()) for scores in arms),
+        highest=max(float(scores.max()) for scores in arms),
+    )
+
+
+def _comparison(pair: _Pair, run: RunVariance, seed_factor: float, loss: float | None = None) -> Comparison:
     """`seed_factor` is 1/Sa + 1/Sb, without the term of an arm that is one fixed model; with `loss` the variance is
     that under a true difference of -loss."""
-    arms = (challenger.scores, _aligned(control, challenger))  # each [num_seeds, num_items]
-    num_items = len(challenger.items)
-    differences = arms[0].mean(axis=0) - arms[1].mean(axis=0)  # [num_items]
-    mean = float(differences.mean())
-    of_items = item_variance(differences, arms)
-    lowest, highest = min(float(a.min()) for a in arms), max(float(a.max()) for a in arms)
-    if loss is not None and lowest >= 0 and highest <= 1:
-        square = float((differences**2).mean())
-        of_items = max(of_items, float(item_variance_at_loss(np.asarray(mean), np.asarray(square), loss)))
-    residual, residual_df = residual_variance(arms)
+    mean, of_items = pair.mean, pair.item_variance
+    if loss is not None and pair.lowest >= 0 and pair.highest <= 1:
+        of_items = max(of_items, float(item_variance_at_loss(np.asarray(mean), np.asarray(pair.square), loss)))
     found, found_df = difference_variance(
         np.asarray(run.variance * seed_factor),
-        np.asarray(of_items / num_items),
-        np.asarray(residual * seed_factor / num_items),
-        (run.df, max(num_items - 1, 1), max(residual_df, 1)),
+        np.asarray(of_items / pair.num_items),
+        np.asarray(pair.residual * seed_factor / pair.num_items),
+        (run.df, max(pair.num_items - 1, 1), max(pair.residual_df, 1)),
     )
     variance, df = float(found), float(found_df)
-    if variance <= (1e-12 * max(abs(lowest), abs(highest))) ** 2:
+    if variance <= (1e-12 * max(abs(pair.lowest), abs(pair.highest))) ** 2:
         # Neither seeds nor items differ and the scores have no known range: their difference is the only scale.
         variance = mean**2
     se = math.sqrt(variance)
     half = se * float(special.stdtrit(df, 0.975))
     return Comparison(
-        challenger=challenger.name,
-        control=control.name,
+        challenger=pair.names[0],
+        control=pair.names[1],
         mean=mean,
         se=se,
         df=df,
@@ -262,7 +297,7 @@ def _comparison(
         low=mean - half,
         high=mean + half,
         run=run,
-        num_items=num_items,
+        num_items=pair.num_items,
     )
 
 
