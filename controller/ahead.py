@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from controller.arms import CHALLENGER, arm_tokens
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.model import Model, base_model, model_key
+from controller.promise import assumed
 from controller.result import Estimate
 from controller.rounds import measure_model
 from controller.run import Run
@@ -17,14 +18,16 @@ from controller.train.trainer import expected_tokens
 from controller.verify import arm_scores
 from diagnose.influence import Checkpoint
 from evals.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
-from evals.items import EvalReport
+from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
-from evals.power import detectable_gain
+from evals.power import Judgement, detectable_gain
 from evals.splits import Split
 from interventions.mix import original_mix
 
 SAMPLE_ROWS = 2000
 """Rows of the corpus that the mean length is taken from."""
+TYPICAL_SCORE = 0.7
+"""Nothing is measured yet."""
 
 
 def plan_lines(run: Run) -> Iterator[str]:
@@ -91,16 +94,17 @@ def _detectable(run: Run) -> Iterator[str]:
     if verify.seeds < MIN_SEEDS:
         yield f"gate       verify.seeds={verify.seeds} can never accept; at least {MIN_SEEDS} seeds are needed"
         return
+    guards = tuple(assumed(TYPICAL_SCORE, counts[task], verify) for task in run.loaded.guards if counts[task])
     for task in run.loaded.tasks:
         if counts[task]:
-            num_arms = 1 + len(verify.controls)
-            gain = detectable_gain(counts[task], verify.seeds, level, 0.7, run_sd=verify.run_sd, num_arms=num_arms)
-            enough = (
-                ""
-                if gain <= verify.min_gain
-                else f"; more than verify.min_gain {verify.min_gain:g}: add seeds or items"
+            endpoint = assumed(TYPICAL_SCORE, counts[task], verify)
+            gain = detectable_gain(
+                Judgement(endpoint, verify.seeds, level, len(verify.controls), guards, verify.margin)
             )
-            yield f"gate       {task}: {counts[task]} select items see a gain of {gain:.3f} in 80 % of runs{enough}"
+            seen = "no possible gain" if gain is None else f"a gain of {gain:.3f}"
+            is_enough = gain is not None and gain <= verify.min_gain
+            more = "" if is_enough else f"; verify.min_gain is {verify.min_gain:g}: add seeds or items"
+            yield f"gate       {task}: {counts[task]} select items see {seen} in 80 % of runs{more}"
 
 
 def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]:
@@ -111,6 +115,9 @@ def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]
     """
     first = _scored(run, before, "measure-given-before")
     others = [_scored(run, path, f"measure-given-after-{number}") for number, path in enumerate(after)]
+    check_pairable(
+        {before: first} | {f"{path} ({k})": report for k, (path, report) in enumerate(zip(after, others, strict=True))}
+    )
     for task in (*run.loaded.tasks, *run.loaded.guards):
         was = [r for r in first.results if r.item.task == task]
         now = [[r for r in report.results if r.item.task == task] for report in others]

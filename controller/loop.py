@@ -22,6 +22,7 @@ from controller.journal.ledger import look_number
 from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, write_champion
+from controller.promise import Promise, endpoint_slices
 from controller.records import diagnosis_record, measure_record
 from controller.report.page import write_report
 from controller.result import (
@@ -53,10 +54,13 @@ from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, load_mix, write_blocked, write_mix
 from controller.tracking import Tracker, default_uri
-from controller.verify import Promise, arm_scores
+from controller.verify import arm_scores
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
-from evals.compare import RunVariance, alpha_at, compare_to_model
+from diagnose.slices import Slice
+from evals.compare import alpha_at, compare_to_model
+from evals.items import check_pairable
+from evals.run_variance import RunVariance
 from evals.splits import Split
 
 log = logging.getLogger(__name__)
@@ -76,7 +80,8 @@ class LoopState:
     """Of accepted rounds."""
     judged: list[str] = field(default_factory=list)
     """Plans that the present champion was tried with."""
-    variances: list[RunVariance] = field(default_factory=list)
+    variances: dict[tuple[Slice, ...], list[RunVariance]] = field(default_factory=dict)
+    """Of earlier rounds, by endpoint: seeds differ more on a hard slice than on one that is nearly solved."""
     rounds: list[Round] = field(default_factory=list)
 
 
@@ -182,16 +187,17 @@ def play_round(
         stopped = f"{verdict.decision.value}: {verdict.reason}"
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        agreed = agree(run, proposal, before)
+        earlier = state.variances.setdefault(endpoint_slices(proposal.plan), [])
+        agreed = agree(run, proposal, before, earlier)
         plan = plan_record(proposal.plan, proposal.proposed, agreed)
         trial = try_arms(run, base if run.settings.train.start == "base" else champion, proposal, number)
-        judged = judge_round(run, agreed, trial, before, state.variances)
+        judged = judge_round(run, proposal, agreed, trial, before, earlier)
         verdict = judged.verdict
         _note_items(items[Split.SELECT], number, before, trial)
         write_mix(load_mix(proposal.folder / CHALLENGER), run.run_dir / f"mix-{number}.parquet")
         tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
         if judged.run_variance is not None:
-            state.variances.append(judged.run_variance)
+            earlier.append(judged.run_variance)
         if verdict.decision is Decision.ACCEPTED:
             state.champion, state.champion_round, state.trial = trial.models[0], number, trial
             state.promises.append(agreed)
@@ -232,6 +238,7 @@ def open_sealed(run: Run, start: Model, state: LoopState, items: dict[Split, Ite
     items[Split.SEALED].add(len(state.rounds), "start", None, before.report.results)
     for seed, measured in enumerate(after):
         items[Split.SEALED].add(len(state.rounds), "champion", seed, measured.report.results)
+    check_pairable({"start": before.report} | {f"champion-{seed}": a.report for seed, a in enumerate(after)})
     whole = Promise.over(state.promises)
     challenger = arm_scores("champion", [whole.chosen(measured.report.results) for measured in after])
     model = arm_scores("start", [whole.chosen(before.report.results)])

@@ -16,7 +16,7 @@ from controller.result import (
     Score,
 )
 from diagnose.finding import DataSlice, Diagnosis, Finding, ScoredExample
-from evals.compare import score_interval
+from evals.intervals import score_interval
 from evals.items import EvalReport, ItemResult
 
 MOST_VALUES = 50

@@ -139,8 +139,9 @@ class Endpoint:
     """`select` items that match, failed before or not."""
     min_gain: float
     expected_gain: float
-    detectable_gain: float
-    """True gain that the gate would accept in 80 % of runs with these items and seeds."""
+    detectable_gain: float | None
+    """True gain that the gate, guards included, would accept in 80 % of runs with these items and seeds; null where
+    it would accept no possible gain so often, and the plan's warning says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,12 @@ class GuardRecord:
 
 @dataclass(frozen=True, slots=True)
 class Flips:
+    """A description of one pair of models; it never accepts."""
+
     fixed: int
     broken: int
+    p: float
+    """McNemar's, exact and two-sided."""
 
 
 @dataclass(frozen=True, slots=True)

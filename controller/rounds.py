@@ -10,8 +10,10 @@ from pydantic import TypeAdapter
 from controller.arms import CHALLENGER, ControlArm, arm_tokens
 from controller.budget import FORWARD_BACKWARD
 from controller.hashes import hash_of
-from controller.journal.ledger import look_number
+from controller.journal.ledger import look_at
+from controller.journal.noises import known_noises, note_noises
 from controller.model import Model, trained_model
+from controller.promise import Promise, endpoint_name, promise
 from controller.result import ActionRecord, PlanRecord, VerdictRecord
 from controller.run import Data, Run
 from controller.runner import Result, Stage
@@ -30,14 +32,18 @@ from controller.stages import (
 from controller.tables import read_report_json
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.trainer import Training
-from controller.verify import Arm, Promise, endpoint_run_variance, judge, promise
+from controller.verify import Arm, judge, run_noises
 from diagnose.finding import Diagnosis
-from evals.compare import RunVariance, alpha_at
+from evals.compare import alpha_at
 from evals.items import EvalReport, ProbeReport
+from evals.run_variance import RunVariance
 from evals.splits import Split
 from interventions.plan import Plan
 
 log = logging.getLogger(__name__)
+
+LEDGER_FILE, NOISES_FILE = "ledger.jsonl", "run_variance.jsonl"
+"""Beside the runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Trial:
 class JudgedRound:
     verdict: VerdictRecord
     run_variance: RunVariance | None
-    """None with too few seeds."""
+    """None with too few seeds, or no item that every run scored."""
 
 
 def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
@@ -216,23 +222,37 @@ def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> Pla
     )
 
 
-def agree(run: Run, proposal: ProposedRound, before: MeasuredModel) -> Promise:
-    """The promise of a plan, with the alpha of this look at the `select` items from the ledger."""
-    settings = run.settings
-    key = hash_of([proposal.digest, before.digest, asdict(settings.verify), asdict(settings.train)])
-    ledger = run.run_dir.parent / "ledger.jsonl"
-    look = look_number(ledger, run.split_hash(Split.SELECT), key, "select")
-    alpha = alpha_at(look, settings.verify.alpha)
-    agreed = promise(proposal.plan, before.report, run.suite.slices, run.loaded.guards, settings.verify, alpha)
+def agree(run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Sequence[RunVariance] = ()) -> Promise:
+    """The promise of a plan, with the alpha of this look at the `select` items from the ledger.
+
+    Args:
+        run: This one.
+        proposal: A plan that changes something.
+        before: The champion.
+        earlier: Run variances of earlier rounds that the gate will pool.
+    """
+    settings, items = run.settings, run.split_hash(Split.SELECT)
+    look = look_at(run.run_dir.parent / LEDGER_FILE, items, _judgement(run, proposal, before), "select")
+    alpha = alpha_at(look.number, settings.verify.alpha)
+    agreed = promise(
+        proposal.plan,
+        before.report,
+        run.suite.slices,
+        run.loaded.guards,
+        settings.verify,
+        alpha,
+        known_noises(run.run_dir.parent / NOISES_FILE, items, look.time),
+        sum(variance.df for variance in earlier),
+    )
     endpoint = agreed.endpoint
     log.info(
-        "promise: a gain on %d items of %s; %.3f expected, %.3f would be seen in 80 %% of runs (level %.3g, look %d)",
+        "promise: a gain on %d items of %s; %.3f expected, %s would be seen in 80 %% of runs (level %.3g, look %d)",
         endpoint.num_items,
         dict(endpoint.slice),
         endpoint.expected_gain,
-        endpoint.detectable_gain,
+        "none" if endpoint.detectable_gain is None else f"{endpoint.detectable_gain:.3f}",
         alpha,
-        look,
+        look.number,
     )
     if agreed.warning:
         log.warning("underpowered: %s", agreed.warning)
@@ -314,13 +334,38 @@ def _arm_trials(
 
 
 def judge_round(
-    run: Run, agreed: Promise, trial: Trial, before: MeasuredModel, earlier: Sequence[RunVariance]
+    run: Run,
+    proposal: ProposedRound,
+    agreed: Promise,
+    trial: Trial,
+    before: MeasuredModel,
+    earlier: Sequence[RunVariance],
 ) -> JudgedRound:
+    """The verdict; what the arms showed of the noise of training is noted for promises to come.
+
+    Args:
+        run: This one.
+        proposal: What was tried.
+        agreed: What it promised.
+        trial: The arms.
+        before: The champion.
+        earlier: Run variances of earlier rounds with this endpoint.
+    """
     challenger, *controls = trial.arms
     verdict = judge(agreed, challenger, controls, before.report, run.settings.verify, earlier)
     log.info("%s: %s", verdict.decision.value, verdict.reason)
-    variance = endpoint_run_variance(agreed, trial.arms) if run.settings.verify.seeds > 1 else None
-    return JudgedRound(verdict, variance)
+    if run.settings.verify.seeds == 1:
+        return JudgedRound(verdict, None)
+    noises = run_noises(agreed, trial.arms)
+    judgement = _judgement(run, proposal, before)
+    note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
+    own = noises.get(endpoint_name(agreed.slices))
+    return JudgedRound(verdict, own.run if own is not None else None)
+
+
+def _judgement(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
+    settings = run.settings
+    return hash_of([proposal.digest, before.digest, asdict(settings.verify), asdict(settings.train)])
 
 
 def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:

@@ -53,8 +53,9 @@ class Run:
 
     @property
     def items_key(self) -> str:
-        """Hash of every item and of how it is asked."""
-        return hash_of([[item.task, item.id, item.prompt, item.target] for item in self.loaded.items])
+        """Hash of every item, of how it is asked, and of the tasks' versions."""
+        versions = {task: self.loaded.versions[task] for task in (*self.loaded.tasks, *self.loaded.guards)}
+        return hash_of([versions, [[item.task, item.id, item.prompt, item.target] for item in self.loaded.items]])
 
     def split_hash(self, split: Split) -> str:
         """For the ledger: which items a judgement looked at."""

@@ -162,7 +162,8 @@ class Verify:
     match: str = "tokens"
     """What challenger and controls have in equal amount: tokens, or compute with the diagnosis counted in."""
     run_sd: float = 0.015
-    """Deviation over training seeds that the power calculation assumes."""
+    """Deviation over training seeds that the power calculation assumes at a score of one half, until earlier
+    judgements of the same items have measured it."""
     model: str | None = None
     """For the verb `verify`: folder or hub id of the model before."""
     challenger: Any = None

@@ -10,8 +10,8 @@ from diagnose.finding import Cause, Examples, FailedItem, Finding, Interval, Sco
 from diagnose.modes import mode_shares
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
-from evals.compare import wilson
 from evals.index import ItemIndex, repeated_items
+from evals.intervals import wilson
 from evals.items import ProbeReport
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"

@@ -30,7 +30,7 @@ from scipy.stats import binom, false_discovery_control, hypergeom
 from diagnose.finding import Interval
 from diagnose.ngrams import word_grams
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable, item_table
-from evals.compare import wilson
+from evals.intervals import wilson
 from evals.items import Item, ProbeReport
 
 NEAR_TIE = 0.95

@@ -50,8 +50,8 @@ def gap_share(
     v_fix, v_nothing, v_oracle = (float(arm.var(ddof=1)) / len(arm) for arm in arms)
     share = top / gap
     # fix - (1 - share) nothing - share oracle: arms differ in their variance (a short update, a whole training).
-    parts = (v_fix, (1 - share) ** 2 * v_nothing, share**2 * v_oracle)
-    df = satterthwaite(sum(parts), [(part, len(arm) - 1) for part, arm in zip(parts, arms, strict=True)])
+    parts = np.array([v_fix, (1 - share) ** 2 * v_nothing, share**2 * v_oracle])
+    df = float(satterthwaite(parts.sum(), list(parts), [len(arm) - 1 for arm in arms]))
     t = float(stats.t.ppf((1 + confidence) / 2, df))
     # Roots of (top - share * gap)^2 = t^2 * var(top - share * gap), a quadratic in the share.
     a = gap**2 - t**2 * (v_oracle + v_nothing)

@@ -5,7 +5,7 @@ function of `diagnose` or `interventions` accepts: it refuses items of the other
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -81,6 +81,36 @@ class EvalReport:
     """Items without a finite score: left out of `results`."""
     num_tokens: int
     """Tokens of prompts and answers that went through the model."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of each task, as the task file says; a task that is not named has an unknown version."""
+
+
+def check_pairable(reports: Mapping[str, EvalReport]) -> None:
+    """Whether scores of these reports, by name, can be compared item by item.
+
+    Raises:
+        ValueError: a report lacks more items than it left unscored, or has a task of another version.
+    """
+    version_of: dict[str, tuple[str, str]] = {}
+    for name, report in reports.items():
+        for task, version in report.versions.items():
+            other, known = version_of.setdefault(task, (name, version))
+            if version != known:
+                raise ValueError(
+                    f"cannot pair reports of different task versions: {task} is version {known} in {other}, "
+                    f"{version} in {name}; measure both with the same task files"
+                )
+    keys = {name: {f"{r.item.task}/{r.item.id}" for r in report.results} for name, report in reports.items()}
+    most = max(keys, key=lambda name: len(keys[name]))
+    everything = dict.fromkeys(key for of_report in keys.values() for key in sorted(of_report))
+    for name, report in reports.items():
+        missing = [key for key in everything if key not in keys[name]]
+        if len(missing) > report.num_unscored:
+            other = most if name != most else next(n for n in keys if missing[0] in keys[n])
+            raise ValueError(
+                f"cannot pair reports of different items: {other} has {len(keys[other])}, {name} has "
+                f"{len(keys[name])} (first missing: {missing[0]}); measure both on the same items"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,24 @@ the same settings, keeps its number.
 import fcntl
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    number: int
+    """From 1."""
+    time: float
+    """Seconds since the epoch when it was first written down."""
+
+
 def look_number(ledger: Path, items_hash: str, judgement: str, purpose: str) -> int:
+    """The number alone of `look_at`."""
+    return look_at(ledger, items_hash, judgement, purpose).number
+
+
+def look_at(ledger: Path, items_hash: str, judgement: str, purpose: str) -> Look:
     """Number of this judgement among those on the same items, from 1; a new one is written down.
 
     Args:
@@ -28,14 +42,14 @@ def look_number(ledger: Path, items_hash: str, judgement: str, purpose: str) -> 
         same = [line for line in lines if line["items"] == items_hash]
         for line in same:
             if line["judgement"] == judgement:
-                return int(line["look"])
-        look = len(same) + 1
+                return Look(int(line["look"]), float(line["time"]))
+        look = Look(len(same) + 1, time.time())
         record = {
             "items": items_hash,
             "judgement": judgement,
             "purpose": purpose,
-            "look": look,
-            "time": time.time(),
+            "look": look.number,
+            "time": look.time,
         }
         file.write(json.dumps(record) + "\n")
         file.flush()

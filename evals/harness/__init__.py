@@ -71,7 +71,8 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
         lm.num_tokens / seconds,
     )
     report = ProbeReport if split is Split.PROBE else EvalReport
-    return report(model, split, tuple(results), len(chosen) - len(results), lm.num_tokens)
+    versions = {leaf: loaded.versions[leaf] for leaf in dict.fromkeys(item.task for item in chosen)}
+    return report(model, split, tuple(results), len(chosen) - len(results), lm.num_tokens, versions)
 
 
 def _chosen(loaded: LoadedSuite, items: Split | Sequence[Item]) -> list[Item]:

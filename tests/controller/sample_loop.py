@@ -134,7 +134,7 @@ def accepted_round(number: int = 0) -> Round:
                 GuardRecord("starter_arithmetic", -0.004, (-0.02, 0.012), True, -0.0174, 0.03),
                 GuardRecord("starter_facts", 0.002, (-0.011, 0.015), True, -0.009, 0.03),
             ),
-            flips=Flips(fixed=104, broken=5),
+            flips=Flips(fixed=104, broken=5, p=2.6e-25),
             alpha=0.0152,
         ),
         costs={

@@ -10,18 +10,15 @@ from scipy import stats
 
 from evals.compare import (
     ArmScores,
-    RunVariance,
     accepts,
     alpha_at,
     compare,
     compare_to_model,
     flips,
     non_inferior,
-    pool_runs,
-    run_variance,
-    score_interval,
-    wilson,
 )
+from evals.intervals import score_interval, wilson
+from evals.run_variance import RunVariance, pool_runs, run_variance
 
 
 def arm(name: str, scores: NDArray[np.float64]) -> ArmScores:

@@ -1,0 +1,203 @@
+"""Worlds in which loops are played without training: banks of really trained runs, and a model fitted to one.
+
+A bank is `<world>.npz` with `scores` [num_runs, num_items] (0/1), `task` [num_items], `is_target` and `is_guard`
+[num_items]. Its runs were trained alike with different seeds, so arms drawn from them do not differ: any gain is false.
+
+A loop draws its items with replacement. Then they are an exact sample from the bank's items as a population, and a
+copy is another item that answers alike: run means, items' differences and residual keep the variances of the crossed
+model (Hoeffding's decomposition needs only that runs and items are independent draws). Half samples without
+replacement were rejected: their mean varies half as much as the gate has to assume, which flatters it. Arms are drawn
+without replacement, disjoint: their differences then have exactly the variance that the bank's runs show.
+
+In the fitted model items and runs are drawn anew, from item difficulties, a run effect common to all items and a run
+effect of each slice (all in logits).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from controller.arms import CHALLENGER, CONTINUE, RANDOM
+from evals.compare import ArmScores
+from evals.power import REPAIR_CONCENTRATION
+
+ARMS = (CHALLENGER, CONTINUE, RANDOM)
+TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    name: str
+    slices: Mapping[str, NDArray[np.uint8]]
+    """[num_runs, items of the slice], 0 or 1; `TARGET` first, then each guard by its task."""
+
+    @property
+    def num_runs(self) -> int:
+        return len(self.slices[TARGET])
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        return tuple(name for name in self.slices if name != TARGET)
+
+    def resampled(self, rng: np.random.Generator) -> "Bank":
+        """The bank as another set of trainings might have left it: runs drawn with replacement."""
+        rows = rng.integers(self.num_runs, size=self.num_runs)
+        return Bank(self.name, {name: scores[rows] for name, scores in self.slices.items()})
+
+    def base_score(self, name: str) -> float:
+        return float(self.slices[name].mean())
+
+    def items(self, rng: np.random.Generator) -> "BankItems":
+        """Items of one loop."""
+        return BankItems(
+            {
+                name: scores[:, rng.integers(scores.shape[1], size=scores.shape[1])]
+                for name, scores in self.slices.items()
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BankItems:
+    slices: Mapping[str, NDArray[np.uint8]]
+
+    def arms(self, rng: np.random.Generator, num_seeds: int) -> "Arms":
+        """One round: disjoint runs for each arm."""
+        num_runs = len(self.slices[TARGET])
+        if num_runs < num_seeds * len(ARMS):
+            raise ValueError(f"{len(ARMS)} arms of {num_seeds} seeds need as many runs, the bank has {num_runs}")
+        rows = rng.permutation(num_runs)[: num_seeds * len(ARMS)].reshape(len(ARMS), num_seeds)
+        return {
+            name: {arm: scores[own].astype(np.float64) for arm, own in zip(ARMS, rows, strict=True)}
+            for name, scores in self.slices.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """Difficulties of items, and deviations of run effects, in logits."""
+
+    name: str
+    easiness: Mapping[str, NDArray[np.float64]]
+    """Of each item, by slice."""
+    common_sd: float
+    own_sd: Mapping[str, float]
+
+    @classmethod
+    def of(cls, bank: Bank) -> "FittedModel":
+        easiness, effects, noise = {}, [], []
+        for name, scores in bank.slices.items():
+            share = (scores.sum(axis=0) + 0.05) / (bank.num_runs + 0.1)
+            easiness[name] = special.logit(share)
+            slope = float((share * (1 - share)).mean())
+            effects.append([_shift(easiness[name], float(mean)) for mean in scores.mean(axis=1)])
+            noise.append(1 / (slope * scores.shape[1]))  # of a run's shift, from its answers to these items alone
+        covariance = np.cov(np.array(effects))  # [num_slices, num_slices]
+        covariance = np.atleast_2d(covariance)
+        off = covariance[~np.eye(len(covariance), dtype=bool)]
+        common = max(float(off.mean()), 0.0) if off.size else 0.0
+        own = np.maximum(np.diag(covariance) - np.array(noise) - common, 0.0)
+        sds = {name: float(np.sqrt(value)) for name, value in zip(bank.slices, own, strict=True)}
+        return cls(bank.name, easiness, float(np.sqrt(common)), sds)
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        return tuple(name for name in self.easiness if name != TARGET)
+
+    def base_score(self, name: str) -> float:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(15)
+        sd = np.hypot(self.common_sd, self.own_sd[name])
+        return float(special.expit(self.easiness[name][:, None] + sd * nodes).mean(axis=0) @ (weights / weights.sum()))
+
+    def items(self, rng: np.random.Generator) -> "FittedItems":
+        return FittedItems(
+            {name: rng.choice(easiness, size=len(easiness)) for name, easiness in self.easiness.items()}, self
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FittedItems:
+    easiness: Mapping[str, NDArray[np.float64]]
+    model: FittedModel
+
+    def arms(self, rng: np.random.Generator, num_seeds: int) -> "Arms":
+        common = {arm: self.model.common_sd * rng.normal(size=(num_seeds, 1)) for arm in ARMS}
+        return {
+            name: {
+                arm: _answers(rng, easiness + common[arm] + self.model.own_sd[name] * rng.normal(size=(num_seeds, 1)))
+                for arm in ARMS
+            }
+            for name, easiness in self.easiness.items()
+        }
+
+
+Arms = dict[str, dict[str, NDArray[np.float64]]]
+"""Slice, arm -> [num_seeds, num_items]."""
+World = Bank | FittedModel
+Items = BankItems | FittedItems
+
+
+def load_banks(folder: Path) -> list[Bank]:
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise ValueError(f"--bank {folder} holds no <world>.npz; name a folder of banks of trained runs")
+    return [load_bank(file) for file in files]
+
+
+def load_bank(file: Path) -> Bank:
+    with np.load(file) as arrays:
+        scores, task = arrays["scores"], arrays["task"]
+        is_target, is_guard = arrays["is_target"].astype(bool), arrays["is_guard"].astype(bool)
+    if not is_target.any() or not np.isin(scores, (0, 1)).all():
+        raise ValueError(f"{file} must hold scores of 0 and 1 and at least one item with is_target")
+    slices = {TARGET: scores[:, is_target]}
+    for guard in sorted(set(task[is_guard].tolist())):
+        slices[str(guard)] = scores[:, is_guard & (task == guard)]
+    return Bank(file.stem, {name: part.astype(np.uint8) for name, part in slices.items()})
+
+
+def add_gain(rng: np.random.Generator, scores: NDArray[np.float64], gain: float, base: float) -> NDArray[np.float64]:
+    """Wrong answers turned right so that the mean rises by `gain` from `base` in expectation.
+
+    Items differ in how surely they are mended, alike in all seeds: that is what makes a gain one of items, too.
+    """
+    if gain <= 0 or base >= 1:
+        return scores
+    turned = rng.random(scores.shape) < _chances(rng, min(gain / (1 - base), 1.0), scores.shape[1])
+    return np.where(turned, 1.0, scores)
+
+
+def add_loss(rng: np.random.Generator, scores: NDArray[np.float64], loss: float, base: float) -> NDArray[np.float64]:
+    """Right answers turned wrong, likewise."""
+    return 1 - add_gain(rng, 1 - scores, loss, 1 - base)
+
+
+def arm_scores(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, ArmScores]:
+    items = _item_names(next(iter(scores.values())).shape[1])
+    return {arm: ArmScores(arm, items, values) for arm, values in scores.items()}
+
+
+def _chances(rng: np.random.Generator, mean: float, num_items: int) -> NDArray[np.float64]:
+    if mean >= 1:
+        return np.ones(num_items)
+    return rng.beta(REPAIR_CONCENTRATION * mean, REPAIR_CONCENTRATION * (1 - mean), size=num_items)
+
+
+def _answers(rng: np.random.Generator, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (rng.random(logits.shape) < special.expit(logits)).astype(np.float64)
+
+
+def _shift(easiness: NDArray[np.float64], mean: float) -> float:
+    """Run effect at which these items have this mean score."""
+    target = min(max(mean, 1e-4), 1 - 1e-4)
+    return float(optimize.brentq(lambda shift: float(special.expit(easiness + shift).mean()) - target, -30, 30))
+
+
+@lru_cache(maxsize=64)
+def _item_names(num_items: int) -> tuple[str, ...]:
+    return tuple(map(str, range(num_items)))
