@@ -9,13 +9,13 @@ world on 2 cores.
 """
 
 import argparse
-import logging
 from pathlib import Path
 
 import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from controller import logs
 from controller.budget import Books
 from controller.compose_settings import CONF, register_schemas
 from controller.model import base_model, train_initially
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("tests/data/gate_bank"))
     parser.add_argument("--work", type=Path, default=Path("runs/gate_bank"))
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logs.quiet_libraries()
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.worlds:
         make_bank(name, options.runs, (options.work / name).absolute(), options.out / f"{name}.npz")

@@ -9,7 +9,6 @@ already is kept unless `--again` is given. Stages are kept in `runs/verify`, so 
 
 import argparse
 import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from controller import logs
 from controller.budget import Books
 from controller.compose_settings import CONF, register_schemas
 from controller.journal.store import code_version
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--work", type=Path, default=Path("runs/verify"))
     options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
+    logs.quiet_libraries()
     register_schemas()
     for world in options.worlds:
         for scenario in options.scenarios:

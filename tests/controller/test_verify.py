@@ -1,15 +1,18 @@
 """The verdict on planted arms: what is accepted, what is not, and why."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
+from scipy import stats
 
 from controller.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.promise import Promise, promise
-from controller.result import Decision
+from controller.result import Decision, VerdictRecord
 from controller.settings import Verify
-from controller.verify import Arm, judge
+from controller.verify import Arm, judge, run_noises
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
@@ -123,3 +126,86 @@ def test_a_slice_without_select_items_is_told() -> None:
     nothing = Plan((replace(plan().actions[0], items=Slice((("task", "no such task"),))),), "", ())
     with pytest.raises(ValueError, match="no `select` item matches the failing slice"):
         promise(nothing, report({"jump": 0.5}, 1), (), (), SETTINGS, 0.015)
+
+
+def least(score: float, num_items: int, num_seeds: int = 3) -> dict[str, Arm]:
+    """Arms that all score the same on every item."""
+    results = tuple(
+        ItemResult(item("jump", k), "x", {"acc": score}, "acc", score, score < 0.5) for k in range(num_items)
+    )
+    one = EvalReport(ModelRef("m"), Split.SELECT, results, 0, 100)
+    return {name: Arm(name, (one,) * num_seeds, 1000, 1e6, 10) for name in (CHALLENGER, CONTINUE, RANDOM)}
+
+
+@pytest.mark.parametrize("num_items", [1, 2, 50])
+@pytest.mark.parametrize("score", [0.0, 1.0, 0.5, -3.0])
+def test_equal_scores_and_single_items_are_rejected_in_finite_numbers(score: float, num_items: int) -> None:
+    arms = least(score, num_items)
+    before = arms[CHALLENGER].reports[0]
+    made = promise(plan(), before, (), ("jump",), Verify(), 0.015)
+    result = judge(made, arms[CHALLENGER], [arms[CONTINUE], arms[RANDOM]], before, Verify(), ())
+    assert result.decision is Decision.REJECTED
+    written = TypeAdapter(VerdictRecord).dump_python(result, mode="json")
+    json.dumps(written, allow_nan=False)
+    assert result.gain is not None
+    assert (result.gain.mean, result.gain.p) == (0.0, 0.5)
+    if num_items == 1:
+        assert result.gain.ci[0] < -1
+        assert result.gain.ci[1] > 1
+
+
+def test_arms_that_answer_other_items_or_task_versions_are_refused() -> None:
+    arms = least(0.5, 20)
+    before = arms[CHALLENGER].reports[0]
+    made = promise(plan(), before, (), (), Verify(), 0.015)
+    fewer = replace(before, results=before.results[:-1])
+    with pytest.raises(ValueError, match=r"items: before has 20, random-0 has 19 \(first missing: jump/19-0\)"):
+        judge(made, arms[CHALLENGER], [arms[CONTINUE], Arm(RANDOM, (fewer,) * 3, 1, 1.0, 1)], before, Verify(), ())
+    newer = replace(before, versions={"jump": "2.0"})
+    with pytest.raises(ValueError, match=r"different task versions: jump is version 1\.0 in before, 2\.0 in random-0"):
+        judge(
+            made,
+            arms[CHALLENGER],
+            [arms[CONTINUE], Arm(RANDOM, (newer,) * 3, 1, 1.0, 1)],
+            replace(before, versions={"jump": "1.0"}),
+            Verify(),
+            (),
+        )
+
+
+def test_items_that_one_run_left_unscored_are_left_out_of_every_arm_and_counted() -> None:
+    arms = [arm(CHALLENGER, 0.8, 0.9, 2), arm(CONTINUE, 0.5, 0.9, 3), arm(RANDOM, 0.5, 0.9, 4)]
+    first = arms[1].reports[0]
+    holes = replace(first, results=first.results[7:], num_unscored=7)  # seven items of jump
+    arms[1] = replace(arms[1], reports=(holes, *arms[1].reports[1:]))
+    result = verdict(arms[0], arms[1:])
+    assert result.decision is Decision.ACCEPTED
+    assert result.reason.endswith("; 7 items that a run left unscored are left out")
+
+
+def test_an_arm_without_a_single_score_is_a_rejection_and_not_a_crash() -> None:
+    arms = [arm(CHALLENGER, 0.8, 0.9, 2), arm(CONTINUE, 0.5, 0.9, 3), arm(RANDOM, 0.5, 0.9, 4)]
+    nothing = replace(arms[0].reports[0], results=(), num_unscored=2 * NUM_ITEMS)
+    result = verdict(replace(arms[0], reports=(nothing, *arms[0].reports[1:])), arms[1:])
+    assert result.decision is Decision.REJECTED
+    assert "no item of the endpoint was scored by every run" in result.reason
+    json.dumps(TypeAdapter(VerdictRecord).dump_python(result, mode="json"), allow_nan=False)
+
+
+def test_flips_are_described_with_mcnemars_p() -> None:
+    result = verdict(arm(CHALLENGER, 0.8, 0.9, 2), [arm(CONTINUE, 0.5, 0.9, 3), arm(RANDOM, 0.5, 0.9, 4)])
+    assert result.flips is not None
+    fixed, broken = result.flips.fixed, result.flips.broken
+    # Exact and two-sided: twice the upper tail of fair coins.
+    assert result.flips.p == pytest.approx(2 * stats.binom.sf(fixed - 1, fixed + broken, 0.5))
+
+
+def test_the_noise_of_training_is_the_arms_own_without_their_gains() -> None:
+    arms = [arm(CHALLENGER, 0.8, 0.9, 2, 20), arm(CONTINUE, 0.5, 0.9, 3, 20), arm(RANDOM, 0.5, 0.9, 4, 20)]
+    noises = run_noises(agreed(), arms)
+    assert set(noises) == {"task = jump", "guard others"}
+    endpoint = noises["task = jump"]
+    assert endpoint.run.df == 57
+    # Answers are independent given the items: no run effect, and the noise is what binomial draws leave.
+    assert endpoint.run.variance == pytest.approx(endpoint.item_noise, rel=0.6)
+    assert endpoint.noise_share == pytest.approx(1 - 0.15**2 / 0.24, abs=0.08)

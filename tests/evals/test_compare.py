@@ -6,7 +6,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from evals.compare import (
     ArmScores,
@@ -15,6 +15,7 @@ from evals.compare import (
     compare,
     compare_to_model,
     flips,
+    item_variance_at_loss,
     non_inferior,
 )
 from evals.intervals import score_interval, wilson
@@ -148,6 +149,20 @@ def test_equal_scores_everywhere_show_nothing_and_give_no_nan(value: float, num_
     assert (result.mean, result.p) == (0.0, 0.5)
 
 
+@pytest.mark.parametrize("num_items", [1, 2, 900])
+@pytest.mark.parametrize(("one", "other"), [(-1.0, -2.0), (1.0, 0.0), (7.5, 7.25), (-0.1, -0.3)])
+def test_a_difference_without_any_variance_gives_finite_numbers_and_an_interval_around_it(
+    one: float, other: float, num_items: int
+) -> None:
+    result = compare(arm("a", np.full((3, num_items), one)), arm("b", np.full((3, num_items), other)))
+    shown = non_inferior(arm("a", np.full((3, num_items), other)), arm("b", np.full((3, num_items), one)), 0.01)
+    assert all(math.isfinite(x) for x in (*astuple(result)[2:8], shown.lower))
+    assert result.low < result.mean < result.high
+    assert not shown.is_shown
+    if not (other >= 0 and one <= 1):  # of 0/1 scores 900 items that all differ are proof
+        assert result.p > 0.025
+
+
 def test_one_item_never_passes_the_gate() -> None:
     won = accepts(arm("a", np.ones((5, 1))), [arm("b", np.zeros((5, 1)))], 0.025)
     assert not won.is_accepted
@@ -161,10 +176,51 @@ def test_a_guard_of_thirty_perfect_items_is_not_shown_and_one_of_three_hundred_i
         assert non_inferior(perfect, perfect, margin=0.03).is_shown is is_shown
 
 
-def test_the_guard_bound_is_the_one_sided_five_percent_point() -> None:
-    result = non_inferior(random_arm("a", 1), random_arm("b", 2), margin=0.5)
+def test_the_guard_bound_of_scores_without_a_range_is_the_one_sided_five_percent_point() -> None:
+    a, b = (ArmScores(x.name, x.items, 10 * x.scores) for x in (random_arm("a", 1), random_arm("b", 2)))
+    result = non_inferior(a, b, margin=0.5)
     change = result.change
     assert stats.t.cdf((change.mean - result.lower) / change.se, change.df) == pytest.approx(0.95)
+
+
+def lost(num_lost: int, num_items: int) -> tuple[ArmScores, ArmScores]:
+    """A control that is always right, and a challenger that has lost some items in all seeds."""
+    scores = np.ones((3, num_items))
+    scores[:, :num_lost] = 0
+    return arm("a", scores), arm("b", np.ones((3, num_items)))
+
+
+@pytest.mark.parametrize("num_items", [100, 200, 300, 1000])
+def test_items_lost_with_a_chance_of_exactly_the_margin_pass_as_unharmed_once_in_twenty(num_items: int) -> None:
+    # The number of lost items is binomial, so the share of such experiments that pass is a sum. By the variance of
+    # the sample itself .20, .15, .13 and .08 of them would pass.
+    shown = [k for k in range(num_items // 10) if non_inferior(*lost(k, num_items), margin=0.03).is_shown]
+    assert shown == list(range(len(shown)))
+    assert 0.02 < stats.binom.cdf(shown[-1], num_items, 0.03) <= 0.062
+
+
+def test_the_variance_at_the_margin_is_that_of_the_likeliest_wins_and_losses() -> None:
+    # Poisson counts of items won and lost with lost - won = margin, maximised by search instead of by formula.
+    n, margin = 200, 0.03
+
+    def deviance(win: float, won: int, broken: int) -> float:
+        return -float(stats.poisson.logpmf([won, broken], (win * n, (win + margin) * n)).sum())
+
+    for won, broken in ((0, 3), (4, 9), (10, 10), (0, 0)):
+        tight = {"xatol": 1e-10}
+        found = optimize.minimize_scalar(
+            deviance, bounds=(1e-9, 0.3), args=(won, broken), method="bounded", options=tight
+        )
+        mean, square = np.asarray((won - broken) / n), np.asarray((won + broken) / n)
+        variance = 2 * found.x + margin - margin**2
+        assert float(item_variance_at_loss(mean, square, margin)) == pytest.approx(variance, abs=1e-6)
+
+
+def test_a_guard_that_gained_is_judged_by_its_own_variance() -> None:
+    rng = np.random.default_rng(0)
+    control, better = simulate(rng, 0.0, 3, 1)[0], simulate(rng, 0.2, 3, 1)[0]
+    assert non_inferior(better, control, 0.03).is_shown
+    assert non_inferior(control, better, 0.03).lower < -0.2
 
 
 def test_a_fixed_model_brings_no_run_variance() -> None:
@@ -211,6 +267,25 @@ def test_flips_are_counted_by_direction() -> None:
     assert (counts.fixed, counts.broken) == (2, 1)
     assert counts.p == pytest.approx(1.0)
     assert flips([False] * 6, [True] * 6).p == pytest.approx(2 / 2**6)
+
+
+def test_where_runs_differ_most_the_gate_keeps_its_level_with_three_seeds() -> None:
+    # Item noise next to nothing: exactly a t test on the 6 degrees of freedom of three arms.
+    rng, level, p = np.random.default_rng(0), 0.05, []
+    for _ in range(600):
+        arms = [arm(str(k), np.repeat(0.5 + 0.02 * rng.normal(size=(3, 1)), 400, axis=1)) for k in range(3)]
+        p.append(accepts(arms[0], arms[1:], level).comparisons[0].p)
+    share = float(np.mean(np.array(p) < level))
+    assert share == pytest.approx(level, abs=3 * math.sqrt(level / 600))
+
+
+def test_near_perfect_scores_keep_the_level_too() -> None:
+    # Of 60 items about two fail, so differences are a handful of thirds of an item.
+    rng, level, accepted = np.random.default_rng(0), 0.025, 0
+    for _ in range(600):
+        arms = [arm(str(k), (rng.random((3, 60)) < 0.97).astype(np.float64)) for k in range(2)]
+        accepted += accepts(arms[0], arms[1:], level).is_accepted
+    assert accepted / 600 <= level
 
 
 def test_bad_arms_are_refused_by_name() -> None:
