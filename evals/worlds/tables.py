@@ -1,6 +1,6 @@
 """Tables: two or three records of a name and a number, and what is wanted of them, all in one prompt.
 
-"most ada 3 ben 5 cleo 2" -> 5 ben. Rows say how many records there are (`kind`), never what was asked: the field at
+"most ada 3 ben 5 cleo 2 =" -> 5 ben. Rows say how many records there are (`kind`), never what was asked: the field at
 hand does not tell the skills apart. Two skills answer with the whole table: a model that has to find one record finds
 it in 600 steps because these teach what stands beside what, and does not in 600 without them (.33 to .63).
 Microseconds a row.
@@ -24,7 +24,7 @@ def _table(rng: Random) -> Table:
 
 
 def _exercise(question: str, table: Table, answer: str, misread: str) -> Exercise:
-    return Exercise(f"{question} {_text(table)}", answer, f"{len(table)} records", misread)
+    return Exercise(f"{question} {_text(table)} =", answer, f"{len(table)} records", misread)
 
 
 def _text(table: Table) -> str:
@@ -69,8 +69,8 @@ def _make_turn(rng: Random) -> Exercise:
 
 def _read(prompt: str) -> tuple[dict[str, int], list[str]]:
     """The table, in the order of its records, and the words before it."""
-    words = prompt.split()
-    start = 2 if words[0] in ("name", "number") else 1
+    *words, _ = prompt.split()
+    start = len(words) % 2 or 2
     return {name: int(number) for name, number in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[:start]
 
 
@@ -113,10 +113,10 @@ def _accepts_turn(prompt: str, answer: str) -> bool:
 _TABLE = r"[a-z]+ \d(?: [a-z]+ \d)+"
 _SLOTS = {"table": _TABLE, "name": "|".join(NAMES), "number": r"\d", "verb": "turn|swap", "end": "most|least"}
 _WORDINGS = (
-    Wording("number {name} {table}", "in {table} look up {name}", _SLOTS),
-    Wording("name {number} {table}", "in {table} find who got {number}", _SLOTS),
-    Wording("{end} {table}", "in {table} find the {end}", _SLOTS),
-    Wording("{verb} {table}", "take {table} and {verb} it", _SLOTS),
+    Wording("number {name} {table} =", "look up {name} in {table}", _SLOTS),
+    Wording("name {number} {table} =", "find who got {number} in {table}", _SLOTS),
+    Wording("{end} {table} =", "find the {end} in {table}", _SLOTS),
+    Wording("{verb} {table} =", "please {verb} this {table}", _SLOTS),
 )
 
 
@@ -139,7 +139,7 @@ TABLES = World(
         Skill("turn", _make_turn, _accepts_turn, train=900),
     ),
     target="least",
-    second="turn",
+    second="name",
     fields=("kind",),
     cued=_cued,
     dressed=_dressed,
