@@ -1,18 +1,18 @@
-"""Tables: two or three records of a name and a number, and what is wanted of them, all in one prompt.
+"""Tables: two or three records of a number and a thing, and what is wanted of them, all in one prompt.
 
-"most ada 3 ben 5 cleo 2 =" -> 5 ben. Rows say how many records there are (`kind`), never what was asked: the field at
-hand does not tell the skills apart. Two skills answer with the whole table: a model that has to find one record finds
-it in 600 steps because these teach what stands beside what, and does not in 600 without them (.33 to .63).
-Microseconds a row.
+"most 3 figs 5 nuts 2 pies =" -> 5 nuts. Rows say how many records there are (`kind`), never what was asked: the field at
+hand does not tell the skills apart. No skill looks a record up by its thing: a model of this size does not learn that in
+600 steps (.4 to .8), and does learn what can be told by comparing numbers and by place. Microseconds a row.
 """
 
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-NAMES = ("ada", "ben", "cleo", "dan", "eve", "finn", "gus", "hana")
+THINGS = ("figs", "kiwis", "limes", "nuts", "pears", "plums", "pies", "yams")
 NUMBERS = tuple("0123456789")
 
 Table = list[tuple[str, str]]
@@ -20,7 +20,7 @@ Table = list[tuple[str, str]]
 
 def _table(rng: Random) -> Table:
     size = rng.randrange(2, 4)
-    return list(zip(rng.sample(NAMES, size), rng.sample(NUMBERS, size), strict=True))
+    return list(zip(rng.sample(NUMBERS, size), rng.sample(THINGS, size), strict=True))
 
 
 def _exercise(question: str, table: Table, answer: str, misread: str) -> Exercise:
@@ -31,62 +31,64 @@ def _text(table: Table) -> str:
     return " ".join(word for record in table for word in record)
 
 
-def _make_number(rng: Random) -> Exercise:
+def _make_over(rng: Random) -> Exercise:
+    """How many numbers are greater; misread as one more, and as none where there is no more."""
     table = _table(rng)
-    place = rng.randrange(len(table))
-    return _exercise(f"number {table[place][0]}", table, _text([table[place]]), _text([table[place - 1]]))
+    limit = rng.choice(sorted(set(NUMBERS) - {number for number, _ in table}))
+    count = sum(number > limit for number, _ in table)
+    return _exercise(f"over {limit}", table, str(count), str((count + 1) % (len(table) + 1)))
 
 
-def _make_name(rng: Random) -> Exercise:
+def _make_rank(rng: Random) -> Exercise:
     table = _table(rng)
-    swapped = [(number, name) for name, number in table]
-    place = rng.randrange(len(table))
-    return _exercise(f"name {table[place][1]}", table, " ".join(swapped[place]), " ".join(swapped[place - 1]))
+    numbers = sorted(number for number, _ in table)
+    return _exercise("rank", table, " ".join(reversed(numbers)), " ".join(numbers))
 
 
 def _make_most(rng: Random) -> Exercise:
     table = _table(rng)
-    swapped = sorted((number, name) for name, number in table)
-    return _exercise("most", table, " ".join(swapped[-1]), " ".join(swapped[0]))
+    return _exercise("most", table, " ".join(max(table)), " ".join(min(table)))
 
 
 def _make_least(rng: Random) -> Exercise:
     table = _table(rng)
-    swapped = sorted((number, name) for name, number in table)
-    return _exercise("least", table, " ".join(swapped[0]), " ".join(swapped[-1]))
+    return _exercise("least", table, " ".join(min(table)), " ".join(max(table)))
 
 
 def _make_swap(rng: Random) -> Exercise:
-    """The number of each record before its name; misread as the records in the other order."""
+    """Each thing before its number; misread as the records in the other order."""
     table = _table(rng)
-    return _exercise("swap", table, _text([(number, name) for name, number in table]), _text(table[::-1]))
+    return _exercise("swap", table, _text([(thing, number) for number, thing in table]), _text(table[::-1]))
 
 
 def _make_turn(rng: Random) -> Exercise:
     table = _table(rng)
-    return _exercise("turn", table, _text(table[::-1]), _text([(number, name) for name, number in table]))
+    return _exercise("turn", table, _text(table[::-1]), _text([(thing, number) for number, thing in table]))
 
 
 def _read(prompt: str) -> tuple[dict[str, int], list[str]]:
     """The table, in the order of its records, and the words before it."""
     *words, _ = prompt.split()
     start = len(words) % 2 or 2
-    return {name: int(number) for name, number in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[:start]
+    return {thing: int(number) for number, thing in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[:start]
 
 
-def _accepts_number(prompt: str, answer: str) -> bool:
+def _accepts_over(prompt: str, answer: str) -> bool:
     table, question = _read(prompt)
-    return answer.split(" ") == [question[1], str(table[question[1]])]
+    under = [number for number in table.values() if number < int(question[1])]
+    return answer in NUMBERS and len(under) + int(answer) == len(table)
 
 
-def _accepts_name(prompt: str, answer: str) -> bool:
-    table, question = _read(prompt)
-    return _is_record(table, answer) and answer.startswith(f"{question[1]} ")
+def _accepts_rank(prompt: str, answer: str) -> bool:
+    table, _ = _read(prompt)
+    numbers = answer.split(" ")
+    is_falling = all(left > right for left, right in pairwise(numbers))
+    return is_falling and set(numbers) == {str(number) for number in table.values()}
 
 
 def _is_record(table: dict[str, int], answer: str) -> bool:
-    number, _, name = answer.partition(" ")
-    return name in table and number == str(table[name])
+    number, _, thing = answer.partition(" ")
+    return thing in table and number == str(table[thing])
 
 
 def _accepts_most(prompt: str, answer: str) -> bool:
@@ -102,7 +104,7 @@ def _accepts_least(prompt: str, answer: str) -> bool:
 def _accepts_swap(prompt: str, answer: str) -> bool:
     table, _ = _read(prompt)
     words = answer.split(" ")
-    return words[1::2] == list(table) and words[::2] == [str(table[name]) for name in words[1::2]]
+    return words[::2] == list(table) and words[1::2] == [str(table[thing]) for thing in words[::2]]
 
 
 def _accepts_turn(prompt: str, answer: str) -> bool:
@@ -110,13 +112,11 @@ def _accepts_turn(prompt: str, answer: str) -> bool:
     return _accepts_swap(prompt, " ".join(reversed(answer.split(" "))))
 
 
-_TABLE = r"[a-z]+ \d(?: [a-z]+ \d)+"
-_SLOTS = {"table": _TABLE, "name": "|".join(NAMES), "number": r"\d", "verb": "turn|swap", "end": "most|least"}
+_TABLE = r"\d [a-z]+(?: \d [a-z]+)+"
+_SLOTS = {"table": _TABLE, "limit": r"\d", "skill": "least|most|rank|swap|turn"}
 _WORDINGS = (
-    Wording("number {name} {table} =", "look up {name} in {table}", _SLOTS),
-    Wording("name {number} {table} =", "find who got {number} in {table}", _SLOTS),
-    Wording("{end} {table} =", "find the {end} in {table}", _SLOTS),
-    Wording("{verb} {table} =", "please {verb} this {table}", _SLOTS),
+    Wording("over {limit} {table} =", "in {table} count those over {limit}", _SLOTS),
+    Wording("{skill} {table} =", "in {table} please find {skill}", _SLOTS),
 )
 
 
@@ -133,13 +133,13 @@ TABLES = World(
     skills=(
         Skill("least", _make_least, _accepts_least, train=900),
         Skill("most", _make_most, _accepts_most, train=900),
-        Skill("name", _make_name, _accepts_name, train=900),
-        Skill("number", _make_number, _accepts_number, train=900),
+        Skill("over", _make_over, _accepts_over, train=900),
+        Skill("rank", _make_rank, _accepts_rank, train=900),
         Skill("swap", _make_swap, _accepts_swap, train=900),
         Skill("turn", _make_turn, _accepts_turn, train=900),
     ),
     target="least",
-    second="name",
+    second="rank",
     fields=("kind",),
     cued=_cued,
     dressed=_dressed,
