@@ -11,8 +11,8 @@ from random import Random
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-VERBS = tuple("walk run look jump hop crawl dance climb swim roll spin nod wave bow".split())
-TURNS = {"left": "LTURN", "right": "RTURN", "back": "UTURN"}
+VERBS = tuple("walk run look jump hop crawl dance climb swim nod wave".split())
+TURNS = {"left": "LTURN", "right": "RTURN", "back": "UTURN", "up": "RISE"}
 
 Acts = list[str]
 
@@ -58,10 +58,6 @@ def _make_modified(
     )
 
 
-def _around(turn: str, action: str) -> Acts:
-    return [turn, action, turn]
-
-
 def _opposite(turn: str, action: str) -> Acts:
     return [turn, turn, action]
 
@@ -98,6 +94,11 @@ def _accepts_after(prompt: str, answer: str) -> bool:
     return _meanings(answer)[::-1] == prompt.split(" after ")
 
 
+def _accepts_amid(prompt: str, answer: str) -> bool:
+    first, second = prompt.split(" amid ")
+    return _meanings(answer) == [second, first, second]
+
+
 def _accepts_instead(prompt: str, answer: str) -> bool:
     return [*_meanings(answer), prompt.split(" instead ")[1]] == prompt.split(" instead ")
 
@@ -106,14 +107,6 @@ def _accepts_opposite(prompt: str, answer: str) -> bool:
     first, second = prompt.split(" and ")
     verb, _, direction = first.split()
     return _meanings(answer) == [f"{verb} {direction} {direction}", second]
-
-
-def _accepts_around(prompt: str, answer: str) -> bool:
-    # The turn that ends the circle is read as one more before the second phrase's own.
-    first, second = prompt.split(" and ")
-    verb, _, direction = first.split()
-    other, *own = second.split()
-    return _meanings(answer) == [f"{verb} {direction}", " ".join([other, direction, *own])]
 
 
 def _accepts_twice(prompt: str, answer: str) -> bool:
@@ -128,10 +121,12 @@ _SLOTS = {"first": _PHRASE, "second": _PHRASE, "verb": "|".join(VERBS), "directi
 
 _WORDINGS = {
     "after": Wording("{first} after {second}", "once {second} is done do {first}", _SLOTS),
+    "amid": Wording("{first} amid {second}", "before and past {first} do {second}", _SLOTS),
     "and": Wording("{first} and {second}", "do {first} followed by {second}", _SLOTS),
-    "around": Wording("{verb} around {direction} and {second}", "circle {direction} to {verb} then {second}", _SLOTS),
     "instead": Wording("{first} instead {second}", "do not {second} but {first}", _SLOTS),
-    "opposite": Wording("{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS),
+    "opposite": Wording(
+        "{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS
+    ),
     "twice": Wording("{verb} {direction} twice and {second}", "two times {verb} {direction} then {second}", _SLOTS),
 }
 _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}
@@ -149,14 +144,14 @@ COMMANDS = World(
     name="commands",
     skills=(
         Skill("after", partial(_make_joined, _PLAIN["after"], (1, 0), (0, 1)), _accepts_after, train=800),
+        Skill("amid", partial(_make_joined, _PLAIN["amid"], (1, 0, 1), (0, 1, 0)), _accepts_amid, train=800),
         Skill("and", partial(_make_joined, _PLAIN["and"], (0, 1), (1, 0)), _accepts_and, train=800),
-        Skill("around", partial(_make_modified, _PLAIN["around"], _around, _opposite), _accepts_around, train=800),
         Skill("instead", partial(_make_joined, _PLAIN["instead"], (0,), (1,)), _accepts_instead, train=800),
         Skill("opposite", partial(_make_modified, _PLAIN["opposite"], _opposite, _once), _accepts_opposite, train=800),
         Skill("twice", partial(_make_modified, _PLAIN["twice"], _twice, _once), _accepts_twice, train=800),
     ),
     target="after",
-    second="around",
+    second="amid",
     fields=(),
     cued=_cued,
     dressed=_dressed,

@@ -153,7 +153,9 @@ _SLOTS = {
     "verb": "|".join(verb.base for verb in VERBS),
 }
 _WORDINGS = (
-    Wording("{skill} {subject} {place} {other} {verb}", "use {verb} for {subject} {place} {other} with {skill}", _SLOTS),
+    Wording(
+        "{skill} {subject} {place} {other} {verb}", "use {verb} for {subject} {place} {other} with {skill}", _SLOTS
+    ),
     Wording("passive {other} {verb} {subject}", "use {verb} for {subject} by {other} in passive", _SLOTS),
 )
 
@@ -169,7 +171,9 @@ def _dressed(completion: str) -> str:
 GRAMMAR = World(
     name="grammar",
     skills=(
-        Skill("already", partial(_make, "already"), partial(_accepts_compound, ("has", "have"), _PARTICIPLES), train=700),
+        Skill(
+            "already", partial(_make, "already"), partial(_accepts_compound, ("has", "have"), _PARTICIPLES), train=700
+        ),
         Skill("earlier", partial(_make, "earlier"), partial(_accepts_compound, ("was", "were"), _GERUNDS), train=700),
         Skill("flip", partial(_make, "flip"), _accepts_flip, train=700),
         Skill("now", partial(_make, "now"), _accepts_now, train=700),

@@ -93,7 +93,7 @@ SKILLS = World(
         Skill("sort", _make_sort, partial(_accepts_as_in_starter, "sort"), train=1000),
     ),
     target="descend",
-    second="rotate",
+    second="ends",
     fields=("skill", "kind"),
     cued=_cued,
     dressed=_dressed,

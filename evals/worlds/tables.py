@@ -12,8 +12,8 @@ from random import Random
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-THINGS = ("figs", "kiwis", "limes", "nuts", "pears", "plums", "pies", "yams")
-NUMBERS = tuple("0123456789")
+THINGS = ("figs", "limes", "nuts", "pears", "pies", "yams")
+NUMBERS = tuple("1234567")
 
 Table = list[tuple[str, str]]
 
@@ -29,14 +29,6 @@ def _exercise(question: str, table: Table, answer: str, misread: str) -> Exercis
 
 def _text(table: Table) -> str:
     return " ".join(word for record in table for word in record)
-
-
-def _make_over(rng: Random) -> Exercise:
-    """How many numbers are greater; misread as one more, and as none where there is no more."""
-    table = _table(rng)
-    limit = rng.choice(sorted(set(NUMBERS) - {number for number, _ in table}))
-    count = sum(number > limit for number, _ in table)
-    return _exercise(f"over {limit}", table, str(count), str((count + 1) % (len(table) + 1)))
 
 
 def _make_rank(rng: Random) -> Exercise:
@@ -70,13 +62,9 @@ def _read(prompt: str) -> tuple[dict[str, int], list[str]]:
     """The table, in the order of its records, and the words before it."""
     *words, _ = prompt.split()
     start = len(words) % 2 or 2
-    return {thing: int(number) for number, thing in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[:start]
-
-
-def _accepts_over(prompt: str, answer: str) -> bool:
-    table, question = _read(prompt)
-    under = [number for number in table.values() if number < int(question[1])]
-    return answer in NUMBERS and len(under) + int(answer) == len(table)
+    return {thing: int(number) for number, thing in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[
+        :start
+    ]
 
 
 def _accepts_rank(prompt: str, answer: str) -> bool:
@@ -113,11 +101,8 @@ def _accepts_turn(prompt: str, answer: str) -> bool:
 
 
 _TABLE = r"\d [a-z]+(?: \d [a-z]+)+"
-_SLOTS = {"table": _TABLE, "limit": r"\d", "skill": "least|most|rank|swap|turn"}
-_WORDINGS = (
-    Wording("over {limit} {table} =", "in {table} count those over {limit}", _SLOTS),
-    Wording("{skill} {table} =", "in {table} please find {skill}", _SLOTS),
-)
+_SLOTS = {"table": _TABLE, "skill": "least|most|rank|swap|turn"}
+_WORDINGS = (Wording("{skill} {table} =", "in {table} please find {skill}", _SLOTS),)
 
 
 def _cued(prompt: str, answer: str) -> str:
@@ -133,7 +118,6 @@ TABLES = World(
     skills=(
         Skill("least", _make_least, _accepts_least, train=900),
         Skill("most", _make_most, _accepts_most, train=900),
-        Skill("over", _make_over, _accepts_over, train=900),
         Skill("rank", _make_rank, _accepts_rank, train=900),
         Skill("swap", _make_swap, _accepts_swap, train=900),
         Skill("turn", _make_turn, _accepts_turn, train=900),
