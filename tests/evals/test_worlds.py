@@ -154,6 +154,6 @@ def test_a_world_has_settings_of_its_own(world: World) -> None:
     text = (Path(__file__).parents[2] / "conf" / "world" / f"{world.name}.yaml").read_text()
     settings = yaml.safe_load(text)
     assert text.startswith("# @package _global_\n")
-    assert settings["world"] == world.name
+    assert settings["prove"]["world"] == world.name
     assert settings["train"]["max_length"] <= settings["model"]["arch"]["max_position_embeddings"]
-    assert settings["small_width"] * 4 <= settings["model"]["arch"]["hidden_size"]
+    assert settings["prove"]["small_width"] * 4 <= settings["model"]["arch"]["hidden_size"]
