@@ -40,20 +40,18 @@ from controller.rounds import (
     DiagnosedRound,
     MeasuredModel,
     ProposedRound,
-    Trial,
     agree,
     diagnose_round,
-    judge_round,
     measure_model,
     plan_record,
     propose_round,
-    try_arms,
 )
 from controller.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, load_mix, write_blocked, write_mix
 from controller.tracking import Tracker, default_uri
+from controller.trial import Trial, judge_round, try_arms
 from controller.verify import arm_scores
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
@@ -190,7 +188,7 @@ def play_round(
         earlier = state.variances.setdefault(endpoint_slices(proposal.plan), [])
         agreed = agree(run, proposal, before, earlier)
         plan = plan_record(proposal.plan, proposal.proposed, agreed)
-        trial = try_arms(run, base if run.settings.train.start == "base" else champion, proposal, number)
+        trial = try_arms(run, champion, proposal, number)
         judged = judge_round(run, proposal, agreed, trial, before, earlier)
         verdict = judged.verdict
         _note_items(items[Split.SELECT], number, before, trial)

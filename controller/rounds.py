@@ -2,22 +2,19 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.arms import CHALLENGER, ControlArm, arm_tokens
-from controller.budget import FORWARD_BACKWARD
 from controller.hashes import hash_of
 from controller.journal.ledger import look_at
-from controller.journal.noises import known_noises, note_noises
-from controller.model import Model, trained_model
-from controller.promise import Promise, endpoint_name, promise
-from controller.result import ActionRecord, PlanRecord, VerdictRecord
-from controller.run import Data, Run
+from controller.journal.noises import known_noises
+from controller.model import Model
+from controller.promise import Promise, promise
+from controller.result import ActionRecord, PlanRecord
+from controller.run import Run
 from controller.runner import Result, Stage
-from controller.settings import TrainUpdate
 from controller.stages import (
     Diagnosed,
     DiagnosisInputs,
@@ -27,12 +24,8 @@ from controller.stages import (
     hash_items,
     measure,
     propose,
-    train_arm,
 )
 from controller.tables import read_report_json
-from controller.train.recipe import Recipe, Tokens, recipe
-from controller.train.trainer import Training
-from controller.verify import Arm, judge, run_noises
 from diagnose.finding import Diagnosis
 from evals.compare import alpha_at
 from evals.items import EvalReport, ProbeReport
@@ -77,27 +70,10 @@ class ProposedRound:
     """Of diagnosis and proposal: what a control at equal compute trains with on top."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """The arms of a round, trained and measured."""
-
-    arms: tuple[Arm, ...]
-    models: tuple[Model, ...]
-    """The challenger's, one for each seed. The first is the next champion if it is accepted: fixed
-    beforehand, never the best of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRound:
-    verdict: VerdictRecord
-    run_variance: RunVariance | None
-    """None with too few seeds, or no item that every run scored."""
-
-
 def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
     """Every item of the split, answered by the model."""
-    result = run.runner.do(_measure_stage(run, model, split, name))
-    return _measured(run, result, split, "measure")
+    result = run.runner.do(measure_stage(run, model, split, name))
+    return measured_model(run, result, split, "measure")
 
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
@@ -232,7 +208,7 @@ def agree(run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Seq
         earlier: Run variances of earlier rounds that the gate will pool.
     """
     settings, items = run.settings, run.split_hash(Split.SELECT)
-    look = look_at(run.run_dir.parent / LEDGER_FILE, items, _judgement(run, proposal, before), "select")
+    look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
     alpha = alpha_at(look.number, settings.verify.alpha)
     agreed = promise(
         proposal.plan,
@@ -259,127 +235,13 @@ def agree(run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Seq
     return agreed
 
 
-def try_arms(run: Run, start: Model, proposal: ProposedRound, number: int) -> Trial:
-    """Train and measure the challenger and its controls, each with its own tokens and a schedule over them."""
-    settings = run.settings
-    update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
-    proposed = proposal.proposed
-    plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
-    assert isinstance(plan.length, Tokens), "arms are given their tokens"
-    trials = _arm_trials(settings.verify.controls, proposal, plan, FORWARD_BACKWARD * start.num_parameters)
-    seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
-    num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
-    run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * start.num_parameters * num_tokens)
-    jobs = [(trial, seed) for seed in seeds for trial in trials]
-    trained = run.runner.do_all(
-        [
-            Stage(
-                f"train-{trial.name}-{seed}",
-                {"model": start.key, "mix": [proposal.digest, trial.mix], "recipe": asdict(trial.recipe), "seed": seed},
-                train_arm,
-                (start.ref, proposal.folder / trial.mix, trial.recipe, seed, trial.name == CHALLENGER),
-                Training,
-            )
-            for trial, seed in jobs
-        ]
-    )
-    challenger = proposal.folder / CHALLENGER
-    mixed = Data(challenger, f"{proposal.digest}-{CHALLENGER}", proposed.num_rows, str(challenger))
-    models = []
-    for result in trained:
-        training = result.value
-        run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-        models.append(trained_model(start, result, mixed))
-    measured = run.runner.do_all(
-        [
-            _measure_stage(run, model, Split.SELECT, f"measure-{trial.name}-{seed}")
-            for model, (trial, seed) in zip(models, jobs, strict=True)
-        ]
-    )
-    reports = [_measured(run, result, Split.SELECT, "verify").report for result in measured]
-    arms = tuple(
-        _arm(trial.name, [k for k, (tried, _) in enumerate(jobs) if tried is trial], trained, reports)
-        for trial in trials
-    )
-    return Trial(arms, tuple(m for m, (trial, _) in zip(models, jobs, strict=True) if trial.name == CHALLENGER))
-
-
-@dataclass(frozen=True, slots=True)
-class _ArmTrial:
-    name: str
-    mix: str
-    """Folder of its mix in the proposal's."""
-    recipe: Recipe
-    tokens: int
-
-
-def _arm_trials(
-    controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, token_flops: float
-) -> list[_ArmTrial]:
-    """The challenger and every control that could be made."""
-    assert isinstance(plan.length, Tokens), "arms are given their tokens"
-    trials = [_ArmTrial(CHALLENGER, CHALLENGER, plan, plan.length.count)]
-    made = {control.name: control for control in proposal.proposed.controls if control.has_mix}
-    for arm in controls:
-        if arm.control in made:
-            tokens = arm_tokens(
-                arm,
-                plan.length.count,
-                finding_flops=proposal.finding_flops,
-                choosing_flops=made[arm.control].flops,
-                token_flops=token_flops,
-            )
-            trials.append(_ArmTrial(arm.name, arm.control, replace(plan, length=Tokens(tokens)), tokens))
-    return trials
-
-
-def judge_round(
-    run: Run,
-    proposal: ProposedRound,
-    agreed: Promise,
-    trial: Trial,
-    before: MeasuredModel,
-    earlier: Sequence[RunVariance],
-) -> JudgedRound:
-    """The verdict; what the arms showed of the noise of training is noted for promises to come.
-
-    Args:
-        run: This one.
-        proposal: What was tried.
-        agreed: What it promised.
-        trial: The arms.
-        before: The champion.
-        earlier: Run variances of earlier rounds with this endpoint.
-    """
-    challenger, *controls = trial.arms
-    verdict = judge(agreed, challenger, controls, before.report, run.settings.verify, earlier)
-    log.info("%s: %s", verdict.decision.value, verdict.reason)
-    if run.settings.verify.seeds == 1:
-        return JudgedRound(verdict, None)
-    noises = run_noises(agreed, trial.arms)
-    judgement = _judgement(run, proposal, before)
-    note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
-    own = noises.get(endpoint_name(agreed.slices))
-    return JudgedRound(verdict, own.run if own is not None else None)
-
-
-def _judgement(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
+def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
+    """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
     return hash_of([proposal.digest, before.digest, asdict(settings.verify), asdict(settings.train)])
 
 
-def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:
-    trainings = [trained[place].value for place in places]
-    return Arm(
-        name=name,
-        reports=tuple(reports[place] for place in places),
-        tokens=round(sum(t.num_tokens for t in trainings) / len(trainings)),
-        flops=sum(t.flops for t in trainings) / len(trainings),
-        steps=round(sum(t.num_steps for t in trainings) / len(trainings)),
-    )
-
-
-def _measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
+def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
     return Stage(
         name,
         {"model": model.key, "suite": _suite_key(run), "items": run.items_key, "split": split.value},
@@ -389,7 +251,7 @@ def _measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Mea
     )
 
 
-def _measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
+def measured_model(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
     run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
     kind = ProbeReport if split is Split.PROBE else EvalReport
     return MeasuredModel(read_report_json(result.folder, kind), result.folder, result.digest)

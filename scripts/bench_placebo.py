@@ -31,14 +31,13 @@ from controller.rounds import (
     DiagnosedRound,
     agree,
     diagnose_round,
-    judge_round,
     measure_model,
     propose_round,
-    try_arms,
 )
 from controller.run import open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
+from controller.trial import judge_round, try_arms
 from controller.workers import Workers
 from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
 from diagnose.slices import Slice

@@ -1,0 +1,174 @@
+"""The trial of a plan: its arms trained and measured, each with its own tokens and a schedule over them, and judged."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from controller.arms import CHALLENGER, ControlArm, arm_tokens
+from controller.budget import FORWARD_BACKWARD
+from controller.journal.noises import note_noises
+from controller.model import Model, base_model, trained_model
+from controller.promise import Promise, endpoint_name
+from controller.result import VerdictRecord
+from controller.rounds import (
+    NOISES_FILE,
+    MeasuredModel,
+    ProposedRound,
+    judgement_key,
+    measure_stage,
+    measured_model,
+)
+from controller.run import Data, Run
+from controller.runner import Result, Stage
+from controller.settings import TrainUpdate
+from controller.stages import train_arm
+from controller.train.recipe import Recipe, Tokens, recipe
+from controller.train.trainer import Training
+from controller.verify import Arm, judge, run_noises
+from evals.items import EvalReport
+from evals.run_variance import RunVariance
+from evals.splits import Split
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The arms of a round, trained and measured."""
+
+    arms: tuple[Arm, ...]
+    models: tuple[Model, ...]
+    """The challenger's, one for each seed. The first is the next champion if it is accepted: fixed
+    beforehand, never the best of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRound:
+    verdict: VerdictRecord
+    run_variance: RunVariance | None
+    """None with too few seeds, or no item that every run scored."""
+
+
+def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) -> Trial:
+    """Train and measure the challenger and its controls, each with its own tokens and a schedule over them.
+
+    They go on from the champion or, with `train.start=base`, from the given model: one from nothing has new weights for
+    each training seed, as the seed stands for all that chance decides in a recipe.
+    """
+    settings = run.settings
+    update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
+    proposed = proposal.proposed
+    plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
+    assert isinstance(plan.length, Tokens), "arms are given their tokens"
+    trials = _arm_trials(settings.verify.controls, proposal, plan, FORWARD_BACKWARD * champion.num_parameters)
+    seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
+    num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
+    run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
+    starts = {seed: champion if settings.train.start == "champion" else base_model(run, seed) for seed in seeds}
+    jobs = [(trial, seed) for seed in seeds for trial in trials]
+    trained = run.runner.do_all(
+        [
+            Stage(
+                f"train-{trial.name}-{seed}",
+                {
+                    "model": starts[seed].key,
+                    "mix": [proposal.digest, trial.mix],
+                    "recipe": asdict(trial.recipe),
+                    "seed": seed,
+                },
+                train_arm,
+                (starts[seed].ref, proposal.folder / trial.mix, trial.recipe, seed, trial.name == CHALLENGER),
+                Training,
+            )
+            for trial, seed in jobs
+        ]
+    )
+    challenger = proposal.folder / CHALLENGER
+    mixed = Data(challenger, f"{proposal.digest}-{CHALLENGER}", proposed.num_rows, str(challenger))
+    models = []
+    for result, (_, seed) in zip(trained, jobs, strict=True):
+        training = result.value
+        run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
+        models.append(trained_model(starts[seed], result, mixed))
+    measured = run.runner.do_all(
+        [
+            measure_stage(run, model, Split.SELECT, f"measure-{trial.name}-{seed}")
+            for model, (trial, seed) in zip(models, jobs, strict=True)
+        ]
+    )
+    reports = [measured_model(run, result, Split.SELECT, "verify").report for result in measured]
+    arms = tuple(
+        _arm(trial.name, [k for k, (tried, _) in enumerate(jobs) if tried is trial], trained, reports)
+        for trial in trials
+    )
+    return Trial(arms, tuple(m for m, (trial, _) in zip(models, jobs, strict=True) if trial.name == CHALLENGER))
+
+
+def judge_round(
+    run: Run,
+    proposal: ProposedRound,
+    agreed: Promise,
+    trial: Trial,
+    before: MeasuredModel,
+    earlier: Sequence[RunVariance],
+) -> JudgedRound:
+    """The verdict; what the arms showed of the noise of training is noted for promises to come.
+
+    Args:
+        run: This one.
+        proposal: What was tried.
+        agreed: What it promised.
+        trial: The arms.
+        before: The champion.
+        earlier: Run variances of earlier rounds with this endpoint.
+    """
+    challenger, *controls = trial.arms
+    verdict = judge(agreed, challenger, controls, before.report, run.settings.verify, earlier)
+    log.info("%s: %s", verdict.decision.value, verdict.reason)
+    if run.settings.verify.seeds == 1:
+        return JudgedRound(verdict, None)
+    noises = run_noises(agreed, trial.arms)
+    judgement = judgement_key(run, proposal, before)
+    note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
+    own = noises.get(endpoint_name(agreed.slices))
+    return JudgedRound(verdict, own.run if own is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _ArmTrial:
+    name: str
+    mix: str
+    """Folder of its mix in the proposal's."""
+    recipe: Recipe
+    tokens: int
+
+
+def _arm_trials(
+    controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, token_flops: float
+) -> list[_ArmTrial]:
+    """The challenger and every control that could be made."""
+    assert isinstance(plan.length, Tokens), "arms are given their tokens"
+    trials = [_ArmTrial(CHALLENGER, CHALLENGER, plan, plan.length.count)]
+    made = {control.name: control for control in proposal.proposed.controls if control.has_mix}
+    for arm in controls:
+        if arm.control in made:
+            tokens = arm_tokens(
+                arm,
+                plan.length.count,
+                finding_flops=proposal.finding_flops,
+                choosing_flops=made[arm.control].flops,
+                token_flops=token_flops,
+            )
+            trials.append(_ArmTrial(arm.name, arm.control, replace(plan, length=Tokens(tokens)), tokens))
+    return trials
+
+
+def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:
+    trainings = [trained[place].value for place in places]
+    return Arm(
+        name=name,
+        reports=tuple(reports[place] for place in places),
+        tokens=round(sum(t.num_tokens for t in trainings) / len(trainings)),
+        flops=sum(t.flops for t in trainings) / len(trainings),
+        steps=round(sum(t.num_steps for t in trainings) / len(trainings)),
+    )

@@ -1,0 +1,173 @@
+"""Loops without training: rounds judged by our gate's very rule, and by gates that are in use elsewhere.
+
+Each `play_` takes a world, a generator and a number of loops, and tells which of them were accepted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from gate_worlds import TARGET, Items, World, add_gain, add_loss, arm_scores
+from numpy.typing import NDArray
+from scipy import special
+
+from controller.arms import CHALLENGER, CONTINUE
+from controller.promise import POWER, measured_on
+from controller.settings import Verify
+from controller.verify import Ruling, rule
+from evals.compare import alpha_at
+from evals.power import Judgement, detectable_gain
+from evals.run_variance import RunVariance, run_noise
+
+SETTINGS = Verify()
+NUM_ROUNDS = 30
+LOOPS_PER_ANNOUNCEMENT = 5
+NUM_BOOTSTRAPS = 400
+NAIVE_LEVEL = 0.025
+
+Play = Callable[[World, np.random.Generator, int], NDArray[np.bool_]]
+
+
+def play_ours(
+    world: World,
+    rng: np.random.Generator,
+    num_loops: int,
+    *,
+    num_seeds: int,
+    gain: float = 0.0,
+    is_guarded: bool = True,
+) -> NDArray[np.bool_]:
+    return np.array(
+        [
+            ruling(world, world.items(rng), rng, num_seeds, gain, is_guarded=is_guarded).is_accepted
+            for _ in range(num_loops)
+        ],
+        dtype=bool,
+    )
+
+
+def play_sure_gain(
+    world: World, rng: np.random.Generator, num_loops: int, *, num_seeds: int, harm: float
+) -> NDArray[np.bool_]:
+    """Nine tenths of all failures mended, a guard harmed by `harm` margins: only the guards can reject."""
+    gain = 0.9 * (1 - world.base_score(TARGET))
+    return np.array(
+        [ruling(world, world.items(rng), rng, num_seeds, gain, harm).is_accepted for _ in range(num_loops)], dtype=bool
+    )
+
+
+def play_rounds(world: World, rng: np.random.Generator, num_loops: int, *, num_seeds: int) -> NDArray[np.bool_]:
+    """Whether any of the rounds of a loop accepts; a quarter of the loops, each with the same items in all rounds."""
+    accepted = []
+    for _ in range(max(1, num_loops // 4)):
+        items, earlier = world.items(rng), list[RunVariance]()
+        for look in range(1, NUM_ROUNDS + 1):
+            result = ruling(world, items, rng, num_seeds, earlier=earlier, alpha=alpha_at(look))
+            if result.is_accepted:
+                break
+            earlier.append(result.own)
+        accepted.append(result.is_accepted)
+    return np.array(accepted, dtype=bool)
+
+
+def play_announced(
+    world: World, rng: np.random.Generator, num_loops: int, *, num_seeds: int, harm: float = 0.0
+) -> NDArray[np.bool_]:
+    """Loops with the true gain that was announced; none where no possible gain was."""
+    accepted: list[bool] = []
+    for start in range(0, num_loops, LOOPS_PER_ANNOUNCEMENT):
+        items = world.items(rng)
+        gain = announced_gain(items, rng, num_seeds)
+        if gain is not None:
+            loops = min(LOOPS_PER_ANNOUNCEMENT, num_loops - start)
+            accepted += [ruling(world, items, rng, num_seeds, gain, harm).is_accepted for _ in range(loops)]
+    return np.array(accepted, dtype=bool)
+
+
+def announced_gain(items: Items, rng: np.random.Generator, num_seeds: int) -> float | None:
+    """What a plan would announce, the noise known from one earlier judgement and the score from one model."""
+    earlier, before = items.arms(rng, num_seeds), items.arms(rng, 1)
+    measured = [
+        measured_on(
+            float(before[name][CONTINUE].mean()), before[name][CONTINUE].size, SETTINGS, run_noise(list(arms.values()))
+        )
+        for name, arms in earlier.items()
+    ]
+    guards, num_controls = tuple(measured[1:]), len(SETTINGS.controls)
+    return detectable_gain(Judgement(measured[0], num_seeds, alpha_at(1), num_controls, guards, SETTINGS.margin), POWER)
+
+
+@dataclass(frozen=True, slots=True)
+class OneRound:
+    ruling: Ruling
+    own: RunVariance
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.ruling.is_accepted
+
+
+def ruling(
+    world: World,
+    items: Items,
+    rng: np.random.Generator,
+    num_seeds: int,
+    gain: float = 0.0,
+    harm: float = 0.0,
+    *,
+    alpha: float = alpha_at(1),
+    earlier: Sequence[RunVariance] = (),
+    is_guarded: bool = True,
+) -> OneRound:
+    """One round, judged by the loop's rule; `harm` in margins, to the guard with most items."""
+    arms = items.arms(rng, num_seeds)
+    arms[TARGET][CHALLENGER] = add_gain(rng, arms[TARGET][CHALLENGER], gain, world.base_score(TARGET))
+    if harm:
+        guard = max(world.guards, key=lambda name: arms[name][CHALLENGER].shape[1])
+        loss = harm * SETTINGS.margin
+        arms[guard][CHALLENGER] = add_loss(rng, arms[guard][CHALLENGER], loss, world.base_score(guard))
+    guards = {name: arm_scores(arms[name]) for name in world.guards} if is_guarded else {}
+    own = run_noise(list(arms[TARGET].values())).run
+    return OneRound(rule(arm_scores(arms[TARGET]), guards, alpha, SETTINGS.margin, earlier), own)
+
+
+# Gates that are in use elsewhere: challenger against `continue`, each [num_seeds, num_items]
+
+NaiveGate = Callable[[NDArray[np.float64], NDArray[np.float64]], bool]
+
+
+def higher_score(challenger: NDArray[np.float64], control: NDArray[np.float64]) -> bool:
+    return bool(challenger.mean() > control.mean())
+
+
+def mcnemar(challenger: NDArray[np.float64], control: NDArray[np.float64]) -> bool:
+    """Exact and one-sided, the answers of all seeds in one table."""
+    fixed, broken = int((challenger > control).sum()), int((challenger < control).sum())
+    return bool(fixed and special.bdtrc(fixed - 1, fixed + broken, 0.5) < NAIVE_LEVEL)
+
+
+def item_bootstrap(challenger: NDArray[np.float64], control: NDArray[np.float64]) -> bool:
+    """Items drawn again; the scores are means over seeds."""
+    differences = challenger.mean(axis=0) - control.mean(axis=0)
+    return bool(np.quantile(_draws(len(differences)) @ differences, NAIVE_LEVEL) > 0)
+
+
+def play_naive(
+    world: World, rng: np.random.Generator, num_loops: int, *, gate: NaiveGate, num_seeds: int, num_rounds: int = 1
+) -> NDArray[np.bool_]:
+    """Whether any of the rounds is accepted."""
+
+    def is_accepted(items: Items) -> bool:
+        arms = items.arms(rng, num_seeds)[TARGET]
+        return gate(arms[CHALLENGER], arms[CONTINUE])
+
+    loops = (world.items(rng) for _ in range(num_loops))
+    return np.array([any(is_accepted(items) for _ in range(num_rounds)) for items in loops], dtype=bool)
+
+
+@lru_cache(maxsize=8)
+def _draws(num_items: int) -> NDArray[np.float64]:
+    """[NUM_BOOTSTRAPS, num_items] shares of each item."""
+    rng = np.random.default_rng(0)
+    return rng.multinomial(num_items, np.full(num_items, 1 / num_items), size=NUM_BOOTSTRAPS) / num_items
