@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: loop test smoke check clean
+.PHONY: loop test smoke prove check clean
 
 # torch first and by its version: a plain torch would bring gigabytes of CUDA, which users of a GPU install
 # themselves before this.
@@ -23,6 +23,10 @@ test: .venv
 # The whole loop on a toy, in seconds.
 smoke: .venv
 	$(BIN)/evalmend loop experiment=smoke run_dir=runs/smoke
+
+# The loop on five planted defects, held against the truth; under ten minutes on two cores.
+prove: .venv
+	$(BIN)/evalmend prove --multirun scenario=clean,missing_skill,wrong_labels,leaked_eval,forgetting_trap world=skills
 
 check: .venv
 	$(BIN)/ruff check .
