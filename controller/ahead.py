@@ -26,8 +26,8 @@ from interventions.mix import original_mix
 
 SAMPLE_ROWS = 2000
 """Rows of the corpus that the mean length is taken from."""
-TYPICAL_SCORE = 0.7
-"""Nothing is measured yet."""
+TYPICAL_SCORE, TYPICAL_GUARD_SCORE = 0.7, 0.95
+"""Nothing is measured yet; what is to be guarded is mostly nearly solved."""
 
 
 def plan_lines(run: Run) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _detectable(run: Run) -> Iterator[str]:
     if verify.seeds < MIN_SEEDS:
         yield f"gate       verify.seeds={verify.seeds} can never accept; at least {MIN_SEEDS} seeds are needed"
         return
-    guards = tuple(assumed(TYPICAL_SCORE, counts[task], verify) for task in run.loaded.guards if counts[task])
+    guards = tuple(assumed(TYPICAL_GUARD_SCORE, counts[task], verify) for task in run.loaded.guards if counts[task])
     for task in run.loaded.tasks:
         if counts[task]:
             endpoint = assumed(TYPICAL_SCORE, counts[task], verify)

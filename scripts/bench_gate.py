@@ -12,7 +12,7 @@ banks whose runs were drawn again with replacement, less the binomial noise of t
 
 The gain that is announced is what a plan would announce after one earlier judgement of the same items; where no
 possible gain is, nothing is announced and there are fewer loops. One seed or two never accept, so they are not
-played. Six minutes on each of two cores.
+played. Nine minutes of one core in all.
 """
 
 import argparse

@@ -296,3 +296,16 @@ def test_of_a_long_prompt_start_and_end_are_kept() -> None:
     assert short.startswith("aaa")
     assert short.endswith("the question?")
     assert "4,713 characters left out" in short
+
+
+def test_mcnemars_p_is_shown_as_a_description_and_said_never_to_accept() -> None:
+    page = render(loop_result())
+    assert "which describes this one pair of models and never accepts" in page
+    assert "mended 104 and broke 5" in page
+
+
+def test_a_plan_that_could_see_no_possible_gain_says_so() -> None:
+    start = rejected_round()
+    assert start.plan.endpoint is not None
+    blind = replace(start, plan=replace(start.plan, endpoint=replace(start.plan.endpoint, detectable_gain=None)))
+    assert "no possible gain would be seen in four of five such experiments" in render(loop_result(blind))

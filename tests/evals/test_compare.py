@@ -193,7 +193,7 @@ def lost(num_lost: int, num_items: int) -> tuple[ArmScores, ArmScores]:
 @pytest.mark.parametrize("num_items", [100, 200, 300, 1000])
 def test_items_lost_with_a_chance_of_exactly_the_margin_pass_as_unharmed_once_in_twenty(num_items: int) -> None:
     # The number of lost items is binomial, so the share of such experiments that pass is a sum. By the variance of
-    # the sample itself .20, .15, .13 and .08 of them would pass.
+    # the sample itself .20, .15, .11 and .08 of them would pass.
     shown = [k for k in range(num_items // 10) if non_inferior(*lost(k, num_items), margin=0.03).is_shown]
     assert shown == list(range(len(shown)))
     assert 0.02 < stats.binom.cdf(shown[-1], num_items, 0.03) <= 0.062
