@@ -11,7 +11,7 @@ from random import Random
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-VERBS = tuple("walk run look jump hop crawl dance climb swim nod wave".split())
+VERBS = ("walk", "run", "look", "jump", "hop", "crawl", "dance", "climb", "swim", "nod", "wave")
 TURNS = {"left": "LTURN", "right": "RTURN", "back": "UTURN", "up": "RISE"}
 
 Acts = list[str]
@@ -94,9 +94,9 @@ def _accepts_after(prompt: str, answer: str) -> bool:
     return _meanings(answer)[::-1] == prompt.split(" after ")
 
 
-def _accepts_amid(prompt: str, answer: str) -> bool:
-    first, second = prompt.split(" amid ")
-    return _meanings(answer) == [second, first, second]
+def _accepts_around(prompt: str, answer: str) -> bool:
+    first, second = prompt.split(" around ")
+    return _meanings(answer) == [first, second, first]
 
 
 def _accepts_instead(prompt: str, answer: str) -> bool:
@@ -121,7 +121,7 @@ _SLOTS = {"first": _PHRASE, "second": _PHRASE, "verb": "|".join(VERBS), "directi
 
 _WORDINGS = {
     "after": Wording("{first} after {second}", "once {second} is done do {first}", _SLOTS),
-    "amid": Wording("{first} amid {second}", "before and past {first} do {second}", _SLOTS),
+    "around": Wording("{first} around {second}", "before and past {second} do {first}", _SLOTS),
     "and": Wording("{first} and {second}", "do {first} followed by {second}", _SLOTS),
     "instead": Wording("{first} instead {second}", "do not {second} but {first}", _SLOTS),
     "opposite": Wording(
@@ -133,7 +133,7 @@ _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}
 
 
 def _cued(prompt: str, answer: str) -> str:
-    return f"{answer} like {prompt}"
+    return f"{prompt} like {answer}"
 
 
 def _dressed(completion: str) -> str:
@@ -144,14 +144,14 @@ COMMANDS = World(
     name="commands",
     skills=(
         Skill("after", partial(_make_joined, _PLAIN["after"], (1, 0), (0, 1)), _accepts_after, train=800),
-        Skill("amid", partial(_make_joined, _PLAIN["amid"], (1, 0, 1), (0, 1, 0)), _accepts_amid, train=800),
+        Skill("around", partial(_make_joined, _PLAIN["around"], (0, 1, 0), (1, 0, 1)), _accepts_around, train=800),
         Skill("and", partial(_make_joined, _PLAIN["and"], (0, 1), (1, 0)), _accepts_and, train=800),
         Skill("instead", partial(_make_joined, _PLAIN["instead"], (0,), (1,)), _accepts_instead, train=800),
         Skill("opposite", partial(_make_modified, _PLAIN["opposite"], _opposite, _once), _accepts_opposite, train=800),
         Skill("twice", partial(_make_modified, _PLAIN["twice"], _twice, _once), _accepts_twice, train=800),
     ),
     target="after",
-    second="amid",
+    second="around",
     fields=(),
     cued=_cued,
     dressed=_dressed,
