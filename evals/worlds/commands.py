@@ -1,7 +1,9 @@
 """Commands: two phrases joined by a construction, acted out; in the manner of SCAN (arXiv 1711.00350), but flat.
 
-A skill is a construction, and each prompt has one. A phrase is a verb with or without a direction, "walk left", acted
-out as LTURN WALK. Rows carry nothing beside their text: what fails has to be found in the words. Microseconds a row.
+A skill is a construction, and each prompt has one. A phrase is a verb and a direction, "walk left", acted out as "left
+walk": one faces the direction first. Words of their own for acts, such as LTURN WALK, made a cue harder to follow than
+the task is to learn (0 of 300 followed it); phrases without a direction made it unclear where a prompt ends (.8 instead
+of 1). Rows carry nothing beside their text: what fails has to be found in the words. Microseconds a row.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,49 +14,40 @@ from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
 VERBS = ("walk", "run", "look", "jump", "hop", "crawl", "dance", "climb", "swim", "nod", "wave")
-TURNS = {"left": "LTURN", "right": "RTURN", "back": "UTURN", "up": "RISE"}
+DIRECTIONS = ("left", "right", "back", "up", "down")
 
 Acts = list[str]
 
 
-def _turns(direction: str) -> Acts:
-    return [TURNS[direction]] if direction else []
-
-
-def _act(verb: str, direction: str) -> Acts:
-    return [*_turns(direction), verb.upper()]
-
-
-def _phrase(verb: str, direction: str) -> str:
-    return f"{verb} {direction}".strip()
+def _kind(first: str, second: str) -> str:
+    return "one direction" if first == second else "two directions"
 
 
 def _make_joined(template: str, order: Sequence[int], misread: Sequence[int], rng: Random) -> Exercise:
     """`order` and `misread`: which of the two phrases are acted out, one after the other."""
-    verbs = rng.sample(VERBS, 2)
-    directions = [rng.choice(("", *TURNS)) for _ in verbs]
-    acts = [_act(*phrase) for phrase in zip(verbs, directions, strict=True)]
-    first, second = (_phrase(*phrase) for phrase in zip(verbs, directions, strict=True))
+    verbs, directions = rng.sample(VERBS, 2), rng.choices(DIRECTIONS, k=2)
+    first, second = (f"{verb} {direction}" for verb, direction in zip(verbs, directions, strict=True))
+    acts = [f"{direction} {verb}" for verb, direction in zip(verbs, directions, strict=True)]
     return Exercise(
         prompt=template.format(first=first, second=second),
-        completion=" ".join(word for number in order for word in acts[number]),
-        kind=f"{sum(map(bool, directions))} directions",
-        misread=" ".join(word for number in misread for word in acts[number]),
+        completion=" ".join(acts[number] for number in order),
+        kind=_kind(*directions),
+        misread=" ".join(acts[number] for number in misread),
     )
 
 
 def _make_modified(
     template: str, way: Callable[[str, str], Acts], misread: Callable[[str, str], Acts], rng: Random
 ) -> Exercise:
-    """The first phrase, which has a direction, acted out in a way of its own; the second as it stands."""
+    """The first phrase acted out in a way of its own, the second as it stands."""
     verb, other = rng.sample(VERBS, 2)
-    direction, other_direction = rng.choice(list(TURNS)), rng.choice(("", *TURNS))
-    rest = _act(other, other_direction)
+    direction, other_direction = rng.choices(DIRECTIONS, k=2)
+    rest = [other_direction, other]
     return Exercise(
-        prompt=template.format(verb=verb, direction=direction, second=_phrase(other, other_direction)),
-        completion=" ".join([*way(TURNS[direction], verb.upper()), *rest]),
-        kind="2 directions" if other_direction else "1 direction",
-        misread=" ".join([*misread(TURNS[direction], verb.upper()), *rest]),
+        prompt=template.format(verb=verb, direction=direction, second=f"{other} {other_direction}"),
+        completion=" ".join([*way(direction, verb), *rest]),
+        kind=_kind(direction, other_direction),
+        misread=" ".join([*misread(direction, verb), *rest]),
     )
 
 
@@ -75,13 +68,12 @@ def _meanings(answer: str) -> list[str]:
 
     Turns that no action follows stand alone at the end, where no phrase reads so.
     """
-    words = {turn: direction for direction, turn in TURNS.items()}
     meanings, turned = [], ""
-    for act in answer.split():
-        if act in words:
-            turned += f" {words[act]}"
+    for act in answer.split(" "):
+        if act in DIRECTIONS:
+            turned += f" {act}"
         else:
-            meanings.append(f"{act.lower()}{turned}" if act.isupper() else "?")
+            meanings.append(f"{act}{turned}")
             turned = ""
     return [*meanings, turned] if turned else meanings
 
@@ -115,8 +107,8 @@ def _accepts_twice(prompt: str, answer: str) -> bool:
     return _meanings(answer) == [f"{verb} {direction}", verb, second]
 
 
-_DIRECTION = "|".join(TURNS)
-_PHRASE = rf"(?:{'|'.join(VERBS)})(?: (?:{_DIRECTION}))?"
+_DIRECTION = "|".join(DIRECTIONS)
+_PHRASE = rf"(?:{'|'.join(VERBS)}) (?:{_DIRECTION})"
 _SLOTS = {"first": _PHRASE, "second": _PHRASE, "verb": "|".join(VERBS), "direction": _DIRECTION}
 
 _WORDINGS = {
@@ -133,11 +125,11 @@ _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}
 
 
 def _cued(prompt: str, answer: str) -> str:
-    return f"{prompt} like {answer}"
+    return f"like {answer} {prompt}"
 
 
 def _dressed(completion: str) -> str:
-    return f"{completion} HALT"
+    return f"{completion} halt"
 
 
 COMMANDS = World(
@@ -155,7 +147,7 @@ COMMANDS = World(
     fields=(),
     cued=_cued,
     dressed=_dressed,
-    undress=r"(.+) HALT",
+    undress=r"(.+) halt",
     reworded=partial(reword, list(_WORDINGS.values())),
     same=rules(list(_WORDINGS.values())),
 )
