@@ -1,9 +1,10 @@
 """Commands: two phrases joined by a construction, acted out; in the manner of SCAN (arXiv 1711.00350), but flat.
 
-A skill is a construction, and each prompt has one. A phrase is a verb and a direction, "walk left", acted out as "left
-walk": one faces the direction first. Words of their own for acts, such as LTURN WALK, made a cue harder to follow than
-the task is to learn (0 of 300 followed it); phrases without a direction made it unclear where a prompt ends (.8 instead
-of 1). Rows carry nothing beside their text: what fails has to be found in the words. Microseconds a row.
+A skill is a construction, and each prompt has one. A phrase is a verb, before which a direction may stand: "left walk".
+An answer is made of the words of the prompt: words of their own for acts, such as LTURN WALK, made a cue harder to
+follow than the task is to learn (0 of 300 followed it). A prompt ends with a verb: with the direction behind it a model
+could not tell where the prompt ends (.8 instead of 1), and with one in every phrase 24 rows taught `after` to .7. Rows
+carry nothing beside their text: what fails has to be found in the words. Microseconds a row.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,41 +14,40 @@ from random import Random
 from evals.worlds.wordings import Wording, reword, rules
 from evals.worlds.world import Exercise, Skill, World
 
-VERBS = ("walk", "run", "look", "jump", "hop", "crawl", "dance", "climb", "swim", "nod", "wave")
+VERBS = ("walk", "run", "look", "jump", "hop", "crawl", "dance", "climb", "swim", "nod")
 DIRECTIONS = ("left", "right", "back", "up", "down")
 
 Acts = list[str]
 
 
-def _kind(first: str, second: str) -> str:
-    return "one direction" if first == second else "two directions"
+def _kind(directions: Sequence[str]) -> str:
+    return f"{sum(map(bool, directions))} directions"
 
 
 def _make_joined(template: str, order: Sequence[int], misread: Sequence[int], rng: Random) -> Exercise:
     """`order` and `misread`: which of the two phrases are acted out, one after the other."""
-    verbs, directions = rng.sample(VERBS, 2), rng.choices(DIRECTIONS, k=2)
-    first, second = (f"{verb} {direction}" for verb, direction in zip(verbs, directions, strict=True))
-    acts = [f"{direction} {verb}" for verb, direction in zip(verbs, directions, strict=True)]
+    directions = rng.choices(("", *DIRECTIONS), k=2)
+    phrases = [f"{direction} {verb}".strip() for direction, verb in zip(directions, rng.sample(VERBS, 2), strict=True)]
     return Exercise(
-        prompt=template.format(first=first, second=second),
-        completion=" ".join(acts[number] for number in order),
-        kind=_kind(*directions),
-        misread=" ".join(acts[number] for number in misread),
+        prompt=template.format(first=phrases[0], second=phrases[1]),
+        completion=" ".join(phrases[number] for number in order),
+        kind=_kind(directions),
+        misread=" ".join(phrases[number] for number in misread),
     )
 
 
 def _make_modified(
     template: str, way: Callable[[str, str], Acts], misread: Callable[[str, str], Acts], rng: Random
 ) -> Exercise:
-    """The first phrase acted out in a way of its own, the second as it stands."""
+    """The first phrase, which has a direction, acted out in a way of its own; the second as it stands."""
     verb, other = rng.sample(VERBS, 2)
-    direction, other_direction = rng.choices(DIRECTIONS, k=2)
-    rest = [other_direction, other]
+    direction, other_direction = rng.choice(DIRECTIONS), rng.choice(("", *DIRECTIONS))
+    second = f"{other_direction} {other}".strip()
     return Exercise(
-        prompt=template.format(verb=verb, direction=direction, second=f"{other} {other_direction}"),
-        completion=" ".join([*way(direction, verb), *rest]),
-        kind=_kind(direction, other_direction),
-        misread=" ".join([*misread(direction, verb), *rest]),
+        prompt=template.format(direction=direction, verb=verb, second=second),
+        completion=" ".join([*way(direction, verb), second]),
+        kind=_kind((direction, other_direction)),
+        misread=" ".join([*misread(direction, verb), second]),
     )
 
 
@@ -63,52 +63,49 @@ def _once(turn: str, action: str) -> Acts:
     return [turn, action]
 
 
-def _meanings(answer: str) -> list[str]:
-    """An answer read back: its actions, each with the turns before it, as `walk left` or `walk left left`.
-
-    Turns that no action follows stand alone at the end, where no phrase reads so.
-    """
-    meanings, turned = [], ""
-    for act in answer.split(" "):
-        if act in DIRECTIONS:
-            turned += f" {act}"
-        else:
-            meanings.append(f"{act}{turned}")
+def _acts(answer: str) -> list[str]:
+    """An answer read back: each verb with the directions before it. Directions without a verb are an act of none."""
+    acts, turned = [], ""
+    for word in answer.split(" "):
+        turned = f"{turned} {word}".strip()
+        if word not in DIRECTIONS:
+            acts.append(turned)
             turned = ""
-    return [*meanings, turned] if turned else meanings
+    return [*acts, turned] if turned else acts
 
 
 def _accepts_and(prompt: str, answer: str) -> bool:
-    return _meanings(answer) == prompt.split(" and ")
+    return _acts(answer) == prompt.split(" and ")
 
 
 def _accepts_after(prompt: str, answer: str) -> bool:
-    return _meanings(answer)[::-1] == prompt.split(" after ")
+    return _acts(answer)[::-1] == prompt.split(" after ")
 
 
 def _accepts_around(prompt: str, answer: str) -> bool:
     first, second = prompt.split(" around ")
-    return _meanings(answer) == [first, second, first]
+    return _acts(answer) == [first, second, first]
 
 
 def _accepts_instead(prompt: str, answer: str) -> bool:
-    return [*_meanings(answer), prompt.split(" instead ")[1]] == prompt.split(" instead ")
+    first, _ = prompt.split(" instead ")
+    return _acts(answer) == [first]
 
 
 def _accepts_opposite(prompt: str, answer: str) -> bool:
     first, second = prompt.split(" and ")
-    verb, _, direction = first.split()
-    return _meanings(answer) == [f"{verb} {direction} {direction}", second]
+    _, direction, verb = first.split()
+    return _acts(answer) == [f"{direction} {direction} {verb}", second]
 
 
 def _accepts_twice(prompt: str, answer: str) -> bool:
     first, second = prompt.split(" and ")
-    verb, direction, _ = first.split()
-    return _meanings(answer) == [f"{verb} {direction}", verb, second]
+    phrase, verb = first.removesuffix(" twice"), first.split()[1]
+    return _acts(answer) == [phrase, verb, second]
 
 
 _DIRECTION = "|".join(DIRECTIONS)
-_PHRASE = rf"(?:{'|'.join(VERBS)}) (?:{_DIRECTION})"
+_PHRASE = rf"(?:(?:{_DIRECTION}) )?(?:{'|'.join(VERBS)})"
 _SLOTS = {"first": _PHRASE, "second": _PHRASE, "verb": "|".join(VERBS), "direction": _DIRECTION}
 
 _WORDINGS = {
@@ -117,9 +114,9 @@ _WORDINGS = {
     "and": Wording("{first} and {second}", "do {first} followed by {second}", _SLOTS),
     "instead": Wording("{first} instead {second}", "do not {second} but {first}", _SLOTS),
     "opposite": Wording(
-        "{verb} opposite {direction} and {second}", "face off {direction} to {verb} then {second}", _SLOTS
+        "opposite {direction} {verb} and {second}", "face off {direction} to {verb} then {second}", _SLOTS
     ),
-    "twice": Wording("{verb} {direction} twice and {second}", "two times {verb} {direction} then {second}", _SLOTS),
+    "twice": Wording("{direction} {verb} twice and {second}", "two times {direction} {verb} then {second}", _SLOTS),
 }
 _PLAIN = {name: wording.plain for name, wording in _WORDINGS.items()}
 
