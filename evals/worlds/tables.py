@@ -1,8 +1,9 @@
 """Tables: two or three records of a number and a thing, and what is wanted of them, all in one prompt.
 
-"most 3 figs 5 nuts 2 pies =" -> 5 nuts. Rows say how many records there are (`kind`), never what was asked: the field at
-hand does not tell the skills apart. No skill looks a record up by its thing: a model of this size does not learn that in
-600 steps (.4 to .8), and does learn what can be told by comparing numbers and by place. Microseconds a row.
+"most 3 figs 5 nuts 2 pies =" -> 5 nuts. Rows say how many records there are (`kind`), never what was asked: the
+field at hand does not tell the skills apart. No skill looks a record up by its thing: a model of this size does not
+learn that in 600 steps (.4 to .8), and does learn what can be told by comparing numbers and by place. Microseconds a
+row.
 """
 
 from functools import partial
