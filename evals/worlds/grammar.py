@@ -1,6 +1,6 @@
 """Grammar: the right form of a verb for a subject, past nouns that mislead, with irregular forms.
 
-"already dogs near king see" -> have seen; "passive dog see kings" -> were seen. The opening word is the skill and the
+"already dogs near king see" -> have seen; "passive dog see kings" -> kings were seen. The opening word is the skill and the
 answer one to three words. A maker writes forms from a table; a checker reads the answer's words back and compares what
 they mean. Microseconds a row.
 """

@@ -59,17 +59,14 @@ def _make_turn(rng: Random) -> Exercise:
     return _exercise("turn", table, _text(table[::-1]), _text([(thing, number) for number, thing in table]))
 
 
-def _read(prompt: str) -> tuple[dict[str, int], list[str]]:
-    """The table, in the order of its records, and the words before it."""
-    *words, _ = prompt.split()
-    start = len(words) % 2 or 2
-    return {thing: int(number) for number, thing in zip(words[start::2], words[start + 1 :: 2], strict=True)}, words[
-        :start
-    ]
+def _read(prompt: str) -> dict[str, int]:
+    """The numbers of the things, in the order of the records."""
+    _, *words, _ = prompt.split()
+    return {thing: int(number) for number, thing in zip(words[::2], words[1::2], strict=True)}
 
 
 def _accepts_rank(prompt: str, answer: str) -> bool:
-    table, _ = _read(prompt)
+    table = _read(prompt)
     numbers = answer.split(" ")
     is_falling = all(left > right for left, right in pairwise(numbers))
     return is_falling and set(numbers) == {str(number) for number in table.values()}
@@ -81,17 +78,17 @@ def _is_record(table: dict[str, int], answer: str) -> bool:
 
 
 def _accepts_most(prompt: str, answer: str) -> bool:
-    table, _ = _read(prompt)
+    table = _read(prompt)
     return _is_record(table, answer) and all(number <= int(answer[0]) for number in table.values())
 
 
 def _accepts_least(prompt: str, answer: str) -> bool:
-    table, _ = _read(prompt)
+    table = _read(prompt)
     return _is_record(table, answer) and all(number >= int(answer[0]) for number in table.values())
 
 
 def _accepts_swap(prompt: str, answer: str) -> bool:
-    table, _ = _read(prompt)
+    table = _read(prompt)
     words = answer.split(" ")
     return words[::2] == list(table) and words[1::2] == [str(table[thing]) for thing in words[::2]]
 
@@ -107,6 +104,7 @@ _WORDINGS = (Wording("{skill} {table} =", "in {table} please find {skill}", _SLO
 
 
 def _cued(prompt: str, answer: str) -> str:
+    """Up to 14 words for `swap` and `turn`, whose answers are whole tables; up to 12 for the others."""
     return f"{prompt} maybe {answer}"
 
 

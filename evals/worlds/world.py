@@ -38,13 +38,15 @@ class World:
     name: str
     skills: tuple[Skill, ...]
     target: str
-    """Skill that a defect is planted in; the others do not teach it."""
+    """Skill that a defect is planted in; the others do not teach it. Its name for itself is its one word that no other
+    skill's rows have."""
     second: str
     """Another one, for the second of two defects and for the harm that a fix may do."""
     fields: tuple[str, ...]
     """What rows and items say of themselves beside prompt and completion: some of `skill` and `kind`, or nothing."""
     cued: Callable[[str, str], str]
-    """The prompt with an answer shown beside the question: (prompt, answer) -> prompt."""
+    """The prompt with an answer shown beside the question: (prompt, answer) -> prompt. Below 13 words for `target` and
+    `second`."""
     dressed: Callable[[str], str]
     """The completion in another fixed form."""
     undress: str
