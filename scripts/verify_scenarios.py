@@ -40,9 +40,13 @@ from evals.worlds import WORLDS
 from evals.worlds.world import World
 
 CLOSES = 0.5
-LONGER = 3
+LONGER = 2
 """How many times as long the same data is trained on, for `training_setup`."""
 CLEAN_SEEDS = 5
+LACKING = 0.5
+"""Of its fair share: with more rows than that a skill is not missing data, whatever further rows would do."""
+JUDGED_BY_LINES_OF_THEIR_OWN = ("forgetting_trap", "two_defects")
+"""Their truth is that of the defects that they are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
+    known = sorted(
+        path.stem for path in (Path(CONF) / "scenario").glob("*.yaml") if path.stem not in JUDGED_BY_LINES_OF_THEIR_OWN
+    )
     parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS))
     parser.add_argument("--scenarios", nargs="+", default=known, choices=known)
     parser.add_argument("--seeds", type=int, default=2)
@@ -154,8 +160,15 @@ def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Va
 
 
 def _repairs(world: World, planted: Planted, given: LoopSettings, skills: Sequence[str]) -> dict[str, Variant]:
-    """The minimal repair of each cause, where it changes anything."""
+    """The minimal repair of each cause, where it changes anything.
+
+    Where the defect is not in the data, the one cause that needs a training is `capacity`.
+    """
     rows = planted.train
+    wide = {name: 2 * given.model.arch[name] for name in ("hidden_size", "intermediate_size")}
+    wider = Variant(rows, replace(given, model=replace(given.model, arch={**given.model.arch, **wide})))
+    if sorted(map(str, rows)) == sorted(map(str, planted.repaired)):
+        return {Cause.CAPACITY.value: wider}
     distinct = list({(row["prompt"], row["completion"]): row for row in rows}.values())
     right = {row["prompt"]: row["completion"] for row in planted.repaired}
     is_dressed = any(world.dressed(right.get(row["prompt"], "")) == row["completion"] for row in rows)
@@ -175,11 +188,9 @@ def _repairs(world: World, planted: Planted, given: LoopSettings, skills: Sequen
         number = round((fair * len(rows) - len(mine)) / (1 - fair))
         copies = [mine[k % len(mine)] for k in range(number)]
         repairs[Cause.UNDERWEIGHTED.value] = Variant([*rows, *copies], given)
-    repairs[Cause.MISSING_DATA.value] = Variant([*rows, *more], given)
-    wide = {name: 2 * given.model.arch[name] for name in ("hidden_size", "intermediate_size")}
-    repairs[Cause.CAPACITY.value] = Variant(
-        rows, replace(given, model=replace(given.model, arch={**given.model.arch, **wide}))
-    )
+    if len(mine) / len(rows) < LACKING * fair:
+        repairs[Cause.MISSING_DATA.value] = Variant([*rows, *more], given)
+    repairs[Cause.CAPACITY.value] = wider
     return repairs
 
 
