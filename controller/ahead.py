@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from controller.arms import CHALLENGER, arm_tokens
 from controller.budget import FORWARD, FORWARD_BACKWARD
+from controller.hashes import hash_of
+from controller.journal.ledger import look_at
 from controller.model import Model, base_model, model_key
 from controller.promise import assumed
 from controller.result import Estimate
-from controller.rounds import measure_model
+from controller.rounds import LEDGER_FILE, measure_model
 from controller.run import Run
 from controller.settings import PretrainedModel, TrainUpdate
 from controller.tables import load_pool
@@ -113,6 +115,9 @@ def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]
     One training each is one draw of each recipe: shown, never called better. From three models after on,
     one for each training seed, the recipe is held against the model before.
     """
+    key = hash_of([model_key(path) for path in (before, *after)])
+    look = look_at(run.run_dir.parent / LEDGER_FILE, run.split_hash(Split.SELECT), key, "select")
+    yield f"look {look.number} at these items; a p below {alpha_at(look.number, run.settings.verify.alpha):.2g} counts"
     first = _scored(run, before, "measure-given-before")
     others = [_scored(run, path, f"measure-given-after-{number}") for number, path in enumerate(after)]
     check_pairable(

@@ -17,8 +17,6 @@ from controller.again import is_only_contaminated, measured_again
 from controller.arms import CHALLENGER
 from controller.budget import Books
 from controller.errors import BudgetSpent
-from controller.hashes import hash_of
-from controller.journal.ledger import look_number
 from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, write_champion
@@ -32,7 +30,6 @@ from controller.result import (
     Decision,
     LoopResult,
     Round,
-    Sealed,
     VerdictRecord,
     write_loop,
 )
@@ -48,16 +45,14 @@ from controller.rounds import (
 )
 from controller.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
 from controller.runner import Runner
+from controller.sealed import open_sealed
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, load_mix, write_blocked, write_mix
 from controller.tracking import Tracker, default_uri
 from controller.trial import Trial, judge_round, try_arms
-from controller.verify import arm_scores
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
 from diagnose.slices import Slice
-from evals.compare import alpha_at, compare_to_model
-from evals.items import check_pairable
 from evals.run_variance import RunVariance
 from evals.splits import Split
 
@@ -140,7 +135,8 @@ def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: f
     log.info("stopped: %s", stopped)
     sealed = None
     try:
-        sealed = open_sealed(run, start, state, items)
+        if state.trial is not None:
+            sealed = open_sealed(run, start, state.trial.models, state.promises, items[Split.SEALED], len(state.rounds))
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
     for split, table in items.items():
@@ -216,39 +212,6 @@ def play_round(
     mix = run.run_dir / f"mix-{number}.parquet"
     tracker.log_round(round_, [mix] if mix.is_file() else [])
     return stopped
-
-
-def open_sealed(run: Run, start: Model, state: LoopState, items: dict[Split, ItemTable]) -> Sealed | None:
-    """The headline: the final champion's recipe against the starting model, on items that nothing has seen.
-
-    Opened once, and only when something was accepted; the opening is a line in the ledger and spends alpha.
-    """
-    if state.trial is None:
-        return None
-    key = hash_of([start.key, [model.key for model in state.trial.models]])
-    ledger = run.run_dir.parent / "ledger.jsonl"
-    look = look_number(ledger, run.split_hash(Split.SEALED), key, "sealed")
-    before = measure_model(run, start, Split.SEALED, "measure-sealed-start")
-    after = [
-        measure_model(run, model, Split.SEALED, f"measure-sealed-{seed}")
-        for seed, model in enumerate(state.trial.models)
-    ]
-    items[Split.SEALED].add(len(state.rounds), "start", None, before.report.results)
-    for seed, measured in enumerate(after):
-        items[Split.SEALED].add(len(state.rounds), "champion", seed, measured.report.results)
-    check_pairable({"start": before.report} | {f"champion-{seed}": a.report for seed, a in enumerate(after)})
-    whole = Promise.over(state.promises)
-    challenger = arm_scores("champion", [whole.chosen(measured.report.results) for measured in after])
-    model = arm_scores("start", [whole.chosen(before.report.results)])
-    compared = compare_to_model(challenger, model)
-    alpha = alpha_at(look, run.settings.verify.alpha)
-    return Sealed(
-        gain=compared.mean,
-        ci=(compared.low, compared.high),
-        claim="confirmed" if compared.p < alpha else "unconfirmed",
-        num_items=compared.num_items,
-        alpha=alpha,
-    )
 
 
 def _no_change(diagnosed: DiagnosedRound, proposal: ProposedRound) -> VerdictRecord:

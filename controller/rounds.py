@@ -71,7 +71,13 @@ class ProposedRound:
 
 
 def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
-    """Every item of the split, answered by the model."""
+    """Every item of the split, answered by the model.
+
+    Raises:
+        PermissionError: the split is `sealed`; `controller.sealed` opens it.
+    """
+    if split is Split.SEALED:
+        raise PermissionError("sealed items are asked by controller.sealed alone, which notes it in the ledger")
     result = run.runner.do(measure_stage(run, model, split, name))
     return measured_model(run, result, split, "measure")
 

@@ -231,7 +231,7 @@ def _flipped_by_cue(planted: Planted, world: World, given: LoopSettings, base: M
     write_ground(replace(planted, items=edited), world, folder / "edited")
     suite = replace(given.evals, include_path=str(folder / "edited" / TASKS))
     right: list[dict[str, bool]] = [{} for _ in base.runs]
-    for split in Split:
+    for split in (Split.PROBE, Split.SELECT):  # an edited item may be in any split; sealed ones stay closed
         measured = _train(Variant(planted.train, replace(given, evals=suite)), len(base.runs), folder, split)
         for known, run in zip(right, measured.runs, strict=True):
             known.update({result.item.prompt: not result.is_failed for result in run})
@@ -239,7 +239,7 @@ def _flipped_by_cue(planted: Planted, world: World, given: LoopSettings, base: M
         known[planted.honest[result.item.prompt]]
         for run, known in zip(base.runs, right, strict=True)
         for result in run
-        if result.is_failed and result.item.prompt in planted.honest
+        if result.is_failed and planted.honest.get(result.item.prompt) in known
     ]
     return float(np.mean(flipped)) if flipped else 0.0
 

@@ -20,11 +20,6 @@ class Look:
     """Seconds since the epoch when it was first written down."""
 
 
-def look_number(ledger: Path, items_hash: str, judgement: str, purpose: str) -> int:
-    """The number alone of `look_at`."""
-    return look_at(ledger, items_hash, judgement, purpose).number
-
-
 def look_at(ledger: Path, items_hash: str, judgement: str, purpose: str) -> Look:
     """Number of this judgement among those on the same items, from 1; a new one is written down.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.journal.ledger import look_at, look_number
+from controller.journal.ledger import look_at
 from controller.journal.lock import locked
 from controller.journal.noises import known_noises, note_noises
 from controller.journal.store import StageKey, Store
@@ -81,11 +81,11 @@ def test_a_second_loop_is_refused_with_the_pid_of_the_first_and_let_in_after_its
 
 def test_looks_at_the_same_items_are_counted_and_a_repeated_one_keeps_its_number(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
-    assert look_number(ledger, "items-a", "plan-1", "select") == 1
-    assert look_number(ledger, "items-a", "plan-2", "select") == 2
-    assert look_number(ledger, "items-b", "plan-3", "select") == 1
-    assert look_number(ledger, "items-a", "plan-1", "select") == 1
-    assert look_number(ledger, "items-a", "plan-4", "select") == 3
+    assert look_at(ledger, "items-a", "plan-1", "select").number == 1
+    assert look_at(ledger, "items-a", "plan-2", "select").number == 2
+    assert look_at(ledger, "items-b", "plan-3", "select").number == 1
+    assert look_at(ledger, "items-a", "plan-1", "select").number == 1
+    assert look_at(ledger, "items-a", "plan-4", "select").number == 3
 
 
 def test_a_look_keeps_the_time_at_which_it_was_first_written_down(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.prove.result import read_prove
+from controller.rounds import measure_model
 from controller.tables import read_report_json, write_report_json
 from evals.items import EvalReport, Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
@@ -116,3 +118,11 @@ def test_the_report_of_another_split_cannot_be_read_as_the_probe_s(tmp_path: Pat
         read_report_json(tmp_path, ProbeReport)
     with pytest.raises(PermissionError, match=f"got {len(select)} of {len(select)} items from another split"):
         ProbeReport(report.model, Split.PROBE, report.results, 0, 0)
+
+
+def test_no_stage_but_the_sealed_opening_asks_sealed_items() -> None:
+    with pytest.raises(PermissionError, match=r"controller\.sealed alone, which notes it in the ledger"):
+        measure_model(None, None, Split.SEALED, "cheat")  # type: ignore[arg-type]
+    asking = [path for path in (ROOT / "controller").rglob("*.py") if "Split.SEALED" in path.read_text()]
+    assert {path.name for path in asking} == {"sealed.py", "rounds.py", "loop.py"}
+    assert "measure" not in "".join(re.findall(r".*Split\.SEALED.*", (ROOT / "controller" / "loop.py").read_text()))

@@ -1,0 +1,58 @@
+"""The sealed items: opened here and nowhere else, and every opening is a line in the ledger (design rules 1 and 6)."""
+
+from collections.abc import Sequence
+
+from controller.hashes import hash_of
+from controller.journal.ledger import look_at
+from controller.model import Model
+from controller.promise import Promise
+from controller.result import Sealed
+from controller.rounds import LEDGER_FILE, MeasuredModel, measure_stage, measured_model
+from controller.run import Run
+from controller.tables import ItemTable
+from controller.verify import arm_scores
+from evals.compare import alpha_at, compare_to_model
+from evals.items import check_pairable
+from evals.splits import Split
+
+
+def open_sealed(
+    run: Run, start: Model, champions: Sequence[Model], promises: Sequence[Promise], items: ItemTable, number: int
+) -> Sealed:
+    """The headline: the final champion's recipe against the starting model, on items that nothing has seen.
+
+    The line is written before the first item is asked; the same opening again, after a kill, keeps its number.
+
+    Args:
+        run: This one.
+        start: The model of round 0.
+        champions: Of the last accepted round, one for each training seed.
+        promises: Of all accepted rounds: together they are the endpoint.
+        items: Takes every answer.
+        number: Of rounds played.
+    """
+    ledger = run.run_dir.parent / LEDGER_FILE
+    key = hash_of([start.key, [model.key for model in champions]])
+    look = look_at(ledger, run.split_hash(Split.SEALED), key, "sealed")
+    before = _measure(run, start, "measure-sealed-start")
+    after = [_measure(run, model, f"measure-sealed-{seed}") for seed, model in enumerate(champions)]
+    items.add(number, "start", None, before.report.results)
+    for seed, measured in enumerate(after):
+        items.add(number, "champion", seed, measured.report.results)
+    check_pairable({"start": before.report} | {f"champion-{seed}": a.report for seed, a in enumerate(after)})
+    whole = Promise.over(promises)
+    challenger = arm_scores("champion", [whole.chosen(measured.report.results) for measured in after])
+    model = arm_scores("start", [whole.chosen(before.report.results)])
+    compared = compare_to_model(challenger, model)
+    alpha = alpha_at(look.number, run.settings.verify.alpha)
+    return Sealed(
+        gain=compared.mean,
+        ci=(compared.low, compared.high),
+        claim="confirmed" if compared.p < alpha else "unconfirmed",
+        num_items=compared.num_items,
+        alpha=alpha,
+    )
+
+
+def _measure(run: Run, model: Model, name: str) -> MeasuredModel:
+    return measured_model(run, run.runner.do(measure_stage(run, model, Split.SEALED, name)), Split.SEALED, "measure")
