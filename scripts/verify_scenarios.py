@@ -114,7 +114,7 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, folder: Path) ->
     oracle = _train(_oracle(planted, settings, given), num_seeds, folder / "oracle")
     low, high = float(np.mean(base.scores(tasks))), float(np.mean(oracle.scores(tasks)))
     closed: dict[str, float] = {}
-    for cause, variant in _repairs(world, planted, given, skills).items():
+    for cause, variant in _repairs(world, planted, given, skills, settings.prove.scenario.causes).items():
         score = float(np.mean(_train(variant, num_seeds, folder / cause).scores(tasks)))
         closed[cause] = (score - low) / max(high - low, 1e-9)
     recovered = {
@@ -159,11 +159,16 @@ def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Va
     return Variant(planted.repaired, replace(given, train=train, model=clean.model))
 
 
-def _repairs(world: World, planted: Planted, given: LoopSettings, skills: Sequence[str]) -> dict[str, Variant]:
+def _repairs(
+    world: World, planted: Planted, given: LoopSettings, skills: Sequence[str], causes: Sequence[str]
+) -> dict[str, Variant]:
     """The minimal repair of each cause, where it changes anything.
 
-    Where the defect is not in the data, the one cause that needs a training is `capacity`.
+    Where the defect is not in the data, the one cause that needs a training is `capacity`; what holds by construction
+    needs none.
     """
+    if any(cause in _BY_CONSTRUCTION for cause in causes):
+        return {}
     rows = planted.train
     wide = {name: 2 * given.model.arch[name] for name in ("hidden_size", "intermediate_size")}
     wider = Variant(rows, replace(given, model=replace(given.model, arch={**given.model.arch, **wide})))

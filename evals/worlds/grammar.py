@@ -1,8 +1,8 @@
 """Grammar: the right form of a verb for a subject, past nouns that mislead, with irregular forms.
 
-"already dogs near king see" -> have seen; "passive dog see kings" -> kings were seen. The opening word is the skill and the
-answer one to three words. A maker writes forms from a table; a checker reads the answer's words back and compares what
-they mean. Microseconds a row.
+"already dogs near king see" -> have seen; "passive dog see kings" -> kings were seen. The opening word is the skill and
+the answer two or three words. A maker writes forms from a table; a checker reads the answer's words back and compares
+what they mean. With 13 nouns instead of 11, 200 rows taught `passive` to .83 only. Microseconds a row.
 """
 
 from dataclasses import dataclass
@@ -30,23 +30,19 @@ class Verb:
 
 NOUNS = (
     Noun("dog", "dogs", "itself"),
-    Noun("bird", "birds", "itself"),
     Noun("mouse", "mice", "itself"),
     Noun("goose", "geese", "itself"),
     Noun("wolf", "wolves", "itself"),
     Noun("man", "men", "himself"),
     Noun("king", "kings", "himself"),
     Noun("boy", "boys", "himself"),
-    Noun("uncle", "uncles", "himself"),
     Noun("woman", "women", "herself"),
     Noun("queen", "queens", "herself"),
     Noun("girl", "girls", "herself"),
-    Noun("aunt", "aunts", "herself"),
     Noun("wife", "wives", "herself"),
 )
 VERBS = (
     Verb("help", "helps", "helping", "helped"),
-    Verb("watch", "watches", "watching", "watched"),
     Verb("carry", "carries", "carrying", "carried"),
     Verb("see", "sees", "seeing", "seen"),
     Verb("know", "knows", "knowing", "known"),
@@ -56,7 +52,6 @@ VERBS = (
     Verb("feed", "feeds", "feeding", "fed"),
     Verb("hide", "hides", "hiding", "hidden"),
     Verb("bite", "bites", "biting", "bitten"),
-    Verb("hold", "holds", "holding", "held"),
 )
 PLACES = ("near", "behind", "beside", "above")
 
