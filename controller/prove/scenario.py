@@ -80,8 +80,8 @@ class Prove:
 
     scenario: Scenario = field(default_factory=Scenario)
     world: str = ""
-    small_width: int = 0
-    """Of a model that is too small for the world."""
+    small_arch: dict[str, int] = field(default_factory=dict)
+    """Fields of `model.arch` of a model that is too small for the world."""
     oracle_seeds: int = 5
     stop: str | None = None
     """diagnosis: stop after the plan, before any arm is trained."""

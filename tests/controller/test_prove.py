@@ -35,7 +35,7 @@ def settings_of(*words: str) -> LoopSettings:
 def test_every_scenario_composes_in_every_world(scenario: str, world: str) -> None:
     proving = settings_of(f"world={world}", f"scenario={scenario}").prove
     assert (proving.scenario.name, proving.world) == (scenario, world)
-    assert proving.small_width > 0
+    assert proving.small_arch["hidden_size"] > 0
     assert set(proving.scenario.causes) <= set(Cause)
 
 

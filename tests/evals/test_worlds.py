@@ -156,4 +156,4 @@ def test_a_world_has_settings_of_its_own(world: World) -> None:
     assert text.startswith("# @package _global_\n")
     assert settings["prove"]["world"] == world.name
     assert settings["train"]["max_length"] <= settings["model"]["arch"]["max_position_embeddings"]
-    assert settings["prove"]["small_width"] * 4 <= settings["model"]["arch"]["hidden_size"]
+    assert settings["prove"]["small_arch"]["hidden_size"] * 4 <= settings["model"]["arch"]["hidden_size"]
