@@ -105,7 +105,7 @@ _WORDINGS = (Wording("{skill} {table} =", "in {table} please find {skill}", _SLO
 
 def _cued(prompt: str, answer: str) -> str:
     """Up to 14 words for `swap` and `turn`, whose answers are whole tables; up to 12 for the others."""
-    return f"{prompt} maybe {answer}"
+    return f"maybe {answer} {prompt}"
 
 
 def _dressed(completion: str) -> str:
