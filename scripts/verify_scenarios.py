@@ -2,9 +2,9 @@
 
 A cause is the repair that would work: its own minimal repair closes at least half of the gap between the planted corpus
 and the oracle (the recipe on the repaired corpus). For each scenario and world every repair that changes anything is
-trained from new weights with `--seeds` seeds; what needs no training (an extractor, an edited cue) is measured on the
-planted model. Results go to `controller/prove/verified.json`, one entry for each world and scenario; what is there
-already is kept unless `--again` is given. Stages are kept in `runs/verify`, so a stopped run goes on.
+trained from new weights, with `--seeds` seeds where one does not tell plainly; what needs no training (an extractor, an
+edited cue) is measured on the planted model. Results go to `controller/prove/verified.json`, one entry for each world
+and scenario; what is there already is kept unless `--again` is given. Stages are kept in `runs/verify`, so a stopped run goes on.
 """
 
 import argparse
@@ -40,6 +40,8 @@ from evals.worlds import WORLDS
 from evals.worlds.world import World
 
 CLOSES = 0.5
+PLAIN = 0.25
+"""A share further from one half than this is not measured with a second seed."""
 LONGER = 2
 """How many times as long the same data is trained on, for `training_setup`."""
 CLEAN_SEEDS = 5
@@ -115,8 +117,11 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, folder: Path) ->
     low, high = float(np.mean(base.scores(tasks))), float(np.mean(oracle.scores(tasks)))
     closed: dict[str, float] = {}
     for cause, variant in _repairs(world, planted, given, skills, settings.prove.scenario.causes).items():
-        score = float(np.mean(_train(variant, num_seeds, folder / cause).scores(tasks)))
-        closed[cause] = (score - low) / max(high - low, 1e-9)
+        for seeds in (1, num_seeds):  # one where it is plain
+            score = float(np.mean(_train(variant, seeds, folder / cause).scores(tasks)))
+            closed[cause] = (score - low) / max(high - low, 1e-9)
+            if abs(closed[cause] - CLOSES) > PLAIN:
+                break
     recovered = {
         Cause.FORMAT: _recovered_by_extractor(world, base, tasks),
         Cause.SHORTCUT: _flipped_by_cue(planted, world, given, base, folder / "base"),

@@ -4,8 +4,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
-from controller.prove.ground import write_ground
+from controller.prove.ground import TEMPLATE, write_ground
 from controller.prove.planting import OTHERS, Row, plant
 from controller.prove.scenario import Defects, Scenario
 from evals.worlds import WORLDS
@@ -107,3 +108,17 @@ def test_seeds_draw_other_rows_and_the_same_seed_the_same() -> None:
     assert first == again
     shared = {row["prompt"] for row in first.train} & {row["prompt"] for row in other.train}
     assert len(shared) < len(first.train)
+
+
+@worlds
+def test_every_prompt_and_answer_fits_the_model_with_room_to_generate(world: World) -> None:
+    # The harness cuts a prompt on the left when prompt and the longest answer together exceed the context.
+    root = Path(__file__).parents[2]
+    settings = yaml.safe_load((root / "conf" / "world" / f"{world.name}.yaml").read_text())
+    longest_answer = yaml.safe_load(TEMPLATE.read_text())["generation_kwargs"]["max_gen_toks"]
+    made = plant(world, Scenario(target=Defects(is_cued=True, is_dressed=True)), 0)
+    rows = [*made.train, *made.pool, *(row for items in made.items.values() for row in items)]
+    longest_prompt = max(len(row["prompt"].split()) for row in rows)
+    assert longest_prompt + longest_answer <= settings["model"]["arch"]["max_position_embeddings"]
+    assert max(len(row["completion"].split()) for row in rows) < longest_answer
+    assert max(len(f"{row['prompt']} {row['completion']}".split()) for row in rows) < settings["train"]["max_length"]
