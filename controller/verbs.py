@@ -18,10 +18,11 @@ from controller.loop import run_loop
 from controller.model import CHAMPION_FILE, base_model, initial_model, read_champion
 from controller.nightly import summary, write_summary
 from controller.prove.prover import prove as run_prove
+from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
 from controller.result import Decision, LoopResult
 from controller.rounds import diagnose_round, measure_model, propose_round
-from controller.run import Run, choose_run_dir, config_hash, open_run
+from controller.run import Run, choose_run_dir, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, export_mix, load_mix
@@ -127,8 +128,7 @@ def verify(settings: LoopSettings, sweep: str | None) -> int:
 def prove(settings: LoopSettings, sweep: str | None) -> int:
     """The loop on a planted defect, held against the truth."""
     proving = settings.prove
-    key = config_hash(replace(settings, prove=replace(proving, stop=None)))[:8]
-    name = f"{proving.scenario.name}-{proving.world}-{settings.seed}-{key}"
+    name = f"{proving.scenario.name}-{proving.world}-{settings.seed}-{prove_hash(settings)[:8]}"
     folder = Path(settings.run_dir or f"runs/prove/{name}").expanduser().absolute()
     result = run_prove(settings, folder, sweep)
     named = [f"{finding.cause} ({finding.probability:.0%}) of {dict(finding.slice)}" for finding in result.named]

@@ -4,7 +4,8 @@ A cause is the repair that would work: its own minimal repair closes at least ha
 and the oracle (the recipe on the repaired corpus). For each scenario and world every repair that changes anything is
 trained from new weights, with `--seeds` seeds where one does not tell plainly; what needs no training (an extractor, an
 edited cue) is measured on the planted model. Results go to `controller/prove/verified.json`, one entry for each world
-and scenario; what is there already is kept unless `--again` is given. Stages are kept in `runs/verify`, so a stopped run goes on.
+and scenario; what is there already is kept unless `--again` is given. Stages are kept in `runs/verify`: a stopped run
+goes on.
 """
 
 import argparse

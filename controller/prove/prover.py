@@ -44,8 +44,8 @@ ITEMS_FILE = "items-select.parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Round 0 up to its plan."""
+class Played:
+    """What the loop did, as far as it went."""
 
     findings: tuple[FindingRecord, ...]
     actions: tuple[str, ...]
@@ -66,7 +66,8 @@ def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResul
     world = WORLDS[proving.world]
     if (folder / PROVE_FILE).is_file():
         known = read_prove(folder / PROVE_FILE)
-        if known.code_version == code_version() and (known.stopped_at is None or known.stopped_at == proving.stop):
+        is_same = (known.code_version, known.config_hash) == (code_version(), prove_hash(settings))
+        if is_same and (known.stopped_at is None or known.stopped_at == proving.stop):
             return known
     started = time.monotonic()
     planted = plant(world, proving.scenario, settings.seed)
@@ -80,7 +81,7 @@ def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResul
             oracle, scores = None, {}
         else:
             loop = run_loop(given, sweep)
-            result = _plan_of(loop)
+            result = _played_by(loop)
             seeds = _arm_scores(folder / "loop", planted_tasks(world, proving.scenario), loop)
             is_needed = proving.scenario.is_settled_by_data and CONTINUE in seeds
             oracle = _oracle(given, planted, world, proving, folder / "oracle") if is_needed else None
@@ -88,6 +89,11 @@ def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResul
         written = _result(settings, world, result, scores, oracle, planted, folder, time.monotonic() - started)
         write_prove(written, folder)
     return written
+
+
+def prove_hash(settings: LoopSettings) -> str:
+    """Of the settings, wherever the run stops: a full run goes on from one that was stopped at the plan."""
+    return config_hash(replace(settings, prove=replace(settings.prove, stop=None)))
 
 
 def planted_tasks(world: World, scenario: Scenario) -> list[str]:
@@ -100,7 +106,7 @@ def planted_skills(world: World, scenario: Scenario) -> list[str]:
     return [name for name, defects in both if defects.is_in_data or defects.wrong_gold_share]
 
 
-def _stopped(given: LoopSettings) -> Plan:
+def _stopped(given: LoopSettings) -> Played:
     """Measure, diagnose, propose; no arm is trained."""
     run_dir = Path(given.run_dir or "")
     books = Books(given.budget)
@@ -110,14 +116,14 @@ def _stopped(given: LoopSettings) -> Plan:
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
         proposal = propose_round(run, model, diagnosed, (), 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
-    return Plan(findings, tuple(action.kind for action in proposal.plan.actions), None)
+    return Played(findings, tuple(action.kind for action in proposal.plan.actions), None)
 
 
-def _plan_of(loop: LoopResult) -> Plan:
+def _played_by(loop: LoopResult) -> Played:
     judged = [round_ for round_ in loop.rounds if round_.verdict.arms]
     first: Round = loop.rounds[0]
     decided = (judged or [loop.rounds[-1]])[0]
-    return Plan(first.diagnosis.findings, tuple(action.kind for action in first.plan.actions), decided.verdict)
+    return Played(first.diagnosis.findings, tuple(action.kind for action in first.plan.actions), decided.verdict)
 
 
 def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[str, tuple[float, ...]]:
@@ -150,16 +156,16 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
 def _result(
     settings: LoopSettings,
     world: World,
-    plan: Plan,
+    played: Played,
     scores: Mapping[str, Sequence[float]],
     oracle: Oracle | None,
     planted: Planted,
     folder: Path,
     seconds: float,
 ) -> ProveResult:
-    proving, verdict = settings.prove, plan.verdict
+    proving, verdict = settings.prove, played.verdict
     is_accepted = verdict is not None and verdict.decision is Decision.ACCEPTED
-    first = plan.findings[0] if plan.findings else None
+    first = played.findings[0] if played.findings else None
     challenger = verdict.arms.get(CHALLENGER) if verdict is not None else None
     share = _share(scores, oracle, is_accepted)
     if oracle is None and proving.scenario.is_settled_by_data and verdict is not None:
@@ -171,9 +177,9 @@ def _result(
         seed=settings.seed,
         true_causes=true_causes(proving.scenario, world.name),
         true_slices=tuple(planted_skills(world, proving.scenario)),
-        named=tuple(Named(f.slice, f.data_slice, f.cause, f.cause_probability, f.causes) for f in plan.findings),
+        named=tuple(Named(f.slice, f.data_slice, f.cause, f.cause_probability, f.causes) for f in played.findings),
         slice=first.slice if first is not None else None,
-        actions=plan.actions,
+        actions=played.actions,
         decision=verdict.decision.value if verdict is not None else None,
         gain=verdict.gain if verdict is not None else None,
         scores={arm: float(np.mean(values)) for arm, values in scores.items()},
@@ -187,7 +193,7 @@ def _result(
         seconds=seconds,
         stopped_at=proving.stop,
         code_version=code_version(),
-        config_hash=config_hash(settings),
+        config_hash=prove_hash(settings),
     )
 
 

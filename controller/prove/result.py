@@ -64,6 +64,7 @@ class ProveResult:
     contaminated_rows: int
     """Rows in the mixes of all arms that repeat evaluation items, counted by the builder."""
     seconds: float
+    """Wall time of the process that finished it."""
     stopped_at: str | None
     code_version: str
     config_hash: str
