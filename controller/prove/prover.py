@@ -102,7 +102,11 @@ def planted_tasks(world: World, scenario: Scenario) -> list[str]:
 
 
 def planted_skills(world: World, scenario: Scenario) -> list[str]:
+    """Skills that suffer: those with a defect, and of a flood all that it drowns."""
     both = ((world.target, scenario.target), (world.second, scenario.second))
+    for name, defects in both:
+        if defects.flood_share:
+            return [skill.name for skill in world.skills if skill.name != name]
     return [name for name, defects in both if defects.is_in_data or defects.wrong_gold_share]
 
 

@@ -41,7 +41,7 @@ class ProveResult:
     true_causes: tuple[str, ...]
     """By the definitions, the first in their order first; empty where nothing is wrong."""
     true_slices: tuple[str, ...]
-    """Skills that a defect was planted in."""
+    """Skills that suffer from what was planted."""
     named: tuple[Named, ...]
     """Findings of round 0, as they stand in `loop.json`."""
     slice: Mapping[str, str] | None
@@ -53,7 +53,7 @@ class ProveResult:
     gain: Gain | None
     """On the promised endpoint, against the strongest control."""
     scores: Mapping[str, float]
-    """On the `select` items of the planted skills: before, continue, random, challenger, oracle, as far as trained."""
+    """On the `select` items of these skills: before, continue, random, challenger, oracle, as far as trained."""
     gap_share: Share | None
     """None where the gap is under .1, or there is no oracle."""
     tokens: int | None
