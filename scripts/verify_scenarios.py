@@ -78,22 +78,26 @@ def main() -> None:
     parser.add_argument("--scenarios", nargs="+", default=known, choices=known)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--workers", type=int, help="trainings side by side; 1 where several of these run at once")
+    parser.add_argument("--out", type=Path, default=VERIFIED, help="to be written and not repeated")
     parser.add_argument("--work", type=Path, default=Path("runs/verify"))
     options = parser.parse_args()
     logs.quiet_libraries()
     register_schemas()
     for world in options.worlds:
         for scenario in options.scenarios:
-            verified = json.loads(VERIFIED.read_text()) if VERIFIED.is_file() else {}
+            verified = json.loads(options.out.read_text()) if options.out.is_file() else {}
             if scenario in verified.get(world, {}) and not options.again:
                 continue
-            entry = verify(world, scenario, options.seeds, (options.work / world / scenario).absolute())
+            entry = verify(
+                world, scenario, options.seeds, options.workers, (options.work / world / scenario).absolute()
+            )
             verified.setdefault(world, {})[scenario] = entry
-            VERIFIED.write_text(json.dumps(verified, indent=1) + "\n")
+            options.out.write_text(json.dumps(verified, indent=1) + "\n")
             print(f"{world} {scenario}: {json.dumps(entry)}", flush=True)
 
 
-def verify(world_name: str, scenario_name: str, num_seeds: int, folder: Path) -> dict[str, object]:
+def verify(world_name: str, scenario_name: str, num_seeds: int, workers: int | None, folder: Path) -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
     world = WORLDS[world_name]
     with initialize_config_dir(CONF, version_base="1.3"):
@@ -101,7 +105,7 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, folder: Path) ->
     assert isinstance(settings, LoopSettings)
     planted = plant(world, settings.prove.scenario, 0)
     write_ground(planted, world, folder / "given")
-    given = loop_settings(settings, world, folder / "given", folder / "loop")
+    given = replace(loop_settings(settings, world, folder / "given", folder / "loop"), workers=workers)
     if scenario_name == "clean":
         parts = [
             _train(Variant(planted.train, given), CLEAN_SEEDS, folder / "clean", split)
