@@ -1,0 +1,34 @@
+"""What is said of a score after evaluation items were found in the corpus."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from controller.again import is_only_contaminated, measured_again
+from controller.rounds import MeasuredModel
+from diagnose.contamination import OTHERS, REPEATED
+from diagnose.finding import Cause, Diagnosis, Examples, Finding, Interval
+from diagnose.slices import Slice
+
+
+def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:
+    where = Slice((("task", "sums"),))
+    nothing = Examples((), ())
+    return Finding(
+        where, Slice(()), 10, 1, 0.1, Interval(0.0, 0.3), 0.0, {}, {cause: 1.0}, (), evidence, nothing, (), ()
+    )
+
+
+def test_a_given_model_is_measured_on_the_items_that_its_corpus_does_not_repeat() -> None:
+    model = cast(Any, SimpleNamespace(key="given"))
+    results = [SimpleNamespace(item=SimpleNamespace(task="sums"), score=score) for score in (1.0, 0.0)]
+    probe = MeasuredModel(cast(Any, SimpleNamespace(results=results)), cast(Any, None), "")
+    diagnosis = Diagnosis((finding(Cause.CONTAMINATION, {REPEATED: 0.95, OTHERS: 0.6}),), 20, 1, 0)
+    words = measured_again(cast(Any, None), model, model, probe, diagnosis, cast(Any, None))
+    assert words == "sums 0.950 on repeated items, 0.600 on the others"
+
+
+def test_a_round_with_another_finding_is_not_ended_by_contamination() -> None:
+    contaminated, starved = finding(Cause.CONTAMINATION, {}), finding(Cause.MISSING_DATA, {})
+    assert is_only_contaminated(Diagnosis((contaminated,), 1, 1, 0))
+    assert not is_only_contaminated(Diagnosis((starved, contaminated), 1, 1, 0))
+    assert not is_only_contaminated(Diagnosis((), 1, 1, 0))
