@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--scenarios", nargs="+", default=known, choices=known)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--workers", type=int, help="trainings side by side; 1 where several of these run at once")
+    parser.add_argument("--workers", type=int, help="trainings side by side")
     parser.add_argument("--out", type=Path, default=VERIFIED, help="to be written and not repeated")
     parser.add_argument("--work", type=Path, default=Path("runs/verify"))
     options = parser.parse_args()
