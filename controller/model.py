@@ -12,7 +12,7 @@ from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import PretrainedModel, TrainUpdate
 from controller.stages import build, num_parameters, train_initial
-from controller.train.recipe import Tokens, recipe
+from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.trainer import MODEL_FOLDER, Training
 from diagnose.influence import Checkpoint
 from evals.model_ref import ModelRef
@@ -80,26 +80,31 @@ def initial_model(run: Run, base: Model) -> Model:
 
 def train_initially(run: Run, bases: Sequence[Model], seeds: Sequence[int]) -> list[Model]:
     """Each base trained on `corpus.train` as it stands, with its seed."""
-    plan = recipe(run.settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
+    plan = _initial_recipe(run)
     if isinstance(plan.length, Tokens):
         tokens = plan.length.count * len(seeds)
         run.books.check("the initial training", tokens, FORWARD_BACKWARD * bases[0].num_parameters * tokens)
-    results = run.runner.do_all(
-        [
-            Stage(
-                "train-initial",
-                {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": seed},
-                train_initial,
-                (base.ref, run.corpus.folder, plan, seed),
-                Training,
-            )
-            for base, seed in zip(bases, seeds, strict=True)
-        ]
-    )
+    results = run.runner.do_all([initial_stage(run, base, seed) for base, seed in zip(bases, seeds, strict=True)])
     for result in results:
         training = result.value
         run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
     return [trained_model(base, result, run.corpus) for base, result in zip(bases, results, strict=True)]
+
+
+def initial_stage(run: Run, base: Model, seed: int) -> Stage[Training]:
+    """The training of `train_initially`."""
+    plan = _initial_recipe(run)
+    return Stage(
+        "train-initial",
+        {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": seed},
+        train_initial,
+        (base.ref, run.corpus.folder, plan, seed),
+        Training,
+    )
+
+
+def _initial_recipe(run: Run) -> Recipe:
+    return recipe(run.settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
 
 
 def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:

@@ -127,7 +127,7 @@ def resident_peak() -> int:
 
 
 def workload() -> tuple[TokenRows, TokenRows]:
-    ids = np.random.default_rng(0).integers(0, VOCAB, size=(NUM_ROWS + NUM_QUERIES, NUM_STEPS))
+    ids = np.random.default_rng(0).integers(0, VOCAB, size=(NUM_ROWS + NUM_QUERIES, NUM_STEPS)).tolist()
     rows = token_rows(ids, ids)
     return rows.select(range(NUM_ROWS)), rows.select(range(NUM_ROWS, NUM_ROWS + NUM_QUERIES))
 

@@ -38,6 +38,7 @@ RECIPE = Recipe(
     per_device_train_batch_size=BATCH,
     gradient_accumulation_steps=1,
     max_length=64,
+    end_in_loss=True,
     lr_scheduler_type="linear",
     warmup_steps=0,
     weight_decay=0.0,

@@ -17,9 +17,14 @@ LABELS = {
 
 
 class Rated(Protocol):
-    rate: float
-    low: float
-    high: float
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
 
 
 def draw(rates: Mapping[str, Rated], path: Path) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from controller.prove.result import PROVE_FILE, ProveResult, read_prove
 from diagnose.finding import Cause
-from evals.compare import wilson
+from evals.intervals import wilson
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "proof" / "prove"

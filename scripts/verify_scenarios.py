@@ -23,14 +23,14 @@ from controller import logs
 from controller.budget import Books
 from controller.compose_settings import CONF, register_schemas
 from controller.journal.store import code_version
-from controller.model import base_model, train_initially
+from controller.model import base_model, initial_stage, trained_model
 from controller.named_corpora import TASKS
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Planted, Row, plant
 from controller.prove.prover import planted_skills
 from controller.prove.truth import VERIFIED
 from controller.rounds import measure_model
-from controller.run import open_run
+from controller.run import Run, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.workers import Workers
@@ -41,8 +41,8 @@ from evals.worlds import WORLDS
 from evals.worlds.world import World
 
 CLOSES = 0.5
-PLAIN = 0.25
-"""A share further from one half than this is not measured with a second seed."""
+UNCLEAR = 0.25
+"""A share nearer to one half than this is measured with a second seed."""
 LONGER = 2
 """How many times as long the same data is trained on, for `training_setup`."""
 CLEAN_SEEDS = 5
@@ -52,21 +52,52 @@ JUDGED_BY_LINES_OF_THEIR_OWN = ("forgetting_trap", "two_defects")
 """Their truth is that of the defects that they are made of."""
 
 
+Results = Sequence[ItemResult]
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One corpus and one recipe."""
 
+    name: str
     rows: Sequence[Row]
     settings: LoopSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    runs: tuple[tuple[ItemResult, ...], ...]
-    """Results of each seed."""
+class Bench:
+    """Trains variants side by side."""
 
-    def scores(self, tasks: Sequence[str]) -> list[float]:
-        return [float(np.mean([r.score for r in run if r.item.task in tasks])) for run in self.runs]
+    folder: Path
+    workers: Workers
+
+    def play(
+        self, jobs: Sequence[tuple[Variant, int]], splits: Sequence[Split] = (Split.SELECT,)
+    ) -> dict[tuple[str, int], list[ItemResult]]:
+        """Each variant trained from new weights with its seed: what it answers, by variant and seed."""
+        if not jobs:
+            return {}
+        books = Books(jobs[0][0].settings.budget)
+        runner = Runner(self.folder, self.workers, books.check_time)
+        runs = {v.name: self._open(v, runner, books) for v, _ in jobs}
+        bases = [base_model(runs[v.name], seed) for v, seed in jobs]
+        trained = runner.do_all(
+            [initial_stage(runs[v.name], base, seed) for (v, seed), base in zip(jobs, bases, strict=True)]
+        )
+        answers: dict[tuple[str, int], list[ItemResult]] = {}
+        for (v, seed), base, result in zip(jobs, bases, trained, strict=True):
+            run = runs[v.name]
+            model = trained_model(base, result, run.corpus)
+            reports = [measure_model(run, model, split, f"measure-{v.name}-{seed}").report for split in splits]
+            answers[v.name, seed] = [r for report in reports for r in report.results]
+        return answers
+
+    def _open(self, variant: Variant, runner: Runner, books: Books) -> Run:
+        file = self.folder / "rows" / f"{variant.name}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(json.dumps(row) + "\n" for row in variant.rows))
+        corpus = replace(variant.settings.corpus, train=str(file), pool=None)
+        return open_run(replace(variant.settings, corpus=corpus), self.folder, runner, books)
 
 
 def main() -> None:
@@ -78,7 +109,6 @@ def main() -> None:
     parser.add_argument("--scenarios", nargs="+", default=known, choices=known)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--workers", type=int, help="trainings side by side")
     parser.add_argument("--out", type=Path, default=VERIFIED, help="to be written and not repeated")
     parser.add_argument("--work", type=Path, default=Path("runs/verify"))
     options = parser.parse_args()
@@ -89,49 +119,47 @@ def main() -> None:
             verified = json.loads(options.out.read_text()) if options.out.is_file() else {}
             if scenario in verified.get(world, {}) and not options.again:
                 continue
-            entry = verify(
-                world, scenario, options.seeds, options.workers, (options.work / world / scenario).absolute()
-            )
+            folder = (options.work / world / scenario).absolute()
+            with Workers(None) as workers:
+                entry = verify(world, scenario, options.seeds, Bench(folder, workers))
             verified.setdefault(world, {})[scenario] = entry
             options.out.write_text(json.dumps(verified, indent=1) + "\n")
             print(f"{world} {scenario}: {json.dumps(entry)}", flush=True)
 
 
-def verify(world_name: str, scenario_name: str, num_seeds: int, workers: int | None, folder: Path) -> dict[str, object]:
+def verify(world_name: str, scenario_name: str, num_seeds: int, bench: "Bench") -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
     world = WORLDS[world_name]
     with initialize_config_dir(CONF, version_base="1.3"):
         settings = OmegaConf.to_object(compose("loop", [f"world={world_name}", f"scenario={scenario_name}"]))
     assert isinstance(settings, LoopSettings)
     planted = plant(world, settings.prove.scenario, 0)
-    write_ground(planted, world, folder / "given")
-    given = replace(loop_settings(settings, world, folder / "given", folder / "loop"), workers=workers)
+    write_ground(planted, world, bench.folder / "given")
+    given = loop_settings(settings, world, bench.folder / "given", bench.folder)
     if scenario_name == "clean":
-        parts = [
-            _train(Variant(planted.train, given), CLEAN_SEEDS, folder / "clean", split)
-            for split in (Split.PROBE, Split.SELECT)
-        ]
-        both = Measured(tuple((*probe, *select) for probe, select in zip(*(part.runs for part in parts), strict=True)))
-        scores = {skill.name: both.scores([f"{world_name}_{skill.name}"]) for skill in world.skills}
-        lowest = min(float(np.mean(of_skill)) for of_skill in scores.values())
-        return {"causes": [], "scores": scores, "lowest": lowest, "code_version": code_version()}
+        return _verify_clean(world, Variant("clean", planted.train, given), bench)
     skills = planted_skills(world, settings.prove.scenario) or [skill.name for skill in world.skills]
     tasks = [f"{world_name}_{name}" for name in skills]
-    base = _train(Variant(planted.train, given), num_seeds, folder / "base")
-    oracle = _train(_oracle(planted, settings, given), num_seeds, folder / "oracle")
-    low, high = float(np.mean(base.scores(tasks))), float(np.mean(oracle.scores(tasks)))
-    closed: dict[str, float] = {}
-    for cause, variant in _repairs(world, planted, given, skills, settings.prove.scenario.causes).items():
-        for seeds in (1, num_seeds):  # one where it is plain
-            score = float(np.mean(_train(variant, seeds, folder / cause).scores(tasks)))
-            closed[cause] = (score - low) / max(high - low, 1e-9)
-            if abs(closed[cause] - CLOSES) > PLAIN:
-                break
+    base, oracle = Variant("base", planted.train, given), _oracle(planted, settings, given)
+    repairs = _repairs(world, planted, given, skills, settings.prove.scenario.causes)
+    seeds = range(num_seeds)
+    first = bench.play([(v, seed) for v in (base, oracle) for seed in seeds] + [(v, 0) for v in repairs])
+    low, high = (float(np.mean([_score(first[v.name, seed], tasks) for seed in seeds])) for v in (base, oracle))
+
+    def closed_by(runs: Sequence[Results]) -> float:
+        return (float(np.mean([_score(run, tasks) for run in runs])) - low) / max(high - low, 1e-9)
+
+    closed = {v.name: closed_by([first[v.name, 0]]) for v in repairs}
+    unclear = [v for v in repairs if abs(closed[v.name] - CLOSES) < UNCLEAR]
+    more = bench.play([(v, seed) for v in unclear for seed in seeds[1:]])
+    closed |= {v.name: closed_by([first[v.name, 0], *(more[v.name, seed] for seed in seeds[1:])]) for v in unclear}
+    runs = [first[base.name, seed] for seed in seeds]
     recovered = {
-        Cause.FORMAT: _recovered_by_extractor(world, base, tasks),
-        Cause.SHORTCUT: _flipped_by_cue(planted, world, given, base, folder / "base"),
+        Cause.FORMAT: _recovered_by_extractor(world, runs, tasks),
+        Cause.SHORTCUT: _flipped_by_cue(planted, world, base, runs, bench),
     }
-    entry = {
+    return {
+        "causes": _causes(closed, recovered, settings, high - low),
         "before": low,
         "oracle": high,
         "gap": high - low,
@@ -140,7 +168,13 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, workers: int | N
         "seeds": num_seeds,
         "code_version": code_version(),
     }
-    return {"causes": _causes(closed, recovered, settings, high - low), **entry}
+
+
+def _verify_clean(world: World, variant: "Variant", bench: "Bench") -> dict[str, object]:
+    runs = bench.play([(variant, seed) for seed in range(CLEAN_SEEDS)], (Split.PROBE, Split.SELECT)).values()
+    scores = {skill.name: [_score(run, [f"{world.name}_{skill.name}"]) for run in runs] for skill in world.skills}
+    lowest = min(float(np.mean(of_skill)) for of_skill in scores.values())
+    return {"causes": [], "scores": scores, "lowest": lowest, "code_version": code_version()}
 
 
 def _causes(
@@ -166,24 +200,26 @@ def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Va
     with initialize_config_dir(CONF, version_base="1.3"):
         clean = OmegaConf.to_object(compose("loop", [f"world={settings.prove.world}", "scenario=clean"]))
     assert isinstance(clean, LoopSettings)
-    return Variant(planted.repaired, replace(given, train=train, model=clean.model))
+    return Variant("oracle", planted.repaired, replace(given, train=train, model=clean.model))
 
 
 def _repairs(
     world: World, planted: Planted, given: LoopSettings, skills: Sequence[str], causes: Sequence[str]
-) -> dict[str, Variant]:
+) -> list[Variant]:
     """The minimal repair of each cause, where it changes anything.
 
     Where the defect is not in the data, the one cause that needs a training is `capacity`; what holds by construction
     needs none.
     """
     if any(cause in _BY_CONSTRUCTION for cause in causes):
-        return {}
+        return []
     rows = planted.train
     wide = {name: 2 * given.model.arch[name] for name in ("hidden_size", "intermediate_size")}
-    wider = Variant(rows, replace(given, model=replace(given.model, arch={**given.model.arch, **wide})))
+    wider = Variant(
+        Cause.CAPACITY.value, rows, replace(given, model=replace(given.model, arch={**given.model.arch, **wide}))
+    )
     if sorted(map(str, rows)) == sorted(map(str, planted.repaired)):
-        return {Cause.CAPACITY.value: wider}
+        return [wider]
     distinct = list({(row["prompt"], row["completion"]): row for row in rows}.values())
     right = {row["prompt"]: row["completion"] for row in planted.repaired}
     is_dressed = any(world.dressed(right.get(row["prompt"], "")) == row["completion"] for row in rows)
@@ -192,50 +228,35 @@ def _repairs(
     more = [row for row in planted.pool if planted.skill_of.get(row["prompt"]) in skills]
     train = given.train
     longer = replace(train, max_steps=LONGER * (train.max_steps or 0), tokens=None)
-    repairs = {Cause.TRAINING_SETUP.value: Variant(rows, replace(given, train=longer))}
+    repairs = [Variant(Cause.TRAINING_SETUP.value, rows, replace(given, train=longer))]
     if len(corrected) < len(rows):
-        repairs[Cause.WRONG_LABELS.value] = Variant(corrected, given)
+        repairs.append(Variant(Cause.WRONG_LABELS.value, corrected, given))
     if len(distinct) < len(rows):
-        repairs[Cause.DUPLICATES.value] = Variant(distinct, given)
+        repairs.append(Variant(Cause.DUPLICATES.value, distinct, given))
     fair = len(skills) / len(world.skills)
     if mine and len(mine) / len(rows) < fair:
         # As many copies as give the slice its fair share of the draws.
         number = round((fair * len(rows) - len(mine)) / (1 - fair))
         copies = [mine[k % len(mine)] for k in range(number)]
-        repairs[Cause.UNDERWEIGHTED.value] = Variant([*rows, *copies], given)
+        repairs.append(Variant(Cause.UNDERWEIGHTED.value, [*rows, *copies], given))
     if len(mine) / len(rows) < LACKING * fair:
-        repairs[Cause.MISSING_DATA.value] = Variant([*rows, *more], given)
-    repairs[Cause.CAPACITY.value] = wider
+        repairs.append(Variant(Cause.MISSING_DATA.value, [*rows, *more], given))
+    repairs.append(wider)
     return repairs
 
 
-def _train(variant: Variant, num_seeds: int, folder: Path, split: Split = Split.SELECT) -> Measured:
-    """The recipe from new weights, once for each seed, and what the models answer."""
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
-    file = folder / "rows" / "train.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in variant.rows))
-    corpus = replace(variant.settings.corpus, train=str(file), pool=None)
-    settings = replace(variant.settings, corpus=corpus, run_dir=str(folder))
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
-        seeds = list(range(num_seeds))
-        models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
-        reports = [
-            measure_model(run, model, split, f"measure-{split.value}-{seed}").report
-            for model, seed in zip(models, seeds, strict=True)
-        ]
-    return Measured(tuple(report.results for report in reports))
+def _score(run: Results, tasks: Sequence[str]) -> float:
+    return float(np.mean([result.score for result in run if result.item.task in tasks]))
 
 
-def _recovered_by_extractor(world: World, base: Measured, tasks: Sequence[str]) -> float:
+def _recovered_by_extractor(world: World, runs: Sequence[Results], tasks: Sequence[str]) -> float:
     """Share of the failed answers that the world's extractor makes right."""
-    failed = [r for run in base.runs for r in run if r.item.task in tasks and r.is_failed]
+    failed = [r for run in runs for r in run if r.item.task in tasks and r.is_failed]
     found = [(re.search(world.undress, result.answer), result.item.target) for result in failed]
     return float(np.mean([match is not None and match.group(1) == gold for match, gold in found])) if failed else 0.0
 
 
-def _flipped_by_cue(planted: Planted, world: World, given: LoopSettings, base: Measured, folder: Path) -> float:
+def _flipped_by_cue(planted: Planted, world: World, base: Variant, runs: Sequence[Results], bench: Bench) -> float:
     """Share of the failing answers that turn right when the cue shows the right answer; 0 without a cue."""
     if not planted.honest:
         return 0.0
@@ -243,19 +264,16 @@ def _flipped_by_cue(planted: Planted, world: World, given: LoopSettings, base: M
         name: tuple(row | {"prompt": planted.honest.get(row["prompt"], row["prompt"])} for row in rows)
         for name, rows in planted.items.items()
     }
-    write_ground(replace(planted, items=edited), world, folder / "edited")
-    suite = replace(given.evals, include_path=str(folder / "edited" / TASKS))
-    right: list[dict[str, bool]] = [{} for _ in base.runs]
-    for split in (Split.PROBE, Split.SELECT):  # an edited item may be in any split; sealed ones stay closed
-        measured = _train(Variant(planted.train, replace(given, evals=suite)), len(base.runs), folder, split)
-        for known, run in zip(right, measured.runs, strict=True):
-            known.update({result.item.prompt: not result.is_failed for result in run})
-    flipped = [
-        known[planted.honest[result.item.prompt]]
-        for run, known in zip(base.runs, right, strict=True)
-        for result in run
-        if result.is_failed and planted.honest.get(result.item.prompt) in known
-    ]
+    write_ground(replace(planted, items=edited), world, bench.folder / "edited")
+    suite = replace(base.settings.evals, include_path=str(bench.folder / "edited" / TASKS))
+    honest = replace(base, settings=replace(base.settings, evals=suite))
+    # An edited item may be in any split; sealed ones stay closed.
+    asked = bench.play([(honest, seed) for seed in range(len(runs))], (Split.PROBE, Split.SELECT))
+    flipped = []
+    for seed, run in enumerate(runs):
+        is_right = {result.item.prompt: not result.is_failed for result in asked[base.name, seed]}
+        prompts = [planted.honest.get(result.item.prompt) for result in run if result.is_failed]
+        flipped += [is_right[prompt] for prompt in prompts if prompt in is_right]
     return float(np.mean(flipped)) if flipped else 0.0
 
 
