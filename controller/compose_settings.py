@@ -59,6 +59,15 @@ def register_schemas() -> None:
         store.store(group=group, name=name, node=node)
 
 
+def composed(words: Sequence[str]) -> LoopSettings:
+    """The settings that the words make, without a command line: for scripts and tests."""
+    register_schemas()
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        settings = OmegaConf.to_object(hydra.compose("loop", list(words)))
+    assert isinstance(settings, LoopSettings)
+    return settings
+
+
 def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
     register_schemas()
     for word in overrides:

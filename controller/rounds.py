@@ -79,7 +79,7 @@ def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredMo
     if split is Split.SEALED:
         raise PermissionError("sealed items are asked by controller.sealed alone, which notes it in the ledger")
     result = run.runner.do(measure_stage(run, model, split, name))
-    return measured_model(run, result, split, "measure")
+    return read_measured(run, result, split, "measure")
 
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
@@ -257,7 +257,8 @@ def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Meas
     )
 
 
-def measured_model(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
+def read_measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
+    """What a measurement left, its costs in the books under `book`."""
     run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
     kind = ProbeReport if split is Split.PROBE else EvalReport
     return MeasuredModel(read_report_json(result.folder, kind), result.folder, result.digest)

@@ -7,7 +7,7 @@ from controller.journal.ledger import look_at
 from controller.model import Model
 from controller.promise import Promise
 from controller.result import Sealed
-from controller.rounds import LEDGER_FILE, MeasuredModel, measure_stage, measured_model
+from controller.rounds import LEDGER_FILE, MeasuredModel, measure_stage, read_measured
 from controller.run import Run
 from controller.tables import ItemTable
 from controller.verify import arm_scores
@@ -55,4 +55,4 @@ def open_sealed(
 
 
 def _measure(run: Run, model: Model, name: str) -> MeasuredModel:
-    return measured_model(run, run.runner.do(measure_stage(run, model, Split.SEALED, name)), Split.SEALED, "measure")
+    return read_measured(run, run.runner.do(measure_stage(run, model, Split.SEALED, name)), Split.SEALED, "measure")

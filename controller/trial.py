@@ -16,7 +16,7 @@ from controller.rounds import (
     ProposedRound,
     judgement_key,
     measure_stage,
-    measured_model,
+    read_measured,
 )
 from controller.run import Data, Run
 from controller.runner import Result, Stage
@@ -96,7 +96,7 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
             for model, (trial, seed) in zip(models, jobs, strict=True)
         ]
     )
-    reports = [measured_model(run, result, Split.SELECT, "verify").report for result in measured]
+    reports = [read_measured(run, result, Split.SELECT, "verify").report for result in measured]
     arms = tuple(
         _arm(trial.name, [k for k, (tried, _) in enumerate(jobs) if tried is trial], trained, reports)
         for trial in trials

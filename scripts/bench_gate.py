@@ -39,6 +39,7 @@ from gate_loops import (
     play_rounds,
     play_sure_gain,
 )
+from gate_picture import draw
 from gate_worlds import Bank, FittedModel, World, load_banks
 from numpy.typing import NDArray
 
@@ -87,8 +88,6 @@ def main() -> None:
             if not arguments.json:
                 print_rates(of_case)
     if arguments.picture:
-        from gate_picture import draw  # noqa: PLC0415  # matplotlib takes a second to import
-
         draw(rates, arguments.picture)
     if arguments.json:
         print(json.dumps({name: asdict(rate) for name, rate in rates.items()}))

@@ -15,13 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from pydantic import TypeAdapter
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import CONF, register_schemas
+from controller.compose_settings import composed
 from controller.hashes import hash_of
 from controller.journal.store import code_version
 from controller.model import CHAMPION_FILE, Model, base_model, initial_model, read_champion, write_champion
@@ -73,7 +71,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     options = parser.parse_args()
     logs.quiet_libraries()
-    register_schemas()
     per_world = -(-options.placebos // len(WORLDS))
     outcomes = []
     for number in range(options.placebos):
@@ -143,9 +140,7 @@ def play(number: int, per_world: int, work: Path) -> Outcome:
 def _given(world_name: str, folder: Path, per_world: int) -> LoopSettings:
     """The clean world, its rows marked at random once for each placebo."""
     world = WORLDS[world_name]
-    with initialize_config_dir(CONF, version_base="1.3"):
-        settings = OmegaConf.to_object(compose("loop", [f"world={world_name}", "scenario=clean"]))
-    assert isinstance(settings, LoopSettings)
+    settings = composed([f"world={world_name}", "scenario=clean"])
     planted, rng = plant(world, settings.prove.scenario, 0), Random(f"marks of {world_name}")
     marks = [f"mark_{number}" for number in range(per_world)]
 

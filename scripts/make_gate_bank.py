@@ -12,12 +12,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import CONF, register_schemas
+from controller.compose_settings import composed
 from controller.model import base_model, train_initially
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant
@@ -80,10 +78,7 @@ def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
 
 
 def _settings(world: str) -> LoopSettings:
-    register_schemas()
-    with initialize_config_dir(CONF, version_base="1.3"):
-        settings = OmegaConf.to_object(compose("loop", [f"world={world}", f"scenario={SCENARIO}"]))
-    assert isinstance(settings, LoopSettings)
+    settings = composed([f"world={world}", f"scenario={SCENARIO}"])
     return settings
 
 

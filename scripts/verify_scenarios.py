@@ -16,16 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import CONF, register_schemas
+from controller.compose_settings import CONF, composed
 from controller.journal.store import code_version
 from controller.model import base_model, initial_stage, trained_model
 from controller.named_corpora import TASKS
-from controller.prove.ground import loop_settings, write_ground
+from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant
 from controller.prove.prover import planted_skills
 from controller.prove.truth import VERIFIED
@@ -94,10 +92,7 @@ class Bench:
 
     def _open(self, variant: Variant, runner: Runner, books: Books) -> Run:
         file = self.folder / "rows" / f"{variant.name}.jsonl"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(json.dumps(row) + "\n" for row in variant.rows))
-        corpus = replace(variant.settings.corpus, train=str(file), pool=None)
-        return open_run(replace(variant.settings, corpus=corpus), self.folder, runner, books)
+        return open_run(on_rows(variant.settings, variant.rows, file, self.folder), self.folder, runner, books)
 
 
 def main() -> None:
@@ -113,7 +108,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/verify"))
     options = parser.parse_args()
     logs.quiet_libraries()
-    register_schemas()
     for world in options.worlds:
         for scenario in options.scenarios:
             verified = json.loads(options.out.read_text()) if options.out.is_file() else {}
@@ -130,9 +124,7 @@ def main() -> None:
 def verify(world_name: str, scenario_name: str, num_seeds: int, bench: "Bench") -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
     world = WORLDS[world_name]
-    with initialize_config_dir(CONF, version_base="1.3"):
-        settings = OmegaConf.to_object(compose("loop", [f"world={world_name}", f"scenario={scenario_name}"]))
-    assert isinstance(settings, LoopSettings)
+    settings = composed([f"world={world_name}", f"scenario={scenario_name}"])
     planted = plant(world, settings.prove.scenario, 0)
     write_ground(planted, world, bench.folder / "given")
     given = loop_settings(settings, world, bench.folder / "given", bench.folder)
@@ -197,9 +189,7 @@ _BY_CONSTRUCTION = (Cause.TRAINING_SETUP, Cause.CONTAMINATION, Cause.WRONG_GOLD)
 def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Variant:
     """The repaired corpus under a recipe without a defect."""
     train = replace(given.train, end_in_loss=True)
-    with initialize_config_dir(CONF, version_base="1.3"):
-        clean = OmegaConf.to_object(compose("loop", [f"world={settings.prove.world}", "scenario=clean"]))
-    assert isinstance(clean, LoopSettings)
+    clean = composed([f"world={settings.prove.world}", "scenario=clean"])
     return Variant("oracle", planted.repaired, replace(given, train=train, model=clean.model))
 
 

@@ -55,8 +55,7 @@ def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: P
     )
 
 
-def oracle_settings(given: LoopSettings, repaired: Sequence[Row], folder: Path) -> LoopSettings:
-    """The same recipe on the corpus without the defects."""
-    write_rows(folder / TRAIN, repaired)
-    corpus = replace(given.corpus, train=str(folder / TRAIN), pool=None)
-    return replace(given, corpus=corpus, run_dir=str(folder))
+def on_rows(given: LoopSettings, rows: Sequence[Row], file: Path, run_dir: Path) -> LoopSettings:
+    """The same recipe on other rows, which are written to `file`; without a pool."""
+    write_rows(file, rows)
+    return replace(given, corpus=replace(given.corpus, train=str(file), pool=None), run_dir=str(run_dir))

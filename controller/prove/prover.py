@@ -4,7 +4,6 @@ The oracle comes last, so that nothing of the repaired corpus is on disk while t
 the journal, so a run that was stopped goes on where it stopped.
 """
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,8 @@ from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.loop import run_loop
 from controller.model import base_model, initial_model, train_initially
-from controller.prove.ground import loop_settings, oracle_settings, write_ground
+from controller.named_corpora import TRAIN
+from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
 from controller.prove.result import PROVE_FILE, SCHEMA_VERSION, Named, ProveResult, Share, read_prove, write_prove
 from controller.prove.scenario import Prove, Scenario
@@ -37,8 +37,6 @@ from evals.gap_share import gap_share
 from evals.splits import Split
 from evals.worlds import WORLDS
 from evals.worlds.world import World
-
-log = logging.getLogger(__name__)
 
 ITEMS_FILE = "items-select.parquet"
 
@@ -107,7 +105,7 @@ def planted_skills(world: World, scenario: Scenario) -> list[str]:
     for name, defects in both:
         if defects.flood_share:
             return [skill.name for skill in world.skills if skill.name != name]
-    return [name for name, defects in both if defects.is_in_data or defects.wrong_gold_share]
+    return [name for name, defects in both if defects.is_planted]
 
 
 def _stopped(given: LoopSettings) -> Played:
@@ -145,7 +143,7 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
     """The original recipe on the repaired corpus."""
     books = Books(given.budget)
     with Workers(given.workers) as workers:
-        settings = oracle_settings(given, planted.repaired, folder)
+        settings = on_rows(given, planted.repaired, folder / TRAIN, folder)
         run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
         seeds = [given.seed + number for number in range(proving.oracle_seeds)]
         models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)

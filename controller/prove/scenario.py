@@ -1,7 +1,7 @@
 """A scenario: which defects are planted where. Its fields are the keys `prove.scenario.<field>`, its files are
 `conf/scenario/*.yaml`; a scenario of a user's own is one more such file."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.checks import one_of
 from diagnose.finding import Cause
@@ -44,16 +44,9 @@ class Defects:
             raise ValueError(f"prove.scenario.*.train_rows must not be negative, got {self.train_rows}")
 
     @property
-    def is_in_data(self) -> bool:
-        """Whether a repaired corpus differs from the planted one."""
-        return bool(
-            self.train_rows is not None
-            or self.misread_share
-            or self.is_cued
-            or self.is_dressed
-            or self.flood_share
-            or self.leaked_items
-        )
+    def is_planted(self) -> bool:
+        """Whether anything is wrong; the size of the pool and of a flood that is not there are not."""
+        return replace(self, pool_rows=Defects.pool_rows, flood_rows=Defects.flood_rows) != Defects()
 
 
 @dataclass

@@ -3,44 +3,31 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from controller.compose_settings import CONF, register_schemas
+from controller.compose_settings import CONF, composed
 from controller.main import run
 from controller.prove.ground import loop_settings
 from controller.prove.planting import plant
 from controller.prove.result import read_prove
 from controller.prove.scenario import Prove
-from controller.settings import LoopSettings
 from diagnose.finding import Cause
-from evals.gap_share import gap_share
 from evals.worlds import WORLDS
 
 SCENARIOS = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
 
 
-def settings_of(*words: str) -> LoopSettings:
-    register_schemas()
-    with initialize_config_dir(CONF, version_base="1.3"):
-        settings = OmegaConf.to_object(compose("loop", list(words)))
-    assert isinstance(settings, LoopSettings)
-    return settings
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("world", WORLDS)
 def test_every_scenario_composes_in_every_world(scenario: str, world: str) -> None:
-    proving = settings_of(f"world={world}", f"scenario={scenario}").prove
+    proving = composed([f"world={world}", f"scenario={scenario}"]).prove
     assert (proving.scenario.name, proving.world) == (scenario, world)
     assert proving.small_arch["hidden_size"] > 0
     assert set(proving.scenario.causes) <= set(Cause)
 
 
 def test_the_loop_s_settings_do_not_hold_the_scenario(tmp_path: Path) -> None:
-    settings = settings_of("world=skills", "scenario=wrong_gold")
+    settings = composed(["world=skills", "scenario=wrong_gold"])
     world = WORLDS["skills"]
     given = loop_settings(settings, world, tmp_path / "given", tmp_path / "loop")
     assert given.prove == Prove()
@@ -88,7 +75,7 @@ def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path)
     assert [dict(named.slice) for named in result.named] == [f["slice"] for f in played["diagnosis"]["findings"]]
     assert result.tokens == played["verdict"]["arms"]["challenger"]["tokens"]
     # Every arm goes through the contamination gate, in words of the item and in others.
-    planted = plant(WORLDS["skills"], settings_of(*words[:3], "scenario=leaked_eval").prove.scenario, 3)
+    planted = plant(WORLDS["skills"], composed([*words[:3], "scenario=leaked_eval"]).prove.scenario, 3)
     assert len(planted.leaked) == 120
     assert result.contaminated_rows == 0
     assert len((folder / "loop" / "blocked-0.jsonl").read_text().splitlines()) >= 120
@@ -97,8 +84,3 @@ def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path)
     again = (folder / "prove.json").stat().st_mtime_ns
     assert run(["prove", *words, *few, f"run_dir={folder}"]) == 0
     assert (folder / "prove.json").stat().st_mtime_ns == again
-
-
-def test_a_share_is_null_where_there_is_no_gap() -> None:
-    assert gap_share([0.9, 0.9], [0.95, 0.95], [0.97, 0.98]) is None
-    assert np.isfinite(gap_share([0.9, 0.9], [0.5, 0.5], [0.9, 0.9]).share)  # type: ignore[union-attr]

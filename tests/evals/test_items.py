@@ -37,5 +37,7 @@ def test_reports_of_different_task_versions_are_refused_with_both_versions_and_t
 
 
 def test_items_that_a_report_left_unscored_are_no_different_items() -> None:
+    with pytest.raises(ValueError, match="17"):
+        check_pairable({"base": report(20), "round-2": report(17)})
     check_pairable({"base": report(20), "round-2": report(17, num_unscored=3), "round-3": report(20)})
     check_pairable({"base": report(20), "unknown versions": replace(report(20), versions={})})

@@ -21,7 +21,10 @@ from interventions.reweight import Reweight
 from interventions.step import Declined, Intervention
 
 SKILLS = ("jump", "walk", "look", "run", "turn")
-BY_PLACE: Callable[[TrainPool], RowLosses] = lambda rows: RowLosses(np.arange(len(rows), dtype=np.float32), 7)  # noqa: E731
+
+
+def by_place(rows: TrainPool) -> RowLosses:
+    return RowLosses(np.arange(len(rows), dtype=np.float32), 7)
 
 
 def skilled(side: str, num_rows: dict[str, int]) -> TrainPool:
@@ -42,7 +45,7 @@ def contest(
     old: TrainPool | None = None,
     new: TrainPool | None = None,
     index: Prompts = NO_ITEMS,
-    losses: Callable[[TrainPool], RowLosses] = BY_PLACE,
+    losses: Callable[[TrainPool], RowLosses] = by_place,
     max_rows: int | None = None,
     by_words: Diagnosis | None = None,
     seed: int = 0,
@@ -159,7 +162,7 @@ def test_without_known_slices_a_reweighting_faces_random_rows() -> None:
     assert share_of(mix, "random") > 0
 
 
-def removing(number: int, losses: Callable[[TrainPool], RowLosses] = BY_PLACE) -> Contest:
+def removing(number: int, losses: Callable[[TrainPool], RowLosses] = by_place) -> Contest:
     """A removal of rows of `jump`, as a plan would have it."""
     against = adding(losses=losses, old=skilled("old", dict.fromkeys(SKILLS, 100)))
     items = against.plan.actions[0].items
