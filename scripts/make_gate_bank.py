@@ -22,7 +22,6 @@ from controller.prove.planting import OTHERS, plant
 from controller.rounds import measure_model
 from controller.run import open_run
 from controller.runner import Runner
-from controller.settings import LoopSettings
 from controller.workers import Workers
 from evals.splits import Split
 from evals.worlds import WORLDS
@@ -47,7 +46,7 @@ def main() -> None:
 
 def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
     world = WORLDS[name]
-    settings = _settings(name)
+    settings = composed([f"world={name}", f"scenario={SCENARIO}"])
     write_ground(plant(world, settings.prove.scenario, 0), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "loop")
     books = Books(given.budget)
@@ -75,11 +74,6 @@ def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
     )
     target = scores[:, tasks == f"{name}_{world.target}"].mean(axis=1)
     print(f"{file}: {scores.shape[0]} runs, {scores.shape[1]} items, target {target.mean():.3f} sd {target.std():.3f}")
-
-
-def _settings(world: str) -> LoopSettings:
-    settings = composed([f"world={world}", f"scenario={SCENARIO}"])
-    return settings
 
 
 if __name__ == "__main__":

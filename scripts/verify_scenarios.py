@@ -49,7 +49,6 @@ LACKING = 0.5
 JUDGED_BY_LINES_OF_THEIR_OWN = ("forgetting_trap", "two_defects")
 """Their truth is that of the defects that they are made of."""
 
-
 Results = Sequence[ItemResult]
 
 
@@ -121,7 +120,7 @@ def main() -> None:
             print(f"{world} {scenario}: {json.dumps(entry)}", flush=True)
 
 
-def verify(world_name: str, scenario_name: str, num_seeds: int, bench: "Bench") -> dict[str, object]:
+def verify(world_name: str, scenario_name: str, num_seeds: int, bench: Bench) -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
     world = WORLDS[world_name]
     settings = composed([f"world={world_name}", f"scenario={scenario_name}"])
@@ -162,7 +161,7 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, bench: "Bench") 
     }
 
 
-def _verify_clean(world: World, variant: "Variant", bench: "Bench") -> dict[str, object]:
+def _verify_clean(world: World, variant: Variant, bench: Bench) -> dict[str, object]:
     runs = bench.play([(variant, seed) for seed in range(CLEAN_SEEDS)], (Split.PROBE, Split.SELECT)).values()
     scores = {skill.name: [_score(run, [f"{world.name}_{skill.name}"]) for run in runs] for skill in world.skills}
     lowest = min(float(np.mean(of_skill)) for of_skill in scores.values())
