@@ -14,7 +14,7 @@ from controller.settings import PretrainedModel, TrainUpdate
 from controller.stages import build, num_parameters, train_initial
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.trainer import MODEL_FOLDER, Training
-from diagnose.influence import Checkpoint
+from diagnose.attribution.checkpoint import Checkpoint
 from evals.model_ref import ModelRef
 
 CHAMPION_FILE = "champion.json"

@@ -4,6 +4,7 @@ Each is called with the stage's folder and values that pickle, writes large resu
 a small dataclass that the store keeps as JSON. `controller.rounds` says when they are called.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,9 +24,9 @@ from controller.tables import load_mix, load_pool, read_report_json, save_mix, s
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
+from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
-from diagnose.influence import Checkpoint
 from diagnose.losses import RowLosses, row_losses
 from diagnose.pool import TrainPool
 from diagnose.tokens import encode
@@ -163,7 +164,10 @@ def diagnose(folder: Path, inputs: DiagnosisInputs, checkpoints: Sequence[Checkp
         index=load_index(inputs.index / INDEX_FILE),
         max_length=inputs.max_length,
         seed=inputs.seed,
+        folder=folder / "attribution",
+        told=Progress(folder).at,
     )
+    shutil.rmtree(folder / "attribution", ignore_errors=True)  # the diagnosis holds what it says
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * num_parameters(checkpoints[-1].model) * diagnosis.num_tokens
     return Diagnosed(diagnosis.num_tokens, flops)

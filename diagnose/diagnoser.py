@@ -8,22 +8,26 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.queries import failed_items
+from diagnose.attribution.stream import Told, attribute
+from diagnose.attribution.train_rows import TrainRows, row_texts
 from diagnose.bm25 import mean_scores
 from diagnose.causes import DataCounts, cause_probabilities, fair_share
 from diagnose.contamination import find_contamination
 from diagnose.data_slices import MIN_ROWS, DataJoin, RowScores, find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
 from diagnose.finding import Diagnosis, Examples, FailedItem, Finding, ScoredExample
-from diagnose.influence import Checkpoint, Influence, InfluenceScores
 from diagnose.modes import mode_shares
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable, item_table, joined, row_table
-from diagnose.tokens import encode
 from evals.index import ItemIndex
 from evals.items import Item, ItemResult, ProbeReport
 
@@ -115,6 +119,8 @@ class Diagnoser:
         index: ItemIndex,
         max_length: int,
         seed: int,
+        folder: Path | None = None,
+        told: Told = lambda _done, _total: None,
     ) -> Diagnosis:
         """Findings with their causes.
 
@@ -130,6 +136,8 @@ class Diagnoser:
             index: Of the items of all splits; says which rows repeat one and gives none away.
             max_length: Tokens of a row, as in training.
             seed: Of the draws of queries and rows, and of the projection.
+            folder: Where attribution keeps what is done, of this very call.
+            told: Rows attributed, and of how many.
         """
         start = time.perf_counter()
         contaminated = find_contamination(probe, corpus, index, self.num_examples)
@@ -138,16 +146,17 @@ class Diagnoser:
         if asked is None:
             log.info("no slice fails: %d of %d probe items failed", num_failed, len(probe.results))
             return Diagnosis(contaminated, len(probe.results), num_failed, 0)
-        scores = self._attribute(
-            asked.material,
-            asked.queries,
-            asked.scored,
-            checkpoints=checkpoints,
-            tokenizer=tokenizer,
-            max_length=max_length,
-            seed=seed,
+        attribution = attribute(
+            self.influence,
+            checkpoints,
+            failed_items(asked.queries, tokenizer, max_length),
+            TrainRows(corpus, pool, asked.scored, tokenizer, max_length),
+            seed,
+            folder=folder,
+            told=told,
         )
-        is_sound = ~np.isin(np.arange(len(asked.scored)), scores.left_out)
+        scores = attribution.whole()
+        is_sound = ~scores.is_left_out
         findings = tuple(
             self._finding(
                 asked, k, RowScores(scores.effect[is_sound, k], scores.retrieval[is_sound, k], asked.scored[is_sound])
@@ -161,9 +170,9 @@ class Diagnoser:
             len(probe.results),
             len(asked.scored),
             time.perf_counter() - start,
-            scores.num_tokens,
+            attribution.num_tokens,
         )
-        return Diagnosis((*findings, *contaminated), len(probe.results), num_failed, scores.num_tokens)
+        return Diagnosis((*findings, *contaminated), len(probe.results), num_failed, attribution.num_tokens)
 
     def diagnose_by_words(
         self,
@@ -184,7 +193,7 @@ class Diagnoser:
         asked = self._question(probe, corpus, pool, item_fields, row_fields, guards, seed)
         if asked is None:
             return Diagnosis((), len(probe.results), num_failed, 0)
-        texts = [f"{p} {c}" for p, c in zip(*_texts(asked.material, asked.scored), strict=True)]
+        texts = [f"{p} {c}" for p, c in zip(*row_texts(corpus, pool, asked.scored), strict=True)]
         findings = []
         for k, group in enumerate(asked.queries):
             scores = mean_scores([_query(result.item) for result in group], texts)
@@ -218,36 +227,6 @@ class Diagnoser:
         scored = _draw(len(material.rows), self.max_rows, rng)
         queries = tuple(failure[: self.max_queries] for failure in failures)
         return _Question(failing, failures, queries, scored, material)
-
-    def _attribute(
-        self,
-        material: _Material,
-        queries: Sequence[Sequence[ItemResult]],
-        scored: NDArray[np.int64],
-        *,
-        checkpoints: Sequence[Checkpoint],
-        tokenizer: PreTrainedTokenizerBase,
-        max_length: int,
-        seed: int,
-    ) -> InfluenceScores:
-        """Scores of the rows `scored`, one column for each list of failed items."""
-        asked = [result.item for group in queries for result in group]
-        weights = np.zeros((len(queries), len(asked)))
-        start = 0
-        for k, group in enumerate(queries):
-            weights[k, start : start + len(group)] = 1 / len(group)
-            start += len(group)
-        # Delimiters differ between tasks and pools, so each stands at the front of its completion.
-        query_rows = encode(
-            [item.prompt for item in asked],
-            [(item.delimiter if item.prompt else "") + item.target for item in asked],
-            tokenizer,
-            "",
-            max_length,
-        )
-        prompts, completions = _texts(material, scored)
-        train_rows = encode(prompts, completions, tokenizer, "", max_length)
-        return self.influence.score(checkpoints, query_rows, weights, train_rows, seed)
 
     def _finding(self, asked: _Question, number: int, scores: RowScores) -> Finding:
         found, failed, material = asked.failing[number], asked.failures[number], asked.material
@@ -297,26 +276,6 @@ class Diagnoser:
             return tuple(shown.values())
 
         return Examples(helpful=distinct(helpful), harmful=distinct(harmful))
-
-
-def _texts(material: _Material, chosen: NDArray[np.int64]) -> tuple[list[str], list[str]]:
-    """Prompts of ascending rows, and completions with their delimiter in front."""
-    prompts: list[str] = []
-    completions: list[str] = []
-    first = 0
-    for source in (material.corpus, material.pool):
-        if source is None:
-            continue
-        here = chosen[(chosen >= first) & (chosen < first + len(source))] - first
-        part = source.select(here).rows
-        part_prompts = part["prompt"][:]
-        prompts += part_prompts
-        completions += [
-            (source.delimiter if prompt else "") + completion
-            for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
-        ]
-        first += len(source)
-    return prompts, completions
 
 
 def _failures(material: _Material, where: Slice, rng: np.random.Generator) -> list[ItemResult]:

@@ -9,9 +9,10 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer
 
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.influence import Influence
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Cause, Diagnosis
-from diagnose.influence import Checkpoint, Influence
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from evals.index import index_items

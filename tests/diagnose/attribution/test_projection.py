@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from diagnose.projection import BatchGradients, LayerProjection, catch_gradients
+from diagnose.attribution.projection import BatchGradients, LayerProjection, catch_gradients
 from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB = 40

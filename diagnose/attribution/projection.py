@@ -72,6 +72,8 @@ class BatchGradients:
     """[batch, dim]; a row is zero where the loss or the gradient is not finite."""
     losses: Tensor
     """[batch], nats, summed over the tokens with loss, float32; NaN or infinite where the model says so."""
+    hidden: Tensor
+    """[batch, hidden_size]: mean over the row's tokens of what the middle layer is given."""
     is_finite: Tensor
     """[batch], bool; whether loss and gradient are."""
 
@@ -82,20 +84,25 @@ class ProjectedGradients:
     def __init__(self, model: PreTrainedModel, projections: Sequence[LayerProjection]) -> None:
         self.projections = projections
         self.dim = sum(projection.width for projection in projections)
+        self._middle = _middle_layer([projection.layer for projection in projections], model)
+        self.hidden_size = self._middle.num_in
         self._pass = _Pass(model)
         self.device = self._pass.device
         self.dtype = self._pass.dtype
         self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
+        self._hidden = torch.zeros(0)  # [batch, hidden_size]
 
     def of_batch(self, batch: dict[str, Tensor]) -> BatchGradients:
         """Gradient of the summed loss of each row of a batch of `diagnose.tokens.collate`."""
         self._grads = torch.zeros(len(batch["labels"]), self.dim, dtype=self.dtype, device=self.device)
         losses = self._pass.run(batch)
         grads, self._grads = self._grads, torch.zeros(0)
+        hidden, self._hidden = self._hidden, torch.zeros(0)
         is_finite = losses.isfinite() & grads.sum(1).isfinite()
         if not is_finite.all():
             grads[~is_finite] = 0
-        return BatchGradients(grads, losses.float(), is_finite)
+            hidden[~is_finite] = 0
+        return BatchGradients(grads, losses.float(), hidden, is_finite)
 
     def hook(self, projection: LayerProjection) -> "_ForwardHook":
         return partial(self._catch_input, projection)
@@ -106,6 +113,8 @@ class ProjectedGradients:
     def _catch_input(
         self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor
     ) -> None:
+        if projection.layer is self._middle:
+            self._hidden = self._pass.mean_of_tokens(self._pass.by_row(args[0].detach(), projection.layer))
         projected = self._pass.by_row(args[0].detach() @ projection.input_side, projection.layer)
         _want_gradient(output, partial(self._catch_gradient, projection, projected.to(self.dtype)))
 
@@ -154,6 +163,13 @@ def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
             "to attribute by; give a transformer, or an adapter on one"
         )
     return layers
+
+
+def _middle_layer(layers: Sequence[LinearLayer], model: PreTrainedModel) -> LinearLayer:
+    """Of the layers that are given the residual stream, the middle one."""
+    of_stream = [layer for layer in layers if layer.num_in == model.config.get_text_config().hidden_size]
+    chosen = of_stream or list(layers)
+    return chosen[len(chosen) // 2]
 
 
 def layer_projections(
@@ -216,12 +232,14 @@ class _Pass:
         self.dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         self.model_dtype = parameter.dtype
         self._has_loss = torch.zeros(0)
+        self._mask = torch.zeros(0)
 
     def run(self, batch: dict[str, Tensor]) -> Tensor:
         """Loss of each row, [batch], summed over its tokens with loss."""
         ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
         labels = batch["labels"].to(self.device)[:, 1:]
         self._has_loss = labels >= 0  # [batch, time - 1]
+        self._mask = mask.to(self.dtype)  # [batch, time]
         with torch.enable_grad():
             # Without padding no mask: attention then takes its faster causal path.
             logits = self.model(input_ids=ids, attention_mask=None if mask.all() else mask).logits
@@ -235,6 +253,11 @@ class _Pass:
     def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         """Before the head: hidden states [batch, time, width] become [tokens with loss, width]."""
         return (args[0][:, :-1][self._has_loss],)
+
+    def mean_of_tokens(self, values: Tensor) -> Tensor:
+        """[batch, time, width] becomes [batch, width], padding left out."""
+        shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
+        return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
 
     def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
         """[batch, time, p], also of layers that are given the tokens of all rows in one list."""
