@@ -86,6 +86,7 @@ def _finding(finding: Finding) -> FindingRecord:
         failed_items=tuple(
             FailedItemRecord(item.id, item.task, item.prompt, item.target, item.answer) for item in finding.failed_items
         ),
+        named_by=finding.named_by,
     )
 
 

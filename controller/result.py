@@ -109,6 +109,8 @@ class FindingRecord:
     evidence: Mapping[str, float | str]
     examples: ExamplesRecord
     failed_items: tuple[FailedItemRecord, ...]
+    named_by: Mapping[str, str] = field(default_factory=dict)
+    """The data slice that BM25, hidden states and plain loss name by the same rule; empty where they name none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,8 @@ class Finding:
     """Probabilities, sum 1."""
     data_slices: tuple[DataSlice, ...]
     """Best first; `data_slice` is the slice of the first."""
+    named_by: Mapping[str, str]
+    """The data slice that each control (`diagnose.controls`) names by the same rule; empty where it names none."""
     evidence: Mapping[str, float | str]
     examples: Examples
     failed_items: tuple[FailedItem, ...]

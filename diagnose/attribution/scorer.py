@@ -130,15 +130,17 @@ class Scorer:
 
     def _blank(self, rows: TokenRows, start: int) -> ScoredRows:
         shape = (len(rows), len(self._queries.effect))
+        num_loss = num_loss_tokens(rows)
         return ScoredRows(
             start=start,
             effect=np.zeros(shape, np.float32),
             retrieval=np.zeros(shape, np.float32),
             hidden=np.zeros(shape, np.float32),
             losses=np.zeros((1, len(rows)), np.float32),
+            num_loss_tokens=num_loss,
             is_left_out=np.zeros(len(rows), bool),
             num_truncated=rows.num_truncated,
-            num_tokens=int(rows.lengths[num_loss_tokens(rows) > 0].sum()),
+            num_tokens=int(rows.lengths[num_loss > 0].sum()),
         )
 
     def _note(self, out: ScoredRows, chosen: NDArray[np.int64], batch: BatchGradients) -> None:

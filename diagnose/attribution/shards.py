@@ -28,6 +28,8 @@ class ScoredRows:
     """[num_rows, num_queries], mean cosine to the hidden states of the query's gold answers: a control."""
     losses: NDArray[np.float32]
     """[num_checkpoints, num_rows], nats, summed over the tokens with loss; 0 for left-out rows."""
+    num_loss_tokens: NDArray[np.int64]
+    """[num_rows]"""
     is_left_out: NDArray[np.bool_]
     """[num_rows]: loss or gradient is not finite at some checkpoint; all scores are 0."""
     num_truncated: int
@@ -81,6 +83,7 @@ class ScoreShards:
                 retrieval=scored.retrieval,
                 hidden=scored.hidden,
                 losses=scored.losses,
+                num_loss_tokens=scored.num_loss_tokens,
                 is_left_out=scored.is_left_out,
                 num_truncated=scored.num_truncated,
                 num_tokens=scored.num_tokens,
@@ -99,6 +102,7 @@ class ScoreShards:
                 retrieval=file["retrieval"],
                 hidden=file["hidden"],
                 losses=file["losses"],
+                num_loss_tokens=file["num_loss_tokens"],
                 is_left_out=file["is_left_out"],
                 num_truncated=int(file["num_truncated"]),
                 num_tokens=int(file["num_tokens"]),
@@ -147,6 +151,7 @@ def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
         retrieval=mean([part.retrieval for part in parts]),
         hidden=mean([part.hidden for part in parts]),
         losses=losses,
+        num_loss_tokens=parts[0].num_loss_tokens,
         is_left_out=is_left_out,
         num_truncated=parts[0].num_truncated,
         num_tokens=sum(part.num_tokens for part in parts),
@@ -161,6 +166,7 @@ def gathered(parts: Sequence[ScoredRows]) -> ScoredRows:
         retrieval=np.concatenate([part.retrieval for part in parts]),
         hidden=np.concatenate([part.hidden for part in parts]),
         losses=np.concatenate([part.losses for part in parts], axis=1),
+        num_loss_tokens=np.concatenate([part.num_loss_tokens for part in parts]),
         is_left_out=np.concatenate([part.is_left_out for part in parts]),
         num_truncated=sum(part.num_truncated for part in parts),
         num_tokens=sum(part.num_tokens for part in parts),

@@ -132,7 +132,9 @@ def test_a_finished_pass_is_read_and_no_model_is_loaded(checkpoints: list[Checkp
 def test_the_mean_over_checkpoints_leaves_a_row_out_that_one_of_them_left_out() -> None:
     def part(is_left_out: list[bool]) -> ScoredRows:
         scores: NDArray[np.float32] = np.ones((2, 1), np.float32)
-        return ScoredRows(0, scores, scores, scores, np.ones((1, 2), np.float32), np.array(is_left_out), 0, 3)
+        return ScoredRows(
+            0, scores, scores, scores, np.ones((1, 2), np.float32), np.ones(2, np.int64), np.array(is_left_out), 0, 3
+        )
 
     both = mean_of([part([False, False]), part([False, True])], [0.25, 0.75])
     assert both.effect[:, 0].tolist() == [1.0, 0.0]
