@@ -39,10 +39,8 @@ def named_alike(finding: FindingRecord) -> str:
     others = [f"{name} name {where or 'nothing'}" for name, where in named.items() if where != own]
     parts = []
     if alike:
-        first, *more = alike
-        parts.append(
-            f"{' and '.join([first[:1].upper() + first[1:], *more])} name the same rows, for less than attribution costs."
-        )
+        names = " and ".join(alike)
+        parts.append(f"{names[:1].upper()}{names[1:]} name the same rows, for less than attribution costs.")
     if others:
         parts.append(f"By the same rule {'; '.join(others)}.")
     return " ".join(parts)
