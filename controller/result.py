@@ -114,8 +114,22 @@ class FindingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributedRecord:
+    """The training rows whose gradients were asked."""
+
+    num_rows: int
+    num_truncated: int
+    num_left_out: int
+    """Not finite: named, and scored 0."""
+    left_out: tuple[str, ...]
+    """Ids of the first of them."""
+    num_items_left_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosisRecord:
     findings: tuple[FindingRecord, ...]
+    attributed: AttributedRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

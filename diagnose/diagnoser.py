@@ -10,22 +10,28 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from diagnose.attribution.checkpoint import check_checkpoints, context_length
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.queries import failed_items
 from diagnose.attribution.shards import ScoredRows
-from diagnose.attribution.stream import Told, attribute
+from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.case import AskedModel, Case, Question, ask
 from diagnose.contamination import find_contamination
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
-from diagnose.finding import Diagnosis, Finding
+from diagnose.finding import Attributed, Diagnosis, Finding
 from diagnose.findings import find_examples, make_finding
 from diagnose.scored_parts import scored_parts
 from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
+
+_MOST_NAMED = 20
+"""Rows left out whose ids are kept."""
 
 
 @dataclass
@@ -85,11 +91,13 @@ class Diagnoser:
         asked = self._ask(case)
         if asked is None:
             return _nothing_fails(case, contaminated)
+        check_checkpoints(model.checkpoints, len(model.tokenizer))
+        max_length = min(model.max_length, context_length(model.checkpoints[-1].model) or model.max_length)
         attribution = attribute(
             self.influence,
             model.checkpoints,
-            failed_items(asked.queries, model.tokenizer, model.max_length),
-            TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, model.max_length),
+            failed_items(asked.queries, model.tokenizer, max_length),
+            TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length),
             case.seed,
             folder=folder,
             told=told,
@@ -104,7 +112,13 @@ class Diagnoser:
             time.perf_counter() - start,
             attribution.num_tokens,
         )
-        return Diagnosis((*findings, *contaminated), len(case.probe.results), _num_failed(case), attribution.num_tokens)
+        return Diagnosis(
+            findings=(*findings, *contaminated),
+            num_items=len(case.probe.results),
+            num_failed=_num_failed(case),
+            num_tokens=attribution.num_tokens,
+            attributed=_attributed(case, asked, attribution),
+        )
 
     def diagnose_by_words(self, case: Case) -> Diagnosis:
         """The same slices, queries and rows with BM25 in the place of influence: what attribution has to beat."""
@@ -144,6 +158,20 @@ class Diagnoser:
 def _nothing_fails(case: Case, contaminated: tuple[Finding, ...]) -> Diagnosis:
     log.info("no slice fails: %d of %d probe items failed", _num_failed(case), len(case.probe.results))
     return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), 0)
+
+
+def _attributed(case: Case, asked: Question, attribution: Attribution) -> Attributed:
+    num_truncated, left_out = 0, np.zeros(0, np.int64)
+    for part in attribution.parts():
+        num_truncated += part.num_truncated
+        left_out = np.concatenate([left_out, asked.scored[part.rows[part.is_left_out]]])
+    return Attributed(
+        num_rows=len(asked.scored),
+        num_truncated=num_truncated,
+        num_left_out=len(left_out),
+        left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
+        num_items_left_out=len(attribution.left_out_queries),
+    )
 
 
 def _num_failed(case: Case) -> int:

@@ -110,6 +110,21 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributed:
+    """The training rows whose gradients were asked."""
+
+    num_rows: int
+    num_truncated: int
+    """Longer than the model's context or `train.max_length`: scored by the tokens that are left."""
+    num_left_out: int
+    """Their loss or gradient is not finite at some checkpoint; their scores are 0."""
+    left_out: tuple[str, ...]
+    """Ids of the first of them."""
+    num_items_left_out: int
+    """Failed items of that kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     findings: tuple[Finding, ...]
     """What explains most failed items first; contamination, which explains successes, last."""
@@ -117,3 +132,5 @@ class Diagnosis:
     num_failed: int
     num_tokens: int
     """Tokens that went through the model for the diagnosis, forward and backward."""
+    attributed: Attributed | None = None
+    """None where nothing was."""
