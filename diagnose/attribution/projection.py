@@ -13,7 +13,8 @@ gradients only, two thirds of the multiplications of training, and starts at the
 head sees only the positions with loss. Memory is below training's: without weight gradients a linear layer
 keeps no input for backward, only its p-wide projection.
 
-Left out: biases, norms, embeddings, the head, and weights that are no linear layer (fused experts).
+Left out: biases, norms, embeddings, and weights that are no linear layer (fused experts). The head counts: over six
+checkpoints it raises the rank correlation within slices from .229 to .233 (two seeds), for half a percent of the pass.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ class LinearLayer:
     module: nn.Module
     num_in: int
     num_out: int
+    is_head: bool = False
+    """It is given only the tokens with loss, those of all rows in one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +118,12 @@ class ProjectedGradients:
     ) -> None:
         if projection.layer is self._middle:
             self._hidden = self._pass.mean_of_tokens(self._pass.by_row(args[0].detach(), projection.layer))
-        projected = self._pass.by_row(args[0].detach() @ projection.input_side, projection.layer)
+        projected = args[0].detach() @ projection.input_side
         _want_gradient(output, partial(self._catch_gradient, projection, projected.to(self.dtype)))
 
     def _catch_gradient(self, projection: LayerProjection, projected_input: Tensor, grad: Tensor) -> None:
-        projected = self._pass.by_row(grad @ projection.output_side, projection.layer).to(self.dtype)
-        block = torch.bmm(projected.transpose(1, 2), projected_input)  # [batch, p_out, p_in]
+        projected = (grad @ projection.output_side).to(self.dtype)
+        block = self._pass.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
         self._grads[:, projection.columns] += block.flatten(1)  # a layer may be called more than once
 
 
@@ -136,7 +139,7 @@ def catch_gradients(
         calibration: A batch of about `CALIBRATION_TOKENS` tokens of training rows.
 
     Raises:
-        ValueError: there is no trainable linear layer beside the head.
+        ValueError: there is no trainable linear layer.
     """
     layers = linear_layers(model)
     model.requires_grad_(False)
@@ -149,26 +152,27 @@ def catch_gradients(
 
 
 def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
-    """Every trainable linear layer but the head, in the model's order."""
+    """Every trainable linear layer, in the model's order."""
     head = model.get_output_embeddings()
     layers = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | Conv1D) and module is not head and module.weight.requires_grad:
+        if isinstance(module, nn.Linear | Conv1D) and module.weight.requires_grad:
             # GPT-2's Conv1D stores its weight as [in, out].
             num_in, num_out = module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]
-            layers.append(LinearLayer(name, module, num_in, num_out))
+            layers.append(LinearLayer(name, module, num_in, num_out, is_head=module is head))
     if not layers:
         raise ValueError(
-            f"{type(model).__name__} has no trainable linear layer beside its head, so there is no gradient "
-            "to attribute by; give a transformer, or an adapter on one"
+            f"{type(model).__name__} has no trainable linear layer, so there is no gradient to attribute by; "
+            "give a transformer, or an adapter on one"
         )
     return layers
 
 
 def _middle_layer(layers: Sequence[LinearLayer], model: PreTrainedModel) -> LinearLayer:
     """Of the layers that are given the residual stream, the middle one."""
-    of_stream = [layer for layer in layers if layer.num_in == model.config.get_text_config().hidden_size]
-    chosen = of_stream or list(layers)
+    inner = [layer for layer in layers if not layer.is_head] or list(layers)
+    of_stream = [layer for layer in inner if layer.num_in == model.config.get_text_config().hidden_size]
+    chosen = of_stream or inner
     return chosen[len(chosen) // 2]
 
 
@@ -258,6 +262,16 @@ class _Pass:
         """[batch, time, width] becomes [batch, width], padding left out."""
         shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
         return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
+
+    def products_by_row(self, grads: Tensor, inputs: Tensor, layer: LinearLayer) -> Tensor:
+        """Sum over each row's tokens of `grad input^T`, [batch, p_out, p_in]."""
+        if not layer.is_head:
+            return torch.bmm(self.by_row(grads, layer).transpose(1, 2), self.by_row(inputs, layer))
+        row = self._has_loss.nonzero()[:, 0]
+        products = torch.zeros(
+            len(self._has_loss), grads.shape[1], inputs.shape[1], dtype=self.dtype, device=self.device
+        )
+        return products.index_add_(0, row, grads[:, :, None] * inputs[:, None, :])
 
     def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
         """[batch, time, p], also of layers that are given the tokens of all rows in one list."""
