@@ -18,7 +18,7 @@ from controller.train.model import load_tokenizer
 from controller.train.recipe import recipe
 from controller.train.trainer import expected_tokens
 from controller.verify import arm_scores
-from diagnose.influence import Checkpoint
+from diagnose.attribution.checkpoint import Checkpoint
 from evals.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef

@@ -12,9 +12,10 @@ from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import PretrainedModel, TrainUpdate
 from controller.stages import build, num_parameters, train_initial
+from controller.train.model import load_tokenizer
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.trainer import MODEL_FOLDER, Training
-from diagnose.influence import Checkpoint
+from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints
 from evals.model_ref import ModelRef
 
 CHAMPION_FILE = "champion.json"
@@ -48,6 +49,7 @@ def base_model(run: Run, seed: int | None = None) -> Model:
     if isinstance(settings.model, PretrainedModel):
         ref = ModelRef(settings.model.name, settings.model.revision, settings.model.dtype)
         earlier = [Checkpoint(ModelRef(path, None, settings.model.dtype), 1.0) for path in settings.model.checkpoints]
+        check_checkpoints([*earlier, Checkpoint(ref, 1.0)], len(load_tokenizer(ref)))
         key = hash_of([model_key(name) for name in (settings.model.name, *settings.model.checkpoints)])
         return Model(
             ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus

@@ -1,10 +1,12 @@
 """From the stages' values to what `loop.json` says of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
 from controller.result import (
+    AttributedRecord,
     DataSliceRecord,
     DiagnosisRecord,
     Estimate,
@@ -53,7 +55,11 @@ def score_records(reports: Sequence[EvalReport], fields: Sequence[str]) -> Itera
 
 
 def diagnosis_record(diagnosis: Diagnosis) -> DiagnosisRecord:
-    return DiagnosisRecord(tuple(_finding(finding) for finding in diagnosis.findings))
+    attributed = diagnosis.attributed
+    return DiagnosisRecord(
+        tuple(_finding(finding) for finding in diagnosis.findings),
+        None if attributed is None else AttributedRecord(**asdict(attributed)),
+    )
 
 
 def _score(task: str, where: dict[str, str], items: list[list[ItemResult]]) -> Score:
@@ -86,6 +92,7 @@ def _finding(finding: Finding) -> FindingRecord:
         failed_items=tuple(
             FailedItemRecord(item.id, item.task, item.prompt, item.target, item.answer) for item in finding.failed_items
         ),
+        named_by=finding.named_by,
     )
 
 

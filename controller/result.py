@@ -109,11 +109,27 @@ class FindingRecord:
     evidence: Mapping[str, float | str]
     examples: ExamplesRecord
     failed_items: tuple[FailedItemRecord, ...]
+    named_by: Mapping[str, str] = field(default_factory=dict)
+    """The data slice that BM25, hidden states and plain loss name by the same rule; empty where they name none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributedRecord:
+    """The training rows whose gradients were asked."""
+
+    num_rows: int
+    num_truncated: int
+    num_left_out: int
+    """Not finite: named, and scored 0."""
+    left_out: tuple[str, ...]
+    """Ids of the first of them."""
+    num_items_left_out: int
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisRecord:
     findings: tuple[FindingRecord, ...]
+    attributed: AttributedRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Each is called with the stage's folder and values that pickle, writes large resu
 a small dataclass that the store keeps as JSON. `controller.rounds` says when they are called.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,9 +24,10 @@ from controller.tables import load_mix, load_pool, read_report_json, save_mix, s
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.case import AskedModel, Case
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
-from diagnose.influence import Checkpoint
 from diagnose.losses import RowLosses, row_losses
 from diagnose.pool import TrainPool
 from diagnose.tokens import encode
@@ -151,19 +153,10 @@ def hash_items(folder: Path, suite: EvalSuite, items_key: str) -> str:
 
 def diagnose(folder: Path, inputs: DiagnosisInputs, checkpoints: Sequence[Checkpoint]) -> Diagnosed:
     """`diagnosis.json`."""
-    diagnosis = inputs.diagnoser.diagnose(
-        probe=_probe(inputs),
-        corpus=load_pool(inputs.corpus),
-        pool=_pool(inputs),
-        tokenizer=load_tokenizer(checkpoints[-1].model),
-        checkpoints=checkpoints,
-        item_fields=inputs.item_fields,
-        row_fields=inputs.row_fields,
-        guards=inputs.guards,
-        index=load_index(inputs.index / INDEX_FILE),
-        max_length=inputs.max_length,
-        seed=inputs.seed,
-    )
+    model = AskedModel(load_tokenizer(checkpoints[-1].model), checkpoints, inputs.max_length)
+    told = Progress(folder).at
+    diagnosis = inputs.diagnoser.diagnose(_case(inputs), model, folder / "attribution", told)
+    shutil.rmtree(folder / "attribution", ignore_errors=True)  # the diagnosis holds what it says
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * num_parameters(checkpoints[-1].model) * diagnosis.num_tokens
     return Diagnosed(diagnosis.num_tokens, flops)
@@ -209,7 +202,7 @@ def propose(
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
         row_losses=lambda rows: _row_losses(rows, model, tokenizer, inputs),
-        without_influence=lambda: _diagnosed_by_words(inputs),
+        without_influence=lambda: inputs.diagnoser.diagnose_by_words(_case(inputs)),
         seed=seed,
     )
     made = tuple(_made(name, contest, folder, FORWARD * num_parameters(model)) for name in controls)
@@ -242,14 +235,15 @@ def _row_losses(
     return row_losses(model, encoded, inputs.diagnoser.influence.batch_tokens)
 
 
-def _diagnosed_by_words(inputs: DiagnosisInputs) -> Diagnosis:
-    return inputs.diagnoser.diagnose_by_words(
+def _case(inputs: DiagnosisInputs) -> Case:
+    return Case(
         probe=_probe(inputs),
         corpus=load_pool(inputs.corpus),
         pool=_pool(inputs),
         item_fields=inputs.item_fields,
         row_fields=inputs.row_fields,
         guards=inputs.guards,
+        index=load_index(inputs.index / INDEX_FILE),
         seed=inputs.seed,
     )
 

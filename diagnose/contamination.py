@@ -68,6 +68,7 @@ def find_contamination(
                 modes=mode_shares(failed) if failed else {},
                 causes={Cause.CONTAMINATION: 1.0},
                 data_slices=(),
+                named_by={},
                 evidence=evidence,
                 examples=Examples(helpful=shown, harmful=()),
                 failed_items=tuple(

@@ -6,60 +6,32 @@ most `max_rows` training rows for all findings together, and is by far the large
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
-from diagnose.bm25 import mean_scores
-from diagnose.causes import DataCounts, cause_probabilities, fair_share
+from diagnose.attribution.checkpoint import check_checkpoints, context_length
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.queries import failed_items
+from diagnose.attribution.shards import ScoredRows
+from diagnose.attribution.stream import Attribution, Told, attribute
+from diagnose.attribution.train_rows import TrainRows
+from diagnose.case import AskedModel, Case, Question, ask
 from diagnose.contamination import find_contamination
-from diagnose.data_slices import MIN_ROWS, DataJoin, RowScores, find_data_slices
+from diagnose.controls import CONTROLS, beside, by_words
+from diagnose.data_slices import find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
-from diagnose.finding import Diagnosis, Examples, FailedItem, Finding, ScoredExample
-from diagnose.influence import Checkpoint, Influence, InfluenceScores
-from diagnose.modes import mode_shares
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, SliceTable, item_table, joined, row_table
-from diagnose.tokens import encode
-from evals.index import ItemIndex
-from evals.items import Item, ItemResult, ProbeReport
+from diagnose.finding import Attributed, Diagnosis, Finding
+from diagnose.findings import find_examples, make_finding
+from diagnose.scored_parts import scored_parts
+from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What all findings of a diagnosis are made from."""
-
-    probe: ProbeReport
-    items: SliceTable
-    rows: SliceTable
-    corpus: TrainPool
-    pool: TrainPool | None
-
-    def row(self, index: int, score: float) -> ScoredExample:
-        """Training row `index`, corpus first and then pool."""
-        in_pool = index >= len(self.corpus)
-        source = self.pool if in_pool and self.pool is not None else self.corpus
-        row = source[index - len(self.corpus) if in_pool else index]
-        return ScoredExample(row.id, row.source, row.prompt, row.completion, score)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """The failing slices of a probe report, and the rows that may be to blame."""
-
-    failing: tuple[FailingSlice, ...]
-    failures: tuple[list[ItemResult], ...]
-    """Failed items of each slice, in random order."""
-    queries: tuple[list[ItemResult], ...]
-    """Those of them that are attributed."""
-    scored: NDArray[np.int64]
-    """Rows that are attributed."""
-    material: _Material
+_MOST_NAMED = 20
+"""Rows left out whose ids are kept."""
 
 
 @dataclass
@@ -103,254 +75,104 @@ class Diagnoser:
 
     def diagnose(
         self,
-        *,
-        probe: ProbeReport,
-        corpus: TrainPool,
-        pool: TrainPool | None,
-        tokenizer: PreTrainedTokenizerBase,
-        checkpoints: Sequence[Checkpoint],
-        item_fields: Sequence[str],
-        row_fields: Sequence[str],
-        guards: Collection[str],
-        index: ItemIndex,
-        max_length: int,
-        seed: int,
+        case: Case,
+        model: AskedModel,
+        folder: Path | None = None,
+        told: Told = lambda _done, _total: None,
     ) -> Diagnosis:
         """Findings with their causes.
 
         Args:
-            probe: All probe items of tasks and guards.
-            corpus: What the model was trained on.
-            pool: What a fix may draw on.
-            tokenizer: Of the model.
-            checkpoints: Of one training, oldest first; the last is the model that was measured.
-            item_fields: Document fields by which failures are reported (`evals.slices`).
-            row_fields: Metadata fields by which data is reported (`corpus.slices`).
-            guards: Names of tasks that are never fixed.
-            index: Of the items of all splits; says which rows repeat one and gives none away.
-            max_length: Tokens of a row, as in training.
-            seed: Of the draws of queries and rows, and of the projection.
+            folder: Where attribution keeps what is done, of this very call; without it, in memory.
+            told: Rows attributed, and of how many.
         """
         start = time.perf_counter()
-        contaminated = find_contamination(probe, corpus, index, self.num_examples)
-        num_failed = sum(result.is_failed for result in probe.results)
-        asked = self._question(probe, corpus, pool, item_fields, row_fields, guards, seed)
+        contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples)
+        asked = self._ask(case)
         if asked is None:
-            log.info("no slice fails: %d of %d probe items failed", num_failed, len(probe.results))
-            return Diagnosis(contaminated, len(probe.results), num_failed, 0)
-        scores = self._attribute(
-            asked.material,
-            asked.queries,
-            asked.scored,
-            checkpoints=checkpoints,
-            tokenizer=tokenizer,
-            max_length=max_length,
-            seed=seed,
+            return _nothing_fails(case, contaminated)
+        check_checkpoints(model.checkpoints, len(model.tokenizer))
+        max_length = min(model.max_length, context_length(model.checkpoints[-1].model) or model.max_length)
+        attribution = attribute(
+            self.influence,
+            model.checkpoints,
+            failed_items(asked.queries, model.tokenizer, max_length),
+            TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length),
+            case.seed,
+            folder=folder,
+            told=told,
         )
-        is_sound = ~np.isin(np.arange(len(asked.scored)), scores.left_out)
-        findings = tuple(
-            self._finding(
-                asked, k, RowScores(scores.effect[is_sound, k], scores.retrieval[is_sound, k], asked.scored[is_sound])
-            )
-            for k in range(len(asked.failing))
-        )
+        findings = self._findings(case, asked, lambda: beside(case, asked, attribution.parts()), CONTROLS)
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
             len(findings),
-            num_failed,
-            len(probe.results),
+            _num_failed(case),
+            len(case.probe.results),
             len(asked.scored),
             time.perf_counter() - start,
-            scores.num_tokens,
+            attribution.num_tokens,
         )
-        return Diagnosis((*findings, *contaminated), len(probe.results), num_failed, scores.num_tokens)
+        return Diagnosis(
+            findings=(*findings, *contaminated),
+            num_items=len(case.probe.results),
+            num_failed=_num_failed(case),
+            num_tokens=attribution.num_tokens,
+            attributed=_attributed(case, asked, attribution),
+        )
 
-    def diagnose_by_words(
-        self,
-        *,
-        probe: ProbeReport,
-        corpus: TrainPool,
-        pool: TrainPool | None,
-        item_fields: Sequence[str],
-        row_fields: Sequence[str],
-        guards: Collection[str],
-        seed: int,
-    ) -> Diagnosis:
-        """The same slices, queries and rows with BM25 in the place of influence: what attribution has to beat.
-
-        Arguments as for `diagnose`; no model is asked.
-        """
-        num_failed = sum(result.is_failed for result in probe.results)
-        asked = self._question(probe, corpus, pool, item_fields, row_fields, guards, seed)
+    def diagnose_by_words(self, case: Case) -> Diagnosis:
+        """The same slices, queries and rows with BM25 in the place of influence: what attribution has to beat."""
+        asked = self._ask(case)
         if asked is None:
-            return Diagnosis((), len(probe.results), num_failed, 0)
-        texts = [f"{p} {c}" for p, c in zip(*_texts(asked.material, asked.scored), strict=True)]
-        findings = []
-        for k, group in enumerate(asked.queries):
-            scores = mean_scores([_query(result.item) for result in group], texts)
-            findings.append(self._finding(asked, k, RowScores(scores, scores, asked.scored)))
-        return Diagnosis(tuple(findings), len(probe.results), num_failed, 0)
+            return _nothing_fails(case, ())
+        findings = self._findings(case, asked, lambda: by_words(case, asked), ())
+        return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
-    def _question(
-        self,
-        probe: ProbeReport,
-        corpus: TrainPool,
-        pool: TrainPool | None,
-        item_fields: Sequence[str],
-        row_fields: Sequence[str],
-        guards: Collection[str],
-        seed: int,
-    ) -> _Question | None:
+    def _ask(self, case: Case) -> Question | None:
         """None where no slice fails."""
-        failing = self.find(probe, item_fields, guards)
-        if not failing:
-            return None
-        rows = row_table(corpus, row_fields)
-        material = _Material(
-            probe=probe,
-            items=item_table([result.item for result in probe.results], dict.fromkeys([*item_fields, *row_fields])),
-            rows=rows if pool is None else joined(rows, row_table(pool, row_fields)),
-            corpus=corpus,
-            pool=pool,
-        )
-        rng = np.random.default_rng(seed)
-        failures = tuple(_failures(material, found.slice, rng) for found in failing)
-        scored = _draw(len(material.rows), self.max_rows, rng)
-        queries = tuple(failure[: self.max_queries] for failure in failures)
-        return _Question(failing, failures, queries, scored, material)
+        failing = self.find(case.probe, case.item_fields, case.guards)
+        return ask(case, failing, self.max_queries, self.max_rows) if failing else None
 
-    def _attribute(
-        self,
-        material: _Material,
-        queries: Sequence[Sequence[ItemResult]],
-        scored: NDArray[np.int64],
-        *,
-        checkpoints: Sequence[Checkpoint],
-        tokenizer: PreTrainedTokenizerBase,
-        max_length: int,
-        seed: int,
-    ) -> InfluenceScores:
-        """Scores of the rows `scored`, one column for each list of failed items."""
-        asked = [result.item for group in queries for result in group]
-        weights = np.zeros((len(queries), len(asked)))
-        start = 0
-        for k, group in enumerate(queries):
-            weights[k, start : start + len(group)] = 1 / len(group)
-            start += len(group)
-        # Delimiters differ between tasks and pools, so each stands at the front of its completion.
-        query_rows = encode(
-            [item.prompt for item in asked],
-            [(item.delimiter if item.prompt else "") + item.target for item in asked],
-            tokenizer,
-            "",
-            max_length,
-        )
-        prompts, completions = _texts(material, scored)
-        train_rows = encode(prompts, completions, tokenizer, "", max_length)
-        return self.influence.score(checkpoints, query_rows, weights, train_rows, seed)
-
-    def _finding(self, asked: _Question, number: int, scores: RowScores) -> Finding:
-        found, failed, material = asked.failing[number], asked.failures[number], asked.material
-        in_slice = material.items.members(found.slice)
-        data = find_data_slices(
-            found.slice, in_slice, material.items, material.rows, scores, num_corpus=len(material.corpus)
-        )
-        counts = _counts(data, in_slice, material)
-        evidence: dict[str, float | str] = dict(counts.as_evidence()) if counts is not None else {}
-        if data.coverage is not None:
-            evidence["coverage"] = data.coverage
-        if data.unconfirmed is not None:
-            evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
-        return Finding(
-            slice=found.slice,
-            data_slice=data.slices[0].slice if data.slices else Slice(()),
-            num_items=found.num_items,
-            num_failed=found.num_failed,
-            failure_rate=found.failure_rate,
-            ci=found.ci,
-            p_adjusted=found.p_adjusted,
-            modes=mode_shares(failed),
-            causes=cause_probabilities(counts),
-            data_slices=data.slices,
-            evidence=evidence,
-            examples=self._examples(material, scores),
-            failed_items=tuple(
-                FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
-                for r in failed[: self.num_examples]
-            ),
-            queries=tuple(_query(result.item) for result in asked.queries[number]),
+    def _findings(
+        self, case: Case, asked: Question, scores: Callable[[], Iterator[ScoredRows]], controls: Sequence[str]
+    ) -> tuple[Finding, ...]:
+        """One for each failing slice; `scores` has a column for each, and as many for each control."""
+        rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
+        number = len(asked.failing)
+        joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
+        examples = find_examples(case, asked, scores(), self.num_examples)
+        return tuple(
+            make_finding(
+                case,
+                asked,
+                k,
+                joins[k],
+                {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)},
+                examples[k],
+                self.num_examples,
+            )
+            for k in range(number)
         )
 
-    def _examples(self, material: _Material, scores: RowScores) -> Examples:
-        """Rows with the highest and the lowest effect, each content once."""
-        order = np.argsort(-scores.effect, kind="stable")
-        helpful = [k for k in order.tolist() if scores.effect[k] > 0]
-        harmful = [k for k in order[::-1].tolist() if scores.effect[k] < 0]
 
-        def distinct(ranked: Sequence[int]) -> tuple[ScoredExample, ...]:
-            shown: dict[tuple[str, str], ScoredExample] = {}
-            for k in ranked:
-                if len(shown) >= self.num_examples:
-                    break
-                example = material.row(int(scores.rows[k]), float(scores.effect[k]))
-                shown.setdefault((example.prompt, example.completion), example)
-            return tuple(shown.values())
-
-        return Examples(helpful=distinct(helpful), harmful=distinct(harmful))
+def _nothing_fails(case: Case, contaminated: tuple[Finding, ...]) -> Diagnosis:
+    log.info("no slice fails: %d of %d probe items failed", _num_failed(case), len(case.probe.results))
+    return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), 0)
 
 
-def _texts(material: _Material, chosen: NDArray[np.int64]) -> tuple[list[str], list[str]]:
-    """Prompts of ascending rows, and completions with their delimiter in front."""
-    prompts: list[str] = []
-    completions: list[str] = []
-    first = 0
-    for source in (material.corpus, material.pool):
-        if source is None:
-            continue
-        here = chosen[(chosen >= first) & (chosen < first + len(source))] - first
-        part = source.select(here).rows
-        part_prompts = part["prompt"][:]
-        prompts += part_prompts
-        completions += [
-            (source.delimiter if prompt else "") + completion
-            for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
-        ]
-        first += len(source)
-    return prompts, completions
-
-
-def _failures(material: _Material, where: Slice, rng: np.random.Generator) -> list[ItemResult]:
-    """Failed items of a slice, in random order."""
-    results = material.probe.results
-    failed = [results[k] for k in np.flatnonzero(material.items.members(where)).tolist() if results[k].is_failed]
-    return [failed[k] for k in rng.permutation(len(failed)).tolist()]
-
-
-def _query(item: Item) -> str:
-    """Question and target; the target alone where a task has no prompt."""
-    return item.text if item.text == item.target else f"{item.text} {item.target}"
-
-
-def _draw(num_rows: int, most: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows to attribute, in order."""
-    if most is None or num_rows <= most:
-        return np.arange(num_rows, dtype=np.int64)
-    return np.sort(rng.choice(num_rows, most, replace=False)).astype(np.int64)
-
-
-def _counts(data: DataJoin, in_slice: NDArray[np.bool_], material: _Material) -> DataCounts | None:
-    if not data.slices:
-        return None
-    best = data.slices[0]
-    (key, _), *further = best.slice.conditions
-    siblings = None
-    if not further and key not in (PROMPT_CONTAINS, PROMPT_WORDS):
-        named = [value for value in material.rows.fields[key].tolist() if value is not None]
-        _, sizes = np.unique(named, return_counts=True)
-        siblings = int((sizes >= MIN_ROWS).sum())
-    return DataCounts(
-        corpus_rows=best.num_examples,
-        corpus_share=best.num_examples / len(material.corpus),
-        fair_share=fair_share(float(in_slice.mean()), siblings),
-        pool_rows=best.num_pool,
+def _attributed(case: Case, asked: Question, attribution: Attribution) -> Attributed:
+    num_truncated, left_out = 0, np.zeros(0, np.int64)
+    for part in attribution.parts():
+        num_truncated += part.num_truncated
+        left_out = np.concatenate([left_out, asked.scored[part.rows[part.is_left_out]]])
+    return Attributed(
+        num_rows=len(asked.scored),
+        num_truncated=num_truncated,
+        num_left_out=len(left_out),
+        left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
+        num_items_left_out=len(attribution.left_out_queries),
     )
+
+
+def _num_failed(case: Case) -> int:
+    return sum(result.is_failed for result in case.probe.results)

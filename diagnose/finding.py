@@ -95,6 +95,8 @@ class Finding:
     """Probabilities, sum 1."""
     data_slices: tuple[DataSlice, ...]
     """Best first; `data_slice` is the slice of the first."""
+    named_by: Mapping[str, str]
+    """The data slice that each control (`diagnose.controls`) names by the same rule; empty where it names none."""
     evidence: Mapping[str, float | str]
     examples: Examples
     failed_items: tuple[FailedItem, ...]
@@ -108,6 +110,21 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributed:
+    """The training rows whose gradients were asked."""
+
+    num_rows: int
+    num_truncated: int
+    """Longer than the model's context or `train.max_length`: scored by the tokens that are left."""
+    num_left_out: int
+    """Their loss or gradient is not finite at some checkpoint; their scores are 0."""
+    left_out: tuple[str, ...]
+    """Ids of the first of them."""
+    num_items_left_out: int
+    """Failed items of that kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     findings: tuple[Finding, ...]
     """What explains most failed items first; contamination, which explains successes, last."""
@@ -115,3 +132,5 @@ class Diagnosis:
     num_failed: int
     num_tokens: int
     """Tokens that went through the model for the diagnosis, forward and backward."""
+    attributed: Attributed | None = None
+    """None where nothing was."""

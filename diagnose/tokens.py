@@ -12,6 +12,7 @@ Costs two passes of the fast tokenizer and 5 bytes for each token: rows lie end 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -62,6 +63,15 @@ class TokenRows:
         # Position of each token in the old arrays: the start of its row plus its place in it.
         positions = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], np.diff(offsets))
         return TokenRows(self.ids[positions], self.has_loss[positions], offsets, self.is_truncated[rows])
+
+
+class TokenSource(Protocol):
+    """Token rows that are read a part at a time; `TokenRows` is one that lies in memory."""
+
+    def __len__(self) -> int: ...
+
+    def select(self, indices: NDArray[np.int64]) -> TokenRows:
+        """The rows at `indices`, ascending."""
 
 
 @dataclass(frozen=True, slots=True)

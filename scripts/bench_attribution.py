@@ -29,7 +29,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from diagnose.influence import Checkpoint, Influence
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.queries import weighted_rows
+from diagnose.attribution.stream import attribute, score_model
 from diagnose.tokens import TokenRows, collate, token_rows
 from evals.model_ref import ModelRef
 
@@ -79,7 +82,7 @@ def write_scores(fixture: Path, out: Path, which: str, seed: int) -> tuple[int, 
     queries = token_rows(corpus["query_ids"], corpus["query_labels"])
     train = token_rows(corpus["train_ids"], corpus["train_labels"])
     start = time.perf_counter()
-    scores = Influence().score(checkpoints, queries, np.eye(len(queries)), train, seed)
+    scores = attribute(Influence(), checkpoints, weighted_rows(queries, np.eye(len(queries))), train, seed).whole()
     seconds = time.perf_counter() - start
     np.savez(out, effect=scores.effect, retrieval=scores.retrieval, defect=scores.losses[-1])
     return len(checkpoints), seconds
@@ -90,14 +93,14 @@ def cost_ratios() -> list[float]:
     train, queries = workload()
     plain_model, attributed_model = make_model(), make_model()
     plain_pass(plain_model, train, NUM_ROWS // 10)  # neither pays for the first touch of memory and kernels
-    attribute(attributed_model, train.select(range(NUM_ROWS // 10)), queries)
+    attribute_once(attributed_model, train.select(range(NUM_ROWS // 10)), queries)
     ratios = []
     for _ in range(NUM_PAIRS):
         start = time.perf_counter()
         plain_pass(plain_model, train, NUM_ROWS)
         middle = time.perf_counter()
         attributed_model.requires_grad_(True)
-        attribute(attributed_model, train, queries)
+        attribute_once(attributed_model, train, queries)
         ratios.append((time.perf_counter() - middle) / (middle - start))
     return ratios
 
@@ -116,7 +119,7 @@ def peak_bytes(kind: str) -> int:
         optimizer = torch.optim.AdamW(model.parameters())
         plain_pass(model, train, NUM_ROWS, optimizer)
     else:
-        attribute(model, train, queries)
+        attribute_once(model, train, queries)
     return resident_peak() - before
 
 
@@ -146,9 +149,9 @@ def make_model() -> PreTrainedModel:
     return LlamaForCausalLM(config)
 
 
-def attribute(model: PreTrainedModel, train: TokenRows, queries: TokenRows) -> None:
+def attribute_once(model: PreTrainedModel, train: TokenRows, queries: TokenRows) -> None:
     influence = Influence(batch_tokens=BATCH_ROWS * NUM_STEPS)
-    influence.score_model(model, queries, np.eye(len(queries)), train, seed=0)
+    score_model(influence, model, weighted_rows(queries, np.eye(len(queries))), train, seed=0)
 
 
 def plain_pass(

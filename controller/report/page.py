@@ -40,6 +40,7 @@ class CostRow:
 class FindingView:
     record: FindingRecord
     data_slices: Picture | None
+    named_alike: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,9 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
         arms=pictures.arms(verdict) if verdict.arms else None,
         before_after=pictures.before_after(verdict),
         guards=pictures.guards(verdict.guards),
-        findings=tuple(FindingView(f, pictures.data_slices(f)) for f in findings[:MOST_FINDINGS]),
+        findings=tuple(
+            FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]
+        ),
         num_findings_left_out=max(0, len(findings) - MOST_FINDINGS),
         costs=cost_rows(round_.costs),
         against=rivals.against(verdict),

@@ -1,9 +1,12 @@
-"""In words: which controls the fix beat, which it did not, and whether the loop pays at equal compute."""
+"""In words: what did as well as attribution or the fix, what did not, and whether the loop pays at equal compute."""
 
 from collections.abc import Sequence
 
 from controller.report.words import arm_words, flops, number
-from controller.result import AT_COMPUTE, Gain, Round, VerdictRecord
+from controller.result import AT_COMPUTE, FindingRecord, Gain, Round, VerdictRecord
+from diagnose.slices import Slice
+
+_CONTROLS = {"bm25": "BM25 scores", "hidden": "hidden states", "loss": "plain losses"}
 
 
 def against(verdict: VerdictRecord) -> str:
@@ -23,6 +26,23 @@ def against(verdict: VerdictRecord) -> str:
         parts.append(f"It is not shown better than {_listed(level)}.")
     if better:
         parts.append(f"It did worse than {_listed(better)}.")
+    return " ".join(parts)
+
+
+def named_alike(finding: FindingRecord) -> str:
+    """Which cheaper scores name the same data slice, and what the others name; empty where none was asked."""
+    if not finding.named_by or not finding.data_slice:
+        return ""
+    own = str(Slice(tuple(finding.data_slice.items())))
+    named = {_CONTROLS.get(name, name): where for name, where in finding.named_by.items()}
+    alike = [name for name, where in named.items() if where == own]
+    others = [f"{name} name {where or 'nothing'}" for name, where in named.items() if where != own]
+    parts = []
+    if alike:
+        names = " and ".join(alike)
+        parts.append(f"{names[:1].upper()}{names[1:]} name the same rows, for less than attribution costs.")
+    if others:
+        parts.append(f"By the same rule {'; '.join(others)}.")
     return " ".join(parts)
 
 

@@ -87,6 +87,7 @@ def finding() -> FindingRecord:
             ),
             harmful=(ExampleRecord("x0", "augmented.jsonl", "jump and walk", "I_WALK I_WALK", -0.41),),
         ),
+        named_by={"bm25": "prompt contains 'jump'", "hidden": "prompt contains 'jump'", "loss": ""},
         failed_items=(
             FailedItemRecord(
                 "a1-0", "scan", "jump around right thrice", "I_TURN_RIGHT I_JUMP " * 12, "I_TURN_RIGHT I_WALK"

@@ -9,9 +9,11 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer
 
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.influence import Influence
+from diagnose.case import AskedModel, Case
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Cause, Diagnosis
-from diagnose.influence import Checkpoint, Influence
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from evals.index import index_items
@@ -61,19 +63,12 @@ def probe_of(prompts: list[str], failure_rate: Callable[[str], float], seed: int
 
 
 def diagnose(model: Path, probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int) -> Diagnosis:
-    return Diagnoser(influence=Influence(fisher_examples=128)).diagnose(
-        probe=probe,
-        corpus=corpus,
-        pool=pool,
-        tokenizer=AutoTokenizer.from_pretrained(model),
-        checkpoints=[Checkpoint(ModelRef(str(model)), 1.0)],
-        item_fields=[],
-        row_fields=[],
-        guards=["scan_others"],
-        index=index_items([]),
-        max_length=64,
-        seed=seed,
-    )
+    asked = AskedModel(AutoTokenizer.from_pretrained(model), [Checkpoint(ModelRef(str(model)), 1.0)], 64)
+    return Diagnoser(influence=Influence(fisher_examples=128)).diagnose(case(probe, corpus, pool, seed), asked)
+
+
+def case(probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int) -> Case:
+    return Case(probe, corpus, pool, [], [], ["scan_others"], index_items([]), seed)
 
 
 @pytest.fixture
@@ -126,9 +121,7 @@ def test_a_diagnosis_is_a_function_of_its_seed(model: Path) -> None:
 def test_by_words_the_same_failures_are_joined_to_data_without_any_model(model: Path) -> None:
     probe, corpus, pool = starved(0)
     (finding,) = diagnose(model, probe, corpus, pool, seed=0).findings
-    by_words = Diagnoser().diagnose_by_words(
-        probe=probe, corpus=corpus, pool=pool, item_fields=[], row_fields=[], guards=["scan_others"], seed=0
-    )
+    by_words = Diagnoser().diagnose_by_words(case(probe, corpus, pool, 0))
     (other,) = by_words.findings
     assert by_words.num_tokens == 0
     assert (other.slice, other.queries) == (finding.slice, finding.queries)
@@ -146,21 +139,9 @@ def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:
     rng = np.random.default_rng(0)
     probe = probe_of([command(rng, PRIMITIVES) for _ in range(800)], lambda _: 0.02)
     corpus = pool_of([command(rng, PRIMITIVES) for _ in range(50)], "train")
-    tokenizer = AutoTokenizer.from_pretrained(model)
     nowhere = Checkpoint(ModelRef(str(tmp_path / "no model is loaded")), 1.0)
-    diagnosis = Diagnoser().diagnose(
-        probe=probe,
-        corpus=corpus,
-        pool=None,
-        tokenizer=tokenizer,
-        checkpoints=[nowhere],
-        item_fields=[],
-        row_fields=[],
-        guards=[],
-        index=index_items([]),
-        max_length=64,
-        seed=0,
-    )
+    asked = AskedModel(AutoTokenizer.from_pretrained(model), [nowhere], 64)
+    diagnosis = Diagnoser().diagnose(case(probe, corpus, None, 0), asked)
     assert diagnosis.findings == ()
     assert diagnosis.num_tokens == 0
     assert diagnosis.num_failed == sum(r.is_failed for r in probe.results)

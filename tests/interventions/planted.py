@@ -70,6 +70,7 @@ def finding(
         modes={"wrong": 1.0},
         causes={cause: 1.0},
         data_slices=(DataSlice(data, 1.0, Interval(effect_low, 1.5), 10, 300),),
+        named_by={},
         evidence={"corpus_share": corpus_share, "fair_share": fair_share},
         examples=Examples((), ()),
         failed_items=(),

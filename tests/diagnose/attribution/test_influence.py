@@ -7,9 +7,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from diagnose.fisher import DampedFisher
-from diagnose.influence import Checkpoint, CheckpointWeights, Influence, InfluenceScores, length_batches
-from diagnose.projection import LayerProjection, LinearLayer
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.fisher import DampedFisher
+from diagnose.attribution.influence import CheckpointWeights, Influence
+from diagnose.attribution.projection import LayerProjection, LinearLayer
+from diagnose.attribution.queries import weighted_rows
+from diagnose.attribution.scorer import length_batches, prepared
+from diagnose.attribution.shards import ScoredRows
+from diagnose.attribution.stream import attribute, score_model
 from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
 from evals.model_ref import ModelRef
 
@@ -71,9 +76,9 @@ def model_of(state: dict[str, torch.Tensor], dtype: torch.dtype = torch.float64)
 
 def score(
     state: dict[str, torch.Tensor], train: TokenRows, queries: TokenRows, influence: Influence | None = None
-) -> InfluenceScores:
+) -> ScoredRows:
     influence = influence or Influence(projection_dim=8)
-    return influence.score_model(model_of(state), queries, np.eye(len(queries)), train, seed=3)
+    return score_model(influence, model_of(state), weighted_rows(queries, np.eye(len(queries))), train, seed=3)
 
 
 def test_the_planted_wrong_label_is_the_most_harmful_row(trained, train) -> None:  # type: ignore[no-untyped-def]
@@ -128,7 +133,7 @@ def test_a_query_is_the_weighted_mean_of_its_rows(trained, train) -> None:  # ty
     weights = np.array([[0.2, 0.5, 0.3], [0.0, 0.0, 1.0]])
     influence = Influence(projection_dim=8)
     single = score(trained, train, queries)
-    grouped = influence.score_model(model_of(trained), queries, weights, train, seed=3)
+    grouped = score_model(influence, model_of(trained), weighted_rows(queries, weights), train, seed=3)
     np.testing.assert_allclose(grouped.effect, single.effect @ weights.T, rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(grouped.retrieval, single.retrieval @ weights.T, rtol=1e-4, atol=1e-6)
 
@@ -145,7 +150,7 @@ def test_a_row_without_a_finite_loss_is_named_and_left_out(trained, train) -> No
     )
     queries = mapping_rows(np.array([1]), np.array([0]))
     scores = score(broken, rows, queries)
-    assert scores.left_out.tolist() == [30]
+    assert np.flatnonzero(scores.is_left_out).tolist() == [30]
     assert scores.effect[30, 0] == scores.retrieval[30, 0] == scores.losses[0, 30] == 0
     assert np.isfinite(scores.effect).all()
     assert (scores.losses[0, :30] > 0).all()
@@ -153,8 +158,9 @@ def test_a_row_without_a_finite_loss_is_named_and_left_out(trained, train) -> No
     # A query row of that kind leaves its query to the others.
     both = token_rows([queries.ids, bad.ids], [[NO_LOSS, 21], [NO_LOSS, NO_LOSS, 25]])
     influence = Influence(projection_dim=8)
-    halves = influence.score_model(model_of(broken), both, np.array([[0.5, 0.5]]), rows, seed=3)
-    assert halves.left_out_queries.tolist() == [1]
+    with prepared(model_of(broken), weighted_rows(both, np.array([[0.5, 0.5]])), rows, influence, seed=3) as scorer:
+        halves = scorer.score(rows, 0)
+        assert scorer.preparation.left_out_queries == (1,)
     np.testing.assert_allclose(halves.effect, scores.effect, rtol=1e-5, atol=1e-9)
 
 
@@ -218,12 +224,12 @@ def test_checkpoints_are_averaged_with_the_weights_asked_for(trained, train, tmp
     model_of(trained, torch.float32).save_pretrained(tmp_path / "last")
     queries = mapping_rows(np.array([1, 7]), np.array([0, 0]))
 
-    def both(first_rate: float, weights: CheckpointWeights) -> InfluenceScores:
+    def both(first_rate: float, weights: CheckpointWeights) -> ScoredRows:
         checkpoints = [
             Checkpoint(ModelRef(str(tmp_path / name)), rate) for name, rate in (("first", first_rate), ("last", 1.0))
         ]
         influence = Influence(projection_dim=8, checkpoint_weights=weights)
-        return influence.score(checkpoints, queries, np.eye(2), train, seed=0)
+        return attribute(influence, checkpoints, weighted_rows(queries, np.eye(2)), train, seed=0).whole()
 
     equal = both(3.0, CheckpointWeights.EQUAL)
     by_rate = both(3.0, CheckpointWeights.LEARNING_RATE)
@@ -236,7 +242,7 @@ def test_checkpoints_are_averaged_with_the_weights_asked_for(trained, train, tmp
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
     losses = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(1)
     np.testing.assert_allclose(equal.losses[1], losses.detach().numpy(), rtol=1e-3, atol=1e-4)
-    assert equal.num_tokens == 2 * (queries.num_tokens + 2 * train.num_tokens)  # 2 x: the calibration batch
+    assert equal.num_tokens == 2 * train.num_tokens
 
 
 def test_a_layer_with_nothing_but_rounding_errors_has_no_say() -> None:
@@ -267,4 +273,6 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         Influence(fisher_examples=0)
     with pytest.raises(ValueError, match="positive weight"):
-        Influence().score([], token_rows([], []), np.zeros((0, 0)), token_rows([], []), seed=0)
+        attribute(Influence(), [], weighted_rows(token_rows([[1, 2]], [[1, 2]]), np.eye(1)), token_rows([], []), seed=0)
+    with pytest.raises(ValueError, match="attribution needs a query, got 0 queries of 0 rows"):
+        weighted_rows(token_rows([], []), np.zeros((0, 0)))

@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from diagnose.projection import BatchGradients, LayerProjection, catch_gradients
+from diagnose.attribution.projection import BatchGradients, LayerProjection, catch_gradients
 from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB = 40
@@ -28,9 +28,9 @@ def llama() -> PreTrainedModel:
     return LlamaForCausalLM(config).double()
 
 
-def gpt2() -> PreTrainedModel:
+def gpt2(*, is_tied: bool = False) -> PreTrainedModel:
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=VOCAB, n_embd=24, n_layer=2, n_head=2, n_positions=32)
+    config = GPT2Config(vocab_size=VOCAB, n_embd=24, n_layer=2, n_head=2, n_positions=32, tie_word_embeddings=is_tied)
     return GPT2LMHeadModel(config).double()
 
 
@@ -56,7 +56,7 @@ def test_projected_gradients_equal_those_of_autograd_example_by_example(make_mod
         caught: BatchGradients = gradients.of_batch(batch)
         projections = gradients.projections
     model.requires_grad_(True)
-    assert len(projections) == (14 if make_model is llama else 8)
+    assert len(projections) == (15 if make_model is llama else 9)  # the head among them
     for i in range(len(rows)):
         model.zero_grad()
         one = collate(rows, [i], pad_id=0)
@@ -66,6 +66,21 @@ def test_projected_gradients_equal_those_of_autograd_example_by_example(make_mod
         twin = torch.cat([(p.output_side.T @ weight_gradient(p) @ p.input_side).flatten() for p in projections])
         torch.testing.assert_close(caught.grads[i], twin, rtol=1e-9, atol=1e-9)
         assert caught.losses[i].item() == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_of_tied_weights_the_head_counts_as_if_it_had_its_own() -> None:
+    tied, rows = gpt2(is_tied=True), rows_of_many_lengths(5)
+    own = gpt2()
+    state = {name: values.clone() for name, values in tied.state_dict().items()}
+    own.load_state_dict(state)
+    assert tied.lm_head.weight is tied.transformer.wte.weight
+    assert own.lm_head.weight is not own.transformer.wte.weight
+    batch = collate(rows, range(5), pad_id=0)
+    caught = []
+    for model in (tied, own):
+        with catch_gradients(model, 8, batch, seed=1) as gradients:
+            caught.append(gradients.of_batch(batch).grads)
+    torch.testing.assert_close(caught[0], caught[1], rtol=1e-9, atol=1e-12)
 
 
 def test_a_layer_no_wider_than_the_projection_keeps_its_gradient_whole() -> None:
@@ -85,7 +100,7 @@ def test_random_sides_keep_inner_products_on_average() -> None:
     total = torch.zeros(40, 40, dtype=torch.float64)
     for seed in range(200):
         with catch_gradients(model, 8, batch, seed) as gradients:
-            side = gradients.projections[-1].input_side
+            side = gradients.projections[-2].input_side  # the last one before the head
         model.requires_grad_(True)
         total += side @ side.T / 200
     # The standard error of an entry is at most sqrt(40 / 8 / 200) = .16 on the diagonal, less off it.

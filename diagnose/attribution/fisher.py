@@ -13,7 +13,7 @@ sample shrinks its own score by Sherman and Morrison's factor and one outside do
 incomparable (rank correlation with retraining .12 in place of .17 when half of the rows are in the sample):
 so the factor is taken out again. And a row of large leverage, mostly a wrong label, does less than it
 promises, for the quadratic picture does not reach that far; shrinkage says how much less. On the model of
-`diagnose.projection` none gives .147, .06 to .25 give .183 to .187.
+`diagnose.attribution.projection` none gives .147, .06 to .25 give .183 to .187.
 
 Costs a product with the layer's p^2 x p^2 matrix for each row: under 1 % of the pass that made its gradient.
 """
@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diagnose.projection import LayerProjection
+from diagnose.attribution.projection import LayerProjection
 
 _LEAST_EIGENVALUE = 1e-11
 """Of a layer, as a fraction of the largest layer's: gradients of 3e-6 are what float32 rounds off."""

@@ -13,7 +13,8 @@ gradients only, two thirds of the multiplications of training, and starts at the
 head sees only the positions with loss. Memory is below training's: without weight gradients a linear layer
 keeps no input for backward, only its p-wide projection.
 
-Left out: biases, norms, embeddings, the head, and weights that are no linear layer (fused experts).
+Left out: biases, norms, embeddings, and weights that are no linear layer (fused experts). The head counts: over six
+checkpoints it raises the rank correlation within slices from .229 to .233 (two seeds), for half a percent of the pass.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ class LinearLayer:
     module: nn.Module
     num_in: int
     num_out: int
+    is_head: bool = False
+    """It is given only the tokens with loss, those of all rows in one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class BatchGradients:
     """[batch, dim]; a row is zero where the loss or the gradient is not finite."""
     losses: Tensor
     """[batch], nats, summed over the tokens with loss, float32; NaN or infinite where the model says so."""
+    hidden: Tensor
+    """[batch, hidden_size]: mean over the row's tokens of what the middle layer is given."""
     is_finite: Tensor
     """[batch], bool; whether loss and gradient are."""
 
@@ -82,20 +87,25 @@ class ProjectedGradients:
     def __init__(self, model: PreTrainedModel, projections: Sequence[LayerProjection]) -> None:
         self.projections = projections
         self.dim = sum(projection.width for projection in projections)
+        self._middle = _middle_layer([projection.layer for projection in projections], model)
+        self.hidden_size = self._middle.num_in
         self._pass = _Pass(model)
         self.device = self._pass.device
         self.dtype = self._pass.dtype
         self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
+        self._hidden = torch.zeros(0)  # [batch, hidden_size]
 
     def of_batch(self, batch: dict[str, Tensor]) -> BatchGradients:
         """Gradient of the summed loss of each row of a batch of `diagnose.tokens.collate`."""
         self._grads = torch.zeros(len(batch["labels"]), self.dim, dtype=self.dtype, device=self.device)
         losses = self._pass.run(batch)
         grads, self._grads = self._grads, torch.zeros(0)
+        hidden, self._hidden = self._hidden, torch.zeros(0)
         is_finite = losses.isfinite() & grads.sum(1).isfinite()
         if not is_finite.all():
             grads[~is_finite] = 0
-        return BatchGradients(grads, losses.float(), is_finite)
+            hidden[~is_finite] = 0
+        return BatchGradients(grads, losses.float(), hidden, is_finite)
 
     def hook(self, projection: LayerProjection) -> "_ForwardHook":
         return partial(self._catch_input, projection)
@@ -106,12 +116,14 @@ class ProjectedGradients:
     def _catch_input(
         self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor
     ) -> None:
-        projected = self._pass.by_row(args[0].detach() @ projection.input_side, projection.layer)
+        if projection.layer is self._middle:
+            self._hidden = self._pass.mean_of_tokens(self._pass.by_row(args[0].detach(), projection.layer))
+        projected = args[0].detach() @ projection.input_side
         _want_gradient(output, partial(self._catch_gradient, projection, projected.to(self.dtype)))
 
     def _catch_gradient(self, projection: LayerProjection, projected_input: Tensor, grad: Tensor) -> None:
-        projected = self._pass.by_row(grad @ projection.output_side, projection.layer).to(self.dtype)
-        block = torch.bmm(projected.transpose(1, 2), projected_input)  # [batch, p_out, p_in]
+        projected = (grad @ projection.output_side).to(self.dtype)
+        block = self._pass.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
         self._grads[:, projection.columns] += block.flatten(1)  # a layer may be called more than once
 
 
@@ -127,7 +139,7 @@ def catch_gradients(
         calibration: A batch of about `CALIBRATION_TOKENS` tokens of training rows.
 
     Raises:
-        ValueError: there is no trainable linear layer beside the head.
+        ValueError: there is no trainable linear layer.
     """
     layers = linear_layers(model)
     model.requires_grad_(False)
@@ -140,20 +152,28 @@ def catch_gradients(
 
 
 def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
-    """Every trainable linear layer but the head, in the model's order."""
+    """Every trainable linear layer, in the model's order."""
     head = model.get_output_embeddings()
     layers = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | Conv1D) and module is not head and module.weight.requires_grad:
+        if isinstance(module, nn.Linear | Conv1D) and module.weight.requires_grad:
             # GPT-2's Conv1D stores its weight as [in, out].
             num_in, num_out = module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]
-            layers.append(LinearLayer(name, module, num_in, num_out))
+            layers.append(LinearLayer(name, module, num_in, num_out, is_head=module is head))
     if not layers:
         raise ValueError(
-            f"{type(model).__name__} has no trainable linear layer beside its head, so there is no gradient "
-            "to attribute by; give a transformer, or an adapter on one"
+            f"{type(model).__name__} has no trainable linear layer, so there is no gradient to attribute by; "
+            "give a transformer, or an adapter on one"
         )
     return layers
+
+
+def _middle_layer(layers: Sequence[LinearLayer], model: PreTrainedModel) -> LinearLayer:
+    """Of the layers that are given the residual stream, the middle one."""
+    inner = [layer for layer in layers if not layer.is_head] or list(layers)
+    of_stream = [layer for layer in inner if layer.num_in == model.config.get_text_config().hidden_size]
+    chosen = of_stream or inner
+    return chosen[len(chosen) // 2]
 
 
 def layer_projections(
@@ -216,12 +236,14 @@ class _Pass:
         self.dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         self.model_dtype = parameter.dtype
         self._has_loss = torch.zeros(0)
+        self._mask = torch.zeros(0)
 
     def run(self, batch: dict[str, Tensor]) -> Tensor:
         """Loss of each row, [batch], summed over its tokens with loss."""
         ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
         labels = batch["labels"].to(self.device)[:, 1:]
         self._has_loss = labels >= 0  # [batch, time - 1]
+        self._mask = mask.to(self.dtype)  # [batch, time]
         with torch.enable_grad():
             # Without padding no mask: attention then takes its faster causal path.
             logits = self.model(input_ids=ids, attention_mask=None if mask.all() else mask).logits
@@ -235,6 +257,21 @@ class _Pass:
     def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         """Before the head: hidden states [batch, time, width] become [tokens with loss, width]."""
         return (args[0][:, :-1][self._has_loss],)
+
+    def mean_of_tokens(self, values: Tensor) -> Tensor:
+        """[batch, time, width] becomes [batch, width], padding left out."""
+        shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
+        return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
+
+    def products_by_row(self, grads: Tensor, inputs: Tensor, layer: LinearLayer) -> Tensor:
+        """Sum over each row's tokens of `grad input^T`, [batch, p_out, p_in]."""
+        if not layer.is_head:
+            return torch.bmm(self.by_row(grads, layer).transpose(1, 2), self.by_row(inputs, layer))
+        row = self._has_loss.nonzero()[:, 0]
+        products = torch.zeros(
+            len(self._has_loss), grads.shape[1], inputs.shape[1], dtype=self.dtype, device=self.device
+        )
+        return products.index_add_(0, row, grads[:, :, None] * inputs[:, None, :])
 
     def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
         """[batch, time, p], also of layers that are given the tokens of all rows in one list."""

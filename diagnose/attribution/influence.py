@@ -1,0 +1,61 @@
+"""What each training example does to failed items: damped influence in a projected space. Its settings.
+
+effect     the damped inverse product of query and training gradient (`diagnose.attribution.fisher`); predicts what
+           more or less of an example would do
+retrieval  cosine of the gradients; finds examples of the same skill and says nothing on how much they help
+
+The two answer different questions and neither stands in for the other: the effect ranks rare, large gradients
+first, among them wrong labels, which cosine does not.
+
+Over several checkpoints both are averaged, in the manner of TracIn (arXiv 2002.08484): near the end of
+training gradients are close to zero and slice totals cancel, so two checkpoints predict retraining better
+than any one. TracIn weights them by learning rate. Here that is a setting and not the default: at the end of
+a schedule the rate is near zero, and with it the weight of the model that is being diagnosed (rank correlation
+with retraining, middle and last checkpoint: .24 with equal weights, .22 by rate; five: .27 either way). Each
+checkpoint has a projection of its own, so that their errors average out too.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CheckpointWeights(StrEnum):
+    EQUAL = "equal"
+    LEARNING_RATE = "learning_rate"
+
+
+@dataclass
+class Influence:
+    """Settings of the attribution; every field is a key `diagnose.influence.<field>`."""
+
+    projection_dim: int = 16
+    """Each layer's gradient becomes the square of this many numbers; on a 148 k model 4, 8, 16 and 32 predict
+    retraining with rank correlations .10, .15, .18 and .20."""
+    damping: float = 0.3
+    """Fraction of the mean eigenvalue of each layer's Fisher matrix; .1 to 1 is a broad optimum."""
+    shrinkage: float = 0.1
+    """How much less a row does for each unit of its leverage (`diagnose.attribution.fisher`); 0 for plain influence."""
+    fisher_examples: int = 1024
+    """Training rows, drawn at random, that the Fisher matrices are estimated on."""
+    batch_tokens: int = 8192
+    """Most tokens in a batch, padding included; a longer row is a batch of its own."""
+    shard_rows: int = 8192
+    """Training rows that are read and scored at a time; a killed pass repeats at most as many."""
+    checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
+
+    def __post_init__(self) -> None:
+        if self.damping <= 0:
+            raise ValueError(
+                f"diagnose.influence.damping must be positive, got {self.damping}; an undamped inverse "
+                "Fisher amplifies its near-zero eigenvalues"
+            )
+        if self.shrinkage < 0:
+            raise ValueError(
+                f"diagnose.influence.shrinkage must not be negative, got {self.shrinkage}; 0 is no shrinkage"
+            )
+        for key in ("projection_dim", "fisher_examples", "batch_tokens", "shard_rows"):
+            if getattr(self, key) < 1:
+                raise ValueError(
+                    f"diagnose.influence.{key} must be at least 1, got {getattr(self, key)}; leave it out "
+                    "for the default"
+                )

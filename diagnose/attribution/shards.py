@@ -1,0 +1,173 @@
+"""Scores of training rows, shard by shard, in memory or on disk.
+
+Attribution of a corpus larger than memory writes the scores of some thousand rows at a time, each once: numbers for
+each query, never a gradient. A file that is there is whole, so a killed pass goes on behind the last one.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRows:
+    """Scores of rows `start` to `start + num_rows`."""
+
+    start: int
+    effect: NDArray[np.float32]
+    """[num_rows, num_queries], nats of the query per unit of example weight, where training is on the sum over rows
+    with weight 1 each; positive means that more of the example lowers the query's loss."""
+    retrieval: NDArray[np.float32]
+    """[num_rows, num_queries], mean cosine to the gradients of the query's gold answers, in [-1, 1]."""
+    hidden: NDArray[np.float32]
+    """[num_rows, num_queries], mean cosine to the hidden states of the query's gold answers: a control."""
+    losses: NDArray[np.float32]
+    """[num_checkpoints, num_rows], nats, summed over the tokens with loss; 0 for left-out rows."""
+    num_loss_tokens: NDArray[np.int64]
+    """[num_rows]"""
+    is_left_out: NDArray[np.bool_]
+    """[num_rows]: loss or gradient is not finite at some checkpoint; all scores are 0."""
+    num_truncated: int
+    num_tokens: int
+    """Through a forward and backward pass, over all checkpoints."""
+
+    def __len__(self) -> int:
+        return len(self.effect)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        return np.arange(self.start, self.start + len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a checkpoint cost before the first row was scored."""
+
+    left_out_queries: tuple[int, ...]
+    """Items whose loss or gradient is not finite."""
+    num_tokens: int
+    """Of queries and calibration; the sample's count with its rows."""
+
+
+class ScoreShards:
+    """What is scored so far, by checkpoint and shard. With a folder it outlives the process."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._kept: dict[tuple[int, int], ScoredRows] = {}
+        self._preparations: dict[int, Preparation] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def has(self, checkpoint: int, shard: int) -> bool:
+        if self._folder is None:
+            return (checkpoint, shard) in self._kept
+        return self._file(checkpoint, shard).is_file()
+
+    def put(self, checkpoint: int, shard: int, scored: ScoredRows) -> None:
+        if self._folder is None:
+            self._kept[checkpoint, shard] = scored
+            return
+        path = self._file(checkpoint, shard)
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.savez(
+                file,
+                start=scored.start,
+                effect=scored.effect,
+                retrieval=scored.retrieval,
+                hidden=scored.hidden,
+                losses=scored.losses,
+                num_loss_tokens=scored.num_loss_tokens,
+                is_left_out=scored.is_left_out,
+                num_truncated=scored.num_truncated,
+                num_tokens=scored.num_tokens,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def get(self, checkpoint: int, shard: int) -> ScoredRows:
+        if self._folder is None:
+            return self._kept[checkpoint, shard]
+        with np.load(self._file(checkpoint, shard)) as file:
+            return ScoredRows(
+                start=int(file["start"]),
+                effect=file["effect"],
+                retrieval=file["retrieval"],
+                hidden=file["hidden"],
+                losses=file["losses"],
+                num_loss_tokens=file["num_loss_tokens"],
+                is_left_out=file["is_left_out"],
+                num_truncated=int(file["num_truncated"]),
+                num_tokens=int(file["num_tokens"]),
+            )
+
+    def has_preparation(self, checkpoint: int) -> bool:
+        if self._folder is None:
+            return checkpoint in self._preparations
+        return (self._folder / f"{checkpoint}.json").is_file()
+
+    def put_preparation(self, checkpoint: int, preparation: Preparation) -> None:
+        if self._folder is None:
+            self._preparations[checkpoint] = preparation
+            return
+        temporary = self._folder / f"{checkpoint}.json.tmp"
+        temporary.write_text(json.dumps(asdict(preparation)))
+        temporary.replace(self._folder / f"{checkpoint}.json")
+
+    def get_preparation(self, checkpoint: int) -> Preparation:
+        if self._folder is None:
+            return self._preparations[checkpoint]
+        record = json.loads((self._folder / f"{checkpoint}.json").read_text())
+        return Preparation(tuple(record["left_out_queries"]), record["num_tokens"])
+
+    def _file(self, checkpoint: int, shard: int) -> Path:
+        assert self._folder is not None, "only called where scores are on disk"
+        return self._folder / f"{checkpoint}-{shard:06d}.npz"
+
+
+def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
+    """The same rows over several checkpoints: scores weighted, losses side by side."""
+    is_left_out = np.logical_or.reduce([part.is_left_out for part in parts])
+    losses = np.concatenate([part.losses for part in parts])
+    losses[:, is_left_out] = 0
+
+    def mean(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        total = np.zeros_like(scores[0])
+        for of_checkpoint, share in zip(scores, shares, strict=True):
+            total += np.float32(share) * of_checkpoint
+        total[is_left_out] = 0
+        return total
+
+    return ScoredRows(
+        start=parts[0].start,
+        effect=mean([part.effect for part in parts]),
+        retrieval=mean([part.retrieval for part in parts]),
+        hidden=mean([part.hidden for part in parts]),
+        losses=losses,
+        num_loss_tokens=parts[0].num_loss_tokens,
+        is_left_out=is_left_out,
+        num_truncated=parts[0].num_truncated,
+        num_tokens=sum(part.num_tokens for part in parts),
+    )
+
+
+def gathered(parts: Sequence[ScoredRows]) -> ScoredRows:
+    """Consecutive rows in one piece."""
+    return ScoredRows(
+        start=parts[0].start,
+        effect=np.concatenate([part.effect for part in parts]),
+        retrieval=np.concatenate([part.retrieval for part in parts]),
+        hidden=np.concatenate([part.hidden for part in parts]),
+        losses=np.concatenate([part.losses for part in parts], axis=1),
+        num_loss_tokens=np.concatenate([part.num_loss_tokens for part in parts]),
+        is_left_out=np.concatenate([part.is_left_out for part in parts]),
+        num_truncated=sum(part.num_truncated for part in parts),
+        num_tokens=sum(part.num_tokens for part in parts),
+    )

@@ -1,0 +1,145 @@
+"""All training rows through all checkpoints, shard by shard.
+
+Costs one forward and backward pass without weight gradients over queries and training rows for each checkpoint.
+Memory: `fisher_examples` projected gradients, one shard of tokens and one batch; nothing grows with the number of rows
+but files. A pass that was killed goes on: preparation is repeated, and at most one shard.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from diagnose.attribution.checkpoint import Checkpoint, load_model
+from diagnose.attribution.influence import CheckpointWeights, Influence
+from diagnose.attribution.queries import Queries
+from diagnose.attribution.scorer import prepared
+from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_of
+from diagnose.tokens import TokenSource
+
+log = logging.getLogger(__name__)
+
+Told = Callable[[int, int], None]
+"""Is told how many rows are done, and of how many, over all checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Scores of all training rows, in shards."""
+
+    shards: ScoreShards
+    num_shards: int
+    shares: Sequence[float]
+    """Weight of each checkpoint, sum 1."""
+
+    @property
+    def left_out_queries(self) -> NDArray[np.int64]:
+        """Items whose loss or gradient is not finite at some checkpoint: the others of their query speak for it."""
+        found = [self.shards.get_preparation(k).left_out_queries for k in range(len(self.shares))]
+        return np.unique(np.array([item for part in found for item in part], dtype=np.int64))
+
+    @property
+    def num_tokens(self) -> int:
+        """Through a forward and backward pass, over all checkpoints."""
+        preparations = [self.shards.get_preparation(k).num_tokens for k in range(len(self.shares))]
+        return sum(preparations) + sum(part.num_tokens for part in self.parts())
+
+    def parts(self) -> Iterator[ScoredRows]:
+        """Shard by shard, over all checkpoints."""
+        for shard in range(self.num_shards):
+            yield mean_of([self.shards.get(k, shard) for k in range(len(self.shares))], self.shares)
+
+    def whole(self) -> ScoredRows:
+        """All rows in memory."""
+        return gathered(list(self.parts()))
+
+
+def attribute(
+    influence: Influence,
+    checkpoints: Sequence[Checkpoint],
+    queries: Queries,
+    train: TokenSource,
+    seed: int,
+    *,
+    folder: Path | None = None,
+    told: Told = lambda _done, _total: None,
+) -> Attribution:
+    """Effect and retrieval of each training row for each query.
+
+    Args:
+        checkpoints: Earlier models of the same training; one is loaded at a time.
+        train: Rows of corpus and pool alike.
+        seed: Of the projection and the Fisher sample.
+        folder: Where scores are kept as they come, of this very call; without it they stay in memory.
+        told: Progress.
+
+    Raises:
+        ValueError: no checkpoint has a weight, or no training row has anything to attribute to.
+    """
+    shares = _shares(influence, checkpoints)
+    shards = ScoreShards(folder)
+    ranges = _ranges(len(train), influence.shard_rows)
+    seeds = np.random.default_rng(seed).integers(2**31, size=len(checkpoints)).tolist()
+    missing = [
+        [shard for shard in range(len(ranges)) if not shards.has(number, shard)] for number in range(len(checkpoints))
+    ]
+    total = len(checkpoints) * len(train)
+    done = total - sum(len(ranges[shard]) for of_checkpoint in missing for shard in of_checkpoint)
+
+    def tell(num_rows: int) -> None:
+        nonlocal done
+        done += num_rows
+        told(done, total)
+
+    for number, checkpoint in enumerate(checkpoints):
+        if not missing[number] and shards.has_preparation(number):
+            continue
+        start = time.perf_counter()
+        with prepared(load_model(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
+            shards.put_preparation(number, scorer.preparation)
+            for shard in missing[number]:
+                rows = ranges[shard]
+                shards.put(
+                    number, shard, scorer.score(train.select(np.arange(rows.start, rows.stop)), rows.start, tell)
+                )
+        log.info(
+            "influence of %d rows on %d queries at checkpoint %d of %d: %.1f s",
+            sum(len(ranges[shard]) for shard in missing[number]),
+            len(queries),
+            number + 1,
+            len(checkpoints),
+            time.perf_counter() - start,
+        )
+    return Attribution(shards, len(ranges), shares)
+
+
+def score_model(
+    influence: Influence, model: PreTrainedModel, queries: Queries, train: TokenSource, seed: int
+) -> ScoredRows:
+    """All rows for one model in memory, whose weights are frozen afterwards."""
+    with prepared(model, queries, train, influence, seed) as scorer:
+        parts = [
+            scorer.score(train.select(np.array(rows)), rows.start) for rows in _ranges(len(train), influence.shard_rows)
+        ]
+    return gathered(parts)
+
+
+def _ranges(num_rows: int, size: int) -> list[range]:
+    return [range(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
+
+
+def _shares(influence: Influence, checkpoints: Sequence[Checkpoint]) -> list[float]:
+    """Weight of each checkpoint, sum 1."""
+    by_rate = influence.checkpoint_weights is CheckpointWeights.LEARNING_RATE
+    weights = [checkpoint.learning_rate if by_rate else 1.0 for checkpoint in checkpoints]
+    if not sum(weights) > 0:
+        raise ValueError(
+            f"influence needs a checkpoint of positive weight, got weights {weights}; give checkpoints, "
+            "or set diagnose.influence.checkpoint_weights=equal"
+        )
+    return [weight / sum(weights) for weight in weights]

@@ -1,0 +1,50 @@
+"""Corpus and pool as token rows, tokenised when they are read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from diagnose.pool import TrainPool
+from diagnose.tokens import TokenRows, encode
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRows:
+    """A `TokenSource` of the rows `chosen`, ascending numbers, corpus first and then pool."""
+
+    corpus: TrainPool
+    pool: TrainPool | None
+    chosen: NDArray[np.int64]
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    """Tokens of a row, as in training."""
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def select(self, indices: NDArray[np.int64]) -> TokenRows:
+        """The rows at `indices` of `chosen`, ascending."""
+        prompts, completions = row_texts(self.corpus, self.pool, self.chosen[indices])
+        return encode(prompts, completions, self.tokenizer, "", self.max_length)
+
+
+def row_texts(corpus: TrainPool, pool: TrainPool | None, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:
+    """Prompts of ascending rows, corpus first and then pool, and completions with their delimiter in front."""
+    prompts: list[str] = []
+    completions: list[str] = []
+    first = 0
+    for source in (corpus, pool):
+        if source is None:
+            continue
+        here = rows[(rows >= first) & (rows < first + len(source))] - first
+        part = source.select(here).rows
+        part_prompts = part["prompt"][:]
+        prompts += part_prompts
+        completions += [
+            (source.delimiter if prompt else "") + completion
+            for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
+        ]
+        first += len(source)
+    return prompts, completions

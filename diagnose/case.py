@@ -1,0 +1,118 @@
+"""What is diagnosed, and what is asked of its data."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.data_slices import FailingItems
+from diagnose.failing_slices import FailingSlice
+from diagnose.finding import ScoredExample
+from diagnose.pool import TrainPool
+from diagnose.slices import Slice, SliceTable, item_table
+from evals.index import ItemIndex
+from evals.items import Item, ItemResult, ProbeReport
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A model's answers and the data that it was, or could be, trained on."""
+
+    probe: ProbeReport
+    """All probe items of tasks and guards."""
+    corpus: TrainPool
+    """What the model was trained on."""
+    pool: TrainPool | None
+    """What a fix may draw on."""
+    item_fields: Sequence[str]
+    """Document fields by which failures are reported (`evals.slices`)."""
+    row_fields: Sequence[str]
+    """Metadata fields by which data is reported (`corpus.slices`)."""
+    guards: Collection[str]
+    """Tasks that are never fixed."""
+    index: ItemIndex
+    """Of the items of all splits; says which rows repeat one and gives none away."""
+    seed: int
+    """Of the draws of queries and rows, and of projections."""
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.corpus) + (0 if self.pool is None else len(self.pool))
+
+    def row(self, number: int, score: float) -> ScoredExample:
+        """A training row, counted through the corpus and then the pool."""
+        in_pool = number >= len(self.corpus)
+        source = self.pool if in_pool and self.pool is not None else self.corpus
+        row = source[number - len(self.corpus) if in_pool else number]
+        return ScoredExample(row.id, row.source, row.prompt, row.completion, score)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedModel:
+    """The model whose gradients are asked."""
+
+    tokenizer: PreTrainedTokenizerBase
+    checkpoints: Sequence[Checkpoint]
+    """Of one training, oldest first; the last is the model that was measured."""
+    max_length: int
+    """Tokens of a row, as in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The failing slices of a case, and the rows that may be to blame."""
+
+    failing: tuple[FailingSlice, ...]
+    items: SliceTable
+    """All probe items."""
+    failures: tuple[list[ItemResult], ...]
+    """Failed items of each slice, in random order."""
+    queries: tuple[list[ItemResult], ...]
+    """Those of them that are attributed."""
+    scored: NDArray[np.int64]
+    """Rows that are attributed, ascending."""
+
+    @property
+    def failing_items(self) -> list[FailingItems]:
+        return [FailingItems(found.slice, self.items.members(found.slice)) for found in self.failing]
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """Question and target of the items that are attributed, by slice."""
+        return [[query_text(result.item) for result in group] for group in self.queries]
+
+
+def ask(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_rows: int | None) -> Question:
+    """Draws queries and rows, at most as many as said; all rows where `max_rows` is None."""
+    items = item_table([r.item for r in case.probe.results], dict.fromkeys([*case.item_fields, *case.row_fields]))
+    rng = np.random.default_rng(case.seed)
+    failures = tuple(_failures(case.probe, items, found.slice, rng) for found in failing)
+    return Question(
+        failing=failing,
+        items=items,
+        failures=failures,
+        queries=tuple(failure[:max_queries] for failure in failures),
+        scored=_draw(case.num_rows, max_rows, rng),
+    )
+
+
+def query_text(item: Item) -> str:
+    """Question and target; the target alone where a task has no prompt."""
+    return item.text if item.text == item.target else f"{item.text} {item.target}"
+
+
+def _failures(probe: ProbeReport, items: SliceTable, where: Slice, rng: np.random.Generator) -> list[ItemResult]:
+    """Failed items of a slice, in random order."""
+    members = np.flatnonzero(items.members(where)).tolist()
+    failed = [probe.results[k] for k in members if probe.results[k].is_failed]
+    return [failed[k] for k in rng.permutation(len(failed)).tolist()]
+
+
+def _draw(num_rows: int, most: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows to attribute, in order."""
+    if most is None or num_rows <= most:
+        return np.arange(num_rows, dtype=np.int64)
+    return np.sort(rng.choice(num_rows, most, replace=False)).astype(np.int64)

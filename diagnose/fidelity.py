@@ -1,0 +1,162 @@
+"""How far attribution can be believed on this very model: its predictions against retrainings.
+
+linear datamodeling score   rank correlation, over random halves of the rows, of the predicted and the real change of a
+                            query's loss (Park et al. 2023, arXiv 2303.14186, definition 3)
+noise ceiling               the most that any prediction could reach, since retraining with another seed changes losses
+                            too: the square root of the reliability of the mean over seeds (Spearman and Brown)
+dropped rows                the rows that attribution says help most, left out, against as many at random
+calibration                 real changes after leaving slices out, regressed on predicted ones: what attribution gives
+                            in nats per unit of example weight is a slope at the trained weights, and leaving out all
+                            rows of a skill is no small step, so its own scale is seldom right
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata, t
+
+from diagnose.finding import Interval
+
+NUM_BOOTSTRAP = 1000
+_MIN_CALIBRATION = 5
+"""Slices left out; fewer give no residual worth an interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """Losses of the queries after training on parts of the rows."""
+
+    kept: NDArray[np.bool_]
+    """[num_parts, num_rows]"""
+    losses: NDArray[np.float64]
+    """[num_parts, num_seeds, num_queries], nats."""
+
+    def __post_init__(self) -> None:
+        if len(self.kept) != len(self.losses) or self.losses.ndim != 3:
+            raise ValueError(
+                f"retrainings need losses [parts, seeds, queries] for each of {len(self.kept)} parts, got an array of "
+                f"shape {self.losses.shape}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    lds: float
+    """Mean over queries."""
+    ci: Interval
+    """Bootstrap over the parts."""
+    ceiling: float | None
+    """None with one seed: then nobody knows."""
+    num_parts: int
+    num_seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`log real = intercept + slope log predicted + residual`, over slices that were left out and did harm."""
+
+    slope: float
+    intercept: float
+    residual_sd: float
+    num_slices: int
+    mean_log: float
+    """Of the predicted changes."""
+    spread: float
+    """Sum of squared deviations of their logarithms."""
+
+    def change(self, predicted: float, level: float = 0.95) -> tuple[float, Interval]:
+        """Real change of the loss to be expected for a predicted one, with a prediction interval, nats.
+
+        A prediction that is not positive has no logarithm; nothing is said of it, from minus to plus infinity.
+        """
+        if predicted <= 0:
+            return 0.0, Interval(-math.inf, math.inf)
+        x = math.log(predicted)
+        center = self.intercept + self.slope * x
+        leverage = 1 / self.num_slices + ((x - self.mean_log) ** 2 / self.spread if self.spread > 0 else 0.0)
+        half = float(t.ppf(0.5 + level / 2, self.num_slices - 2)) * self.residual_sd * math.sqrt(1 + leverage)
+        return math.exp(center), Interval(math.exp(center - half), math.exp(center + half))
+
+
+def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed: int = 0) -> Fidelity:
+    """Rank correlation of predicted and real losses over parts of the rows.
+
+    Args:
+        effect: [num_rows, num_queries], positive where more of the row lowers the loss.
+        retrained: At least 4 parts.
+
+    Raises:
+        ValueError: fewer parts, or losses that are not finite.
+    """
+    num_parts, num_seeds, num_queries = retrained.losses.shape
+    if num_parts < 4:
+        raise ValueError(f"a rank correlation needs at least 4 retrained parts, got {num_parts}; train more")
+    if not np.isfinite(retrained.losses).all():
+        bad = np.flatnonzero(~np.isfinite(retrained.losses).all(axis=(1, 2))).tolist()
+        raise ValueError(f"losses of retrained parts {bad[:5]} are not finite; leave them out")
+    assert effect.shape == (retrained.kept.shape[1], num_queries), "a score for each row and query"
+    predicted = retrained.kept.astype(np.float64) @ effect
+    real = -retrained.losses.mean(axis=1)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(num_parts, size=(NUM_BOOTSTRAP, num_parts))
+    low, high = np.quantile([_mean_spearman(predicted[draw], real[draw]) for draw in draws], [0.025, 0.975])
+    return Fidelity(
+        lds=_mean_spearman(predicted, real),
+        ci=Interval(float(low), float(high)),
+        ceiling=_ceiling(retrained.losses),
+        num_parts=num_parts,
+        num_seeds=num_seeds,
+    )
+
+
+def calibrate(predicted: Sequence[float], real: Sequence[float]) -> Calibration | None:
+    """From slices that were left out: the predicted changes of their queries' loss and the real ones, nats.
+
+    Slices whose predicted or real change is not positive are left out; None where fewer than 5 are left.
+    """
+    pairs = [(math.log(p), math.log(r)) for p, r in zip(predicted, real, strict=True) if p > 0 and r > 0]
+    if len(pairs) < _MIN_CALIBRATION:
+        return None
+    x, y = np.array(pairs).T
+    spread = float(np.square(x - x.mean()).sum())
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread) if spread > 0 else 0.0
+    intercept = float(y.mean() - slope * x.mean())
+    residual = y - intercept - slope * x
+    return Calibration(
+        slope=slope,
+        intercept=intercept,
+        residual_sd=math.sqrt(float(np.square(residual).sum()) / (len(x) - 2)),
+        num_slices=len(x),
+        mean_log=float(x.mean()),
+        spread=spread,
+    )
+
+
+def _mean_spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Mean over columns; a column without any spread counts as 0."""
+    left, right = _ranks(left), _ranks(right)
+    norms = np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=0)
+    return float(np.divide((left * right).sum(axis=0), norms, out=np.zeros_like(norms), where=norms > 0).mean())
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centred mid-ranks of each column."""
+    ranks = rankdata(values, axis=0)
+    return np.asarray(ranks - ranks.mean(axis=0), np.float64)
+
+
+def _ceiling(losses: NDArray[np.float64]) -> float | None:
+    """Square root of the reliability of the mean over seeds, from the mean correlation between seeds."""
+    num_seeds = losses.shape[1]
+    if num_seeds < 2:
+        return None
+    pairs = [
+        _mean_spearman(losses[:, first], losses[:, second])
+        for first in range(num_seeds)
+        for second in range(first + 1, num_seeds)
+    ]
+    between = max(float(np.mean(pairs)), 0.0)
+    return math.sqrt(num_seeds * between / (1 + (num_seeds - 1) * between))

@@ -1,0 +1,104 @@
+"""From scores to findings: the data behind each failing slice, its likely cause, rows and items to look at."""
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+
+from diagnose.attribution.shards import ScoredRows
+from diagnose.case import Case, Question
+from diagnose.causes import DataCounts, cause_probabilities, fair_share
+from diagnose.data_slices import DataJoin
+from diagnose.finding import Examples, FailedItem, Finding, ScoredExample
+from diagnose.modes import mode_shares
+from diagnose.slices import Slice
+
+_REPEATS = 20
+"""Rows looked at for each that is shown: contents repeat, and are shown once."""
+
+
+def make_finding(
+    case: Case,
+    asked: Question,
+    number: int,
+    data: DataJoin,
+    controls: Mapping[str, DataJoin],
+    examples: Examples,
+    num_examples: int,
+) -> Finding:
+    """The finding of failing slice `number`.
+
+    Args:
+        data: Its data slices by attribution.
+        controls: The same by other means, by name.
+        examples: Rows to show.
+        num_examples: Failed items that are shown.
+    """
+    found, failed = asked.failing[number], asked.failures[number]
+    counts = _counts(data, asked, number, len(case.corpus))
+    evidence: dict[str, float | str] = dict(counts.as_evidence()) if counts is not None else {}
+    if data.coverage is not None:
+        evidence["coverage"] = data.coverage
+    if data.unconfirmed is not None:
+        evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
+    return Finding(
+        slice=found.slice,
+        data_slice=data.slices[0].slice if data.slices else Slice(()),
+        num_items=found.num_items,
+        num_failed=found.num_failed,
+        failure_rate=found.failure_rate,
+        ci=found.ci,
+        p_adjusted=found.p_adjusted,
+        modes=mode_shares(failed),
+        causes=cause_probabilities(counts),
+        data_slices=data.slices,
+        named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in controls.items()},
+        evidence=evidence,
+        examples=examples,
+        failed_items=tuple(
+            FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer) for r in failed[:num_examples]
+        ),
+        queries=tuple(asked.texts[number]),
+    )
+
+
+def find_examples(case: Case, asked: Question, parts: Iterator[ScoredRows], num_examples: int) -> list[Examples]:
+    """Of each query the rows with the highest and the lowest effect, each content once."""
+    queries = range(len(asked.failing))
+    highest: list[list[tuple[float, int]]] = [[] for _ in queries]
+    lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
+    most = _REPEATS * num_examples
+    for part in parts:
+        rows = asked.scored[part.rows].tolist()
+        for query in queries:
+            ranked = list(zip(part.effect[:, query].tolist(), (-row for row in rows), strict=True))
+            highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
+            opposite = [(-effect, row) for effect, row in ranked]
+            lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])
+    return [
+        Examples(
+            helpful=_distinct(case, [(effect, -row) for effect, row in highest[query]], num_examples),
+            harmful=_distinct(case, [(-effect, -row) for effect, row in lowest[query]], num_examples),
+        )
+        for query in queries
+    ]
+
+
+def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tuple[ScoredExample, ...]:
+    shown: dict[tuple[str, str], ScoredExample] = {}
+    for effect, row in ranked:
+        if len(shown) >= most or effect == 0:
+            break
+        example = case.row(row, effect)
+        shown.setdefault((example.prompt, example.completion), example)
+    return tuple(shown.values())
+
+
+def _counts(data: DataJoin, asked: Question, number: int, num_corpus: int) -> DataCounts | None:
+    if not data.slices:
+        return None
+    best = data.slices[0]
+    return DataCounts(
+        corpus_rows=best.num_examples,
+        corpus_share=best.num_examples / num_corpus,
+        fair_share=fair_share(float(asked.failing_items[number].is_in.mean()), data.num_siblings),
+        pool_rows=best.num_pool,
+    )

@@ -1,0 +1,142 @@
+"""A pass in shards: the same scores however it is cut, and after a kill no finished shard again."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.queries import Queries, weighted_rows
+from diagnose.attribution.shards import ScoredRows, mean_of
+from diagnose.attribution.stream import attribute
+from diagnose.tokens import TokenRows, token_rows
+from evals.model_ref import ModelRef
+
+NUM_ROWS, SHARD_ROWS = 90, 8
+
+
+def rows(num_rows: int, seed: int) -> TokenRows:
+    rng = np.random.default_rng(seed)
+    ids = [rng.integers(1, 30, size=rng.integers(2, 9)).tolist() for _ in range(num_rows)]
+    return token_rows(ids, ids)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
+    folder = tmp_path_factory.mktemp("models")
+    made = []
+    for number in range(2):
+        set_seed(number)
+        config = LlamaConfig(
+            vocab_size=30,
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=16,
+        )
+        LlamaForCausalLM(config).save_pretrained(folder / str(number))
+        made.append(Checkpoint(ModelRef(str(folder / str(number))), 1.0))
+    return made
+
+
+def asked() -> Queries:
+    return weighted_rows(rows(3, 7), np.array([[1.0, 0, 0], [0, 0.5, 0.5]]))
+
+
+def settings(shard_rows: int) -> Influence:
+    return Influence(projection_dim=4, fisher_examples=20, shard_rows=shard_rows)
+
+
+def scores(checkpoints: Sequence[Checkpoint], shard_rows: int, folder: Path | None = None) -> ScoredRows:
+    return attribute(settings(shard_rows), checkpoints, asked(), rows(NUM_ROWS, 1), 5, folder=folder).whole()
+
+
+@pytest.mark.parametrize("shard_rows", [1, SHARD_ROWS, 1000])
+def test_scores_do_not_depend_on_the_shards(checkpoints: list[Checkpoint], tmp_path: Path, shard_rows: int) -> None:
+    whole, cut = scores(checkpoints, NUM_ROWS), scores(checkpoints, shard_rows, tmp_path)
+    for name in ("effect", "retrieval", "hidden", "losses"):
+        np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), rtol=2e-4, atol=1e-7)
+    assert cut.num_tokens == whole.num_tokens == 2 * rows(NUM_ROWS, 1).num_tokens
+
+
+def test_a_killed_pass_repeats_at_most_the_shard_that_it_was_in(checkpoints: list[Checkpoint], tmp_path: Path) -> None:
+    program = tmp_path / "attribute_rows.py"
+    program.write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+            from pathlib import Path
+            sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+            import test_stream as t
+            from diagnose.attribution.checkpoint import Checkpoint
+            from diagnose.attribution.stream import attribute
+            from evals.model_ref import ModelRef
+
+            class Read:
+                rows = t.rows(t.NUM_ROWS, 1)
+                def __len__(self):
+                    return len(self.rows)
+                def select(self, indices):
+                    print("read", indices[0], len(indices), flush=True)
+                    return self.rows.select(indices)
+
+            checkpoints = [Checkpoint(ModelRef(path), 1.0) for path in sys.argv[2:]]
+            attribute(t.settings(t.SHARD_ROWS), checkpoints, t.asked(), Read(), 5, folder=Path(sys.argv[1]),
+                      told=lambda done, total: print("done", done, total, flush=True))
+            """
+        )
+    )
+    command = [sys.executable, str(program), str(tmp_path / "scores"), *(c.model.path for c in checkpoints)]
+    num_shards = 2 * -(-NUM_ROWS // SHARD_ROWS)
+    read: list[list[str]] = []
+    for kill_after in (5, 9, None):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        read.append([])
+        for line in process.stdout:
+            if line.startswith("read"):
+                read[-1].append(line)
+            if kill_after is not None and len(read[-1]) == kill_after:
+                process.send_signal(signal.SIGKILL)
+                break
+        process.stdout.read()
+        process.wait()
+    last = line.split()
+    assert last == ["done", str(2 * NUM_ROWS), str(2 * NUM_ROWS)]
+    # The sample is read anew by each process for each checkpoint that it works on.
+    shards = [line for lines in read for line in lines if int(line.split()[2]) <= SHARD_ROWS]
+    assert num_shards <= len(shards) <= num_shards + 2
+    for name in ("effect", "retrieval", "losses"):
+        killed = attribute(settings(SHARD_ROWS), checkpoints, asked(), rows(NUM_ROWS, 1), 5, folder=tmp_path / "scores")
+        np.testing.assert_allclose(
+            getattr(killed.whole(), name), getattr(scores(checkpoints, SHARD_ROWS), name), rtol=1e-5, atol=1e-9
+        )
+
+
+def test_a_finished_pass_is_read_and_no_model_is_loaded(checkpoints: list[Checkpoint], tmp_path: Path) -> None:
+    first = scores(checkpoints, SHARD_ROWS, tmp_path)
+    gone = [Checkpoint(ModelRef("nowhere"), 1.0)] * 2
+    again = scores(gone, SHARD_ROWS, tmp_path)
+    np.testing.assert_array_equal(first.effect, again.effect)
+
+
+def test_the_mean_over_checkpoints_leaves_a_row_out_that_one_of_them_left_out() -> None:
+    def part(is_left_out: list[bool]) -> ScoredRows:
+        scores: NDArray[np.float32] = np.ones((2, 1), np.float32)
+        return ScoredRows(
+            0, scores, scores, scores, np.ones((1, 2), np.float32), np.ones(2, np.int64), np.array(is_left_out), 0, 3
+        )
+
+    both = mean_of([part([False, False]), part([False, True])], [0.25, 0.75])
+    assert both.effect[:, 0].tolist() == [1.0, 0.0]
+    assert both.losses.tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    assert both.is_left_out.tolist() == [False, True]
