@@ -1,32 +1,23 @@
-"""Projected gradients of single examples, caught by hooks on frozen weights.
+"""How the gradient of a linear layer's weight shrinks to p x p numbers before it is ever formed.
 
-The gradient of a linear layer's weight for one example is `sum_t dy_t x_t^T`. Multiplied from both sides
-with a matrix of p columns it shrinks to p x p before it is ever formed: `(dy P_out)^T (x P_in)`, the
-Kronecker projection of LoGra (Choe et al. 2024, arXiv 2405.13954). Each side is random with orthogonal
-columns, then shrunk in the directions in which activations or their gradients are large (their second moment
-to the power -1/4, on one batch): the inverse Fisher would discount those anyway, and p columns then keep
+The gradient for one example is `sum_t dy_t x_t^T`. Multiplied from both sides with a matrix of p columns it is
+`(dy P_out)^T (x P_in)`, the Kronecker projection of LoGra (Choe et al. 2024, arXiv 2405.13954). Each side is random
+with orthogonal columns, then shrunk in the directions in which activations or their gradients are large (their second
+moment to the power -1/4, on one batch): the inverse Fisher would discount those anyway, and p columns then keep
 more of what counts. On a model of 148 k parameters that raises the rank correlation with retraining within slices from
 .143 to .159; eigenvectors in place of random columns lower it to .13.
-
-One forward and one backward pass serve a whole batch. No weight wants a gradient, so backward computes input
-gradients only, two thirds of the multiplications of training, and starts at the first hooked layer. The
-head sees only the positions with loss. Memory is below training's: without weight gradients a linear layer
-keeps no input for backward, only its p-wide projection.
-
-Left out: biases, norms, embeddings, and weights that are no linear layer (fused experts). The head counts: over six
-checkpoints it raises the rank correlation within slices from .229 to .233 (two seeds), for half a percent of the pass.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
+
+from diagnose.attribution.layers import LinearLayer, freeze, linear_layers
+from diagnose.attribution.model_pass import ModelPass, hooked, want_gradient
 
 CALIBRATION_TOKENS = 1024
 """Tokens of the batch whose activations shape the projections."""
@@ -36,16 +27,6 @@ _MOST_MOMENT_TOKENS = 256
 
 _MOMENT_DAMPING = 0.1
 """Fraction of the mean eigenvalue; .03 to .3 make no difference."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinearLayer:
-    name: str
-    module: nn.Module
-    num_in: int
-    num_out: int
-    is_head: bool = False
-    """It is given only the tokens with loss, those of all rows in one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,71 +50,12 @@ class LayerProjection:
         return slice(self.start, self.start + self.width)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchGradients:
-    grads: Tensor
-    """[batch, dim]; a row is zero where the loss or the gradient is not finite."""
-    losses: Tensor
-    """[batch], nats, summed over the tokens with loss, float32; NaN or infinite where the model says so."""
-    hidden: Tensor
-    """[batch, hidden_size]: mean over the row's tokens of what the middle layer is given."""
-    is_finite: Tensor
-    """[batch], bool; whether loss and gradient are."""
-
-
-class ProjectedGradients:
-    """Gradients of the examples of a batch, for one model; made by `catch_gradients`, valid within it."""
-
-    def __init__(self, model: PreTrainedModel, projections: Sequence[LayerProjection]) -> None:
-        self.projections = projections
-        self.dim = sum(projection.width for projection in projections)
-        self._middle = _middle_layer([projection.layer for projection in projections], model)
-        self.hidden_size = self._middle.num_in
-        self._pass = _Pass(model)
-        self.device = self._pass.device
-        self.dtype = self._pass.dtype
-        self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
-        self._hidden = torch.zeros(0)  # [batch, hidden_size]
-
-    def of_batch(self, batch: dict[str, Tensor]) -> BatchGradients:
-        """Gradient of the summed loss of each row of a batch of `diagnose.tokens.collate`."""
-        self._grads = torch.zeros(len(batch["labels"]), self.dim, dtype=self.dtype, device=self.device)
-        losses = self._pass.run(batch)
-        grads, self._grads = self._grads, torch.zeros(0)
-        hidden, self._hidden = self._hidden, torch.zeros(0)
-        is_finite = losses.isfinite() & grads.sum(1).isfinite()
-        if not is_finite.all():
-            grads[~is_finite] = 0
-            hidden[~is_finite] = 0
-        return BatchGradients(grads, losses.float(), hidden, is_finite)
-
-    def hook(self, projection: LayerProjection) -> "_ForwardHook":
-        return partial(self._catch_input, projection)
-
-    def head_hook(self) -> "_HeadHook":
-        return self._pass.keep_positions_with_loss
-
-    def _catch_input(
-        self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor
-    ) -> None:
-        if projection.layer is self._middle:
-            self._hidden = self._pass.mean_of_tokens(self._pass.by_row(args[0].detach(), projection.layer))
-        projected = args[0].detach() @ projection.input_side
-        _want_gradient(output, partial(self._catch_gradient, projection, projected.to(self.dtype)))
-
-    def _catch_gradient(self, projection: LayerProjection, projected_input: Tensor, grad: Tensor) -> None:
-        projected = (grad @ projection.output_side).to(self.dtype)
-        block = self._pass.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
-        self._grads[:, projection.columns] += block.flatten(1)  # a layer may be called more than once
-
-
-@contextmanager
-def catch_gradients(
+def random_projections(
     model: PreTrainedModel, projection_dim: int, calibration: dict[str, Tensor], seed: int
-) -> Iterator[ProjectedGradients]:
-    """Freeze the model, hook its trainable linear layers, and take the hooks off again at the end.
+) -> list[LayerProjection]:
+    """The projection of each trainable linear layer, shaped by one pass over the calibration batch.
 
-    Of a model with adapters only the adapters' layers are hooked: those are what training changes.
+    Freezes the model. Of a model with adapters only the adapters' layers count: those are what training changes.
 
     Args:
         calibration: A batch of about `CALIBRATION_TOKENS` tokens of training rows.
@@ -142,49 +64,8 @@ def catch_gradients(
         ValueError: there is no trainable linear layer.
     """
     layers = linear_layers(model)
-    model.requires_grad_(False)
-    model.eval()
-    model.config.use_cache = False
-    gradients = ProjectedGradients(model, layer_projections(model, layers, projection_dim, calibration, seed))
-    hooks = [(projection.layer.module, gradients.hook(projection)) for projection in gradients.projections]
-    with _hooked(model, hooks, gradients.head_hook()):
-        yield gradients
-
-
-def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
-    """Every trainable linear layer, in the model's order."""
-    head = model.get_output_embeddings()
-    layers = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | Conv1D) and module.weight.requires_grad:
-            # GPT-2's Conv1D stores its weight as [in, out].
-            num_in, num_out = module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]
-            layers.append(LinearLayer(name, module, num_in, num_out, is_head=module is head))
-    if not layers:
-        raise ValueError(
-            f"{type(model).__name__} has no trainable linear layer, so there is no gradient to attribute by; "
-            "give a transformer, or an adapter on one"
-        )
-    return layers
-
-
-def _middle_layer(layers: Sequence[LinearLayer], model: PreTrainedModel) -> LinearLayer:
-    """Of the layers that are given the residual stream, the middle one."""
-    inner = [layer for layer in layers if not layer.is_head] or list(layers)
-    of_stream = [layer for layer in inner if layer.num_in == model.config.get_text_config().hidden_size]
-    chosen = of_stream or inner
-    return chosen[len(chosen) // 2]
-
-
-def layer_projections(
-    model: PreTrainedModel,
-    layers: Sequence[LinearLayer],
-    projection_dim: int,
-    calibration: dict[str, Tensor],
-    seed: int,
-) -> list[LayerProjection]:
-    """The projection of each layer, shaped by one pass over the calibration batch."""
-    run = _Pass(model)
+    freeze(model)
+    run = ModelPass(model)
     # Noise is drawn before the pass, so that it does not depend on the order in which layers are called.
     generator = torch.Generator().manual_seed(seed)
 
@@ -207,100 +88,24 @@ def layer_projections(
         sides[layer.name] = (_whitened(side_in, rows[counts]), _whitened(side_out, grads[counts]))
 
     def catch_input(layer: LinearLayer, _module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
-        _want_gradient(output, partial(shape_sides, layer, args[0].detach()))
+        want_gradient(output, partial(shape_sides, layer, args[0].detach()))
 
     hooks = [(layer.module, partial(catch_input, layer)) for layer in layers]
-    with _hooked(model, hooks, run.keep_positions_with_loss):
+    with hooked(model, hooks, run.keep_positions_with_loss):
         run.run(calibration)
+    return in_columns(layers, [sides[layer.name] for layer in layers], run.model_dtype)
+
+
+def in_columns(
+    layers: Sequence[LinearLayer], sides: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype
+) -> list[LayerProjection]:
+    """The projections with these input and output sides, one behind the other."""
     projections = []
     start = 0
-    for layer in layers:
-        side_in, side_out = sides[layer.name]
-        projections.append(LayerProjection(layer, side_in.to(run.model_dtype), side_out.to(run.model_dtype), start))
+    for layer, (side_in, side_out) in zip(layers, sides, strict=True):
+        projections.append(LayerProjection(layer, side_in.to(dtype), side_out.to(dtype), start))
         start += projections[-1].width
     return projections
-
-
-_ForwardHook = Callable[[nn.Module, tuple[Tensor], Tensor], None]
-_HeadHook = Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]
-
-
-class _Pass:
-    """A forward and backward pass of the summed loss through the hooks."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        parameter = next(model.parameters())
-        self.model = model
-        self.device = parameter.device
-        # Sums over tokens are taken in float32 whatever the model computes in.
-        self.dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
-        self.model_dtype = parameter.dtype
-        self._has_loss = torch.zeros(0)
-        self._mask = torch.zeros(0)
-
-    def run(self, batch: dict[str, Tensor]) -> Tensor:
-        """Loss of each row, [batch], summed over its tokens with loss."""
-        ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
-        labels = batch["labels"].to(self.device)[:, 1:]
-        self._has_loss = labels >= 0  # [batch, time - 1]
-        self._mask = mask.to(self.dtype)  # [batch, time]
-        with torch.enable_grad():
-            # Without padding no mask: attention then takes its faster causal path.
-            logits = self.model(input_ids=ids, attention_mask=None if mask.all() else mask).logits
-            token_losses = F.cross_entropy(  # [tokens with loss]
-                logits.to(self.dtype), labels[self._has_loss], reduction="none"
-            )
-            token_losses.sum().backward()  # type: ignore[no-untyped-call]
-        row = self._has_loss.nonzero()[:, 0]
-        return torch.zeros(len(ids), dtype=self.dtype, device=self.device).index_add_(0, row, token_losses.detach())
-
-    def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        """Before the head: hidden states [batch, time, width] become [tokens with loss, width]."""
-        return (args[0][:, :-1][self._has_loss],)
-
-    def mean_of_tokens(self, values: Tensor) -> Tensor:
-        """[batch, time, width] becomes [batch, width], padding left out."""
-        shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
-        return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
-
-    def products_by_row(self, grads: Tensor, inputs: Tensor, layer: LinearLayer) -> Tensor:
-        """Sum over each row's tokens of `grad input^T`, [batch, p_out, p_in]."""
-        if not layer.is_head:
-            return torch.bmm(self.by_row(grads, layer).transpose(1, 2), self.by_row(inputs, layer))
-        row = self._has_loss.nonzero()[:, 0]
-        products = torch.zeros(
-            len(self._has_loss), grads.shape[1], inputs.shape[1], dtype=self.dtype, device=self.device
-        )
-        return products.index_add_(0, row, grads[:, :, None] * inputs[:, None, :])
-
-    def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
-        """[batch, time, p], also of layers that are given the tokens of all rows in one list."""
-        num_rows, num_steps = len(self._has_loss), self._has_loss.shape[1] + 1
-        if values.dim() == 3:
-            return values
-        if len(values) != num_rows * num_steps:
-            raise ValueError(
-                f"layer {layer.name!r} is not given every token of the batch (a routed expert?), so its "
-                "gradients cannot be told apart by example; attribute with a model without such layers"
-            )
-        return values.reshape(num_rows, num_steps, values.shape[-1])
-
-
-@contextmanager
-def _hooked(model: PreTrainedModel, hooks: Sequence[tuple[nn.Module, _ForwardHook]], head: _HeadHook) -> Iterator[None]:
-    handles = [module.register_forward_hook(hook) for module, hook in hooks]
-    handles.append(model.get_output_embeddings().register_forward_pre_hook(head))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _want_gradient(output: Tensor, hook: Callable[[Tensor], None]) -> None:
-    if not output.requires_grad:  # the first hooked layer: below it nothing wants a gradient
-        output.requires_grad_()
-    output.register_hook(hook)  # type: ignore[no-untyped-call]
 
 
 def _random_side(size: int, projection_dim: int, generator: torch.Generator) -> Tensor:

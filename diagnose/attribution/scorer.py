@@ -1,12 +1,14 @@
 """One model with its queries and its Fisher matrix, ready to score any training rows.
 
 Made from one pass over the queries and over a sample of the training rows. The sample waits for the Fisher matrix that
-it makes and is then scored without a second pass, so that all of it costs one pass over queries and training rows.
+it makes and is then scored without a second pass, so that all of it costs one pass over queries and training rows, and
+half of one more over the sample.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,8 +17,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from diagnose.attribution.fisher import DampedFisher
+from diagnose.attribution.gradients import BatchGradients, ProjectedGradients, catch_gradients
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.projection import CALIBRATION_TOKENS, BatchGradients, ProjectedGradients, catch_gradients
+from diagnose.attribution.projection import CALIBRATION_TOKENS, random_projections
 from diagnose.attribution.queries import Queries
 from diagnose.attribution.shards import Preparation, ScoredRows
 from diagnose.tokens import TokenRows, TokenSource, collate
@@ -51,6 +54,7 @@ class Scorer:
         queries: Queries,
         sampled: NDArray[np.int64],
         rows: TokenRows,
+        seeds: NDArray[np.int64],
         num_train: int,
         settings: Influence,
         num_tokens: int,
@@ -59,19 +63,21 @@ class Scorer:
         self._settings = settings
         self._queries = self._query_gradients(queries)
         self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens + queries.rows.num_tokens)
-        sample = torch.zeros(len(rows), gradients.dim, dtype=gradients.dtype, device=gradients.device)
+        waiting = torch.zeros(len(rows), gradients.dim, dtype=gradients.dtype, device=gradients.device)
+        drawn = torch.zeros_like(waiting)
         self._sampled, self._sample = sampled, self._blank(rows, 0)
         order: list[int] = []
-        for chosen, batch in self._batches(rows):
+        for chosen, batch in self._batches(rows, seeds=seeds):
             self._note(self._sample, chosen, batch)
-            sample[len(order) : len(order) + len(chosen)] = batch.grads
+            places = slice(len(order), len(order) + len(chosen))
+            assert batch.sampled is not None, "asked for with seeds"
+            waiting[places], drawn[places] = batch.grads, batch.sampled
             order += chosen.tolist()
-        sample = sample[: len(order)]
-        self._fisher = DampedFisher(sample, gradients.projections, settings.damping)
+        self._fisher = DampedFisher(drawn[: len(order)], gradients.projections, settings.damping, settings.kronecker)
         self._whitened = self._fisher.whiten(self._queries.effect / num_train)
         for start in range(0, len(order), _CHUNK_ROWS):
-            chunk = slice(start, start + _CHUNK_ROWS)
-            self._score(self._sample, order[chunk], sample[chunk], is_sample=True)
+            chunk = slice(start, min(start + _CHUNK_ROWS, len(order)))
+            self._score(self._sample, order[chunk], waiting[chunk])
 
     def score(self, rows: TokenRows, start: int, told: Told = lambda _: None) -> ScoredRows:
         """Scores of the training rows `start` to `start + len(rows)`."""
@@ -84,7 +90,7 @@ class Scorer:
         told(len(places))
         for chosen, batch in self._batches(rows, without=places):
             self._note(out, chosen, batch)
-            self._score(out, chosen, batch.grads, is_sample=False)
+            self._score(out, chosen, batch.grads)
             told(len(chosen))
         return out
 
@@ -119,14 +125,18 @@ class Scorer:
         return _QueryGradients(effect, retrieval, hidden, np.array(sorted(bad), dtype=np.int64))
 
     def _batches(
-        self, rows: TokenRows, without: NDArray[np.int64] | None = None
+        self,
+        rows: TokenRows,
+        without: NDArray[np.int64] | None = None,
+        seeds: NDArray[np.int64] | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], BatchGradients]]:
         chosen = num_loss_tokens(rows) > 0
         if without is not None:
             chosen[without] = False
         most_rows = max(1, _BATCH_FLOATS // self._gradients.dim)
-        for batch in length_batches(rows.lengths, np.flatnonzero(chosen), self._settings.batch_tokens, most_rows):
-            yield batch, self._gradients.of_batch(collate(rows, batch, pad_id=0))
+        for places in length_batches(rows.lengths, np.flatnonzero(chosen), self._settings.batch_tokens, most_rows):
+            batch = collate(rows, places, pad_id=0)
+            yield places, self._gradients.of_batch(batch, None if seeds is None else seeds[places].tolist())
 
     def _blank(self, rows: TokenRows, start: int) -> ScoredRows:
         shape = (len(rows), len(self._queries.effect))
@@ -149,10 +159,8 @@ class Scorer:
         out.is_left_out[chosen] = ~is_finite
         out.hidden[chosen] = (_unit(batch.hidden) @ self._queries.hidden.T).cpu().numpy()
 
-    def _score(
-        self, out: ScoredRows, chosen: Sequence[int] | NDArray[np.int64], grads: Tensor, is_sample: bool
-    ) -> None:
-        effect = self._fisher.effect(grads, self._whitened, self._settings.shrinkage, is_sample=is_sample)
+    def _score(self, out: ScoredRows, chosen: Sequence[int] | NDArray[np.int64], grads: Tensor) -> None:
+        effect = self._fisher.effect(grads, self._whitened, self._settings.shrinkage)
         out.effect[chosen] = effect.cpu().numpy()
         out.retrieval[chosen] = (_unit(grads) @ self._queries.retrieval.T).cpu().numpy()
 
@@ -170,9 +178,11 @@ def prepared(
     sampled = np.sort(rng.permutation(len(train))[: settings.fisher_examples])
     rows = train.select(sampled)
     calibration = collate(rows, _calibration_rows(rows, rng), pad_id=0)
-    with catch_gradients(model, settings.projection_dim, calibration, seed) as gradients:
+    seeds = _seeds(rows, rng)
+    projections = random_projections(model, settings.projection_dim, calibration, seed)
+    with catch_gradients(model, projections) as gradients:
         num_tokens = int(calibration["attention_mask"].sum())
-        yield Scorer(gradients, queries, sampled, rows, len(train), settings, num_tokens)
+        yield Scorer(gradients, queries, sampled, rows, seeds, len(train), settings, num_tokens)
 
 
 def length_batches(
@@ -211,6 +221,14 @@ def _calibration_rows(rows: TokenRows, rng: np.random.Generator) -> NDArray[np.i
     longest = np.maximum.accumulate(rows.lengths[order[:CALIBRATION_TOKENS]])
     num_rows = int((longest * np.arange(1, len(longest) + 1) <= CALIBRATION_TOKENS).sum())
     return order[: max(1, num_rows)]
+
+
+def _seeds(rows: TokenRows, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random number for each row, [num_rows]; the same for the same rows in any order."""
+    texts = [rows.ids[start:stop].tobytes() for start, stop in pairwise(rows.offsets.tolist())]
+    seeds = np.zeros(len(rows), np.int64)
+    seeds[sorted(range(len(rows)), key=texts.__getitem__)] = rng.integers(2**62, size=len(rows))
+    return seeds
 
 
 def _unit(vectors: Tensor) -> Tensor:

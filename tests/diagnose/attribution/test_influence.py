@@ -10,7 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.fisher import DampedFisher
 from diagnose.attribution.influence import CheckpointWeights, Influence
-from diagnose.attribution.projection import LayerProjection, LinearLayer
+from diagnose.attribution.layers import LinearLayer
+from diagnose.attribution.projection import LayerProjection
 from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.scorer import length_batches, prepared
 from diagnose.attribution.shards import ScoredRows
@@ -177,10 +178,10 @@ def test_rows_outside_the_fisher_sample_are_scored_like_those_inside(trained, tr
 def test_effect_equals_the_dense_damped_inverse() -> None:
     grads, queries, fisher, inverse = small_fisher()
     other = torch.randn(4, 8, dtype=torch.float64)
-    effect = fisher.effect(other, fisher.whiten(queries), 0.0, is_sample=False)
+    effect = fisher.effect(other, fisher.whiten(queries), 0.0)
     torch.testing.assert_close(effect, sum_of_blocks(other, queries, inverse))
     leverage = torch.stack([(other[:, s] @ m * other[:, s]).sum(1) / 4 for s, m in inverse])  # [layers, rows]
-    shrunk = fisher.effect(other, fisher.whiten(queries), 0.5, is_sample=False)
+    shrunk = fisher.effect(other, fisher.whiten(queries), 0.5)
     expected = sum(
         (other[:, s] @ m @ queries[:, s].T) / (1 + 0.5 * h)[:, None]
         for (s, m), h in zip(inverse, leverage, strict=True)
@@ -189,17 +190,18 @@ def test_effect_equals_the_dense_damped_inverse() -> None:
     assert len(grads) == 9
 
 
-def test_a_row_of_the_sample_is_scored_as_if_the_matrix_were_made_without_it() -> None:
-    grads, queries, fisher, inverse = small_fisher()
-    effect = fisher.effect(grads, fisher.whiten(queries), 0.0, is_sample=True)
-    without = []
-    for i in range(len(grads)):
-        blocks = []
-        for columns, full in inverse:
-            row = grads[i, columns]
-            blocks.append((columns, torch.linalg.inv(torch.linalg.inv(full) - torch.outer(row, row) / len(grads))))
-        without.append(sum_of_blocks(grads[i : i + 1], queries, blocks))
-    torch.testing.assert_close(effect, torch.cat(without))
+def test_with_all_of_its_kronecker_product_the_matrix_is_that_of_its_factors() -> None:
+    grads, _, _, _ = small_fisher()
+    layer = LinearLayer("any", torch.nn.Linear(2, 2), 2, 2)
+    projections = [LayerProjection(layer, torch.eye(2), torch.eye(2), start) for start in (0, 4)]
+    matrices = grads[:, 4:].reshape(9, 2, 2)  # [rows, out, in]
+    of_inputs = sum(g.T @ g for g in matrices) / 9
+    of_outputs = sum(g @ g.T for g in matrices) / 9
+    product = torch.kron(of_outputs, of_inputs) / of_inputs.trace()
+    assert product.trace().item() == pytest.approx(grads[:, 4:].square().sum().item() / 9)
+    inverse = torch.linalg.inv(product + 0.3 * product.diagonal().mean() * torch.eye(4))
+    whitened = DampedFisher(grads, projections, 0.3, kronecker=1.0).whiten(grads)[1]
+    torch.testing.assert_close(whitened @ whitened.T, grads[:, 4:] @ inverse @ grads[:, 4:].T)
 
 
 def small_fisher() -> tuple[torch.Tensor, torch.Tensor, DampedFisher, list[tuple[slice, torch.Tensor]]]:
@@ -212,7 +214,7 @@ def small_fisher() -> tuple[torch.Tensor, torch.Tensor, DampedFisher, list[tuple
         block = grads[:, projection.columns]
         fisher = block.T @ block / 9
         inverse.append((projection.columns, torch.linalg.inv(fisher + 0.3 * fisher.diagonal().mean() * torch.eye(4))))
-    return grads, queries, DampedFisher(grads, projections, 0.3), inverse
+    return grads, queries, DampedFisher(grads, projections, 0.3, 0.0), inverse
 
 
 def sum_of_blocks(rows: torch.Tensor, queries: torch.Tensor, blocks: list[tuple[slice, torch.Tensor]]) -> torch.Tensor:
@@ -251,10 +253,10 @@ def test_a_layer_with_nothing_but_rounding_errors_has_no_say() -> None:
     projections = [LayerProjection(layer, torch.eye(2), torch.eye(2), start) for start in (0, 4)]
     grads[:, 4:] *= 1e-8
     queries[:, 4:] *= 1e-8
-    fisher = DampedFisher(grads, projections, 0.3)
-    effect = fisher.effect(grads, fisher.whiten(queries), 0.1, is_sample=False)
-    alone = DampedFisher(grads[:, :4], projections[:1], 0.3)
-    expected = alone.effect(grads[:, :4], alone.whiten(queries[:, :4]), 0.1, is_sample=False)
+    fisher = DampedFisher(grads, projections, 0.3, 0.0)
+    effect = fisher.effect(grads, fisher.whiten(queries), 0.1)
+    alone = DampedFisher(grads[:, :4], projections[:1], 0.3, 0.0)
+    expected = alone.effect(grads[:, :4], alone.whiten(queries[:, :4]), 0.1)
     torch.testing.assert_close(effect, expected)
 
 

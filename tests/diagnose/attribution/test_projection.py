@@ -1,5 +1,7 @@
 """Projected gradients against autograd, one example at a time."""
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from diagnose.attribution.projection import BatchGradients, LayerProjection, catch_gradients
+from diagnose.attribution.gradients import BatchGradients, ProjectedGradients
+from diagnose.attribution.gradients import catch_gradients as catch
+from diagnose.attribution.projection import LayerProjection, random_projections
 from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB = 40
@@ -32,6 +36,12 @@ def gpt2(*, is_tied: bool = False) -> PreTrainedModel:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=VOCAB, n_embd=24, n_layer=2, n_head=2, n_positions=32, tie_word_embeddings=is_tied)
     return GPT2LMHeadModel(config).double()
+
+
+def catch_gradients(
+    model: PreTrainedModel, projection_dim: int, batch: dict[str, torch.Tensor], seed: int
+) -> AbstractContextManager[ProjectedGradients]:
+    return catch(model, random_projections(model, projection_dim, batch, seed))
 
 
 def rows_of_many_lengths(num_rows: int) -> TokenRows:

@@ -1,0 +1,119 @@
+"""A forward and backward pass through hooks on linear layers, for all rows of a batch at once.
+
+No weight wants a gradient, so backward computes input gradients only, two thirds of the multiplications of training,
+and starts at the first hooked layer. The head sees only the positions with loss.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from diagnose.attribution.layers import LinearLayer
+
+ForwardHook = Callable[[nn.Module, tuple[Tensor], Tensor], None]
+HeadHook = Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]
+
+
+class ModelPass:
+    """A forward and backward pass of the summed loss through the hooks."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        parameter = next(model.parameters())
+        self.model = model
+        self.device = parameter.device
+        # Sums over tokens are taken in float32 whatever the model computes in.
+        self.dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
+        self.model_dtype = parameter.dtype
+        self._has_loss = torch.zeros(0)
+        self._mask = torch.zeros(0)
+        self._logits = torch.zeros(0)
+
+    def run(self, batch: dict[str, Tensor], keeps: bool = False) -> Tensor:
+        """Loss of each row, [batch], summed over its tokens with loss; `keeps` what `run_sampled` needs."""
+        ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
+        labels = batch["labels"].to(self.device)[:, 1:]
+        self._has_loss = labels >= 0  # [batch, time - 1]
+        self._mask = mask.to(self.dtype)  # [batch, time]
+        with torch.enable_grad():
+            # Without padding no mask: attention then takes its faster causal path.
+            logits = self.model(input_ids=ids, attention_mask=None if mask.all() else mask).logits
+            token_losses = F.cross_entropy(  # [tokens with loss]
+                logits.to(self.dtype), labels[self._has_loss], reduction="none"
+            )
+            token_losses.sum().backward(retain_graph=keeps)  # type: ignore[no-untyped-call]
+        if keeps:
+            self._logits = logits
+        row = self._has_loss.nonzero()[:, 0]
+        return torch.zeros(len(ids), dtype=self.dtype, device=self.device).index_add_(0, row, token_losses.detach())
+
+    def run_sampled(self, seeds: Sequence[int]) -> None:
+        """Backward once more from the batch of the last `run`, now from random labels.
+
+        The gradient at the logits is drawn as `sqrt(p) (e - sqrt(p) <sqrt(p), e>)` with e normal, p the model's
+        probabilities: it has the covariance `diag(p) - p p^T` of the gradient of a label drawn from p, and so gives
+        the Fisher matrix, without the rare large values that labels of a sure model have.
+
+        Args:
+            seeds: [batch], one for each row.
+        """
+        logits, self._logits = self._logits, torch.zeros(0)
+        root = logits.detach().to(self.dtype).softmax(-1).sqrt()  # [tokens with loss, vocab]
+        counts = self._has_loss.sum(1).tolist()
+        noise = torch.cat([_normal(seed, (count, logits.shape[-1])) for seed, count in zip(seeds, counts, strict=True)])
+        noise = noise.to(self.device, self.dtype)
+        grad = root * (noise - root * (root * noise).sum(-1, keepdim=True))
+        logits.backward(grad.to(logits.dtype))  # type: ignore[no-untyped-call]
+
+    def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        """Before the head: hidden states [batch, time, width] become [tokens with loss, width]."""
+        return (args[0][:, :-1][self._has_loss],)
+
+    def mean_of_tokens(self, values: Tensor) -> Tensor:
+        """[batch, time, width] becomes [batch, width], padding left out."""
+        shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
+        return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
+
+    def products_by_row(self, grads: Tensor, inputs: Tensor, layer: LinearLayer) -> Tensor:
+        """Sum over each row's tokens of `grad input^T`, [batch, p_out, p_in]."""
+        return torch.bmm(self.by_row(grads, layer).transpose(1, 2), self.by_row(inputs, layer))
+
+    def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
+        """[batch, time, p], also of layers that are given the tokens of all rows in one list."""
+        if layer.is_head:
+            padded = torch.zeros(*self._has_loss.shape, values.shape[-1], dtype=values.dtype, device=self.device)
+            padded[self._has_loss] = values
+            return padded
+        num_rows, num_steps = len(self._has_loss), self._has_loss.shape[1] + 1
+        if values.dim() == 3:
+            return values
+        if len(values) != num_rows * num_steps:
+            raise ValueError(
+                f"layer {layer.name!r} is not given every token of the batch (a routed expert?), so its "
+                "gradients cannot be told apart by example; attribute with a model without such layers"
+            )
+        return values.reshape(num_rows, num_steps, values.shape[-1])
+
+
+@contextmanager
+def hooked(model: PreTrainedModel, hooks: Sequence[tuple[nn.Module, ForwardHook]], head: HeadHook) -> Iterator[None]:
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    handles.append(model.get_output_embeddings().register_forward_pre_hook(head))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _normal(seed: int, shape: tuple[int, int]) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def want_gradient(output: Tensor, hook: Callable[[Tensor], None]) -> None:
+    if not output.requires_grad:  # the first hooked layer: below it nothing wants a gradient
+        output.requires_grad_()
+    output.register_hook(hook)  # type: ignore[no-untyped-call]
