@@ -89,9 +89,7 @@ def _finding(finding: Finding) -> FindingRecord:
         data_slices=tuple(_data_slice(data) for data in finding.data_slices),
         evidence=finding.evidence,
         examples=ExamplesRecord(_examples(finding.examples.helpful), _examples(finding.examples.harmful)),
-        failed_items=tuple(
-            FailedItemRecord(item.id, item.task, item.prompt, item.target, item.answer) for item in finding.failed_items
-        ),
+        failed_items=tuple(FailedItemRecord(**asdict(item)) for item in finding.failed_items),
         named_by=finding.named_by,
     )
 

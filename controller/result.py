@@ -90,6 +90,11 @@ class FailedItemRecord:
     prompt: str
     target: str
     answer: str
+    has_rival: bool = False
+    """Multiple choice where another answer won."""
+    leaned_on: tuple[tuple[str, float], ...] = ()
+    """Words of the prompt with their shares, absolute values sum to 1: positive speaks for the gold answer, or, where
+    there is a rival, for the rival over the gold answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ most `max_rows` training rows for all findings together, and is by far the large
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slice
 from diagnose.finding import Attributed, Diagnosis, Finding
 from diagnose.findings import find_examples, make_finding
 from diagnose.scored_parts import scored_parts
+from diagnose.token_attribution import WordShares, leaned_on
 from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class Diagnoser:
     """Training rows that are attributed, drawn at random; unset means all. On SCAN 4,000 of 22,700 name the same
     data slice with an interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
+    token_steps: int = 16
+    """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
 
     def __post_init__(self) -> None:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
@@ -65,8 +68,10 @@ class Diagnoser:
             value = getattr(self, key)
             if not 0 < value < 1:
                 raise ValueError(f"diagnose.{key} must be between 0 and 1, got {value}; leave it out for the default")
-        if self.num_examples < 0:
-            raise ValueError(f"diagnose.num_examples must not be negative, got {self.num_examples}")
+        for key in ("num_examples", "token_steps"):
+            value = getattr(self, key)
+            if value < 0:
+                raise ValueError(f"diagnose.{key} must not be negative, got {value}; 0 leaves it out")
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""
@@ -102,7 +107,10 @@ class Diagnoser:
             folder=folder,
             told=told,
         )
-        findings = self._findings(case, asked, lambda: beside(case, asked, attribution.parts()), CONTROLS)
+        shown = [result for failed in asked.failures for result in failed[: self.num_examples]]
+        leaned = leaned_on(shown, model.checkpoints[-1].model, model.tokenizer, max_length, self.token_steps)
+        findings = self._findings(case, asked, lambda: beside(case, asked, attribution.parts()), CONTROLS, leaned.words)
+        num_tokens = attribution.num_tokens + leaned.num_tokens
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
             len(findings),
@@ -110,13 +118,13 @@ class Diagnoser:
             len(case.probe.results),
             len(asked.scored),
             time.perf_counter() - start,
-            attribution.num_tokens,
+            num_tokens,
         )
         return Diagnosis(
             findings=(*findings, *contaminated),
             num_items=len(case.probe.results),
             num_failed=_num_failed(case),
-            num_tokens=attribution.num_tokens,
+            num_tokens=num_tokens,
             attributed=_attributed(case, asked, attribution),
         )
 
@@ -125,7 +133,7 @@ class Diagnoser:
         asked = self._ask(case)
         if asked is None:
             return _nothing_fails(case, ())
-        findings = self._findings(case, asked, lambda: by_words(case, asked), ())
+        findings = self._findings(case, asked, lambda: by_words(case, asked), (), {})
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case) -> Question | None:
@@ -134,7 +142,12 @@ class Diagnoser:
         return ask(case, failing, self.max_queries, self.max_rows) if failing else None
 
     def _findings(
-        self, case: Case, asked: Question, scores: Callable[[], Iterator[ScoredRows]], controls: Sequence[str]
+        self,
+        case: Case,
+        asked: Question,
+        scores: Callable[[], Iterator[ScoredRows]],
+        controls: Sequence[str],
+        words: Mapping[tuple[str, str], WordShares],
     ) -> tuple[Finding, ...]:
         """One for each failing slice; `scores` has a column for each, and as many for each control."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
@@ -150,6 +163,7 @@ class Diagnoser:
                 {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)},
                 examples[k],
                 self.num_examples,
+                words,
             )
             for k in range(number)
         )

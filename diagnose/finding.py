@@ -75,6 +75,11 @@ class FailedItem:
     prompt: str
     target: str
     answer: str
+    has_rival: bool = False
+    """Multiple choice where another answer won."""
+    leaned_on: tuple[tuple[str, float], ...] = ()
+    """The words of the prompt, each with its share of what the prompt does for the log-probability of the gold answer,
+    or of the rival over the gold answer; absolute values sum to 1. Empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 
+from diagnose.attribution.queries import has_rival
 from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Question
 from diagnose.causes import DataCounts, cause_probabilities, fair_share
@@ -10,6 +11,7 @@ from diagnose.data_slices import DataJoin
 from diagnose.finding import Examples, FailedItem, Finding, ScoredExample
 from diagnose.modes import mode_shares
 from diagnose.slices import Slice
+from diagnose.token_attribution import WordShares
 
 _REPEATS = 20
 """Rows looked at for each that is shown: contents repeat, and are shown once."""
@@ -23,6 +25,7 @@ def make_finding(
     controls: Mapping[str, DataJoin],
     examples: Examples,
     num_examples: int,
+    words: Mapping[tuple[str, str], WordShares],
 ) -> Finding:
     """The finding of failing slice `number`.
 
@@ -31,6 +34,7 @@ def make_finding(
         controls: The same by other means, by name.
         examples: Rows to show.
         num_examples: Failed items that are shown.
+        words: What they leaned on, by task and id.
     """
     found, failed = asked.failing[number], asked.failures[number]
     counts = _counts(data, asked, number, len(case.corpus))
@@ -54,7 +58,16 @@ def make_finding(
         evidence=evidence,
         examples=examples,
         failed_items=tuple(
-            FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer) for r in failed[:num_examples]
+            FailedItem(
+                r.item.id,
+                r.item.task,
+                r.item.prompt,
+                r.item.target,
+                r.answer,
+                has_rival=has_rival(r),
+                leaned_on=words.get((r.item.task, r.item.id), ()),
+            )
+            for r in failed[:num_examples]
         ),
         queries=tuple(asked.texts[number]),
     )

@@ -13,6 +13,7 @@ import jinja2
 
 from controller.report import pictures, rivals, words
 from controller.report.pictures import Picture
+from controller.report.shading import shaded
 from controller.result import Cost, Decision, FindingRecord, LoopResult, Round
 
 HERE = Path(__file__).parent
@@ -88,6 +89,7 @@ def render(result: LoopResult) -> str:
         "percent": words.percent,
         "p_value": words.p_value,
         "sentence": words.sentence,
+        "shaded": shaded,
         "signed": words.signed,
         "slice": words.slice_words,
     }

@@ -99,12 +99,19 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}{NBSP}h {minutes % 60:02d}{NBSP}min"
 
 
-def excerpt(text: str, most: int = 700) -> str:
+def excerpt(text: str) -> str:
     """Start and end of a long text: of a few-shot prompt the question stands at the end."""
-    if len(text) <= most:
-        return text
-    left_out = len(text) - most
-    return f"{text[: most // 3]}\n… {left_out:,} characters left out …\n{text[-(most - most // 3) :]}"
+    head, tail = excerpt_ends(text)
+    return text if head == tail else f"{text[:head]}{left_out(tail - head)}{text[tail:]}"
+
+
+def excerpt_ends(text: str, most: int = 700) -> tuple[int, int]:
+    """Where the part that is left out begins and ends."""
+    return (len(text), len(text)) if len(text) <= most else (most // 3, len(text) - (most - most // 3))
+
+
+def left_out(num_characters: int, more: str = "") -> str:
+    return f"\n… {num_characters:,} characters left out{more} …\n"
 
 
 def slice_words(where: Mapping[str, str]) -> str:

@@ -61,7 +61,7 @@ def failed_items(
     """
     results = [result for group in groups for result in group]
     asked = [(k, True, result.item.target) for k, result in enumerate(results)]
-    asked += [(k, False, result.answer) for k, result in enumerate(results) if _has_rival(result)]
+    asked += [(k, False, result.answer) for k, result in enumerate(results) if has_rival(result)]
     items = [results[k].item for k, _, _ in asked]
     rows = encode(
         [item.prompt for item in items],
@@ -79,5 +79,6 @@ def failed_items(
     return Queries(rows, np.array([k for k, _, _ in asked]), np.array([gold for _, gold, _ in asked]), weights)
 
 
-def _has_rival(result: ItemResult) -> bool:
+def has_rival(result: ItemResult) -> bool:
+    """Whether another of its answers won."""
     return result.item.output_type is OutputType.MULTIPLE_CHOICE and result.answer not in ("", result.item.target)

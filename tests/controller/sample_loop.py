@@ -90,7 +90,12 @@ def finding() -> FindingRecord:
         named_by={"bm25": "prompt contains 'jump'", "hidden": "prompt contains 'jump'", "loss": ""},
         failed_items=(
             FailedItemRecord(
-                "a1-0", "scan", "jump around right thrice", "I_TURN_RIGHT I_JUMP " * 12, "I_TURN_RIGHT I_WALK"
+                "a1-0",
+                "scan",
+                "jump around right thrice",
+                "I_TURN_RIGHT I_JUMP " * 12,
+                "I_TURN_RIGHT I_WALK",
+                leaned_on=(("jump", -0.52), ("around", 0.08), ("right", 0.3), ("thrice", 0.1)),
             ),
             FailedItemRecord("a2-0", "scan", "look twice after jump left", "I_TURN_LEFT I_JUMP I_LOOK I_LOOK", ""),
         ),

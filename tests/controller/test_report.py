@@ -11,7 +11,8 @@ from sample_loop import accepted_round, finding, full_round, idle_round, loop_re
 
 from controller.report import pictures, rivals, words
 from controller.report.page import cost_rows, render, write_report
-from controller.result import Cost, Decision, LoopResult, Sealed, read_loop, write_loop
+from controller.report.shading import shaded
+from controller.result import Cost, Decision, FailedItemRecord, LoopResult, Sealed, read_loop, write_loop
 
 VOID = {"meta", "br", "line", "circle"}
 
@@ -161,7 +162,8 @@ HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\" onloa
 def hostile() -> LoopResult:
     start = accepted_round()
     found = finding()
-    item = replace(found.failed_items[0], prompt=HOSTILE, target=HOSTILE, answer=HOSTILE)
+    shares = tuple((word, -0.1) for word in HOSTILE.split())
+    item = replace(found.failed_items[0], prompt=HOSTILE, target=HOSTILE, answer=HOSTILE, leaned_on=shares)
     row = replace(found.examples.helpful[0], prompt=HOSTILE, completion=HOSTILE, source=HOSTILE)
     found = replace(
         found,
@@ -296,6 +298,39 @@ def test_of_a_long_prompt_start_and_end_are_kept() -> None:
     assert short.startswith("aaa")
     assert short.endswith("the question?")
     assert "4,713 characters left out" in short
+
+
+def leaning(prompt: str, *shares: float, has_rival: bool = False) -> FailedItemRecord:
+    words_of = tuple(zip(prompt.split(), shares, strict=True))
+    return FailedItemRecord("1-0", "t", prompt, "gold", "rival", has_rival=has_rival, leaned_on=words_of)
+
+
+def test_words_are_shaded_for_or_against_the_gold_answer_relative_to_the_largest() -> None:
+    item = leaning("jump  around\nleft .", 0.5, -0.25, 0.0, 0.25)
+    assert [(piece.text, piece.tone, piece.strength) for piece in shaded(item)] == [
+        ("jump", "for", 1.0),
+        ("  ", "", 0.0),
+        ("around", "against", 0.5),
+        ("\nleft ", "", 0.0),
+        (".", "for", 0.5),
+    ]
+    # What speaks for a rival speaks against the gold answer.
+    rival = leaning(item.prompt, 0.5, -0.25, 0.0, 0.25, has_rival=True)
+    assert [piece.tone for piece in shaded(rival) if piece.tone] == ["against", "for", "against"]
+
+
+def test_a_shaded_prompt_reads_as_the_plain_one() -> None:
+    for prompt in ("", "jump", " jump left \n", "jump " * 100, "ab cde f " * 300, "x" * 2000):
+        num_words = len(prompt.split())
+        text = "".join(piece.text for piece in shaded(leaning(prompt, *[0.1] * num_words)))
+        assert re.sub(", [^,]* of the shading with them", "", text) == words.excerpt(prompt)
+
+
+def test_the_shading_that_is_left_out_with_the_middle_of_a_prompt_is_told() -> None:
+    item = leaning(f"first {'x ' * 500}middle {'x ' * 500}last", 0.2, *[0.0] * 500, -0.75, *[0.0] * 500, 0.05)
+    pieces = shaded(item)
+    assert [piece.text for piece in pieces if piece.tone] == ["first", "last"]
+    assert any("75 % of the shading with them" in piece.text.replace(words.NBSP, " ") for piece in pieces)
 
 
 def test_mcnemars_p_is_shown_as_a_description_and_said_never_to_accept() -> None:

@@ -135,6 +135,21 @@ def test_queries_are_question_and_target_of_failed_probe_items(model: Path) -> N
     assert set(finding.queries) == failed
 
 
+def test_of_failed_items_that_are_shown_the_words_leaned_on_are_told(model: Path) -> None:
+    probe, corpus, pool = starved(0)
+    told = diagnose(model, probe, corpus, pool, seed=0)
+    asked = AskedModel(AutoTokenizer.from_pretrained(model), [Checkpoint(ModelRef(str(model)), 1.0)], 64)
+    without = Diagnoser(influence=Influence(fisher_examples=128), token_steps=0)
+    untold = without.diagnose(case(probe, corpus, pool, 0), asked)
+    (shown,), (plain,) = (diagnosis.findings for diagnosis in (told, untold))
+    for item in shown.failed_items:
+        assert [word for word, _ in item.leaned_on] == item.prompt.split()
+        assert sum(abs(share) for _, share in item.leaned_on) == pytest.approx(1)
+    assert [item.leaned_on for item in plain.failed_items] == [()] * 5
+    num_words = sum(len(f"{item.prompt} {item.target}".split()) + 1 for item in shown.failed_items)
+    assert told.num_tokens - untold.num_tokens == 16 * num_words
+
+
 def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:
     rng = np.random.default_rng(0)
     probe = probe_of([command(rng, PRIMITIVES) for _ in range(800)], lambda _: 0.02)
@@ -152,3 +167,5 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         Diagnoser(alpha=5)
     with pytest.raises(ValueError, match=r"diagnose.max_findings must be at least 1, got 0"):
         Diagnoser(max_findings=0)
+    with pytest.raises(ValueError, match=r"diagnose.token_steps must not be negative, got -1"):
+        Diagnoser(token_steps=-1)
