@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from diagnose.attribution.batches import length_batches
 from diagnose.attribution.checkpoint import load_model
-from diagnose.attribution.scorer import length_batches
 from diagnose.tokens import NO_LOSS, TokenRows, collate
 from evals.model_ref import ModelRef
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from diagnose.attribution.projection import LayerProjection
 
-_LEAST_EIGENVALUE = 1e-11
+LEAST_EIGENVALUE = 1e-11
 """Of a layer, as a fraction of the largest layer's: gradients of 3e-6 are what float32 rounds off."""
 
 
@@ -58,7 +58,7 @@ class DampedFisher:
         for projection, mean_eigenvalue in zip(projections, means, strict=True):
             # No gradient reaches it, as below the zero matrix of a fresh adapter or in the attention of rows that
             # repeat one token; inverting would blow rounding errors up to the size of the others' gradients.
-            if mean_eigenvalue <= _LEAST_EIGENVALUE * max(means):
+            if mean_eigenvalue <= LEAST_EIGENVALUE * max(means):
                 continue
             fisher = _second_moment(sample[:, projection.columns], projection, kronecker)
             fisher.diagonal().add_(damping * mean_eigenvalue)
@@ -79,11 +79,16 @@ class DampedFisher:
             whitened_queries: `whiten` of the query gradients.
             shrinkage: At least 0.
         """
-        out = torch.zeros(len(grads), len(whitened_queries[0]), dtype=grads.dtype, device=grads.device)
-        for rows, queries in zip(self.whiten(grads), whitened_queries, strict=True):
-            leverage = rows.square().mean(1, keepdim=True)  # [num_rows, 1]
-            out += rows @ queries.T / (1 + shrinkage * leverage)
-        return out
+        return shrunk_products(self.whiten(grads), whitened_queries, shrinkage)
+
+
+def shrunk_products(rows: Sequence[Tensor], queries: Sequence[Tensor], shrinkage: float) -> Tensor:
+    """Sum over layers of the products of whitened gradients, rows of large leverage shrunk, [num_rows, num_queries]."""
+    out = torch.zeros(len(rows[0]), len(queries[0]), dtype=rows[0].dtype, device=rows[0].device)
+    for of_layer, queries_of_layer in zip(rows, queries, strict=True):
+        leverage = of_layer.square().mean(1, keepdim=True)  # [num_rows, 1]
+        out += of_layer @ queries_of_layer.T / (1 + shrinkage * leverage)
+    return out
 
 
 def _second_moment(sample: Tensor, projection: LayerProjection, kronecker: float) -> Tensor:

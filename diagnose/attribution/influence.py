@@ -15,6 +15,7 @@ with retraining, middle and last checkpoint: .24 with equal weights, .22 by rate
 checkpoint has a projection of its own, so that their errors average out too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,6 +40,9 @@ class Influence:
     """How much less a row does for each unit of its leverage (`diagnose.attribution.fisher`); 0 for plain influence."""
     fisher_examples: int = 512
     """Training rows, drawn at random, that the Fisher matrices are estimated on."""
+    rerank: float = 0.0
+    """Share of the rows, the most helpful and the most harmful ones of each finding, whose effect is taken anew with
+    whole gradients (`diagnose.attribution.ekfac`), for the examples that are shown; 0 for none, .01 is plenty."""
     batch_tokens: int = 8192
     """Most tokens in a batch, padding included; a longer row is a batch of its own."""
     shard_rows: int = 8192
@@ -55,6 +59,11 @@ class Influence:
             raise ValueError(
                 f"diagnose.influence.shrinkage must not be negative, got {self.shrinkage}; 0 is no shrinkage"
             )
+        if not 0 <= self.rerank < 0.5:
+            raise ValueError(
+                f"diagnose.influence.rerank must be at least 0 and below .5, got {self.rerank}; it is the share of the "
+                "rows at either end"
+            )
         if not 0 <= self.kronecker <= 1:
             raise ValueError(f"diagnose.influence.kronecker must be between 0 and 1, got {self.kronecker}; 0 is none")
         for key in ("projection_dim", "fisher_examples", "batch_tokens", "shard_rows"):
@@ -63,3 +72,18 @@ class Influence:
                     f"diagnose.influence.{key} must be at least 1, got {getattr(self, key)}; leave it out "
                     "for the default"
                 )
+
+    def shares(self, learning_rates: Sequence[float]) -> list[float]:
+        """Weight of each checkpoint, sum 1.
+
+        Raises:
+            ValueError: no checkpoint has a weight.
+        """
+        by_rate = self.checkpoint_weights is CheckpointWeights.LEARNING_RATE
+        weights = [rate if by_rate else 1.0 for rate in learning_rates]
+        if not sum(weights) > 0:
+            raise ValueError(
+                f"influence needs a checkpoint of positive weight, got weights {weights}; give checkpoints, "
+                "or set diagnose.influence.checkpoint_weights=equal"
+            )
+        return [weight / sum(weights) for weight in weights]

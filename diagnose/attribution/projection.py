@@ -19,9 +19,6 @@ from transformers import PreTrainedModel
 from diagnose.attribution.layers import LinearLayer, freeze, linear_layers
 from diagnose.attribution.model_pass import ModelPass, hooked, want_gradient
 
-CALIBRATION_TOKENS = 1024
-"""Tokens of the batch whose activations shape the projections."""
-
 _MOST_MOMENT_TOKENS = 256
 """Tokens that a second moment is taken of: its eigenvectors cost the cube of this. Four times as many gain .003."""
 
@@ -58,7 +55,7 @@ def random_projections(
     Freezes the model. Of a model with adapters only the adapters' layers count: those are what training changes.
 
     Args:
-        calibration: A batch of about `CALIBRATION_TOKENS` tokens of training rows.
+        calibration: A batch of training rows, a thousand tokens or so.
 
     Raises:
         ValueError: there is no trainable linear layer.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from diagnose.attribution.checkpoint import Checkpoint, load_model
-from diagnose.attribution.influence import CheckpointWeights, Influence
+from diagnose.attribution.influence import Influence
 from diagnose.attribution.queries import Queries
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_of
@@ -81,7 +81,7 @@ def attribute(
     Raises:
         ValueError: no checkpoint has a weight, or no training row has anything to attribute to.
     """
-    shares = _shares(influence, checkpoints)
+    shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
     shards = ScoreShards(folder)
     ranges = _ranges(len(train), influence.shard_rows)
     seeds = np.random.default_rng(seed).integers(2**31, size=len(checkpoints)).tolist()
@@ -131,15 +131,3 @@ def score_model(
 
 def _ranges(num_rows: int, size: int) -> list[range]:
     return [range(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
-
-
-def _shares(influence: Influence, checkpoints: Sequence[Checkpoint]) -> list[float]:
-    """Weight of each checkpoint, sum 1."""
-    by_rate = influence.checkpoint_weights is CheckpointWeights.LEARNING_RATE
-    weights = [checkpoint.learning_rate if by_rate else 1.0 for checkpoint in checkpoints]
-    if not sum(weights) > 0:
-        raise ValueError(
-            f"influence needs a checkpoint of positive weight, got weights {weights}; give checkpoints, "
-            "or set diagnose.influence.checkpoint_weights=equal"
-        )
-    return [weight / sum(weights) for weight in weights]

@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from diagnose.attribution.batches import length_batches
 from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.fisher import DampedFisher
 from diagnose.attribution.influence import CheckpointWeights, Influence
 from diagnose.attribution.layers import LinearLayer
 from diagnose.attribution.projection import LayerProjection
 from diagnose.attribution.queries import weighted_rows
-from diagnose.attribution.scorer import length_batches, prepared
+from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import attribute, score_model
 from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows

@@ -140,3 +140,30 @@ def test_hooks_are_gone_afterwards() -> None:
     after = model(input_ids=batch["input_ids"]).logits
     assert torch.equal(before, after)
     assert not after.requires_grad
+
+
+def test_the_second_moment_of_random_labels_is_the_fisher_matrix() -> None:
+    model, rows = llama(), token_rows([[3, 7]], [[NO_LOSS, 7]])
+    batch = collate(rows, [0], pad_id=0)
+    with catch_gradients(model, 4, batch, seed=0) as gradients:
+        head = gradients.projections[-1].columns
+        exact, total = torch.zeros(16, 16, dtype=torch.float64), 0.0
+        for label in range(VOCAB):
+            caught = gradients.of_batch(with_label(batch, label))
+            probability, grad = float(torch.exp(-caught.losses[0])), caught.grads[0, head]
+            exact += probability * torch.outer(grad, grad)
+            total += probability
+        many = {name: values.repeat(500, 1) for name, values in batch.items()}
+        drawn = [gradients.of_batch(many, list(range(k * 500, (k + 1) * 500))).sampled for k in range(40)]
+    grads = torch.cat([part[:, head] for part in drawn if part is not None])
+    assert total == pytest.approx(1, abs=1e-4)
+    moment = grads.T @ grads / len(grads)
+    # The standard error of a second moment over 20,000 draws is 1 % of the diagonal.
+    scale = exact.diagonal().sqrt()
+    assert float(((moment - exact) / torch.outer(scale, scale)).abs().max()) < 0.05
+
+
+def with_label(batch: dict[str, torch.Tensor], label: int) -> dict[str, torch.Tensor]:
+    labels = batch["labels"].clone()
+    labels[0, 1] = label
+    return batch | {"labels": labels}

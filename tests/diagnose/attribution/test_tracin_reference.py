@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from diagnose.attribution.projection import catch_gradients
+from diagnose.attribution.gradients import catch_gradients
+from diagnose.attribution.projection import random_projections
 from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 tracin = pytest.importorskip("captum.influence")
@@ -67,7 +68,7 @@ def test_unpreconditioned_scores_are_those_of_tracin(tmp_path: Path) -> None:
     queries = collate(rows_of_many_lengths(3, seed=2), range(3), pad_id=0)
     torch.save(Logits(model).state_dict(), tmp_path / "checkpoint.pt")
 
-    with catch_gradients(model, WIDEST, train, seed=0) as gradients:
+    with catch_gradients(model, random_projections(model, WIDEST, train, seed=0)) as gradients:
         ours = gradients.of_batch(queries).grads @ gradients.of_batch(train).grads.T  # [queries, train]
         layers = [f"model.{projection.layer.name}" for projection in gradients.projections]
 

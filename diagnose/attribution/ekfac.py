@@ -1,0 +1,141 @@
+"""The effect of chosen rows with whole gradients: EK-FAC influence.
+
+The Fisher matrix of a layer is taken to be diagonal in the basis of the eigenvectors of its two Kronecker factors, the
+second moments of its inputs and of the gradients of its outputs (George et al. 2018, arXiv 1806.03884); so no
+gradient needs to be projected (Grosse et al. 2023, arXiv 2308.03296). Everything else is as in
+`diagnose.attribution.fisher`: random labels, damping, shrinkage.
+
+Several times dearer for each row than projected gradients, so it is for the few rows that those put first. Memory: a
+gradient of the whole model for each query. Layers with a side above `MOST_SIDE` are left out, as is the head of a
+large vocabulary: their eigenvectors cost the cube of it.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from diagnose.attribution.batches import gradient_batches, length_batches, num_loss_tokens
+from diagnose.attribution.checkpoint import Checkpoint, load_model
+from diagnose.attribution.fisher import LEAST_EIGENVALUE, shrunk_products
+from diagnose.attribution.fisher_sample import FisherSample, draw_sample
+from diagnose.attribution.gradients import ProjectedGradients, catch_gradients
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.layers import LinearLayer, freeze, linear_layers
+from diagnose.attribution.model_pass import ModelPass, hooked, want_gradient
+from diagnose.attribution.projection import LayerProjection, in_columns
+from diagnose.attribution.queries import Queries
+from diagnose.attribution.query_gradients import query_gradients
+from diagnose.tokens import TokenSource, collate
+
+MOST_SIDE = 4096
+
+
+def ekfac_effects(
+    influence: Influence,
+    checkpoints: Sequence[Checkpoint],
+    queries: Queries,
+    train: TokenSource,
+    chosen: NDArray[np.int64],
+    seed: int,
+) -> NDArray[np.float32]:
+    """Effect of the rows `chosen` of `train` on each query, [num_chosen, num_queries]; 0 where it is not finite.
+
+    Args:
+        influence: Its damping, shrinkage, sample size and weights of checkpoints.
+        chosen: Ascending.
+
+    Raises:
+        ValueError: as `diagnose.attribution.stream.attribute`.
+    """
+    shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
+    effect = np.zeros((len(chosen), len(queries)), np.float32)
+    for checkpoint, share in zip(checkpoints, shares, strict=True):
+        model = load_model(checkpoint.model)
+        effect += np.float32(share) * model_effects(influence, model, queries, train, chosen, seed)
+    return effect
+
+
+def model_effects(
+    influence: Influence,
+    model: PreTrainedModel,
+    queries: Queries,
+    train: TokenSource,
+    chosen: NDArray[np.int64],
+    seed: int,
+) -> NDArray[np.float32]:
+    """The same for one model, whose weights are frozen afterwards."""
+    sample = draw_sample(train, influence.fisher_examples, seed)
+    rows = train.select(chosen)
+    effect = np.zeros((len(chosen), len(queries)), np.float32)
+    with catch_gradients(model, _eigenbases(model, sample, influence.batch_tokens)) as gradients:
+        roots = _inverse_roots(gradients, sample, influence)
+        of_queries = query_gradients(gradients, queries, influence.batch_tokens).effect / len(train)
+        whitened = _whitened(of_queries, gradients.projections, roots)
+        for places, batch in gradient_batches(gradients, rows, influence.batch_tokens):
+            of_rows = _whitened(batch.grads, gradients.projections, roots)
+            effect[places] = shrunk_products(of_rows, whitened, influence.shrinkage).cpu().numpy()
+    return effect
+
+
+def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int) -> list[LayerProjection]:
+    """Of each layer the eigenvectors of its Kronecker factors in the place of random columns."""
+    layers = [layer for layer in linear_layers(model) if max(layer.num_in, layer.num_out) <= MOST_SIDE]
+    if not layers:
+        raise ValueError(
+            f"every linear layer of {type(model).__name__} has more than {MOST_SIDE} inputs or outputs, too many for "
+            "the eigenvectors of EK-FAC; set diagnose.influence.rerank=0"
+        )
+    freeze(model)
+    run = ModelPass(model)
+    like = {"dtype": run.dtype, "device": run.device}
+    factors = {
+        layer.name: (torch.zeros(layer.num_in, layer.num_in, **like), torch.zeros(layer.num_out, layer.num_out, **like))
+        for layer in layers
+    }
+    is_sampled = False
+
+    def sum_up(layer: LinearLayer, layer_input: Tensor, grad: Tensor) -> None:
+        if not is_sampled:
+            return
+        inputs, grads = layer_input.reshape(-1, layer.num_in), grad.reshape(-1, layer.num_out)
+        # Padding and tokens behind the last one with loss have no gradient and say nothing of the inputs.
+        counts = (grads != 0).any(1) & grads.isfinite().all(1) & inputs.isfinite().all(1)
+        for moment, tokens in zip(factors[layer.name], (inputs[counts], grads[counts]), strict=True):
+            moment.add_(tokens.T.to(run.dtype) @ tokens.to(run.dtype))
+
+    def catch_input(layer: LinearLayer, _module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+        want_gradient(output, partial(sum_up, layer, args[0].detach()))
+
+    hooks = [(layer.module, partial(catch_input, layer)) for layer in layers]
+    rows = sample.rows
+    with hooked(model, hooks, run.keep_positions_with_loss):
+        for places in length_batches(rows.lengths, np.flatnonzero(num_loss_tokens(rows)), batch_tokens, len(rows)):
+            is_sampled = False
+            run.run(collate(rows, places, pad_id=0), keeps=True)
+            is_sampled = True
+            run.run_sampled(sample.seeds[places].tolist())
+    bases = [tuple(torch.linalg.eigh(factor).eigenvectors for factor in factors[layer.name]) for layer in layers]
+    return in_columns(layers, [(inputs, outputs) for inputs, outputs in bases], run.model_dtype)
+
+
+def _inverse_roots(gradients: ProjectedGradients, sample: FisherSample, influence: Influence) -> Tensor:
+    """[dim]: of each coordinate's damped second moment, the root of its inverse."""
+    moment = torch.zeros(gradients.dim, dtype=gradients.dtype, device=gradients.device)
+    for _, batch in gradient_batches(gradients, sample.rows, influence.batch_tokens, seeds=sample.seeds):
+        assert batch.sampled is not None, "asked for with seeds"
+        moment += batch.sampled.square().sum(0) / len(sample.rows)
+    means = [float(moment[projection.columns].mean()) for projection in gradients.projections]
+    roots = torch.zeros_like(moment)
+    for projection, mean in zip(gradients.projections, means, strict=True):
+        if mean > LEAST_EIGENVALUE * max(means):
+            roots[projection.columns] = (moment[projection.columns] + influence.damping * mean).rsqrt()
+    return roots
+
+
+def _whitened(grads: Tensor, projections: Sequence[LayerProjection], roots: Tensor) -> list[Tensor]:
+    return [grads[:, projection.columns] * roots[projection.columns] for projection in projections]
