@@ -303,4 +303,5 @@ def _data_slice(effect: SliceEffect, scale: float) -> DataSlice:
         ci=Interval(low=(effect.mean - half) / scale, high=(effect.mean + half) / scale),
         num_examples=effect.num_corpus,
         num_pool=effect.num_pool,
+        losses=effect.losses,
     )

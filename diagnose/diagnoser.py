@@ -8,13 +8,16 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from diagnose.attribution.checkpoint import check_checkpoints, context_length
+from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, context_length
+from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import failed_items
+from diagnose.attribution.queries import Queries, failed_items
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
@@ -23,10 +26,11 @@ from diagnose.contamination import find_contamination
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
-from diagnose.finding import Attributed, Diagnosis, Finding
+from diagnose.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.findings import find_examples, make_finding
 from diagnose.scored_parts import scored_parts
 from diagnose.token_attribution import WordShares, leaned_on
+from diagnose.tokens import TokenSource
 from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
@@ -98,19 +102,17 @@ class Diagnoser:
             return _nothing_fails(case, contaminated)
         check_checkpoints(model.checkpoints, len(model.tokenizer))
         max_length = min(model.max_length, context_length(model.checkpoints[-1].model) or model.max_length)
-        attribution = attribute(
-            self.influence,
-            model.checkpoints,
-            failed_items(asked.queries, model.tokenizer, max_length),
-            TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length),
-            case.seed,
-            folder=folder,
-            told=told,
-        )
+        queries = failed_items(asked.queries, model.tokenizer, max_length)
+        train = TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length)
+        attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
+        ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
         shown = [result for failed in asked.failures for result in failed[: self.num_examples]]
         leaned = leaned_on(shown, model.checkpoints[-1].model, model.tokenizer, max_length, self.token_steps)
-        findings = self._findings(case, asked, lambda: beside(case, asked, attribution.parts()), CONTROLS, leaned.words)
-        num_tokens = attribution.num_tokens + leaned.num_tokens
+        effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
+        examples = find_examples(case, asked, effects, self.num_examples)
+        scores = partial(_with_controls, case, asked, attribution)
+        findings = self._findings(case, asked, scores, CONTROLS, examples, leaned.words)
+        num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
             len(findings),
@@ -133,7 +135,8 @@ class Diagnoser:
         asked = self._ask(case)
         if asked is None:
             return _nothing_fails(case, ())
-        findings = self._findings(case, asked, lambda: by_words(case, asked), (), {})
+        examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
+        findings = self._findings(case, asked, lambda: by_words(case, asked), (), examples, {})
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case) -> Question | None:
@@ -141,19 +144,33 @@ class Diagnoser:
         failing = self.find(case.probe, case.item_fields, case.guards)
         return ask(case, failing, self.max_queries, self.max_rows) if failing else None
 
+    def _reranked(
+        self,
+        attribution: Attribution,
+        checkpoints: Sequence[Checkpoint],
+        queries: Queries,
+        train: TokenSource,
+        seed: int,
+    ) -> EkfacEffects | None:
+        """The extreme rows of each query, their effects taken anew; None where that is not asked for."""
+        if not self.influence.rerank:
+            return None
+        chosen = attribution.extreme_rows(self.influence.rerank)
+        return ekfac_effects(self.influence, checkpoints, queries, train, chosen, seed)
+
     def _findings(
         self,
         case: Case,
         asked: Question,
         scores: Callable[[], Iterator[ScoredRows]],
         controls: Sequence[str],
+        examples: Sequence[Examples],
         words: Mapping[tuple[str, str], WordShares],
     ) -> tuple[Finding, ...]:
         """One for each failing slice; `scores` has a column for each, and as many for each control."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
         number = len(asked.failing)
         joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
-        examples = find_examples(case, asked, scores(), self.num_examples)
         return tuple(
             make_finding(
                 case,
@@ -167,6 +184,14 @@ class Diagnoser:
             )
             for k in range(number)
         )
+
+
+def _with_controls(case: Case, asked: Question, attribution: Attribution) -> Iterator[ScoredRows]:
+    return beside(case, asked, attribution.parts())
+
+
+def _effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    return ((part.rows, part.effect) for part in parts)
 
 
 def _nothing_fails(case: Case, contaminated: tuple[Finding, ...]) -> Diagnosis:

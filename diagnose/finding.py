@@ -47,6 +47,8 @@ class DataSlice:
     """Rows of the corpus in the slice."""
     num_pool: int
     """Rows of the pool in the slice."""
+    losses: tuple[float, ...] = ()
+    """Mean loss of its rows at each checkpoint, oldest first, nats for each token: whether they are being learnt."""
 
 
 @dataclass(frozen=True, slots=True)

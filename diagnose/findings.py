@@ -1,10 +1,12 @@
 """From scores to findings: the data behind each failing slice, its likely cause, rows and items to look at."""
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from diagnose.attribution.queries import has_rival
-from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Question
 from diagnose.causes import DataCounts, cause_probabilities, fair_share
 from diagnose.data_slices import DataJoin
@@ -73,16 +75,22 @@ def make_finding(
     )
 
 
-def find_examples(case: Case, asked: Question, parts: Iterator[ScoredRows], num_examples: int) -> list[Examples]:
-    """Of each query the rows with the highest and the lowest effect, each content once."""
+def find_examples(
+    case: Case, asked: Question, effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
+) -> list[Examples]:
+    """Of each query the rows with the highest and the lowest effect, each content once.
+
+    Args:
+        effects: Places among the scored rows with their effects [num_rows, num_queries], part by part.
+    """
     queries = range(len(asked.failing))
     highest: list[list[tuple[float, int]]] = [[] for _ in queries]
     lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
     most = _REPEATS * num_examples
-    for part in parts:
-        rows = asked.scored[part.rows].tolist()
+    for places, effect in effects:
+        rows = asked.scored[places].tolist()
         for query in queries:
-            ranked = list(zip(part.effect[:, query].tolist(), (-row for row in rows), strict=True))
+            ranked = list(zip(effect[:, query].tolist(), (-row for row in rows), strict=True))
             highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
             opposite = [(-effect, row) for effect, row in ranked]
             lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])

@@ -32,6 +32,8 @@ class ScoredPart:
     """[num_scored, num_queries]; positive means that more of the row helps."""
     retrieval: NDArray[np.float32]
     """[num_scored, num_queries], cosine."""
+    losses: NDArray[np.float32]
+    """[num_scored, num_checkpoints], nats for each token with loss, oldest checkpoint first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +73,16 @@ def scored_parts(
             for start in range(0, len(source), PART_ROWS):
                 stop = min(start + PART_ROWS, len(source))
                 low, high = np.searchsorted(chosen, [first + start, first + stop]).tolist()
-                effect, retrieval, is_sound = buffer.take(high - low)
+                shards = buffer.take(high - low)
+                is_sound = ~np.concatenate([shard.is_left_out for shard in shards])
                 yield ScoredPart(
                     table=row_table(source.select(range(start, stop)), fields),
                     in_pool=source is pool,
                     scored=chosen[low:high][is_sound] - first - start,
                     order=np.arange(low, high)[is_sound],
-                    effect=effect[is_sound],
-                    retrieval=retrieval[is_sound],
+                    effect=np.concatenate([shard.effect for shard in shards])[is_sound],
+                    retrieval=np.concatenate([shard.retrieval for shard in shards])[is_sound],
+                    losses=np.concatenate([shard.losses_per_token for shard in shards])[is_sound],
                 )
             first += len(source)
 
@@ -93,17 +97,15 @@ class _Buffer:
         self._shard: ScoredRows | None = None
         self._used = 0
 
-    def take(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-        """Effect and retrieval, [number, num_queries], and whether they count."""
-        taken: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]] = []
+    def take(self, number: int) -> list[ScoredRows]:
+        """The next so many rows, in one or more pieces."""
+        taken: list[ScoredRows] = []
         while True:
-            shard = self._shard
-            if shard is not None:
-                part = slice(self._used, self._used + number)
-                taken.append((shard.effect[part], shard.retrieval[part], ~shard.is_left_out[part]))
-                number -= len(taken[-1][0])
-                self._used += len(taken[-1][0])
-            if number == 0 and shard is not None:
-                effect, retrieval, is_sound = zip(*taken, strict=True)
-                return np.concatenate(effect), np.concatenate(retrieval), np.concatenate(is_sound)
+            if self._shard is not None:
+                piece = self._shard.part(slice(self._used, self._used + number))
+                taken.append(piece)
+                number -= len(piece)
+                self._used += len(piece)
+                if number == 0:
+                    return taken
             self._shard, self._used = next(self._shards), 0

@@ -43,6 +43,8 @@ class SliceEffect:
     """Welch's, of the contrast."""
     members: str
     """Equal for slices that hold for the same rows."""
+    losses: tuple[float, ...]
+    """Mean loss of its rows at each checkpoint, nats for each token; of no row, empty."""
 
     @property
     def num_rows(self) -> int:
@@ -55,6 +57,8 @@ class _Sums:
     num_pool: int = 0
     inside: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     """Count, sum and sum of squares of the scored rows in the slice."""
+    losses: NDArray[np.float64] | None = None
+    """[num_checkpoints], summed over the same rows."""
     everywhere: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
@@ -74,7 +78,10 @@ def slice_effects(parts: ScoredParts, asked: Sequence[Asked]) -> list[SliceEffec
             total.digest.update(np.packbits(inside).tobytes())
             counts = confirms if one.is_confirming else np.ones(len(part.scored), bool)
             effect = part.effect[:, one.query].astype(np.float64)
-            total.inside += _moments(effect[inside[part.scored] & counts])
+            chosen = inside[part.scored] & counts
+            total.inside += _moments(effect[chosen])
+            losses = part.losses[chosen].sum(axis=0, dtype=np.float64)
+            total.losses = losses if total.losses is None else total.losses + losses
             total.everywhere += _moments(effect[counts])
     return [_effect(one.slice, total) for one, total in zip(asked, sums, strict=True)]
 
@@ -117,4 +124,5 @@ def _effect(where: Slice, sums: _Sums) -> SliceEffect:
         contrast=contrast,
         z=z,
         members=sums.digest.hexdigest(),
+        losses=() if sums.losses is None or not sums.inside[0] else tuple((sums.losses / sums.inside[0]).tolist()),
     )

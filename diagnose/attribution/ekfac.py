@@ -11,6 +11,7 @@ large vocabulary: their eigenvectors cost the cube of it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -35,6 +36,16 @@ from diagnose.tokens import TokenSource, collate
 MOST_SIDE = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class EkfacEffects:
+    rows: NDArray[np.int64]
+    """[num_chosen]"""
+    effect: NDArray[np.float32]
+    """[num_chosen, num_queries], as in `diagnose.attribution.shards.ScoredRows`; 0 where it is not finite."""
+    num_tokens: int
+    """Through a forward and backward pass."""
+
+
 def ekfac_effects(
     influence: Influence,
     checkpoints: Sequence[Checkpoint],
@@ -42,8 +53,8 @@ def ekfac_effects(
     train: TokenSource,
     chosen: NDArray[np.int64],
     seed: int,
-) -> NDArray[np.float32]:
-    """Effect of the rows `chosen` of `train` on each query, [num_chosen, num_queries]; 0 where it is not finite.
+) -> EkfacEffects:
+    """Effect of the rows `chosen` of `train` on each query, over all checkpoints.
 
     Args:
         influence: Its damping, shrinkage, sample size and weights of checkpoints.
@@ -53,11 +64,12 @@ def ekfac_effects(
         ValueError: as `diagnose.attribution.stream.attribute`.
     """
     shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
-    effect = np.zeros((len(chosen), len(queries)), np.float32)
+    effect, num_tokens = np.zeros((len(chosen), len(queries)), np.float32), 0
     for checkpoint, share in zip(checkpoints, shares, strict=True):
-        model = load_model(checkpoint.model)
-        effect += np.float32(share) * model_effects(influence, model, queries, train, chosen, seed)
-    return effect
+        found = model_effects(influence, load_model(checkpoint.model), queries, train, chosen, seed)
+        effect += np.float32(share) * found.effect
+        num_tokens += found.num_tokens
+    return EkfacEffects(chosen, effect, num_tokens)
 
 
 def model_effects(
@@ -67,7 +79,7 @@ def model_effects(
     train: TokenSource,
     chosen: NDArray[np.int64],
     seed: int,
-) -> NDArray[np.float32]:
+) -> EkfacEffects:
     """The same for one model, whose weights are frozen afterwards."""
     sample = draw_sample(train, influence.fisher_examples, seed)
     rows = train.select(chosen)
@@ -79,7 +91,8 @@ def model_effects(
         for places, batch in gradient_batches(gradients, rows, influence.batch_tokens):
             of_rows = _whitened(batch.grads, gradients.projections, roots)
             effect[places] = shrunk_products(of_rows, whitened, influence.shrinkage).cpu().numpy()
-    return effect
+    # The sample goes through twice: once for the bases, once for the moments in them.
+    return EkfacEffects(chosen, effect, 2 * sample.rows.num_tokens + queries.rows.num_tokens + rows.num_tokens)
 
 
 def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int) -> list[LayerProjection]:

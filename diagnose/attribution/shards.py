@@ -40,6 +40,25 @@ class ScoredRows:
         return len(self.effect)
 
     @property
+    def losses_per_token(self) -> NDArray[np.float32]:
+        """[num_rows, num_checkpoints]"""
+        return np.asarray(self.losses.T / np.maximum(self.num_loss_tokens, 1)[:, None], np.float32)
+
+    def part(self, places: slice) -> "ScoredRows":
+        """Some of its rows; what is counted over all of them is not divided and counts as 0."""
+        return ScoredRows(
+            start=self.start + places.start,
+            effect=self.effect[places],
+            retrieval=self.retrieval[places],
+            hidden=self.hidden[places],
+            losses=self.losses[:, places],
+            num_loss_tokens=self.num_loss_tokens[places],
+            is_left_out=self.is_left_out[places],
+            num_truncated=0,
+            num_tokens=0,
+        )
+
+    @property
     def rows(self) -> NDArray[np.int64]:
         return np.arange(self.start, self.start + len(self))
 

@@ -34,6 +34,7 @@ class Attribution:
 
     shards: ScoreShards
     num_shards: int
+    num_rows: int
     shares: Sequence[float]
     """Weight of each checkpoint, sum 1."""
 
@@ -54,9 +55,34 @@ class Attribution:
         for shard in range(self.num_shards):
             yield mean_of([self.shards.get(k, shard) for k in range(len(self.shares))], self.shares)
 
+    def extreme_rows(self, share: float) -> NDArray[np.int64]:
+        """The rows of highest and of lowest effect on each query, this share of all at either end; ascending."""
+        best = [_Extremes(share, self.num_rows) for _ in range(2)]
+        for part in self.parts():
+            for kept, effect in zip(best, (part.effect, -part.effect), strict=True):
+                kept.add(part.rows, effect)
+        return np.unique(np.concatenate([kept.rows.ravel() for kept in best]))
+
     def whole(self) -> ScoredRows:
         """All rows in memory."""
         return gathered(list(self.parts()))
+
+
+class _Extremes:
+    """The highest rows of each query so far."""
+
+    def __init__(self, share: float, num_rows: int) -> None:
+        self._most = max(1, round(share * num_rows))
+        self.rows = np.zeros((0, 0), np.int64)
+        self._effect = np.zeros((0, 0), np.float32)
+
+    def add(self, rows: NDArray[np.int64], effect: NDArray[np.float32]) -> None:
+        """Rows [num_rows] and effects [num_rows, num_queries]."""
+        of_query = np.repeat(rows[:, None], effect.shape[1], axis=1)
+        if self.rows.size:
+            of_query, effect = np.concatenate([self.rows, of_query]), np.concatenate([self._effect, effect])
+        best = np.argsort(-effect, axis=0, kind="stable")[: self._most]
+        self.rows, self._effect = np.take_along_axis(of_query, best, 0), np.take_along_axis(effect, best, 0)
 
 
 def attribute(
@@ -115,7 +141,7 @@ def attribute(
             len(checkpoints),
             time.perf_counter() - start,
         )
-    return Attribution(shards, len(ranges), shares)
+    return Attribution(shards, len(ranges), len(train), shares)
 
 
 def score_model(

@@ -62,9 +62,13 @@ def probe_of(prompts: list[str], failure_rate: Callable[[str], float], seed: int
     return ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0)
 
 
-def diagnose(model: Path, probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int) -> Diagnosis:
+def diagnose(
+    model: Path, probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int, rerank: float = 0.0
+) -> Diagnosis:
     asked = AskedModel(AutoTokenizer.from_pretrained(model), [Checkpoint(ModelRef(str(model)), 1.0)], 64)
-    return Diagnoser(influence=Influence(fisher_examples=128)).diagnose(case(probe, corpus, pool, seed), asked)
+    return Diagnoser(influence=Influence(fisher_examples=128, rerank=rerank)).diagnose(
+        case(probe, corpus, pool, seed), asked
+    )
 
 
 def case(probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int) -> Case:
@@ -116,6 +120,19 @@ def test_a_skill_without_rows_is_missing_data(model: Path) -> None:
 def test_a_diagnosis_is_a_function_of_its_seed(model: Path) -> None:
     probe, corpus, pool = starved(2)
     assert diagnose(model, probe, corpus, pool, 3) == diagnose(model, probe, corpus, pool, 3)
+
+
+def test_reranked_examples_are_some_of_the_best_by_projected_gradients(model: Path) -> None:
+    probe, corpus, pool = starved(0)
+    plain = diagnose(model, probe, corpus, pool, seed=0)
+    again = diagnose(model, probe, corpus, pool, seed=0, rerank=0.02)
+    (before,), (after,) = plain.findings, again.findings
+    assert before.data_slices == after.data_slices
+    assert all("jump" in example.prompt for example in after.examples.helpful)
+    scores = [example.score for example in after.examples.helpful]
+    assert scores == sorted(scores, reverse=True)
+    assert set(scores).isdisjoint(example.score for example in before.examples.helpful)
+    assert again.num_tokens > plain.num_tokens
 
 
 def test_by_words_the_same_failures_are_joined_to_data_without_any_model(model: Path) -> None:

@@ -54,6 +54,7 @@ def find(
                     order=np.arange(len(rows))[chosen],
                     effect=scores,
                     retrieval=scores,
+                    losses=np.concatenate([np.full_like(scores, 3.0), -scores], axis=1),
                 )
 
     parts = ScoredParts(num_corpus, len(rows) - num_corpus, len(rows), read)
@@ -122,6 +123,7 @@ def test_effects_are_means_as_a_fraction_of_the_largest() -> None:
     jump = next(data for data in found.slices if data.slice == Slice(((PROMPT_CONTAINS, "jump"),)))
     half = 1.96 * effect[row_jumps].std(ddof=1) / np.sqrt(row_jumps.sum()) / effect[row_jumps].mean()
     assert jump.ci.high - jump.effect == pytest.approx(half * jump.effect, rel=1e-3)
+    assert jump.losses == pytest.approx((3.0, -effect[row_jumps].mean()), rel=1e-5)  # one for each checkpoint
 
 
 def test_a_field_of_items_and_rows_is_joined_by_its_value() -> None:

@@ -63,7 +63,7 @@ def test_with_much_damping_it_is_the_product_of_whole_gradients(train: TokenRows
     model, queries, damping = llama(), mapping([1, 5], [0, 0]), 1e9
     chosen = np.array([0, 4, 13])
     influence = Influence(damping=damping, shrinkage=0.0)
-    effect = model_effects(influence, model, weighted_rows(queries, np.eye(2)), train, chosen, seed=0)
+    effect = model_effects(influence, model, weighted_rows(queries, np.eye(2)), train, chosen, seed=0).effect
 
     sample = ekfac.draw_sample(train, 512, 0)
     model.requires_grad_(True)
@@ -89,7 +89,7 @@ def test_the_planted_wrong_label_is_the_most_harmful_row(train: TokenRows) -> No
         optimizer.step()
     queries = weighted_rows(mapping([POISONED], [0]), np.eye(1))
     chosen = np.flatnonzero(np.arange(24) % 2 == 0)
-    effect = model_effects(Influence(), model, queries, train, chosen, seed=0)[:, 0]
+    effect = model_effects(Influence(), model, queries, train, chosen, seed=0).effect[:, 0]
     assert chosen[effect.argmin()] == POISONED
     assert effect.min() < 0
     assert chosen[effect.argmax()] % 8 == POISONED  # the right answers to the same question
@@ -98,9 +98,9 @@ def test_the_planted_wrong_label_is_the_most_harmful_row(train: TokenRows) -> No
 def test_a_layer_too_wide_for_eigenvectors_is_left_out(train: TokenRows, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = weighted_rows(mapping([1], [0]), np.eye(1))
     everything = np.arange(24)
-    whole = model_effects(Influence(), llama(), queries, train, everything, seed=0)
+    whole = model_effects(Influence(), llama(), queries, train, everything, seed=0).effect
     monkeypatch.setattr(ekfac, "MOST_SIDE", 16)  # attention alone: the head and the MLP are wider
-    part = model_effects(Influence(), llama(), queries, train, everything, seed=0)
+    part = model_effects(Influence(), llama(), queries, train, everything, seed=0).effect
     assert not np.allclose(whole, part)
     monkeypatch.setattr(ekfac, "MOST_SIDE", 8)
     with pytest.raises(ValueError, match=r"has more than 8 inputs or outputs.*diagnose\.influence\.rerank=0"):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
 from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.ekfac import ekfac_effects
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.queries import Queries, weighted_rows
 from diagnose.attribution.shards import ScoredRows, mean_of
@@ -140,3 +141,20 @@ def test_the_mean_over_checkpoints_leaves_a_row_out_that_one_of_them_left_out() 
     assert both.effect[:, 0].tolist() == [1.0, 0.0]
     assert both.losses.tolist() == [[1.0, 0.0], [1.0, 0.0]]
     assert both.is_left_out.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("shard_rows", [7, NUM_ROWS])
+def test_extreme_rows_are_those_that_sorting_all_of_them_gives(checkpoints: list[Checkpoint], shard_rows: int) -> None:
+    attribution = attribute(settings(shard_rows), checkpoints, asked(), rows(NUM_ROWS, 1), 5)
+    order = np.argsort(attribution.whole().effect, axis=0)
+    expected = np.unique(np.concatenate([order[:9], order[-9:]]))  # a tenth of 90 at either end
+    np.testing.assert_array_equal(attribution.extreme_rows(0.1), expected)
+
+
+def test_effects_taken_anew_over_checkpoints_are_the_mean_of_each_ones(checkpoints: list[Checkpoint]) -> None:
+    train, chosen = rows(NUM_ROWS, 1), np.array([3, 40, 41])
+    both = ekfac_effects(settings(8), checkpoints, asked(), train, chosen, seed=5)
+    each = [ekfac_effects(settings(8), [one], asked(), train, chosen, seed=5) for one in checkpoints]
+    np.testing.assert_allclose(both.effect, (each[0].effect + each[1].effect) / 2, rtol=1e-5, atol=1e-9)
+    assert both.num_tokens == each[0].num_tokens + each[1].num_tokens
+    assert both.rows.tolist() == [3, 40, 41]
