@@ -34,6 +34,10 @@ class BatchGradients:
     sampled: Tensor | None = None
     """[batch, dim]: the same of random labels, whose second moment is the Fisher matrix, where asked for."""
 
+    def select(self, places: Tensor) -> "BatchGradients":
+        """Some of the rows, without `sampled`."""
+        return BatchGradients(self.grads[places], self.losses[places], self.hidden[places], self.is_finite[places])
+
 
 class ProjectedGradients:
     """Gradients of the examples of a batch, for one model; made by `catch_gradients`, valid within it."""

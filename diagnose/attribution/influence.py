@@ -48,6 +48,9 @@ class Influence:
     shard_rows: int = 8192
     """Training rows that are read and scored at a time; a killed pass repeats at most as many."""
     checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
+    index: str | None = None
+    """Folder where projected gradients are kept for other questions of the same model and data; unset keeps none
+    (`diagnose.attribution.gradient_index` says how much room they take)."""
 
     def __post_init__(self) -> None:
         if self.damping <= 0:
