@@ -7,14 +7,15 @@ most `max_rows` training rows for all findings together, and is by far the large
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from diagnose.attribution.checkpoint import check_checkpoints, context_length
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import failed_items
+from diagnose.attribution.queries import Queries, failed_items
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
@@ -23,12 +24,15 @@ from diagnose.contamination import find_contamination
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
+from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Finding
 from diagnose.findings import find_examples, make_finding
 from diagnose.scored_parts import scored_parts
 from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
+
+Keep = Callable[[Question, Queries, Attribution], None]
 
 _MOST_NAMED = 20
 """Rows left out whose ids are kept."""
@@ -55,6 +59,12 @@ class Diagnoser:
     """Training rows that are attributed, drawn at random; unset means all. On SCAN 4,000 of 22,700 name the same
     data slice with an interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
+    fidelity: bool = False
+    """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
+    fidelity_parts: int = 16
+    """Random halves of the attributed rows that are trained on for it."""
+    fidelity_seeds: int = 2
+    """Trainings of each part, in other orders; with one nobody knows how much chance alone decides."""
 
     def __post_init__(self) -> None:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
@@ -67,6 +77,18 @@ class Diagnoser:
                 raise ValueError(f"diagnose.{key} must be between 0 and 1, got {value}; leave it out for the default")
         if self.num_examples < 0:
             raise ValueError(f"diagnose.num_examples must not be negative, got {self.num_examples}")
+        if self.fidelity_parts < MIN_PARTS:
+            raise ValueError(
+                f"diagnose.fidelity_parts must be at least {MIN_PARTS}, got {self.fidelity_parts}; a rank correlation "
+                "over fewer trainings says nothing"
+            )
+        if self.fidelity_seeds < 1:
+            raise ValueError(f"diagnose.fidelity_seeds must be at least 1, got {self.fidelity_seeds}; 2 is the default")
+
+    @property
+    def determining(self) -> dict[str, Any]:
+        """The settings that a diagnosis depends on: all but those of the trainings that hold it to the test."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""
@@ -79,12 +101,17 @@ class Diagnoser:
         model: AskedModel,
         folder: Path | None = None,
         told: Told = lambda _done, _total: None,
+        keep: Keep = lambda _asked, _queries, _attribution: None,
     ) -> Diagnosis:
         """Findings with their causes.
 
         Args:
+            case: Answers and data.
+            model: Whose gradients are asked.
             folder: Where attribution keeps what is done, of this very call; without it, in memory.
             told: Rows attributed, and of how many.
+            keep: Is handed what was asked, of which rows, and their scores: a column for each finding of a failing
+                slice, in that order.
         """
         start = time.perf_counter()
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples)
@@ -93,15 +120,17 @@ class Diagnoser:
             return _nothing_fails(case, contaminated)
         check_checkpoints(model.checkpoints, len(model.tokenizer))
         max_length = min(model.max_length, context_length(model.checkpoints[-1].model) or model.max_length)
+        queries = failed_items(asked.queries, model.tokenizer, max_length)
         attribution = attribute(
             self.influence,
             model.checkpoints,
-            failed_items(asked.queries, model.tokenizer, max_length),
+            queries,
             TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length),
             case.seed,
             folder=folder,
             told=told,
         )
+        keep(asked, queries, attribution)
         findings = self._findings(case, asked, lambda: beside(case, asked, attribution.parts()), CONTROLS)
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",

@@ -22,6 +22,8 @@ from scipy.stats import rankdata, t
 from diagnose.finding import Interval
 
 NUM_BOOTSTRAP = 1000
+MIN_PARTS = 4
+"""Fewer trainings give no rank correlation worth an interval."""
 MIN_CALIBRATION = 5
 """Changes of slices left out; fewer give no residual worth an interval."""
 _MOST_LOG = 700.0
@@ -128,8 +130,8 @@ def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed:
         ValueError: fewer parts, or losses that are not finite.
     """
     num_parts, num_seeds, num_queries = retrained.losses.shape
-    if num_parts < 4:
-        raise ValueError(f"a rank correlation needs at least 4 retrained parts, got {num_parts}; train more")
+    if num_parts < MIN_PARTS:
+        raise ValueError(f"a rank correlation needs at least {MIN_PARTS} retrained parts, got {num_parts}; train more")
     if not np.isfinite(retrained.losses).all():
         bad = np.flatnonzero(~np.isfinite(retrained.losses).all(axis=(1, 2))).tolist()
         raise ValueError(f"losses of retrained parts {bad[:5]} are not finite; leave them out")
