@@ -60,7 +60,7 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     if len(effects.scored) < least:
         log.info("fidelity: %d rows of the corpus are attributed, %d are needed", len(effects.scored), least)
         return None
-    start, plan = _again(run, base, champion)
+    start, plan = training_again(run, base, champion)
     chosen = run.runner.do(_parts_stage(run, base, champion, diagnosed))
     run.books.add("fidelity", chosen.seconds, 0, 0.0)
     length = plan.length.count * (1 if isinstance(plan.length, Tokens) else chosen.value.mean_tokens)
@@ -103,7 +103,7 @@ def most_trainings(settings: Diagnoser) -> int:
     return (1 + settings.fidelity_parts + 2 * settings.max_findings + MOST_SLICES) * settings.fidelity_seeds
 
 
-def _again(run: Run, base: Model, champion: Model) -> tuple[Model, Recipe]:
+def training_again(run: Run, base: Model, champion: Model) -> tuple[Model, Recipe]:
     """How the champion came to be, or would go on: from which weights, and by which recipe."""
     is_from_base = run.settings.train.start == "base" or is_initial(run, base, champion)
     start, update = (base, TrainUpdate()) if is_from_base else (champion, run.settings.train.update)

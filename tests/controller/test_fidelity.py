@@ -4,7 +4,8 @@ import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,19 +15,24 @@ from datasets import Dataset
 from controller.budget import Books
 from controller.compose_settings import composed
 from controller.effects import Effects
-from controller.fidelity import prove_attribution
+from controller.fidelity import prove_attribution, training_again
 from controller.fidelity_record import Outcomes, fidelity_record
-from controller.model import base_model, initial_model
+from controller.model import Model, base_model, initial_model, initial_stage
 from controller.result import FidelityRecord
 from controller.retraining import Part, PartKind, without
 from controller.rounds import diagnose_round, measure_model
-from controller.run import config_hash, open_run
+from controller.run import Data, config_hash, open_run
 from controller.runner import Runner
+from controller.settings import TrainUpdate
+from controller.train.recipe import Draws, recipe
 from controller.workers import Workers
 from diagnose.attribution.queries import weighted_rows
+from diagnose.diagnoser import Diagnoser
+from diagnose.finding import Diagnosis
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from diagnose.tokens import token_rows
+from evals.model_ref import ModelRef
 from evals.splits import Split
 from interventions.mix import original_mix
 
@@ -112,7 +118,9 @@ def finished(run_dir: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained_once(tmp_path: Path) -> None:
+def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     words = write_toy(tmp_path)
     run_dir = tmp_path / "run"
     proven = [*words, "diagnose.fidelity=true"]
@@ -126,7 +134,9 @@ def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained
         stages = finished(run_dir)
         assert prove(proven, workers) == record
         assert finished(run_dir) == stages
+        assert prove([*proven, "budget.train_tokens=30000"], workers) is None
         prove([*proven, "diagnose.fidelity_parts=5"], workers)
+    assert "fidelity: not measured, budget.train_tokens: diagnose.fidelity takes" in caplog.text
     assert 4 <= len(stopped) - len(diagnosed) < len(stages) - len(diagnosed)
     assert all(name.startswith("fidelity-") for name in stages[len(diagnosed) :])
     assert len(stages) == len(set(stages))  # what was finished before the stop is not repeated
@@ -145,6 +155,32 @@ def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained
         worst = max(of_task, key=lambda r: r.change.loss)
         assert worst.data_slice == {"skill": skill}  # it alone teaches what is asked
         assert worst.num_rows == 40
+
+
+def test_without_attribution_there_is_nothing_to_retrain_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    diagnosed = cast(Any, SimpleNamespace(diagnosis=Diagnosis((), 40, 1, 0)))
+    run = cast(Any, SimpleNamespace(settings=SimpleNamespace(diagnose=Diagnoser(fidelity=True))))
+    assert prove_attribution(run, cast(Any, None), cast(Any, None), diagnosed) is None
+    assert [record.message for record in caplog.records] == [
+        "fidelity: nothing was attributed, so there is nothing to hold it against"
+    ]
+
+
+def test_a_model_that_was_given_goes_on_and_one_that_was_trained_here_is_trained_again(tmp_path: Path) -> None:
+    settings = composed([*write_toy(tmp_path), "train.update.max_steps=7"])
+    corpus = Data(tmp_path, "corpus", 160, "rows.jsonl")
+    run = cast(Any, SimpleNamespace(settings=settings, corpus=corpus))
+    base = Model(ModelRef("base"), "base", (), 1, corpus)
+    ours = Model(ModelRef("ours"), initial_stage(run, base, settings.seed).key.digest, (), 1, corpus)
+    accepted = Model(ModelRef("accepted"), "accepted", (), 1, replace(corpus, digest="mix", num_rows=200))
+    batch = settings.train.per_device_train_batch_size
+    assert training_again(run, base, ours) == (base, recipe(settings, TrainUpdate(), 160, None))
+    start, plan = training_again(run, base, accepted)
+    assert (start, plan.length) == (accepted, Draws(7 * batch))
+    run.settings.train.start = "base"
+    start, plan = training_again(run, base, accepted)
+    assert (start, plan.length) == (base, Draws(30 * batch))
 
 
 def test_the_settings_of_the_proof_do_not_change_what_a_run_is(tmp_path: Path) -> None:
