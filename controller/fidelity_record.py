@@ -106,6 +106,7 @@ def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
         found = datamodeling_score(outcomes.effects.effect, Retrained(kept, losses[halves]), seed)
         lds, ceiling, reason = Estimate(found.lds, found.ci.low, found.ci.high), found.ceiling, ""
     slices = [number for number in outcomes.of_kind(PartKind.SLICE) if changes.is_sound[number]]
+    slice_lds, slice_ceiling = _of_slices(changes, slices, seed)
     is_comparable = bool(changes.is_sound[0])
     return FidelityRecord(
         num_parts=len(halves),
@@ -115,10 +116,25 @@ def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
         lds=lds,
         ceiling=ceiling,
         reason=reason,
+        slice_lds=slice_lds,
+        slice_ceiling=slice_ceiling,
         dropped=tuple(_dropped(changes)) if is_comparable else (),
         left_out=tuple(_left_out(changes, slices)) if is_comparable else (),
         calibration=_calibration(changes, slices) if is_comparable else None,
     )
+
+
+def _of_slices(changes: _Changes, slices: Sequence[int], seed: int) -> tuple[Estimate | None, float | None]:
+    """Rank correlation over the data slices, each standing for a row of its predicted change, and its ceiling."""
+    predicted = {number: changes.outcomes.predicted(number) for number in slices}
+    known = [number for number in slices if np.isfinite(predicted[number]).all()]
+    if len(known) < MIN_PARTS:
+        return None, None
+    kept = ~np.eye(len(known), dtype=bool)
+    found = datamodeling_score(
+        np.array([predicted[number] for number in known]), Retrained(kept, changes.losses[known]), seed
+    )
+    return Estimate(found.lds, found.ci.low, found.ci.high), found.ceiling
 
 
 def _dropped(changes: _Changes) -> Iterator[DroppedRecord]:
@@ -144,14 +160,12 @@ def _left_out(changes: _Changes, slices: Sequence[int]) -> Iterator[LeftOutRecor
         others = _pairs(changes, [other for other in slices if other != number])
         for finding, where in enumerate(outcomes.failing):
             value = float(predicted[finding])
-            if not math.isfinite(value):
-                continue
             loss, score = _expected(others, value, changes.possible(finding))
             yield LeftOutRecord(
                 data_slice=part.slice.as_dict(),
                 slice=where.as_dict(),
                 num_rows=part.num_left_out,
-                predicted=value,
+                predicted=value if math.isfinite(value) else None,
                 change=changes.of([number], finding),
                 expected_loss=loss,
                 expected_score=score,
@@ -187,7 +201,7 @@ def _expected(others: _Pairs, predicted: float, possible: Interval) -> tuple[Est
     """Of the loss and of the score; None where an end of the interval is not finite."""
     of_loss: Calibration | None = calibrate(others.predicted, others.losses)
     of_score: ScoreCalibration | None = calibrate_score(others.predicted, others.scores)
-    if predicted <= 0 or of_loss is None or of_score is None:
+    if not predicted > 0 or of_loss is None or of_score is None:
         return None, None
     return _finite(*of_loss.change(predicted)), _finite(*of_score.change(predicted, possible))
 
@@ -200,6 +214,8 @@ def _finite(mean: float, interval: Interval) -> Estimate | None:
 def _why_not(others: _Pairs, predicted: float, is_missing: bool) -> str:
     if not is_missing:
         return ""
+    if math.isnan(predicted):
+        return "none of its rows in the corpus was attributed"
     if predicted <= 0:
         return "no harm is predicted, and only harm is calibrated"
     if others.num_calibrating < MIN_CALIBRATION:

@@ -158,8 +158,8 @@ class LeftOutRecord:
     data_slice: Mapping[str, str]
     slice: Mapping[str, str]
     num_rows: int
-    predicted: float
-    """Sum of the effects of its rows, nats of the loss; positive is harm."""
+    predicted: float | None
+    """Sum of the effects of its rows, nats of the loss; positive is harm. Null where none of them was attributed."""
     change: ChangeRecord
     expected_loss: Estimate | None
     """Calibrated on the other data slices alone, 95 % prediction interval; null for `reason`."""
@@ -197,6 +197,10 @@ class FidelityRecord:
     ceiling: float | None
     """The most that any prediction could reach with these seeds; null with one seed."""
     reason: str
+    slice_lds: Estimate | None
+    """The same correlation over the data slices left out, which are larger than single rows' noise; null with fewer
+    than 4."""
+    slice_ceiling: float | None
     dropped: tuple[DroppedRecord, ...]
     left_out: tuple[LeftOutRecord, ...]
     calibration: CalibrationRecord | None

@@ -21,7 +21,7 @@ from controller.nightly import summary, write_summary
 from controller.prove.prover import prove as run_prove
 from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
-from controller.report.fidelity import believed, calibrated
+from controller.report.fidelity import believed, calibrated, of_slices
 from controller.result import Decision, LoopResult
 from controller.rounds import diagnose_round, measure_model, propose_round
 from controller.run import Run, choose_run_dir, open_run
@@ -90,7 +90,7 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
         proven = prove_attribution(run, base, model, diagnosed) if settings.diagnose.fidelity else None
         if proven is not None:
             _say(believed(proven))
-            _say(calibrated(proven))
+            _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
         _say(f"{diagnosed.folder / 'diagnosis.json'}")
     return 0
 

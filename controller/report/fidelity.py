@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from controller.report.pictures import Tick
 from controller.report.words import interval, number, signed, slice_words
 from controller.result import Estimate, FidelityRecord, LeftOutRecord
+from diagnose.fidelity import MIN_CALIBRATION
 
 MOST_ROWS = 12
 _LOW_CEILING = 0.3
@@ -45,6 +46,7 @@ class Scatter:
 class FidelityView:
     record: FidelityRecord
     believed: str
+    of_slices: str
     calibrated: str
     rows: tuple[LeftOutRecord, ...]
     num_rows_left_out: int
@@ -58,6 +60,7 @@ def fidelity_view(record: FidelityRecord | None) -> FidelityView | None:
     return FidelityView(
         record=record,
         believed=believed(record),
+        of_slices=of_slices(record),
         calibrated=calibrated(record),
         rows=tuple(rows[:MOST_ROWS]),
         num_rows_left_out=max(0, len(rows) - MOST_ROWS),
@@ -92,14 +95,30 @@ def believed(record: FidelityRecord) -> str:
     )
 
 
+def of_slices(record: FidelityRecord) -> str:
+    """The correlation over whole data slices."""
+    lds = record.slice_lds
+    if lds is None:
+        return ""
+    count = len({tuple(row.data_slice.items()) for row in record.left_out if row.predicted is not None})
+    most = "" if record.slice_ceiling is None else f", at most {number(record.slice_ceiling)} by chance"
+    return (
+        f"Over {count} whole data slices left out, one at a time, the same correlation is "
+        f"{number(lds.mean)} {interval(lds.low, lds.high)}{most}."
+    )
+
+
 def calibrated(record: FidelityRecord) -> str:
     """What came of leaving slices out, and of the intervals that did not know it."""
     foretold = [row for row in record.left_out if row.expected_loss is not None]
     if not record.left_out:
         return "No data slice could be left out, so nothing is calibrated."
     if not foretold:
-        reasons = sorted({row.reason for row in record.left_out if row.reason})
-        return f"What a change of the data would do in numbers is not calibrated: {'; '.join(reasons)}."
+        harm = sum(row.predicted is not None and row.predicted > 0 and row.change.loss > 0 for row in record.left_out)
+        return (
+            f"What leaving out data does is not calibrated: {harm} of {len(record.left_out)} changes were harm both as "
+            f"predicted and in fact, and each needs {MIN_CALIBRATION} of other data slices."
+        )
     covered = sum(_is_covered(row.expected_loss, row.change.loss) for row in foretold)
     of_score = [row for row in foretold if row.expected_score is not None]
     scores = sum(_is_covered(row.expected_score, row.change.score) for row in of_score)
@@ -166,7 +185,9 @@ class _LogAxis:
 
 
 def _foretold(row: LeftOutRecord, is_calibrated: bool) -> Estimate | None:
-    return row.expected_loss if is_calibrated else Estimate(row.predicted, row.predicted, row.predicted)
+    if is_calibrated or row.predicted is None:
+        return row.expected_loss
+    return Estimate(row.predicted, row.predicted, row.predicted)
 
 
 def _title(row: LeftOutRecord, foretold: Estimate) -> str:

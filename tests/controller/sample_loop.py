@@ -130,6 +130,8 @@ def fidelity() -> FidelityRecord:
         lds=Estimate(0.52, 0.31, 0.68),
         ceiling=0.81,
         reason="",
+        slice_lds=Estimate(0.88, 0.6, 1.0),
+        slice_ceiling=0.97,
         dropped=(
             DroppedRecord(
                 JUMP,

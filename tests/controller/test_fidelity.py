@@ -221,6 +221,8 @@ def test_true_effects_of_half_the_scale_are_doubled_by_the_calibration() -> None
     assert record.lds is not None
     assert record.lds.mean == pytest.approx(1)
     assert record.ceiling == pytest.approx(1)
+    assert record.slice_lds is not None
+    assert record.slice_lds.mean == pytest.approx(1)
     (dropped,) = record.dropped
     assert dropped.helpful.loss > dropped.random.loss > 0
     assert dropped.score == pytest.approx(0.5)
@@ -229,7 +231,9 @@ def test_true_effects_of_half_the_scale_are_doubled_by_the_calibration() -> None
     assert record.calibration.num_changes == 8
     for left_out in record.left_out:
         assert left_out.expected_loss is not None
-        assert left_out.expected_loss.mean == pytest.approx(left_out.change.loss) == 2 * left_out.predicted
+        assert left_out.predicted is not None
+        assert left_out.expected_loss.mean == pytest.approx(left_out.change.loss)
+        assert left_out.expected_loss.mean == pytest.approx(2 * left_out.predicted)
         assert left_out.expected_score is not None
         assert left_out.expected_score.low >= -0.5
 
@@ -277,10 +281,11 @@ def test_a_slice_that_is_attributed_in_part_is_predicted_for_all_of_its_rows() -
     few = Effects(plain.effects.scored[chosen], plain.effects.effect[chosen], plain.effects.queries)
     part = Outcomes(few, plain.failing, plain.parts, plain.left_out, plain.values, plain.scores)
     assert part.predicted(number) == pytest.approx(whole)
-    none = Effects(few.scored[:-10], few.effect[:-10], few.queries)
-    assert np.isnan(
-        Outcomes(none, plain.failing, plain.parts, plain.left_out, plain.values, plain.scores).predicted(number)
-    )
+    none = replace(part, effects=Effects(few.scored[:-10], few.effect[:-10], few.queries))
+    assert np.isnan(none.predicted(number))
+    last = fidelity_record(none, 0).left_out[-1]
+    assert (last.predicted, last.reason) == (None, "none of its rows in the corpus was attributed")
+    assert last.change.loss == fidelity_record(plain, 0).left_out[-1].change.loss
 
 
 def test_the_other_rows_keep_their_weights_to_each_other() -> None:

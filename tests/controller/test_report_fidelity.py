@@ -17,6 +17,7 @@ def test_the_page_says_how_far_to_believe_it_only_where_that_was_asked() -> None
     assert "How far to believe this" in text
     assert "have a rank correlation of 0.520 [0.310, 0.680]" in text
     assert "no prediction could reach more than 0.810" in text
+    assert "Over 8 whole data slices left out, one at a time, the same correlation is 0.880 [0.600, 1.000]" in text
     assert "6 of 7 real changes of the loss lie in their 95 % interval, and 7 of 7 of the score" in text
     assert "+0.667 to +6.000" in text
     assert "not calibrated" in text
@@ -41,7 +42,7 @@ def test_what_follows_depends_on_interval_and_ceiling(lds: Estimate, ceiling: fl
 def test_what_could_not_be_computed_is_said_in_words() -> None:
     assert believed(replace(fidelity(), lds=None, reason="only 2 of the halves")) == "Not known: only 2 of the halves."
     bare = tuple(replace(row, expected_loss=None, expected_score=None, reason="too few") for row in fidelity().left_out)
-    assert "is not calibrated: too few" in calibrated(replace(fidelity(), left_out=bare, calibration=None))
+    assert "7 of 8 changes were harm both as predicted and in fact" in calibrated(replace(fidelity(), left_out=bare))
     assert "No data slice could be left out" in calibrated(replace(fidelity(), left_out=()))
 
 
