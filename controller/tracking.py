@@ -240,6 +240,8 @@ def _verdict_metrics(verdict: VerdictRecord, step: int) -> list[Metric]:
 def _fidelity_metrics(fidelity: FidelityRecord, step: int) -> Iterator[Metric]:
     if fidelity.lds is not None:
         yield Metric("fidelity/lds", fidelity.lds.mean, _now(), step)
+    if fidelity.slice_lds is not None:
+        yield Metric("fidelity/slice_lds", fidelity.slice_lds.mean, _now(), step)
     if fidelity.ceiling is not None:
         yield Metric("fidelity/ceiling", fidelity.ceiling, _now(), step)
 

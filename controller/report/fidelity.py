@@ -83,8 +83,8 @@ def believed(record: FidelityRecord) -> str:
         return f"Attribution foretells what retraining does: {over}. {_ceiling(record)}"
     if record.ceiling is not None and record.ceiling < _LOW_CEILING:
         return (
-            f"Nothing can be told from these trainings: {over}. Another order of rows changes the failed items as much "
-            f"as leaving out half of those rows, so no prediction could reach more than {number(record.ceiling)}. "
+            f"Nothing can be told of single rows: {over}. Another order of rows changes the failed items as much as "
+            f"leaving out half of those rows, so no prediction could reach more than {number(record.ceiling)}. "
             "Attribute more rows (diagnose.max_rows), train longer, or with more seeds (diagnose.fidelity_seeds)."
         )
     if lds.high < 0:
@@ -101,7 +101,7 @@ def of_slices(record: FidelityRecord) -> str:
     if lds is None:
         return ""
     count = len({tuple(row.data_slice.items()) for row in record.left_out if row.predicted is not None})
-    most = "" if record.slice_ceiling is None else f", at most {number(record.slice_ceiling)} by chance"
+    most = "" if record.slice_ceiling is None else f", where chance allows {number(record.slice_ceiling)}"
     return (
         f"Over {count} whole data slices left out, one at a time, the same correlation is "
         f"{number(lds.mean)} {interval(lds.low, lds.high)}{most}."

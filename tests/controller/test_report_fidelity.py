@@ -31,7 +31,7 @@ def test_the_page_says_how_far_to_believe_it_only_where_that_was_asked() -> None
     [
         (Estimate(0.4, 0.1, 0.6), None, "Attribution foretells what retraining does"),
         (Estimate(0.1, -0.2, 0.4), 0.8, "Attribution is not shown to foretell"),
-        (Estimate(0.1, -0.2, 0.4), 0.1, "Nothing can be told from these trainings"),
+        (Estimate(0.1, -0.2, 0.4), 0.1, "Nothing can be told of single rows"),
         (Estimate(-0.5, -0.7, -0.2), 0.9, "Attribution is wrong here"),
     ],
 )
