@@ -119,13 +119,14 @@ def calibrated(record: FidelityRecord) -> str:
             f"What leaving out data does is not calibrated: {harm} of {len(record.left_out)} changes were harm both as "
             f"predicted and in fact, and each needs {MIN_CALIBRATION} of other data slices."
         )
-    covered = sum(_is_covered(row.expected_loss, row.change.loss) for row in foretold)
+    harmful = [row for row in foretold if row.change.loss > 0]
+    covered = sum(_is_covered(row.expected_loss, row.change.loss) for row in harmful)
     of_score = [row for row in foretold if row.expected_score is not None]
     scores = sum(_is_covered(row.expected_score, row.change.score) for row in of_score)
     text = (
-        f"Expected changes are calibrated on the other data slices, never on the training that they are held against: "
-        f"{covered} of {len(foretold)} real changes of the loss lie in their 95 % interval, and {scores} of "
-        f"{len(of_score)} of the score."
+        "Expected changes are calibrated on the other data slices, never on the training that they are held against: "
+        f"of the loss, {covered} of {len(harmful)} that were harm indeed lie in their 95 % interval, and of the score "
+        f"{scores} of {len(of_score)}."
     )
     if record.calibration is not None and record.calibration.num_contradicted:
         total = record.calibration.num_changes + record.calibration.num_contradicted
@@ -143,7 +144,7 @@ def spread(values: tuple[float, ...]) -> str:
 
 def scatter(record: FidelityRecord) -> Scatter | None:
     """Expected against real changes of the loss; raw predictions where nothing is calibrated."""
-    is_calibrated = any(row.expected_loss is not None for row in record.left_out)
+    is_calibrated = any(row.expected_loss is not None and row.change.loss > 0 for row in record.left_out)
     shown = [
         (row, foretold)
         for row in record.left_out
@@ -185,8 +186,10 @@ class _LogAxis:
 
 
 def _foretold(row: LeftOutRecord, is_calibrated: bool) -> Estimate | None:
-    if is_calibrated or row.predicted is None:
+    if is_calibrated:
         return row.expected_loss
+    if row.predicted is None:
+        return None
     return Estimate(row.predicted, row.predicted, row.predicted)
 
 

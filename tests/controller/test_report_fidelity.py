@@ -18,7 +18,7 @@ def test_the_page_says_how_far_to_believe_it_only_where_that_was_asked() -> None
     assert "have a rank correlation of 0.520 [0.310, 0.680]" in text
     assert "no prediction could reach more than 0.810" in text
     assert "Over 8 whole data slices left out, one at a time, the same correlation is 0.880 [0.600, 1.000]" in text
-    assert "6 of 7 real changes of the loss lie in their 95 % interval, and 7 of 7 of the score" in text
+    assert "of the loss, 6 of 7 that were harm indeed lie in their 95 % interval, and of the score 7 of 7" in text
     assert "+0.667 to +6.000" in text
     assert "not calibrated" in text
     start = accepted_round()
@@ -66,3 +66,7 @@ def test_where_nothing_is_calibrated_the_picture_has_raw_predictions() -> None:
     assert not picture.is_calibrated
     assert {point.kind for point in picture.points} == {"control"}
     assert scatter(replace(fidelity(), left_out=bare[-1:])) is None
+    first = replace(fidelity().left_out[0], change=replace(fidelity().left_out[0].change, loss=-0.1))
+    picture = scatter(replace(fidelity(), left_out=(first, *bare[1:])))  # the one that is expected did no harm
+    assert picture is not None
+    assert len(picture.points) == 6
