@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from controller.arms import CHALLENGER, arm_tokens
 from controller.budget import FORWARD, FORWARD_BACKWARD
+from controller.fidelity import most_trainings
 from controller.hashes import hash_of
 from controller.journal.ledger import look_at
 from controller.model import Model, base_model, model_key
@@ -57,6 +58,12 @@ def plan_lines(run: Run) -> Iterator[str]:
     yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {flops:.2g} FLOPs"
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
     tokens = recipe(settings, update, run.corpus.num_rows, mean).length.count
+    if settings.diagnose.fidelity:
+        is_again = is_trained_first or settings.train.start == "base"
+        each = recipe(settings, TrainUpdate() if is_again else update, run.corpus.num_rows, mean).length.count
+        trainings = most_trainings(settings.diagnose)
+        spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
+        yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
     yield from _detectable(run)
 

@@ -17,6 +17,7 @@ from controller.again import is_only_contaminated, measured_again
 from controller.arms import CHALLENGER
 from controller.budget import Books
 from controller.errors import BudgetSpent
+from controller.fidelity import prove_attribution
 from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, write_champion
@@ -170,6 +171,8 @@ def play_round(
     probe = measure_model(run, champion, Split.PROBE, "measure-probe")
     items[Split.PROBE].add(number, "champion", None, probe.report.results)
     diagnosed = diagnose_round(run, champion, probe)
+    is_proven = run.settings.diagnose.fidelity
+    fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
     proposal = propose_round(run, champion, diagnosed, state.judged, number)
     plan = proposal.record
     stopped = ""
@@ -203,7 +206,7 @@ def play_round(
     round_ = Round(
         number=number,
         measure=measure_record(probe.report, run.suite.slices, run.splits),
-        diagnosis=diagnosis_record(diagnosed.diagnosis),
+        diagnosis=diagnosis_record(diagnosed.diagnosis, fidelity),
         plan=plan,
         verdict=verdict,
         costs=run.books.costs(since=mark),
@@ -211,6 +214,8 @@ def play_round(
     state.rounds.append(round_)
     mix = run.run_dir / f"mix-{number}.parquet"
     tracker.log_round(round_, [mix] if mix.is_file() else [])
+    if fidelity is not None:
+        tracker.log_fidelity(fidelity, number)
     return stopped
 
 

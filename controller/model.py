@@ -1,7 +1,7 @@
 """The models of a run: the given one, that of round 0, those that trainings leave, the champion."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -12,7 +12,7 @@ from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import PretrainedModel, TrainUpdate
 from controller.stages import build, num_parameters, train_initial
-from controller.train.model import load_tokenizer
+from controller.train.model import load_tokenizer, trained_ref
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.trainer import MODEL_FOLDER, Training
 from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints
@@ -110,16 +110,18 @@ def _initial_recipe(run: Run) -> Recipe:
 
 
 def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:
-    """The model that a training of `start` left; an adapter stands on the base it was made for."""
+    """The model that a training of `start` left."""
+    checkpoints = tuple(
+        Checkpoint(trained_ref(start.ref, result.folder / kept.folder), kept.learning_rate)
+        for kept in result.value.checkpoints
+    )
+    ref = trained_ref(start.ref, result.folder / MODEL_FOLDER)
+    return Model(ref, result.digest, checkpoints, start.num_parameters, corpus)
 
-    def ref(name: str) -> ModelRef:
-        folder = result.folder / name
-        if (folder / "adapter_config.json").is_file():
-            return replace(start.ref, adapter=str(folder))
-        return ModelRef(str(folder), None, start.ref.dtype)
 
-    checkpoints = tuple(Checkpoint(ref(kept.folder), kept.learning_rate) for kept in result.value.checkpoints)
-    return Model(ref(MODEL_FOLDER), result.digest, checkpoints, start.num_parameters, corpus)
+def is_initial(run: Run, base: Model, model: Model) -> bool:
+    """Whether it is `base` after the initial training of these settings."""
+    return model.key == initial_stage(run, base, run.settings.seed).key.digest
 
 
 def write_champion(champion: Model, run_dir: Path) -> None:

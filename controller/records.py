@@ -13,6 +13,7 @@ from controller.result import (
     ExampleRecord,
     ExamplesRecord,
     FailedItemRecord,
+    FidelityRecord,
     FindingRecord,
     Measure,
     Score,
@@ -54,11 +55,12 @@ def score_records(reports: Sequence[EvalReport], fields: Sequence[str]) -> Itera
                     yield _score(task, {field: value}, members)
 
 
-def diagnosis_record(diagnosis: Diagnosis) -> DiagnosisRecord:
+def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = None) -> DiagnosisRecord:
     attributed = diagnosis.attributed
     return DiagnosisRecord(
         tuple(_finding(finding) for finding in diagnosis.findings),
         None if attributed is None else AttributedRecord(**asdict(attributed)),
+        fidelity,
     )
 
 

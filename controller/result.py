@@ -132,9 +132,92 @@ class AttributedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """What leaving rows out changed in a failing slice, against training on everything; mean over seeds, and each."""
+
+    loss: float
+    """Nats of a failed item, as attribution predicts it; positive is harm."""
+    losses: tuple[float, ...]
+    score: float
+    """Of all probe items of the slice; negative is harm."""
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedRecord:
+    """The rows that help a finding most by attribution left out, and as many at random."""
+
+    slice: Mapping[str, str]
+    num_rows: int
+    score: float
+    """Retrained on everything, mean over seeds."""
+    helpful: ChangeRecord
+    random: ChangeRecord
+    """Mean over several draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutRecord:
+    """A data slice left out: what was foretold of a failing slice, and what came of it."""
+
+    data_slice: Mapping[str, str]
+    slice: Mapping[str, str]
+    num_rows: int
+    predicted: float | None
+    """Sum of the effects of its rows, nats of the loss; positive is harm. Null where none of them was attributed."""
+    change: ChangeRecord
+    expected_loss: Estimate | None
+    """Calibrated on the other data slices alone, 95 % prediction interval; null for `reason`."""
+    expected_score: Estimate | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """`log real = intercept + slope log predicted`, changes of the loss in nats, over all data slices left out."""
+
+    slope: float
+    intercept: float
+    residual_sd: float
+    num_changes: int
+    """Predicted to do harm, and did."""
+    num_contradicted: int
+    """Predicted to do harm, and did none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FidelityRecord:
+    """How far attribution can be believed, by retraining the model on parts of its corpus."""
+
+    num_parts: int
+    """Random halves that were trained on."""
+    num_seeds: int
+    num_rows: int
+    """Attributed rows of the corpus: what the halves are halves of."""
+    num_diverged: int
+    """Trainings without a finite loss: left out with their part."""
+    lds: Estimate | None
+    """Rank correlation of predicted and real losses over the halves, mean over findings, in [-1, 1]; null for
+    `reason`."""
+    ceiling: float | None
+    """The most that any prediction could reach with these seeds; null with one seed."""
+    reason: str
+    slice_lds: Estimate | None
+    """The same correlation over the data slices left out, which are larger than single rows' noise; null with fewer
+    than 4."""
+    slice_ceiling: float | None
+    dropped: tuple[DroppedRecord, ...]
+    left_out: tuple[LeftOutRecord, ...]
+    calibration: CalibrationRecord | None
+    """Null with fewer than 5 changes."""
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosisRecord:
     findings: tuple[FindingRecord, ...]
     attributed: AttributedRecord | None = None
+    fidelity: FidelityRecord | None = None
+    """Null where `diagnose.fidelity` is off, nothing was attributed, or the budget does not allow it."""
 
 
 @dataclass(frozen=True, slots=True)

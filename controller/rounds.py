@@ -101,7 +101,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         "diagnose",
         {
             "report": probe.digest,
-            "diagnose": asdict(settings.diagnose),
+            "diagnose": settings.diagnose.determining,
             "fields": [run.suite.slices, run.data_slices],
             "model": champion.key,
             "data": _data_keys(run, champion),
@@ -250,7 +250,7 @@ def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> s
 def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
     return Stage(
         name,
-        {"model": model.key, "suite": _suite_key(run), "items": run.items_key, "split": split.value},
+        {"model": model.key, "suite": suite_key(run), "items": run.items_key, "split": split.value},
         measure,
         (model.ref, run.suite, run.items_key, split),
         Measured,
@@ -270,7 +270,7 @@ def _index(run: Run) -> Result[str]:
     return run.runner.do(Stage("index", inputs, hash_items, (run.suite, run.items_key), str))
 
 
-def _suite_key(run: Run) -> Mapping[str, object]:
+def suite_key(run: Run) -> Mapping[str, object]:
     """Without the folder of the task files: what they say stands in the items' key."""
     return {key: value for key, value in asdict(run.suite).items() if key != "include_path"}
 

@@ -21,7 +21,8 @@ from evals.suite import EvalSuite
 log = logging.getLogger(__name__)
 
 NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget")
-"""Where and how fast a run goes and how far, not what it does: a larger budget goes on where the smaller ended."""
+"""Where and how fast a run goes and how far, not what it does: a larger budget goes on where the smaller ended.
+Neither are the settings of `diagnose.fidelity`, which a finished run may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def settings_dict(settings: LoopSettings) -> dict[str, Any]:
 
 def config_hash(settings: LoopSettings) -> str:
     kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
-    return hash_of(kept)
+    return hash_of(kept | {"diagnose": settings.diagnose.determining})
 
 
 def choose_run_dir(settings: LoopSettings) -> Path:

@@ -32,6 +32,10 @@ class Stage(Generic[T]):
     arguments: tuple[Any, ...]
     result: type[T]
 
+    @property
+    def key(self) -> StageKey:
+        return StageKey(self.name, self.inputs)
+
 
 @dataclass(frozen=True, slots=True)
 class Result(Generic[T]):
@@ -66,7 +70,7 @@ class Runner:
         return list(self._carry_out(stages, self._workers.threads_each)) if stages else []
 
     def _carry_out(self, stages: Sequence[Stage[T]], num_threads: int) -> Iterator[Result[T]]:
-        keys = [StageKey(stage.name, stage.inputs) for stage in stages]
+        keys = [stage.key for stage in stages]
         found = [self._store.find(key) for key in keys]
         missing = [number for number, done in enumerate(found) if done is None]
         for key, done in zip(keys, found, strict=True):

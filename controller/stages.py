@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBa
 from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.corpus import Corpus, read_pool
+from controller.effects import effects_of, save_effects
 from controller.progress import Progress
 from controller.settings import ScratchModel
 from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_report_json
@@ -25,7 +26,9 @@ from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
 from diagnose.attribution.checkpoint import Checkpoint
-from diagnose.case import AskedModel, Case
+from diagnose.attribution.queries import Queries
+from diagnose.attribution.stream import Attribution
+from diagnose.case import AskedModel, Case, Question
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
 from diagnose.losses import RowLosses, row_losses
@@ -138,7 +141,7 @@ def train_arm(folder: Path, model: ModelRef, mix: Path, recipe: Recipe, seed: in
 
 def measure(folder: Path, model: ModelRef, suite: EvalSuite, items_key: str, split: Split) -> Measured:
     """Every item of one split; `report.json` has the results."""
-    report = evaluate(model, _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key), split)
+    report = evaluate(model, loaded_suite(suite, items_key), split)
     write_report_json(report, folder)
     flops = FORWARD * num_parameters(model) * report.num_tokens
     return Measured(len(report.results), report.num_tokens, flops)
@@ -146,17 +149,21 @@ def measure(folder: Path, model: ModelRef, suite: EvalSuite, items_key: str, spl
 
 def hash_items(folder: Path, suite: EvalSuite, items_key: str) -> str:
     """Hashes of the items of all splits: the one form in which diagnosis and fixes are told of them."""
-    items = _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key).items
+    items = loaded_suite(suite, items_key).items
     index_items(items, make_templates(suite.templates)).save(folder / INDEX_FILE)
     return INDEX_FILE
 
 
 def diagnose(folder: Path, inputs: DiagnosisInputs, checkpoints: Sequence[Checkpoint]) -> Diagnosed:
-    """`diagnosis.json`."""
+    """`diagnosis.json`, and `effects.npz` where a slice fails."""
     model = AskedModel(load_tokenizer(checkpoints[-1].model), checkpoints, inputs.max_length)
     told = Progress(folder).at
-    diagnosis = inputs.diagnoser.diagnose(_case(inputs), model, folder / "attribution", told)
-    shutil.rmtree(folder / "attribution", ignore_errors=True)  # the diagnosis holds what it says
+
+    def keep(asked: Question, queries: Queries, attribution: Attribution) -> None:
+        save_effects(effects_of(asked, queries, attribution), folder)
+
+    diagnosis = inputs.diagnoser.diagnose(_case(inputs), model, folder / "attribution", told, keep)
+    shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects hold what it says
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * num_parameters(checkpoints[-1].model) * diagnosis.num_tokens
     return Diagnosed(diagnosis.num_tokens, flops)
@@ -258,10 +265,14 @@ def _pool(inputs: DiagnosisInputs) -> TrainPool | None:
     return load_pool(inputs.pool) if inputs.pool is not None else None
 
 
-@lru_cache(maxsize=1)
-def _loaded(suite: bytes, items_key: str) -> LoadedSuite:
+def loaded_suite(suite: EvalSuite, items_key: str) -> LoadedSuite:
     """Loaded once in a worker that measures many models: finding and reading tasks takes longer than small
     models do. `items_key` is the items' hash, so that changed files are read again."""
+    return _loaded(TypeAdapter(EvalSuite).dump_json(suite), items_key)
+
+
+@lru_cache(maxsize=1)
+def _loaded(suite: bytes, items_key: str) -> LoadedSuite:
     del items_key
     return load_suite(TypeAdapter(EvalSuite).validate_json(suite))
 

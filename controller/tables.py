@@ -12,7 +12,9 @@ from pydantic import TypeAdapter
 
 from diagnose.pool import TrainPool
 from evals.items import EvalReport, ItemResult
-from interventions.mix import TrainingMix
+from interventions.mix import TrainingMix, original_mix
+
+PROVENANCE_FILE = "provenance.parquet"
 
 
 def save_pool(pool: TrainPool, folder: Path) -> None:
@@ -28,17 +30,22 @@ def load_pool(folder: Path) -> TrainPool:
 def save_mix(mix: TrainingMix, folder: Path) -> None:
     save_pool(mix.examples, folder)
     provenance = pa.table({"weight": mix.weights, "kind": mix.kinds, "reason": mix.reasons})
-    pq.write_table(provenance, folder / "provenance.parquet")
+    pq.write_table(provenance, folder / PROVENANCE_FILE)
 
 
 def load_mix(folder: Path) -> TrainingMix:
-    provenance = pq.read_table(folder / "provenance.parquet")
+    provenance = pq.read_table(folder / PROVENANCE_FILE)
     return TrainingMix(
         examples=load_pool(folder),
         weights=np.asarray(provenance["weight"], dtype=np.float64),
         kinds=tuple(provenance["kind"].to_pylist()),
         reasons=tuple(provenance["reason"].to_pylist()),
     )
+
+
+def load_corpus(folder: Path) -> TrainingMix:
+    """What a model was trained on: a mix, or rows as they stand."""
+    return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))
 
 
 def write_mix(mix: TrainingMix, path: Path) -> None:

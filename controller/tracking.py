@@ -19,7 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from controller.result import Cost, LoopResult, Round, Score, VerdictRecord
+from controller.result import Cost, FidelityRecord, LoopResult, Round, Score, VerdictRecord
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,14 @@ class Tracker:
             self._client.log_artifact(run, str(path))
         self._client.set_terminated(run)
         self._remember(key, run)
+
+    def log_fidelity(self, fidelity: FidelityRecord, round_number: int) -> None:
+        """By itself, for a finished round may be asked for it afterwards."""
+        key = f"fidelity-{round_number}"
+        if key in self._ids:
+            return
+        self._log_metrics(self._loop, list(_fidelity_metrics(fidelity, round_number)))
+        self._remember(key, self._loop)
 
     def register(self, folder: Path, alias: str, round_number: int) -> None:
         """A model version whose alias is `champion` or `challenger`."""
@@ -227,6 +235,15 @@ def _verdict_metrics(verdict: VerdictRecord, step: int) -> list[Metric]:
             Metric("gain_p", verdict.gain.p, _now(), step),
         ]
     return metrics
+
+
+def _fidelity_metrics(fidelity: FidelityRecord, step: int) -> Iterator[Metric]:
+    if fidelity.lds is not None:
+        yield Metric("fidelity/lds", fidelity.lds.mean, _now(), step)
+    if fidelity.slice_lds is not None:
+        yield Metric("fidelity/slice_lds", fidelity.slice_lds.mean, _now(), step)
+    if fidelity.ceiling is not None:
+        yield Metric("fidelity/ceiling", fidelity.ceiling, _now(), step)
 
 
 def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

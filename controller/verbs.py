@@ -13,6 +13,7 @@ from pathlib import Path
 from controller.ahead import compare_models, plan_lines
 from controller.arms import CHALLENGER
 from controller.budget import Books
+from controller.fidelity import prove_attribution
 from controller.journal.lock import locked
 from controller.loop import run_loop
 from controller.model import CHAMPION_FILE, base_model, initial_model, read_champion
@@ -20,6 +21,7 @@ from controller.nightly import summary, write_summary
 from controller.prove.prover import prove as run_prove
 from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
+from controller.report.fidelity import believed, calibrated, of_slices
 from controller.result import Decision, LoopResult
 from controller.rounds import diagnose_round, measure_model, propose_round
 from controller.run import Run, choose_run_dir, open_run
@@ -75,7 +77,8 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
     """The findings of round 0."""
     del sweep
     with _opened(settings) as run:
-        model = initial_model(run, base_model(run))
+        base = base_model(run)
+        model = initial_model(run, base)
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
         for finding in diagnosed.diagnosis.findings:
             _say(
@@ -84,6 +87,10 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
             )
         if not diagnosed.diagnosis.findings:
             _say("no failing slice")
+        proven = prove_attribution(run, base, model, diagnosed) if settings.diagnose.fidelity else None
+        if proven is not None:
+            _say(believed(proven))
+            _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
         _say(f"{diagnosed.folder / 'diagnosis.json'}")
     return 0
 

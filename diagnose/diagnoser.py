@@ -7,9 +7,10 @@ most `max_rows` training rows for all findings together, and is by far the large
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from diagnose.contamination import find_contamination
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import find_data_slices
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
+from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.findings import find_examples, make_finding
 from diagnose.scored_parts import scored_parts
@@ -34,6 +36,8 @@ from diagnose.tokens import TokenSource
 from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
+
+Keep = Callable[[Question, Queries, Attribution], None]
 
 _MOST_NAMED = 20
 """Rows left out whose ids are kept."""
@@ -62,6 +66,12 @@ class Diagnoser:
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
     """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
+    fidelity: bool = False
+    """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
+    fidelity_parts: int = 16
+    """Random halves of the attributed rows that are trained on for it."""
+    fidelity_seeds: int = 2
+    """Trainings of each part, in other orders; with one nobody knows how much chance alone decides."""
 
     def __post_init__(self) -> None:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
@@ -76,6 +86,21 @@ class Diagnoser:
             value = getattr(self, key)
             if value < 0:
                 raise ValueError(f"diagnose.{key} must not be negative, got {value}; 0 leaves it out")
+        if self.fidelity_parts < MIN_PARTS:
+            raise ValueError(
+                f"diagnose.fidelity_parts must be at least {MIN_PARTS}, got {self.fidelity_parts}; a rank correlation "
+                "over fewer trainings says nothing"
+            )
+        if self.fidelity_seeds < 1:
+            raise ValueError(f"diagnose.fidelity_seeds must be at least 1, got {self.fidelity_seeds}; 2 is the default")
+
+    @property
+    def determining(self) -> dict[str, Any]:
+        """The settings that a diagnosis depends on: not those of the trainings that hold it to the test, nor where
+        gradients are kept."""
+        settings = {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
+        settings["influence"].pop("index")
+        return settings
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""
@@ -88,12 +113,17 @@ class Diagnoser:
         model: AskedModel,
         folder: Path | None = None,
         told: Told = lambda _done, _total: None,
+        keep: Keep = lambda _asked, _queries, _attribution: None,
     ) -> Diagnosis:
         """Findings with their causes.
 
         Args:
+            case: Answers and data.
+            model: Whose gradients are asked.
             folder: Where attribution keeps what is done, of this very call; without it, in memory.
             told: Rows attributed, and of how many.
+            keep: Is handed what was asked, of which rows, and their scores: a column for each finding of a failing
+                slice, in that order.
         """
         start = time.perf_counter()
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples)
@@ -105,6 +135,7 @@ class Diagnoser:
         queries = failed_items(asked.queries, model.tokenizer, max_length)
         train = TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length)
         attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
+        keep(asked, queries, attribution)
         ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
         shown = [result for failed in asked.failures for result in failed[: self.num_examples]]
         leaned = leaned_on(shown, model.checkpoints[-1].model, model.tokenizer, max_length, self.token_steps)

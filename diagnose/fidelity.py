@@ -7,11 +7,12 @@ noise ceiling               the most that any prediction could reach, since retr
 dropped rows                the rows that attribution says help most, left out, against as many at random
 calibration                 real changes after leaving slices out, regressed on predicted ones: what attribution gives
                             in nats per unit of example weight is a slope at the trained weights, and leaving out all
-                            rows of a skill is no small step, so its own scale is seldom right
+                            rows of a skill is no small step, so its own scale is seldom right. The loss answers by a
+                            power of the prediction, the score by its logarithm, since scores end at 0 and 1
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,11 @@ from scipy.stats import rankdata, t
 from diagnose.finding import Interval
 
 NUM_BOOTSTRAP = 1000
-_MIN_CALIBRATION = 5
-"""Slices left out; fewer give no residual worth an interval."""
+MIN_PARTS = 4
+"""Fewer trainings give no rank correlation worth an interval."""
+MIN_CALIBRATION = 5
+"""Changes of slices left out; fewer give no residual worth an interval."""
+_MOST_LOG = 700.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +59,64 @@ class Fidelity:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """`log real = intercept + slope log predicted + residual`, over slices that were left out and did harm."""
+class Line:
+    """`y = intercept + slope log predicted + residual`, by least squares over changes that were predicted and made."""
 
     slope: float
     intercept: float
     residual_sd: float
-    num_slices: int
+    num_changes: int
     mean_log: float
     """Of the predicted changes."""
     spread: float
     """Sum of squared deviations of their logarithms."""
+
+    def at(self, predicted: float, level: float) -> tuple[float, float]:
+        """Center and half width of the prediction interval (Student's t) at a positive predicted change."""
+        x = math.log(predicted)
+        leverage = 1 / self.num_changes + ((x - self.mean_log) ** 2 / self.spread if self.spread > 0 else 0.0)
+        width = float(t.ppf(0.5 + level / 2, self.num_changes - 2)) * self.residual_sd
+        return self.intercept + self.slope * x, width * math.sqrt(1 + leverage)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Of the loss: `log real = intercept + slope log predicted + residual`, over slices that did harm when left out."""
+
+    line: Line
 
     def change(self, predicted: float, level: float = 0.95) -> tuple[float, Interval]:
         """Real change of the loss to be expected for a predicted one, with a prediction interval, nats.
 
         A prediction that is not positive has no logarithm; nothing is said of it, from minus to plus infinity.
         """
-        if predicted <= 0:
+        if not predicted > 0:
             return 0.0, Interval(-math.inf, math.inf)
-        x = math.log(predicted)
-        center = self.intercept + self.slope * x
-        leverage = 1 / self.num_slices + ((x - self.mean_log) ** 2 / self.spread if self.spread > 0 else 0.0)
-        half = float(t.ppf(0.5 + level / 2, self.num_slices - 2)) * self.residual_sd * math.sqrt(1 + leverage)
-        return math.exp(center), Interval(math.exp(center - half), math.exp(center + half))
+        center, half = self.line.at(predicted, level)
+        return _exp(center), Interval(_exp(center - half), _exp(center + half))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCalibration:
+    """Of the score: `real = intercept + slope log predicted + residual`. Harm, so the slope is mostly negative."""
+
+    line: Line
+
+    def change(self, predicted: float, possible: Interval, level: float = 0.95) -> tuple[float, Interval]:
+        """Real change of a slice's score to be expected for a predicted change of its loss, with a prediction interval.
+
+        Args:
+            predicted: Nats; where it is not positive nothing is said beyond what is possible.
+            possible: Changes that the score's range leaves; minus to plus infinity where it has none.
+            level: Of the interval.
+        """
+        if not predicted > 0:
+            return 0.0, possible
+        center, half = self.line.at(predicted, level)
+        mean, low, high = (
+            min(max(value, possible.low), possible.high) for value in (center, center - half, center + half)
+        )
+        return mean, Interval(low, high)
 
 
 def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed: int = 0) -> Fidelity:
@@ -92,8 +130,8 @@ def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed:
         ValueError: fewer parts, or losses that are not finite.
     """
     num_parts, num_seeds, num_queries = retrained.losses.shape
-    if num_parts < 4:
-        raise ValueError(f"a rank correlation needs at least 4 retrained parts, got {num_parts}; train more")
+    if num_parts < MIN_PARTS:
+        raise ValueError(f"a rank correlation needs at least {MIN_PARTS} retrained parts, got {num_parts}; train more")
     if not np.isfinite(retrained.losses).all():
         bad = np.flatnonzero(~np.isfinite(retrained.losses).all(axis=(1, 2))).tolist()
         raise ValueError(f"losses of retrained parts {bad[:5]} are not finite; leave them out")
@@ -112,27 +150,47 @@ def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed:
     )
 
 
-def calibrate(predicted: Sequence[float], real: Sequence[float]) -> Calibration | None:
+def calibrate(predicted: Iterable[float], real: Iterable[float]) -> Calibration | None:
     """From slices that were left out: the predicted changes of their queries' loss and the real ones, nats.
 
     Slices whose predicted or real change is not positive are left out; None where fewer than 5 are left.
     """
-    pairs = [(math.log(p), math.log(r)) for p, r in zip(predicted, real, strict=True) if p > 0 and r > 0]
-    if len(pairs) < _MIN_CALIBRATION:
+    pairs = [(p, math.log(r)) for p, r in zip(predicted, real, strict=True) if p > 0 and 0 < r < math.inf]
+    line = _fit(pairs)
+    return None if line is None else Calibration(line)
+
+
+def calibrate_score(predicted: Iterable[float], real: Iterable[float]) -> ScoreCalibration | None:
+    """From slices that were left out: the predicted changes of their queries' loss and the real ones of the score.
+
+    Slices whose predicted change is not positive are left out; None where fewer than 5 are left.
+    """
+    pairs = [(p, r) for p, r in zip(predicted, real, strict=True) if p > 0 and math.isfinite(r)]
+    line = _fit(pairs)
+    return None if line is None else ScoreCalibration(line)
+
+
+def _fit(pairs: Sequence[tuple[float, float]]) -> Line | None:
+    if len(pairs) < MIN_CALIBRATION:
         return None
-    x, y = np.array(pairs).T
+    x, y = np.log([p for p, _ in pairs]), np.array([r for _, r in pairs], np.float64)
     spread = float(np.square(x - x.mean()).sum())
     slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread) if spread > 0 else 0.0
     intercept = float(y.mean() - slope * x.mean())
     residual = y - intercept - slope * x
-    return Calibration(
+    return Line(
         slope=slope,
         intercept=intercept,
         residual_sd=math.sqrt(float(np.square(residual).sum()) / (len(x) - 2)),
-        num_slices=len(x),
+        num_changes=len(x),
         mean_log=float(x.mean()),
         spread=spread,
     )
+
+
+def _exp(value: float) -> float:
+    """Infinite where a float is too small for it."""
+    return math.exp(value) if value < _MOST_LOG else math.inf
 
 
 def _mean_spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:

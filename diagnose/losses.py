@@ -1,7 +1,8 @@
-"""Loss of training rows under one model: what the model does not know yet, or should never learn.
+"""Losses under one model: of training rows, and of what attribution asks about.
 
-A selection by loss finds rare skills, hard rows and wrong labels alike; that is why it is a control and not a
-fix. Costs one forward pass over the rows, 2 FLOPs for each parameter and token.
+A selection of rows by loss finds what the model does not know yet and what it should never learn, rare skills, hard
+rows and wrong labels alike; that is why it is a control and not a fix. The loss of failed items is what attribution
+says it predicts, so retraining holds it against that. Costs one forward pass, 2 FLOPs for each parameter and token.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from diagnose.attribution.batches import length_batches
 from diagnose.attribution.checkpoint import load_model
+from diagnose.attribution.queries import Queries
 from diagnose.tokens import NO_LOSS, TokenRows, collate
 from evals.model_ref import ModelRef
 
@@ -33,8 +35,29 @@ def row_losses(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> RowLosses:
         rows: As trained on.
         batch_tokens: Most tokens in a batch, padding included.
     """
+    summed, counts = _summed(ref, rows, batch_tokens)
+    per_token = np.nan_to_num(summed / counts.clip(1), nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    return RowLosses(per_token, int(rows.lengths[rows.lengths > 1].sum()))
+
+
+def item_values(ref: ModelRef, queries: Queries, batch_tokens: int) -> NDArray[np.float64]:
+    """Each item of the queries under the model, [num_items], nats summed over tokens as attribution asks them: lower is
+    better; not finite where a loss is not.
+
+    Args:
+        ref: The model.
+        queries: As attribution was asked.
+        batch_tokens: Most tokens in a batch, padding included.
+    """
+    summed, _ = _summed(ref, queries.rows, batch_tokens)
+    signed = np.where(queries.is_gold, summed, -summed)
+    return np.bincount(queries.item, signed, minlength=queries.weights.shape[1]).astype(np.float64)
+
+
+def _summed(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Loss of each row over its tokens with loss, and their number; 0 and 0 where there is none."""
     model = load_model(ref).eval()
-    per_token = np.zeros(len(rows), np.float32)
+    summed, numbers = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
     asked = np.flatnonzero(rows.lengths > 1)
     for chosen in length_batches(rows.lengths, asked, batch_tokens, most_rows=len(rows)):
         batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
@@ -42,6 +65,6 @@ def row_losses(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> RowLosses:
         with torch.no_grad():
             logits = model(**batch).logits[:, :-1].float()
         losses = cross_entropy(logits.transpose(1, 2), targets, reduction="none", ignore_index=NO_LOSS)
-        counts = (targets != NO_LOSS).sum(dim=1).clamp(min=1)
-        per_token[chosen] = (losses.sum(dim=1) / counts).nan_to_num(0.0, 0.0, 0.0).cpu().numpy()
-    return RowLosses(per_token, int(rows.lengths[asked].sum()))
+        summed[chosen] = losses.sum(dim=1).cpu().numpy()
+        numbers[chosen] = (targets != NO_LOSS).sum(dim=1).cpu().numpy()
+    return summed, numbers

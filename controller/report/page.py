@@ -11,7 +11,8 @@ from pathlib import Path
 
 import jinja2
 
-from controller.report import pictures, rivals, words
+from controller.report import fidelity, pictures, rivals, words
+from controller.report.fidelity import FidelityView
 from controller.report.pictures import Picture
 from controller.report.shading import shaded
 from controller.result import Cost, Decision, FindingRecord, LoopResult, Round
@@ -54,6 +55,7 @@ class RoundView:
     guards: Picture | None
     findings: tuple[FindingView, ...]
     num_findings_left_out: int
+    fidelity: FidelityView | None
     costs: tuple[CostRow, ...]
     against: str
     pays: str
@@ -92,6 +94,7 @@ def render(result: LoopResult) -> str:
         "shaded": shaded,
         "signed": words.signed,
         "slice": words.slice_words,
+        "spread": fidelity.spread,
     }
     decided = words.decisive(result)
     return environment.get_template("page.html.j2").render(
@@ -151,6 +154,7 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
             FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]
         ),
         num_findings_left_out=max(0, len(findings) - MOST_FINDINGS),
+        fidelity=fidelity.fidelity_view(round_.diagnosis.fidelity),
         costs=cost_rows(round_.costs),
         against=rivals.against(verdict),
         pays=rivals.pays(round_),

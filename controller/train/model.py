@@ -6,6 +6,7 @@ corpus and saved beside it, so that everything later only ever loads a folder.
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,13 @@ def check_pretrained(settings: PretrainedModel) -> None:
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(ref.adapter or ref.path, revision=None if ref.adapter else ref.revision)
+
+
+def trained_ref(start: ModelRef, folder: Path) -> ModelRef:
+    """The model that a training of `start` left in `folder`; an adapter stands on the base it was made for."""
+    if (folder / "adapter_config.json").is_file():
+        return replace(start, adapter=str(folder))
+    return ModelRef(str(folder), None, start.dtype)
 
 
 def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrainedModel | PeftModel:

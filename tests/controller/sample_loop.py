@@ -6,20 +6,26 @@ from controller.result import (
     SCHEMA_VERSION,
     ActionRecord,
     ArmRecord,
+    AttributedRecord,
+    CalibrationRecord,
     Champion,
+    ChangeRecord,
     Cost,
     DataSliceRecord,
     Decision,
     DiagnosisRecord,
+    DroppedRecord,
     Endpoint,
     Estimate,
     ExampleRecord,
     ExamplesRecord,
     FailedItemRecord,
+    FidelityRecord,
     FindingRecord,
     Flips,
     Gain,
     GuardRecord,
+    LeftOutRecord,
     LoopResult,
     Measure,
     PlanRecord,
@@ -102,6 +108,49 @@ def finding() -> FindingRecord:
     )
 
 
+def fidelity() -> FidelityRecord:
+    """Eight data slices left out: six as expected, one beyond its interval, one that was to do no harm."""
+    rows = []
+    for number, (predicted, real) in enumerate(
+        ((12.0, 2.1), (3.1, 0.4), (1.9, 0.33), (0.8, 0.1), (0.5, 0.09), (0.2, 0.03), (0.1, 0.2), (-0.4, -0.02))
+    ):
+        is_harm, mean = predicted > 0, predicted / 6
+        rows.append(
+            LeftOutRecord(
+                data_slice=JUMP if number == 0 else {"verb": f"verb {number}"},
+                slice=JUMP,
+                num_rows=80 * (number + 1),
+                predicted=predicted,
+                change=ChangeRecord(real, (0.9 * real, 1.1 * real), -real / 5, (-real / 6, -real / 4)),
+                expected_loss=Estimate(mean, mean / 3, mean * 3) if is_harm else None,
+                expected_score=Estimate(-mean / 5, -0.638, 0.1) if is_harm else None,
+                reason="" if is_harm else "no harm is predicted, and only harm is calibrated",
+            )
+        )
+    return FidelityRecord(
+        num_parts=16,
+        num_seeds=2,
+        num_rows=4_213,
+        num_diverged=0,
+        lds=Estimate(0.52, 0.31, 0.68),
+        ceiling=0.81,
+        reason="",
+        slice_lds=Estimate(0.88, 0.6, 1.0),
+        slice_ceiling=0.97,
+        dropped=(
+            DroppedRecord(
+                JUMP,
+                211,
+                0.638,
+                ChangeRecord(1.3, (1.2, 1.4), -0.21, (-0.2, -0.22)),
+                ChangeRecord(0.04, (0.03, 0.05), -0.01, (0.0, -0.02)),
+            ),
+        ),
+        left_out=tuple(rows),
+        calibration=CalibrationRecord(1.02, -1.8, 0.35, 7, 0),
+    )
+
+
 def measure(num_failed: int = 171) -> Measure:
     return Measure("probe", 1417, num_failed, 2, scores(0.638, 0.966), {"probe": 1417, "select": 1063, "sealed": 1041})
 
@@ -114,7 +163,7 @@ def accepted_round(number: int = 0) -> Round:
     return Round(
         number=number,
         measure=measure(),
-        diagnosis=DiagnosisRecord((finding(),)),
+        diagnosis=DiagnosisRecord((finding(),), AttributedRecord(6_000, 3, 0, (), 0), fidelity()),
         plan=PlanRecord(
             actions=(
                 ActionRecord("retrieve", JUMP, 400, 0, 80, 0.5, 5_210, "rows with this word are 0.4 % of the draws"),

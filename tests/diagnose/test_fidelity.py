@@ -1,15 +1,13 @@
-"""Predictions against retrainings: closed forms, simulated coverage, and a fixture of real ones."""
+"""Predictions against retrainings: closed forms and simulated coverage."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from diagnose.fidelity import Retrained, calibrate, datamodeling_score
-
-FIXTURE = Path(__file__).parents[3] / "shared" / "bench" / "attribution"
+from diagnose.fidelity import Retrained, calibrate, calibrate_score, datamodeling_score
+from diagnose.finding import Interval
 
 
 def linear(noise: float, num_seeds: int, num_parts: int = 60) -> tuple[np.ndarray, Retrained]:
@@ -81,3 +79,36 @@ def test_where_nothing_can_be_calibrated_nothing_is_said() -> None:
     assert calibration.change(7.0)[0] == pytest.approx(14)
     change, interval = calibration.change(-1.0)
     assert (change, interval.low, interval.high) == (0.0, -math.inf, math.inf)
+
+
+def test_score_intervals_cover_at_their_nominal_rate() -> None:
+    rng = np.random.default_rng(2)
+    anything = Interval(-math.inf, math.inf)
+    covered = []
+    for _ in range(2000):
+        predicted = np.exp(rng.normal(size=11))
+        real = -0.2 - 0.1 * np.log(predicted) + 0.03 * rng.normal(size=11)
+        calibration = calibrate_score(predicted[:-1].tolist(), real[:-1].tolist())
+        assert calibration is not None
+        _, interval = calibration.change(float(predicted[-1]), anything)
+        covered.append(interval.low <= real[-1] <= interval.high)
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_score_falls_by_the_same_amount_for_each_factor_and_never_beyond_its_range() -> None:
+    predicted = [1.0, 2.0, 4.0, 8.0, 16.0]
+    calibration = calibrate_score(predicted, [0.0, -0.1, -0.2, -0.3, -0.4])
+    assert calibration is not None
+    possible = Interval(-0.55, 0.45)
+    assert calibration.change(32.0, possible)[0] == pytest.approx(-0.5)
+    mean, interval = calibration.change(128.0, possible)
+    assert (mean, interval.low, interval.high) == pytest.approx((-0.55, -0.55, -0.55))
+    assert calibration.change(0.0, possible) == (0.0, possible)
+    assert calibrate_score(predicted[:4], [0.0, -0.1, -0.2, -0.3]) is None
+
+
+def test_retrainings_that_ran_away_calibrate_nothing() -> None:
+    predicted, nan = [1.0, 2.0, 3.0, 4.0, 5.0], math.nan
+    assert calibrate(predicted, [1.0, 2.0, 3.0, 4.0, math.inf]) is None
+    assert calibrate(predicted, [1.0, 2.0, 3.0, 4.0, nan]) is None
+    assert calibrate_score([*predicted[:4], nan], [-0.1] * 5) is None

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from diagnose.losses import row_losses
+from diagnose.attribution.queries import Queries
+from diagnose.losses import item_values, row_losses
 from diagnose.tokens import TokenRows, encode
 from evals.model_ref import ModelRef
 
@@ -40,3 +41,16 @@ def test_losses_do_not_depend_on_the_batch_size(model_and_rows: tuple[ModelRef, 
     ref, rows = model_and_rows
     one, all_ = (row_losses(ref, rows, batch_tokens=size).per_token for size in (1, 1000))
     assert np.allclose(one, all_, rtol=1e-4)
+
+
+def test_an_item_is_the_loss_of_its_gold_answer_less_that_of_the_answer_that_won(
+    model_and_rows: tuple[ModelRef, TokenRows],
+) -> None:
+    ref, rows = model_and_rows
+    counts = np.array([rows.has_loss[a:b][1:].sum() for a, b in zip(rows.offsets, rows.offsets[1:], strict=False)])
+    summed = row_losses(ref, rows, batch_tokens=64).per_token * counts
+    queries = Queries(
+        rows, np.array([0, 1, 0, 2]), np.array([True, True, False, True]), np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    )
+    found = item_values(ref, queries, batch_tokens=64)
+    assert found.tolist() == pytest.approx([summed[0] - summed[2], summed[1], summed[3]], rel=1e-4)
