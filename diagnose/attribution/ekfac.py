@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from diagnose.attribution.batches import gradient_batches, length_batches, num_loss_tokens
 from diagnose.attribution.checkpoint import Checkpoint, load_model
-from diagnose.attribution.fisher import LEAST_EIGENVALUE, shrunk_products
+from diagnose.attribution.fisher import LEAST_EIGENVALUE
 from diagnose.attribution.fisher_sample import FisherSample, draw_sample
 from diagnose.attribution.gradients import ProjectedGradients, catch_gradients
 from diagnose.attribution.influence import Influence
@@ -90,7 +90,7 @@ def model_effects(
         whitened = _whitened(of_queries, gradients.projections, roots)
         for places, batch in gradient_batches(gradients, rows, influence.batch_tokens):
             of_rows = _whitened(batch.grads, gradients.projections, roots)
-            effect[places] = shrunk_products(of_rows, whitened, influence.shrinkage).cpu().numpy()
+            effect[places] = _shrunk_products(of_rows, whitened, influence.shrinkage).cpu().numpy()
     # The sample goes through twice: once for the bases, once for the moments in them.
     return EkfacEffects(chosen, effect, 2 * sample.rows.num_tokens + queries.rows.num_tokens + rows.num_tokens)
 
@@ -152,3 +152,12 @@ def _inverse_roots(gradients: ProjectedGradients, sample: FisherSample, influenc
 
 def _whitened(grads: Tensor, projections: Sequence[LayerProjection], roots: Tensor) -> list[Tensor]:
     return [grads[:, projection.columns] * roots[projection.columns] for projection in projections]
+
+
+def _shrunk_products(rows: Sequence[Tensor], queries: Sequence[Tensor], shrinkage: float) -> Tensor:
+    """Sum over layers of the products of whitened gradients, rows of large leverage shrunk, [num_rows, num_queries]."""
+    out = torch.zeros(len(rows[0]), len(queries[0]), dtype=rows[0].dtype, device=rows[0].device)
+    for of_layer, queries_of_layer in zip(rows, queries, strict=True):
+        leverage = of_layer.square().mean(1, keepdim=True)  # [num_rows, 1]
+        out += of_layer @ queries_of_layer.T / (1 + shrinkage * leverage)
+    return out

@@ -67,7 +67,7 @@ def random_projections(
     generator = torch.Generator().manual_seed(seed)
 
     def side(size: int) -> Tensor:
-        return _random_side(size, projection_dim, generator).to(run.device, run.dtype)
+        return random_side(size, projection_dim, generator).to(run.device, run.dtype)
 
     sides = {layer.name: (side(layer.num_in), side(layer.num_out)) for layer in layers}
 
@@ -105,7 +105,7 @@ def in_columns(
     return projections
 
 
-def _random_side(size: int, projection_dim: int, generator: torch.Generator) -> Tensor:
+def random_side(size: int, projection_dim: int, generator: torch.Generator) -> Tensor:
     """[size, p], E[P P^T] = 1; the identity where nothing would be saved."""
     if size <= projection_dim:
         return torch.eye(size)

@@ -44,7 +44,7 @@ class Scorer:
         self._shrinkage = settings.shrinkage
         self._queries = query_gradients(gradients, queries, settings.batch_tokens)
         self._fisher = DampedFisher(train.drawn, gradients.projections, settings.damping, settings.kronecker)
-        self._whitened = self._fisher.whiten(self._queries.effect / num_train)
+        self._solved = self._fisher.solve(self._queries.effect / num_train)
         num_tokens = queries.rows.num_tokens + train.num_tokens
         self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens)
 
@@ -75,7 +75,7 @@ class Scorer:
         is_finite = batch.is_finite.cpu().numpy()
         out.losses[0, places] = np.where(is_finite, batch.losses.cpu().numpy(), 0)
         out.is_left_out[places] = ~is_finite
-        out.effect[places] = self._fisher.effect(batch.grads, self._whitened, self._shrinkage).cpu().numpy()
+        out.effect[places] = self._fisher.effect(batch.grads, self._solved, self._shrinkage).cpu().numpy()
         out.retrieval[places] = (unit(batch.grads) @ self._queries.retrieval.T).cpu().numpy()
         out.hidden[places] = (unit(batch.hidden) @ self._queries.hidden.T).cpu().numpy()
 

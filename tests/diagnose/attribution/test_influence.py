@@ -179,10 +179,10 @@ def test_rows_outside_the_fisher_sample_are_scored_like_those_inside(trained, tr
 def test_effect_equals_the_dense_damped_inverse() -> None:
     grads, queries, fisher, inverse = small_fisher()
     other = torch.randn(4, 8, dtype=torch.float64)
-    effect = fisher.effect(other, fisher.whiten(queries), 0.0)
+    effect = fisher.effect(other, fisher.solve(queries), 0.0)
     torch.testing.assert_close(effect, sum_of_blocks(other, queries, inverse))
     leverage = torch.stack([(other[:, s] @ m * other[:, s]).sum(1) / 4 for s, m in inverse])  # [layers, rows]
-    shrunk = fisher.effect(other, fisher.whiten(queries), 0.5)
+    shrunk = fisher.effect(other, fisher.solve(queries), 0.5)
     expected = sum(
         (other[:, s] @ m @ queries[:, s].T) / (1 + 0.5 * h)[:, None]
         for (s, m), h in zip(inverse, leverage, strict=True)
@@ -201,8 +201,21 @@ def test_with_all_of_its_kronecker_product_the_matrix_is_that_of_its_factors() -
     product = torch.kron(of_outputs, of_inputs) / of_inputs.trace()
     assert product.trace().item() == pytest.approx(grads[:, 4:].square().sum().item() / 9)
     inverse = torch.linalg.inv(product + 0.3 * product.diagonal().mean() * torch.eye(4))
-    whitened = DampedFisher(grads, projections, 0.3, kronecker=1.0).whiten(grads)[1]
-    torch.testing.assert_close(whitened @ whitened.T, grads[:, 4:] @ inverse @ grads[:, 4:].T)
+    solved = DampedFisher(grads, projections, 0.3, kronecker=1.0).solve(grads)[1]
+    torch.testing.assert_close(solved, grads[:, 4:] @ inverse)
+
+
+def test_leverage_on_random_directions_is_right_on_average() -> None:
+    torch.manual_seed(0)
+    grads = torch.randn(600, 400, dtype=torch.float64)
+    layer = LinearLayer("any", torch.nn.Linear(20, 20), 20, 20)
+    fisher = DampedFisher(grads, [LayerProjection(layer, torch.eye(20), torch.eye(20), 0)], 0.3, 0.0)
+    queries = fisher.solve(grads[:1])
+    # effect = product / (1 + leverage): what it says of the leverage against the definition
+    told = fisher.effect(grads, queries, 0.0) / fisher.effect(grads, queries, 1.0) - 1
+    exact = (fisher.solve(grads)[0] * grads).mean(1, keepdim=True)
+    assert float((told / exact).mean()) == pytest.approx(1, abs=0.02)
+    assert float((told / exact).std()) < 0.2
 
 
 def small_fisher() -> tuple[torch.Tensor, torch.Tensor, DampedFisher, list[tuple[slice, torch.Tensor]]]:
@@ -255,9 +268,9 @@ def test_a_layer_with_nothing_but_rounding_errors_has_no_say() -> None:
     grads[:, 4:] *= 1e-8
     queries[:, 4:] *= 1e-8
     fisher = DampedFisher(grads, projections, 0.3, 0.0)
-    effect = fisher.effect(grads, fisher.whiten(queries), 0.1)
+    effect = fisher.effect(grads, fisher.solve(queries), 0.1)
     alone = DampedFisher(grads[:, :4], projections[:1], 0.3, 0.0)
-    expected = alone.effect(grads[:, :4], alone.whiten(queries[:, :4]), 0.1)
+    expected = alone.effect(grads[:, :4], alone.solve(queries[:, :4]), 0.1)
     torch.testing.assert_close(effect, expected)
 
 
