@@ -200,22 +200,22 @@ def write(out: Path, results: Results) -> None:
 
 
 ADAPTERS = {
-    "captum": ("captum TracInCP", "captum_tracin"),
-    "traker": ("TRAK", "trak_margin"),
     "dattri": ("dattri LoGra", "dattri_logra"),
     "bergson": ("bergson TrackStar", "bergson_trackstar"),
+    "captum": ("captum TracInCP", "captum_tracin"),
     "kronfluence": ("kronfluence EK-FAC", "kronfluence_ekfac"),
+    "traker": ("TRAK", "trak_margin"),
 }
 OWN = "evalmend"
 RATIOS: dict[str, Callable[[], list[float]]] = {
-    **{package: partial(peer_ratios, adapter) for package, (_, adapter) in ADAPTERS.items()},
     OWN: partial(cost_ratios, attribute_once),
+    **{package: partial(peer_ratios, adapter) for package, (_, adapter) in ADAPTERS.items()},
 }
-METHODS = [
+METHODS = [Method(OWN, OWN, num, partial(own_scores, which)) for num, which in ((1, "1"), (2, "2"), (6, "all"))] + [
     Method(label, package, num_checkpoints, partial(peer_scores, adapter, num_checkpoints))
     for package, (label, adapter) in ADAPTERS.items()
     for num_checkpoints in (1, 5)
-] + [Method(OWN, OWN, num, partial(own_scores, which)) for num, which in ((1, "1"), (2, "2"), (6, "all"))]
+]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ TITLES = {
 }
 OURS, ACCENT, GREY = "evalmend", "tab:green", "0.45"
 LABEL_PLACES = {"evalmend": (0, 9, "right"), "captum": (0, -14, "left"), "dattri": (4, -13, "left")}
-"""Points right of and above the last checkpoint, and the side it is aligned on, where the default would cover others."""
+"""Points right of and above the last point, and the side that is aligned there, where the default covers others."""
 
 
 def table(results: Results) -> str:
@@ -95,4 +95,5 @@ def _panel(axes: Axes, results: Results, column: str) -> None:
 
 def _cost(results: Results, figures: dict[str, Any]) -> float:
     """Median of the measured pairs, times the number of checkpoints."""
-    return statistics.median(results["cost_ratios"][figures["package"]]) * int(figures["num_checkpoints"])
+    ratios: list[float] = results["cost_ratios"][figures["package"]]
+    return statistics.median(ratios) * int(figures["num_checkpoints"])
