@@ -16,7 +16,7 @@ the builds that come with them break the import of transformers.
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -33,10 +33,12 @@ from typing import Any
 import numpy as np
 import torch
 from bench_attribution import NUM_ROWS, attribute_once, make_model, plain_pass, workload, write_scores
+from fixture_judge import judged, trivial
 from numpy.typing import NDArray
 from peers_report import Results, draw, table
 from transformers import PreTrainedModel
 
+from controller.journal.store import code_version
 from diagnose.attribution.checkpoint import load_model
 from diagnose.tokens import TokenRows, token_rows
 from evals.model_ref import ModelRef
@@ -71,8 +73,9 @@ def main() -> None:
         torch.set_num_threads(1)
         run_part(arguments.fixture, arguments.out, arguments.part)
         return
-    if not arguments.resume:
-        write(arguments.out, {"versions": {}, "cost_ratios": {}, "quality": {}, "not_installed": []})
+    empty: Results = {"versions": {}, "cost_ratios": {}, "quality": {}, "not_installed": []}
+    known = json.loads(arguments.out.read_text()) if arguments.resume and arguments.out.exists() else empty
+    write(arguments.out, of_versions(known, {package: installed(package) for package in RATIOS}))
     parts = [(method.package, method.name) for method in METHODS] + [(package, package) for package in RATIOS]
     wanted = [part for part in parts if arguments.only in (None, part[0])]
     failed = [part for package, part in wanted if not run(arguments.fixture, arguments.out, package, part)]
@@ -84,18 +87,28 @@ def main() -> None:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
+def of_versions(results: Results, versions: dict[str, str | None]) -> Results:
+    """Without what another version of a package, evalmend's own code among them, has left."""
+    kept = {package for package, text in versions.items() if text and results["versions"].get(package) == text}
+    return results | {
+        "versions": {package: text for package, text in versions.items() if text},
+        "not_installed": [package for package, text in versions.items() if not text],
+        "cost_ratios": {package: ratios for package, ratios in results["cost_ratios"].items() if package in kept},
+        "quality": {name: figures for name, figures in results["quality"].items() if figures["package"] in kept},
+    }
+
+
+def installed(package: str) -> str | None:
+    try:
+        return code_version() if package == OWN else version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def run(fixture: Path, out: Path, package: str, part: str) -> bool:
     """Whether the part's results are in `out` now, or its package is named as missing there."""
     results = json.loads(out.read_text())
-    if part in results["cost_ratios"] or part in results["quality"]:
-        return True
-    try:
-        results["versions"][package] = version(package)
-        results["not_installed"] = [name for name in results["not_installed"] if name != package]
-    except PackageNotFoundError:
-        results["not_installed"] = sorted({*results["not_installed"], package})
-    write(out, results)
-    if package in results["not_installed"]:
+    if package in results["not_installed"] or part in results["cost_ratios"] or part in results["quality"]:
         return True
     command = [sys.executable, __file__, str(fixture), "--out", str(out), "--part", part]
     done = subprocess.run(
@@ -173,25 +186,6 @@ def own_scores(which: str, fixture: Path) -> Array:
         write_scores(fixture, path, which, seed=0)
         effect: Array = np.load(path)["effect"]
         return effect
-
-
-def judged(fixture: Path, effect: Array) -> dict[str, float]:
-    spec = importlib.util.spec_from_file_location("score", fixture / "score.py")
-    assert spec is not None, "the fixture has a score.py"
-    assert spec.loader is not None, "it is a file"
-    judge = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(judge)
-    corpus, truth = dict(np.load(fixture / "corpus.npz")), dict(np.load(fixture / "truth.npz"))
-    figures: dict[str, float] = judge.rounded(judge.judge_effect(effect.astype(np.float64), corpus, truth))
-    return figures
-
-
-def trivial(fixture: Path) -> dict[str, dict[str, float]]:
-    """The two scores of score.py that ask no model."""
-    corpus = np.load(fixture / "corpus.npz")
-    same = (corpus["train_slice"][:, None] == corpus["query_slice"][None, :]).astype(np.float64)
-    signs = np.where(corpus["train_bad"], -1.0, 1.0)[:, None]
-    return {"same slice": judged(fixture, same), "same slice, signed": judged(fixture, same * signs)}
 
 
 def write(out: Path, results: Results) -> None:
