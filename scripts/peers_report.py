@@ -16,13 +16,18 @@ TITLES = {
     "lds_all": "Predicts retraining (lds_all)",
 }
 OURS, ACCENT, GREY = "evalmend", "tab:green", "0.45"
-LABEL_PLACES = {"evalmend": (0, 9, "right"), "captum": (0, -14, "left"), "dattri": (4, -13, "left")}
-"""Points right of and above the last point, and the side that is aligned there, where the default covers others."""
+LABEL_PLACES = {
+    "evalmend": (-1, -14, 4, "right"),
+    "dattri": (0, 2, -14, "right"),
+    "bergson": (-1, 6, -4, "left"),
+    "captum": (0, 4, -12, "left"),
+}
+"""Where the default covers others: which point, how far right of and above it, and the side that is aligned there."""
 
 
 def table(results: Results) -> str:
     lines = [f"| method | version | cost | {' | '.join(COLUMNS)} |", "|---" * (3 + len(COLUMNS)) + "|"]
-    for name, figures in results["quality"].items():
+    for name, figures in sorted(results["quality"].items(), key=lambda item: -item[1][COLUMNS[0]]):
         cost = f"{_cost(results, figures):.2f}" if figures["package"] in results["cost_ratios"] else "-"
         row = [name, results["versions"][figures["package"]], cost, *(f"{figures[column]:.3f}" for column in COLUMNS)]
         lines.append(f"| {' | '.join(row)} |")
@@ -37,7 +42,9 @@ def draw(results: Results, path: Path) -> None:
     for axes, (column, title) in zip(figure.subplots(1, 2), TITLES.items(), strict=True):
         _panel(axes, results, column)
         axes.set_title(title, fontsize=10)
-    figure.supxlabel("seconds over a plain forward and backward pass; numbers at the points: checkpoints", fontsize=9)
+    figure.supxlabel(
+        "seconds over a plain forward and backward pass; small numbers: checkpoints; dashed: no gradient", fontsize=9
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
 
@@ -55,16 +62,16 @@ def _panel(axes: Axes, results: Results, column: str) -> None:
             axes.annotate(
                 str(point["num_checkpoints"]),
                 (cost, point[column]),
-                xytext=(0, -11),
+                xytext=(-4, 4),
                 textcoords="offset points",
-                ha="center",
+                ha="right",
                 fontsize=7,
                 color=colour,
             )
-        right, up, side = LABEL_PLACES.get(package, (6, 3, "left"))
+        which, right, up, side = LABEL_PLACES.get(package, (-1, 6, 3, "left"))
         axes.annotate(
-            points[-1]["label"],
-            (costs[-1], points[-1][column]),
+            points[which]["label"],
+            (costs[which], points[which][column]),
             xytext=(right, up),
             textcoords="offset points",
             ha=side,
@@ -75,18 +82,18 @@ def _panel(axes: Axes, results: Results, column: str) -> None:
     for name, figures in results["trivial"].items():
         axes.axhline(figures[column], color="0.7", linewidth=0.8, linestyle="--", zorder=0)
         axes.annotate(
-            f"{name}: no gradient",
+            name.replace(", ", ",\n"),
             (1, figures[column]),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             fontsize=7,
             color="0.5",
         )
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.12)
+    axes.set_ylim(bottom=min(0, *(figures[column] for figures in results["trivial"].values())) - 0.01)
+    axes.margins(x=0.18)
     axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
     axes.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
