@@ -8,7 +8,8 @@ FIXTURE/score.py. evalmend's own are what `bench_attribution.py` writes.
 
 Cost: seconds for the speed workload of `bench_attribution.py` with one checkpoint, files and factors included, over a
 plain forward and backward pass timed right before; the median of at most 3 pairs, a new one begun within a minute of
-the first, times the number of checkpoints.
+the first, times the number of checkpoints. Seconds are the processor's, not the wall's: with one thread they are the
+same on an idle machine, and on a shared one the others' do not count.
 
 Each part is a process of its own and lands in the JSON when it is done; `--resume` leaves out what is there. With a
 torch for the CPU, uninstall torchvision and torchaudio first: two libraries ask for them, none uses them here, and
@@ -159,11 +160,11 @@ def cost_ratios(once: Callable[[PreTrainedModel, TokenRows, TokenRows], object])
     begin = time.perf_counter()
     while len(ratios) < MAX_PAIRS and (not ratios or time.perf_counter() - begin < MAX_SECONDS):
         model = make_model()  # some libraries wrap its layers for good
-        start = time.perf_counter()
+        start = time.process_time()
         plain_pass(plain_model, train, NUM_ROWS)
-        middle = time.perf_counter()
+        middle = time.process_time()
         once(model, train, queries)
-        ratios.append((time.perf_counter() - middle) / (middle - start))
+        ratios.append((time.process_time() - middle) / (middle - start))
     return ratios
 
 
