@@ -20,7 +20,7 @@ LABEL_PLACES = {
     "evalmend": (-1, -14, 4, "right"),
     "dattri": (0, 2, -14, "right"),
     "bergson": (-1, 6, -4, "left"),
-    "captum": (0, 4, -12, "left"),
+    "captum": (0, 2, -14, "right"),
 }
 """Where the default covers others: which point, how far right of and above it, and the side that is aligned there."""
 
