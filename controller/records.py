@@ -98,7 +98,7 @@ def _finding(finding: Finding) -> FindingRecord:
 
 def _data_slice(data: DataSlice) -> DataSliceRecord:
     return DataSliceRecord(
-        data.slice.as_dict(), data.effect, (data.ci.low, data.ci.high), data.num_examples, data.num_pool
+        data.slice.as_dict(), data.effect, (data.ci.low, data.ci.high), data.num_examples, data.num_pool, data.losses
     )
 
 

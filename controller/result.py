@@ -66,6 +66,8 @@ class DataSliceRecord:
     ci: tuple[float, float]
     num_examples: int
     num_pool: int
+    losses: tuple[float, ...] = ()
+    """Mean loss of its rows at each checkpoint, oldest first, nats for each token; empty where none was attributed."""
 
 
 @dataclass(frozen=True, slots=True)

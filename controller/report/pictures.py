@@ -199,7 +199,8 @@ def data_slices(finding: FindingRecord) -> Picture | None:
         Row(
             label=slice_words(data.slice),
             note=f"{data.num_examples:,} rows in the corpus"
-            + (f", {data.num_pool:,} in the pool" if data.num_pool else ""),
+            + (f", {data.num_pool:,} in the pool" if data.num_pool else "")
+            + (f"; loss {' → '.join(f'{loss:.2f}' for loss in data.losses)}" if data.losses else ""),
             marks=(_mark(scale, "good" if data.effect >= 0 else "bad", Estimate(data.effect, *data.ci)),),
             value=f"{signed(data.effect)} {signed_interval(*data.ci)}",
             is_strong=data.slice == finding.data_slice,
