@@ -26,6 +26,7 @@ from diagnose.fidelity import (
     calibrate,
     calibrate_score,
     datamodeling_score,
+    slice_odds,
 )
 from diagnose.finding import Interval
 from diagnose.slices import Slice
@@ -65,6 +66,14 @@ class Outcomes:
         if not is_out.any():
             return np.full(len(self.failing), np.nan)
         return np.asarray(self.effects.effect[is_out].mean(axis=0, dtype=np.float64) * len(self.left_out[number]))
+
+    def strength(self, number: int) -> NDArray[np.float64]:
+        """What harm is calibrated by, [num_findings]: where some is predicted the odds of the slice
+        (`diagnose.fidelity.slice_odds`), otherwise the prediction."""
+        is_out = np.isin(self.effects.scored, self.left_out[number])
+        predicted = self.predicted(number)
+        odds = np.array([slice_odds(of_finding, is_out) for of_finding in self.effects.effect.T])
+        return np.where(predicted > 0, odds, predicted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +166,11 @@ def _left_out(changes: _Changes, slices: Sequence[int]) -> Iterator[LeftOutRecor
     outcomes = changes.outcomes
     for number in slices:
         part, predicted = outcomes.parts[number], outcomes.predicted(number)
+        strengths = outcomes.strength(number)
         others = _pairs(changes, [other for other in slices if other != number])
         for finding, where in enumerate(outcomes.failing):
             value = float(predicted[finding])
-            loss, score = _expected(others, value, changes.possible(finding))
+            loss, score = _expected(others, float(strengths[finding]), changes.possible(finding))
             yield LeftOutRecord(
                 data_slice=part.slice.as_dict(),
                 slice=where.as_dict(),
@@ -175,35 +185,35 @@ def _left_out(changes: _Changes, slices: Sequence[int]) -> Iterator[LeftOutRecor
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """Predicted and real changes of data slices and findings, side by side."""
+    """Of data slices and findings, what their harm is calibrated by and the real changes, side by side."""
 
-    predicted: list[float]
+    strengths: list[float]
     losses: list[float]
     scores: list[float]
 
     @property
     def num_calibrating(self) -> int:
-        return sum(p > 0 and r > 0 for p, r in zip(self.predicted, self.losses, strict=True))
+        return sum(p > 0 and r > 0 for p, r in zip(self.strengths, self.losses, strict=True))
 
 
 def _pairs(changes: _Changes, slices: Sequence[int]) -> _Pairs:
     pairs = _Pairs([], [], [])
     for number in slices:
-        for finding, value in enumerate(changes.outcomes.predicted(number).tolist()):
+        for finding, value in enumerate(changes.outcomes.strength(number).tolist()):
             change = changes.of([number], finding)
-            pairs.predicted.append(value)
+            pairs.strengths.append(value)
             pairs.losses.append(change.loss)
             pairs.scores.append(change.score)
     return pairs
 
 
-def _expected(others: _Pairs, predicted: float, possible: Interval) -> tuple[Estimate | None, Estimate | None]:
+def _expected(others: _Pairs, strength: float, possible: Interval) -> tuple[Estimate | None, Estimate | None]:
     """Of the loss and of the score; None where an end of the interval is not finite."""
-    of_loss: Calibration | None = calibrate(others.predicted, others.losses)
-    of_score: ScoreCalibration | None = calibrate_score(others.predicted, others.scores)
-    if not predicted > 0 or of_loss is None or of_score is None:
+    of_loss: Calibration | None = calibrate(others.strengths, others.losses)
+    of_score: ScoreCalibration | None = calibrate_score(others.strengths, others.scores)
+    if not strength > 0 or of_loss is None or of_score is None:
         return None, None
-    return _finite(*of_loss.change(predicted)), _finite(*of_score.change(predicted, possible))
+    return _finite(*of_loss.change(strength)), _finite(*of_score.change(strength, possible))
 
 
 def _finite(mean: float, interval: Interval) -> Estimate | None:
@@ -228,7 +238,7 @@ def _why_not(others: _Pairs, predicted: float, is_missing: bool) -> str:
 
 def _calibration(changes: _Changes, slices: Sequence[int]) -> CalibrationRecord | None:
     pairs = _pairs(changes, slices)
-    found = calibrate(pairs.predicted, pairs.losses)
+    found = calibrate(pairs.strengths, pairs.losses)
     if found is None:
         return None
     return CalibrationRecord(
@@ -236,5 +246,5 @@ def _calibration(changes: _Changes, slices: Sequence[int]) -> CalibrationRecord 
         intercept=found.line.intercept,
         residual_sd=found.line.residual_sd,
         num_changes=found.line.num_changes,
-        num_contradicted=sum(p > 0 for p in pairs.predicted) - pairs.num_calibrating,
+        num_contradicted=sum(p > 0 for p in pairs.strengths) - pairs.num_calibrating,
     )

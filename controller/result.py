@@ -176,7 +176,8 @@ class LeftOutRecord:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRecord:
-    """`log real = intercept + slope log predicted`, changes of the loss in nats, over all data slices left out."""
+    """`log real = intercept + slope log odds` over all data slices left out: real the change of the loss in nats, odds
+    the absolute effect of the slice's rows over that of all others, where harm is predicted."""
 
     slope: float
     intercept: float

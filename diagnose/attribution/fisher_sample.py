@@ -13,6 +13,9 @@ from diagnose.tokens import TokenRows, TokenSource, collate
 CALIBRATION_TOKENS = 1024
 """Tokens of the batch whose activations shape the projections."""
 
+LEAST_ROWS, MOST_SHARE = 128, 1 / 8
+"""A row of the sample costs half as much again as another: of a small corpus few rows do, for a few percent of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class FisherSample:
@@ -25,13 +28,14 @@ class FisherSample:
     """A batch of some of the rows."""
 
 
-def draw_sample(train: TokenSource, num_rows: int, seed: int) -> FisherSample:
-    """At most `num_rows`, at random.
+def draw_sample(train: TokenSource, most_rows: int, seed: int) -> FisherSample:
+    """At random: `most_rows`, but no more than a share of `MOST_SHARE` where that leaves `LEAST_ROWS`.
 
     Raises:
         ValueError: none of them has a token with loss.
     """
     rng = np.random.default_rng(seed)
+    num_rows = min(most_rows, max(LEAST_ROWS, int(MOST_SHARE * len(train))))
     places = np.sort(rng.permutation(len(train))[:num_rows])
     rows = train.select(places)
     calibration = collate(rows, _calibration_rows(rows, rng), pad_id=0)

@@ -39,7 +39,7 @@ class Influence:
     shrinkage: float = 0.1
     """How much less a row does for each unit of its leverage (`diagnose.attribution.fisher`); 0 for plain influence."""
     fisher_examples: int = 512
-    """Training rows, drawn at random, that the Fisher matrices are estimated on."""
+    """Most training rows, drawn at random, that the Fisher matrices are made from; of a small corpus one in eight."""
     rerank: float = 0.0
     """Share of the rows, the most helpful and the most harmful ones of each finding, whose effect is taken anew with
     whole gradients (`diagnose.attribution.ekfac`), for the examples that are shown; 0 for none, .01 is plenty."""
