@@ -30,8 +30,9 @@ class Influence:
     """Settings of the attribution; every field is a key `diagnose.influence.<field>`."""
 
     projection_dim: int = 16
-    """Each layer's gradient becomes the square of this many numbers; on a 148 k model 4, 8, 16 and 32 predict
-    retraining with rank correlations .10, .15, .18 and .20."""
+    """Each layer's gradient becomes the square of this many numbers. On a 148 k model, over six checkpoints, 16 and 32
+    predict retraining with rank correlations of .31 and .32, within slices .234 and .244; 32 costs a tenth more. Take
+    multiples of 16, at which processors multiply."""
     damping: float = 0.1
     """Fraction of the mean eigenvalue of each layer's Fisher matrix; .1 to .3 is a broad optimum."""
     kronecker: float = 0.3
