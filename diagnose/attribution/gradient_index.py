@@ -29,7 +29,6 @@ from diagnose.tokens import TokenRows
 
 _DRAWN = "drawn"
 
-
 _Batches = Iterator[tuple[NDArray[np.int64], BatchGradients]]
 
 
@@ -74,7 +73,7 @@ class GradientIndex:
         digest = hashlib.sha256(f"{projection_dim} {seed} {next(model.parameters()).dtype}".encode())
         for name, values in sorted(model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         digest.update(_tokens(sample.rows))
         digest.update(sample.seeds.tobytes())
         self.folder = folder / digest.hexdigest()[:16]
@@ -130,6 +129,8 @@ class GradientIndex:
     def kept(self, rows: TokenRows, batches: _Batches, dim: int) -> _Batches:
         """Hands the batches of the rows on and keeps them; what is kept beside the gradients is written last."""
         num_rows = int((num_loss_tokens(rows) > 0).sum())
+        if num_rows == 0:  # an empty file cannot be mapped, and there is nothing to keep
+            return
         temporary = self._file(rows, "tmp")
         grads = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=(num_rows, dim))
         beside: list[tuple[NDArray[Any], ...]] = []

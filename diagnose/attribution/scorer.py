@@ -98,9 +98,9 @@ def prepared(
     else:
         projections = random_projections(model, settings.projection_dim, sample.calibration, seed)
     with catch_gradients(model, projections) as gradients:
-        live_or_kept: TrainGradients
+        of_train: TrainGradients
         if index is None:
-            live_or_kept = LiveGradients(gradients, sample, settings.batch_tokens)
+            of_train = LiveGradients(gradients, sample, settings.batch_tokens)
         else:
-            live_or_kept = IndexedGradients(index, gradients, sample, settings.batch_tokens)
-        yield Scorer(gradients, queries, live_or_kept, len(train), settings)
+            of_train = IndexedGradients(index, gradients, sample, settings.batch_tokens)
+        yield Scorer(gradients, queries, of_train, len(train), settings)

@@ -13,7 +13,7 @@ from diagnose.attribution.queries import Queries, weighted_rows
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, gathered
 from diagnose.attribution.stream import score_model
-from diagnose.tokens import TokenRows, token_rows
+from diagnose.tokens import NO_LOSS, TokenRows, token_rows
 
 NUM_ROWS, SHARD_ROWS = 60, 16
 
@@ -111,3 +111,11 @@ def test_other_precisions_are_kept_too(tmp_path: Path, dtype: torch.dtype) -> No
     kept, live = scores(tmp_path, asked(8), llama().to(dtype)), scores(None, asked(8), llama().to(dtype))
     assert kept.num_tokens == 0
     assert min(spearmanr(kept.effect[:, q], live.effect[:, q]).statistic for q in range(3)) > 0.999
+
+
+def test_a_shard_without_any_loss_is_scored_zero(tmp_path: Path) -> None:
+    silent = token_rows([[3, 4, 5]] * 2, [[NO_LOSS] * 3] * 2)
+    with prepared(llama(), asked(7), rows(NUM_ROWS, 1), settings(tmp_path), seed=5) as scorer:
+        scored = scorer.score(silent, NUM_ROWS)
+    assert not scored.effect.any()
+    assert scored.num_tokens == 0
