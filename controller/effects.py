@@ -33,12 +33,8 @@ class Effects:
 
 
 def effects_of(asked: Question, queries: Queries, attribution: Attribution) -> Effects:
-    weights = queries.weights.copy()
-    weights[:, attribution.left_out_queries] = 0
-    total = weights.sum(axis=1, keepdims=True)
-    weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     effect = np.concatenate([part.effect for part in attribution.parts()])
-    return Effects(asked.scored, effect, Queries(queries.rows, queries.item, queries.is_gold, weights))
+    return Effects(asked.scored, effect, queries.without(attribution.left_out_queries))
 
 
 def save_effects(effects: Effects, folder: Path) -> None:

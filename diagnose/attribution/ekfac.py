@@ -110,11 +110,8 @@ def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int)
         layer.name: (torch.zeros(layer.num_in, layer.num_in, **like), torch.zeros(layer.num_out, layer.num_out, **like))
         for layer in layers
     }
-    is_sampled = False
 
     def sum_up(layer: LinearLayer, layer_input: Tensor, grad: Tensor) -> None:
-        if not is_sampled:
-            return
         inputs, grads = layer_input.reshape(-1, layer.num_in), grad.reshape(-1, layer.num_out)
         # Padding and tokens behind the last one with loss have no gradient and say nothing of the inputs.
         counts = (grads != 0).any(1) & grads.isfinite().all(1) & inputs.isfinite().all(1)
@@ -128,9 +125,7 @@ def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int)
     rows = sample.rows
     with hooked(model, hooks, run.keep_positions_with_loss):
         for places in length_batches(rows.lengths, np.flatnonzero(num_loss_tokens(rows)), batch_tokens, len(rows)):
-            is_sampled = False
-            run.run(collate(rows, places, pad_id=0), keeps=True)
-            is_sampled = True
+            run.forward(collate(rows, places, pad_id=0))
             run.run_sampled(sample.seeds[places].tolist())
     bases = [tuple(torch.linalg.eigh(factor).eigenvectors for factor in factors[layer.name]) for layer in layers]
     return in_columns(layers, [(inputs, outputs) for inputs, outputs in bases], run.model_dtype)

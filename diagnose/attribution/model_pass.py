@@ -33,7 +33,15 @@ class ModelPass:
         self._logits = torch.zeros(0)
 
     def run(self, batch: dict[str, Tensor], keeps: bool = False) -> Tensor:
-        """Loss of each row, [batch], summed over its tokens with loss; `keeps` what `run_sampled` needs."""
+        """Forward and backward; loss of each row, [batch]. `keeps` what `run_sampled` needs."""
+        losses = self.forward(batch)
+        losses.sum().backward(retain_graph=keeps)  # type: ignore[no-untyped-call]
+        if not keeps:
+            self._logits = torch.zeros(0)
+        return losses.detach()
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Loss of each row, [batch], summed over its tokens with loss."""
         ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
         labels = batch["labels"].to(self.device)[:, 1:]
         self._has_loss = labels >= 0  # [batch, time - 1]
@@ -44,14 +52,12 @@ class ModelPass:
             token_losses = F.cross_entropy(  # [tokens with loss]
                 logits.to(self.dtype), labels[self._has_loss], reduction="none"
             )
-            token_losses.sum().backward(retain_graph=keeps)  # type: ignore[no-untyped-call]
-        if keeps:
             self._logits = logits
-        row = self._has_loss.nonzero()[:, 0]
-        return torch.zeros(len(ids), dtype=self.dtype, device=self.device).index_add_(0, row, token_losses.detach())
+            row = self._has_loss.nonzero()[:, 0]
+            return torch.zeros(len(ids), dtype=self.dtype, device=self.device).index_add(0, row, token_losses)
 
     def run_sampled(self, seeds: Sequence[int]) -> None:
-        """Backward once more from the batch of the last `run`, now from random labels.
+        """Backward from the batch of the last `forward`, or of a `run` that keeps it, from random labels.
 
         The gradient at the logits is drawn as `sqrt(p) (e - sqrt(p) <sqrt(p), e>)` with e normal, p the model's
         probabilities: it has the covariance `diag(p) - p p^T` of the gradient of a label drawn from p, and so gives

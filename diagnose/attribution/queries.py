@@ -5,7 +5,7 @@ won, the loss of the gold answer less the loss of that one, so that what lowers 
 weighted mean of items, one for each failing slice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,13 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    def without(self, items: Collection[int] | NDArray[np.int64]) -> "Queries":
+        """The other items of each query speak for these; a query of these alone has no weight."""
+        weights = self.weights * ~np.isin(np.arange(self.weights.shape[1]), list(items))
+        total = weights.sum(axis=1, keepdims=True)
+        weights = np.divide(weights, total, out=np.zeros_like(weights), where=total != 0)
+        return Queries(self.rows, self.item, self.is_gold, weights)
 
 
 def weighted_rows(rows: TokenRows, weights: NDArray[np.float64]) -> Queries:

@@ -44,9 +44,7 @@ def _without(gradients: ProjectedGradients, queries: Queries, batch_tokens: int,
     """Without the items `left_out`; names those and the ones found not to be finite."""
     like = {"dtype": gradients.dtype, "device": gradients.device}
     is_in = ~np.isin(np.arange(queries.weights.shape[1]), list(left_out))
-    weights = queries.weights * is_in
-    total = weights.sum(1, keepdims=True)
-    weights = np.divide(weights, total, out=np.zeros_like(weights), where=total != 0)[:, queries.item]
+    weights = queries.without(left_out).weights[:, queries.item]
     signed = torch.tensor(np.where(queries.is_gold, weights, -weights), **like)
     gold = torch.tensor(np.where(queries.is_gold, weights, 0.0), **like)
     effect = torch.zeros(len(queries), gradients.dim, **like)
