@@ -3,7 +3,7 @@
 The Fisher matrix of a layer is taken to be diagonal in the basis of the eigenvectors of its two Kronecker factors, the
 second moments of its inputs and of the gradients of its outputs (George et al. 2018, arXiv 1806.03884); so no
 gradient needs to be projected (Grosse et al. 2023, arXiv 2308.03296). Everything else is as in
-`diagnose.attribution.fisher`: random labels, damping, shrinkage.
+`diagnose.attribution.fisher`: random labels, damping.
 
 Several times dearer for each row than projected gradients, so it is for the few rows that those put first. Memory: a
 gradient of the whole model for each query. Layers with a side above `MOST_SIDE` are left out, as is the head of a
@@ -57,7 +57,7 @@ def ekfac_effects(
     """Effect of the rows `chosen` of `train` on each query, over all checkpoints.
 
     Args:
-        influence: Its damping, shrinkage, sample size and weights of checkpoints.
+        influence: Its temperature, damping, sample size and weights of checkpoints.
         chosen: Ascending.
 
     Raises:
@@ -84,18 +84,17 @@ def model_effects(
     sample = draw_sample(train, influence.fisher_examples, seed)
     rows = train.select(chosen)
     effect = np.zeros((len(chosen), len(queries)), np.float32)
-    with catch_gradients(model, _eigenbases(model, sample, influence.batch_tokens)) as gradients:
-        roots = _inverse_roots(gradients, sample, influence)
+    bases = _eigenbases(model, sample, influence)
+    with catch_gradients(model, bases, influence.temperature) as gradients:
         of_queries = query_gradients(gradients, queries, influence.batch_tokens).effect / len(train)
-        whitened = _whitened(of_queries, gradients.projections, roots)
+        solved = of_queries * _damped_inverse(gradients, sample, influence)
         for places, batch in gradient_batches(gradients, rows, influence.batch_tokens):
-            of_rows = _whitened(batch.grads, gradients.projections, roots)
-            effect[places] = _shrunk_products(of_rows, whitened, influence.shrinkage).cpu().numpy()
+            effect[places] = (batch.grads @ solved.T).cpu().numpy()
     # The sample goes through twice: once for the bases, once for the moments in them.
     return EkfacEffects(chosen, effect, 2 * sample.rows.num_tokens + queries.rows.num_tokens + rows.num_tokens)
 
 
-def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int) -> list[LayerProjection]:
+def _eigenbases(model: PreTrainedModel, sample: FisherSample, influence: Influence) -> list[LayerProjection]:
     """Of each layer the eigenvectors of its Kronecker factors in the place of random columns."""
     layers = [layer for layer in linear_layers(model) if max(layer.num_in, layer.num_out) <= MOST_SIDE]
     if not layers:
@@ -104,7 +103,7 @@ def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int)
             "the eigenvectors of EK-FAC; set diagnose.influence.rerank=0"
         )
     freeze(model)
-    run = ModelPass(model)
+    run = ModelPass(model, influence.temperature)
     like = {"dtype": run.dtype, "device": run.device}
     factors = {
         layer.name: (torch.zeros(layer.num_in, layer.num_in, **like), torch.zeros(layer.num_out, layer.num_out, **like))
@@ -124,35 +123,24 @@ def _eigenbases(model: PreTrainedModel, sample: FisherSample, batch_tokens: int)
     hooks = [(layer.module, partial(catch_input, layer)) for layer in layers]
     rows = sample.rows
     with hooked(model, hooks, run.keep_positions_with_loss):
-        for places in length_batches(rows.lengths, np.flatnonzero(num_loss_tokens(rows)), batch_tokens, len(rows)):
+        for places in length_batches(
+            rows.lengths, np.flatnonzero(num_loss_tokens(rows)), influence.batch_tokens, len(rows)
+        ):
             run.forward(collate(rows, places, pad_id=0))
             run.run_sampled(sample.seeds[places].tolist())
     bases = [tuple(torch.linalg.eigh(factor).eigenvectors for factor in factors[layer.name]) for layer in layers]
-    return in_columns(layers, [(inputs, outputs) for inputs, outputs in bases], run.model_dtype)
+    return in_columns(layers, [(inputs.to(run.model_dtype), outputs) for inputs, outputs in bases])
 
 
-def _inverse_roots(gradients: ProjectedGradients, sample: FisherSample, influence: Influence) -> Tensor:
-    """[dim]: of each coordinate's damped second moment, the root of its inverse."""
+def _damped_inverse(gradients: ProjectedGradients, sample: FisherSample, influence: Influence) -> Tensor:
+    """[dim]: of each coordinate's damped second moment, the inverse."""
     moment = torch.zeros(gradients.dim, dtype=gradients.dtype, device=gradients.device)
     for _, batch in gradient_batches(gradients, sample.rows, influence.batch_tokens, seeds=sample.seeds):
         assert batch.sampled is not None, "asked for with seeds"
         moment += batch.sampled.square().sum(0) / len(sample.rows)
     means = [float(moment[projection.columns].mean()) for projection in gradients.projections]
-    roots = torch.zeros_like(moment)
+    inverse = torch.zeros_like(moment)
     for projection, mean in zip(gradients.projections, means, strict=True):
         if mean > LEAST_EIGENVALUE * max(means):
-            roots[projection.columns] = (moment[projection.columns] + influence.damping * mean).rsqrt()
-    return roots
-
-
-def _whitened(grads: Tensor, projections: Sequence[LayerProjection], roots: Tensor) -> list[Tensor]:
-    return [grads[:, projection.columns] * roots[projection.columns] for projection in projections]
-
-
-def _shrunk_products(rows: Sequence[Tensor], queries: Sequence[Tensor], shrinkage: float) -> Tensor:
-    """Sum over layers of the products of whitened gradients, rows of large leverage shrunk, [num_rows, num_queries]."""
-    out = torch.zeros(len(rows[0]), len(queries[0]), dtype=rows[0].dtype, device=rows[0].device)
-    for of_layer, queries_of_layer in zip(rows, queries, strict=True):
-        leverage = of_layer.square().mean(1, keepdim=True)  # [num_rows, 1]
-        out += of_layer @ queries_of_layer.T / (1 + shrinkage * leverage)
-    return out
+            inverse[projection.columns] = 1 / (moment[projection.columns] + influence.damping * mean)
+    return inverse

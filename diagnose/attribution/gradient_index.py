@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from diagnose.attribution.batches import num_loss_tokens
 from diagnose.attribution.fisher_sample import FisherSample
 from diagnose.attribution.gradients import BatchGradients, ProjectedGradients
+from diagnose.attribution.influence import Influence
 from diagnose.attribution.layers import freeze, linear_layers
 from diagnose.attribution.projection import LayerProjection, in_columns
 from diagnose.attribution.train_gradients import CHUNK_ROWS, LiveGradients, RowGradients
@@ -68,9 +69,10 @@ class GradientIndex:
     """The index of one model, projection and sample."""
 
     def __init__(
-        self, folder: Path, model: PreTrainedModel, sample: FisherSample, projection_dim: int, seed: int
+        self, folder: Path, model: PreTrainedModel, sample: FisherSample, settings: Influence, seed: int
     ) -> None:
-        digest = hashlib.sha256(f"{projection_dim} {seed} {next(model.parameters()).dtype}".encode())
+        asked = (settings.projection_dim, settings.temperature, seed, next(model.parameters()).dtype)
+        digest = hashlib.sha256(repr(asked).encode())
         for name, values in sorted(model.state_dict().items()):
             digest.update(name.encode())
             digest.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -88,8 +90,11 @@ class GradientIndex:
         layers = linear_layers(model)
         freeze(model)
         device, kept = next(model.parameters()).device, load_file(self._head)
-        sides = [(kept[f"{layer.name}.in"].to(device), kept[f"{layer.name}.out"].to(device)) for layer in layers]
-        return in_columns(layers, sides, sides[0][0].dtype)
+        sides: list[tuple[Tensor, Tensor]] = []
+        for layer in layers:
+            own = kept.get(f"{layer.name}.in")
+            sides.append((sides[-1][0] if own is None else own.to(device), kept[f"{layer.name}.out"].to(device)))
+        return in_columns(layers, sides)
 
     def drawn(self, device: torch.device) -> Tensor:
         drawn: Tensor = load_file(self._head)[_DRAWN]
@@ -98,8 +103,10 @@ class GradientIndex:
     def begin(self, projections: Sequence[LayerProjection], drawn: Tensor) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {_DRAWN: drawn}
+        of_last = None
         for projection in projections:
-            tensors[f"{projection.layer.name}.in"] = projection.input_side
+            if projection.input_side is not of_last:  # else it has that of the layer before
+                of_last = tensors[f"{projection.layer.name}.in"] = projection.input_side
             tensors[f"{projection.layer.name}.out"] = projection.output_side
         temporary = self._head.with_suffix(".tmp")
         save_file({name: values.contiguous().cpu() for name, values in tensors.items()}, temporary)

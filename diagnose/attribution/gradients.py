@@ -42,19 +42,20 @@ class BatchGradients:
 class ProjectedGradients:
     """Gradients of the examples of a batch, for one model; made by `catch_gradients`, valid within it."""
 
-    def __init__(self, model: PreTrainedModel, projections: Sequence[LayerProjection]) -> None:
+    def __init__(self, model: PreTrainedModel, projections: Sequence[LayerProjection], temperature: float) -> None:
         self.projections = projections
         self.dim = sum(projection.width for projection in projections)
         self._middle = middle_layer([projection.layer for projection in projections], model)
         self.hidden_size = self._middle.num_in
-        self._pass = ModelPass(model)
+        self._pass = ModelPass(model, temperature)
         self.device = self._pass.device
         self.dtype = self._pass.dtype
         self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
         self._hidden = torch.zeros(0)  # [batch, hidden_size]
+        self._input = self._input_side = self._projected_input = torch.zeros(0)  # of the last layer that was called
 
     def of_batch(self, batch: dict[str, Tensor], seeds: Sequence[int] | None = None) -> BatchGradients:
-        """Gradient of the summed loss of each row of a batch of `diagnose.tokens.collate`.
+        """Gradient of the summed loss, at the temperature, of each row of a batch of `diagnose.tokens.collate`.
 
         Args:
             seeds: [batch]: asks for `sampled` too, at half the price of another batch.
@@ -89,8 +90,10 @@ class ProjectedGradients:
     ) -> None:
         if projection.layer is self._middle:
             self._hidden = self._pass.mean_of_tokens(self._pass.by_row(args[0].detach(), projection.layer))
-        projected = args[0].detach() @ projection.input_side
-        want_gradient(output, partial(self._catch_gradient, projection, projected.to(self.dtype)))
+        if args[0] is not self._input or projection.input_side is not self._input_side:
+            self._input, self._input_side = args[0], projection.input_side
+            self._projected_input = (args[0].detach() @ projection.input_side).to(self.dtype)
+        want_gradient(output, partial(self._catch_gradient, projection, self._projected_input))
 
     def _catch_gradient(self, projection: LayerProjection, projected_input: Tensor, grad: Tensor) -> None:
         projected = (grad @ projection.output_side).to(self.dtype)
@@ -99,9 +102,11 @@ class ProjectedGradients:
 
 
 @contextmanager
-def catch_gradients(model: PreTrainedModel, projections: Sequence[LayerProjection]) -> Iterator[ProjectedGradients]:
+def catch_gradients(
+    model: PreTrainedModel, projections: Sequence[LayerProjection], temperature: float = 1.0
+) -> Iterator[ProjectedGradients]:
     """Hook the layers of the projections, which froze the model, and take the hooks off again at the end."""
-    gradients = ProjectedGradients(model, projections)
+    gradients = ProjectedGradients(model, projections, temperature)
     hooks = [(projection.layer.module, gradients.hook(projection)) for projection in projections]
     with hooked(model, hooks, gradients.head_hook()):
         yield gradients

@@ -2,6 +2,9 @@
 
 No weight wants a gradient, so backward computes input gradients only, two thirds of the multiplications of training,
 and starts at the first hooked layer. The head sees only the positions with loss.
+
+Gradients can be those of a softer model: at temperature T backward starts at the logits z from `softmax(z / T) - label`,
+the gradient of T times the loss of the model whose logits are z / T. `diagnose.attribution.influence` says what for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +22,12 @@ HeadHook = Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]
 
 
 class ModelPass:
-    """A forward and backward pass of the summed loss through the hooks."""
+    """A forward and backward pass of the summed loss through the hooks, at a temperature."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, temperature: float) -> None:
         parameter = next(model.parameters())
         self.model = model
+        self._temperature = temperature
         self.device = parameter.device
         # Sums over tokens are taken in float32 whatever the model computes in.
         self.dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
@@ -33,45 +37,46 @@ class ModelPass:
         self._logits = torch.zeros(0)
 
     def run(self, batch: dict[str, Tensor], keeps: bool = False) -> Tensor:
-        """Forward and backward; loss of each row, [batch]. `keeps` what `run_sampled` needs."""
-        losses = self.forward(batch)
-        losses.sum().backward(retain_graph=keeps)  # type: ignore[no-untyped-call]
+        """Forward and backward; loss of each row at temperature 1, [batch]. `keeps` what `run_sampled` needs."""
+        logits = self.forward(batch)
+        labels = batch["labels"].to(self.device)[:, 1:][self._has_loss]
+        log_probabilities = logits.detach().to(self.dtype).log_softmax(-1)  # [tokens with loss, vocab]
+        token_losses = F.nll_loss(log_probabilities, labels, reduction="none")
+        grad = log_probabilities.div_(self._temperature).softmax(-1)
+        grad[torch.arange(len(labels), device=self.device), labels] -= 1
+        logits.backward(grad.to(logits.dtype), retain_graph=keeps)  # type: ignore[no-untyped-call]
         if not keeps:
             self._logits = torch.zeros(0)
-        return losses.detach()
+        losses = torch.zeros(len(self._has_loss), dtype=self.dtype, device=self.device)
+        return losses.index_add_(0, self._has_loss.nonzero()[:, 0], token_losses)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Loss of each row, [batch], summed over its tokens with loss."""
+        """Logits of the tokens with loss, [tokens with loss, vocab]."""
         ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
-        labels = batch["labels"].to(self.device)[:, 1:]
-        self._has_loss = labels >= 0  # [batch, time - 1]
+        self._has_loss = batch["labels"].to(self.device)[:, 1:] >= 0  # [batch, time - 1]
         self._mask = mask.to(self.dtype)  # [batch, time]
         with torch.enable_grad():
             # Without padding no mask: attention then takes its faster causal path.
-            logits = self.model(input_ids=ids, attention_mask=None if mask.all() else mask).logits
-            token_losses = F.cross_entropy(  # [tokens with loss]
-                logits.to(self.dtype), labels[self._has_loss], reduction="none"
-            )
-            self._logits = logits
-            row = self._has_loss.nonzero()[:, 0]
-            return torch.zeros(len(ids), dtype=self.dtype, device=self.device).index_add(0, row, token_losses)
+            self._logits = self.model(input_ids=ids, attention_mask=None if mask.all() else mask).logits
+        return self._logits
 
     def run_sampled(self, seeds: Sequence[int]) -> None:
         """Backward from the batch of the last `forward`, or of a `run` that keeps it, from random labels.
 
         The gradient at the logits is drawn as `sqrt(p) (e - sqrt(p) <sqrt(p), e>)` with e normal, p the model's
         probabilities: it has the covariance `diag(p) - p p^T` of the gradient of a label drawn from p, and so gives
-        the Fisher matrix, without the rare large values that labels of a sure model have.
+        the Fisher matrix, without the rare large values that labels of a sure model have. At temperature T, where p
+        is softer, it is shorter by the root of T, for T times the loss curves as `(diag(p) - p p^T) / T`.
 
         Args:
             seeds: [batch], one for each row.
         """
         logits, self._logits = self._logits, torch.zeros(0)
-        root = logits.detach().to(self.dtype).softmax(-1).sqrt()  # [tokens with loss, vocab]
+        root = logits.detach().to(self.dtype).div(self._temperature).softmax(-1).sqrt()  # [tokens with loss, vocab]
         counts = self._has_loss.sum(1).tolist()
         noise = torch.cat([_normal(seed, (count, logits.shape[-1])) for seed, count in zip(seeds, counts, strict=True)])
         noise = noise.to(self.device, self.dtype)
-        grad = root * (noise - root * (root * noise).sum(-1, keepdim=True))
+        grad = root * (noise - root * (root * noise).sum(-1, keepdim=True)) / self._temperature**0.5
         logits.backward(grad.to(logits.dtype))  # type: ignore[no-untyped-call]
 
     def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from diagnose.attribution.batches import num_loss_tokens
-from diagnose.attribution.fisher import DampedFisher
+from diagnose.attribution.fisher import inverse_fisher_product
 from diagnose.attribution.fisher_sample import draw_sample
 from diagnose.attribution.gradient_index import GradientIndex, IndexedGradients
 from diagnose.attribution.gradients import BatchGradients, ProjectedGradients, catch_gradients
@@ -41,10 +41,14 @@ class Scorer:
         settings: Influence,
     ) -> None:
         self._train = train
-        self._shrinkage = settings.shrinkage
         self._queries = query_gradients(gradients, queries, settings.batch_tokens)
-        self._fisher = DampedFisher(train.drawn, gradients.projections, settings.damping, settings.kronecker)
-        self._solved = self._fisher.solve(self._queries.effect / num_train)
+        self._solved = inverse_fisher_product(  # [num_queries, dim]
+            self._queries.effect / num_train,
+            train.drawn,
+            gradients.projections,
+            settings.damping,
+            settings.kronecker,
+        )
         num_tokens = queries.rows.num_tokens + train.num_tokens
         self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens)
 
@@ -75,7 +79,7 @@ class Scorer:
         is_finite = batch.is_finite.cpu().numpy()
         out.losses[0, places] = np.where(is_finite, batch.losses.cpu().numpy(), 0)
         out.is_left_out[places] = ~is_finite
-        out.effect[places] = self._fisher.effect(batch.grads, self._solved, self._shrinkage).cpu().numpy()
+        out.effect[places] = (batch.grads @ self._solved.T).cpu().numpy()
         out.retrieval[places] = (unit(batch.grads) @ self._queries.retrieval.T).cpu().numpy()
         out.hidden[places] = (unit(batch.hidden) @ self._queries.hidden.T).cpu().numpy()
 
@@ -92,12 +96,14 @@ def prepared(
     sample = draw_sample(train, settings.fisher_examples, seed)
     index = None
     if settings.index is not None:
-        index = GradientIndex(Path(settings.index), model, sample, settings.projection_dim, seed)
+        index = GradientIndex(Path(settings.index), model, sample, settings, seed)
     if index is not None and index.is_begun:
         projections = index.projections(model)
     else:
-        projections = random_projections(model, settings.projection_dim, sample.calibration, seed)
-    with catch_gradients(model, projections) as gradients:
+        projections = random_projections(
+            model, settings.projection_dim, sample.calibration, seed, settings.temperature
+        )
+    with catch_gradients(model, projections, settings.temperature) as gradients:
         of_train: TrainGradients
         if index is None:
             of_train = LiveGradients(gradients, sample, settings.batch_tokens)

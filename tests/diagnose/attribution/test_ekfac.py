@@ -62,7 +62,7 @@ def test_with_much_damping_it_is_the_product_of_whole_gradients(train: TokenRows
     # Then the inverse is 1 / (damping * mean second moment) in any basis, and the bases drop out.
     model, queries, damping = llama(), mapping([1, 5], [0, 0]), 1e9
     chosen = np.array([0, 4, 13])
-    influence = Influence(damping=damping, shrinkage=0.0)
+    influence = Influence(damping=damping, temperature=1.0)
     effect = model_effects(influence, model, weighted_rows(queries, np.eye(2)), train, chosen, seed=0).effect
 
     sample = ekfac.draw_sample(train, 512, 0)

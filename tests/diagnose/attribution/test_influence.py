@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from diagnose.attribution.batches import length_batches
 from diagnose.attribution.checkpoint import Checkpoint
-from diagnose.attribution.fisher import DampedFisher
+from diagnose.attribution.fisher import inverse_fisher_product
 from diagnose.attribution.influence import CheckpointWeights, Influence
 from diagnose.attribution.layers import LinearLayer
 from diagnose.attribution.projection import LayerProjection
@@ -176,63 +176,36 @@ def test_rows_outside_the_fisher_sample_are_scored_like_those_inside(trained, tr
     assert spread < 0.15
 
 
-def test_effect_equals_the_dense_damped_inverse() -> None:
-    grads, queries, fisher, inverse = small_fisher()
-    other = torch.randn(4, 8, dtype=torch.float64)
-    effect = fisher.effect(other, fisher.solve(queries), 0.0)
-    torch.testing.assert_close(effect, sum_of_blocks(other, queries, inverse))
-    leverage = torch.stack([(other[:, s] @ m * other[:, s]).sum(1) / 4 for s, m in inverse])  # [layers, rows]
-    shrunk = fisher.effect(other, fisher.solve(queries), 0.5)
-    expected = sum(
-        (other[:, s] @ m @ queries[:, s].T) / (1 + 0.5 * h)[:, None]
-        for (s, m), h in zip(inverse, leverage, strict=True)
-    )
-    torch.testing.assert_close(shrunk, expected)
-    assert len(grads) == 9
+def test_the_inverse_equals_the_dense_damped_one() -> None:
+    grads, queries, projections = small_layers()
+    blocks = []
+    for projection in projections:
+        block = grads[:, projection.columns]
+        fisher = block.T @ block / 9
+        inverse = torch.linalg.inv(fisher + 0.3 * fisher.diagonal().mean() * torch.eye(4))
+        blocks.append(queries[:, projection.columns] @ inverse)
+    solved = inverse_fisher_product(queries, grads, projections, 0.3, kronecker=0.0)
+    torch.testing.assert_close(solved, torch.cat(blocks, 1))
 
 
 def test_with_all_of_its_kronecker_product_the_matrix_is_that_of_its_factors() -> None:
-    grads, _, _, _ = small_fisher()
-    layer = LinearLayer("any", torch.nn.Linear(2, 2), 2, 2)
-    projections = [LayerProjection(layer, torch.eye(2), torch.eye(2), start) for start in (0, 4)]
+    grads, queries, projections = small_layers()
     matrices = grads[:, 4:].reshape(9, 2, 2)  # [rows, out, in]
     of_inputs = sum(g.T @ g for g in matrices) / 9
     of_outputs = sum(g @ g.T for g in matrices) / 9
     product = torch.kron(of_outputs, of_inputs) / of_inputs.trace()
     assert product.trace().item() == pytest.approx(grads[:, 4:].square().sum().item() / 9)
     inverse = torch.linalg.inv(product + 0.3 * product.diagonal().mean() * torch.eye(4))
-    solved = DampedFisher(grads, projections, 0.3, kronecker=1.0).solve(grads)[1]
-    torch.testing.assert_close(solved, grads[:, 4:] @ inverse)
+    solved = inverse_fisher_product(queries, grads, projections, 0.3, kronecker=1.0)
+    torch.testing.assert_close(solved[:, 4:], queries[:, 4:] @ inverse)
 
 
-def test_leverage_on_random_directions_is_right_on_average() -> None:
-    torch.manual_seed(0)
-    grads = torch.randn(600, 400, dtype=torch.float64)
-    layer = LinearLayer("any", torch.nn.Linear(20, 20), 20, 20)
-    fisher = DampedFisher(grads, [LayerProjection(layer, torch.eye(20), torch.eye(20), 0)], 0.3, 0.0)
-    queries = fisher.solve(grads[:1])
-    # effect = product / (1 + leverage): what it says of the leverage against the definition
-    told = fisher.effect(grads, queries, 0.0) / fisher.effect(grads, queries, 1.0) - 1
-    exact = (fisher.solve(grads)[0] * grads).mean(1, keepdim=True)
-    assert float((told / exact).mean()) == pytest.approx(1, abs=0.02)
-    assert float((told / exact).std()) < 0.2
-
-
-def small_fisher() -> tuple[torch.Tensor, torch.Tensor, DampedFisher, list[tuple[slice, torch.Tensor]]]:
+def small_layers() -> tuple[torch.Tensor, torch.Tensor, list[LayerProjection]]:
+    """Gradients of nine rows and three queries at two layers of 2 by 2."""
     torch.manual_seed(0)
     grads, queries = torch.randn(9, 8, dtype=torch.float64), torch.randn(3, 8, dtype=torch.float64)
     layer = LinearLayer("any", torch.nn.Linear(2, 2), 2, 2)
-    projections = [LayerProjection(layer, torch.eye(2), torch.eye(2), start) for start in (0, 4)]
-    inverse = []
-    for projection in projections:
-        block = grads[:, projection.columns]
-        fisher = block.T @ block / 9
-        inverse.append((projection.columns, torch.linalg.inv(fisher + 0.3 * fisher.diagonal().mean() * torch.eye(4))))
-    return grads, queries, DampedFisher(grads, projections, 0.3, 0.0), inverse
-
-
-def sum_of_blocks(rows: torch.Tensor, queries: torch.Tensor, blocks: list[tuple[slice, torch.Tensor]]) -> torch.Tensor:
-    return torch.stack([rows[:, s] @ m @ queries[:, s].T for s, m in blocks]).sum(0)
+    return grads, queries, [LayerProjection(layer, torch.eye(2), torch.eye(2), start) for start in (0, 4)]
 
 
 def test_checkpoints_are_averaged_with_the_weights_asked_for(trained, train, tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -262,16 +235,12 @@ def test_checkpoints_are_averaged_with_the_weights_asked_for(trained, train, tmp
 
 
 def test_a_layer_with_nothing_but_rounding_errors_has_no_say() -> None:
-    grads, queries, _, _ = small_fisher()
-    layer = LinearLayer("any", torch.nn.Linear(2, 2), 2, 2)
-    projections = [LayerProjection(layer, torch.eye(2), torch.eye(2), start) for start in (0, 4)]
+    grads, queries, projections = small_layers()
     grads[:, 4:] *= 1e-8
     queries[:, 4:] *= 1e-8
-    fisher = DampedFisher(grads, projections, 0.3, 0.0)
-    effect = fisher.effect(grads, fisher.solve(queries), 0.1)
-    alone = DampedFisher(grads[:, :4], projections[:1], 0.3, 0.0)
-    expected = alone.effect(grads[:, :4], alone.solve(queries[:, :4]), 0.1)
-    torch.testing.assert_close(effect, expected)
+    solved = inverse_fisher_product(queries, grads, projections, 0.3, 0.0)
+    alone = inverse_fisher_product(queries[:, :4], grads[:, :4], projections[:1], 0.3, 0.0)
+    torch.testing.assert_close(solved, torch.cat([alone, torch.zeros(3, 4, dtype=torch.float64)], 1))
 
 
 def test_batches_hold_every_row_once_within_the_token_budget() -> None:
@@ -286,6 +255,8 @@ def test_batches_hold_every_row_once_within_the_token_budget() -> None:
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match=r"diagnose\.influence\.damping must be positive, got 0"):
         Influence(damping=0)
+    with pytest.raises(ValueError, match=r"diagnose\.influence\.temperature must be positive, got 0"):
+        Influence(temperature=0)
     with pytest.raises(ValueError, match="at least 1, got 0"):
         Influence(fisher_examples=0)
     with pytest.raises(ValueError, match="positive weight"):

@@ -39,9 +39,9 @@ def gpt2(*, is_tied: bool = False) -> PreTrainedModel:
 
 
 def catch_gradients(
-    model: PreTrainedModel, projection_dim: int, batch: dict[str, torch.Tensor], seed: int
+    model: PreTrainedModel, projection_dim: int, batch: dict[str, torch.Tensor], seed: int, temperature: float = 1.0
 ) -> AbstractContextManager[ProjectedGradients]:
-    return catch(model, random_projections(model, projection_dim, batch, seed))
+    return catch(model, random_projections(model, projection_dim, batch, seed), temperature)
 
 
 def rows_of_many_lengths(num_rows: int) -> TokenRows:
@@ -58,11 +58,14 @@ def weight_gradient(projection: LayerProjection) -> torch.Tensor:
     return gradient.T if isinstance(module, Conv1D) else gradient
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("make_model", [llama, gpt2])
-def test_projected_gradients_equal_those_of_autograd_example_by_example(make_model) -> None:  # type: ignore[no-untyped-def]
+def test_projected_gradients_equal_those_of_autograd_example_by_example(  # type: ignore[no-untyped-def]
+    make_model, temperature: float
+) -> None:
     model, rows = make_model(), rows_of_many_lengths(6)
     batch = collate(rows, range(6), pad_id=0)
-    with catch_gradients(model, 8, batch, seed=1) as gradients:
+    with catch_gradients(model, 8, batch, 1, temperature) as gradients:
         caught: BatchGradients = gradients.of_batch(batch)
         projections = gradients.projections
     model.requires_grad_(True)
@@ -70,9 +73,9 @@ def test_projected_gradients_equal_those_of_autograd_example_by_example(make_mod
     for i in range(len(rows)):
         model.zero_grad()
         one = collate(rows, [i], pad_id=0)
-        logits = model(input_ids=one["input_ids"]).logits
-        loss = F.cross_entropy(logits[0, :-1], one["labels"][0, 1:], reduction="sum")
-        loss.backward()
+        logits, labels = model(input_ids=one["input_ids"]).logits[0, :-1], one["labels"][0, 1:]
+        (temperature * F.cross_entropy(logits / temperature, labels, reduction="sum")).backward()
+        loss = F.cross_entropy(logits, labels, reduction="sum")
         twin = torch.cat([(p.output_side.T @ weight_gradient(p) @ p.input_side).flatten() for p in projections])
         torch.testing.assert_close(caught.grads[i], twin, rtol=1e-9, atol=1e-9)
         assert caught.losses[i].item() == pytest.approx(loss.item(), rel=1e-5)
@@ -142,21 +145,24 @@ def test_hooks_are_gone_afterwards() -> None:
     assert not after.requires_grad
 
 
-def test_the_second_moment_of_random_labels_is_the_fisher_matrix() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_the_second_moment_of_random_labels_is_the_curvature_of_the_loss(temperature: float) -> None:
     model, rows = llama(), token_rows([[3, 7]], [[NO_LOSS, 7]])
     batch = collate(rows, [0], pad_id=0)
-    with catch_gradients(model, 4, batch, seed=0) as gradients:
+    with catch_gradients(model, 4, batch, 0, temperature) as gradients:
         head = gradients.projections[-1].columns
         exact, total = torch.zeros(16, 16, dtype=torch.float64), 0.0
         for label in range(VOCAB):
             caught = gradients.of_batch(with_label(batch, label))
-            probability, grad = float(torch.exp(-caught.losses[0])), caught.grads[0, head]
-            exact += probability * torch.outer(grad, grad)
-            total += probability
+            softened, grad = float(torch.exp(-caught.losses[0] / temperature)), caught.grads[0, head]
+            exact += softened * torch.outer(grad, grad)
+            total += softened
         many = {name: values.repeat(500, 1) for name, values in batch.items()}
         drawn = [gradients.of_batch(many, list(range(k * 500, (k + 1) * 500))).sampled for k in range(40)]
     grads = torch.cat([part[:, head] for part in drawn if part is not None])
-    assert total == pytest.approx(1, abs=1e-4)
+    exact /= total * temperature  # the second derivative of temperature times a softened loss
+    if temperature == 1:
+        assert total == pytest.approx(1, abs=1e-4)
     moment = grads.T @ grads / len(grads)
     # The standard error of a second moment over 20,000 draws is 1 % of the diagonal.
     scale = exact.diagonal().sqrt()
