@@ -5,14 +5,15 @@ The effect of a training row on a query is, summed over layers,
     g_query^T (F + damping * mean eigenvalue)^-1 g_train
 
 influence functions (Koh and Liang 2017, arXiv 1703.04730) with the Fisher matrix F of each layer in place of the
-Hessian.
+Hessian. Two choices, each judged by the rank correlation with retraining within slices, at the last checkpoint of a
+model of 148 k parameters:
 
 F is the second moment of gradients of labels that the model draws itself, the curvature of its loss (Martens 2020,
 arXiv 1412.1193, section 5), not of the true labels: those of well-learnt rows have hardly a gradient, and what is left
-is ruled by wrong labels. @@
+is ruled by wrong labels. .21 in place of .18.
 
 F of few rows is noisy, so it is drawn towards the Kronecker product of its own two factors (Martens and Grosse 2015,
-arXiv 1503.05671): @@
+arXiv 1503.05671): of 250 rows .19 without, .20 with a share of .3, .21 with .6.
 
 All that is asked of F^-1 is solved for the queries beforehand: each row costs p^2 multiplications for each query and
 layer.

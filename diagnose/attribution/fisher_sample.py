@@ -13,7 +13,7 @@ from diagnose.tokens import TokenRows, TokenSource, collate
 CALIBRATION_TOKENS = 1024
 """Tokens of the batch whose activations shape the projections."""
 
-LEAST_ROWS, MOST_SHARE = 128, 1 / 8
+LEAST_ROWS, MOST_SHARE = 128, 1 / 16
 """A row of the sample costs half as much again as another: of a small corpus few rows do, for a few percent of it."""
 
 

@@ -49,7 +49,7 @@ class Influence:
     kronecker: float = 0.3
     """How far that matrix is drawn towards the Kronecker product of its factors, from 0 to 1."""
     fisher_examples: int = 512
-    """Most training rows, drawn at random, that the Fisher matrices are made from; of a small corpus one in eight."""
+    """Most training rows, drawn at random, that the Fisher matrices are made from; of a small corpus one in 16."""
     rerank: float = 0.0
     """Share of the rows, the most helpful and the most harmful ones of each finding, whose effect is taken anew with
     whole gradients (`diagnose.attribution.ekfac`), for the examples that are shown; 0 for none, .01 is plenty."""

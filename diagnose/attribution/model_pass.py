@@ -32,14 +32,14 @@ class ModelPass:
         # Sums over tokens are taken in float32 whatever the model computes in.
         self.dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         self.model_dtype = parameter.dtype
-        self._has_loss = torch.zeros(0)
+        self._has_loss = self._places = torch.zeros(0, dtype=torch.long)
         self._mask = torch.zeros(0)
         self._logits = torch.zeros(0)
 
     def run(self, batch: dict[str, Tensor], keeps: bool = False) -> Tensor:
         """Forward and backward; loss of each row at temperature 1, [batch]. `keeps` what `run_sampled` needs."""
         logits = self.forward(batch)
-        labels = batch["labels"].to(self.device)[:, 1:][self._has_loss]
+        labels = batch["labels"].to(self.device)[:, 1:].flatten()[self._places]
         log_probabilities = logits.detach().to(self.dtype).log_softmax(-1)  # [tokens with loss, vocab]
         token_losses = F.nll_loss(log_probabilities, labels, reduction="none")
         grad = log_probabilities.div_(self._temperature).softmax(-1)
@@ -48,12 +48,13 @@ class ModelPass:
         if not keeps:
             self._logits = torch.zeros(0)
         losses = torch.zeros(len(self._has_loss), dtype=self.dtype, device=self.device)
-        return losses.index_add_(0, self._has_loss.nonzero()[:, 0], token_losses)
+        return losses.index_add_(0, self._places // self._has_loss.shape[1], token_losses)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Logits of the tokens with loss, [tokens with loss, vocab]."""
         ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
         self._has_loss = batch["labels"].to(self.device)[:, 1:] >= 0  # [batch, time - 1]
+        self._places = self._has_loss.flatten().nonzero()[:, 0]  # [tokens with loss]
         self._mask = mask.to(self.dtype)  # [batch, time]
         with torch.enable_grad():
             # Without padding no mask: attention then takes its faster causal path.
@@ -81,7 +82,7 @@ class ModelPass:
 
     def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         """Before the head: hidden states [batch, time, width] become [tokens with loss, width]."""
-        return (args[0][:, :-1][self._has_loss],)
+        return (args[0][:, :-1].flatten(0, 1)[self._places],)
 
     def mean_of_tokens(self, values: Tensor) -> Tensor:
         """[batch, time, width] becomes [batch, width], padding left out."""
@@ -95,9 +96,9 @@ class ModelPass:
     def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
         """[batch, time, p], also of layers that are given the tokens of all rows in one list."""
         if layer.is_head:
-            padded = torch.zeros(*self._has_loss.shape, values.shape[-1], dtype=values.dtype, device=self.device)
-            padded[self._has_loss] = values
-            return padded
+            padded = torch.zeros(self._has_loss.numel(), values.shape[-1], dtype=values.dtype, device=self.device)
+            padded[self._places] = values
+            return padded.view(*self._has_loss.shape, -1)
         num_rows, num_steps = len(self._has_loss), self._has_loss.shape[1] + 1
         if values.dim() == 3:
             return values
