@@ -1,6 +1,7 @@
 """Quality, cost and memory of the attribution engine.
 
-    python scripts/bench_attribution.py FIXTURE --out scores.npz --json [--checkpoints 1|2|all] [--seed 0]
+    python scripts/bench_attribution.py FIXTURE --out scores.npz --json [--checkpoints 1|2|5|all] [--seed 0]
+        [--projection-dim 16]
 
 Quality: FIXTURE holds `corpus.npz` (token rows and labels of training and queries), `training.json` (learning
 rates) and `checkpoint-epoch<n>/`. `scores.npz` gets `effect` and `retrieval`, [num_train, num_queries], and
@@ -9,6 +10,7 @@ rates) and `checkpoint-epoch<n>/`. `scores.npz` gets `effect` and `retrieval`, [
 Cost: seconds to score 2,000 random sequences of 64 tokens for 50 queries with one checkpoint of a Llama of 1.2 M
 parameters, over the seconds of a plain forward and backward pass with weight gradients in the same batches of 32;
 the median of 5 pairs, the two taken in turns. In all, that times the number of checkpoints: each is a pass of its own.
+Other libraries stand beside it in `bench_peers.py`, in an environment of their own.
 
 Memory: highest resident memory of the same, over that of training with AdamW; each in a process of its own, what the
 imports take subtracted.
@@ -45,19 +47,26 @@ def main() -> None:
     parser.add_argument("fixture", type=Path)
     parser.add_argument("--out", type=Path, default=Path("scores.npz"))
     parser.add_argument("--json", action="store_true", help="only the JSON object")
-    parser.add_argument("--checkpoints", choices=("1", "2", "all"), default="2", help="last; middle and last; all")
+    parser.add_argument(
+        "--checkpoints", choices=("1", "2", "5", "all"), default="2", help="last; middle and last; last five; all"
+    )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--projection-dim", type=int, default=Influence().projection_dim)
     parser.add_argument("--peak-of", choices=("training", "attribution"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     transformers_logging.disable_progress_bar()
     if arguments.peak_of:
-        print(peak_bytes(arguments.peak_of))
+        print(peak_bytes(arguments.peak_of, arguments.projection_dim))
         return
-    num_checkpoints, seconds = write_scores(arguments.fixture, arguments.out, arguments.checkpoints, arguments.seed)
+    num_checkpoints, seconds = write_scores(
+        arguments.fixture, arguments.out, arguments.checkpoints, arguments.seed, arguments.projection_dim
+    )
     if not arguments.json:
         print(f"{arguments.out}: scores of {num_checkpoints} checkpoints in {seconds:.1f} s")
-    ratios = cost_ratios()
-    peaks = {kind: peak_of_process(arguments.fixture, kind) for kind in ("training", "attribution")}
+    ratios = cost_ratios(arguments.projection_dim)
+    peaks = {
+        kind: peak_of_process(arguments.fixture, kind, arguments.projection_dim) for kind in ("training", "attribution")
+    }
     out = {
         "checkpoints": num_checkpoints,
         "fixture_seconds": round(seconds, 2),
@@ -71,46 +80,48 @@ def main() -> None:
     print(json.dumps(out))
 
 
-def write_scores(fixture: Path, out: Path, which: str, seed: int) -> tuple[int, float]:
+def write_scores(fixture: Path, out: Path, which: str, seed: int, projection_dim: int) -> tuple[int, float]:
     """Scores of the fixture; returns the number of checkpoints and the seconds."""
     corpus = np.load(fixture / "corpus.npz")
     rates = json.loads((fixture / "training.json").read_text())["learning_rates"]
-    epochs = {"1": [len(rates)], "2": [len(rates) // 2, len(rates)], "all": range(1, len(rates) + 1)}[which]
+    every = range(1, len(rates) + 1)
+    epochs = {"1": every[-1:], "2": [len(rates) // 2, len(rates)], "5": every[-5:], "all": every}[which]
     checkpoints = [
         Checkpoint(ModelRef(str(fixture / f"checkpoint-epoch{epoch}")), rates[epoch - 1]) for epoch in epochs
     ]
     queries = token_rows(corpus["query_ids"], corpus["query_labels"])
     train = token_rows(corpus["train_ids"], corpus["train_labels"])
     start = time.perf_counter()
-    scores = attribute(Influence(), checkpoints, weighted_rows(queries, np.eye(len(queries))), train, seed).whole()
+    influence = Influence(projection_dim=projection_dim)
+    scores = attribute(influence, checkpoints, weighted_rows(queries, np.eye(len(queries))), train, seed).whole()
     seconds = time.perf_counter() - start
     np.savez(out, effect=scores.effect, retrieval=scores.retrieval, defect=scores.losses[-1])
     return len(checkpoints), seconds
 
 
-def cost_ratios() -> list[float]:
+def cost_ratios(projection_dim: int) -> list[float]:
     """Attribution over a plain pass, in seconds, pair by pair."""
     train, queries = workload()
     plain_model, attributed_model = make_model(), make_model()
     plain_pass(plain_model, train, NUM_ROWS // 10)  # neither pays for the first touch of memory and kernels
-    attribute_once(attributed_model, train.select(range(NUM_ROWS // 10)), queries)
+    attribute_once(attributed_model, train.select(range(NUM_ROWS // 10)), queries, projection_dim)
     ratios = []
     for _ in range(NUM_PAIRS):
         start = time.perf_counter()
         plain_pass(plain_model, train, NUM_ROWS)
         middle = time.perf_counter()
         attributed_model.requires_grad_(True)
-        attribute_once(attributed_model, train, queries)
+        attribute_once(attributed_model, train, queries, projection_dim)
         ratios.append((time.perf_counter() - middle) / (middle - start))
     return ratios
 
 
-def peak_of_process(fixture: Path, kind: str) -> int:
-    command = [sys.executable, __file__, str(fixture), "--peak-of", kind]
+def peak_of_process(fixture: Path, kind: str, projection_dim: int) -> int:
+    command = [sys.executable, __file__, str(fixture), "--peak-of", kind, "--projection-dim", str(projection_dim)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def peak_bytes(kind: str) -> int:
+def peak_bytes(kind: str, projection_dim: int) -> int:
     """Growth of this process's highest resident memory over training or attributing once."""
     before = resident_peak()
     train, queries = workload()
@@ -119,7 +130,7 @@ def peak_bytes(kind: str) -> int:
         optimizer = torch.optim.AdamW(model.parameters())
         plain_pass(model, train, NUM_ROWS, optimizer)
     else:
-        attribute_once(model, train, queries)
+        attribute_once(model, train, queries, projection_dim)
     return resident_peak() - before
 
 
@@ -149,8 +160,8 @@ def make_model() -> PreTrainedModel:
     return LlamaForCausalLM(config)
 
 
-def attribute_once(model: PreTrainedModel, train: TokenRows, queries: TokenRows) -> None:
-    influence = Influence(batch_tokens=BATCH_ROWS * NUM_STEPS)
+def attribute_once(model: PreTrainedModel, train: TokenRows, queries: TokenRows, projection_dim: int) -> None:
+    influence = Influence(projection_dim=projection_dim, batch_tokens=BATCH_ROWS * NUM_STEPS)
     score_model(influence, model, weighted_rows(queries, np.eye(len(queries))), train, seed=0)
 
 

@@ -1,7 +1,7 @@
 """Other attribution libraries and evalmend on one fixture, with one loss, one thread and one clock.
 
     pip install -e '.[bench]'
-    python scripts/bench_peers.py FIXTURE --out docs/proof/attribution/peers.json [--only PACKAGE] [--resume]
+    python scripts/bench_peers.py FIXTURE --out docs/proof/attribution/peers.json [--only PACKAGE ...] [--resume]
 
 Quality: scores of the fixture at its last checkpoint, or summed over the last five, held against retraining by
 FIXTURE/score.py. evalmend's own are what `bench_attribution.py` writes.
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fixture", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", choices=sorted(RATIOS), help="one package")
+    parser.add_argument("--only", choices=sorted(RATIOS), nargs="*", help="packages")
     parser.add_argument("--resume", action="store_true", help="keep what --out has")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--part", help=argparse.SUPPRESS)
@@ -78,7 +78,7 @@ def main() -> None:
     known = json.loads(arguments.out.read_text()) if arguments.resume and arguments.out.exists() else empty
     write(arguments.out, of_versions(known, {package: installed(package) for package in RATIOS}))
     parts = [(method.package, method.name) for method in METHODS] + [(package, package) for package in RATIOS]
-    wanted = [part for part in parts if arguments.only in (None, part[0])]
+    wanted = [part for part in parts if arguments.only is None or part[0] in arguments.only]
     failed = [part for package, part in wanted if not run(arguments.fixture, arguments.out, package, part)]
     results = json.loads(arguments.out.read_text())
     print(table(results))
@@ -101,7 +101,7 @@ def of_versions(results: Results, versions: dict[str, str | None]) -> Results:
 
 def installed(package: str) -> str | None:
     try:
-        return code_version() if package == OWN else version(package)
+        return code_version() if package in OWN_COLUMNS else version(package)
     except PackageNotFoundError:
         return None
 
@@ -181,10 +181,10 @@ def loaded(adapter: str) -> Any:
     return importlib.import_module(f"attribution_peers.{adapter}")
 
 
-def own_scores(which: str, fixture: Path) -> Array:
+def own_scores(which: str, projection_dim: int, fixture: Path) -> Array:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.npz"
-        write_scores(fixture, path, which, seed=0)
+        write_scores(fixture, path, which, seed=0, projection_dim=projection_dim)
         effect: Array = np.load(path)["effect"]
         return effect
 
@@ -201,12 +201,16 @@ ADAPTERS = {
     "kronfluence": ("kronfluence EK-FAC", "kronfluence_ekfac"),
     "traker": ("TRAK", "trak_margin"),
 }
-OWN = "evalmend"
+OWN_COLUMNS = {"evalmend": 16, "evalmend, 32 columns": 32}
 RATIOS: dict[str, Callable[[], list[float]]] = {
-    OWN: partial(cost_ratios, attribute_once),
+    **{name: partial(cost_ratios, partial(attribute_once, projection_dim=dim)) for name, dim in OWN_COLUMNS.items()},
     **{package: partial(peer_ratios, adapter) for package, (_, adapter) in ADAPTERS.items()},
 }
-METHODS = [Method(OWN, OWN, num, partial(own_scores, which)) for num, which in ((1, "1"), (2, "2"), (6, "all"))] + [
+METHODS = [
+    Method(name, name, num, partial(own_scores, which, dim))
+    for name, dim in OWN_COLUMNS.items()
+    for num, which in ((1, "1"), (2, "2"), (5, "5"), (6, "all"))
+] + [
     Method(label, package, num_checkpoints, partial(peer_scores, adapter, num_checkpoints))
     for package, (label, adapter) in ADAPTERS.items()
     for num_checkpoints in (1, 5)

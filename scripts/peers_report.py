@@ -15,9 +15,10 @@ TITLES = {
     "within_slice_lds": "Predicts retraining beyond slice membership (within_slice_lds)",
     "lds_all": "Predicts retraining (lds_all)",
 }
-OURS, ACCENT, GREY = "evalmend", "tab:green", "0.45"
+OURS, ACCENT, GREY = ("evalmend", "evalmend, 32 columns"), "tab:green", "0.45"
 LABEL_PLACES = {
-    "evalmend": (-1, -14, 4, "right"),
+    "evalmend": (-1, 12, -8, "left"),
+    "evalmend, 32 columns": (-1, -14, -2, "right"),
     "dattri": (0, 2, -14, "right"),
     "bergson": (-1, 6, -4, "left"),
     "captum": (0, 2, -14, "right"),
@@ -54,8 +55,9 @@ def _panel(axes: Axes, results: Results, column: str) -> None:
     for figures in results["quality"].values():
         if figures["package"] in results["cost_ratios"]:
             packages.setdefault(figures["package"], []).append(figures)
-    for package, points in packages.items():
-        colour = ACCENT if package == OURS else GREY
+    for package, unsorted in packages.items():
+        points = sorted(unsorted, key=lambda point: int(point["num_checkpoints"]))
+        colour = ACCENT if package in OURS else GREY
         costs = [_cost(results, point) for point in points]
         axes.plot(costs, [point[column] for point in points], "o-", color=colour, linewidth=1.2, markersize=5)
         for cost, point in zip(costs, points, strict=True):
@@ -77,7 +79,7 @@ def _panel(axes: Axes, results: Results, column: str) -> None:
             ha=side,
             fontsize=9,
             color=colour,
-            weight="bold" if package == OURS else "normal",
+            weight="bold" if package in OURS else "normal",
         )
     for name, figures in results["trivial"].items():
         axes.axhline(figures[column], color="0.7", linewidth=0.8, linestyle="--", zorder=0)
