@@ -1,8 +1,8 @@
 """What each training example does to failed items: damped influence in a projected space. Its settings.
 
-effect     the damped inverse product of query and training gradient (`diagnose.attribution.fisher`); predicts what
-           more or less of an example would do
-retrieval  cosine of the gradients; finds examples of the same skill and says nothing on how much they help
+effect     the damped inverse product of query and training gradient (`diagnose.attribution.fisher`), in nats of the
+           query's loss for each unit of the example's weight; positive: more of the example lowers the loss
+retrieval  cosine of the gradients, -1 to 1; finds examples of the same skill and says nothing on how much they help
 
 The two answer different questions and neither stands in for the other: the effect ranks rare, large gradients
 first, among them wrong labels, which cosine does not.
@@ -40,7 +40,7 @@ class Influence:
 
     projection_dim: int = 16
     """Each layer's gradient becomes the square of this many numbers. On a 148 k model, over six checkpoints, 16 and 32
-    predict retraining with rank correlations of .31 and .32, within slices .234 and .244; 32 costs a tenth more. Take
+    predict retraining with rank correlations of .32 and .34, within slices .24 and .265; 32 costs a tenth more. Take
     multiples of 16, at which processors multiply."""
     temperature: float = 1.5
     """Gradients are those of a model whose probabilities are this much softer (above); 1 for the loss as it is."""

@@ -3,8 +3,9 @@
 No weight wants a gradient, so backward computes input gradients only, two thirds of the multiplications of training,
 and starts at the first hooked layer. The head sees only the positions with loss.
 
-Gradients can be those of a softer model: at temperature T backward starts at the logits z from `softmax(z / T) - label`,
-the gradient of T times the loss of the model whose logits are z / T. `diagnose.attribution.influence` says what for.
+Gradients can be those of a softer model: at temperature T backward starts at the logits z from
+`softmax(z / T) - label`, the gradient of T times the loss of the model whose logits are z / T.
+`diagnose.attribution.influence` says what for.
 """
 
 from collections.abc import Callable, Iterator, Sequence

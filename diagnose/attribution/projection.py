@@ -19,12 +19,7 @@ from transformers import PreTrainedModel
 
 from diagnose.attribution.layers import LinearLayer, freeze, linear_layers
 from diagnose.attribution.model_pass import ModelPass, hooked, want_gradient
-
-_MOST_MOMENT_TOKENS = 128
-"""Tokens that a second moment is taken of: its eigenvectors cost the cube of this. Twice as many gain nothing."""
-
-_MOMENT_DAMPING = 0.1
-"""Fraction of the mean eigenvalue; .03 to .3 make no difference."""
+from diagnose.attribution.whitening import SharedInput, whitened
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,57 +71,34 @@ def random_projections(
 
     input_sides = {layer.name: side(layer.num_in) for layer in layers}
     output_sides = {layer.name: side(layer.num_out) for layer in layers}
-    inputs: dict[str, _Input] = {}
-    last = _Input(torch.zeros(0))
+    inputs: dict[str, SharedInput] = {}
+    last = SharedInput(torch.zeros(0))
 
     def catch_input(layer: LinearLayer, _module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
         nonlocal last
         if args[0] is not last.given:
-            last = _Input(args[0])
+            last = SharedInput(args[0])
         inputs[layer.name] = last
         want_gradient(output, partial(catch_gradient, layer, last))
 
-    def catch_gradient(layer: LinearLayer, layer_input: _Input, grad: Tensor) -> None:
+    def catch_gradient(layer: LinearLayer, layer_input: SharedInput, grad: Tensor) -> None:
         grads = grad.reshape(-1, layer.num_out).to(run.dtype)
         layer_input.add(grads)
-        # A token counts for one side by how much it moves the weight: by the length of its other side.
         lengths = layer_input.tokens(run.dtype).norm(dim=1, keepdim=True)
-        output_sides[layer.name] = _whitened(output_sides[layer.name], grads * lengths)
+        output_sides[layer.name] = whitened(output_sides[layer.name], grads * lengths)
 
     hooks = [(layer.module, partial(catch_input, layer)) for layer in layers]
     with hooked(model, hooks, run.keep_positions_with_loss):
         run.run(calibration)
-    shaped: dict[_Input, Tensor] = {}
+    shaped: dict[SharedInput, Tensor] = {}
     for layer in layers:
         layer_input = inputs.get(layer.name)
         if layer_input is not None:
             if layer_input not in shaped:
                 weighted = layer_input.weighted(run.dtype)
-                shaped[layer_input] = _whitened(input_sides[layer.name], weighted).to(run.model_dtype)
+                shaped[layer_input] = whitened(input_sides[layer.name], weighted).to(run.model_dtype)
             input_sides[layer.name] = shaped[layer_input]
     return in_columns(layers, [(input_sides[layer.name], output_sides[layer.name]) for layer in layers])
-
-
-class _Input:
-    """A tensor that one layer is given, or several."""
-
-    def __init__(self, given: Tensor) -> None:
-        self.given = given
-        self._squares: Tensor | None = None  # [tokens]
-
-    def add(self, grads: Tensor) -> None:
-        """Gradients of the output of one of the layers, [tokens, out]."""
-        squares = grads.square().sum(1)
-        self._squares = squares if self._squares is None else self._squares + squares
-
-    def tokens(self, dtype: torch.dtype) -> Tensor:
-        """[tokens, in]"""
-        return self.given.detach().reshape(-1, self.given.shape[-1]).to(dtype)
-
-    def weighted(self, dtype: torch.dtype) -> Tensor:
-        """[tokens, in], each as long as it is times the gradients of all the layers; none where there are none."""
-        tokens = self.tokens(dtype)
-        return tokens[:0] if self._squares is None else tokens * self._squares.sqrt()[:, None]
 
 
 def in_columns(layers: Sequence[LinearLayer], sides: Sequence[tuple[Tensor, Tensor]]) -> list[LayerProjection]:
@@ -145,27 +117,3 @@ def random_side(size: int, projection_dim: int, generator: torch.Generator) -> T
         return torch.eye(size)
     columns: Tensor = torch.linalg.qr(torch.randn(size, projection_dim, generator=generator)).Q
     return columns.mul((size / projection_dim) ** 0.5)
-
-
-def _whitened(side: Tensor, rows: Tensor) -> Tensor:
-    """`(M + damping)^(-1/4) side`, M the second moment of some of `rows` [tokens, size] with mean eigenvalue 1."""
-    if side.shape[0] == side.shape[1]:
-        return side
-    sizes = rows.norm(dim=1)
-    counts = torch.nonzero((sizes > 0) & sizes.isfinite())[:, 0]
-    if len(counts) == 0:
-        return side
-    rows = rows[counts[:: 1 + len(counts) // _MOST_MOMENT_TOKENS]]
-    rows = rows * (side.shape[0] / rows.square().sum()).sqrt()
-    # Of M and the Gram matrix, which share their eigenvalues, the smaller one.
-    if len(rows) < side.shape[0]:
-        values, left = torch.linalg.eigh(rows @ rows.T)
-        is_large = values > 1e-6 * values[-1]
-        values = values[is_large]
-        vectors = rows.T @ left[:, is_large] / values.sqrt()  # [size, rank]
-    else:
-        values, vectors = torch.linalg.eigh(rows.T @ rows)
-    floor = _MOMENT_DAMPING**-0.25  # of the directions that no row has
-    scale = (values.clamp_min(0) + _MOMENT_DAMPING).pow(-0.25) - floor
-    shaped: Tensor = floor * side + vectors @ (scale[:, None] * (vectors.T @ side))
-    return shaped
