@@ -63,7 +63,11 @@ def composed(words: Sequence[str]) -> LoopSettings:
     """The settings that the words make, without a command line: for scripts and tests."""
     register_schemas()
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        settings = OmegaConf.to_object(hydra.compose("loop", list(words)))
+        return _settings(hydra.compose("loop", list(words)))
+
+
+def _settings(cfg: Any) -> LoopSettings:
+    settings = OmegaConf.to_object(cfg)
     assert isinstance(settings, LoopSettings)
     return settings
 
@@ -86,14 +90,11 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name="loop")  # type: ignore[untyped-decorator]
     def job(cfg: Any) -> None:
-        settings = OmegaConf.to_object(cfg)
-        assert isinstance(settings, LoopSettings)
-        is_sweep = HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
-        if is_sweep:
-            codes.append(verb(settings, os.environ["EVALMEND_SWEEP"]))
+        if HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN:
+            codes.append(verb(_settings(cfg), os.environ["EVALMEND_SWEEP"]))
             return
         try:
-            codes.append(verb(settings, None))
+            codes.append(verb(_settings(cfg), None))
         except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
             errors.append(error)  # Hydra would print a line of its own about it
 

@@ -81,6 +81,7 @@ def bad(rows: str, path: Path) -> None:
         ),
         (["verify=[random,bm25]"], "verify takes one file, got verify=[random,bm25]; a set of arms is verify.arms="),
         (["verify=ful"], "unknown verify 'ful'; did you mean 'full'?"),
+        (["diagnose.influence.temperature=0"], "diagnose.influence.temperature must be positive, got 0"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_2(
@@ -97,6 +98,7 @@ def test_bad_input_is_one_line_with_exit_code_2(
     assert (code, len(lines)) == (2, 1), captured.err
     assert message in lines[0]
     assert "Traceback" not in captured.err
+    assert "Error executing job" not in captured.err  # Hydra's own line
     assert not list(Path().glob("run/stages/train-initial-*"))  # nothing expensive was begun
 
 
