@@ -119,6 +119,11 @@ def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model
     return Model(ref, result.digest, checkpoints, start.num_parameters, corpus)
 
 
+def is_trained_here(run: Run, model: Model) -> bool:
+    """Whether a training of these settings made it, and not somebody else's."""
+    return model.key != base_model(run).key
+
+
 def is_initial(run: Run, base: Model, model: Model) -> bool:
     """Whether it is `base` after the initial training of these settings."""
     return model.key == initial_stage(run, base, run.settings.seed).key.digest

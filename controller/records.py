@@ -17,7 +17,9 @@ from controller.result import (
     FindingRecord,
     Measure,
     Score,
+    TestRecord,
 )
+from diagnose.causes import would_decide
 from diagnose.finding import DataSlice, Diagnosis, Finding, ScoredExample
 from evals.intervals import score_interval
 from evals.items import EvalReport, ItemResult
@@ -93,6 +95,8 @@ def _finding(finding: Finding) -> FindingRecord:
         examples=ExamplesRecord(_examples(finding.examples.helpful), _examples(finding.examples.harmful)),
         failed_items=tuple(FailedItemRecord(**asdict(item)) for item in finding.failed_items),
         named_by=finding.named_by,
+        tests=tuple(TestRecord(**asdict(test)) for test in finding.tests),
+        would_decide=would_decide(finding.causes),
     )
 
 

@@ -100,6 +100,21 @@ class FailedItemRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TestRecord:
+    """What one test of a finding found."""
+
+    test: str
+    values: Mapping[str, float]
+    says: str
+    num_tokens: int
+    seconds: float
+    items: tuple[str, ...]
+    """Ids of the probe items that it points at."""
+    rows: tuple[str, ...]
+    """Ids of the training rows that it points at."""
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRecord:
     slice: Mapping[str, str]
     data_slice: Mapping[str, str]
@@ -118,6 +133,10 @@ class FindingRecord:
     failed_items: tuple[FailedItemRecord, ...]
     named_by: Mapping[str, str] = field(default_factory=dict)
     """The data slice that BM25, hidden states and plain loss name by the same rule; empty where they name none."""
+    tests: tuple[TestRecord, ...] = ()
+    """In the order in which they were made."""
+    would_decide: str = ""
+    """The cheapest experiment that would change the answer, or confirm it."""
 
 
 @dataclass(frozen=True, slots=True)

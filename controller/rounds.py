@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from controller.hashes import hash_of
 from controller.journal.ledger import look_at
 from controller.journal.noises import known_noises
-from controller.model import Model
+from controller.model import Model, is_trained_here
 from controller.promise import Promise, promise
 from controller.result import ActionRecord, PlanRecord
 from controller.run import Run
@@ -94,7 +94,10 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         row_fields=run.data_slices,
         guards=run.loaded.guards,
         index=items.folder,
+        suite=run.suite,
+        items_key=run.items_key,
         max_length=settings.train.max_length,
+        end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
         seed=settings.seed,
     )
     stage = Stage(
@@ -108,6 +111,8 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             "max_length": settings.train.max_length,
             "guards": run.loaded.guards,
             "items": items.digest,
+            "suite": suite_key(run),
+            "end_in_loss": inputs.end_in_loss,
             "seed": settings.seed,
         },
         diagnose,

@@ -35,6 +35,7 @@ from diagnose.losses import RowLosses, row_losses
 from diagnose.pool import TrainPool
 from diagnose.tokens import encode
 from evals.harness import LoadedSuite, evaluate, load_suite
+from evals.harness.asking import Asker
 from evals.index import index_items, load_index
 from evals.items import ProbeReport
 from evals.model_ref import ModelRef
@@ -112,7 +113,12 @@ class DiagnosisInputs:
     guards: Sequence[str]
     index: Path
     """Of `hash_items`."""
+    suite: EvalSuite
+    """To ask probe items again under other prompts."""
+    items_key: str
     max_length: int
+    end_in_loss: bool | None
+    """Whether the model's training saw the end token in the loss; None where it was trained elsewhere."""
     seed: int
 
 
@@ -156,16 +162,18 @@ def hash_items(folder: Path, suite: EvalSuite, items_key: str) -> str:
 
 def diagnose(folder: Path, inputs: DiagnosisInputs, checkpoints: Sequence[Checkpoint]) -> Diagnosed:
     """`diagnosis.json`, and `effects.npz` where a slice fails."""
-    model = AskedModel(load_tokenizer(checkpoints[-1].model), checkpoints, inputs.max_length)
+    measured = checkpoints[-1].model
+    model = AskedModel(load_tokenizer(measured), checkpoints, inputs.max_length, inputs.end_in_loss)
+    asker = Asker(measured, loaded_suite(inputs.suite, inputs.items_key))
     told = Progress(folder).at
 
     def keep(asked: Question, queries: Queries, attribution: Attribution) -> None:
         save_effects(effects_of(asked, queries, attribution), folder)
 
-    diagnosis = inputs.diagnoser.diagnose(_case(inputs), model, folder / "attribution", told, keep)
+    diagnosis = inputs.diagnoser.diagnose(_case(inputs), model, folder / "attribution", told, keep, asker)
     shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects hold what it says
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
-    flops = FORWARD_BACKWARD * num_parameters(checkpoints[-1].model) * diagnosis.num_tokens
+    flops = FORWARD_BACKWARD * num_parameters(measured) * diagnosis.num_tokens
     return Diagnosed(diagnosis.num_tokens, flops)
 
 

@@ -59,6 +59,8 @@ class AskedModel:
     """Of one training, oldest first; the last is the model that was measured."""
     max_length: int
     """Tokens of a row, as in training."""
+    end_in_loss: bool | None = None
+    """Whether training saw the end token in the loss; None where it was not ours."""
 
 
 @dataclass(frozen=True, slots=True)

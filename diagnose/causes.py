@@ -1,41 +1,137 @@
-"""First rule for the cause of a failing slice: is there data for it, and enough of it?
+"""From evidence to probabilities of causes.
 
-A rule of thumb on counts, not calibrated: the probabilities order the causes and say how sure the rule is,
-no more. Causes that need an experiment (training setup, wrong gold, labels, shortcuts, capacity) are not
-judged here, and what is left for them is in `unknown`.
+A multinomial logistic regression over ten readings of the evidence, each in [0, 1] and each the share that one cause
+explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
+worlds and seeds apart from those that it is judged on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the answer
+is `unknown`, with the experiment that would decide.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from diagnose.finding import Cause
 
-MIN_ROWS = 5
-"""Fewer rows than this teach nothing that carries over to other rows."""
-FEW_ROWS = 100
-"""Up to about here, too few rows and rows that weigh too little look alike from the counts."""
-WELL_BELOW = 0.5
-"""Of the fair share: above it, the data's amount does not explain a failure."""
+MODEL_FILE = Path(__file__).with_name("cause_model.json")
+MIN_CONFIDENCE = 0.5
+"""Of the most probable cause; below it the cause is not named."""
 LARGEST_FAIR_SHARE = 0.5
 """Where all items are of the failing kind, half of the training is as much as one could ask for."""
+FEW_ROWS = 100
+"""About as many rows as a small model learns a skill from; where rows are this few, half of a scarcity is their number."""
+
+READINGS = (
+    "setup",
+    "form",
+    "gold",
+    "cue",
+    "disagreement",
+    "copies",
+    "scarcity",
+    "few_rows",
+    "unlearnt",
+    "unlearnt_elsewhere",
+)
+
+EXPERIMENTS = {
+    Cause.TRAINING_SETUP: "train on the same data twice as long and measure again",
+    Cause.FORMAT: "ask the failed items under the training data's form of prompt, or read the answers with another extractor",
+    Cause.WRONG_GOLD: "have a person look at the failed items' gold answers",
+    Cause.WRONG_LABELS: "have a person look at the rows that attribution calls harmful, or train without them",
+    Cause.SHORTCUT: "ask the failed items again without the words that the model leans on",
+    Cause.DUPLICATES: "train once on the corpus with each row once",
+    Cause.UNDERWEIGHTED: "train on with the slice's rows at a fair share of the draws (interventions=reweight)",
+    Cause.MISSING_DATA: "train on with new rows of the slice (interventions=retrieve)",
+    Cause.CAPACITY: "train a model of twice the width on the same data",
+}
+"""The cheapest that tells whether a cause is the one."""
 
 
 @dataclass(frozen=True, slots=True)
-class DataCounts:
-    """How much data there is for a failing slice."""
+class CauseModel:
+    """Softmax of `coefficients @ readings + intercepts`."""
 
-    corpus_rows: int
-    corpus_share: float
-    fair_share: float
-    pool_rows: int
+    causes: tuple[Cause, ...]
+    coefficients: NDArray[np.float64]
+    """[num_causes, num_readings], of readings as they are."""
+    intercepts: NDArray[np.float64]
+    typical: NDArray[np.float64]
+    """[num_readings]: stands for a reading that no test gave."""
 
-    def as_evidence(self) -> Mapping[str, float | str]:
-        return {
-            "corpus_rows": float(self.corpus_rows),
-            "corpus_share": self.corpus_share,
-            "fair_share": self.fair_share,
-            "pool_rows": float(self.pool_rows),
-        }
+    def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
+        """[num_causes], sum 1."""
+        values = np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
+        scores = self.coefficients @ values + self.intercepts
+        weights = np.exp(scores - scores.max())
+        return np.asarray(weights / weights.sum())
+
+
+def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
+    """Probability of each cause, sum 1; the rest below `MIN_CONFIDENCE` counts as `unknown`.
+
+    Args:
+        values: Of the tests that were made (`diagnose.evidence`); without any, the cause is unknown for certain.
+    """
+    readings = readings_of(values)
+    if not readings:
+        return {Cause.UNKNOWN: 1.0}
+    model = load_cause_model()
+    shares = model.probabilities(readings)
+    found = dict(zip(model.causes, shares.tolist(), strict=True))
+    if shares.max() >= MIN_CONFIDENCE:
+        return found
+    # As much as is wanting is set aside, so that `unknown` comes first and the order of the others stays.
+    aside = MIN_CONFIDENCE
+    return {cause: share * (1 - aside) for cause, share in found.items()} | {Cause.UNKNOWN: aside}
+
+
+def would_decide(causes: Mapping[Cause, float]) -> str:
+    """The cheapest experiment that would tell whether the most probable cause is the one; empty where nothing is open."""
+    open_causes = [cause for cause in EXPERIMENTS if causes.get(cause, 0.0) > 0]
+    return EXPERIMENTS[max(open_causes, key=lambda cause: causes[cause])] if open_causes else ""
+
+
+def readings_of(values: Mapping[str, float]) -> dict[str, float]:
+    """What the evidence says for each cause, as far as tests gave it, in [0, 1]."""
+    found: dict[str, float] = {}
+
+    def put(name: str, *terms: float | None) -> None:
+        known = [term for term in terms if term is not None]
+        if known:
+            found[name] = float(np.clip(max(known), 0, 1))
+
+    runs_on, ends = values.get("runs_on"), values.get("ends")
+    never_ends = runs_on * (1 - ends) if runs_on is not None and ends is not None else None
+    put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
+    put("form", values.get("mapped"), values.get("reprompted"))
+    put("gold", values.get("doubted"))
+    put("cue", values.get("cue_flips"))
+    learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
+    against, denied = values.get("against"), values.get("denied")
+    # Rows that are known to the last one do not contradict each other, whatever their effects elsewhere.
+    sign = min(1.0, 2 * against) * min(1.0, 4 * (1 - learnt)) if against is not None and learnt is not None else None
+    put("disagreement", sign, None if denied is None else 2 * (denied - values.get("denied_elsewhere", 0.0)), values.get("conflicts"))
+    put("copies", _crowding(values))
+    put("scarcity", values.get("distinct_scarcity"))
+    rows = values.get("distinct_rows")
+    put("few_rows", None if rows is None else FEW_ROWS / (FEW_ROWS + rows))
+    put("unlearnt", None if learnt is None else 1 - learnt)
+    put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
+    return found
+
+
+def _crowding(values: Mapping[str, float]) -> float | None:
+    """How far copies explain that the slice is not learnt: they crowd its rows out, or are its rows."""
+    copies = values.get("copies")
+    if copies is None or "scarcity" not in values:
+        return copies
+    crowded_out = values["scarcity"] - values["distinct_scarcity"]
+    return copies * max(crowded_out, values["own_copies"])
 
 
 def fair_share(item_share: float, num_siblings: int | None) -> float:
@@ -51,29 +147,12 @@ def fair_share(item_share: float, num_siblings: int | None) -> float:
     return min(shares)
 
 
-def cause_probabilities(counts: DataCounts | None) -> Mapping[Cause, float]:
-    """Probability of each cause that the counts can speak of; sum 1.
-
-    Args:
-        counts: None where no data slice belongs to the failing items.
-    """
-    if counts is None:
-        return {Cause.UNKNOWN: 1.0}
-    if counts.corpus_rows < MIN_ROWS:
-        return {Cause.MISSING_DATA: 0.9, Cause.UNKNOWN: 0.1}
-    ratio = counts.corpus_share / counts.fair_share
-    if ratio < WELL_BELOW:
-        # The fewer rows, the less likely that weighing them more is enough; never the likelier.
-        missing = 0.3 * FEW_ROWS / (FEW_ROWS + counts.corpus_rows)
-        unknown = 0.1 + 0.1 * ratio / WELL_BELOW
-        return {
-            Cause.UNDERWEIGHTED: 1 - missing - unknown,
-            Cause.MISSING_DATA: missing,
-            Cause.UNKNOWN: unknown,
-        }
-    underweighted = 0.3 / (1 + ratio)
-    return {
-        Cause.UNKNOWN: 1 - underweighted - 0.05,
-        Cause.UNDERWEIGHTED: underweighted,
-        Cause.MISSING_DATA: 0.05,
-    }
+@cache
+def load_cause_model() -> CauseModel:
+    stored = json.loads(MODEL_FILE.read_text())
+    return CauseModel(
+        causes=tuple(Cause(name) for name in stored["causes"]),
+        coefficients=np.array([[row[name] for name in READINGS] for row in stored["coefficients"]]),
+        intercepts=np.array(stored["intercepts"]),
+        typical=np.array([stored["typical"][name] for name in READINGS]),
+    )

@@ -4,15 +4,19 @@ Which rows repeat an item of any split is asked of the opaque index; which probe
 comparing those rows with the probe items alone. Costs one look at each row of the corpus.
 """
 
-import numpy as np
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.evidence.evidence import Evidence
 from diagnose.finding import Cause, Examples, FailedItem, Finding, Interval, ScoredExample
 from diagnose.modes import mode_shares
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from evals.index import ItemIndex, repeated_items
 from evals.intervals import wilson
-from evals.items import ProbeReport
+from evals.items import ItemResult, ProbeReport
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"
 """Evidence: mean scores of a task's probe items that stand in the corpus, and of those that do not."""
@@ -70,6 +74,7 @@ def find_contamination(
                 data_slices=(),
                 named_by={},
                 evidence=evidence,
+                tests=(_listed(corpus, matched, hits, evidence),),
                 examples=Examples(helpful=shown, harmful=()),
                 failed_items=tuple(
                     FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
@@ -79,3 +84,20 @@ def find_contamination(
             )
         )
     return tuple(sorted(findings, key=lambda finding: -finding.num_items))
+
+
+def _listed(
+    corpus: TrainPool, matched: NDArray[np.int64], hits: Sequence[ItemResult], evidence: Mapping[str, float | str]
+) -> Evidence:
+    scores = f"{evidence[REPEATED]:.2f}"
+    beside = f", the others {evidence[OTHERS]:.2f}" if OTHERS in evidence else ""
+    return Evidence(
+        test="overlap",
+        values={name: float(value) for name, value in evidence.items()},
+        says=(
+            f"{len(matched):,} rows of the corpus repeat evaluation items; of this task's {len(hits)} probe items that stand "
+            f"there the model scores {scores}{beside}."
+        ),
+        items=tuple(result.item.id for result in hits),
+        rows=tuple(corpus.select(matched).rows["id"][:]),
+    )

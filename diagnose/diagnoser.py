@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, context_length
+from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, context_length, load_model
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.queries import Queries, failed_items
@@ -25,7 +25,11 @@ from diagnose.attribution.train_rows import TrainRows
 from diagnose.case import AskedModel, Case, Question, ask
 from diagnose.contamination import find_contamination
 from diagnose.controls import CONTROLS, beside, by_words
-from diagnose.data_slices import find_data_slices
+from diagnose.data_slices import DataJoin, find_data_slices
+from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.examine import examine
+from diagnose.evidence.subject import Asker, Trained
+from diagnose.evidence.subjects import make_subjects, sample_rows
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
 from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
@@ -39,6 +43,8 @@ log = logging.getLogger(__name__)
 
 Keep = Callable[[Question, Queries, Attribution], None]
 
+_WORDS_OF = 16
+"""Failed items of each slice whose words are attributed, for cue tests."""
 _MOST_NAMED = 20
 """Rows left out whose ids are kept."""
 
@@ -114,6 +120,7 @@ class Diagnoser:
         folder: Path | None = None,
         told: Told = lambda _done, _total: None,
         keep: Keep = lambda _asked, _queries, _attribution: None,
+        asker: Asker | None = None,
     ) -> Diagnosis:
         """Findings with their causes.
 
@@ -124,6 +131,7 @@ class Diagnoser:
             told: Rows attributed, and of how many.
             keep: Is handed what was asked, of which rows, and their scores: a column for each finding of a failing
                 slice, in that order.
+            asker: Asks the model again under other prompts; without it such tests are left out.
         """
         start = time.perf_counter()
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples)
@@ -137,12 +145,22 @@ class Diagnoser:
         attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
         keep(asked, queries, attribution)
         ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
-        shown = [result for failed in asked.failures for result in failed[: self.num_examples]]
+        shown = [result for failed in asked.failures for result in failed[: max(self.num_examples, _WORDS_OF)]]
         leaned = leaned_on(shown, model.checkpoints[-1].model, model.tokenizer, max_length, self.token_steps)
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
         scores = partial(_with_controls, case, asked, attribution)
-        findings = self._findings(case, asked, scores, CONTROLS, examples, leaned.words)
+        joins = self._joins(case, asked, scores, CONTROLS)
+        trained = Trained(
+            load_model(model.checkpoints[-1].model),
+            model.tokenizer,
+            max_length,
+            model.end_in_loss,
+            self.influence.batch_tokens,
+        )
+        subjects = make_subjects(case, asked, [own for own, _ in joins], sample_rows(case, asked, attribution))
+        tests = [examine(subject, trained, asker, leaned.words) for subject in subjects]
+        findings = self._findings(case, asked, joins, examples, leaned.words, tests)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
@@ -167,7 +185,8 @@ class Diagnoser:
         if asked is None:
             return _nothing_fails(case, ())
         examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
-        findings = self._findings(case, asked, lambda: by_words(case, asked), (), examples, {})
+        joins = self._joins(case, asked, lambda: by_words(case, asked), ())
+        findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing])
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case) -> Question | None:
@@ -189,31 +208,30 @@ class Diagnoser:
         chosen = attribution.extreme_rows(self.influence.rerank)
         return ekfac_effects(self.influence, checkpoints, queries, train, chosen, seed)
 
+    def _joins(
+        self, case: Case, asked: Question, scores: Callable[[], Iterator[ScoredRows]], controls: Sequence[str]
+    ) -> list[tuple[DataJoin, Mapping[str, DataJoin]]]:
+        """Of each failing slice its data slices, and those of each control; `scores` has a column for each slice, and as
+        many for each control."""
+        rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
+        number = len(asked.failing)
+        joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
+        return [
+            (joins[k], {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)}) for k in range(number)
+        ]
+
     def _findings(
         self,
         case: Case,
         asked: Question,
-        scores: Callable[[], Iterator[ScoredRows]],
-        controls: Sequence[str],
+        joins: Sequence[tuple[DataJoin, Mapping[str, DataJoin]]],
         examples: Sequence[Examples],
         words: Mapping[tuple[str, str], WordShares],
+        tests: Sequence[tuple[Evidence, ...]],
     ) -> tuple[Finding, ...]:
-        """One for each failing slice; `scores` has a column for each, and as many for each control."""
-        rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
-        number = len(asked.failing)
-        joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
         return tuple(
-            make_finding(
-                case,
-                asked,
-                k,
-                joins[k],
-                {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)},
-                examples[k],
-                self.num_examples,
-                words,
-            )
-            for k in range(number)
+            make_finding(case, asked, k, own, controls, examples[k], self.num_examples, words, tests[k])
+            for k, (own, controls) in enumerate(joins)
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from diagnose.evidence.evidence import Evidence
 from diagnose.slices import Slice
 
 
@@ -23,7 +24,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.WRONG_GOLD, Cause.CAPACITY})
+NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,9 @@ class Finding:
     named_by: Mapping[str, str]
     """The data slice that each control (`diagnose.controls`) names by the same rule; empty where it names none."""
     evidence: Mapping[str, float | str]
+    """The numbers of all tests, by name."""
+    tests: tuple[Evidence, ...]
+    """What each test found, in the order in which they were made."""
     examples: Examples
     failed_items: tuple[FailedItem, ...]
     queries: tuple[str, ...]

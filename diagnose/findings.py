@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from diagnose.attribution.queries import has_rival
 from diagnose.case import Case, Question
-from diagnose.causes import DataCounts, cause_probabilities, fair_share
+from diagnose.causes import cause_probabilities
 from diagnose.data_slices import DataJoin
+from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.examine import values_of
 from diagnose.finding import Examples, FailedItem, Finding, ScoredExample
 from diagnose.modes import mode_shares
 from diagnose.slices import Slice
@@ -28,6 +30,7 @@ def make_finding(
     examples: Examples,
     num_examples: int,
     words: Mapping[tuple[str, str], WordShares],
+    tests: tuple[Evidence, ...],
 ) -> Finding:
     """The finding of failing slice `number`.
 
@@ -37,10 +40,11 @@ def make_finding(
         examples: Rows to show.
         num_examples: Failed items that are shown.
         words: What they leaned on, by task and id.
+        tests: What tests found.
     """
     found, failed = asked.failing[number], asked.failures[number]
-    counts = _counts(data, asked, number, len(case.corpus))
-    evidence: dict[str, float | str] = dict(counts.as_evidence()) if counts is not None else {}
+    values = values_of(tests)
+    evidence: dict[str, float | str] = dict(values)
     if data.coverage is not None:
         evidence["coverage"] = data.coverage
     if data.unconfirmed is not None:
@@ -54,10 +58,11 @@ def make_finding(
         ci=found.ci,
         p_adjusted=found.p_adjusted,
         modes=mode_shares(failed),
-        causes=cause_probabilities(counts),
+        causes=cause_probabilities(values),
         data_slices=data.slices,
         named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in controls.items()},
         evidence=evidence,
+        tests=tests,
         examples=examples,
         failed_items=tuple(
             FailedItem(
@@ -112,14 +117,3 @@ def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tup
         shown.setdefault((example.prompt, example.completion), example)
     return tuple(shown.values())
 
-
-def _counts(data: DataJoin, asked: Question, number: int, num_corpus: int) -> DataCounts | None:
-    if not data.slices:
-        return None
-    best = data.slices[0]
-    return DataCounts(
-        corpus_rows=best.num_examples,
-        corpus_share=best.num_examples / num_corpus,
-        fair_share=fair_share(float(asked.failing_items[number].is_in.mean()), data.num_siblings),
-        pool_rows=best.num_pool,
-    )

@@ -55,6 +55,14 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Edited:
+    """An item to be asked under another prompt."""
+
+    item: Item
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemResult:
     """What a model did with one item."""
 

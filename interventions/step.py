@@ -16,12 +16,9 @@ ADVICE = {
     Cause.CONTAMINATION: "evaluation items stood in the corpus; without them, measure again",
     Cause.FORMAT: "the answers are right in another form; change the prompt or the extractor",
     Cause.WRONG_GOLD: "the evaluation's gold answers disagree with the data; have the items reviewed",
-    Cause.WRONG_LABELS: "training rows disagree with each other; relabel or remove them",
-    Cause.SHORTCUT: "the model follows a cue; add counter-examples",
-    Cause.DUPLICATES: "repeated rows drown the others; deduplicate the corpus",
     Cause.CAPACITY: "the model is too small for more; try a wider one",
 }
-"""What to do about causes that no fix here acts on."""
+"""What to do about causes that no change of data cures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`prove.json`: what the loop did on a planted defect, beside the truth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -21,6 +21,7 @@ class Named:
     cause: str
     probability: float
     causes: Mapping[str, float]
+    evidence: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Four small worlds for the proving ground; two of them are kept for judging."""
+"""Four small worlds for the proving ground; two of them are kept for judging, one for diagnoses and one for fixes."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,10 @@ from evals.worlds.skills import SKILLS
 from evals.worlds.tables import TABLES
 from evals.worlds.world import Exercise, Skill, World
 
-__all__ = ["WORLDS", "Exercise", "Skill", "World"]
+__all__ = ["FIT_WORLDS", "WORLDS", "Exercise", "Skill", "World"]
 
 WORLDS: Mapping[str, World] = {world.name: world for world in (SKILLS, COMMANDS, TABLES, GRAMMAR)}
+
+FIT_WORLDS = ("skills", "commands")
+"""What is fitted or tuned looks at these alone. `tables` is kept for judging diagnoses, `grammar` for judging fixes, and each
+opening of them is noted in docs/LOG.md."""

@@ -1,0 +1,156 @@
+"""How much data there is for the failing items: rows of their slice, copies that crowd them out, rows near them.
+
+Copies are exact after normalising case, space and punctuation; for texts of 13 words and more also near copies by
+MinHash (Broder 1997, by datasketch) of runs of three words: in a closed grammar of short texts most rows are near each
+other, and only equality counts. Costs no model; 20 microseconds a row of the corpus once, half a millisecond a long one.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.subject import Copies, Subject
+from diagnose.pool import TrainPool
+from evals.items import ItemResult
+from evals.near_copies import NUM_WORDS, normalise, text_hashes
+
+_NEAR = 0.8
+"""Jaccard similarity of near copies."""
+_NUM_PERM = 64
+_MOST_LONG = 5_000
+"""Long rows that are compared by MinHash."""
+_NEAREST = 5
+_MOST_ITEMS = 200
+_CHUNK = 65_536
+_LISTED = 2000
+"""Ids of copies that are named."""
+_SHOWN = 120
+"""Characters of a copy."""
+
+
+def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
+    """How often the content of rows stands in the corpus.
+
+    Args:
+        rows: Numbers of rows of the corpus. Near copies of long ones are counted among these alone.
+    """
+    hashes = np.concatenate([text_hashes(_contents(part)) for part in _chunks(corpus)])
+    contents, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    texts = _contents(corpus.select(rows))
+    long = [k for k, text in enumerate(texts) if len(text.split()) >= NUM_WORDS][:_MOST_LONG]
+    near = np.ones(len(rows), np.int64)
+    if long:
+        near[long] = _cluster_sizes([texts[k] for k in long])
+    most = np.flatnonzero(hashes == contents[np.argmax(counts)])
+    example = corpus[int(most[0])]
+    return Copies(
+        counts=np.maximum(counts[inverse[rows]], near),
+        text=f"{example.prompt} {example.completion}".strip(),
+        ids=tuple(corpus.select(most[:_LISTED]).rows["id"][:]),
+        number=len(most),
+    )
+
+
+def count_rows(subject: Subject) -> Evidence:
+    """Values: `corpus_rows` and `pool_rows` of the slice, `distinct_rows` of the corpus, `corpus_share` and, of what is left
+    without copies, `distinct_share`, the `fair_share`, how far the shares lie below it, `scarcity` and
+    `distinct_scarcity` in [0, 1], and `own_copies`, the share of the slice's rows that are copies."""
+    if subject.where is None:
+        return Evidence("rows", {}, "No predicate names the rows that teach what these items ask.")
+    num_corpus = len(subject.corpus)
+    share, fair, distinct = subject.num_rows / num_corpus, subject.fair_share, _distinct_share(subject)
+    weights = 1 / subject.rows.copies.counts[subject.inside[~subject.rows.in_pool]]
+    own_copies = float(1 - weights.mean()) if len(weights) else 0.0
+    values = {
+        "corpus_rows": float(subject.num_rows),
+        "distinct_rows": subject.num_rows * (1 - own_copies),
+        "corpus_share": share,
+        "distinct_share": distinct,
+        "fair_share": fair,
+        "pool_rows": float(subject.num_pool),
+        "scarcity": 1 - min(1.0, share / fair),
+        "distinct_scarcity": 1 - min(1.0, distinct / fair),
+        "own_copies": own_copies,
+    }
+    in_pool = f", {subject.num_pool:,} of the pool" if subject.case.pool is not None else ""
+    says = (
+        f"{subject.num_rows:,} of {num_corpus:,} rows of the corpus ({share:.1%}){in_pool} have {subject.where}; a fair "
+        f"share would be {fair:.1%}."
+    )
+    return Evidence("rows", values, says)
+
+
+def find_copies(subject: Subject) -> Evidence:
+    """Value `copies`: the share of the corpus that would go if each content stood once. Points at the rows of the
+    content that stands most often."""
+    copies = subject.rows.copies.counts
+    share = float(1 - (1 / copies).mean()) if len(copies) else 0.0
+    if share < 0.005:
+        return Evidence("copies", {"copies": share}, "Next to no row of the corpus stands there twice.")
+    most = subject.rows.copies
+    says = f"{share:.0%} of the corpus are copies of other rows; “{most.text[:_SHOWN]}” stands there {most.number:,} times."
+    if subject.where is not None:
+        now = subject.num_rows / len(subject.corpus)
+        says += f" Without copies the slice would be {_distinct_share(subject):.1%} of the corpus instead of {now:.1%}."
+    return Evidence("copies", {"copies": share}, says, rows=most.ids if most.number > 1 else ())
+
+
+def find_near_rows(subject: Subject) -> Evidence:
+    """Value `nearness`: how near the failed items' nearest rows of the corpus are, against those of items that pass;
+    below 1 where training covers the failed ones worse."""
+    corpus = np.flatnonzero(~subject.rows.in_pool)
+    passed = [*subject.passed, *(r for r in subject.others if not r.is_failed)][:_MOST_ITEMS]
+    failed = list(subject.failed[:_MOST_ITEMS])
+    if not passed or len(corpus) < _NEAREST:
+        return Evidence("nearness", {}, "Nothing passes that coverage could be compared with.")
+    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    rows = words.fit_transform([subject.rows.prompts[k] or subject.rows.completions[k] for k in corpus.tolist()])
+
+    def near(results: Sequence[ItemResult]) -> float:
+        similar = (words.transform([r.item.text for r in results]) @ rows.T).toarray()
+        return float(np.sort(similar, axis=1)[:, -_NEAREST:].mean())
+
+    near_failed, near_passed = near(failed), near(passed)
+    ratio = min(near_failed / near_passed, 2.0) if near_passed > 0 else 1.0
+    says = (
+        f"The {_NEAREST} nearest rows of the corpus have a word similarity of {near_failed:.2f} to failed items, of "
+        f"{near_passed:.2f} to items that pass."
+    )
+    return Evidence("nearness", {"nearness": ratio}, says)
+
+
+def _distinct_share(subject: Subject) -> float:
+    corpus = ~subject.rows.in_pool
+    weights = 1 / subject.rows.copies.counts
+    return float(weights[subject.inside[corpus]].sum() / weights.sum()) if len(weights) else 0.0
+
+
+def _chunks(rows: TrainPool) -> Iterator[TrainPool]:
+    return (rows.select(range(start, min(start + _CHUNK, len(rows)))) for start in range(0, len(rows), _CHUNK))
+
+
+def _contents(rows: TrainPool) -> list[str]:
+    pairs = zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True)
+    return [normalise(f"{prompt} {completion}") for prompt, completion in pairs]
+
+
+def _cluster_sizes(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Of each text how many are its near copies, or copies of those, itself included."""
+    index = MinHashLSH(threshold=_NEAR, num_perm=_NUM_PERM)
+    edges: list[tuple[int, int]] = []
+    for number, text in enumerate(texts):
+        words = text.split()
+        sketch = MinHash(num_perm=_NUM_PERM, seed=1)
+        sketch.update_batch([" ".join(words[k : k + 3]).encode() for k in range(len(words) - 2)])
+        edges += [(number, int(other)) for other in index.query(sketch)]
+        index.insert(number, sketch)
+    first, second = np.array(edges, np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(texts), len(texts)))
+    _, label = connected_components(graph, directed=False)
+    return np.asarray(np.bincount(label)[label], np.int64)

@@ -1,0 +1,75 @@
+"""Are the gold answers wrong? Items that fail with an answer the model is as sure of as of those it gets right.
+
+An item's gold is doubted where the model's own answer is as likely as most right answers of the slice are, the gold
+answer is far less likely, and the nearest items pass: then training covers this kind of item and agrees with the model.
+Of items that fail because they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a forward
+pass over two answers of each item asked.
+"""
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.subject import Subject, Trained
+from diagnose.readings import read_rows
+from evals.items import OutputType
+
+_MOST = 400
+"""Failed items, and passing ones, that are looked at."""
+_SURE_AS = 0.1
+"""Quantile of the right answers' likelihood that a doubted item's answer reaches."""
+_MARGIN = np.log(20.0)
+"""The answer is at least this much likelier than the gold one, nats."""
+_NEAREST = 10
+_MOSTLY = 0.6
+"""Share of the nearest items that pass."""
+
+
+def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
+    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as nine in ten right
+    ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
+    asked = [r for r in subject.failed if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
+    passed = list(subject.passed[:_MOST])
+    if not asked or len(passed) < 5:
+        return Evidence("golds", {"doubted": 0.0}, "Too few items of this kind pass for any gold answer to be doubted.")
+    failed = asked[:_MOST]
+    results = [*failed, *passed]
+    answers = read_rows(
+        trained.model, trained.encode_answers([r.item for r in results], [r.answer for r in results]), trained.batch_tokens
+    )
+    golds = read_rows(
+        trained.model, trained.encode_answers([r.item for r in failed], [r.item.target for r in failed]), trained.batch_tokens
+    )
+    own = answers.log_likelihood[: len(failed)]
+    bar = np.quantile(answers.log_likelihood[len(failed) :], _SURE_AS)
+    is_sure = (own >= bar) & (own - golds.log_likelihood >= _MARGIN)
+    passing = _passing_neighbours(subject, [r.item.text for r in failed])
+    is_doubted = is_sure & (passing >= _MOSTLY)
+    values = {
+        "doubted": float(is_doubted.mean()),
+        "sure": float(is_sure.mean()),
+        "among_passing": float(passing.mean()),
+    }
+    says = (
+        f"Of {len(failed)} failed items the model is as sure of {is_sure.mean():.0%} as of most that it gets right; "
+        f"{passing.mean():.0%} of their nearest items pass. The gold answers of {int(is_doubted.sum())} are doubtful."
+    )
+    items = tuple(r.item.id for r, doubted in zip(failed, is_doubted.tolist(), strict=True) if doubted)
+    return Evidence("golds", values, says, answers.num_tokens + golds.num_tokens, items=items)
+
+
+def _has_answer(output_type: OutputType) -> bool:
+    return output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
+
+
+def _passing_neighbours(subject: Subject, texts: list[str]) -> np.ndarray:
+    """Share of the nearest other items, of all probe items, that pass, [num_texts]."""
+    items = [*subject.failed, *subject.passed, *subject.others]
+    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    vectors = words.fit_transform([r.item.text for r in items])
+    is_passed = np.array([not r.is_failed for r in items])
+    similar = (words.transform(texts) @ vectors.T).toarray()
+    own = {text: k for k, text in enumerate(r.item.text for r in items)}
+    similar[np.arange(len(texts)), [own[text] for text in texts]] = -1
+    nearest = np.argpartition(-similar, min(_NEAREST, len(items) - 1), axis=1)[:, :_NEAREST]
+    return np.asarray(is_passed[nearest].mean(axis=1))

@@ -1,0 +1,178 @@
+"""The model that turns evidence into probabilities of causes, fitted on the proving ground: python scripts/fit_causes.py
+
+    evalmend prove --multirun 'scenario=glob(*)' world=skills,commands 'seed=range(100,104)' prove.stop=diagnosis
+    python scripts/fit_causes.py [FOLDER ...]
+
+The evidence of every finding in the folders' `prove.json` files is first added to `docs/proof/causes/evidence.jsonl`, beside
+the cause that was planted; the model is fitted on all that stands there and written to `diagnose/cause_model.json`. Runs of
+the worlds that are kept for judging are refused. What the fit is worth is told by leaving out one world at a time: accuracy,
+macro-F1 and the calibration error of the named cause. Seconds.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
+from diagnose.causes import MODEL_FILE, READINGS, readings_of
+from diagnose.finding import Cause
+from evals.worlds import FIT_WORLDS, WORLDS
+
+EVIDENCE = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "evidence.jsonl"
+STRENGTH = 10.0
+"""Inverse of the regularisation: readings are shares, and their coefficients shall grow to tens."""
+SMOOTHING = 0.02
+"""Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A finding on the proving ground, and the cause that was planted."""
+
+    world: str
+    scenario: str
+    seed: int
+    slice: str
+    cause: str
+    values: Mapping[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path)
+    options = parser.parse_args()
+    known = {key(example): example for example in read_examples()}
+    known |= {key(example): example for folder in options.folders for example in from_runs(folder)}
+    examples = [known[name] for name in sorted(known)]
+    write_examples(examples)
+    print_validation(examples)
+    MODEL_FILE.write_text(json.dumps(fitted(examples), indent=1) + "\n")
+
+
+def key(example: Example) -> tuple[str, str, int, str]:
+    return example.world, example.scenario, example.seed, example.slice
+
+
+def read_examples() -> list[Example]:
+    if not EVIDENCE.is_file():
+        return []
+    return [Example(**json.loads(line)) for line in EVIDENCE.read_text().splitlines()]
+
+
+def write_examples(examples: Sequence[Example]) -> None:
+    EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
+    EVIDENCE.write_text("".join(json.dumps(asdict(example), sort_keys=True) + "\n" for example in examples))
+
+
+def from_runs(folder: Path) -> Iterator[Example]:
+    for path in sorted(folder.rglob(PROVE_FILE)):
+        result = read_prove(path)
+        if result.world not in FIT_WORLDS:
+            raise SystemExit(f"{path}: the world {result.world} is kept for judging; fit on {', '.join(FIT_WORLDS)}")
+        for named in result.named:
+            cause = planted_cause(result, named)
+            if cause is not None:
+                values = {name: value for name, value in named.evidence.items() if isinstance(value, float)}
+                yield Example(result.world, result.scenario, result.seed, str(dict(named.slice)), cause, values)
+
+
+def planted_cause(result: ProveResult, named: Named) -> str | None:
+    """The first true cause; of two defects that of the skill which the slice names. None where nothing is planted."""
+    if named.cause == Cause.CONTAMINATION or not result.true_causes:
+        return None
+    if result.scenario != "two_defects":
+        return result.true_causes[0] if result.true_causes[0] != Cause.CONTAMINATION else None
+    world, words = WORLDS[result.world], f"{dict(named.slice)} {dict(named.data_slice)}"
+    if world.target in words:
+        return Cause.MISSING_DATA.value
+    return Cause.WRONG_LABELS.value if world.second in words else None
+
+
+def fitted(examples: Sequence[Example]) -> dict[str, object]:
+    """What stands in the model's file."""
+    readings = [readings_of(example.values) for example in examples]
+    typical = {name: float(np.median([r[name] for r in readings if name in r])) for name in READINGS}
+    x = np.array([[r.get(name, typical[name]) for name in READINGS] for r in readings])
+    classes = [cause.value for cause in Cause if any(e.cause == cause.value for e in examples)]
+    y = np.array([classes.index(example.cause) for example in examples])
+    model = _regression(x, y, _run_weights(examples, y), len(classes))
+    return {
+        "causes": classes,
+        "readings": list(READINGS),
+        "coefficients": [
+            dict(zip(READINGS, np.round(row, 4).tolist(), strict=True)) for row in model.coef_
+        ],
+        "intercepts": np.round(model.intercept_, 4).tolist(),
+        "typical": typical,
+        "num_findings": len(examples),
+        "worlds": sorted({example.world for example in examples}),
+    }
+
+
+def _regression(x: NDArray[np.float64], y: NDArray[np.int64], weights: NDArray[np.float64], num: int) -> LogisticRegression:
+    # Each finding counts for its own cause and, a little, for every other one: that bounds the odds.
+    rows = np.repeat(np.arange(len(y)), num)
+    labels = np.tile(np.arange(num), len(y))
+    share = np.where(labels == y[rows], 1 - SMOOTHING, SMOOTHING / (num - 1))
+    model = LogisticRegression(C=STRENGTH, max_iter=5000)
+    model.fit(x[rows], labels, sample_weight=weights[rows] * share)
+    return model
+
+
+def _run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Causes count alike, and so do the runs of a cause, however many findings each has."""
+    runs = [f"{e.world} {e.scenario} {e.seed} {label}" for e, label in zip(examples, y.tolist(), strict=True)]
+    of_run = {run: runs.count(run) for run in runs}
+    weights = np.array([1 / of_run[run] for run in runs])
+    totals = np.bincount(y, weights)
+    return np.asarray(weights / totals[y] * len(set(runs)) / len(totals))
+
+
+def print_validation(examples: Sequence[Example]) -> None:
+    """Each world by a model that has not seen it."""
+    for world in dict.fromkeys(example.world for example in examples):
+        seen = [e for e in examples if e.world != world]
+        held = [e for e in examples if e.world == world and any(e.cause == s.cause for s in seen)]
+        if not seen or not held:
+            continue
+        model = fitted(seen)
+        classes: list[str] = model["causes"]  # type: ignore[assignment]
+        typical: dict[str, float] = model["typical"]  # type: ignore[assignment]
+        coefficients = np.array([[row[name] for name in READINGS] for row in model["coefficients"]])  # type: ignore[attr-defined]
+        x = np.array([[readings_of(e.values).get(name, typical[name]) for name in READINGS] for e in held])
+        scores = x @ coefficients.T + np.array(model["intercepts"])
+        shares = np.exp(scores - scores.max(1, keepdims=True))
+        shares /= shares.sum(1, keepdims=True)
+        named = [classes[k] for k in shares.argmax(1)]
+        truth = [e.cause for e in held]
+        right = np.array(named) == np.array(truth)
+        print(
+            f"without {world}: {right.mean():.3f} of {len(held)} findings right, macro-F1 "
+            f"{f1_score(truth, named, average='macro'):.3f}, calibration error {calibration_error(shares.max(1), right):.3f}"
+        )
+        for e, cause, share in zip(held, named, shares.max(1).tolist(), strict=True):
+            if cause != e.cause:
+                print(f"  {e.scenario} seed {e.seed} {e.slice}: {e.cause} called {cause} ({share:.2f}) {readings_of(e.values)}")
+
+
+def calibration_error(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error over equal bins of confidence."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(
+        sum(
+            (place == k).mean() * abs(confidence[place == k].mean() - is_right[place == k].mean())
+            for k in range(bins)
+            if (place == k).any()
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
