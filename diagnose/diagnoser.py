@@ -30,6 +30,9 @@ from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slice
 from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.findings import find_examples, make_finding
+from diagnose.mode_classifier import ModeClassifier, shipped_digest
+from diagnose.mode_examples import labels_digest
+from diagnose.mode_fit import classifier_with
 from diagnose.scored_parts import scored_parts
 from diagnose.token_attribution import WordShares, leaned_on
 from diagnose.tokens import TokenSource
@@ -66,6 +69,9 @@ class Diagnoser:
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
     """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
+    mode_labels: str | None = None
+    """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.mode.Mode`), optionally output_type:
+    what the classifier of failure modes is taught beyond the examples that ship with it."""
     fidelity: bool = False
     """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
     fidelity_parts: int = 16
@@ -97,10 +103,15 @@ class Diagnoser:
     @property
     def determining(self) -> dict[str, Any]:
         """The settings that a diagnosis depends on: not those of the trainings that hold it to the test, nor where
-        gradients are kept."""
+        gradients are kept; of labels what they say, and of the shipped classifier its coefficients.
+
+        Raises:
+            ValueError: as `read_mode_labels`.
+        """
         settings = {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
         settings["influence"].pop("index")
-        return settings
+        settings["mode_labels"] = labels_digest(self.mode_labels) if self.mode_labels is not None else None
+        return settings | {"mode_model": shipped_digest()}
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""
@@ -126,7 +137,8 @@ class Diagnoser:
                 slice, in that order.
         """
         start = time.perf_counter()
-        contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples)
+        classifier = classifier_with(self.mode_labels)
+        contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
         asked = self._ask(case)
         if asked is None:
             return _nothing_fails(case, contaminated)
@@ -142,7 +154,7 @@ class Diagnoser:
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
         scores = partial(_with_controls, case, asked, attribution)
-        findings = self._findings(case, asked, scores, CONTROLS, examples, leaned.words)
+        findings = self._findings(case, asked, scores, CONTROLS, examples, leaned.words, classifier)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
@@ -167,7 +179,8 @@ class Diagnoser:
         if asked is None:
             return _nothing_fails(case, ())
         examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
-        findings = self._findings(case, asked, lambda: by_words(case, asked), (), examples, {})
+        classifier = classifier_with(self.mode_labels)
+        findings = self._findings(case, asked, lambda: by_words(case, asked), (), examples, {}, classifier)
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case) -> Question | None:
@@ -197,6 +210,7 @@ class Diagnoser:
         controls: Sequence[str],
         examples: Sequence[Examples],
         words: Mapping[tuple[str, str], WordShares],
+        classifier: ModeClassifier,
     ) -> tuple[Finding, ...]:
         """One for each failing slice; `scores` has a column for each, and as many for each control."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
@@ -212,6 +226,7 @@ class Diagnoser:
                 examples[k],
                 self.num_examples,
                 words,
+                classifier,
             )
             for k in range(number)
         )

@@ -11,6 +11,7 @@ from diagnose.case import Case, Question
 from diagnose.causes import DataCounts, cause_probabilities, fair_share
 from diagnose.data_slices import DataJoin
 from diagnose.finding import Examples, FailedItem, Finding, ScoredExample
+from diagnose.mode_classifier import ModeClassifier
 from diagnose.modes import mode_shares
 from diagnose.slices import Slice
 from diagnose.token_attribution import WordShares
@@ -28,6 +29,7 @@ def make_finding(
     examples: Examples,
     num_examples: int,
     words: Mapping[tuple[str, str], WordShares],
+    classifier: ModeClassifier,
 ) -> Finding:
     """The finding of failing slice `number`.
 
@@ -37,6 +39,7 @@ def make_finding(
         examples: Rows to show.
         num_examples: Failed items that are shown.
         words: What they leaned on, by task and id.
+        classifier: Of failure modes.
     """
     found, failed = asked.failing[number], asked.failures[number]
     counts = _counts(data, asked, number, len(case.corpus))
@@ -53,7 +56,7 @@ def make_finding(
         failure_rate=found.failure_rate,
         ci=found.ci,
         p_adjusted=found.p_adjusted,
-        modes=mode_shares(failed),
+        modes=mode_shares(failed, classifier),
         causes=cause_probabilities(counts),
         data_slices=data.slices,
         named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in controls.items()},
