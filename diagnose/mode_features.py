@@ -1,8 +1,8 @@
 """Question, gold and answer as a short vector of numbers, for the classifier of failure modes.
 
 Measures of form, of overlap and of what the question asks for, then TF-IDF of hashed words and pairs of words. No
-word of an answer's content counts by itself unless it is hashed, so that they carry over to other subjects. A tenth
-to a third of a millisecond for each item, in its length linear; of long texts the ends.
+word of an answer's content counts by itself unless it is hashed, so that they carry over to other subjects. Half a
+millisecond to one for each item, in its length linear; of long texts the ends.
 """
 
 import re

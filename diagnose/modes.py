@@ -1,7 +1,7 @@
 """In what way a failed answer is wrong: by rules, by how sure the model is of it, by a classifier, in that order.
 
 A rule that fits is right by its definition, so it comes first. The classifier may abstain, and what it leaves is
-`wrong`. Costs an edit distance for each failed item, and a fifth of a millisecond where the classifier is asked.
+`wrong`. Costs an edit distance for each failed item, and half a millisecond to one where the classifier is asked.
 """
 
 from collections import Counter
