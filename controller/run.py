@@ -14,6 +14,7 @@ from controller.runner import Runner, Stage
 from controller.settings import LoopSettings, ScratchModel
 from controller.stages import PoolSize, read_data
 from controller.train.model import check_arch, check_pretrained
+from diagnose.mode_examples import read_mode_labels
 from evals.harness import LoadedSuite, load_suite
 from evals.splits import Split
 from evals.suite import EvalSuite
@@ -79,9 +80,11 @@ def choose_run_dir(settings: LoopSettings) -> Path:
 
 
 def check_settings(settings: LoopSettings) -> None:
-    """What can be told wrong from the settings alone, before any data is read."""
+    """What can be told wrong from the settings and small files that they name, before any data is read."""
     if not settings.evals.tasks:
         raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
+    if settings.diagnose.mode_labels is not None:
+        read_mode_labels(settings.diagnose.mode_labels)
     if isinstance(settings.model, ScratchModel):
         check_arch(settings.model.arch)
         if settings.train.initial is False:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.finding import Cause, Examples, FailedItem, Finding, Interval, ScoredExample
+from diagnose.mode_classifier import ModeClassifier
 from diagnose.modes import mode_shares
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
@@ -23,7 +24,11 @@ REPEATED, OTHERS = "score_of_repeated", "score_of_others"
 
 
 def find_contamination(
-    probe: ProbeReport, corpus: TrainPool, index: ItemIndex, num_examples: int
+    probe: ProbeReport,
+    corpus: TrainPool,
+    index: ItemIndex,
+    num_examples: int,
+    classifier: ModeClassifier | None = None,
 ) -> tuple[Finding, ...]:
     """A finding for each task whose probe items stand in the corpus, most of them first.
 
@@ -32,6 +37,7 @@ def find_contamination(
         corpus: What the model was trained on.
         index: Of the items of all splits.
         num_examples: Rows and failed items shown with a finding.
+        classifier: Of failure modes; without it rules alone tell them.
     """
     prompts, completions = corpus.rows["prompt"][:], corpus.rows["completion"][:]
     matched = np.flatnonzero(index.matches(zip(prompts, completions, strict=True)))
@@ -69,7 +75,7 @@ def find_contamination(
                 failure_rate=rate.mean,
                 ci=Interval(rate.low, rate.high),
                 p_adjusted=0.0,  # seen, not inferred
-                modes=mode_shares(failed) if failed else {},
+                modes=mode_shares(failed, classifier) if failed else {},
                 causes={Cause.CONTAMINATION: 1.0},
                 data_slices=(),
                 named_by={},

@@ -28,12 +28,17 @@ from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import DataJoin, find_data_slices
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.examine import examine
+from diagnose.evidence.golds import answer_likelihoods
 from diagnose.evidence.subject import Asker, Trained
 from diagnose.evidence.subjects import make_subjects, sample_rows
 from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
 from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.findings import find_examples, make_finding
+from diagnose.mode_classifier import shipped_digest
+from diagnose.mode_examples import labels_digest
+from diagnose.mode_fit import classifier_with
+from diagnose.modes import mode_shares
 from diagnose.scored_parts import scored_parts
 from diagnose.token_attribution import WordShares, leaned_on
 from diagnose.tokens import TokenSource
@@ -72,6 +77,9 @@ class Diagnoser:
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
     """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
+    mode_labels: str | None = None
+    """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.mode.Mode`), optionally output_type:
+    what the classifier of failure modes is taught beyond the examples that ship with it."""
     fidelity: bool = False
     """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
     fidelity_parts: int = 16
@@ -103,10 +111,15 @@ class Diagnoser:
     @property
     def determining(self) -> dict[str, Any]:
         """The settings that a diagnosis depends on: not those of the trainings that hold it to the test, nor where
-        gradients are kept."""
+        gradients are kept; of labels what they say, and of the shipped classifier its coefficients.
+
+        Raises:
+            ValueError: as `read_mode_labels`.
+        """
         settings = {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
         settings["influence"].pop("index")
-        return settings
+        settings["mode_labels"] = labels_digest(self.mode_labels) if self.mode_labels is not None else None
+        return settings | {"mode_model": shipped_digest()}
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""
@@ -134,7 +147,8 @@ class Diagnoser:
             asker: Asks the model again under other prompts; without it such tests are left out.
         """
         start = time.perf_counter()
-        contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples)
+        classifier = classifier_with(self.mode_labels)
+        contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
         asked = self._ask(case)
         if asked is None:
             return _nothing_fails(case, contaminated)
@@ -160,8 +174,11 @@ class Diagnoser:
         )
         subjects = make_subjects(case, asked, [own for own, _ in joins], sample_rows(case, asked, attribution))
         tests = [examine(subject, trained, asker, leaned.words) for subject in subjects]
-        findings = self._findings(case, asked, joins, examples, leaned.words, tests)
+        likelihoods = answer_likelihoods([r for subject in subjects for r in subject.failed[: self.max_queries]], trained)
+        modes = [mode_shares(failed, classifier, likelihoods.of) for failed in asked.failures]
+        findings = self._findings(case, asked, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
+        num_tokens += likelihoods.num_tokens + sum(test.num_tokens for found in tests for test in found)
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
             len(findings),
@@ -186,7 +203,9 @@ class Diagnoser:
             return _nothing_fails(case, ())
         examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
         joins = self._joins(case, asked, lambda: by_words(case, asked), ())
-        findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing])
+        classifier = classifier_with(self.mode_labels)
+        modes = [mode_shares(failed, classifier) for failed in asked.failures]
+        findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing], modes)
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case) -> Question | None:
@@ -228,9 +247,10 @@ class Diagnoser:
         examples: Sequence[Examples],
         words: Mapping[tuple[str, str], WordShares],
         tests: Sequence[tuple[Evidence, ...]],
+        modes: Sequence[Mapping[str, float]],
     ) -> tuple[Finding, ...]:
         return tuple(
-            make_finding(case, asked, k, own, controls, examples[k], self.num_examples, words, tests[k])
+            make_finding(case, asked, k, own, controls, examples[k], self.num_examples, words, tests[k], modes[k])
             for k, (own, controls) in enumerate(joins)
         )
 

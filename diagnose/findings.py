@@ -13,7 +13,6 @@ from diagnose.data_slices import DataJoin
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.examine import values_of
 from diagnose.finding import Examples, FailedItem, Finding, ScoredExample
-from diagnose.modes import mode_shares
 from diagnose.slices import Slice
 from diagnose.token_attribution import WordShares
 
@@ -31,6 +30,7 @@ def make_finding(
     num_examples: int,
     words: Mapping[tuple[str, str], WordShares],
     tests: tuple[Evidence, ...],
+    modes: Mapping[str, float],
 ) -> Finding:
     """The finding of failing slice `number`.
 
@@ -41,6 +41,7 @@ def make_finding(
         num_examples: Failed items that are shown.
         words: What they leaned on, by task and id.
         tests: What tests found.
+        modes: Share of its failed items in each failure mode.
     """
     found, failed = asked.failing[number], asked.failures[number]
     values = values_of(tests)
@@ -57,7 +58,7 @@ def make_finding(
         failure_rate=found.failure_rate,
         ci=found.ci,
         p_adjusted=found.p_adjusted,
-        modes=mode_shares(failed),
+        modes=modes,
         causes=cause_probabilities(values),
         data_slices=data.slices,
         named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in controls.items()},

@@ -1,110 +1,76 @@
-"""In what way a failed answer is wrong, by rules on the answer and the gold alone.
+"""In what way a failed answer is wrong: by rules, by how sure the model is of it, by a classifier, in that order.
 
-The first rule that fits names the mode. Only generated answers have modes beyond `wrong`: a choice among
-given texts cannot be empty, cut off or badly formatted. Costs an edit distance for each failed item, with a
-band as wide as the distance that still counts as near.
+A rule that fits is right by its definition, so it comes first. The classifier may abstain, and what it leaves is
+`wrong`. Costs an edit distance for each failed item, and half a millisecond to one where the classifier is asked.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from enum import StrEnum
+from math import log
 
+from diagnose.mode import Likelihood, Mode
+from diagnose.mode_classifier import ModeClassifier
+from diagnose.mode_rules import edit_distance, mode_by_rules
 from evals.items import ItemResult, OutputType
 
-_NEAR = 0.25
-"""Largest edit distance of a near miss, as a share of the gold's length."""
-_MIN_REPEATS = 4
-"""Times in a row that a run of words stands at the end of a repetitive answer."""
-_LONGEST_RUN = 8
+__all__ = ["Likelihood", "Mode", "edit_distance", "mode_of", "mode_shares", "modes_of"]
 
-
-class Mode(StrEnum):
-    """Order is precedence."""
-
-    NO_ANSWER = "no_answer"
-    FORMAT = "format"
-    """The gold stands in the answer among words that no gold has, or equals it but for case, space and
-    punctuation."""
-    TRUNCATED = "truncated"
-    """The answer is the beginning of the gold, at least half of it."""
-    REPETITION = "repetition"
-    """The answer is longer than the gold and ends in a run of words again and again."""
-    NEAR_MISS = "near_miss"
-    """At most a quarter of the gold's words differ; of its characters, where there are fewer than four."""
-    WRONG = "wrong"
+_CONFIDENT = log(0.9)
+"""Least log-probability for each token of an answer that the model is sure of."""
+_UNLIKELY = log(2)
+"""How much less the gold must have, for each token."""
 
 
 def mode_of(result: ItemResult, gold_words: Collection[str]) -> Mode:
-    """How a failed item went wrong.
+    """How a failed item went wrong, by rules alone; as `mode_by_rules`, `wrong` where none fits."""
+    return mode_by_rules(result, gold_words, is_cut_off=False) or Mode.WRONG
+
+
+def modes_of(
+    failed: Sequence[ItemResult],
+    classifier: ModeClassifier | None = None,
+    likelihoods: Mapping[tuple[str, str], Likelihood] | None = None,
+    cut_off: Collection[tuple[str, str]] = (),
+) -> list[Mode]:
+    """How each of comparable failed items went wrong.
 
     Args:
-        gold_words: Words of the golds of comparable items. An answer that adds such words to the gold is
-            another answer; one that adds `The answer is` is the right one in a wrong form.
+        classifier: Is asked for what rules leave; without it that is `wrong`.
+        likelihoods: Of answer and gold, by task and id. Where it lacks an item, that cannot be `confident_wrong`.
+        cut_off: Task and id of items whose generation met the limit of tokens and not an end.
     """
-    if result.item.output_type is not OutputType.GENERATE_UNTIL:
-        return Mode.WRONG
-    answer, gold = result.answer.split(), result.item.target.split()
-    if not answer:
-        return Mode.NO_ANSWER
-    if gold and (_bare(answer) == _bare(gold) or _is_wrapped(answer, gold, gold_words)):
-        return Mode.FORMAT
-    if 2 * len(answer) >= len(gold) > len(answer) and gold[: len(answer)] == answer:
-        return Mode.TRUNCATED
-    if len(answer) > len(gold) and _num_repeats(answer) >= max(_MIN_REPEATS, _num_repeats(gold) + 1):
-        return Mode.REPETITION
-    is_near = _is_near(answer, gold) if len(gold) >= 4 else _is_near(" ".join(answer), " ".join(gold))
-    return Mode.NEAR_MISS if is_near else Mode.WRONG
-
-
-def mode_shares(failed: Sequence[ItemResult]) -> Mapping[str, float]:
-    """Share of failed items in each mode that occurs, largest first; sum 1."""
     gold_words = {word for result in failed for word in result.item.target.split()}
-    counts = Counter(mode_of(result, gold_words) for result in failed)
+    modes: list[Mode | None] = []
+    for result in failed:
+        key = (result.item.task, result.item.id)
+        mode = mode_by_rules(result, gold_words, is_cut_off=key in cut_off)
+        if mode is None and likelihoods is not None and key in likelihoods and _is_confident(likelihoods[key]):
+            mode = Mode.CONFIDENT_WRONG
+        modes.append(mode)
+    left = [k for k, mode in enumerate(modes) if mode is None and _has_answer(failed[k])]
+    if classifier is not None and left:
+        for k, mode in zip(left, classifier.modes_of_results([failed[k] for k in left]), strict=True):
+            modes[k] = mode
+    return [mode or Mode.WRONG for mode in modes]
+
+
+def mode_shares(
+    failed: Sequence[ItemResult],
+    classifier: ModeClassifier | None = None,
+    likelihoods: Mapping[tuple[str, str], Likelihood] | None = None,
+    cut_off: Collection[tuple[str, str]] = (),
+) -> Mapping[str, float]:
+    """Share of failed items in each mode that occurs, largest first; sum 1. Arguments as of `modes_of`."""
+    counts = Counter(modes_of(failed, classifier, likelihoods, cut_off))
     return {mode.value: count / len(failed) for mode, count in counts.most_common()}
 
 
-def _is_wrapped(answer: Sequence[str], gold: Sequence[str], gold_words: Collection[str]) -> bool:
-    bare = [word.strip(".,;:!?()[]{}\"'*`$") for word in answer]
-    contains = f" {' '.join(gold)} " in f" {' '.join(answer)} " or f" {' '.join(gold)} " in f" {' '.join(bare)} "
-    return contains and any(word not in gold_words for word in bare if word and word not in gold)
+def _is_confident(likelihood: Likelihood) -> bool:
+    return likelihood.answer >= _CONFIDENT and likelihood.answer - likelihood.gold >= _UNLIKELY
 
 
-def _bare(words: Sequence[str]) -> str:
-    text = "".join(words).casefold()
-    return "".join(character for character in text if character.isalnum()) or text
-
-
-def _num_repeats(words: Sequence[str]) -> int:
-    """How often the run of words at the end stands there in a row, for the best length of the run."""
-    best = 1
-    for length in range(1, min(_LONGEST_RUN, len(words) // 2) + 1):
-        run = words[-length:]
-        count = 1
-        while words[-length * (count + 1) : -length * count] == run:
-            count += 1
-        best = max(best, count)
-    return best
-
-
-def _is_near(answer: Sequence[str], gold: Sequence[str]) -> bool:
-    limit = int(_NEAR * len(gold))
-    return limit > 0 and edit_distance(answer, gold, limit) <= limit
-
-
-def edit_distance(first: Sequence[str], second: Sequence[str], limit: int) -> int:
-    """Levenshtein distance, or `limit + 1` if it is larger; costs length times limit."""
-    if abs(len(first) - len(second)) > limit:
-        return limit + 1
-    beyond = limit + 1
-    before = {j: j for j in range(min(limit, len(second)) + 1)}
-    for i, left in enumerate(first, start=1):
-        row: dict[int, int] = {}
-        for j in range(max(0, i - limit), min(len(second), i + limit) + 1):
-            options = [before.get(j, beyond) + 1, row.get(j - 1, beyond) + 1]
-            if j > 0:
-                options.append(before.get(j - 1, beyond) + (left != second[j - 1]))
-            row[j] = min(options)
-        if min(row.values()) > limit:
-            return beyond
-        before = row
-    return min(before.get(len(second), beyond), beyond)
+def _has_answer(result: ItemResult) -> bool:
+    """A log-likelihood that is asked alone leaves no answer that could be looked at."""
+    return result.item.output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE) and bool(
+        result.answer.strip()
+    )

@@ -6,13 +6,18 @@ Of items that fail because they are hard or not covered, the model is unsure, or
 pass over two answers of each item asked.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Subject, Trained
+from diagnose.mode import Likelihood
 from diagnose.readings import read_rows
-from evals.items import OutputType
+from evals.items import ItemResult, OutputType
 
 _MOST = 400
 """Failed items, and passing ones, that are looked at."""
@@ -58,11 +63,34 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
     return Evidence("golds", values, says, answers.num_tokens + golds.num_tokens, items=items)
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerLikelihoods:
+    of: Mapping[tuple[str, str], Likelihood]
+    """By task and id of the item."""
+    num_tokens: int
+    """Through the forward pass."""
+
+
+def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> AnswerLikelihoods:
+    """How likely the model finds its own answer to each failed item, and the gold one, for each token."""
+    asked = [r for r in results if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
+    if not asked:
+        return AnswerLikelihoods({}, 0)
+    items = [r.item for r in asked]
+    readings = [
+        read_rows(trained.model, trained.encode_answers(items, texts), trained.batch_tokens)
+        for texts in ([r.answer for r in asked], [item.target for item in items])
+    ]
+    answer, gold = ((r.log_likelihood / np.maximum(r.num_loss_tokens, 1)).tolist() for r in readings)
+    of = {(i.task, i.id): Likelihood(min(a, 0.0), min(g, 0.0)) for i, a, g in zip(items, answer, gold, strict=True)}
+    return AnswerLikelihoods(of, sum(reading.num_tokens for reading in readings))
+
+
 def _has_answer(output_type: OutputType) -> bool:
     return output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
 
 
-def _passing_neighbours(subject: Subject, texts: list[str]) -> np.ndarray:
+def _passing_neighbours(subject: Subject, texts: list[str]) -> NDArray[np.float64]:
     """Share of the nearest other items, of all probe items, that pass, [num_texts]."""
     items = [*subject.failed, *subject.passed, *subject.others]
     words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)

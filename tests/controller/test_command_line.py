@@ -60,6 +60,8 @@ def bad(rows: str, path: Path) -> None:
         (["corpus.train=nowhere.jsonl"], "corpus.train nowhere.jsonl does not exist"),
         (["corpus.train=broken.jsonl"], "line 2 is not JSON"),
         (["corpus.train=fieldless.jsonl"], "row 2 has no field 'prompt'; it has completion"),
+        (["diagnose.mode_labels=nowhere.jsonl"], "diagnose.mode_labels names a file that does not exist"),
+        (["diagnose.mode_labels=train.jsonl"], "line 1 of 'train.jsonl': target must be a text, got no such key"),
         (["corpus.train=empty.jsonl"], "corpus.train empty.jsonl is empty"),
         (["corpus.prompt=question"], "row 1 has no field 'question' (corpus.prompt); it has prompt, completion"),
         (

@@ -1,0 +1,1 @@
+"""What the examples of failure modes are made from. All of it is written for this purpose."""
