@@ -26,11 +26,12 @@ from diagnose.case import AskedModel, Case, Question, ask
 from diagnose.contamination import find_contamination
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import find_data_slices
-from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
+from diagnose.failing_slices import FailingSlice, find_failing_slices
 from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.findings import find_examples, make_finding
 from diagnose.scored_parts import scored_parts
+from diagnose.slice_counts import Thresholds
 from diagnose.token_attribution import WordShares, leaned_on
 from diagnose.tokens import TokenSource
 from evals.items import ProbeReport
