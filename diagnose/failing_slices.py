@@ -78,7 +78,7 @@ def find_failing_slices(
         ranges = [best_ranges(one, failed, finds & is_fixed, least_items(thresholds)) for one in numeric]
         found = reduce(Conditions.beside, ranges, everywhere)
         candidates = suspects(found, Half(failed, is_fixed, finds), thresholds)
-        directions.append(Direction(tuple(candidates), ~finds))
+        directions.append(Direction(tuple(candidates), finds))
     return tuple(_described(one, failed) for one in cover(directions, failed, thresholds))
 
 

@@ -35,6 +35,20 @@ class Counts:
         all_failed, all_items = self.failed + self.failed_rest, self.items + self.items_rest
         return bool(is_clear(np.array([self.failed]), np.array([self.items]), all_failed, all_items, min_gap)[0])
 
+    @property
+    def nats(self) -> float:
+        """As `contrast`."""
+        failed, items = self.failed + self.failed_rest, self.items + self.items_rest
+        return float(contrast(np.array([self.failed]), np.array([self.items]), failed, items)[0])
+
+    def nats_above(self, level: float) -> float:
+        """By which the slice's own failure rate says more than `level`; 0 if it is lower."""
+        own = self.failed / max(self.items, 1)
+        return 0.0 if own <= level else self._nats(own) - self._nats(level)
+
+    def _nats(self, rate: float) -> float:
+        return float(log_likelihood(self.failed, self.items, rate))
+
 
 def count(members: NDArray[np.bool_], failed: NDArray[np.bool_], among: NDArray[np.bool_]) -> Counts:
     inside = members & among

@@ -1,8 +1,10 @@
 """Which candidates fail on the items that did not find them, and the few of them that say which items fail.
 
 Each half of the items finds candidates for the other (cross-fitting): no item both finds and tests the same one. The
-tests of one direction are one Benjamini-Hochberg family whose items did not choose it; with two directions every
-adjusted p counts twice (Bonferroni). Where nothing fails, one slice or more is named in at most `alpha` of runs.
+tests of one direction are one Benjamini-Hochberg family whose items did not choose it, weighted by what the other half
+said (Genovese, Roeder and Wasserman 2006): of some hundred candidates most are chance, and barely passed there. With
+two directions every adjusted p counts twice (Bonferroni). Where nothing fails, a slice is named in at most `alpha` of
+runs.
 
 Slices that survive overlap, so they are covered greedily. The next slice is the one that best explains
 which items fail if everything else were healthy: the log-likelihood of the items with a rate of its own
@@ -22,6 +24,8 @@ from diagnose.slice_counts import Thresholds, above_level, count, fisher, gain
 from diagnose.slice_search import Candidate
 from diagnose.slices import Slice
 
+ENOUGH = 6.0
+"""Nats on the half that finds a candidate beyond which it weighs no more: chance among hundreds says as much."""
 NEAR_TIE = 0.95
 """Share of the best slice's gain at which a simpler description is preferred."""
 
@@ -31,14 +35,28 @@ class Direction:
     """What one half has found, to be tested on the other."""
 
     candidates: tuple[Candidate, ...]
-    half: NDArray[np.bool_]
-    """Items that test them, [num_items]."""
+    finds: NDArray[np.bool_]
+    """Items that found them, [num_items]."""
+
+    @property
+    def tests(self) -> NDArray[np.bool_]:
+        """The others."""
+        return ~self.finds
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
     candidate: Candidate
     p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    candidate: Candidate
+    p: float
+    nats: float
+    """By which the half that found it says the same."""
+    is_clear: bool
 
 
 def cover(directions: Sequence[Direction], failed: NDArray[np.bool_], thresholds: Thresholds) -> list[Tested]:
@@ -69,7 +87,7 @@ def cover(directions: Sequence[Direction], failed: NDArray[np.bool_], thresholds
 
 
 def _left_over(found: Direction, left: NDArray[np.bool_], min_items: int) -> Direction:
-    return Direction(tuple(c for c in found.candidates if _is_mostly_left(c, left, min_items)), found.half)
+    return Direction(tuple(c for c in found.candidates if _is_mostly_left(c, left, min_items)), found.finds)
 
 
 def confirmed(
@@ -81,7 +99,7 @@ def confirmed(
     """Candidates that fail on the items that did not find them, with the p-value adjusted over all tests made."""
     best: dict[Slice, Tested] = {}
     for direction in directions:
-        for one in _tested(direction.candidates, failed, direction.half & left, thresholds):
+        for one in _tested(direction, failed, left, thresholds):
             p = min(1.0, len(directions) * one.p_adjusted)
             known = best.get(one.candidate.slice)
             if p <= thresholds.alpha and (known is None or p < known.p_adjusted):
@@ -90,20 +108,24 @@ def confirmed(
 
 
 def _tested(
-    candidates: Sequence[Candidate], failed: NDArray[np.bool_], half: NDArray[np.bool_], thresholds: Thresholds
+    direction: Direction, failed: NDArray[np.bool_], left: NDArray[np.bool_], thresholds: Thresholds
 ) -> list[Tested]:
     """Those that are clear, adjusted within this half."""
-    tests: list[tuple[Candidate, float, bool]] = []
-    for candidate in candidates:
-        counts = count(candidate.members, failed, half)
-        tests.append((candidate, fisher(counts), counts.is_clear(thresholds.min_gap)))
-        if candidate.rank == TASK:
-            level = thresholds.max_failure_rate
-            tests.append((candidate, above_level(counts, level), counts.failed > level * counts.items))
+    level = thresholds.max_failure_rate
+    tests: list[_Test] = []
+    for one in direction.candidates:
+        seen = count(one.members, failed, direction.finds & left)
+        counts = count(one.members, failed, direction.tests & left)
+        tests.append(_Test(one, fisher(counts), seen.nats, counts.is_clear(thresholds.min_gap)))
+        if one.rank == TASK:
+            is_above = counts.failed > level * counts.items
+            tests.append(_Test(one, above_level(counts, level), seen.nats_above(level), is_above))
     if not tests:
         return []
-    adjusted = false_discovery_control(np.clip([p for _, p, _ in tests], 0, 1)).tolist()
-    return [Tested(candidate, p) for (candidate, _, is_clear), p in zip(tests, adjusted, strict=True) if is_clear]
+    weights = np.exp([min(test.nats, ENOUGH) for test in tests])
+    weighted = np.array([test.p for test in tests]) * weights.mean() / weights
+    adjusted = false_discovery_control(np.clip(weighted, 0, 1)).tolist()
+    return [Tested(test.candidate, p) for test, p in zip(tests, adjusted, strict=True) if test.is_clear]
 
 
 def _gain(candidate: Candidate, failed: NDArray[np.bool_], left: NDArray[np.bool_], ceiling: float) -> float:

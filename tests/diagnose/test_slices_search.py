@@ -156,8 +156,8 @@ def test_two_directions_of_tests_double_the_p_of_one() -> None:
     found = made_conditions(items, ("color",))
     half = Half(failed, everything, first)
     red = next(c for c in suspects(found, half, Thresholds()) if str(c.slice) == "color = red")
-    alone = confirmed([Direction((red,), ~first)], failed, everything, Thresholds())
-    both = confirmed([Direction((red,), ~first), Direction((), first)], failed, everything, Thresholds())
+    alone = confirmed([Direction((red,), first)], failed, everything, Thresholds())
+    both = confirmed([Direction((red,), first), Direction((), ~first)], failed, everything, Thresholds())
     assert both[0].p_adjusted == pytest.approx(2 * alone[0].p_adjusted)
 
 
