@@ -5,7 +5,7 @@
 Items have 8 fields of 2 to 10 values, two fields of numbers and prompts of ten words. Random labels have no slice to
 find; a run that names one is a false alarm. There a whole task may fail no more often than the base rate, lest it be
 named rightly. A planted slice is 40 to 150 of 900 items: 60 % of them fail, and 10 % of all others. It is found if a
-named slice has a Jaccard index of .8 with its items. About two minutes on one core.
+named slice has a Jaccard index of .8 with its items. Two to five minutes on one core.
 """
 
 import argparse
