@@ -1,10 +1,10 @@
 """From failing items to training rows: which predicate over rows names the skill that fails?
 
 Evaluation and training data are joined by predicates that read the same on both: metadata fields, `source`,
-runs of words. The chosen one is broad: it covers the failing slice, seldom holds for other items, its rows
-help more than the rest do by attribution, and among near ties it has the most rows. Breadth is measured, not
-taste: on SCAN with a starved `jump` the 400 top-scored rows lose to 400 at random (.861 against .901), and
-400 drawn broadly among all rows of the right name beat both (.967).
+runs of words, and whatever else names the failing slice. The chosen one is broad: it covers the failing slice,
+seldom holds for other items, its rows help more than the rest do by attribution, and among near ties it has the
+most rows. Breadth is measured, not taste: on SCAN with a starved `jump` the 400 top-scored rows lose to 400 at
+random (.861 against .901), and 400 drawn broadly among all rows of the right name beat both (.967).
 
 Where items and rows share no predicate (coverage is then unknown), fields and runs of words are taken from
 the rows with the highest scores: found on one half of the rows, confirmed on the other. If nothing is
@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from diagnose.finding import DataSlice, Interval
 from diagnose.ngrams import word_grams
+from diagnose.ranges import bounds
 from diagnose.scored_parts import ScoredPart, ScoredParts
 from diagnose.slice_effects import Asked, SliceEffect, slice_effects, welch
-from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, SOURCE, Slice, SliceTable
+from diagnose.slices import PROMPT_CONTAINS, SOURCE, TEXT_KEYS, Slice, SliceTable
 
 MIN_COVERAGE = 0.8
 """Of the failing slice's items."""
@@ -138,8 +139,8 @@ def _join(judged: Sequence[_Judged], is_unmatched: bool, collected: _Collected) 
     rest = sorted((j for j in found if j is not first), key=lambda j: -_balance(j) * j.rows.contrast)
     listed = [first, *_distinct(rest, first)][:_MAX_LISTED]
     scale = max((abs(j.rows.mean) for j in listed), default=0.0) or 1.0
-    (name, _), *further = first.slice.conditions
-    siblings = None if further else collected.values.get(name)
+    (name, value), *further = first.slice.conditions
+    siblings = None if further or bounds(value) else collected.values.get(name)
     return DataJoin(
         slices=tuple(_data_slice(j.rows, scale) for j in listed),
         coverage=first.coverage,
@@ -189,7 +190,7 @@ def _named_candidates(found: FailingItems, query: int, items: SliceTable, collec
     own = tuple(
         (key, value)
         for key, value in found.slice.conditions
-        if key in (PROMPT_CONTAINS, PROMPT_WORDS) or (key in collected.values and key != "task")
+        if key in TEXT_KEYS or (key in collected.values and key != "task")
     )
     names = [Slice(own)] if own else []
     for name, of_rows in collected.values.items():
@@ -223,7 +224,7 @@ def _covering_runs(in_slice: NDArray[np.bool_], query: int, items: SliceTable, c
 
 def _judge(effect: SliceEffect, found: FailingItems, items: SliceTable) -> _Judged:
     conditions = effect.slice.conditions
-    is_shared = all(key in items.fields or key in (PROMPT_CONTAINS, PROMPT_WORDS) for key, _ in conditions)
+    is_shared = all(key in items.fields or key in TEXT_KEYS for key, _ in conditions)
     on_items = items.members(effect.slice)
     return _Judged(
         rows=effect,

@@ -31,7 +31,7 @@ from diagnose.evidence.examine import examine
 from diagnose.evidence.golds import answer_likelihoods
 from diagnose.evidence.subject import Asker, Trained
 from diagnose.evidence.subjects import make_subjects, sample_rows
-from diagnose.failing_slices import FailingSlice, Thresholds, find_failing_slices
+from diagnose.failing_slices import FailingSlice, find_failing_slices
 from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.findings import find_examples, make_finding
@@ -40,6 +40,7 @@ from diagnose.mode_examples import labels_digest
 from diagnose.mode_fit import classifier_with
 from diagnose.modes import mode_shares
 from diagnose.scored_parts import scored_parts
+from diagnose.slice_counts import Thresholds
 from diagnose.token_attribution import WordShares, leaned_on
 from diagnose.tokens import TokenSource
 from evals.items import ProbeReport

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.pool import TrainPool
+from diagnose.ranges import bounds, in_range, numbers
+from diagnose.tags import TAG_KEYS, has_tag, with_tag
 from evals.items import Item
 
 PROMPT_CONTAINS = "prompt contains"
@@ -20,13 +22,15 @@ PROMPT_CONTAINS = "prompt contains"
 SOURCE = "source"
 """Field of every training row: the file or data set that it came from."""
 PROMPT_WORDS = "prompt words"
-"""Condition on the number of words of the text: `7`, `5 to 8` (both included) or `12 or more`."""
+"""Condition on the number of words of the text: `7`, or a range (`diagnose.ranges`)."""
+TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TAG_KEYS)
+"""Conditions that every item and row can be asked; a field of the same name is asked instead of a tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """All of its conditions hold. Keys are fields (of the document, of a row's metadata, `task`,
-    `source`), `PROMPT_CONTAINS` or `PROMPT_WORDS`; an empty slice holds everywhere."""
+    """All of its conditions hold. Keys are fields (of the document, of a row's metadata, `task`, `source`) or
+    `TEXT_KEYS`; an empty slice holds everywhere. The value of a field is its text, or a range of numbers."""
 
     conditions: tuple[tuple[str, str], ...]
 
@@ -41,28 +45,21 @@ class Slice:
             or "everything"
         )
 
-    def holds(self, text: str, fields: Mapping[str, Any]) -> bool:
-        """Whether a prompt and its fields are in the slice; a missing field is not."""
-        words = text.split()
-        spaced = f" {' '.join(words)} "
-        return all(
-            f" {value} " in spaced
-            if key == PROMPT_CONTAINS
-            else _in_range(len(words), value)
-            if key == PROMPT_WORDS
-            else fields.get(key) is not None and str(fields[key]) == value
-            for key, value in self.conditions
-        )
+    def holds(self, text: str, fields: Mapping[str, Any], answer: str = "") -> bool:
+        """Whether a prompt, its fields and its gold answer are in the slice; a missing field is not."""
+        return all(_holds(key, value, text, fields, answer) for key, value in self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
 class SliceTable:
-    """Texts and fields of many items or rows, as slices read them."""
+    """Texts, fields and answers of many items or rows, as slices read them."""
 
     texts: tuple[str, ...]
     """Words with one space between them and one at each end."""
     fields: Mapping[str, NDArray[np.object_]]
     """Values as text, [num_texts] each; None where an item or row lacks the field."""
+    answers: tuple[str, ...] = ()
+    """Targets or completions; empty where nobody can ask for their form."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,6 +67,15 @@ class SliceTable:
     @property
     def num_words(self) -> NDArray[np.int64]:
         return np.fromiter((text.count(" ") - 1 for text in self.texts), np.int64, len(self.texts)).clip(0)
+
+    @property
+    def tag_keys(self) -> tuple[str, ...]:
+        """Of the tags, those that are no field."""
+        return tuple(key for key in TAG_KEYS if key not in self.fields)
+
+    @property
+    def known_answers(self) -> tuple[str, ...]:
+        return self.answers or ("",) * len(self)
 
     def members(self, where: Slice) -> NDArray[np.bool_]:
         """Which texts are in the slice, [num_texts]; as `Slice.holds` on each."""
@@ -83,27 +89,44 @@ class SliceTable:
             run = f" {value} "
             return np.fromiter((run in text for text in self.texts), bool, len(self.texts))
         if key == PROMPT_WORDS:
-            return np.fromiter((_in_range(n, value) for n in self.num_words.tolist()), bool, len(self.texts))
+            low, high = bounds(value) or (int(value), int(value))
+            return (self.num_words >= low) & (self.num_words <= high)
+        if key in self.tag_keys:
+            return with_tag(key, value, self.texts, self.known_answers)
         if key not in self.fields:
             return np.zeros(len(self.texts), bool)
-        return np.asarray(self.fields[key] == value, bool)
+        inside = np.asarray(self.fields[key] == value, bool)
+        if (found := bounds(value)) is not None:
+            as_numbers = numbers(self.fields[key])
+            inside |= (as_numbers >= found[0]) & (as_numbers <= found[1])
+        return inside
 
 
 def item_table(items: Sequence[Item], fields: Iterable[str]) -> SliceTable:
-    """Items with these document fields, and `task`; the text is `Item.text`, without few-shot examples."""
-    columns = {name: _column(item.document.get(name) for item in items) for name in fields if name != "task"}
+    """Items with these document fields, and `task`; the text is `Item.text`, without few-shot examples.
+
+    A field with the name of a tag is one only if a document has it, and then always.
+    """
+    own = [key for key in TAG_KEYS if any(key in item.document for item in items)]
+    named = [name for name in fields if name != "task" and name not in TAG_KEYS]
+    columns = {name: _column(item.document.get(name) for item in items) for name in dict.fromkeys([*named, *own])}
     columns["task"] = _column(item.task for item in items)
-    return SliceTable(texts=_spaced(item.text for item in items), fields=columns)
+    texts = _spaced(item.text for item in items)
+    return SliceTable(texts=texts, fields=columns, answers=tuple(item.target for item in items))
 
 
 def row_table(pool: TrainPool, fields: Iterable[str]) -> SliceTable:
-    """Training rows with these metadata fields, and `source`; the text of a plain row is all of it."""
+    """Training rows with these metadata fields, and `source`; the text of a plain row is all of it.
+
+    A metadata field with the name of a tag is always one.
+    """
     known = set(pool.metadata_fields)
-    columns = {name: _column(pool.rows[name][:]) for name in fields if name in known}
+    own = [key for key in TAG_KEYS if key in known]
+    columns = {name: _column(pool.rows[name][:]) for name in dict.fromkeys([*fields, *own]) if name in known}
     columns[SOURCE] = _column(pool.rows["source"][:])
     prompts, completions = pool.rows["prompt"][:], pool.rows["completion"][:]
     texts = _spaced(p or c for p, c in zip(prompts, completions, strict=True))
-    return SliceTable(texts=texts, fields=columns)
+    return SliceTable(texts=texts, fields=columns, answers=tuple(completions))
 
 
 def joined(first: SliceTable, second: SliceTable) -> SliceTable:
@@ -120,6 +143,7 @@ def joined(first: SliceTable, second: SliceTable) -> SliceTable:
             )
             for name in names
         },
+        answers=first.known_answers + second.known_answers,
     )
 
 
@@ -133,12 +157,16 @@ def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
     return row_table(pool, [key for key, _ in where.conditions]).members(where)
 
 
-def _in_range(number: int, value: str) -> bool:
-    low, _, high = value.partition(" to ")
-    if not high:
-        low, at_least, _ = value.partition(" or more")
-        return number >= int(low) if at_least else number == int(low)
-    return int(low) <= number <= int(high)
+def _holds(key: str, value: str, text: str, fields: Mapping[str, Any], answer: str) -> bool:
+    words = text.split()
+    if key == PROMPT_CONTAINS:
+        return f" {value} " in f" {' '.join(words)} "
+    if key == PROMPT_WORDS:
+        return in_range(value, str(len(words))) or value == str(len(words))
+    if key in TAG_KEYS and key not in fields:
+        return has_tag(key, value, text, answer)
+    field = fields.get(key)
+    return field is not None and (str(field) == value or in_range(value, str(field)))
 
 
 def _spaced(texts: Iterable[str]) -> tuple[str, ...]:

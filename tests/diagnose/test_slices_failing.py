@@ -3,13 +3,16 @@
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from diagnose.failing_slices import FailingSlice, Thresholds, _Counts, _fisher, failure_interval, find_failing_slices
+from diagnose.failing_slices import FailingSlice, failure_interval, find_failing_slices
+from diagnose.slice_counts import Counts, Thresholds, fisher
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_table
+from diagnose.tags import ANSWER_FORM, PROMPT_BACKGROUND, PROMPT_OPERATION
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -154,9 +157,9 @@ def test_fewer_than_the_least_number_of_items_are_no_slice() -> None:
 
 
 def test_the_adjusted_p_of_a_lone_candidate_is_fishers_on_the_second_half() -> None:
-    counts = _Counts(failed=12, items=40, failed_rest=9, items_rest=160)
+    counts = Counts(failed=12, items=40, failed_rest=9, items_rest=160)
     table = [[12, 28], [9, 151]]
-    assert _fisher(counts) == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
+    assert fisher(counts) == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
 
 
 def test_wilsons_interval_is_the_one_in_the_tables() -> None:
@@ -174,8 +177,10 @@ def test_a_field_that_no_document_has_offers_the_nearest() -> None:
 
 def test_many_at_once_is_the_same_as_one_after_the_other() -> None:
     report = probe(300, 14, digit_task, lambda _: 0.1)
-    items = [r.item for r in report.results]
-    table = item_table(items, ["first", "absent"])
+    items = [
+        replace(r.item, document={**r.item.document, "number": int(r.item.prompt.split()[-1])}) for r in report.results
+    ]
+    table = item_table(items, ["first", "absent", "number"])
     slices = [
         Slice(()),
         Slice(((PROMPT_CONTAINS, "jump"),)),
@@ -185,9 +190,14 @@ def test_many_at_once_is_the_same_as_one_after_the_other() -> None:
         Slice(((PROMPT_WORDS, "7 or more"), ("task", "task_1"))),
         Slice(((PROMPT_WORDS, "6"),)),
         Slice((("absent", "None"),)),
+        Slice(((PROMPT_WORDS, "4 or less"), ("number", "250000 to 750000.5"))),
+        Slice((("number", "-1 or less"),)),
+        Slice((("first", "3 or more"),)),
+        Slice(((PROMPT_BACKGROUND, "digits"), (ANSWER_FORM, "one word"))),
+        Slice(((PROMPT_OPERATION, "negation"),)),
     ]
     for where in slices:
-        expected = [where.holds(item.text, {**item.document, "task": item.task}) for item in items]
+        expected = [where.holds(item.text, {**item.document, "task": item.task}, item.target) for item in items]
         assert table.members(where).tolist() == expected
 
 
