@@ -2,8 +2,8 @@
 
 A multinomial logistic regression over ten readings of the evidence, each in [0, 1] and each the share that one cause
 explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
-worlds and seeds apart from those that it is judged on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the answer
-is `unknown`, with the experiment that would decide.
+worlds and seeds apart from those that it is judged on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
+answer is `unknown`, with the experiment that would decide.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,8 @@ MIN_CONFIDENCE = 0.5
 LARGEST_FAIR_SHARE = 0.5
 """Where all items are of the failing kind, half of the training is as much as one could ask for."""
 FEW_ROWS = 100
-"""About as many rows as a small model learns a skill from; where rows are this few, half of a scarcity is their number."""
+"""About as many rows as a small model learns a skill from; where rows are this few, half of a scarcity is their
+number."""
 
 READINGS = (
     "setup",
@@ -40,7 +42,7 @@ READINGS = (
 
 EXPERIMENTS = {
     Cause.TRAINING_SETUP: "train on the same data twice as long and measure again",
-    Cause.FORMAT: "ask the failed items under the training data's form of prompt, or read the answers with another extractor",
+    Cause.FORMAT: "ask the failed items under the training data's form of prompt, or with another extractor",
     Cause.WRONG_GOLD: "have a person look at the failed items' gold answers",
     Cause.WRONG_LABELS: "have a person look at the rows that attribution calls harmful, or train without them",
     Cause.SHORTCUT: "ask the failed items again without the words that the model leans on",
@@ -91,7 +93,8 @@ def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
 
 
 def would_decide(causes: Mapping[Cause, float]) -> str:
-    """The cheapest experiment that would tell whether the most probable cause is the one; empty where nothing is open."""
+    """The cheapest experiment that would tell whether the most probable cause is the one; empty where nothing is
+    open."""
     open_causes = [cause for cause in EXPERIMENTS if causes.get(cause, 0.0) > 0]
     return EXPERIMENTS[max(open_causes, key=lambda cause: causes[cause])] if open_causes else ""
 
@@ -105,17 +108,13 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
         if known:
             found[name] = float(np.clip(max(known), 0, 1))
 
-    runs_on, ends = values.get("runs_on"), values.get("ends")
-    never_ends = runs_on * (1 - ends) if runs_on is not None and ends is not None else None
+    never_ends = values["runs_on"] * (1 - values["ends"]) if {"runs_on", "ends"} <= values.keys() else None
     put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
     put("form", values.get("mapped"), values.get("reprompted"))
     put("gold", values.get("doubted"))
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
-    against, denied = values.get("against"), values.get("denied")
-    # Rows that are known to the last one do not contradict each other, whatever their effects elsewhere.
-    sign = min(1.0, 2 * against) * min(1.0, 4 * (1 - learnt)) if against is not None and learnt is not None else None
-    put("disagreement", sign, None if denied is None else 2 * (denied - values.get("denied_elsewhere", 0.0)), values.get("conflicts"))
+    put("disagreement", _contradiction(values), _excess_denied(values), values.get("conflicts"))
     put("copies", _crowding(values))
     put("scarcity", values.get("distinct_scarcity"))
     rows = values.get("distinct_rows")
@@ -123,6 +122,19 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("unlearnt", None if learnt is None else 1 - learnt)
     put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
     return found
+
+
+def _contradiction(values: Mapping[str, float]) -> float | None:
+    """How far the slice's rows work against each other, and keep the model from learning them while it learns others;
+    rows that are known to the last one do not contradict each other, whatever their effects."""
+    if not {"against", "learnt", "learnt_elsewhere"} <= values.keys():
+        return None
+    unlearnt = min(1.0, 4 * (1 - values["learnt"])) * values["learnt_elsewhere"]
+    return min(1.0, 2 * values["against"]) * unlearnt
+
+
+def _excess_denied(values: Mapping[str, float]) -> float | None:
+    return 2 * (values["denied"] - values["denied_elsewhere"]) if "denied" in values else None
 
 
 def _crowding(values: Mapping[str, float]) -> float | None:
@@ -149,7 +161,11 @@ def fair_share(item_share: float, num_siblings: int | None) -> float:
 
 @cache
 def load_cause_model() -> CauseModel:
-    stored = json.loads(MODEL_FILE.read_text())
+    return read_cause_model(json.loads(MODEL_FILE.read_text()))
+
+
+def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
+    """What `scripts/fit_causes.py` wrote."""
     return CauseModel(
         causes=tuple(Cause(name) for name in stored["causes"]),
         coefficients=np.array([[row[name] for name in READINGS] for row in stored["coefficients"]]),

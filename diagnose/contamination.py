@@ -101,8 +101,8 @@ def _listed(
         test="overlap",
         values={name: float(value) for name, value in evidence.items()},
         says=(
-            f"{len(matched):,} rows of the corpus repeat evaluation items; of this task's {len(hits)} probe items that stand "
-            f"there the model scores {scores}{beside}."
+            f"{len(matched):,} rows of the corpus repeat evaluation items; of this task's {len(hits)} probe items "
+            f"that stand there the model scores {scores}{beside}."
         ),
         items=tuple(result.item.id for result in hits),
         rows=tuple(corpus.select(matched).rows["id"][:]),

@@ -175,7 +175,9 @@ class Diagnoser:
         )
         subjects = make_subjects(case, asked, [own for own, _ in joins], sample_rows(case, asked, attribution))
         tests = [examine(subject, trained, asker, leaned.words) for subject in subjects]
-        likelihoods = answer_likelihoods([r for subject in subjects for r in subject.failed[: self.max_queries]], trained)
+        likelihoods = answer_likelihoods(
+            [r for subject in subjects for r in subject.failed[: self.max_queries]], trained
+        )
         modes = [mode_shares(failed, classifier, likelihoods.of) for failed in asked.failures]
         findings = self._findings(case, asked, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
@@ -231,8 +233,8 @@ class Diagnoser:
     def _joins(
         self, case: Case, asked: Question, scores: Callable[[], Iterator[ScoredRows]], controls: Sequence[str]
     ) -> list[tuple[DataJoin, Mapping[str, DataJoin]]]:
-        """Of each failing slice its data slices, and those of each control; `scores` has a column for each slice, and as
-        many for each control."""
+        """Of each failing slice its data slices, and those of each control; `scores` has a column for each slice, and
+        as many for each control."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
         number = len(asked.failing)
         joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)

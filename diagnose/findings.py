@@ -117,4 +117,3 @@ def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tup
         example = case.row(row, effect)
         shown.setdefault((example.prompt, example.completion), example)
     return tuple(shown.values())
-

@@ -175,6 +175,7 @@ def _blaming(diagnosed: DiagnosedRound, items: Slice, rows: Slice, folder: Path)
         causes={Cause.UNDERWEIGHTED: 1.0},
         data_slices=(DataSlice(rows, 1.0, Interval(0.5, 1.0), 0, 0),),
         named_by={},
+        tests=(),
         evidence={"fair_share": 0.4},
         examples=Examples((), ()),
         failed_items=(),

@@ -1,18 +1,19 @@
-"""The model that turns evidence into probabilities of causes, fitted on the proving ground: python scripts/fit_causes.py
+"""The model that turns evidence into probabilities of causes, fitted on the proving ground: python
+scripts/fit_causes.py
 
     evalmend prove --multirun 'scenario=glob(*)' world=skills,commands 'seed=range(100,104)' prove.stop=diagnosis
     python scripts/fit_causes.py [FOLDER ...]
 
-The evidence of every finding in the folders' `prove.json` files is first added to `docs/proof/causes/evidence.jsonl`, beside
-the cause that was planted; the model is fitted on all that stands there and written to `diagnose/cause_model.json`. Runs of
-the worlds that are kept for judging are refused. What the fit is worth is told by leaving out one world at a time: accuracy,
-macro-F1 and the calibration error of the named cause. Seconds.
+The evidence of every finding in the folders' `prove.json` files is first added to `docs/proof/causes/evidence.jsonl`,
+beside the cause that was planted; the model is fitted on all that stands there and written to
+`diagnose/cause_model.json`. Runs of the worlds that are kept for judging are refused. What the fit is worth is told
+by leaving out one world at a time: accuracy, macro-F1 and the calibration error of the named cause. Seconds.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
-from diagnose.causes import MODEL_FILE, READINGS, readings_of
+from controller.prove.truth import VERIFIED
+from diagnose.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
 from diagnose.finding import Cause
 from evals.worlds import FIT_WORLDS, WORLDS
 
 EVIDENCE = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "evidence.jsonl"
-STRENGTH = 10.0
-"""Inverse of the regularisation: readings are shares, and their coefficients shall grow to tens."""
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+"""Inverse of the regularisation; the one that tells a world it has not seen best is taken."""
 SMOOTHING = 0.02
 """Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
 
@@ -50,10 +52,14 @@ def main() -> None:
     options = parser.parse_args()
     known = {key(example): example for example in read_examples()}
     known |= {key(example): example for folder in options.folders for example in from_runs(folder)}
-    examples = [known[name] for name in sorted(known)]
-    write_examples(examples)
-    print_validation(examples)
-    MODEL_FILE.write_text(json.dumps(fitted(examples), indent=1) + "\n")
+    write_examples([known[name] for name in sorted(known)])
+    examples = with_counterparts(read_examples())
+    held_out = {strength: held_out_shares(examples, strength) for strength in STRENGTHS}
+    losses = {k: float(np.mean([-np.log(shares[e.cause]) for e, shares in found])) for k, found in held_out.items()}
+    best = min(losses, key=lambda strength: losses[strength])
+    print("loss on worlds not seen, by strength:", {k: round(loss, 3) for k, loss in losses.items()})
+    print_worth(held_out[best])
+    MODEL_FILE.write_text(json.dumps(fitted(examples, best), indent=1) + "\n")
 
 
 def key(example: Example) -> tuple[str, str, int, str]:
@@ -95,20 +101,35 @@ def planted_cause(result: ProveResult, named: Named) -> str | None:
     return Cause.WRONG_LABELS.value if world.second in words else None
 
 
-def fitted(examples: Sequence[Example]) -> dict[str, object]:
+def with_counterparts(examples: Sequence[Example]) -> list[Example]:
+    """Rows that copies crowd out are learnt when they are raised (`verified.json`), so they would be if the crowd were
+    distinct rows: the same evidence without copies is an example of `underweighted`, of which the worlds have none."""
+    made = []
+    for example in examples:
+        crowded = example.cause == Cause.DUPLICATES and example.values.get("scarcity", 0.0) > 0.5
+        if crowded and Cause.UNDERWEIGHTED in verified(example):
+            values = {**example.values, "copies": 0.0, "distinct_scarcity": example.values["scarcity"]}
+            made.append(replace(example, cause=Cause.UNDERWEIGHTED.value, values=values))
+    return [*examples, *made]
+
+
+def verified(example: Example) -> Sequence[str]:
+    found: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]] = json.loads(VERIFIED.read_text())
+    return found[example.world][example.scenario]["causes"]
+
+
+def fitted(examples: Sequence[Example], strength: float) -> dict[str, object]:
     """What stands in the model's file."""
     readings = [readings_of(example.values) for example in examples]
     typical = {name: float(np.median([r[name] for r in readings if name in r])) for name in READINGS}
     x = np.array([[r.get(name, typical[name]) for name in READINGS] for r in readings])
     classes = [cause.value for cause in Cause if any(e.cause == cause.value for e in examples)]
     y = np.array([classes.index(example.cause) for example in examples])
-    model = _regression(x, y, _run_weights(examples, y), len(classes))
+    model = _regression(x, y, _run_weights(examples, y), len(classes), strength)
     return {
         "causes": classes,
         "readings": list(READINGS),
-        "coefficients": [
-            dict(zip(READINGS, np.round(row, 4).tolist(), strict=True)) for row in model.coef_
-        ],
+        "coefficients": [dict(zip(READINGS, np.round(row, 4).tolist(), strict=True)) for row in model.coef_],
         "intercepts": np.round(model.intercept_, 4).tolist(),
         "typical": typical,
         "num_findings": len(examples),
@@ -116,12 +137,14 @@ def fitted(examples: Sequence[Example]) -> dict[str, object]:
     }
 
 
-def _regression(x: NDArray[np.float64], y: NDArray[np.int64], weights: NDArray[np.float64], num: int) -> LogisticRegression:
+def _regression(
+    x: NDArray[np.float64], y: NDArray[np.int64], weights: NDArray[np.float64], num: int, strength: float
+) -> LogisticRegression:
     # Each finding counts for its own cause and, a little, for every other one: that bounds the odds.
     rows = np.repeat(np.arange(len(y)), num)
     labels = np.tile(np.arange(num), len(y))
     share = np.where(labels == y[rows], 1 - SMOOTHING, SMOOTHING / (num - 1))
-    model = LogisticRegression(C=STRENGTH, max_iter=5000)
+    model = LogisticRegression(C=strength, max_iter=5000)
     model.fit(x[rows], labels, sample_weight=weights[rows] * share)
     return model
 
@@ -135,31 +158,31 @@ def _run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[n
     return np.asarray(weights / totals[y] * len(set(runs)) / len(totals))
 
 
-def print_validation(examples: Sequence[Example]) -> None:
-    """Each world by a model that has not seen it."""
+def held_out_shares(examples: Sequence[Example], strength: float) -> list[tuple[Example, dict[str, float]]]:
+    """Probabilities of each world's findings by a model that has not seen the world."""
+    found = []
     for world in dict.fromkeys(example.world for example in examples):
-        seen = [e for e in examples if e.world != world]
-        held = [e for e in examples if e.world == world and any(e.cause == s.cause for s in seen)]
-        if not seen or not held:
-            continue
-        model = fitted(seen)
-        classes: list[str] = model["causes"]  # type: ignore[assignment]
-        typical: dict[str, float] = model["typical"]  # type: ignore[assignment]
-        coefficients = np.array([[row[name] for name in READINGS] for row in model["coefficients"]])  # type: ignore[attr-defined]
-        x = np.array([[readings_of(e.values).get(name, typical[name]) for name in READINGS] for e in held])
-        scores = x @ coefficients.T + np.array(model["intercepts"])
-        shares = np.exp(scores - scores.max(1, keepdims=True))
-        shares /= shares.sum(1, keepdims=True)
-        named = [classes[k] for k in shares.argmax(1)]
-        truth = [e.cause for e in held]
-        right = np.array(named) == np.array(truth)
-        print(
-            f"without {world}: {right.mean():.3f} of {len(held)} findings right, macro-F1 "
-            f"{f1_score(truth, named, average='macro'):.3f}, calibration error {calibration_error(shares.max(1), right):.3f}"
-        )
-        for e, cause, share in zip(held, named, shares.max(1).tolist(), strict=True):
-            if cause != e.cause:
-                print(f"  {e.scenario} seed {e.seed} {e.slice}: {e.cause} called {cause} ({share:.2f}) {readings_of(e.values)}")
+        stored = fitted([e for e in examples if e.world != world], strength)
+        model = read_cause_model(stored)
+        for example in (e for e in examples if e.world == world):
+            shares = model.probabilities(readings_of(example.values)).tolist()
+            found.append((example, dict(zip(model.causes, shares, strict=True))))
+    return [(e, {cause.value: share for cause, share in shares.items()}) for e, shares in found if e.cause in shares]
+
+
+def print_worth(found: Sequence[tuple[Example, dict[str, float]]]) -> None:
+    named = [max(shares, key=lambda cause: shares[cause]) for _, shares in found]
+    truth = [example.cause for example, _ in found]
+    right = np.array(named) == np.array(truth)
+    confidence = np.array([max(shares.values()) for _, shares in found])
+    print(
+        f"each world by a model that has not seen it: {right.mean():.3f} of {len(found)} findings right, macro-F1 "
+        f"{f1_score(truth, named, average='macro'):.3f}, calibration error {calibration_error(confidence, right):.3f}"
+    )
+    for (e, shares), cause in zip(found, named, strict=True):
+        if cause != e.cause:
+            print(f"  {e.world} {e.scenario} seed {e.seed} {e.slice}: {e.cause} called {cause} ({shares[cause]:.2f})")
+            print(f"    {readings_of(e.values)}")
 
 
 def calibration_error(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], bins: int = 10) -> float:

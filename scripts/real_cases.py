@@ -1,9 +1,9 @@
 """Real data with a planted fault, diagnosed and held against the truth: python scripts/real_cases.py [CASE ...]
 
-SCAN (Lake and Baroni 2018) and question classification (Li and Roth 2002) are read from `--root`, the folder of `scan/` and
-`trec_qc/` as JSONL; a model is trained from nothing on each case, measured and diagnosed, and what was found is printed beside
-what was planted. Stages are kept in `--work`, so a stopped run goes on. About ten minutes for each SCAN case on one core,
-three for TREC.
+SCAN (Lake and Baroni 2018) and question classification (Li and Roth 2002) are read from `--root`, the folder of
+`scan/` and `trec_qc/` as JSONL; a model is trained from nothing on each case, measured and diagnosed, and what was
+found is printed beside what was planted. Stages are kept in `--work`, so a stopped run goes on. About ten minutes for
+each SCAN case on one core, three for TREC.
 """
 
 import argparse
@@ -14,10 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import yaml
-from scipy.stats import rankdata
-from sklearn.metrics import roc_auc_score
+
+from controller import logs
+from controller.budget import Books
+from controller.compose_settings import composed
+from controller.model import base_model, initial_model
+from controller.rounds import diagnose_round, measure_model, propose_round
+from controller.run import open_run
+from controller.runner import Runner
+from controller.workers import Workers
+from diagnose.finding import Diagnosis, Finding
+from evals.items import EvalReport
+from evals.splits import Split
 
 Row = dict[str, str]
 
@@ -61,6 +70,59 @@ class Ground:
     """Rows that repeat an item, or each other."""
     doc_to_text: str = "{{prompt}}"
     fields: Sequence[str] = field(default=())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, default=Path("runs/real"))
+    options = parser.parse_args()
+    if not (options.root / "scan").is_dir():
+        raise SystemExit(f"--root must hold scan/ and trec_qc/, got {options.root}; see the docstring")
+    logs.quiet_libraries()
+    for name in options.cases:
+        folder = (options.work / name).absolute()
+        print(f"{name}: {play(name, CASES[name](options.root), folder)}", flush=True)
+
+
+def play(name: str, ground: Ground, folder: Path) -> str:
+    """Train, measure, diagnose, propose; what was found beside the truth, in words."""
+    settings = composed([*write(ground, name, folder / "given"), f"name={name}", f"run_dir={folder}"])
+    books = Books(settings.budget)
+    with Workers(settings.workers) as workers:
+        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+        model = initial_model(run, base_model(run))
+        probe = measure_model(run, model, Split.PROBE, "measure-probe")
+        diagnosed = diagnose_round(run, model, probe)
+        proposal = propose_round(run, model, diagnosed, (), 0)
+    told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]
+    changes = ", ".join(action.kind for action in proposal.plan.actions) or "nothing"
+    first = diagnosed.diagnosis.findings[0].cause.value if told else "none"
+    verdict = "right" if first in ground.causes else f"WRONG, should be {' or '.join(ground.causes)}"
+    lists = held_against(ground, diagnosed.diagnosis, probe.report)
+    return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}"
+
+
+def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str:
+    """What the findings point at, beside what was planted."""
+    parts = []
+    if ground.wrong_items:
+        prompt_of = {r.item.id: r.item.prompt for r in probe.results}
+        named = {prompt_of[k] for k in _pointed(diagnosis, "golds", "items")}
+        planted = ground.wrong_items & set(prompt_of.values())
+        hits = len(named & planted)
+        precision, recall = hits / max(len(named), 1), hits / len(planted)
+        parts.append(f"doubted golds: precision {precision:.3f}, recall {recall:.3f} of {len(planted)}")
+    if ground.copies:
+        test = "overlap" if "contamination" in ground.causes else "copies"
+        parts.append(f"{len(_pointed(diagnosis, test, 'rows'))} rows named of {ground.copies} planted")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _pointed(diagnosis: Diagnosis, test: str, what: str) -> set[str]:
+    found: list[Finding] = list(diagnosis.findings)
+    return {k for finding in found for one in finding.tests if one.test == test for k in getattr(one, what)}
 
 
 def scan_wrong_gold(root: Path) -> Ground:
@@ -117,7 +179,7 @@ def trec_wrong_labels(root: Path) -> Ground:
     ]
     rows = list({row["prompt"]: row for row in rows}.values())
     rng.shuffle(rows)
-    items, train = [row for row in rows[:1500]], rows[1500:]
+    items, train = rows[:1500], rows[1500:]
     own = [k for k, row in enumerate(train) if row["true"] == "HUM"]
     wrong = rng.sample(own, round(0.4 * len(own)))
     labels = sorted({row["true"] for row in rows} - {"HUM"})
@@ -179,3 +241,7 @@ def write(ground: Ground, name: str, folder: Path) -> list[str]:
         *COMMON,
         *ground.overrides,
     ]
+
+
+if __name__ == "__main__":
+    main()

@@ -179,7 +179,9 @@ def _result(
         seed=settings.seed,
         true_causes=true_causes(proving.scenario, world.name),
         true_slices=tuple(planted_skills(world, proving.scenario)),
-        named=tuple(Named(f.slice, f.data_slice, f.cause, f.cause_probability, f.causes, f.evidence) for f in played.findings),
+        named=tuple(
+            Named(f.slice, f.data_slice, f.cause, f.cause_probability, f.causes, f.evidence) for f in played.findings
+        ),
         slice=first.slice if first is not None else None,
         actions=played.actions,
         decision=verdict.decision.value if verdict is not None else None,

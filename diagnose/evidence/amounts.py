@@ -2,7 +2,8 @@
 
 Copies are exact after normalising case, space and punctuation; for texts of 13 words and more also near copies by
 MinHash (Broder 1997, by datasketch) of runs of three words: in a closed grammar of short texts most rows are near each
-other, and only equality counts. Costs no model; 20 microseconds a row of the corpus once, half a millisecond a long one.
+other, and only equality counts. Costs no model; 20 microseconds a row of the corpus once, half a millisecond a long
+one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,8 +59,8 @@ def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
 
 
 def count_rows(subject: Subject) -> Evidence:
-    """Values: `corpus_rows` and `pool_rows` of the slice, `distinct_rows` of the corpus, `corpus_share` and, of what is left
-    without copies, `distinct_share`, the `fair_share`, how far the shares lie below it, `scarcity` and
+    """Values: `corpus_rows` and `pool_rows` of the slice, `distinct_rows` of the corpus, `corpus_share` and, of what
+    is left without copies, `distinct_share`, the `fair_share`, how far the shares lie below it, `scarcity` and
     `distinct_scarcity` in [0, 1], and `own_copies`, the share of the slice's rows that are copies."""
     if subject.where is None:
         return Evidence("rows", {}, "No predicate names the rows that teach what these items ask.")
@@ -80,8 +81,8 @@ def count_rows(subject: Subject) -> Evidence:
     }
     in_pool = f", {subject.num_pool:,} of the pool" if subject.case.pool is not None else ""
     says = (
-        f"{subject.num_rows:,} of {num_corpus:,} rows of the corpus ({share:.1%}){in_pool} have {subject.where}; a fair "
-        f"share would be {fair:.1%}."
+        f"{subject.num_rows:,} of {num_corpus:,} rows of the corpus ({share:.1%}){in_pool} have {subject.where}; "
+        f"a fair share would be {fair:.1%}."
     )
     return Evidence("rows", values, says)
 
@@ -94,7 +95,8 @@ def find_copies(subject: Subject) -> Evidence:
     if share < 0.005:
         return Evidence("copies", {"copies": share}, "Next to no row of the corpus stands there twice.")
     most = subject.rows.copies
-    says = f"{share:.0%} of the corpus are copies of other rows; “{most.text[:_SHOWN]}” stands there {most.number:,} times."
+    text = most.text[:_SHOWN]
+    says = f"{share:.0%} of the corpus are copies of other rows; “{text}” stands there {most.number:,} times."
     if subject.where is not None:
         now = subject.num_rows / len(subject.corpus)
         says += f" Without copies the slice would be {_distinct_share(subject):.1%} of the corpus instead of {now:.1%}."

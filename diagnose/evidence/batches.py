@@ -47,8 +47,9 @@ def _runs_on(subject: Subject) -> float:
 def _says(values: dict[str, float], number: int, told: bool | None) -> str:
     if values["end_masked"] > 0:
         return (
-            f"In {values['end_masked']:.0%} of {number} rows the end token is not in the loss: the model is never taught to "
-            f"stop (train.end_in_loss=false), and {values['runs_on']:.0%} of the failed answers begin right and run on."
+            f"In {values['end_masked']:.0%} of {number} rows the end token is not in the loss: the model is never "
+            f"taught to stop (train.end_in_loss=false), and {values['runs_on']:.0%} of the failed answers begin right "
+            "and run on."
         )
     if values["truncated"] > 0.01 or values["without_loss"] > 0:
         return (

@@ -1,4 +1,5 @@
-"""Does the model follow a cue? What the training rows give away in their prompts is edited, and the items are asked again.
+"""Does the model follow a cue? What the training rows give away in their prompts is edited, and the items are asked
+again.
 
 Two kinds of cue are looked for in the rows of the failing kind. A shown answer: the completion stands in the prompt, at
 the same place in nearly all rows. A telling word: the word at some place tells the completion. Where the failed items
@@ -64,7 +65,9 @@ class _Cue:
     right counts. More than one where it is not known how many words the cue has."""
 
 
-def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[tuple[str, str], Sequence[tuple[str, float]]]) -> Evidence:
+def edit_cues(
+    subject: Subject, asker: Asker, leaned: Mapping[tuple[str, str], Sequence[tuple[str, float]]]
+) -> Evidence:
     """Value `cue_flips`: share of the failed items that turn right when the best cue is edited.
 
     Args:
@@ -91,7 +94,12 @@ def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[tuple[str, str], S
             else "The prompts of training rows give no answer away.",
             asker.num_tokens - before,
         )
-    return Evidence("cues", {"cue_flips": best}, f"{name}, {best:.0%} of {len(failed)} failed answers turn right.", asker.num_tokens - before)
+    return Evidence(
+        "cues",
+        {"cue_flips": best},
+        f"{name}, {best:.0%} of {len(failed)} failed answers turn right.",
+        asker.num_tokens - before,
+    )
 
 
 def _flipped(cue: _Cue, failed: Sequence[ItemResult], asker: Asker) -> set[int]:
@@ -123,7 +131,11 @@ def _cues(pairs: Sequence[tuple[list[str], list[str]]], failed: Sequence[ItemRes
 
 def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[_Place]:
     """Places at which nearly all rows show their completion."""
-    seen = Counter(place for words, answer in pairs for place in {p for s in _starts(words, answer) for p in _places(words, answer, s)})
+    seen = Counter(
+        place
+        for words, answer in pairs
+        for place in {p for s in _starts(words, answer) for p in _places(words, answer, s)}
+    )
     # Of places that mean the same, the first in this order.
     order = {"behind": 0, "start": 1, "end": 2}
     found = [place for place, count in seen.items() if count >= _MOSTLY * len(pairs)]
@@ -131,7 +143,9 @@ def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[_Place]
 
 
 def _starts(words: Sequence[str], part: Sequence[str]) -> list[int]:
-    return [s for s in range(len(words) - len(part) + 1) if list(words[s : s + len(part)]) == list(part)] if part else []
+    return (
+        [s for s in range(len(words) - len(part) + 1) if list(words[s : s + len(part)]) == list(part)] if part else []
+    )
 
 
 def _places(words: Sequence[str], part: Sequence[str], start: int) -> list[_Place]:
@@ -171,11 +185,11 @@ def _left_out(
     failed: Sequence[ItemResult], leaned: Mapping[tuple[str, str], Sequence[tuple[str, float]]]
 ) -> Iterator[_Cue]:
     """Without one of the words that the model leans on most."""
-    weight: Counter[str] = Counter()
+    weight: dict[str, float] = {}
     for result in failed:
         for word, share in leaned.get((result.item.task, result.item.id), ()):
-            weight[word] += abs(share)
-    for word, _ in weight.most_common(_MOST_LEFT_OUT):
+            weight[word] = weight.get(word, 0.0) + abs(share)
+    for word in sorted(weight, key=lambda word: -weight[word])[:_MOST_LEFT_OUT]:
         edits = {}
         for k, result in enumerate(failed):
             words = result.item.prompt.split()

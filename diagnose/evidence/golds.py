@@ -2,8 +2,8 @@
 
 An item's gold is doubted where the model's own answer is as likely as most right answers of the slice are, the gold
 answer is far less likely, and the nearest items pass: then training covers this kind of item and agrees with the model.
-Of items that fail because they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a forward
-pass over two answers of each item asked.
+Of items that fail because they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a
+forward pass over two answers of each item asked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ _MOSTLY = 0.6
 
 
 def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
-    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as nine in ten right
-    ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
+    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as nine in ten
+    right ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
     asked = [r for r in subject.failed if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
     passed = list(subject.passed[:_MOST])
     if not asked or len(passed) < 5:
@@ -40,10 +40,14 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
     failed = asked[:_MOST]
     results = [*failed, *passed]
     answers = read_rows(
-        trained.model, trained.encode_answers([r.item for r in results], [r.answer for r in results]), trained.batch_tokens
+        trained.model,
+        trained.encode_answers([r.item for r in results], [r.answer for r in results]),
+        trained.batch_tokens,
     )
     golds = read_rows(
-        trained.model, trained.encode_answers([r.item for r in failed], [r.item.target for r in failed]), trained.batch_tokens
+        trained.model,
+        trained.encode_answers([r.item for r in failed], [r.item.target for r in failed]),
+        trained.batch_tokens,
     )
     own = answers.log_likelihood[: len(failed)]
     bar = np.quantile(answers.log_likelihood[len(failed) :], _SURE_AS)

@@ -2,8 +2,8 @@
 
 Rows of one skill that are all right help its failed items, every one of them; where a share of them has wrong labels,
 those teach against the others, and attribution gives them effects of the other sign. Where rows have few distinct
-completions, labels are also held against a classifier that has not seen them (confident learning, Northcutt et al. 2021,
-arXiv 1911.00068): a label is denied where it is sure of another one.
+completions, labels are also held against a classifier that has not seen them (confident learning, Northcutt et al.
+2021, arXiv 1911.00068): a label is denied where it is sure of another one.
 
 Costs no model beyond what attribution has computed; the classifier seconds for 10,000 rows.
 """
@@ -41,7 +41,7 @@ class LabelDoubts:
     best: NDArray[np.object_]
     """That label."""
     is_denied: NDArray[np.bool_]
-    """Another label is as probable as it is on average for rows that have it."""
+    """Another label is more probable than all others together."""
 
 
 def check_effects(subject: Subject) -> Evidence:
@@ -101,24 +101,26 @@ def label_doubts(prompts: Sequence[str], labels: NDArray[np.object_]) -> LabelDo
     """None where the completions are no labels: too many, or hardly any of each."""
     names, code, counts = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
     frequent = counts >= _LEAST_OF_LABEL
-    if not 2 <= frequent.sum() <= _MOST_LABELS or len(labels) < _LEAST_ROWS or counts[frequent].sum() < 0.95 * len(labels):
+    if (
+        not 2 <= frequent.sum() <= _MOST_LABELS
+        or len(labels) < _LEAST_ROWS
+        or counts[frequent].sum() < 0.95 * len(labels)
+    ):
         return None
     kept = np.flatnonzero(frequent[code])
     words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     texts = words.fit_transform([prompts[k] for k in kept.tolist()])
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    classifier = LogisticRegression(C=10.0, max_iter=200)
+    classifier = LogisticRegression(C=3.0, max_iter=200)
     probability = cross_val_predict(classifier, texts, code[kept], cv=folds, method="predict_proba")
     classes = np.flatnonzero(frequent)  # columns of `probability`
     given = np.searchsorted(classes, code[kept])
     of_given, best = probability[np.arange(len(kept)), given], probability.argmax(axis=1)
-    # The mean probability of a label among rows that have it is the bar of confident learning.
-    bars = np.array([of_given[given == k].mean() for k in range(len(classes))])
     of_best = probability.max(axis=1)
     full = LabelDoubts(np.ones(len(labels)), np.ones(len(labels)), labels.copy(), np.zeros(len(labels), bool))
     full.of_given[kept], full.of_best[kept] = of_given, of_best
     full.best[kept] = names[classes[best]]
-    full.is_denied[kept] = (best != given) & (of_best >= bars[best])
+    full.is_denied[kept] = (best != given) & (of_best > 0.5)
     return full
 
 

@@ -44,7 +44,9 @@ def map_answers(subject: Subject) -> Evidence:
     worths = [_worth(mapping, judging, num_failed) for mapping in mappings]
     best = max(worths)
     if best <= 0:
-        return Evidence("mappings", {"mapped": 0.0}, f"No fixed mapping makes any of {num_failed} failed answers right.")
+        return Evidence(
+            "mappings", {"mapped": 0.0}, f"No fixed mapping makes any of {num_failed} failed answers right."
+        )
     says = f"{mappings[worths.index(best)].says} makes {best:.0%} of {num_failed} failed answers right."
     return Evidence("mappings", {"mapped": best}, says)
 

@@ -53,7 +53,9 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
 def _candidates(subject: Subject) -> Iterator[tuple[str, Callable[[ItemResult], str]]]:
     corpus = np.flatnonzero(~subject.rows.in_pool)
     inside = np.flatnonzero(subject.inside)
-    trained = [subject.rows.prompts[k] for k in (inside if len(inside) >= 10 else corpus).tolist() if subject.rows.prompts[k]]
+    trained = [
+        subject.rows.prompts[k] for k in (inside if len(inside) >= 10 else corpus).tolist() if subject.rows.prompts[k]
+    ]
     everything = [subject.rows.prompts[k] for k in corpus.tolist() if subject.rows.prompts[k]]
     asked = [r.item.prompt for r in subject.failed]
     for prompts in (trained, everything):
@@ -66,7 +68,7 @@ def _candidates(subject: Subject) -> Iterator[tuple[str, Callable[[ItemResult], 
     yield "A prompt without blanks at its ends", lambda r: r.item.prompt.strip()
     yield "A lower-case prompt", lambda r: r.item.prompt.lower()
     if trained:
-        shots = [k for k in (inside if len(inside) >= 10 else corpus)[:_SHOTS].tolist()]
+        shots = (inside if len(inside) >= 10 else corpus)[:_SHOTS].tolist()
         examples = "".join(
             f"{subject.rows.prompts[k]}{subject.corpus.delimiter}{subject.rows.completions[k]}\n" for k in shots
         )

@@ -64,7 +64,9 @@ def make_subjects(case: Case, asked: Question, joins: Sequence[DataJoin], rows: 
                 number=number,
                 found=found,
                 failed=asked.failures[number],
-                passed=_drawn([r for r, own in zip(case.probe.results, is_in, strict=True) if own and not r.is_failed], rng),
+                passed=_drawn(
+                    [r for r, own in zip(case.probe.results, is_in, strict=True) if own and not r.is_failed], rng
+                ),
                 others=_drawn([r for r, own in zip(case.probe.results, is_in, strict=True) if not own], rng),
                 where=where,
                 num_rows=_num_rows(where, join, case.corpus, is_pool=False),

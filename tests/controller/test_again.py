@@ -14,7 +14,7 @@ def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:
     where = Slice((("task", "sums"),))
     nothing = Examples((), ())
     return Finding(
-        where, Slice(()), 10, 1, 0.1, Interval(0.0, 0.3), 0.0, {}, {cause: 1.0}, (), {}, evidence, nothing, (), ()
+        where, Slice(()), 10, 1, 0.1, Interval(0.0, 0.3), 0.0, {}, {cause: 1.0}, (), {}, evidence, (), nothing, (), ()
     )
 
 

@@ -71,6 +71,7 @@ def finding(
         causes={cause: 1.0},
         data_slices=(DataSlice(data, 1.0, Interval(effect_low, 1.5), 10, 300),),
         named_by={},
+        tests=(),
         evidence={"corpus_share": corpus_share, "fair_share": fair_share},
         examples=Examples((), ()),
         failed_items=(),
