@@ -134,7 +134,12 @@ def _contradiction(values: Mapping[str, float]) -> float | None:
 
 
 def _excess_denied(values: Mapping[str, float]) -> float | None:
-    return 2 * (values["denied"] - values["denied_elsewhere"]) if "denied" in values else None
+    """How much more often labels of the failing kind are denied than others, as far as those rows also work against the
+    failed items: classes that are hard to tell apart are denied too, and help all the same."""
+    if "denied" not in values:
+        return None
+    excess = max(values["denied"] - values["denied_elsewhere"], 0.0)
+    return min(1.0, 5 * excess) * min(1.0, 1.5 * values["kind_against"])
 
 
 def _crowding(values: Mapping[str, float]) -> float | None:

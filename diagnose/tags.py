@@ -3,7 +3,8 @@
 Tags are conditions of slices where no field of the user says as much, and read the same on evaluation items (text and
 target) and on training rows (prompt and completion). A text may have several tags of one key, or none. The rules know
 English key words only. How the harness asks (likelihood or generation) and whether examples stand before the question
-are left out, since rows do not tell; so is "one of few labels", which no text tells by itself.
+are left out, since rows do not tell. Where a few answers are all there are, as in a classification, each answer is a
+tag.
 
 Cost: about 20 microseconds for a short text and all tags.
 """
@@ -21,11 +22,15 @@ PROMPT_TYPE = "prompt type"
 PROMPT_OPERATION = "prompt operation"
 PROMPT_BACKGROUND = "prompt background"
 ANSWER_FORM = "answer form"
-TAG_KEYS = (PROMPT_TYPE, PROMPT_OPERATION, PROMPT_BACKGROUND, ANSWER_FORM)
+GOLD_ANSWER = "gold answer"
+"""Its values are the answers themselves."""
+TAG_KEYS = (PROMPT_TYPE, PROMPT_OPERATION, PROMPT_BACKGROUND, ANSWER_FORM, GOLD_ANSWER)
 
 LONG_CONTEXT, LONG_ANSWER = 200, 50
 """Words from which a prompt has a long context, and an answer is a long text."""
 _FEW = 5
+_MOST_ANSWERS = 60
+"""Distinct answers of a classification."""
 
 _OPTIONS = re.compile(r"(?:^|\s)\(?A[.):] .*\s\(?B[.):] ")
 _OPERATOR = re.compile(r"\d\s*[-+*/×÷^]\s*\d")
@@ -122,6 +127,8 @@ TAGS = tuple(_RULES)
 
 def has_tag(key: str, value: str, text: str, answer: str) -> bool:
     """Whether the rule of a tag holds; never for a tag that does not exist."""
+    if key == GOLD_ANSWER:
+        return " ".join(answer.split()) == value
     rule = _RULES.get((key, value))
     return rule is not None and rule(_read(text, answer))
 
@@ -141,6 +148,11 @@ def all_tags(
         read = _read(*pair)
         holds[:, place] = [rule(read) for rule in rules.values()]
     yield from ((key, value, holds[k]) for k, (key, value) in enumerate(rules))
+    if GOLD_ANSWER in keys:
+        plain = np.array([" ".join(answer.split()) for answer in answers], object)
+        distinct = sorted(set(plain.tolist()) - {""})
+        if len(distinct) <= _MOST_ANSWERS:
+            yield from ((GOLD_ANSWER, value, np.asarray(plain == value, bool)) for value in distinct)
 
 
 def _read(text: str, answer: str) -> _Read:

@@ -24,6 +24,9 @@ from evals.near_copies import NUM_WORDS, normalise, text_hashes
 _NEAR = 0.8
 """Jaccard similarity of near copies."""
 _NUM_PERM = 64
+_OPEN_VOCABULARY = 500
+"""Distinct words from which long texts are compared: with fewer a closed grammar puts unrelated ones near each
+other."""
 _MOST_LONG = 5_000
 """Long rows that are compared by MinHash."""
 _NEAREST = 5
@@ -45,6 +48,8 @@ def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
     contents, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     texts = _contents(corpus.select(rows))
     long = [k for k, text in enumerate(texts) if len(text.split()) >= NUM_WORDS][:_MOST_LONG]
+    if len({word for k in long for word in texts[k].split()}) < _OPEN_VOCABULARY:
+        long = []
     near = np.ones(len(rows), np.int64)
     if long:
         near[long] = _cluster_sizes([texts[k] for k in long])

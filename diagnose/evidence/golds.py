@@ -2,6 +2,8 @@
 
 An item's gold is doubted where the model's own answer is as likely as most right answers of the slice are, the gold
 answer is far less likely, and the nearest items pass: then training covers this kind of item and agrees with the model.
+Where answers are labels, most of the nearest training rows must have the model's label too; where they are not, the
+slice's rows must work against the gold answers as attribution has it (`labels.check_effects`).
 Of items that fail because they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a
 forward pass over two answers of each item asked.
 """
@@ -26,6 +28,8 @@ _SURE_AS = 0.1
 _MARGIN = np.log(20.0)
 """The answer is at least this much likelier than the gold one, nats."""
 _NEAREST = 10
+_MOST_LABELS = 60
+"""Distinct completions up to which they are labels."""
 _MOSTLY = 0.6
 """Share of the nearest items that pass."""
 
@@ -53,15 +57,20 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
     bar = np.quantile(answers.log_likelihood[len(failed) :], _SURE_AS)
     is_sure = (own >= bar) & (own - golds.log_likelihood >= _MARGIN)
     passing = _passing_neighbours(subject, [r.item.text for r in failed])
-    is_doubted = is_sure & (passing >= _MOSTLY)
+    against = _against(subject)
+    taught = _labels_taught(subject, failed)
+    is_denied = np.full(len(failed), against >= 0.5) if taught is None else taught >= 0.5
+    is_doubted = is_sure & (passing >= _MOSTLY) & is_denied
     values = {
         "doubted": float(is_doubted.mean()),
         "sure": float(is_sure.mean()),
         "among_passing": float(passing.mean()),
+        "gold_against": against,
     }
     says = (
         f"Of {len(failed)} failed items the model is as sure of {is_sure.mean():.0%} as of most that it gets right; "
-        f"{passing.mean():.0%} of their nearest items pass. The gold answers of {int(is_doubted.sum())} are doubtful."
+        f"{passing.mean():.0%} of their nearest items pass; {against:.0%} of the training rows' effect is against "
+        f"their gold answers. The gold answers of {int(is_doubted.sum())} are doubtful."
     )
     items = tuple(r.item.id for r, doubted in zip(failed, is_doubted.tolist(), strict=True) if doubted)
     return Evidence("golds", values, says, answers.num_tokens + golds.num_tokens, items=items)
@@ -92,6 +101,34 @@ def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> Answe
 
 def _has_answer(output_type: OutputType) -> bool:
     return output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
+
+
+def _against(subject: Subject) -> float:
+    """Of all absolute effect of the slice's rows, or of all where none are known, the share that raises the loss of the
+    gold answers."""
+    inside = subject.inside if subject.inside.any() else ~subject.rows.in_pool
+    effect = subject.rows.effect[inside, subject.number].astype(np.float64)
+    total = np.abs(effect).sum()
+    return float(-effect[effect < 0].sum() / total) if total else 0.0
+
+
+def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np.float64] | None:
+    """Where completions are labels: of the nearest training rows that have the model's answer or the gold one, the
+    share that has the model's, for each failed item."""
+    corpus = np.flatnonzero(~subject.rows.in_pool)
+    labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
+    if len(set(labels.tolist())) > _MOST_LABELS or len(corpus) < _NEAREST:
+        return None
+    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    rows = words.fit_transform([subject.rows.prompts[k] for k in corpus.tolist()])
+    similar = (words.transform([r.item.text for r in failed]) @ rows.T).toarray()
+    shares = []
+    for result, row in zip(failed, similar, strict=True):
+        answer, gold = " ".join(result.answer.split()), " ".join(result.item.target.split())
+        is_either = np.flatnonzero((labels == answer) | (labels == gold))
+        nearest = is_either[np.argsort(-row[is_either], kind="stable")[:_NEAREST]]
+        shares.append(float((labels[nearest] == answer).mean()) if len(nearest) else 0.0)
+    return np.array(shares)
 
 
 def _passing_neighbours(subject: Subject, texts: list[str]) -> NDArray[np.float64]:

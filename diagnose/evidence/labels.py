@@ -8,7 +8,7 @@ completions, labels are also held against a classifier that has not seen them (c
 Costs no model beyond what attribution has computed; the classifier seconds for 10,000 rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,22 +26,36 @@ _MOST_LABELS = 60
 """Distinct completions of a classification."""
 _LEAST_ROWS = 100
 _LEAST_OF_LABEL = 5
+_LEAST_OF_KIND = 20
 _FOLDS = 5
 _LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class LabelDoubts:
-    """Of rows with few distinct completions."""
+    """What a classifier that has not seen a row says of its label; rows with rare labels are left out."""
 
-    of_given: NDArray[np.float64]
-    """[num_rows]: probability of the row's label by a classifier that has not seen it."""
-    of_best: NDArray[np.float64]
-    """Of the label that it finds most probable."""
-    best: NDArray[np.object_]
-    """That label."""
-    is_denied: NDArray[np.bool_]
-    """Another label is more probable than all others together."""
+    rows: NDArray[np.int64]
+    """[num_rows], places among the rows asked."""
+    labels: NDArray[np.object_]
+    """[num_labels]"""
+    given: NDArray[np.int64]
+    """[num_rows], place of the row's label."""
+    probability: NDArray[np.float64]
+    """[num_rows, num_labels]"""
+
+    @property
+    def best(self) -> NDArray[np.int64]:
+        return np.asarray(self.probability.argmax(axis=1))
+
+    @property
+    def of_given(self) -> NDArray[np.float64]:
+        return np.asarray(self.probability[np.arange(len(self.rows)), self.given])
+
+    @property
+    def is_denied(self) -> NDArray[np.bool_]:
+        """Another label is more probable."""
+        return np.asarray(self.best != self.given)
 
 
 def check_effects(subject: Subject) -> Evidence:
@@ -60,41 +74,61 @@ def check_effects(subject: Subject) -> Evidence:
 
 
 def check_labels(subject: Subject) -> Evidence:
-    """Values: `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion),
-    `denied` and `denied_elsewhere` (share of rows whose label is denied, of those whose true label, by the classifier,
-    is that of the failed items, and of the rest). Points at the doubted rows, the most doubtful first."""
+    """Values: `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion); where
+    completions are labels also `denied` and `denied_elsewhere` (share of denied labels among rows that the classifier
+    takes for one of the failed items' kind, the kind with the most, and among all others) and `kind_against` (share of
+    those rows' effect that is against the failed items). Points at the doubted rows, the most doubtful first."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
     prompts = [normalise(subject.rows.prompts[k]) for k in corpus.tolist()]
-    labels = np.array([subject.rows.completions[k].strip() for k in corpus.tolist()], object)
+    labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
     inside = subject.inside[corpus]
     values: dict[str, float] = {}
     if inside.any() and any(prompts):
         values["conflicts"] = float(_conflicts(prompts, labels)[inside].mean())
-    doubts = label_doubts(prompts, labels)
     conflicts = f"{values.get('conflicts', 0):.0%} of the slice's prompts stand in the corpus with another answer."
-    if doubts is None:
+    doubts = label_doubts(prompts, labels)
+    golds = {" ".join(r.item.target.split()) for r in subject.failed}
+    kinds = {} if doubts is None else _excess_by_kind(doubts, golds)
+    if doubts is None or not kinds:
         return Evidence("labels", values, conflicts)
-    golds = {r.item.target.strip() for r in subject.failed}
-    kind = np.isin(doubts.best, list(golds))
-    values["denied"] = float(doubts.is_denied[kind].mean()) if kind.any() else 0.0
-    values["denied_elsewhere"] = float(doubts.is_denied[~kind].mean()) if (~kind).any() else 0.0
-    order = np.argsort(-defect_scores(subject, corpus, doubts), kind="stable")
-    rows = [int(corpus[k]) for k in order.tolist() if doubts.is_denied[k]]
-    ids = tuple(subject.case.row(int(subject.rows.numbers[k]), 0.0).id for k in rows[:_LISTED])
+    worst = max(kinds, key=lambda label: kinds[label])
+    kind = doubts.labels[doubts.best] == worst
+    effect = subject.rows.effect[corpus[doubts.rows[kind]], subject.number].astype(np.float64)
+    total = np.abs(effect).sum()
+    values |= {
+        "denied": float(doubts.is_denied[kind].mean()),
+        "denied_elsewhere": float(doubts.is_denied[~kind].mean()) if (~kind).any() else 0.0,
+        "kind_against": float(-effect[effect < 0].sum() / total) if total else 0.0,
+    }
     says = (
-        f"{conflicts} A classifier that has not seen them denies {values['denied']:.0%} of the labels of rows that it "
-        f"takes for the failed items' kind, and {values['denied_elsewhere']:.0%} of the others."
+        f"{conflicts} Of the rows that a classifier takes for “{worst}” without having seen them, "
+        f"{values['denied']:.0%} have another label (of the other rows {values['denied_elsewhere']:.0%} have another "
+        f"than it says); {values['kind_against']:.0%} of their effect is against the failed items."
     )
+    scores = defect_scores(subject, corpus, doubts, worst)
+    order = [k for k in np.argsort(-scores, kind="stable").tolist() if kind[k] and doubts.is_denied[k]]
+    places = corpus[doubts.rows[np.array(order[:_LISTED], np.int64)]]
+    ids = tuple(subject.case.row(int(number), 0.0).id for number in subject.rows.numbers[places])
     return Evidence("labels", values, says, rows=ids)
 
 
-def defect_scores(subject: Subject, corpus: NDArray[np.int64], doubts: LabelDoubts | None) -> NDArray[np.float64]:
-    """How doubtful the label of each of these rows of the sample is, in [0, 1]: mean rank by effect against the failed
-    items, and by the classifier where there is one."""
-    ranks = [rankdata(-subject.rows.effect[corpus, subject.number]) / len(corpus)]
-    if doubts is not None:
-        ranks.append(rankdata(doubts.of_best - doubts.of_given) / len(corpus))
-    return np.asarray(np.mean(ranks, axis=0))
+def defect_scores(subject: Subject, corpus: NDArray[np.int64], doubts: LabelDoubts, label: str) -> NDArray[np.float64]:
+    """How likely each row is one of `label` that has another label, in [0, 1]: mean rank by the classifier and by the
+    effect against the failed items, [num_rows of doubts]."""
+    of_label = doubts.probability[:, doubts.labels == label].sum(axis=1)
+    against = -subject.rows.effect[corpus[doubts.rows], subject.number]
+    ranks = [rankdata(of_label - doubts.of_given), rankdata(against)]
+    return np.asarray(np.mean(ranks, axis=0) / len(doubts.rows))
+
+
+def _excess_by_kind(doubts: LabelDoubts, golds: Collection[str]) -> dict[str, float]:
+    """Of each label of the failed items how much more often than elsewhere it is denied to rows of its kind."""
+    excess = {}
+    for number, label in enumerate(doubts.labels.tolist()):
+        kind = doubts.best == number
+        if label in golds and kind.sum() >= _LEAST_OF_KIND and (~kind).any():
+            excess[label] = float(doubts.is_denied[kind].mean() - doubts.is_denied[~kind].mean())
+    return excess
 
 
 def label_doubts(prompts: Sequence[str], labels: NDArray[np.object_]) -> LabelDoubts | None:
@@ -114,14 +148,7 @@ def label_doubts(prompts: Sequence[str], labels: NDArray[np.object_]) -> LabelDo
     classifier = LogisticRegression(C=3.0, max_iter=200)
     probability = cross_val_predict(classifier, texts, code[kept], cv=folds, method="predict_proba")
     classes = np.flatnonzero(frequent)  # columns of `probability`
-    given = np.searchsorted(classes, code[kept])
-    of_given, best = probability[np.arange(len(kept)), given], probability.argmax(axis=1)
-    of_best = probability.max(axis=1)
-    full = LabelDoubts(np.ones(len(labels)), np.ones(len(labels)), labels.copy(), np.zeros(len(labels), bool))
-    full.of_given[kept], full.of_best[kept] = of_given, of_best
-    full.best[kept] = names[classes[best]]
-    full.is_denied[kept] = (best != given) & (of_best > 0.5)
-    return full
+    return LabelDoubts(kept, names[classes].astype(object), np.searchsorted(classes, code[kept]), probability)
 
 
 def _conflicts(prompts: Sequence[str], labels: NDArray[np.object_]) -> NDArray[np.bool_]:

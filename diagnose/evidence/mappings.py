@@ -36,6 +36,9 @@ def map_answers(subject: Subject) -> Evidence:
     it breaks, on the half of the items that did not suggest it."""
     results = [r for r in (*subject.failed, *subject.passed) if r.item.output_type is OutputType.GENERATE_UNTIL]
     suggesting, judging = results[::2], results[1::2]
+    tasks = {r.item.task for r in results}
+    # A mapping that only fits the slice, such as one answer for all, breaks the task's other items.
+    judging = [*judging, *(r for r in subject.others if r.item.task in tasks and not r.is_failed)]
     num_failed = sum(r.is_failed for r in judging)
     if not num_failed:
         return Evidence("mappings", {}, "No answer was written, so no mapping of answers is tried.")

@@ -27,13 +27,16 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     """Value `reprompted`: share of the failed items that the best other prompt makes right, less the share of passing
     ones that it breaks."""
     failed = [r for r in subject.failed if asker.can_ask(r.item)][:_MOST]
-    passed = [r for r in subject.passed if asker.can_ask(r.item)][: _MOST // 2]
+    # Right answers of the slice and of its tasks: a prompt that only pulls towards one answer breaks them.
+    tasks = {r.item.task for r in failed}
+    others = [r for r in subject.others if r.item.task in tasks and not r.is_failed]
+    passed = [r for group in (subject.passed, others) for r in group[: _MOST // 2] if asker.can_ask(r.item)]
     if not failed:
         return Evidence("prompts", {}, "These items cannot be asked under another prompt.")
     before, best, name, tried = asker.num_tokens, 0.0, "", 0
     for says, edited in _candidates(subject):
         edits = [Edited(r.item, edited(r)) for r in (*failed, *passed)]
-        if all(edit.prompt == edit.item.prompt for edit in edits):
+        if all(edit.prompt == edit.item.prompt for edit in edits) or not all(map(asker.has_room, edits)):
             continue
         tried += 1
         is_right = [result is not None and not result.is_failed for result in asker.ask(edits)]
@@ -68,7 +71,7 @@ def _candidates(subject: Subject) -> Iterator[tuple[str, Callable[[ItemResult], 
     yield "A prompt without blanks at its ends", lambda r: r.item.prompt.strip()
     yield "A lower-case prompt", lambda r: r.item.prompt.lower()
     if trained:
-        shots = (inside if len(inside) >= 10 else corpus)[:_SHOTS].tolist()
+        shots = corpus[:_SHOTS].tolist()
         examples = "".join(
             f"{subject.rows.prompts[k]}{subject.corpus.delimiter}{subject.rows.completions[k]}\n" for k in shots
         )

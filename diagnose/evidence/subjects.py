@@ -4,7 +4,7 @@ Tests read a sample of the attributed rows, `MOST_ROWS` at most, so that memory 
 counts of rows are those of all of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from diagnose.evidence.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
 from diagnose.failing_slices import FailingSlice
 from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, joined, row_members, row_table
+from diagnose.slices import TEXT_KEYS, Slice, joined, row_members, row_table
 from evals.items import ItemResult
 
 MOST_ROWS = 20_000
@@ -85,14 +85,14 @@ def split_numbers(case: Case, numbers: NDArray[np.int64]) -> tuple[NDArray[np.in
     return numbers[is_corpus], numbers[~is_corpus] - len(case.corpus)
 
 
-def _rows_of(found: FailingSlice, join: DataJoin, fields: object) -> Slice | None:
+def _rows_of(found: FailingSlice, join: DataJoin, fields: Collection[str]) -> Slice | None:
     """The data slice that attribution confirms; else the best by items alone; else the failing slice's own conditions
     as far as rows can have them."""
     if join.slices:
         return join.slices[0].slice
     if join.unconfirmed is not None:
         return join.unconfirmed
-    known = {*fields, PROMPT_CONTAINS, PROMPT_WORDS} if isinstance(fields, dict) else {PROMPT_CONTAINS, PROMPT_WORDS}
+    known = {*fields, *TEXT_KEYS}
     own = tuple(condition for condition in found.slice.conditions if condition[0] in known and condition[0] != "task")
     return Slice(own) if own else None
 
