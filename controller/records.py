@@ -13,14 +13,17 @@ from controller.result import (
     ExampleRecord,
     ExamplesRecord,
     FailedItemRecord,
+    FeatureWeightRecord,
     FidelityRecord,
     FindingRecord,
     Measure,
+    ProfileRecord,
+    ProfilesRecord,
     Score,
     TestRecord,
 )
 from diagnose.causes import would_decide
-from diagnose.finding import DataSlice, Diagnosis, Finding, ScoredExample
+from diagnose.finding import DataSlice, Diagnosis, Finding, Profiles, ScoredExample
 from evals.intervals import score_interval
 from evals.items import EvalReport, ItemResult
 
@@ -63,6 +66,25 @@ def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = Non
         tuple(_finding(finding) for finding in diagnosis.findings),
         None if attributed is None else AttributedRecord(**asdict(attributed)),
         fidelity,
+        _profiles(diagnosis.profiles) if diagnosis.profiles is not None else None,
+    )
+
+
+def _profiles(found: Profiles) -> ProfilesRecord:
+    return ProfilesRecord(
+        profiles=tuple(
+            ProfileRecord(
+                slice=profile.slice.as_dict(),
+                num_items=profile.num_items,
+                failure_rate=profile.failure_rate,
+                ci=(profile.ci.low, profile.ci.high),
+                num_rows=profile.num_rows,
+                features=profile.features,
+            )
+            for profile in found.profiles
+        ),
+        weights=tuple(FeatureWeightRecord(one.feature, one.weight, (one.ci.low, one.ci.high)) for one in found.weights),
+        explained=found.explained,
     )
 
 
@@ -92,7 +114,11 @@ def _finding(finding: Finding) -> FindingRecord:
         causes={cause.value: share for cause, share in finding.causes.items()},
         data_slices=tuple(_data_slice(data) for data in finding.data_slices),
         evidence=finding.evidence,
-        examples=ExamplesRecord(_examples(finding.examples.helpful), _examples(finding.examples.harmful)),
+        examples=ExamplesRecord(
+            _examples(finding.examples.helpful),
+            _examples(finding.examples.harmful),
+            _examples(finding.examples.nearest),
+        ),
         failed_items=tuple(FailedItemRecord(**asdict(item)) for item in finding.failed_items),
         named_by=finding.named_by,
         tests=tuple(TestRecord(**asdict(test)) for test in finding.tests),

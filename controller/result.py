@@ -83,6 +83,8 @@ class ExampleRecord:
 class ExamplesRecord:
     helpful: tuple[ExampleRecord, ...]
     harmful: tuple[ExampleRecord, ...]
+    nearest: tuple[ExampleRecord, ...] = ()
+    """Of the corpus, by word similarity to a failed item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,36 @@ class FindingRecord:
     """In the order in which they were made."""
     would_decide: str = ""
     """The cheapest experiment that would change the answer, or confirm it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRecord:
+    """A slice that items and rows share: what its rows are like, and how often its items fail."""
+
+    slice: Mapping[str, str]
+    num_items: int
+    failure_rate: float
+    ci: tuple[float, float]
+    num_rows: int
+    """Of a sample of the corpus."""
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWeightRecord:
+    """Change of the log-odds of failing with a standard deviation of a feature, the others held."""
+
+    feature: str
+    weight: float
+    ci: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilesRecord:
+    profiles: tuple[ProfileRecord, ...]
+    weights: tuple[FeatureWeightRecord, ...]
+    explained: float | None
+    """Share of the variance of the log-odds told of slices left out; None without a fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +272,8 @@ class DiagnosisRecord:
     attributed: AttributedRecord | None = None
     fidelity: FidelityRecord | None = None
     """Null where `diagnose.fidelity` is off, nothing was attributed, or the budget does not allow it."""
+    profiles: ProfilesRecord | None = None
+    """What the data of each slice is like, beside how the model behaves on it; None where nothing fails."""
 
 
 @dataclass(frozen=True, slots=True)

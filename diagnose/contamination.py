@@ -21,6 +21,9 @@ from evals.items import ItemResult, ProbeReport
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"
 """Evidence: mean scores of a task's probe items that stand in the corpus, and of those that do not."""
+ITEMS = "items_of_task"
+MUCH = 0.02
+"""Share of a task's probe items that stand in the corpus from which its scores are not to be believed."""
 
 
 def find_contamination(
@@ -61,7 +64,7 @@ def find_contamination(
         rate = wilson(len(failed), len(hits))
         evidence: dict[str, float | str] = {
             "contaminated_rows": float(len(matched)),
-            "items_of_task": float(len(own)),
+            ITEMS: float(len(own)),
             REPEATED: float(np.mean([result.score for result in hits])),
         }
         if others:
@@ -90,6 +93,15 @@ def find_contamination(
             )
         )
     return tuple(sorted(findings, key=lambda finding: -finding.num_items))
+
+
+def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tuple[Finding, ...]:
+    """All findings: contamination of a good part of a task first, since no score of it is to be believed; of little
+    last."""
+    is_much = [finding.num_items >= MUCH * float(finding.evidence[ITEMS]) for finding in contaminated]
+    first = [finding for finding, much in zip(contaminated, is_much, strict=True) if much]
+    last = [finding for finding, much in zip(contaminated, is_much, strict=True) if not much]
+    return (*first, *failing, *last)
 
 
 def _listed(

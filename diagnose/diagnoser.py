@@ -7,7 +7,7 @@ most `max_rows` training rows for all findings together, and is by far the large
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,15 @@ from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.case import AskedModel, Case, Question, ask
-from diagnose.contamination import find_contamination
+from diagnose.contamination import find_contamination, in_order
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import DataJoin, find_data_slices
+from diagnose.evidence.amounts import nearest_rows
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.examine import examine
 from diagnose.evidence.golds import answer_likelihoods
 from diagnose.evidence.subject import Asker, Trained
-from diagnose.evidence.subjects import make_subjects, sample_rows
+from diagnose.evidence.subjects import make_subjects, sample_rows, sample_table
 from diagnose.failing_slices import FailingSlice, find_failing_slices
 from diagnose.fidelity import MIN_PARTS
 from diagnose.finding import Attributed, Diagnosis, Examples, Finding
@@ -39,6 +40,7 @@ from diagnose.mode_classifier import shipped_digest
 from diagnose.mode_examples import labels_digest
 from diagnose.mode_fit import classifier_with
 from diagnose.modes import mode_shares
+from diagnose.profiles import join_profiles
 from diagnose.scored_parts import scored_parts
 from diagnose.slice_counts import Thresholds
 from diagnose.token_attribution import WordShares, leaned_on
@@ -49,6 +51,9 @@ log = logging.getLogger(__name__)
 
 Keep = Callable[[Question, Queries, Attribution], None]
 
+_MOST_OF_CORPUS = 0.6
+"""Rows attributed for each of the corpus, pool included: with two checkpoints that costs as much as training on the
+corpus once, and leaves as much for the tests."""
 _WORDS_OF = 16
 """Failed items of each slice whose words are attributed, for cue tests."""
 _MOST_NAMED = 20
@@ -73,8 +78,8 @@ class Diagnoser:
     max_queries: int = 256
     """Failed items of a slice that are attributed, drawn at random."""
     max_rows: int | None = 8_000
-    """Training rows that are attributed, drawn at random; unset means all. On SCAN 4,000 of 22,700 name the same
-    data slice with an interval of 6 %."""
+    """Training rows that are attributed, drawn at random, and never more than .6 of as many as the corpus has; unset
+    means all. On SCAN 4,000 of 22,700 name the same data slice with an interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
     """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
@@ -160,7 +165,8 @@ class Diagnoser:
         attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
         keep(asked, queries, attribution)
         ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
-        shown = [result for failed in asked.failures for result in failed[: max(self.num_examples, _WORDS_OF)]]
+        num_words_of = self.num_examples if asker is None else max(self.num_examples, _WORDS_OF)
+        shown = [result for failed in asked.failures for result in failed[:num_words_of]]
         leaned = leaned_on(shown, model.checkpoints[-1].model, model.tokenizer, max_length, self.token_steps)
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
@@ -173,8 +179,14 @@ class Diagnoser:
             model.end_in_loss,
             self.influence.batch_tokens,
         )
-        subjects = make_subjects(case, asked, [own for own, _ in joins], sample_rows(case, asked, attribution))
+        rows = sample_rows(case, asked, attribution)
+        table = sample_table(case, rows)
+        subjects = make_subjects(case, asked, [own for own, _ in joins], rows, table)
         tests = [examine(subject, trained, asker, leaned.words) for subject in subjects]
+        examples = [
+            replace(found, nearest=nearest_rows(subject, self.num_examples))
+            for found, subject in zip(examples, subjects, strict=True)
+        ]
         likelihoods = answer_likelihoods(
             [r for subject in subjects for r in subject.failed[: self.max_queries]], trained
         )
@@ -192,11 +204,12 @@ class Diagnoser:
             num_tokens,
         )
         return Diagnosis(
-            findings=(*findings, *contaminated),
+            findings=in_order(findings, contaminated),
             num_items=len(case.probe.results),
             num_failed=_num_failed(case),
             num_tokens=num_tokens,
             attributed=_attributed(case, asked, attribution),
+            profiles=join_profiles(case.probe.results, asked.items, rows, table),
         )
 
     def diagnose_by_words(self, case: Case) -> Diagnosis:
@@ -214,7 +227,8 @@ class Diagnoser:
     def _ask(self, case: Case) -> Question | None:
         """None where no slice fails."""
         failing = self.find(case.probe, case.item_fields, case.guards)
-        return ask(case, failing, self.max_queries, self.max_rows) if failing else None
+        most = None if self.max_rows is None else min(self.max_rows, max(1, round(_MOST_OF_CORPUS * len(case.corpus))))
+        return ask(case, failing, self.max_queries, most) if failing else None
 
     def _reranked(
         self,

@@ -67,6 +67,8 @@ class Examples:
 
     helpful: tuple[ScoredExample, ...]
     harmful: tuple[ScoredExample, ...]
+    nearest: tuple[ScoredExample, ...] = ()
+    """Of the corpus, by word similarity to a failed item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,42 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """One slice, on both sides."""
+
+    slice: Slice
+    num_items: int
+    failure_rate: float
+    ci: Interval
+    num_rows: int
+    """Of the sample of the corpus."""
+    features: Mapping[str, float]
+    """By `diagnose.profiles.FEATURES`; all but `rows` are left out where there is no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWeight:
+    """How failing goes with a feature, over slices."""
+
+    feature: str
+    weight: float
+    """Change of the log-odds of failing with a standard deviation of the feature, the others held."""
+    ci: Interval
+    """Of a bootstrap over slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    profiles: tuple[Profile, ...]
+    """The one that fails most first."""
+    weights: tuple[FeatureWeight, ...]
+    """The largest first; none where the slices are too few."""
+    explained: float | None
+    """Share of the variance of the log-odds that is told of slices left out, at most 1; 0 or less is no better than
+    their mean. None without a fit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attributed:
     """The training rows whose gradients were asked."""
 
@@ -138,10 +176,13 @@ class Attributed:
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     findings: tuple[Finding, ...]
-    """What explains most failed items first; contamination, which explains successes, last."""
+    """What explains most failed items first; contamination, which explains successes, before them where it is much of a
+    task and behind them where it is little."""
     num_items: int
     num_failed: int
     num_tokens: int
-    """Tokens that went through the model for the diagnosis, forward and backward."""
+    """Tokens that went through the model for the diagnosis; those of tests forward alone, which still count as both."""
     attributed: Attributed | None = None
     """None where nothing was."""
+    profiles: Profiles | None = None
+    """What the data of each slice is like, beside how the model behaves on it; None where nothing fails."""

@@ -44,6 +44,8 @@ def make_finding(
         modes: Share of its failed items in each failure mode.
     """
     found, failed = asked.failing[number], asked.failures[number]
+    pointed = {item for test in tests for item in test.items}
+    shown = sorted(failed, key=lambda result: result.item.id not in pointed)[:num_examples]
     values = values_of(tests)
     evidence: dict[str, float | str] = dict(values)
     if data.coverage is not None:
@@ -75,7 +77,7 @@ def make_finding(
                 has_rival=has_rival(r),
                 leaned_on=words.get((r.item.task, r.item.id), ()),
             )
-            for r in failed[:num_examples]
+            for r in shown
         ),
         queries=tuple(asked.texts[number]),
     )

@@ -14,12 +14,14 @@ import jinja2
 from controller.report import fidelity, pictures, rivals, words
 from controller.report.fidelity import FidelityView
 from controller.report.pictures import Picture
+from controller.report.profiles import ProfilesView, profiles_view
 from controller.report.shading import shaded
 from controller.result import Cost, Decision, FindingRecord, LoopResult, Round
 
 HERE = Path(__file__).parent
 MOST_FINDINGS = 6
 MOST_EXAMPLES = 4
+MOST_IDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class RoundView:
     guards: Picture | None
     findings: tuple[FindingView, ...]
     num_findings_left_out: int
+    profiles: ProfilesView | None
     fidelity: FidelityView | None
     costs: tuple[CostRow, ...]
     against: str
@@ -113,6 +116,7 @@ def render(result: LoopResult) -> str:
         interval=words.interval,
         signed_interval=words.signed_interval,
         most_examples=MOST_EXAMPLES,
+        most_ids=MOST_IDS,
     )
 
 
@@ -154,6 +158,7 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
             FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]
         ),
         num_findings_left_out=max(0, len(findings) - MOST_FINDINGS),
+        profiles=profiles_view(round_.diagnosis.profiles),
         fidelity=fidelity.fidelity_view(round_.diagnosis.fidelity),
         costs=cost_rows(round_.costs),
         against=rivals.against(verdict),

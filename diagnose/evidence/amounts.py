@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Copies, Subject
+from diagnose.finding import ScoredExample
 from diagnose.pool import TrainPool
 from evals.items import ItemResult
 from evals.near_copies import NUM_WORDS, normalise, text_hashes
@@ -130,6 +131,24 @@ def find_near_rows(subject: Subject) -> Evidence:
         f"{near_passed:.2f} to items that pass."
     )
     return Evidence("nearness", {"nearness": ratio}, says)
+
+
+def nearest_rows(subject: Subject, number: int) -> tuple[ScoredExample, ...]:
+    """Rows of the corpus, each content once, that are nearest to one of the failed items by its words."""
+    corpus = np.flatnonzero(~subject.rows.in_pool)
+    if not len(corpus) or not subject.failed:
+        return ()
+    texts = [subject.rows.prompts[k] or subject.rows.completions[k] for k in corpus.tolist()]
+    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    rows = words.fit_transform(texts)
+    similar = (words.transform([r.item.text for r in subject.failed[:_MOST_ITEMS]]) @ rows.T).max(axis=0).toarray()[0]
+    shown: dict[str, ScoredExample] = {}
+    for place in np.argsort(-similar, kind="stable").tolist():
+        if len(shown) >= number or similar[place] <= 0:
+            break
+        row = int(subject.rows.numbers[corpus[place]])
+        shown.setdefault(texts[place], subject.case.row(row, float(similar[place])))
+    return tuple(shown.values())
 
 
 def _distinct_share(subject: Subject) -> float:

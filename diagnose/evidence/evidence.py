@@ -13,7 +13,7 @@ class Evidence:
     """A sentence for people, numbers included."""
     num_tokens: int = 0
     """Through a forward pass of the model."""
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
     items: tuple[str, ...] = field(default=())
     """Ids of the probe items that it points at."""
     rows: tuple[str, ...] = field(default=())

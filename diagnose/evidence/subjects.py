@@ -17,7 +17,7 @@ from diagnose.evidence.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
 from diagnose.failing_slices import FailingSlice
 from diagnose.pool import TrainPool
-from diagnose.slices import TEXT_KEYS, Slice, joined, row_members, row_table
+from diagnose.slices import TEXT_KEYS, Slice, SliceTable, joined, row_members, row_table
 from evals.items import ItemResult
 
 MOST_ROWS = 20_000
@@ -48,11 +48,17 @@ def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
     )
 
 
-def make_subjects(case: Case, asked: Question, joins: Sequence[DataJoin], rows: Rows) -> list[Subject]:
+def sample_table(case: Case, rows: Rows) -> SliceTable:
+    """The sample as slices read it."""
+    corpus, pool = split_numbers(case, rows.numbers)
+    table = row_table(case.corpus.select(corpus), case.row_fields)
+    return table if case.pool is None else joined(table, row_table(case.pool.select(pool), case.row_fields))
+
+
+def make_subjects(
+    case: Case, asked: Question, joins: Sequence[DataJoin], rows: Rows, table: SliceTable
+) -> list[Subject]:
     """One for each failing slice, in order."""
-    table = row_table(case.corpus.select(split_numbers(case, rows.numbers)[0]), case.row_fields)
-    if case.pool is not None:
-        table = joined(table, row_table(case.pool.select(split_numbers(case, rows.numbers)[1]), case.row_fields))
     rng = np.random.default_rng(case.seed)
     subjects = []
     for number, (found, join) in enumerate(zip(asked.failing, joins, strict=True)):

@@ -1,43 +1,124 @@
-"""Causes from counts, and failure modes from answers."""
+"""Causes from evidence: what a strong reading says, what the model may not say, and that it is stored as it is used."""
 
+import json
+
+import numpy as np
 import pytest
 
-from diagnose.causes import DataCounts, cause_probabilities, fair_share
+from diagnose.causes import (
+    EXPERIMENTS,
+    MIN_CONFIDENCE,
+    MODEL_FILE,
+    READINGS,
+    cause_probabilities,
+    fair_share,
+    load_cause_model,
+    readings_of,
+    would_decide,
+)
 from diagnose.finding import Cause
-from diagnose.modes import Mode, edit_distance, mode_of, mode_shares
-from evals.items import Item, ItemResult, OutputType
+
+SOUND = {
+    "end_masked": 0.0,
+    "truncated": 0.0,
+    "without_loss": 0.0,
+    "runs_on": 0.0,
+    "ends": 1.0,
+    "mapped": 0.0,
+    "reprompted": 0.0,
+    "doubted": 0.0,
+    "cue_flips": 0.0,
+    "against": 0.02,
+    "learnt": 1.0,
+    "learnt_elsewhere": 1.0,
+    "copies": 0.0,
+    "own_copies": 0.0,
+    "corpus_rows": 800.0,
+    "distinct_rows": 800.0,
+    "scarcity": 0.0,
+    "distinct_scarcity": 0.0,
+}
+"""Of a slice with its share of rows, which are learnt and agree."""
 
 
-def most_probable(corpus_rows: int, corpus_share: float, share: float) -> Cause:
-    causes = cause_probabilities(DataCounts(corpus_rows, corpus_share, share, 100))
+def named(**values: float) -> Cause:
+    causes = cause_probabilities({**SOUND, **values})
     assert sum(causes.values()) == pytest.approx(1)
     assert all(0 <= p <= 1 for p in causes.values())
-    return max(causes, key=lambda cause: causes[cause])
+    return max(Cause, key=lambda cause: causes.get(cause, 0.0))
 
 
-def test_no_rows_are_missing_data() -> None:
-    assert most_probable(0, 0.0, 0.1) is Cause.MISSING_DATA
-    assert most_probable(4, 0.0004, 0.1) is Cause.MISSING_DATA
+@pytest.mark.parametrize(
+    ("values", "cause"),
+    [
+        ({"end_masked": 1.0, "runs_on": 1.0, "ends": 0.0}, Cause.TRAINING_SETUP),
+        ({"runs_on": 1.0, "ends": 0.01}, Cause.TRAINING_SETUP),
+        ({"mapped": 1.0}, Cause.FORMAT),
+        ({"reprompted": 0.9}, Cause.FORMAT),
+        ({"doubted": 0.9}, Cause.WRONG_GOLD),
+        ({"against": 0.45, "learnt": 0.6}, Cause.WRONG_LABELS),
+        ({"denied": 0.4, "denied_elsewhere": 0.1, "kind_against": 0.6}, Cause.WRONG_LABELS),
+        ({"cue_flips": 0.9}, Cause.SHORTCUT),
+        ({"copies": 0.97, "scarcity": 0.95, "learnt": 0.1}, Cause.DUPLICATES),
+        ({"scarcity": 0.9, "distinct_scarcity": 0.9, "learnt": 0.1}, Cause.UNDERWEIGHTED),
+        ({"scarcity": 1.0, "distinct_scarcity": 1.0, "distinct_rows": 0.0}, Cause.MISSING_DATA),
+        ({"scarcity": 0.95, "distinct_scarcity": 0.95, "distinct_rows": 24.0}, Cause.MISSING_DATA),
+        ({"learnt": 0.1, "learnt_elsewhere": 0.2}, Cause.CAPACITY),
+    ],
+)
+def test_a_strong_reading_names_its_cause(values: dict[str, float], cause: Cause) -> None:
+    assert named(**values) is cause
 
 
-@pytest.mark.parametrize("rows", [5, 80, 1000, 100_000])
-def test_rows_well_below_their_fair_share_are_underweighted(rows: int) -> None:
-    assert most_probable(rows, 0.01, 0.36) is Cause.UNDERWEIGHTED
-    assert most_probable(rows, 0.179, 0.36) is Cause.UNDERWEIGHTED
+def test_where_nothing_is_amiss_the_cause_is_unknown() -> None:
+    assert named() is Cause.UNKNOWN
 
 
-def test_rows_with_their_fair_share_leave_the_cause_unknown() -> None:
-    assert most_probable(1000, 0.125, 0.125) is Cause.UNKNOWN
-    assert most_probable(1000, 0.5, 0.125) is Cause.UNKNOWN
+def test_without_a_test_the_cause_is_unknown_for_certain() -> None:
+    assert cause_probabilities({}) == {Cause.UNKNOWN: 1.0}
 
 
-def test_without_a_data_slice_the_cause_is_unknown_for_certain() -> None:
-    assert cause_probabilities(None) == {Cause.UNKNOWN: 1.0}
+def test_unknown_is_named_exactly_where_no_cause_reaches_the_confidence() -> None:
+    model = load_cause_model()
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        values = {**SOUND, "mapped": rng.random(), "cue_flips": rng.random(), "doubted": rng.random()}
+        causes = cause_probabilities(values)
+        largest = model.probabilities(readings_of(values)).max()
+        assert (max(causes, key=lambda cause: causes[cause]) is Cause.UNKNOWN) == (largest < MIN_CONFIDENCE)
 
 
-def test_more_rows_make_missing_data_less_likely() -> None:
-    few, many = (cause_probabilities(DataCounts(n, 0.01, 0.3, 0))[Cause.MISSING_DATA] for n in (10, 1000))
-    assert few > 3 * many
+def test_more_of_a_reading_never_makes_its_cause_less_likely() -> None:
+    for name, cause in (("mapped", Cause.FORMAT), ("doubted", Cause.WRONG_GOLD), ("cue_flips", Cause.SHORTCUT)):
+        model = load_cause_model()
+        place = model.causes.index(cause)
+        shares = [model.probabilities(readings_of({**SOUND, name: k / 10}))[place] for k in range(11)]
+        assert shares == sorted(shares)
+
+
+def test_rows_that_are_all_learnt_do_not_contradict_each_other() -> None:
+    assert readings_of({**SOUND, "against": 0.8})["disagreement"] == 0.0
+    assert readings_of({**SOUND, "against": 0.4, "learnt": 0.5})["disagreement"] == pytest.approx(0.8)
+
+
+def test_copies_count_as_far_as_they_crowd_the_slice_out_or_are_its_rows() -> None:
+    assert readings_of({**SOUND, "copies": 0.9})["copies"] == 0.0
+    assert readings_of({**SOUND, "copies": 0.9, "scarcity": 0.8})["copies"] == pytest.approx(0.72)
+    assert readings_of({**SOUND, "copies": 0.9, "own_copies": 1.0})["copies"] == pytest.approx(0.9)
+    assert readings_of({"copies": 0.9})["copies"] == pytest.approx(0.9)  # no slice to tell
+
+
+def test_the_stored_model_has_a_coefficient_for_every_reading_and_no_worlds_kept_for_judging() -> None:
+    stored = json.loads(MODEL_FILE.read_text())
+    assert tuple(stored["readings"]) == READINGS
+    assert all(set(row) == set(READINGS) for row in stored["coefficients"])
+    assert stored["worlds"] == ["commands", "skills"]
+
+
+def test_every_cause_that_can_be_open_has_an_experiment_that_would_decide() -> None:
+    assert set(EXPERIMENTS) == set(Cause) - {Cause.CONTAMINATION, Cause.UNKNOWN}
+    assert would_decide({Cause.UNKNOWN: 0.5, Cause.FORMAT: 0.3, Cause.CAPACITY: 0.2}) == EXPERIMENTS[Cause.FORMAT]
+    assert would_decide({Cause.CONTAMINATION: 1.0}) == ""
 
 
 def test_a_fair_share_is_bounded_by_siblings_and_by_half() -> None:
@@ -45,55 +126,3 @@ def test_a_fair_share_is_bounded_by_siblings_and_by_half() -> None:
     assert fair_share(0.36, 8) == 0.125
     assert fair_share(1.0, None) == 0.5
     assert fair_share(0.1, 1) == 0.1
-
-
-def failed(answer: str, target: str, output_type: OutputType = OutputType.GENERATE_UNTIL) -> ItemResult:
-    item = Item("task", "id-0", "key", {}, "prompt", target, " ", output_type)
-    return ItemResult(item, answer, {"exact_match": 0.0}, "exact_match", 0.0, True)
-
-
-@pytest.mark.parametrize(
-    ("answer", "target", "mode"),
-    [
-        ("", "42", Mode.NO_ANSWER),
-        ("  \n", "42", Mode.NO_ANSWER),
-        ("The answer is 42.", "42", Mode.FORMAT),
-        ("Yes", "yes", Mode.FORMAT),
-        ("1,000", "1000", Mode.FORMAT),
-        ("a b c", "a b c d", Mode.TRUNCATED),
-        ("a", "a b c d", Mode.WRONG),
-        ("a b c b c b c b c b c", "a b c", Mode.REPETITION),
-        ("jump jump jump jump", "jump jump jump", Mode.REPETITION),
-        ("a b c x e f g h", "a b c d e f g h", Mode.NEAR_MISS),
-        ("hose", "house", Mode.NEAR_MISS),
-        ("seventeen", "42", Mode.WRONG),
-        ("left jump", "jump", Mode.WRONG),
-    ],
-)
-def test_modes_of_known_answers(answer: str, target: str, mode: Mode) -> None:
-    assert mode_of(failed(answer, target), {"left", "jump"}) is mode
-
-
-def test_only_generated_answers_have_a_mode_beyond_wrong() -> None:
-    assert mode_of(failed("", "42", OutputType.MULTIPLE_CHOICE), ()) is Mode.WRONG
-
-
-def test_shares_of_modes_sum_to_1() -> None:
-    shares = mode_shares([failed("", "x"), failed("", "x"), failed("y z", "x"), failed("x.", "x")])
-    assert shares == {"no_answer": 0.5, "wrong": 0.25, "format": 0.25}
-
-
-def test_the_banded_edit_distance_is_the_full_one_up_to_its_limit() -> None:
-    def full(a: str, b: str) -> int:
-        row = list(range(len(b) + 1))
-        for i, left in enumerate(a, 1):
-            row, before = [i], row
-            for j, right in enumerate(b, 1):
-                row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right)))
-        return row[-1]
-
-    words = ["", "a", "kitten", "sitting", "saturday", "sunday", "abcabcabc", "bcabcabca"]
-    for first in words:
-        for second in words:
-            for limit in range(6):
-                assert edit_distance(first, second, limit) == min(full(first, second), limit + 1)

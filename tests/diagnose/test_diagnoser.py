@@ -13,7 +13,7 @@ from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
 from diagnose.case import AskedModel, Case
 from diagnose.diagnoser import Diagnoser
-from diagnose.finding import Cause, Diagnosis
+from diagnose.finding import Diagnosis
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from evals.index import index_items
@@ -90,39 +90,7 @@ def starved(seed: int) -> tuple[ProbeReport, TrainPool, TrainPool]:
     return probe, pool_of(corpus, "train"), pool_of([command(rng, PRIMITIVES) for _ in range(400)], "pool")
 
 
-def test_a_starved_skill_is_traced_to_its_rows_and_called_underweighted(model: Path) -> None:
-    probe, corpus, pool = starved(0)
-    diagnosis = diagnose(model, probe, corpus, pool, seed=0)
-    (finding,) = diagnosis.findings
-    assert finding.slice == Slice((("task", "scan_jump"),))
-    assert finding.data_slice == Slice(((PROMPT_CONTAINS, "jump"),))
-    assert finding.data_slices[0].num_examples == 20
-    assert finding.data_slices[0].num_pool == sum("jump" in prompt for prompt in pool.rows["prompt"][:])
-    assert finding.cause is Cause.UNDERWEIGHTED
-    assert finding.evidence["corpus_share"] == pytest.approx(20 / 500)
-    share = sum("jump" in r.item.prompt for r in probe.results) / len(probe.results)
-    assert finding.evidence["fair_share"] == pytest.approx(min(share, 0.5))
-    assert finding.modes == {"no_answer": 1.0}
-    assert sum(finding.causes.values()) == pytest.approx(1)
-    assert len(finding.failed_items) == 5
-    assert all("jump" in example.prompt for example in finding.examples.helpful)
-    assert diagnosis.num_tokens > 0
-
-
-def test_a_skill_without_rows_is_missing_data(model: Path) -> None:
-    probe, corpus, _ = starved(1)
-    without = corpus.select(np.flatnonzero(["jump" not in prompt for prompt in corpus.rows["prompt"][:]]))
-    (finding,) = diagnose(model, probe, without, None, seed=0).findings
-    assert finding.cause is Cause.MISSING_DATA
-    assert finding.data_slice == Slice(((PROMPT_CONTAINS, "jump"),))
-
-
-def test_a_diagnosis_is_a_function_of_its_seed(model: Path) -> None:
-    probe, corpus, pool = starved(2)
-    assert diagnose(model, probe, corpus, pool, 3) == diagnose(model, probe, corpus, pool, 3)
-
-
-def test_reranked_examples_are_some_of_the_best_by_projected_gradients(model: Path) -> None:
+def test_a_starved_skill_is_traced_to_its_rows_and_random_weights_to_capacity(model: Path) -> None:
     probe, corpus, pool = starved(0)
     plain = diagnose(model, probe, corpus, pool, seed=0)
     again = diagnose(model, probe, corpus, pool, seed=0, rerank=0.02)
