@@ -1,6 +1,6 @@
 """From evidence to probabilities of causes.
 
-A multinomial logistic regression over ten readings of the evidence, each in [0, 1] and each the share that one cause
+A multinomial logistic regression over eleven readings of the evidence, each in [0, 1] and each the share that one cause
 explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
 worlds and seeds apart from those that it is judged on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
 answer is `unknown`, with the experiment that would decide.
@@ -38,6 +38,7 @@ READINGS = (
     "few_rows",
     "unlearnt",
     "unlearnt_elsewhere",
+    "unfinished",
 )
 
 EXPERIMENTS = {
@@ -121,7 +122,14 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("few_rows", None if rows is None else FEW_ROWS / (FEW_ROWS + rows))
     put("unlearnt", None if learnt is None else 1 - learnt)
     put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
+    put("unfinished", None if learnt is None else _still_falling(values.get("falling", 0.0)) * (1 - learnt))
     return found
+
+
+def _still_falling(falling: float) -> float:
+    """How far the loss of the slice's rows was still falling when training ended. Of models that are too small it falls
+    by .1 to .35 of itself in the second half of training, of those that were stopped early by .35 to .7."""
+    return min(max((falling - 0.2) / 0.3, 0.0), 1.0)
 
 
 def _contradiction(values: Mapping[str, float]) -> float | None:

@@ -60,6 +60,7 @@ def values_of(found: Sequence[Evidence]) -> dict[str, float]:
 
 
 def _timed(test: Callable[[], Evidence]) -> Evidence:
+    """The evidence with the seconds that the test took."""
     start = time.perf_counter()
     evidence = test()
     return replace(evidence, seconds=evidence.seconds + time.perf_counter() - start)

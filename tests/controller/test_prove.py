@@ -64,7 +64,7 @@ def test_an_unknown_cause_of_a_scenario_is_refused(capsys: pytest.CaptureFixture
 @pytest.mark.slow
 def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path) -> None:
     words = ["scenario=leaked_eval", "world=skills", "prove.scenario.target.train_rows=24", "seed=3"]
-    few = ["prove.scenario.is_settled_by_data=true", "train.max_steps=60", "train.update.max_steps=10"]
+    few = ["prove.scenario.is_settled_by_data=true", "train.max_steps=300", "train.update.max_steps=10"]
     few += ["diagnose.max_rows=300", "prove.oracle_seeds=2"]
     folder = tmp_path / "run"
     assert run(["prove", *words, *few, f"run_dir={folder}"]) == 0
