@@ -6,6 +6,7 @@ worlds and seeds apart from those that it is judged on, and stand in `cause_mode
 answer is `unknown`, with the experiment that would decide.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     never_ends = values["runs_on"] * (1 - values["ends"]) if {"runs_on", "ends"} <= values.keys() else None
     put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
     put("form", values.get("mapped"), values.get("reprompted"))
+    if "form" in found:  # an answer that runs on is mapped by cutting it off, but the fault comes first
+        found["form"] *= 1 - found.get("setup", 0.0)
     put("gold", values.get("doubted"))
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
@@ -170,6 +173,11 @@ def fair_share(item_share: float, num_siblings: int | None) -> float:
     if num_siblings is not None and num_siblings > 1:
         shares.append(1 / num_siblings)
     return min(shares)
+
+
+def cause_model_digest() -> str:
+    """Of the stored coefficients: what they say of evidence changes with them."""
+    return hashlib.sha256(MODEL_FILE.read_bytes()).hexdigest()[:16]
 
 
 @cache

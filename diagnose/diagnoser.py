@@ -23,6 +23,7 @@ from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.case import AskedModel, Case, Question, ask
+from diagnose.causes import cause_model_digest
 from diagnose.contamination import find_contamination, in_order
 from diagnose.controls import CONTROLS, beside, by_words
 from diagnose.data_slices import DataJoin, find_data_slices
@@ -125,7 +126,7 @@ class Diagnoser:
         settings = {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
         settings["influence"].pop("index")
         settings["mode_labels"] = labels_digest(self.mode_labels) if self.mode_labels is not None else None
-        return settings | {"mode_model": shipped_digest()}
+        return settings | {"mode_model": shipped_digest(), "cause_model": cause_model_digest()}
 
     def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""

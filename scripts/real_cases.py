@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from controller import logs
 from controller.budget import Books
@@ -23,8 +26,13 @@ from controller.model import base_model, initial_model
 from controller.rounds import diagnose_round, measure_model, propose_round
 from controller.run import open_run
 from controller.runner import Runner
+from controller.tables import load_pool
+from controller.train.model import load_tokenizer
 from controller.workers import Workers
 from diagnose.finding import Diagnosis, Finding
+from diagnose.losses import row_losses
+from diagnose.pool import ContentIds
+from diagnose.tokens import encode
 from evals.items import EvalReport
 from evals.splits import Split
 
@@ -101,7 +109,17 @@ def play(name: str, ground: Ground, folder: Path) -> str:
     first = diagnosed.diagnosis.findings[0].cause.value if told else "none"
     verdict = "right" if first in ground.causes else f"WRONG, should be {' or '.join(ground.causes)}"
     lists = held_against(ground, diagnosed.diagnosis, probe.report)
-    return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}"
+    if ground.wrong_rows:
+        rows = load_pool(model.corpus.folder)
+        encoded = encode(
+            rows.rows["prompt"][:], rows.rows["completion"][:], load_tokenizer(model.ref), rows.delimiter, 64
+        )
+        losses = row_losses(model.ref, encoded, batch_tokens=8192).per_token
+        lists += f" (plain loss {roc_auc_score(_is_wrong(ground), losses):.3f})"
+    costs, train = books.costs(), settings.train
+    drawn = (train.max_steps or 0) * train.per_device_train_batch_size
+    passes = costs["diagnose"].flops / costs["train_initial"].flops * drawn / len(ground.train)
+    return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}; costs {passes:.2f} passes over the corpus"
 
 
 def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str:
@@ -114,10 +132,31 @@ def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str
         hits = len(named & planted)
         precision, recall = hits / max(len(named), 1), hits / len(planted)
         parts.append(f"doubted golds: precision {precision:.3f}, recall {recall:.3f} of {len(planted)}")
+    if ground.wrong_rows:
+        parts.append(_defects(ground, diagnosis))
     if ground.copies:
         test = "overlap" if "contamination" in ground.causes else "copies"
         parts.append(f"{len(_pointed(diagnosis, test, 'rows'))} rows named of {ground.copies} planted")
     return "".join(f"; {part}" for part in parts)
+
+
+def _defects(ground: Ground, diagnosis: Diagnosis) -> str:
+    """How well the rows whose label is doubted first are the wrong ones, with the rest behind them at random; and by
+    plain loss."""
+    order = [row for finding in diagnosis.findings for one in finding.tests if one.test == "labels" for row in one.rows]
+    ids = ContentIds().take([row["prompt"] for row in ground.train], [row["completion"] for row in ground.train])
+    is_wrong = _is_wrong(ground)
+    place = {row: number for number, row in enumerate(dict.fromkeys(order))}
+    score = np.array([-place.get(row, len(place)) for row in ids], float)
+    named = np.array([row in place for row in ids])
+    return (
+        f"{int(named.sum())} rows named, {is_wrong[named].mean():.3f} of them wrong; of the wrong "
+        f"{named[is_wrong].mean():.3f} are named; defect AUC {roc_auc_score(is_wrong, score):.3f}"
+    )
+
+
+def _is_wrong(ground: Ground) -> NDArray[np.bool_]:
+    return np.array([k in ground.wrong_rows for k in range(len(ground.train))])
 
 
 def _pointed(diagnosis: Diagnosis, test: str, what: str) -> set[str]:

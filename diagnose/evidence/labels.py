@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -29,6 +28,8 @@ _LEAST_OF_LABEL = 5
 _LEAST_OF_KIND = 20
 _FOLDS = 5
 _LISTED = 1000
+_MOST_ROWS = 50_000
+"""Of the corpus, for the classifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class LabelDoubts:
 
 def check_effects(subject: Subject) -> Evidence:
     """Value `against`: of all absolute effect of the slice's rows on its failed items, the share with the wrong sign;
-    about half where labels contradict each other, near 0 where the rows agree."""
+    about half where labels contradict each other, near 0 where the rows agree. Points at those rows, the worst
+    first."""
     effect = subject.rows.effect[subject.inside, subject.number].astype(np.float64)
     total = np.abs(effect).sum()
     if len(effect) < 5 or total == 0:
@@ -70,7 +72,9 @@ def check_effects(subject: Subject) -> Evidence:
         f"{(effect < 0).mean():.0%} of the slice's {len(effect)} attributed rows work against its failed items, with "
         f"{against:.0%} of all their effect."
     )
-    return Evidence("effects", {"against": against}, says)
+    places = np.flatnonzero(subject.inside)[np.argsort(effect, kind="stable")[: min(_LISTED, int((effect < 0).sum()))]]
+    ids = tuple(subject.case.row(int(number), 0.0).id for number in subject.rows.numbers[places])
+    return Evidence("effects", {"against": against}, says, rows=ids)
 
 
 def check_labels(subject: Subject) -> Evidence:
@@ -78,11 +82,12 @@ def check_labels(subject: Subject) -> Evidence:
     completions are labels also `denied` and `denied_elsewhere` (share of denied labels among rows that the classifier
     takes for one of the failed items' kind, the kind with the most, and among all others) and `kind_against` (share of
     those rows' effect that is against the failed items). Points at the doubted rows, the most doubtful first."""
-    corpus = np.flatnonzero(~subject.rows.in_pool)
-    prompts = [normalise(subject.rows.prompts[k]) for k in corpus.tolist()]
-    labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
-    inside = subject.inside[corpus]
+    numbers = np.linspace(0, len(subject.corpus) - 1, min(len(subject.corpus), _MOST_ROWS)).astype(np.int64)
+    asked = subject.corpus.select(numbers).rows
+    prompts = [normalise(prompt) for prompt in asked["prompt"][:]]
+    labels = np.array([" ".join(completion.split()) for completion in asked["completion"][:]], object)
     values: dict[str, float] = {}
+    inside = np.isin(numbers, subject.rows.numbers[subject.inside])
     if inside.any() and any(prompts):
         values["conflicts"] = float(_conflicts(prompts, labels)[inside].mean())
     conflicts = f"{values.get('conflicts', 0):.0%} of the slice's prompts stand in the corpus with another answer."
@@ -93,7 +98,9 @@ def check_labels(subject: Subject) -> Evidence:
         return Evidence("labels", values, conflicts)
     worst = max(kinds, key=lambda label: kinds[label])
     kind = doubts.labels[doubts.best] == worst
-    effect = subject.rows.effect[corpus[doubts.rows[kind]], subject.number].astype(np.float64)
+    # Effects are known of the attributed rows alone.
+    attributed = np.isin(subject.rows.numbers, numbers[doubts.rows[kind]]) & ~subject.rows.in_pool
+    effect = subject.rows.effect[attributed, subject.number].astype(np.float64)
     total = np.abs(effect).sum()
     values |= {
         "denied": float(doubts.is_denied[kind].mean()),
@@ -105,20 +112,11 @@ def check_labels(subject: Subject) -> Evidence:
         f"{values['denied']:.0%} have another label (of the other rows {values['denied_elsewhere']:.0%} have another "
         f"than it says); {values['kind_against']:.0%} of their effect is against the failed items."
     )
-    scores = defect_scores(subject, corpus, doubts, worst)
-    order = [k for k in np.argsort(-scores, kind="stable").tolist() if kind[k] and doubts.is_denied[k]]
-    places = corpus[doubts.rows[np.array(order[:_LISTED], np.int64)]]
-    ids = tuple(subject.case.row(int(number), 0.0).id for number in subject.rows.numbers[places])
-    return Evidence("labels", values, says, rows=ids)
-
-
-def defect_scores(subject: Subject, corpus: NDArray[np.int64], doubts: LabelDoubts, label: str) -> NDArray[np.float64]:
-    """How likely each row is one of `label` that has another label, in [0, 1]: mean rank by the classifier and by the
-    effect against the failed items, [num_rows of doubts]."""
-    of_label = doubts.probability[:, doubts.labels == label].sum(axis=1)
-    against = -subject.rows.effect[corpus[doubts.rows], subject.number]
-    ranks = [rankdata(of_label - doubts.of_given), rankdata(against)]
-    return np.asarray(np.mean(ranks, axis=0) / len(doubts.rows))
+    # Not by the most probable label: a row of a doubtful class is suspect before the class is more probable than all.
+    excess = doubts.probability[:, doubts.labels == worst].sum(axis=1) - doubts.of_given
+    order = [k for k in np.argsort(-excess, kind="stable").tolist() if doubts.labels[doubts.given[k]] != worst]
+    ids = tuple(asked["id"][int(doubts.rows[k])] for k in order if excess[k] > 0)
+    return Evidence("labels", values, says, rows=ids[:_LISTED])
 
 
 def _excess_by_kind(doubts: LabelDoubts, golds: Collection[str]) -> dict[str, float]:

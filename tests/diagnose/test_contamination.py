@@ -1,12 +1,14 @@
 """Evaluation items in the training data are named, in whatever words, and nothing else is."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 
-from diagnose.contamination import OTHERS, REPEATED, find_contamination
+from diagnose.contamination import ITEMS as ITEMS_OF_TASK
+from diagnose.contamination import MUCH, OTHERS, REPEATED, find_contamination, in_order
 from diagnose.finding import Cause
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
@@ -58,6 +60,19 @@ def test_repeated_probe_items_are_counted_and_rows_of_hidden_ones_too() -> None:
     assert finding.evidence[REPEATED] == pytest.approx(4 / 5)
     assert finding.evidence[OTHERS] == pytest.approx(1 - 1 / (len(SHOWN) - 5))
     assert [example.id for example in finding.examples.helpful] == ["r1", "r2"]
+    (overlap,) = finding.tests
+    assert overlap.rows == tuple(f"r{k}" for k in range(1, 9))
+    assert set(overlap.items) == {i.id for i in SHOWN[:5]}
+
+
+def test_much_contamination_comes_before_what_fails_and_little_behind_it() -> None:
+    repeated = [(i.prompt, i.target) for i in SHOWN[:1]]
+    (finding,) = find_contamination(probe_of(set()), corpus_of(repeated), index_items(ITEMS, RULES), 2)
+    failing = replace(finding, causes={Cause.CAPACITY: 1.0})
+    assert finding.num_items >= MUCH * len(SHOWN)
+    assert in_order([failing], [finding]) == (finding, failing)
+    little = replace(finding, evidence={**finding.evidence, ITEMS_OF_TASK: 1000.0})
+    assert in_order([failing], [little]) == (failing, little)
 
 
 def test_a_corpus_without_items_is_clean() -> None:
