@@ -89,9 +89,10 @@ def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
     found = dict(zip(model.causes, shares.tolist(), strict=True))
     if shares.max() >= MIN_CONFIDENCE:
         return found
-    # As much as is wanting is set aside, so that `unknown` comes first and the order of the others stays.
+    # So much is set aside that `unknown` comes first, and the order of the others stays.
+    others = 1 - found.get(Cause.UNKNOWN, 0.0)
     aside = MIN_CONFIDENCE
-    return {cause: share * (1 - aside) for cause, share in found.items()} | {Cause.UNKNOWN: aside}
+    return {cause: share * (1 - aside) / others for cause, share in found.items()} | {Cause.UNKNOWN: aside}
 
 
 def would_decide(causes: Mapping[Cause, float]) -> str:

@@ -30,6 +30,10 @@ from evals.worlds import FIT_WORLDS, WORLDS
 EVIDENCE = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "evidence.jsonl"
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """Inverse of the regularisation; the one that tells a world it has not seen best is taken."""
+AT_REST_OF = (Cause.FORMAT, Cause.WRONG_GOLD, Cause.SHORTCUT)
+"""Causes of slices whose rows are there and learnt."""
+DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
+"""What tells them."""
 SMOOTHING = 0.02
 """Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
 
@@ -102,14 +106,19 @@ def planted_cause(result: ProveResult, named: Named) -> str | None:
 
 
 def with_counterparts(examples: Sequence[Example]) -> list[Example]:
-    """Rows that copies crowd out are learnt when they are raised (`verified.json`), so they would be if the crowd were
-    distinct rows: the same evidence without copies is an example of `underweighted`, of which the worlds have none."""
+    """Two causes of which the worlds have no scenario. Rows that copies crowd out are learnt when they are raised
+    (`verified.json`), so they would be if the crowd were distinct rows: the same evidence without copies is an
+    example of `underweighted`. And a slice that fails though its rows are there and learnt, while no test finds anything, is one
+    of `unknown`: the evidence of such a slice without what decides it."""
     made = []
     for example in examples:
         crowded = example.cause == Cause.DUPLICATES and example.values.get("scarcity", 0.0) > 0.5
         if crowded and Cause.UNDERWEIGHTED in verified(example):
             values = {**example.values, "copies": 0.0, "distinct_scarcity": example.values["scarcity"]}
             made.append(replace(example, cause=Cause.UNDERWEIGHTED.value, values=values))
+        if example.cause in AT_REST_OF:
+            values = {**example.values, **{name: 0.0 for name in DECIDING if name in example.values}}
+            made.append(replace(example, cause=Cause.UNKNOWN.value, values=values))
     return [*examples, *made]
 
 
