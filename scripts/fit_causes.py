@@ -106,10 +106,13 @@ def planted_cause(result: ProveResult, named: Named) -> str | None:
 
 
 def with_counterparts(examples: Sequence[Example]) -> list[Example]:
-    """Two causes of which the worlds have no scenario. Rows that copies crowd out are learnt when they are raised
-    (`verified.json`), so they would be if the crowd were distinct rows: the same evidence without copies is an
-    example of `underweighted`. And a slice that fails though its rows are there and learnt, while no test finds anything, is one
-    of `unknown`: the evidence of such a slice without what decides it."""
+    """Two causes of which the worlds have no scenario.
+
+    Rows that copies crowd out are learnt when they are raised (`verified.json`), so they would be if the crowd were
+    distinct rows: the same evidence without copies is an example of `underweighted`. And a slice that fails though its
+    rows are there and learnt, while no test finds anything, is one of `unknown`: the evidence of such a slice without
+    what decides it.
+    """
     made = []
     for example in examples:
         crowded = example.cause == Cause.DUPLICATES and example.values.get("scarcity", 0.0) > 0.5

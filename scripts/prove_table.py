@@ -36,6 +36,7 @@ ORDER = (
     "shortcut",
     "format_shift",
     "masked_end",
+    "short_training",
     "leaked_eval",
     "wrong_gold",
     "small_model",

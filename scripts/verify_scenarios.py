@@ -187,9 +187,8 @@ _BY_CONSTRUCTION = (Cause.TRAINING_SETUP, Cause.CONTAMINATION, Cause.WRONG_GOLD)
 
 def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Variant:
     """The repaired corpus under a recipe without a defect."""
-    train = replace(given.train, end_in_loss=True)
     clean = composed([f"world={settings.prove.world}", "scenario=clean"])
-    return Variant("oracle", planted.repaired, replace(given, train=train, model=clean.model))
+    return Variant("oracle", planted.repaired, replace(given, train=clean.train, model=clean.model))
 
 
 def _repairs(

@@ -13,13 +13,12 @@ from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Copies, Subject
+from diagnose.evidence.words import word_similarity
 from diagnose.finding import ScoredExample
 from diagnose.pool import TrainPool
-from evals.items import ItemResult
 from evals.near_copies import NUM_WORDS, normalise, text_hashes
 
 _NEAR = 0.8
@@ -117,14 +116,9 @@ def find_near_rows(subject: Subject) -> Evidence:
     failed = list(subject.failed[:_MOST_ITEMS])
     if not passed or len(corpus) < _NEAREST:
         return Evidence("nearness", {}, "Nothing passes that coverage could be compared with.")
-    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
-    rows = words.fit_transform([subject.rows.prompts[k] or subject.rows.completions[k] for k in corpus.tolist()])
-
-    def near(results: Sequence[ItemResult]) -> float:
-        similar = (words.transform([r.item.text for r in results]) @ rows.T).toarray()
-        return float(np.sort(similar, axis=1)[:, -_NEAREST:].mean())
-
-    near_failed, near_passed = near(failed), near(passed)
+    rows = [subject.rows.prompts[k] or subject.rows.completions[k] for k in corpus.tolist()]
+    similar = np.sort(word_similarity([r.item.text for r in (*failed, *passed)], rows), axis=1)[:, -_NEAREST:]
+    near_failed, near_passed = float(similar[: len(failed)].mean()), float(similar[len(failed) :].mean())
     ratio = min(near_failed / near_passed, 2.0) if near_passed > 0 else 1.0
     says = (
         f"The {_NEAREST} nearest rows of the corpus have a word similarity of {near_failed:.2f} to failed items, of "
@@ -139,9 +133,7 @@ def nearest_rows(subject: Subject, number: int) -> tuple[ScoredExample, ...]:
     if not len(corpus) or not subject.failed:
         return ()
     texts = [subject.rows.prompts[k] or subject.rows.completions[k] for k in corpus.tolist()]
-    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
-    rows = words.fit_transform(texts)
-    similar = (words.transform([r.item.text for r in subject.failed[:_MOST_ITEMS]]) @ rows.T).max(axis=0).toarray()[0]
+    similar = word_similarity([r.item.text for r in subject.failed[:_MOST_ITEMS]], texts).max(axis=0)
     shown: dict[str, ScoredExample] = {}
     for place in np.argsort(-similar, kind="stable").tolist():
         if len(shown) >= number or similar[place] <= 0:

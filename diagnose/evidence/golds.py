@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Subject, Trained
+from diagnose.evidence.words import word_similarity
 from diagnose.mode import Likelihood
 from diagnose.readings import read_rows
 from evals.items import ItemResult, OutputType
@@ -119,9 +119,7 @@ def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np
     labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
     if len(set(labels.tolist())) > _MOST_LABELS or len(corpus) < _NEAREST:
         return None
-    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
-    rows = words.fit_transform([subject.rows.prompts[k] for k in corpus.tolist()])
-    similar = (words.transform([r.item.text for r in failed]) @ rows.T).toarray()
+    similar = word_similarity([r.item.text for r in failed], [subject.rows.prompts[k] for k in corpus.tolist()])
     shares = []
     for result, row in zip(failed, similar, strict=True):
         answer, gold = " ".join(result.answer.split()), " ".join(result.item.target.split())
@@ -134,10 +132,8 @@ def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np
 def _passing_neighbours(subject: Subject, texts: list[str]) -> NDArray[np.float64]:
     """Share of the nearest other items, of all probe items, that pass, [num_texts]."""
     items = [*subject.failed, *subject.passed, *subject.others]
-    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
-    vectors = words.fit_transform([r.item.text for r in items])
     is_passed = np.array([not r.is_failed for r in items])
-    similar = (words.transform(texts) @ vectors.T).toarray()
+    similar = word_similarity(texts, [r.item.text for r in items])
     own = {text: k for k, text in enumerate(r.item.text for r in items)}
     similar[np.arange(len(texts)), [own[text] for text in texts]] = -1
     nearest = np.argpartition(-similar, min(_NEAREST, len(items) - 1), axis=1)[:, :_NEAREST]
