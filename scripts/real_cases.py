@@ -82,14 +82,16 @@ class Ground:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all by default")
     parser.add_argument("--root", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("runs/real"))
     options = parser.parse_args()
     if not (options.root / "scan").is_dir():
         raise SystemExit(f"--root must hold scan/ and trec_qc/, got {options.root}; see the docstring")
+    if unknown := [name for name in options.cases if name not in CASES]:
+        raise SystemExit(f"CASE must be of {', '.join(CASES)}, got {unknown[0]}")
     logs.quiet_libraries()
-    for name in options.cases:
+    for name in options.cases or CASES:
         folder = (options.work / name).absolute()
         print(f"{name}: {play(name, CASES[name](options.root), folder)}", flush=True)
 
