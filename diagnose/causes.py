@@ -54,6 +54,9 @@ EXPERIMENTS = {
     Cause.CAPACITY: "train a model of twice the width on the same data",
 }
 """The cheapest that tells whether a cause is the one."""
+LEAD = 0.05
+"""Probability from which a cause is worth an experiment."""
+NO_LEAD = "have a person look at the failed items beside the training rows nearest to them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,10 @@ def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
 def would_decide(causes: Mapping[Cause, float]) -> str:
     """The cheapest experiment that would tell whether the most probable cause is the one; empty where nothing is
     open."""
-    open_causes = [cause for cause in EXPERIMENTS if causes.get(cause, 0.0) > 0]
-    return EXPERIMENTS[max(open_causes, key=lambda cause: causes[cause])] if open_causes else ""
+    if causes.get(Cause.CONTAMINATION):
+        return ""
+    likeliest = max(EXPERIMENTS, key=lambda cause: causes.get(cause, 0.0))
+    return EXPERIMENTS[likeliest] if causes.get(likeliest, 0.0) >= LEAD else NO_LEAD
 
 
 def readings_of(values: Mapping[str, float]) -> dict[str, float]:

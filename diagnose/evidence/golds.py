@@ -2,8 +2,8 @@
 
 An item's gold is doubted where the model's own answer is as likely as most right answers of the slice are, the gold
 answer is far less likely, and the nearest items pass: then training covers this kind of item and agrees with the model.
-Where answers are labels, most of the nearest training rows must have the model's label too; where they are not, the
-slice's rows must work against the gold answers as attribution has it (`labels.check_effects`).
+Where answers are labels, most of the nearest training rows must have the model's label too; where they are not, part of
+the slice's rows must work against the gold answers as attribution has it (`labels.check_effects`).
 Of items that fail because they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a
 forward pass over two answers of each item asked.
 """
@@ -27,6 +27,8 @@ _SURE_AS = 0.1
 """Quantile of the right answers' likelihood that a doubted item's answer reaches."""
 _MARGIN = np.log(20.0)
 """The answer is at least this much likelier than the gold one, nats."""
+_AGAINST = 0.25
+"""Share of effect against the gold answers: training that supports them has 0 to .05, that denies them .48 to .8."""
 _NEAREST = 10
 _MOST_LABELS = 60
 """Distinct completions up to which they are labels."""
@@ -59,7 +61,7 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
     passing = _passing_neighbours(subject, [r.item.text for r in failed])
     against = _against(subject)
     taught = _labels_taught(subject, failed)
-    is_denied = np.full(len(failed), against >= 0.5) if taught is None else taught >= 0.5
+    is_denied = np.full(len(failed), against >= _AGAINST) if taught is None else taught >= 0.5
     is_doubted = is_sure & (passing >= _MOSTLY) & is_denied
     values = {
         "doubted": float(is_doubted.mean()),

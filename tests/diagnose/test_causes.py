@@ -9,6 +9,7 @@ from diagnose.causes import (
     EXPERIMENTS,
     MIN_CONFIDENCE,
     MODEL_FILE,
+    NO_LEAD,
     READINGS,
     cause_probabilities,
     fair_share,
@@ -121,6 +122,7 @@ def test_every_cause_that_can_be_open_has_an_experiment_that_would_decide() -> N
     assert set(EXPERIMENTS) == set(Cause) - {Cause.CONTAMINATION, Cause.UNKNOWN}
     assert would_decide({Cause.UNKNOWN: 0.5, Cause.FORMAT: 0.3, Cause.CAPACITY: 0.2}) == EXPERIMENTS[Cause.FORMAT]
     assert would_decide({Cause.CONTAMINATION: 1.0}) == ""
+    assert would_decide({Cause.UNKNOWN: 0.99, Cause.FORMAT: 0.01}) == NO_LEAD
 
 
 def test_a_fair_share_is_bounded_by_siblings_and_by_half() -> None:
