@@ -42,6 +42,9 @@ READINGS = (
     "unfinished",
 )
 
+_EXPLAINING = ("setup", "form", "gold", "cue")
+"""Readings that are the share of failures explained, in the order of their causes."""
+
 EXPERIMENTS = {
     Cause.TRAINING_SETUP: "train on the same data twice as long and measure again",
     Cause.FORMAT: "ask the failed items under the training data's form of prompt, or with another extractor",
@@ -119,8 +122,6 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     never_ends = values["runs_on"] * (1 - values["ends"]) if {"runs_on", "ends"} <= values.keys() else None
     put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
     put("form", values.get("mapped"), values.get("reprompted"))
-    if "form" in found:  # an answer that runs on is mapped by cutting it off, but the fault comes first
-        found["form"] *= 1 - found.get("setup", 0.0)
     put("gold", values.get("doubted"))
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
@@ -132,7 +133,21 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("unlearnt", None if learnt is None else 1 - learnt)
     put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
     put("unfinished", None if learnt is None else _still_falling(values.get("falling", 0.0)) * (1 - learnt))
-    return found
+    return _explained_away(found)
+
+
+def _explained_away(found: dict[str, float]) -> dict[str, float]:
+    """Where several causes fit, the first in their order is named: what a wrong setting, another form, wrong golds or
+    a cue explain is no evidence of what comes after them. Prompts of another form have no rows like them, and are no
+    missing data; an answer that runs on is mapped by cutting it off."""
+    left = 1.0
+    told: dict[str, float] = {}
+    for name in READINGS:
+        if name in found:
+            told[name] = found[name] * left
+        if name in _EXPLAINING:
+            left = min(left, 1 - found.get(name, 0.0))
+    return told
 
 
 def _still_falling(falling: float) -> float:

@@ -130,3 +130,10 @@ def test_a_fair_share_is_bounded_by_siblings_and_by_half() -> None:
     assert fair_share(0.36, 8) == 0.125
     assert fair_share(1.0, None) == 0.5
     assert fair_share(0.1, 1) == 0.1
+
+
+def test_what_another_form_explains_is_no_evidence_of_missing_data() -> None:
+    """Prompts of another form have no training row like them."""
+    assert named(reprompted=1.0, scarcity=1.0, distinct_scarcity=1.0, distinct_rows=0.0) is Cause.FORMAT
+    assert named(end_masked=1.0, mapped=1.0) is Cause.TRAINING_SETUP
+    assert named(cue_flips=0.9, against=0.8, learnt=0.7) is Cause.SHORTCUT
