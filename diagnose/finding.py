@@ -181,7 +181,7 @@ class Diagnosis:
     num_items: int
     num_failed: int
     num_tokens: int
-    """Tokens that went through the model for the diagnosis; those of tests forward alone, which still count as both."""
+    """Tokens that went through the model for the diagnosis, forward and backward; three forward alone count as one."""
     attributed: Attributed | None = None
     """None where nothing was."""
     profiles: Profiles | None = None

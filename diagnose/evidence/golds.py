@@ -23,7 +23,7 @@ from evals.items import ItemResult, OutputType
 
 _MOST = 400
 """Failed items, and passing ones, that are looked at."""
-_SURE_AS = 0.1
+_SURE_AS = 0.05
 """Quantile of the right answers' likelihood that a doubted item's answer reaches."""
 _MARGIN = np.log(20.0)
 """The answer is at least this much likelier than the gold one, nats."""
@@ -37,7 +37,7 @@ _MOSTLY = 0.6
 
 
 def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
-    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as nine in ten
+    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as nineteen in twenty
     right ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
     asked = [r for r in subject.failed if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
     passed = list(subject.passed[:_MOST])
