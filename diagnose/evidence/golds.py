@@ -37,7 +37,7 @@ _MOSTLY = 0.6
 
 
 def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
-    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as nineteen in twenty
+    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as 19 of 20
     right ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
     asked = [r for r in subject.failed if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
     passed = list(subject.passed[:_MOST])
