@@ -166,10 +166,7 @@ def _telling_words(pairs: Sequence[tuple[list[str], list[str]]], failed: Sequenc
         told = sum(counts.most_common(1)[0][1] for counts in by_word.values()) / len(pairs)
         if len(by_word) > 2 * len(labels) or told < max(_MOSTLY, majority + 0.1):
             continue
-        word_of = {
-            label: max(by_word, key=lambda word, label=label: by_word[word][label] / by_word[word].total())  # type: ignore[misc]
-            for label in labels
-        }
+        word_of = {label: _most_telling(by_word, label) for label in labels}
         edits = {}
         for k, result in enumerate(failed):
             words, word = result.item.prompt.split(), word_of.get(" ".join(result.item.target.split()))
@@ -179,6 +176,10 @@ def _telling_words(pairs: Sequence[tuple[list[str], list[str]]], failed: Sequenc
         if edits:
             where = f"word {place + 1}" if place >= 0 else f"word {-place} from the end"
             yield _Cue(f"In training {where} of the prompt tells the answer; with the gold answer's word there", edits)
+
+
+def _most_telling(by_word: Mapping[str, Counter[str]], label: str) -> str:
+    return max(by_word, key=lambda word: by_word[word][label] / by_word[word].total())
 
 
 def _left_out(

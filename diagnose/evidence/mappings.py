@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Subject
@@ -68,9 +69,9 @@ def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) ->
 
 def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
     for before, after in _affixes(pairs):
-        yield _Mapping(f"Leaving out “{before} … {after}”", lambda a, b=before, e=after: _inner(a, b, e), _plain)  # type: ignore[misc]
+        yield _Mapping(f"Leaving out “{before} … {after}”", partial(_inner, before=before, after=after), _plain)
     for before, after in _affixes([(gold, answer) for answer, gold in pairs]):
-        yield _Mapping(f"Putting “{before} … {after}” around it", _plain, lambda g, b=before, e=after: _inner(g, b, e))  # type: ignore[misc]
+        yield _Mapping(f"Putting “{before} … {after}” around it", _plain, partial(_inner, before=before, after=after))
     yield from _word_by_word(pairs)
     yield from _inside_words(pairs)
     yield _Mapping("Another case, other marks or spaces", _bare, _bare)

@@ -9,6 +9,7 @@ asked. Costs one generation for each candidate and item.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def _candidates(subject: Subject) -> Iterator[tuple[str, Callable[[ItemResult], 
         if prompts and ours != theirs:
             yield (
                 f"The training's form of prompt, “{theirs[0]}…{theirs[1]}” for “{ours[0]}…{ours[1]}”,",
-                lambda r, old=ours, new=theirs: _reframed(r.item.prompt, old, new),  # type: ignore[misc]
+                partial(_reframed, old=ours, new=theirs),
             )
     yield "A prompt without blanks at its ends", lambda r: r.item.prompt.strip()
     yield "A lower-case prompt", lambda r: r.item.prompt.lower()
@@ -97,6 +98,6 @@ def _shared(split: Sequence[list[str]]) -> list[str]:
     return shared
 
 
-def _reframed(prompt: str, old: tuple[str, str], new: tuple[str, str]) -> str:
-    inner = prompt.removeprefix(old[0]).removesuffix(old[1])
+def _reframed(result: ItemResult, old: tuple[str, str], new: tuple[str, str]) -> str:
+    inner = result.item.prompt.removeprefix(old[0]).removesuffix(old[1])
     return f"{new[0]}{inner}{new[1]}"

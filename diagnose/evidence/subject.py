@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from diagnose.case import Case
-from diagnose.failing_slices import FailingSlice
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from diagnose.tokens import TokenRows, encode
@@ -56,8 +55,6 @@ class Rows:
     """[num_rows, num_checkpoints], nats for each token with loss, oldest first."""
     effect: NDArray[np.float32]
     """[num_rows, num_slices]; positive means that more of the row lowers the loss of the slice's failed items."""
-    hidden: NDArray[np.float32]
-    """[num_rows, num_slices], mean cosine to the hidden states of the failed items' gold answers."""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -94,7 +91,6 @@ class Subject:
     case: Case
     number: int
     """Its column in `Rows.effect`."""
-    found: FailingSlice
     failed: Sequence[ItemResult]
     """In random order."""
     passed: Sequence[ItemResult]

@@ -27,11 +27,10 @@ _CHUNK = 65_536
 def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
     """At most `MOST_ROWS` of the attributed rows, evenly spaced."""
     places = np.linspace(0, len(asked.scored) - 1, min(len(asked.scored), MOST_ROWS)).astype(np.int64)
-    effect, hidden, losses = [], [], []
+    effect, losses = [], []
     for part in attribution.parts():
         own = places[(places >= part.start) & (places < part.start + len(part))] - part.start
         effect.append(part.effect[own])
-        hidden.append(part.hidden[own])
         losses.append(part.losses_per_token[own])
     numbers = asked.scored[places]
     corpus, pool = split_numbers(case, numbers)
@@ -44,7 +43,6 @@ def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
         copies=count_copies(case.corpus, corpus),
         losses=np.concatenate(losses),
         effect=np.concatenate(effect),
-        hidden=np.concatenate(hidden),
     )
 
 
@@ -68,7 +66,6 @@ def make_subjects(
             Subject(
                 case=case,
                 number=number,
-                found=found,
                 failed=asked.failures[number],
                 passed=_drawn(
                     [r for r, own in zip(case.probe.results, is_in, strict=True) if own and not r.is_failed], rng

@@ -21,11 +21,10 @@ from diagnose.evidence.learning import check_learning
 from diagnose.evidence.mappings import map_answers
 from diagnose.evidence.prompts import change_prompts
 from diagnose.evidence.subject import Rows, Subject, Trained
-from diagnose.failing_slices import FailingSlice
-from diagnose.finding import Interval
 from diagnose.pool import TrainPool
 from diagnose.readings import read_rows
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_table
+from diagnose.tokens import collate
 from evals.index import index_items
 from evals.items import Edited, Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
@@ -71,7 +70,6 @@ def subject(
     return Subject(
         case=case,
         number=0,
-        found=FailingSlice(SLICE, len(in_slice), sum(r.is_failed for r in in_slice), Interval(0, 1), 0.0),
         failed=[r for r in in_slice if r.is_failed],
         passed=[r for r in in_slice if not r.is_failed],
         others=[r for r in results if "sort" not in r.item.prompt],
@@ -87,7 +85,6 @@ def subject(
             copies=count_copies(corpus_pool, np.arange(len(corpus))),
             losses=np.tile(np.array([2.0, 1.0], np.float32), (len(rows), 1)),
             effect=effects.astype(np.float32)[:, None],
-            hidden=np.zeros((len(rows), 1), np.float32),
         ),
         members=members,
     )
@@ -278,8 +275,6 @@ def untrained(tiny_model_dir: Callable[..., Path]) -> Trained:
 def taught(trained: Trained, rows: Sequence[tuple[str, str]], steps: int, end_in_loss: bool = True) -> Trained:
     encoded = trained.encode(rows, " ", end_in_loss)
     optimizer = torch.optim.AdamW(trained.model.parameters(), lr=5e-3)
-    from diagnose.tokens import collate  # noqa: PLC0415
-
     trained.model.train()
     for _ in range(steps):
         loss = trained.model(**collate(encoded, np.arange(len(encoded)), 0)).loss

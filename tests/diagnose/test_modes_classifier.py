@@ -21,8 +21,8 @@ from diagnose.modes import modes_of
 from evals.items import Item, ItemResult, OutputType
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-DATA = Path("/work/shared/data")
-has_data = pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason=f"{DATA} with GSM8K and TREC is not here")
+DATA = Path(__file__).parents[3] / "shared" / "data"
+has_data = pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="needs GSM8K and TREC in ../shared/data")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 from datasets import Dataset
 
 from diagnose.evidence.subject import Copies, Rows
+from diagnose.finding import Profiles
 from diagnose.pool import TrainPool
 from diagnose.profiles import join_profiles
 from diagnose.slices import Slice, item_table, row_table
@@ -25,7 +26,7 @@ def results(failure_rate: dict[str, float]) -> list[ItemResult]:
     return found
 
 
-def joined(num_rows: dict[str, int], losses: dict[str, float], failure_rate: dict[str, float]):  # type: ignore[no-untyped-def]
+def joined(num_rows: dict[str, int], losses: dict[str, float], failure_rate: dict[str, float]) -> Profiles:
     kinds = [kind for kind in KINDS for _ in range(num_rows[kind])]
     columns = {
         "id": [str(k) for k in range(len(kinds))],
@@ -43,7 +44,6 @@ def joined(num_rows: dict[str, int], losses: dict[str, float], failure_rate: dic
         copies=Copies(np.array([2 if kind == "k0" else 1 for kind in kinds]), "", (), 0),
         losses=np.array([[losses[kind]] for kind in kinds], np.float32),
         effect=np.ones((len(kinds), 1), np.float32),
-        hidden=np.zeros((len(kinds), 1), np.float32),
     )
     asked = results(failure_rate)
     return join_profiles(asked, item_table([r.item for r in asked], ["kind"]), rows, row_table(pool, ["kind"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.harness import evaluate, load_suite
+from evals.harness import LoadedSuite, evaluate, load_suite
 from evals.harness.asking import Asker
 from evals.items import Edited
 from evals.model_ref import ModelRef
@@ -39,7 +39,7 @@ def model(tiny_model_dir: Callable[..., Path]) -> ModelRef:
     return ModelRef(str(tiny_model_dir(["Q: A: sees", *ANIMALS])), None, "float32")
 
 
-def loaded(task_dir: Callable[..., Path], text: str):  # type: ignore[no-untyped-def]
+def loaded(task_dir: Callable[..., Path], text: str) -> LoadedSuite:
     for name, settings in (("write", WRITE), ("choose", CHOOSE)):
         folder = task_dir(name, DOCUMENTS, {**settings, "doc_to_text": text})
     return load_suite(EvalSuite(["write", "choose"], str(folder), batch_size=16))
