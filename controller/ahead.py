@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from controller.arms import CHALLENGER, arm_tokens
 from controller.budget import FORWARD, FORWARD_BACKWARD
+from controller.estimate import Estimate
 from controller.fidelity import most_trainings
 from controller.hashes import hash_of
 from controller.journal.ledger import look_at
 from controller.model import Model, base_model, model_key
 from controller.promise import assumed
-from controller.result import Estimate
 from controller.rounds import LEDGER_FILE, measure_model
 from controller.run import Run
 from controller.settings import PretrainedModel, TrainUpdate

@@ -13,11 +13,11 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from controller.budget import FORWARD_BACKWARD
+from controller.diagnosis_result import FidelityRecord
 from controller.effects import load_effects
 from controller.errors import BudgetSpent
 from controller.fidelity_record import Outcomes, fidelity_record
 from controller.model import Model, is_initial
-from controller.result import FidelityRecord
 from controller.retraining import (
     MOST_SLICES,
     SCORES_FILE,

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.effects import Effects
-from controller.result import (
+from controller.diagnosis_result import (
     CalibrationRecord,
     ChangeRecord,
     DroppedRecord,
-    Estimate,
     FidelityRecord,
     LeftOutRecord,
 )
+from controller.effects import Effects
+from controller.estimate import Estimate
 from controller.retraining import Part, PartKind
 from diagnose.fidelity import (
     MIN_CALIBRATION,

@@ -5,23 +5,22 @@ from dataclasses import asdict
 
 import numpy as np
 
-from controller.result import (
+from controller.diagnosis_result import (
     AttributedRecord,
     DataSliceRecord,
     DiagnosisRecord,
-    Estimate,
     ExampleRecord,
     ExamplesRecord,
     FailedItemRecord,
     FeatureWeightRecord,
     FidelityRecord,
     FindingRecord,
-    Measure,
     ProfileRecord,
     ProfilesRecord,
-    Score,
     TestRecord,
 )
+from controller.estimate import Estimate
+from controller.result import Measure, Score
 from diagnose.causes import would_decide
 from diagnose.finding import DataSlice, Diagnosis, Finding, Profiles, ScoredExample
 from evals.intervals import score_interval

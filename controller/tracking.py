@@ -19,7 +19,14 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from controller.result import Cost, FidelityRecord, LoopResult, Round, Score, VerdictRecord
+from controller.diagnosis_result import FidelityRecord
+from controller.result import (
+    Cost,
+    LoopResult,
+    Round,
+    Score,
+    VerdictRecord,
+)
 
 log = logging.getLogger(__name__)
 

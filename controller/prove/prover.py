@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import Books
+from controller.diagnosis_result import FindingRecord
 from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.loop import run_loop
@@ -25,7 +26,12 @@ from controller.prove.result import PROVE_FILE, SCHEMA_VERSION, Named, ProveResu
 from controller.prove.scenario import Prove, Scenario
 from controller.prove.truth import true_causes
 from controller.records import diagnosis_record
-from controller.result import Decision, FindingRecord, LoopResult, Round, VerdictRecord
+from controller.result import (
+    Decision,
+    LoopResult,
+    Round,
+    VerdictRecord,
+)
 from controller.rounds import diagnose_round, measure_model, propose_round
 from controller.run import config_hash, open_run
 from controller.runner import Runner

@@ -6,9 +6,10 @@ Both axes of the picture are logarithmic and alike, so that a change that came a
 import math
 from dataclasses import dataclass
 
+from controller.diagnosis_result import FidelityRecord, LeftOutRecord
+from controller.estimate import Estimate
 from controller.report.pictures import Tick
 from controller.report.words import interval, number, signed, slice_words
-from controller.result import Estimate, FidelityRecord, LeftOutRecord
 from diagnose.fidelity import MIN_CALIBRATION
 
 MOST_ROWS = 12

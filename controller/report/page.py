@@ -11,12 +11,18 @@ from pathlib import Path
 
 import jinja2
 
+from controller.diagnosis_result import FindingRecord
 from controller.report import fidelity, pictures, rivals, words
 from controller.report.fidelity import FidelityView
 from controller.report.pictures import Picture
 from controller.report.profiles import ProfilesView, profiles_view
 from controller.report.shading import shaded
-from controller.result import Cost, Decision, FindingRecord, LoopResult, Round
+from controller.result import (
+    Cost,
+    Decision,
+    LoopResult,
+    Round,
+)
 
 HERE = Path(__file__).parent
 MOST_FINDINGS = 6

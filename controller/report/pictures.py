@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from controller.diagnosis_result import FindingRecord
+from controller.estimate import Estimate
 from controller.report.words import (
     amount,
     arm_words,
@@ -18,7 +20,7 @@ from controller.report.words import (
     signed_interval,
     slice_words,
 )
-from controller.result import Estimate, FindingRecord, GuardRecord, Measure, Score, VerdictRecord
+from controller.result import GuardRecord, Measure, Score, VerdictRecord
 
 MOST_ROWS = 16
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from controller.diagnosis_result import ProfileRecord, ProfilesRecord
 from controller.report import words
-from controller.result import ProfileRecord, ProfilesRecord
 
 _NAMES = {
     "rows": "share of rows",

@@ -2,8 +2,14 @@
 
 from collections.abc import Sequence
 
+from controller.diagnosis_result import FindingRecord
 from controller.report.words import arm_words, flops, number
-from controller.result import AT_COMPUTE, FindingRecord, Gain, Round, VerdictRecord
+from controller.result import (
+    AT_COMPUTE,
+    Gain,
+    Round,
+    VerdictRecord,
+)
 from diagnose.slices import Slice
 
 _CONTROLS = {"bm25": "BM25 scores", "hidden": "hidden states", "loss": "plain losses"}

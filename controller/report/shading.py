@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from controller.diagnosis_result import FailedItemRecord
 from controller.report.words import excerpt_ends, left_out, percent, signed
-from controller.result import FailedItemRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from controller.diagnosis_result import FindingRecord
 from controller.result import (
     AT_COMPUTE,
     ActionRecord,
     Cost,
     Decision,
-    FindingRecord,
     LoopResult,
     Round,
     Sealed,

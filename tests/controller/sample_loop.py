@@ -2,30 +2,32 @@
 
 from dataclasses import replace
 
-from controller.result import (
-    SCHEMA_VERSION,
-    ActionRecord,
-    ArmRecord,
+from controller.diagnosis_result import (
     AttributedRecord,
     CalibrationRecord,
-    Champion,
     ChangeRecord,
-    Cost,
     DataSliceRecord,
-    Decision,
     DiagnosisRecord,
     DroppedRecord,
-    Endpoint,
-    Estimate,
     ExampleRecord,
     ExamplesRecord,
     FailedItemRecord,
     FidelityRecord,
     FindingRecord,
+    LeftOutRecord,
+)
+from controller.estimate import Estimate
+from controller.result import (
+    SCHEMA_VERSION,
+    ActionRecord,
+    ArmRecord,
+    Champion,
+    Cost,
+    Decision,
+    Endpoint,
     Flips,
     Gain,
     GuardRecord,
-    LeftOutRecord,
     LoopResult,
     Measure,
     PlanRecord,

@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 from sample_loop import accepted_round, finding, full_round, idle_round, loop_result, rejected_round
 
+from controller.diagnosis_result import FailedItemRecord
 from controller.report import pictures, rivals, words
 from controller.report.page import cost_rows, render, write_report
 from controller.report.shading import shaded
-from controller.result import Cost, Decision, FailedItemRecord, LoopResult, Sealed, read_loop, write_loop
+from controller.result import (
+    Cost,
+    Decision,
+    LoopResult,
+    Sealed,
+    read_loop,
+    write_loop,
+)
 
 VOID = {"meta", "br", "line", "circle"}
 

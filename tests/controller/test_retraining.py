@@ -14,11 +14,11 @@ from datasets import Dataset
 
 from controller.budget import Books
 from controller.compose_settings import composed
+from controller.diagnosis_result import FidelityRecord
 from controller.effects import Effects
 from controller.fidelity import prove_attribution, training_again
 from controller.fidelity_record import Outcomes, fidelity_record
 from controller.model import Model, base_model, initial_model, initial_stage
-from controller.result import FidelityRecord
 from controller.retraining import Part, PartKind, without
 from controller.rounds import diagnose_round, measure_model
 from controller.run import Data, config_hash, open_run

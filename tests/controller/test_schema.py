@@ -10,7 +10,12 @@ import jsonschema
 import pytest
 from sample_loop import idle_round, loop_result, rejected_round
 
-from controller.result import Decision, LoopResult, read_loop, write_loop
+from controller.result import (
+    Decision,
+    LoopResult,
+    read_loop,
+    write_loop,
+)
 
 ROOT = Path(__file__).parents[2]
 
