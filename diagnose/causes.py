@@ -132,7 +132,7 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("few_rows", None if rows is None else FEW_ROWS / (FEW_ROWS + rows))
     put("unlearnt", None if learnt is None else 1 - learnt)
     put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
-    put("unfinished", None if learnt is None else _still_falling(values.get("falling", 0.0)) * (1 - learnt))
+    put("unfinished", None if learnt is None else _unfinished(values))
     return _explained_away(found)
 
 
@@ -150,10 +150,12 @@ def _explained_away(found: dict[str, float]) -> dict[str, float]:
     return told
 
 
-def _still_falling(falling: float) -> float:
-    """How far the loss of the slice's rows was still falling when training ended. Of models that are too small it falls
-    by .1 to .35 of itself in the second half of training, of those that were stopped early by .35 to .7."""
-    return min(max((falling - 0.2) / 0.3, 0.0), 1.0)
+def _unfinished(values: Mapping[str, float]) -> float:
+    """How far the slice's rows are not learnt although they are there, and their loss was still falling when training
+    ended. Of models that are too small it falls by .1 to .35 of itself in the second half of training, of those that
+    were stopped early by .35 to .7."""
+    falling = min(max((values.get("falling", 0.0) - 0.2) / 0.3, 0.0), 1.0)
+    return falling * (1 - values["learnt"]) * (1 - values.get("distinct_scarcity", 0.0))
 
 
 def _contradiction(values: Mapping[str, float]) -> float | None:
@@ -167,11 +169,12 @@ def _contradiction(values: Mapping[str, float]) -> float | None:
 
 def _excess_denied(values: Mapping[str, float]) -> float | None:
     """How much more often labels of the failing kind are denied than others, as far as those rows also work against the
-    failed items: classes that are hard to tell apart are denied too, and help all the same."""
+    failed items: classes that are hard to tell apart are denied too, and help all the same. Of rows whose labels are
+    right but hard a fifth to a quarter of the effect is against, of those with two in five wrong labels a half."""
     if "denied" not in values:
         return None
     excess = max(values["denied"] - values["denied_elsewhere"], 0.0)
-    return min(1.0, 5 * excess) * min(1.0, 1.5 * values["kind_against"])
+    return min(1.0, 5 * excess) * min(max(4 * (values["kind_against"] - 0.25), 0.0), 1.0)
 
 
 def _crowding(values: Mapping[str, float]) -> float | None:

@@ -52,9 +52,12 @@ log = logging.getLogger(__name__)
 
 Keep = Callable[[Question, Queries, Attribution], None]
 
-_MOST_OF_CORPUS = 0.6
-"""Rows attributed for each of the corpus, pool included: with two checkpoints that costs as much as training on the
-corpus once, and leaves as much for the tests."""
+_PASSES, _CHECKPOINTS = 1.9, 2
+"""What a diagnosis may cost, in training passes over the corpus, and how many times a row is attributed."""
+_ROWS_OF_A_FINDING = 2_000
+"""Rows that cost as much as the queries, words and tests of one finding."""
+_MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
+"""Rows attributed, pool included: at most for each of the corpus, and at least if that is no more."""
 _WORDS_OF = 16
 """Failed items of each slice whose words are attributed, for cue tests."""
 _FORWARD_SHARE = 3
@@ -81,8 +84,9 @@ class Diagnoser:
     max_queries: int = 256
     """Failed items of a slice that are attributed, drawn at random."""
     max_rows: int | None = 8_000
-    """Training rows that are attributed, drawn at random, and never more than .6 of as many as the corpus has; unset
-    means all. On SCAN 4,000 of 22,700 name the same data slice with an interval of 6 %."""
+    """Training rows that are attributed, drawn at random, and of a small corpus fewer, so that the diagnosis costs no
+    more than two passes over it; unset means all. On SCAN 4,000 of 22,700 name the same data slice with an interval of
+    6 %."""
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
     """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
@@ -231,8 +235,15 @@ class Diagnoser:
     def _ask(self, case: Case) -> Question | None:
         """None where no slice fails."""
         failing = self.find(case.probe, case.item_fields, case.guards)
-        most = None if self.max_rows is None else min(self.max_rows, max(1, round(_MOST_OF_CORPUS * len(case.corpus))))
-        return ask(case, failing, self.max_queries, most) if failing else None
+        return ask(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
+
+    def _most_rows(self, case: Case, num_findings: int) -> int | None:
+        """Rows that can be attributed at the cost of two passes over the corpus, all in all."""
+        if self.max_rows is None:
+            return None
+        affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
+        most = min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), self.max_rows)
+        return max(1, round(most))
 
     def _reranked(
         self,

@@ -1,13 +1,11 @@
 """Which kinds of items fail: slices found on one half of the probe items and tested on the other, both ways.
 
-Candidates are tasks, values and ranges of document fields, tags, runs of one or two words, lengths, and conjunctions
-of two (`diagnose.slice_search`). A candidate fails if its items fail clearly more often than all the others (Fisher's
-exact test), or, for a task as a whole, more often than a working model does (`max_failure_rate`, exact binomial test):
-where everything fails alike there is no contrast, and the task is the finding. Those that survive are covered greedily
-(`diagnose.slice_cover`). `scripts/bench_slices.py` measures false alarms, recall, precision and time.
-
-Clusters of texts are no candidates: their members are no predicate that a training row could be asked, and the words
-that name a cluster well are found as words.
+Candidates are tasks, values and ranges of document fields, tags, runs of one or two words, topics (`diagnose.topics`),
+lengths, and conjunctions of two (`diagnose.slice_search`). A candidate fails if its items fail clearly more often than
+all the others (Fisher's exact test), or, for a task as a whole, more often than a working model does
+(`max_failure_rate`, exact binomial test): where everything fails alike there is no contrast, and the task is the
+finding. Those that survive are covered greedily (`diagnose.slice_cover`). `scripts/bench_slices.py` measures false
+alarms, recall, precision and time.
 
 Cost: sparse products; 50,000 items with 30 fields and prompts of 10 words take some fifteen seconds.
 """

@@ -1,7 +1,7 @@
 """All single conditions that items may share, as one sparse matrix: what failing slices are searched among.
 
-Tasks, values of fields, ranges of numeric fields, tags, runs of one or two words, and lengths. Numbers are cut at
-quartiles here; `best_ranges` finds the ends of a range by the failures of one half of the items.
+Tasks, values of fields, ranges of numeric fields, tags, runs of one or two words, topics, and lengths. Numbers are
+cut at quartiles here; `best_ranges` finds the ends of a range by the failures of one half of the items.
 
 Cost: 50,000 items with 30 fields and 10 words take about four seconds.
 """
@@ -19,9 +19,11 @@ from diagnose.ranges import described, numbers
 from diagnose.slice_counts import contrast
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, SliceTable
 from diagnose.tags import all_tags
+from diagnose.topics import find_topics
 
-TASK, FIELD, TAG, WORD, LENGTH = range(5)
+TASK, FIELD, TAG, WORD, TOPIC, LENGTH = range(6)
 """Ranks: of near ties the lowest is preferred."""
+NUM_RANKS = 6
 _MAX_BINS = 256
 """Of a numeric field: every place where a range may begin or end."""
 _FEW_NUMBERS = 50
@@ -95,6 +97,8 @@ def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numer
         made += [((name, value), rank, places) for value, places in _values(table.fields[name])]
     for key, value, inside in all_tags(table.texts, table.known_answers, table.tag_keys):
         made.append(((key, value), TAG, np.flatnonzero(inside)))
+    for key, value, inside in find_topics(table.texts, min_items):
+        made.append(((key, value), TOPIC, np.flatnonzero(inside)))
     for one in numeric:
         made += [((one.key, name), one.rank, np.flatnonzero(inside)) for name, inside in _quartered(one)]
     made = [

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
 from diagnose.ranges import bounds
-from diagnose.slice_conditions import FIELD, TASK, Conditions
+from diagnose.slice_conditions import FIELD, NUM_RANKS, TASK, Conditions
 from diagnose.slice_counts import Thresholds, contrast, is_clear
 from diagnose.slices import Slice
 
@@ -34,7 +34,7 @@ _MOST_CELLS = 4_000_000
 class Candidate:
     slice: Slice
     rank: int
-    """`slice_conditions.TASK` to `LENGTH`, the higher one of a pair; a second condition adds 5."""
+    """`slice_conditions.TASK` to `LENGTH`, the higher one of a pair; a second condition adds `NUM_RANKS`."""
     members: NDArray[np.bool_]
     """[num_items], guards never."""
     cost: float
@@ -107,7 +107,7 @@ def _pairs(found: Conditions, half: Half, counted: _Counted, thresholds: Thresho
             where = Slice((found.names[pair.first], found.names[pair.second]))
             rank = max(int(found.ranks[pair.first]), int(found.ranks[pair.second]))
             cost = float(FURTHER_CONDITION + extra[pair.first] + extra[pair.second])
-            kept.append(Candidate(where, rank + 5, members, cost))
+            kept.append(Candidate(where, rank + NUM_RANKS, members, cost))
             if len(kept) == _MOST_PAIRS:
                 break
     return kept

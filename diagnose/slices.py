@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diagnose.pool import TrainPool
 from diagnose.ranges import bounds, in_range, numbers
 from diagnose.tags import TAG_KEYS, has_tag, with_tag
+from diagnose.topics import TOPIC_KEYS, are_about, is_about
 from evals.items import Item
 
 PROMPT_CONTAINS = "prompt contains"
@@ -23,7 +24,7 @@ SOURCE = "source"
 """Field of every training row: the file or data set that it came from."""
 PROMPT_WORDS = "prompt words"
 """Condition on the number of words of the text: `7`, or a range (`diagnose.ranges`)."""
-TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TAG_KEYS)
+TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TOPIC_KEYS, *TAG_KEYS)
 """Conditions that every item and row can be asked; a field of the same name is asked instead of a tag."""
 
 
@@ -38,12 +39,7 @@ class Slice:
         return dict(self.conditions)
 
     def __str__(self) -> str:
-        return (
-            " and ".join(
-                f"{key} = {value}" if key != PROMPT_CONTAINS else f"{key} '{value}'" for key, value in self.conditions
-            )
-            or "everything"
-        )
+        return " and ".join(_told(key, value) for key, value in self.conditions) or "everything"
 
     def holds(self, text: str, fields: Mapping[str, Any], answer: str = "") -> bool:
         """Whether a prompt, its fields and its gold answer are in the slice; a missing field is not."""
@@ -91,6 +87,8 @@ class SliceTable:
         if key == PROMPT_WORDS:
             low, high = bounds(value) or (int(value), int(value))
             return (self.num_words >= low) & (self.num_words <= high)
+        if key in TOPIC_KEYS:
+            return are_about(key, value, self.texts)
         if key in self.tag_keys:
             return with_tag(key, value, self.texts, self.known_answers)
         if key not in self.fields:
@@ -157,12 +155,20 @@ def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
     return row_table(pool, [key for key, _ in where.conditions]).members(where)
 
 
+def _told(key: str, value: str) -> str:
+    if key == PROMPT_CONTAINS:
+        return f"{key} '{value}'"
+    return f"{key} {value}" if key in TOPIC_KEYS else f"{key} = {value}"
+
+
 def _holds(key: str, value: str, text: str, fields: Mapping[str, Any], answer: str) -> bool:
     words = text.split()
     if key == PROMPT_CONTAINS:
         return f" {value} " in f" {' '.join(words)} "
     if key == PROMPT_WORDS:
         return in_range(value, str(len(words))) or value == str(len(words))
+    if key in TOPIC_KEYS:
+        return is_about(key, value, text)
     if key in TAG_KEYS and key not in fields:
         return has_tag(key, value, text, answer)
     field = fields.get(key)

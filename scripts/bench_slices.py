@@ -2,7 +2,8 @@
 
     python scripts/bench_slices.py [--runs 200] [--seed 0] [--json]
 
-Items have 8 fields of 2 to 10 values, two fields of numbers and prompts of ten words. Random labels have no slice to
+Items have 8 fields of 2 to 10 values, two fields of numbers and prompts of ten words, two of them of one of ten topics
+in most. Random labels have no slice to
 find; a run that names one is a false alarm. There a whole task may fail no more often than the base rate, lest it be
 named rightly. A planted slice is 40 to 150 of 900 items: 60 % of them fail, and 10 % of all others. It is found if a
 named slice has a Jaccard index of .8 with its items. Two to five minutes on one core.
@@ -32,8 +33,11 @@ SMALLEST, LARGEST = 40, 150
 INSIDE, OUTSIDE = 0.6, 0.1
 FOUND = 0.8
 BASE_RATES = (0.05, 0.1, 0.2, 0.3)
-KINDS = ("value", "pair", "word", "range")
-VOCABULARY = 300
+KINDS = ("value", "pair", "word", "range", "topic")
+VOCABULARY = 600
+TOPICS = [[f"t{number}{letter}" for letter in "abcdef"] for number in range(10)]
+NO_TOPIC = 0.4
+"""Share of the items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +172,21 @@ def make(
     columns["real"] = np.exp(rng.normal(size=num_items)).tolist()
     share = 1 / np.arange(4, VOCABULARY + 4)
     words = rng.choice(VOCABULARY, (num_items, 10), p=share / share.sum())
-    prompts = [" ".join(f"w{word}" for word in row) for row in words.tolist()]
+    prompts = [" ".join([*(f"w{word}" for word in row), *of_topic(rng)]) for row in words[:, 2:].tolist()]
     tasks = rng.integers(0, num_tasks, num_items).tolist()
     items = [
         item(f"task_{tasks[k]}", prompts[k], {name: column[k] for name, column in columns.items()}, k)
         for k in range(num_items)
     ]
     return Made(items, list(columns))
+
+
+def of_topic(rng: np.random.Generator) -> list[str]:
+    """Two of its words, or of no topic."""
+    if rng.random() < NO_TOPIC:
+        return [f"w{word}" for word in rng.integers(VOCABULARY, size=2)]
+    words = TOPICS[rng.integers(len(TOPICS))]
+    return [words[k] for k in rng.permutation(len(words))[:2].tolist()]
 
 
 def item(task: str, prompt: str, document: dict[str, object], number: int) -> Item:
@@ -186,9 +198,8 @@ def item(task: str, prompt: str, document: dict[str, object], number: int) -> It
 
 def plant(made: Made, kind: str, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Members of a slice of this kind with few enough and many enough items."""
-    draw: Callable[[], NDArray[np.bool_]] = {"value": _value, "pair": _pair, "word": _word, "range": _range}[kind](
-        made, rng
-    )
+    kinds = {"value": _value, "pair": _pair, "word": _word, "range": _range, "topic": _topic}
+    draw: Callable[[], NDArray[np.bool_]] = kinds[kind](made, rng)
     while not SMALLEST <= (members := draw()).sum() <= LARGEST:
         pass
     return members
@@ -223,6 +234,16 @@ def _range(made: Made, rng: np.random.Generator) -> Callable[[], NDArray[np.bool
         values = np.array([one.document[name] for one in made.items], np.float64)
         low, high = np.sort(rng.choice(values, 2, replace=False))
         return np.asarray((values >= low) & (values <= high), bool)
+
+    return draw
+
+
+def _topic(made: Made, rng: np.random.Generator) -> Callable[[], NDArray[np.bool_]]:
+    split = [set(one.prompt.split()) for one in made.items]
+
+    def draw() -> NDArray[np.bool_]:
+        words = set(TOPICS[rng.integers(len(TOPICS))])
+        return np.array([len(words & own) == 2 for own in split], bool)
 
     return draw
 

@@ -8,15 +8,13 @@ each SCAN case on one core, three for TREC.
 
 import argparse
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from real_faults import CASES, Ground
 from sklearn.metrics import roc_auc_score
 
 from controller import logs
@@ -36,11 +34,6 @@ from diagnose.tokens import encode
 from evals.items import EvalReport
 from evals.splits import Split
 
-Row = dict[str, str]
-
-MOST_ACTIONS = 24
-SEED = 7
-
 ARCH = {
     "hidden_size": 128,
     "intermediate_size": 384,
@@ -58,26 +51,6 @@ COMMON = (
     "train.max_length=64",
     "evals.batch_size=256",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What is written for one case."""
-
-    train: Sequence[Row]
-    items: Sequence[Row]
-    """prompt and completion, and fields."""
-    overrides: Sequence[str]
-    causes: Sequence[str]
-    """Any of which may be named first."""
-    wrong_items: frozenset[str] = frozenset()
-    """Prompts of items whose gold was changed."""
-    wrong_rows: frozenset[int] = frozenset()
-    """Numbers of training rows whose label was changed."""
-    copies: int = 0
-    """Rows that repeat an item, or each other."""
-    doc_to_text: str = "{{prompt}}"
-    fields: Sequence[str] = field(default=())
 
 
 def main() -> None:
@@ -166,91 +139,16 @@ def _pointed(diagnosis: Diagnosis, test: str, what: str) -> set[str]:
     return {k for finding in found for one in finding.tests if one.test == test for k in getattr(one, what)}
 
 
-def scan_wrong_gold(root: Path) -> Ground:
-    """One in five golds of items with `walk` is that of another item."""
-    train, items = scan(root)
-    rng = Random(SEED)
-    walk = [row for row in items if "walk" in row["prompt"].split()]
-    chosen = rng.sample(walk, round(0.2 * len(walk)))
-    for row in chosen:
-        right = row["completion"]
-        while row["completion"] == right:
-            row["completion"] = rng.choice(walk)["completion"]
-    wrong = frozenset(row["prompt"] for row in chosen)
-    return Ground(train, items, ["train.max_steps=600"], ["wrong_gold"], wrong_items=wrong)
-
-
-def scan_arrow(root: Path) -> Ground:
-    """Training prompts end in one arrow, the evaluation's in another."""
-    train, items = scan(root)
-    train = [row | {"prompt": f"{row['prompt']} =>"} for row in train]
-    return Ground(train, items, ["train.max_steps=600"], ["format"], doc_to_text="{{prompt}} ->")
-
-
-def scan_alphabet(root: Path) -> Ground:
-    """Training answers are written in other words than the evaluation's."""
-    train, items = scan(root)
-    train = [row | {"completion": " ".join(f"I_{word}" for word in row["completion"].split())} for row in train]
-    return Ground(train, items, ["train.max_steps=600"], ["format"])
-
-
-def scan_overlap(root: Path) -> Ground:
-    """A hundred items stand in the corpus."""
-    train, items = scan(root)
-    chosen = Random(SEED).sample(items, 100)
-    train = [*train, *(dict(row) for row in chosen)]
-    Random(SEED).shuffle(train)
-    return Ground(train, items, ["train.max_steps=600"], ["contamination"], copies=100)
-
-
-def scan_addprim_jump(root: Path) -> Ground:
-    """`jump` is never composed in training, and stands there alone 1,467 times."""
-    train, items = scan(root, "addprim_jump")
-    copies = Counter(row["prompt"] for row in train)["jump"]
-    causes = ["missing_data", "shortcut", "duplicates"]
-    return Ground(train, Random(SEED).sample(items, 1500), ["train.max_steps=600"], causes, copies=copies)
-
-
-def trec_wrong_labels(root: Path) -> Ground:
-    """Two in five training questions about humans have another class's label."""
-    rng = Random(SEED)
-    rows = [
-        {"prompt": row["question"], "completion": row["coarse"], "true": row["coarse"]}
-        for row in read(root / "trec_qc" / "train.jsonl")
-    ]
-    rows = list({row["prompt"]: row for row in rows}.values())
-    rng.shuffle(rows)
-    items, train = rows[:1500], rows[1500:]
-    own = [k for k, row in enumerate(train) if row["true"] == "HUM"]
-    wrong = rng.sample(own, round(0.4 * len(own)))
-    labels = sorted({row["true"] for row in rows} - {"HUM"})
-    for k in wrong:
-        train[k] = train[k] | {"completion": rng.choice(labels)}
-    asked = [{"prompt": row["prompt"], "completion": row["completion"]} for row in items]
-    taught = [{"prompt": row["prompt"], "completion": row["completion"]} for row in train]
-    return Ground(taught, asked, ["train.max_steps=400"], ["wrong_labels"], wrong_rows=frozenset(wrong))
-
-
-CASES: Mapping[str, Callable[[Path], Ground]] = {
-    make.__name__: make
-    for make in (scan_wrong_gold, scan_arrow, scan_alphabet, scan_overlap, scan_addprim_jump, trec_wrong_labels)
+WRITTEN = {
+    "output_type": "generate_until",
+    "generation_kwargs": {"until": ["\n"], "max_gen_toks": 26, "do_sample": False},
+    "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
 }
 
 
-def read(path: Path) -> list[Row]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def scan(root: Path, split: str = "simple") -> tuple[list[Row], list[Row]]:
-    train, test = (
-        [
-            {"prompt": row["command"], "completion": row["actions"]}
-            for row in read(root / "scan" / f"{split}_{half}.jsonl")
-            if len(row["actions"].split()) <= MOST_ACTIONS
-        ]
-        for half in ("train", "test")
-    )
-    return train, test
+def _offered(choices: Sequence[str]) -> dict[str, object]:
+    metric = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
+    return {"output_type": "multiple_choice", "doc_to_choice": list(choices), "metric_list": [metric]}
 
 
 def write(ground: Ground, name: str, folder: Path) -> list[str]:
@@ -263,12 +161,10 @@ def write(ground: Ground, name: str, folder: Path) -> list[str]:
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": {"test": str(folder / "items.jsonl")}},
         "test_split": "test",
-        "output_type": "generate_until",
         "doc_to_text": ground.doc_to_text,
         "doc_to_target": "{{completion}}",
         "target_delimiter": " ",
-        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 26, "do_sample": False},
-        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        **(_offered(ground.choices) if ground.choices else WRITTEN),
     }
     (folder / "tasks").mkdir(exist_ok=True)
     (folder / "tasks" / f"{name}.yaml").write_text(yaml.safe_dump(task, sort_keys=False))

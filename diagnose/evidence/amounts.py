@@ -19,14 +19,12 @@ from diagnose.evidence.subject import Copies, Subject
 from diagnose.evidence.words import word_similarity
 from diagnose.finding import ScoredExample
 from diagnose.pool import TrainPool
+from diagnose.topics import OPEN_VOCABULARY
 from evals.near_copies import NUM_WORDS, normalise, text_hashes
 
 _NEAR = 0.8
 """Jaccard similarity of near copies."""
 _NUM_PERM = 64
-_OPEN_VOCABULARY = 500
-"""Distinct words from which long texts are compared: with fewer a closed grammar puts unrelated ones near each
-other."""
 _MOST_LONG = 5_000
 """Long rows that are compared by MinHash."""
 _NEAREST = 5
@@ -48,7 +46,8 @@ def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
     contents, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     texts = _contents(corpus.select(rows))
     long = [k for k, text in enumerate(texts) if len(text.split()) >= NUM_WORDS][:_MOST_LONG]
-    if len({word for k in long for word in texts[k].split()}) < _OPEN_VOCABULARY:
+    # With fewer words a closed grammar puts unrelated texts near each other.
+    if len({word for k in long for word in texts[k].split()}) < OPEN_VOCABULARY:
         long = []
     near = np.ones(len(rows), np.int64)
     if long:

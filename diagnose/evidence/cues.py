@@ -2,7 +2,7 @@
 again.
 
 Two kinds of cue are looked for in the rows of the failing kind. A shown answer: the completion stands in the prompt, at
-the same place in nearly all rows. A telling word: the word at some place tells the completion. Where the failed items
+the same place in many rows. A telling word: the word at some place tells the completion. Where the failed items
 show the model's wrong answer, or the word that goes with it, in that place, the cue is changed to what training would
 have shown beside the gold answer; and words that token attribution says the model leans on are left out one by one. If
 at least half of the failures turn right, the model has learnt the cue and not the skill.
@@ -11,7 +11,7 @@ Costs one generation for each cue and item.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,10 @@ from evals.items import Edited, ItemResult
 _MOST = 32
 """Items asked for each cue."""
 _MOST_ROWS = 400
+_SHOWN = 0.25
+"""Share of training rows that show their answer at one place; other rows may show none."""
 _MOSTLY = 0.8
-"""Share of training rows, or of failed items, that show a cue."""
+"""Share of training rows whose answer a word tells."""
 _LEAST_ROWS = 10
 _PLACES = 3
 """Words from either end of the prompt that may tell the answer."""
@@ -116,21 +118,32 @@ def _cues(pairs: Sequence[tuple[list[str], list[str]]], failed: Sequence[ItemRes
     if len(pairs) < _LEAST_ROWS:
         return
     lengths = [length for length, _ in Counter(len(answer) for _, answer in pairs).most_common(_MOST_LENGTHS)]
-    for place in _shown_answers(pairs):
+    known = {word for _, answer in pairs for word in answer}
+    for place, share in _shown_answers(pairs):
         edits = {}
         for k, result in enumerate(failed):
             words, gold = result.item.prompt.split(), result.item.target.split()
             if gold and not _starts(words, gold):
-                shown = dict.fromkeys([len(result.answer.split()), *lengths])
-                spans = [span for length in shown if (span := place.span(words, length)) is not None]
+                answer = result.answer.split()
+                spans = _answers_at(place, words, dict.fromkeys([len(answer), *lengths]), known.union(answer))
                 edits[k] = [" ".join([*words[:start], *gold, *words[end:]]) for start, end in spans]
         if any(edits.values()):
-            yield _Cue(f"Training rows show their answer {place}; with the gold answer there", edits)
+            yield _Cue(f"{share:.0%} of training rows show their answer {place}; with the gold answer there", edits)
     yield from _telling_words(pairs, failed)
 
 
-def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[_Place]:
-    """Places at which nearly all rows show their completion."""
+def _answers_at(
+    place: _Place, words: Sequence[str], lengths: Iterable[int], known: Set[str]
+) -> Iterator[tuple[int, int]]:
+    """Where words of answers stand; to put the gold answer where a prompt shows none would only give it away."""
+    for length in lengths:
+        span = place.span(words, length)
+        if span is not None and known >= set(words[slice(*span)]):
+            yield span
+
+
+def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[tuple[_Place, float]]:
+    """Places at which many rows show their completion, with the share of rows that do."""
     seen = Counter(
         place
         for words, answer in pairs
@@ -138,8 +151,9 @@ def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[_Place]
     )
     # Of places that mean the same, the first in this order.
     order = {"behind": 0, "start": 1, "end": 2}
-    found = [place for place, count in seen.items() if count >= _MOSTLY * len(pairs)]
-    return sorted(found, key=lambda place: (-seen[place], order[place.kind]))[:2]
+    found = [place for place, count in seen.items() if count >= max(_SHOWN * len(pairs), _LEAST_ROWS)]
+    best = sorted(found, key=lambda place: (-seen[place], order[place.kind]))[:2]
+    return [(place, seen[place] / len(pairs)) for place in best]
 
 
 def _starts(words: Sequence[str], part: Sequence[str]) -> list[int]:

@@ -71,6 +71,12 @@ def test_a_strong_reading_names_its_cause(values: dict[str, float], cause: Cause
     assert named(**values) is cause
 
 
+def test_rows_that_are_too_few_are_not_taken_for_training_that_stopped_early() -> None:
+    falling = {"learnt": 0.2, "falling": 0.7}
+    assert named(**falling, learnt_elsewhere=0.5) is Cause.TRAINING_SETUP
+    assert named(**falling, scarcity=0.98, distinct_scarcity=0.98, distinct_rows=12.0) is Cause.MISSING_DATA
+
+
 def test_where_nothing_is_amiss_the_cause_is_unknown() -> None:
     assert named() is Cause.UNKNOWN
 

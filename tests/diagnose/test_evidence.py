@@ -156,6 +156,17 @@ def test_answers_in_another_form_are_all_recovered(dress: Callable[[str], str]) 
     assert mapped(dress) == 1.0
 
 
+def test_classes_under_other_names_are_recovered_from_a_model_that_errs() -> None:
+    names = {"HUM": "person", "LOC": "place", "NUM": "number"}
+    rng = np.random.default_rng(0)
+    golds = [list(names)[k] for k in rng.integers(3, size=200).tolist()]
+    says = [names[gold if rng.random() < 0.7 else golds[k - 1]] for k, gold in enumerate(golds)]
+    results = [result(f"sort {k}", gold, answer) for k, (gold, answer) in enumerate(zip(golds, says, strict=True))]
+    right = np.mean([names[gold] == answer for gold, answer in zip(golds, says, strict=True)])
+    mapped = map_answers(subject(results, [("sort x", "person")])).values["mapped"]
+    assert mapped == pytest.approx(right, abs=0.06)
+
+
 def test_a_gold_answer_in_a_form_of_its_own_is_recovered() -> None:
     rows = sorted_rows(80)
     results = [result(p, f"Answer: {gold}", gold) for p, gold in rows]
@@ -369,6 +380,21 @@ def test_a_shown_answer_is_found_and_its_edit_flips_the_failures() -> None:
     found = edit_cues(subject(failed, rows), copying, {})
     assert found.values["cue_flips"] == 1.0
     assert "hint" in found.says
+
+
+def test_an_answer_that_some_rows_show_is_a_cue_where_the_items_show_one_and_nowhere_else() -> None:
+    rng = np.random.default_rng(1)
+    plain = sorted_rows(60)
+    rows = [
+        (f"{prompt} hint {answer}", answer) if k % 3 == 0 else (prompt, answer)
+        for k, (prompt, answer) in enumerate(plain)
+    ]
+    last_four = Answering(lambda prompt: " ".join(prompt.split()[-4:]))
+    asked = [(prompt, gold, words(4, rng)) for prompt, gold in sorted_rows(30, 2)]
+    shown = [result(f"{prompt} hint {wrong}", gold, wrong) for prompt, gold, wrong in asked if gold not in prompt]
+    assert edit_cues(subject(shown, rows), last_four, {}).values["cue_flips"] == 1.0
+    silent = [result(f"{prompt} please be so kind", gold, "?") for prompt, gold, _ in asked]
+    assert edit_cues(subject(silent, rows), last_four, {}).values["cue_flips"] == 0.0
 
 
 def test_a_word_that_tells_the_label_is_found_and_its_edit_flips_the_failures() -> None:
