@@ -155,7 +155,8 @@ def _unfinished(values: Mapping[str, float]) -> float:
     ended. Of models that are too small it falls by .1 to .35 of itself in the second half of training, of those that
     were stopped early by .35 to .7."""
     falling = min(max((values.get("falling", 0.0) - 0.2) / 0.3, 0.0), 1.0)
-    return falling * (1 - values["learnt"]) * (1 - values.get("distinct_scarcity", 0.0))
+    unlearnt = min(1.0, 4 * (1 - values["learnt"]))
+    return falling * unlearnt * (1 - values.get("distinct_scarcity", 0.0))
 
 
 def _contradiction(values: Mapping[str, float]) -> float | None:

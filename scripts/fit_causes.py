@@ -34,6 +34,8 @@ AT_REST_OF = (Cause.FORMAT, Cause.WRONG_GOLD, Cause.SHORTCUT)
 """Causes of slices whose rows are there and learnt."""
 DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 """What tells them."""
+TOO_FEW = 24
+"""Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
 SMOOTHING = 0.02
 """Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
 
@@ -116,6 +118,7 @@ def with_counterparts(examples: Sequence[Example]) -> list[Example]:
     made = []
     for example in examples:
         crowded = example.cause == Cause.DUPLICATES and example.values.get("scarcity", 0.0) > 0.5
+        crowded &= example.values.get("distinct_rows", 0.0) > TOO_FEW
         if crowded and Cause.UNDERWEIGHTED in verified(example):
             values = {**example.values, "copies": 0.0, "distinct_scarcity": example.values["scarcity"]}
             made.append(replace(example, cause=Cause.UNDERWEIGHTED.value, values=values))

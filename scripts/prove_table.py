@@ -1,6 +1,6 @@
-"""The README's table of the proving ground and its confusion matrix, from `prove.json` files.
+"""The README's table of the proving ground, from `prove.json` files.
 
-    python scripts/prove_table.py [FOLDER ...] [--version HASH] [--readme README.md] [--picture docs/causes.png]
+    python scripts/prove_table.py [FOLDER ...] [--version HASH] [--readme README.md]
 
 Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
 kept; the table is made of one code version's results, the newest by default. Full runs and runs that were stopped
@@ -14,14 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import numpy as np
-
 from controller.prove.result import PROVE_FILE, ProveResult, read_prove
-from diagnose.finding import Cause
 from evals.intervals import wilson
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +44,6 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "runs" / "prove"])
     parser.add_argument("--version")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
-    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "causes.png")
     options = parser.parse_args()
     keep(options.folders)
     version = options.version or newest()
@@ -60,8 +52,7 @@ def main() -> None:
         raise SystemExit(f"no prove.json of code version {version} in {KEPT}; run evalmend prove first")
     text = f"Code version `{version}`, {len(results)} runs.\n\n{table(results)}"
     print(text)
-    draw_confusion(results, options.picture)
-    put_into(options.readme, text)
+    put_into(options.readme, text, BEGIN, END)
 
 
 def keep(folders: Sequence[Path]) -> None:
@@ -92,7 +83,7 @@ def table(results: Sequence[ProveResult]) -> str:
         "| leaked rows | seconds |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for scenario in sorted({result.scenario for result in results}, key=_order):
+    for scenario in sorted({result.scenario for result in results}, key=order):
         mine = [result for result in results if result.scenario == scenario]
         full = [result for result in mine if result.stopped_at is None]
         right, found = sum(map(is_right, mine)), [is_found(result) for result in mine if result.true_slices]
@@ -128,50 +119,22 @@ def is_found(result: ProveResult) -> bool:
     return any(skill in named or f"{result.world}_{skill}" in named for skill in result.true_slices)
 
 
-def draw_confusion(results: Sequence[ProveResult], path: Path) -> None:
-    """First true cause against the first-named one, counts of runs."""
-    causes = [NONE, *(cause.value for cause in Cause)]
-    counts = np.zeros((len(causes), len(causes)), int)
-    for result in results:
-        named = first_cause(result)
-        true = named if is_right(result) and result.true_causes else (result.true_causes or (NONE,))[0]
-        counts[causes.index(true), causes.index(named)] += 1
-    rows = [k for k in range(len(causes)) if counts[k].any()]
-    columns = [k for k in range(len(causes)) if counts[:, k].any() or k in rows]
-    shown = counts[np.ix_(rows, columns)]
-    figure, axes = plt.subplots(figsize=(1.6 + 0.75 * len(columns), 1.6 + 0.5 * len(rows)), layout="constrained")
-    axes.imshow(shown / np.maximum(shown.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.ndindex(shown.shape):
-        if shown[row, column]:
-            share = shown[row, column] / shown[row].sum()
-            axes.text(
-                column, row, shown[row, column], ha="center", va="center", color="white" if share > 0.6 else "black"
-            )
-    axes.set_xticks(range(len(columns)), [causes[k] for k in columns], rotation=40, ha="right")
-    axes.set_yticks(range(len(rows)), [causes[k] for k in rows])
-    axes.set_xlabel("named first")
-    axes.set_ylabel("true")
-    axes.spines[:].set_visible(False)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def put_into(readme: Path, text: str) -> None:
+def put_into(readme: Path, text: str, begin: str, end: str) -> None:
     """Replace what stands between the marks."""
     content = readme.read_text()
-    if BEGIN not in content or END not in content:
-        print(f"{readme} has no place for the table ({BEGIN} ... {END})")
+    if begin not in content or end not in content:
+        print(f"{readme} has no place for the table ({begin} ... {end})")
         return
-    before, _, rest = content.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    before, _, rest = content.partition(begin)
+    _, _, after = rest.partition(end)
+    readme.write_text(f"{before}{begin}\n{text}{end}{after}")
 
 
 def _counts(values: Sequence[str]) -> str:
     return ", ".join(f"{value} {count}" for value, count in Counter(v for v in values if v).most_common())
 
 
-def _order(scenario: str) -> tuple[int, str]:
+def order(scenario: str) -> tuple[int, str]:
     """Known scenarios first, in the order in which they are explained."""
     return (ORDER.index(scenario) if scenario in ORDER else len(ORDER), scenario)
 

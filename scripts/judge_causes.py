@@ -1,0 +1,152 @@
+"""What diagnoses are worth in the world that is kept for judging them, from `prove.json` files.
+
+    evalmend prove --multirun 'scenario=glob(*)' world=tables 'seed=range(0,20)' prove.stop=diagnosis
+    evalmend prove --multirun scenario=clean world=tables 'seed=range(20,60)' prove.stop=diagnosis
+    python scripts/judge_causes.py [FOLDER ...] [--version HASH] [--readme README.md] [--picture docs/causes.png]
+
+Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
+kept; one code version is judged, the newest by default. Printed, put into the README and drawn: how often the
+first-named cause is a true one, with the confusion matrix; what is done about causes that are not the data; how far
+probabilities can be believed.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from fit_causes import calibration_error, planted_cause
+from prove_table import KEPT, NONE, ROOT, first_cause, is_right, keep, newest, order, put_into
+from sklearn.metrics import f1_score
+
+from controller.prove.result import Named, ProveResult, read_prove
+from diagnose.finding import NOT_DATA, Cause
+from evals.intervals import wilson
+
+JUDGED = "tables"
+BEGIN, END = "<!-- judge_causes: begin -->", "<!-- judge_causes: end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many."""
+
+    count: int
+    total: int
+
+    def __str__(self) -> str:
+        if not self.total:
+            return "none"
+        interval = wilson(self.count, self.total)
+        share = self.count / self.total
+        return f"{self.count} of {self.total}: {share:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "runs" / "prove"])
+    parser.add_argument("--version")
+    parser.add_argument(
+        "--world", default=JUDGED, help="another one says what the model says of worlds it was fitted on"
+    )
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "causes.png")
+    options = parser.parse_args()
+    keep(options.folders)
+    version = options.version or newest()
+    results = [read_prove(path) for path in sorted((KEPT / version).glob(f"*-{options.world}-*.json"))]
+    if not results:
+        raise SystemExit(f"no prove.json of code version {version} and world {options.world} in {KEPT}")
+    head = f"World `{options.world}`, code version `{version}`, {len(results)} runs."
+    text = f"{head}\n\n{summary(results)}\n{table(results)}"
+    print(text)
+    if options.world == JUDGED:
+        draw_confusion(results, options.picture)
+        put_into(options.readme, text, BEGIN, END)
+
+
+def summary(results: Sequence[ProveResult]) -> str:
+    """The numbers over all scenarios; intervals are Wilson's at 95 %."""
+    planted = [result for result in results if result.true_causes]
+    clean = [result for result in results if not result.true_causes]
+    not_data = [r for r in planted if all(Cause(cause) in NOT_DATA for cause in r.true_causes)]
+    both = [result for result in results if result.scenario == "two_defects"]
+    truth, named = [true_label(r) for r in results], [first_cause(r) for r in results]
+    causes = sorted({label for label in truth if label != NONE})
+    found = [pair for result in results for pair in findings(result)]
+    confidence, right = np.array([n.probability for n, _ in found]), np.array([ok for _, ok in found])
+    lines = {
+        "first-named cause is a true one": Share(sum(map(is_right, planted)), len(planted)),
+        f"macro-F1 over {len(causes)} causes": f"{f1_score(truth, named, labels=causes, average='macro'):.3f}",
+        "not the data, yet data is changed": Share(sum(bool(r.actions) for r in not_data), len(not_data)),
+        "nothing is wrong, and nothing is named": Share(sum(map(is_right, clean)), len(clean)),
+        "both of two defects are named": Share(sum(map(has_both, both)), len(both)),
+        f"expected calibration error of {len(found)} findings": f"{calibration_error(confidence, right):.3f}",
+    }
+    return "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in lines.items())
+
+
+def table(results: Sequence[ProveResult]) -> str:
+    """One line for each scenario."""
+    lines = ["| scenario | true | first-named cause is true | named first |", "|---|---|---|---|"]
+    for scenario in sorted({result.scenario for result in results}, key=order):
+        mine = [result for result in results if result.scenario == scenario]
+        names = [first_cause(result) for result in mine]
+        told = ", ".join(f"`{name}` {names.count(name)}" for name in sorted(set(names), key=names.count, reverse=True))
+        true = " or ".join(f"`{cause}`" for cause in mine[0].true_causes) or NONE
+        lines.append(f"| `{scenario}` | {true} | {sum(map(is_right, mine))} of {len(mine)} | {told} |")
+    return "\n".join(lines) + "\n"
+
+
+def true_label(result: ProveResult) -> str:
+    """The named one if it is true, else the first true cause."""
+    if not result.true_causes:
+        return NONE
+    return first_cause(result) if is_right(result) else result.true_causes[0]
+
+
+def findings(result: ProveResult) -> Iterator[tuple[Named, bool]]:
+    """Each with whether its cause is true: of two defects, that of the skill which it names."""
+    for named in result.named:
+        own = planted_cause(result, named) if result.scenario == "two_defects" else None
+        yield named, named.cause == own if own is not None else named.cause in result.true_causes
+
+
+def has_both(result: ProveResult) -> bool:
+    return set(result.true_causes) <= {named.cause for named, is_true in findings(result) if is_true}
+
+
+def draw_confusion(results: Sequence[ProveResult], path: Path) -> None:
+    """First true cause against the first-named one, counts of runs."""
+    causes = [NONE, *(cause.value for cause in Cause)]
+    counts = np.zeros((len(causes), len(causes)), int)
+    for result in results:
+        named = first_cause(result)
+        counts[causes.index(true_label(result)), causes.index(named)] += 1
+    rows = [k for k in range(len(causes)) if counts[k].any()]
+    columns = [k for k in range(len(causes)) if counts[:, k].any() or k in rows]
+    shown = counts[np.ix_(rows, columns)]
+    figure, axes = plt.subplots(figsize=(1.6 + 0.75 * len(columns), 1.6 + 0.5 * len(rows)), layout="constrained")
+    axes.imshow(shown / np.maximum(shown.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(shown.shape):
+        if shown[row, column]:
+            share = shown[row, column] / shown[row].sum()
+            axes.text(
+                column, row, shown[row, column], ha="center", va="center", color="white" if share > 0.6 else "black"
+            )
+    axes.set_xticks(range(len(columns)), [causes[k] for k in columns], rotation=40, ha="right")
+    axes.set_yticks(range(len(rows)), [causes[k] for k in rows])
+    axes.set_xlabel("named first")
+    axes.set_ylabel("true")
+    axes.spines[:].set_visible(False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
