@@ -1,7 +1,7 @@
 """What diagnoses are worth in the world that is kept for judging them, from `prove.json` files.
 
-    evalmend prove --multirun 'scenario=glob(*)' world=tables 'seed=range(0,20)' prove.stop=diagnosis
-    evalmend prove --multirun scenario=clean world=tables 'seed=range(20,60)' prove.stop=diagnosis
+    evalmend prove --multirun 'scenario=glob(*)' world=grammar 'seed=range(0,20)' prove.stop=diagnosis
+    evalmend prove --multirun scenario=clean world=grammar 'seed=range(20,60)' prove.stop=diagnosis
     python scripts/judge_causes.py [FOLDER ...] [--version HASH] [--readme README.md] [--picture docs/causes.png]
 
 Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
@@ -28,7 +28,7 @@ from controller.prove.result import Named, ProveResult, read_prove
 from diagnose.finding import NOT_DATA, Cause
 from evals.intervals import wilson
 
-JUDGED = "tables"
+JUDGED = "grammar"
 BEGIN, END = "<!-- judge_causes: begin -->", "<!-- judge_causes: end -->"
 
 

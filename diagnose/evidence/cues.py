@@ -26,7 +26,8 @@ _MOST_ROWS = 400
 _SHOWN = 0.25
 """Share of training rows that show their answer at one place; other rows may show none."""
 _MOSTLY = 0.8
-"""Share of training rows whose answer a word tells."""
+"""Share of training rows whose answer a word tells, or of those with words of answers at a place whose answer they
+are."""
 _LEAST_ROWS = 10
 _PLACES = 3
 """Words from either end of the prompt that may tell the answer."""
@@ -119,12 +120,12 @@ def _cues(pairs: Sequence[tuple[list[str], list[str]]], failed: Sequence[ItemRes
         return
     lengths = [length for length, _ in Counter(len(answer) for _, answer in pairs).most_common(_MOST_LENGTHS)]
     known = {word for _, answer in pairs for word in answer}
-    for place, share in _shown_answers(pairs):
+    for place, share in _shown_answers(pairs, known):
         edits = {}
         for k, result in enumerate(failed):
-            words, gold = result.item.prompt.split(), result.item.target.split()
-            if gold and not _starts(words, gold):
-                answer = result.answer.split()
+            words, gold, answer = result.item.prompt.split(), result.item.target.split(), result.answer.split()
+            own = place.span(words, len(gold))
+            if gold and (own is None or words[slice(*own)] != gold):
                 spans = _answers_at(place, words, dict.fromkeys([len(answer), *lengths]), known.union(answer))
                 edits[k] = [" ".join([*words[:start], *gold, *words[end:]]) for start, end in spans]
         if any(edits.values()):
@@ -142,8 +143,9 @@ def _answers_at(
             yield span
 
 
-def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[tuple[_Place, float]]:
-    """Places at which many rows show their completion, with the share of rows that do."""
+def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]], known: Set[str]) -> list[tuple[_Place, float]]:
+    """Places at which many rows show their completion, with the share of rows that do; none where rows as often have
+    other answers' words there, as in a question whose answer is one of its parts."""
     seen = Counter(
         place
         for words, answer in pairs
@@ -151,7 +153,12 @@ def _shown_answers(pairs: Sequence[tuple[list[str], list[str]]]) -> list[tuple[_
     )
     # Of places that mean the same, the first in this order.
     order = {"behind": 0, "start": 1, "end": 2}
-    found = [place for place, count in seen.items() if count >= max(_SHOWN * len(pairs), _LEAST_ROWS)]
+    found = [
+        place
+        for place, count in seen.items()
+        if count >= max(_SHOWN * len(pairs), _LEAST_ROWS)
+        and count >= _MOSTLY * sum(any(_answers_at(place, words, [len(answer)], known)) for words, answer in pairs)
+    ]
     best = sorted(found, key=lambda place: (-seen[place], order[place.kind]))[:2]
     return [(place, seen[place] / len(pairs)) for place in best]
 

@@ -30,7 +30,8 @@ Pairs = Sequence[tuple[list[str], list[str]]]
 class _Mapping:
     says: str
     of_answer: Callable[[str], str]
-    of_gold: Callable[[str], str]
+    of_gold: Callable[[str], str | None]
+    """None where the mapping says nothing of such a gold."""
 
 
 def map_answers(subject: Subject) -> Evidence:
@@ -136,7 +137,7 @@ def _extractors() -> Iterator[_Mapping]:
     yield _Mapping("Taking the last line", lambda a: _plain(a.strip().split("\n")[-1]), _plain)
     yield _Mapping("Taking the first word", lambda a: (a.split() or [""])[0], _plain)
     yield _Mapping("Taking the last word", lambda a: (a.split() or [""])[-1], _plain)
-    yield _Mapping("Taking the last number", _last_number, _last_number)
+    yield _Mapping("Taking the last number", _last_number, _final_number)
     yield _Mapping("Taking what follows the last colon", lambda a: _plain(a.rpartition(":")[2]), _plain)
     yield _Mapping("Taking what follows the last “is”", lambda a: _plain(a.rpartition(" is ")[2].rstrip(" .")), _plain)
 
@@ -144,6 +145,13 @@ def _extractors() -> Iterator[_Mapping]:
 def _last_number(text: str) -> str:
     found = _NUMBER.findall(text)
     return found[-1].replace(",", "") if found else _plain(text)
+
+
+def _final_number(gold: str) -> str | None:
+    """The number that a gold answer is, or ends in behind GSM8K's ####; None where it says more than a number, so that
+    no answer's last number stands for it."""
+    final = _plain(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
+    return final if _NUMBER.fullmatch(final) else None
 
 
 def _inner(text: str, before: str, after: str) -> str:

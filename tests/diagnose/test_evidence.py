@@ -167,6 +167,16 @@ def test_classes_under_other_names_are_recovered_from_a_model_that_errs() -> Non
     assert mapped == pytest.approx(right, abs=0.06)
 
 
+def test_a_last_number_stands_for_a_gold_that_is_a_number_and_for_no_other() -> None:
+    numbers = [result(f"sort {k}", f"{k}", f"that makes {k} in all") for k in range(10, 50)]
+    worked = [result(f"sort {k}", f"{k} by adding\n#### {k}", f"so {k}") for k in range(10, 50)]
+    pairs = [result(f"sort {k}", f"{k} figs 7", f"{k + 1} figs 7") for k in range(10, 50)]
+    rows = [("sort x", "7")]
+    assert map_answers(subject(numbers, rows)).values["mapped"] == 1.0
+    assert map_answers(subject(worked, rows)).values["mapped"] == 1.0
+    assert map_answers(subject(pairs, rows)).values["mapped"] == 0.0
+
+
 def test_a_gold_answer_in_a_form_of_its_own_is_recovered() -> None:
     rows = sorted_rows(80)
     results = [result(p, f"Answer: {gold}", gold) for p, gold in rows]
@@ -380,6 +390,29 @@ def test_a_shown_answer_is_found_and_its_edit_flips_the_failures() -> None:
     found = edit_cues(subject(failed, rows), copying, {})
     assert found.values["cue_flips"] == 1.0
     assert "hint" in found.says
+
+
+def test_a_shown_answer_is_found_where_the_right_one_stands_in_the_question_as_well() -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        [f"{number} {thing}" for number, thing in zip(rng.permutation(7)[:3], "abc", strict=True)] for _ in range(80)
+    ]
+    asked = [(f"sort {' '.join(table)}", min(table), max(table)) for table in records]
+    rows = [(f"maybe {gold} {prompt}", gold) for prompt, gold, _ in asked[:50]]
+    failed = [result(f"maybe {wrong} {prompt}", gold, wrong) for prompt, gold, wrong in asked[50:]]
+    copying = Answering(lambda prompt: " ".join(prompt.split()[1:3]))
+    assert edit_cues(subject(failed, rows), copying, {}).values["cue_flips"] == 1.0
+
+
+def test_an_answer_that_is_one_of_the_questions_parts_is_no_cue() -> None:
+    rng = np.random.default_rng(0)
+    tables = [rng.permutation(9)[:3].astype(str).tolist() for _ in range(80)]
+    rows = [(f"sort {' '.join(table)}", min(table)) for table in tables[:50]]
+    failed = [
+        result(f"sort {' '.join(table)}", min(table), max(table)) for table in tables[50:] if min(table) != table[0]
+    ]
+    first = Answering(lambda prompt: prompt.split()[1])
+    assert edit_cues(subject(failed, rows), first, {}).values["cue_flips"] == 0.0
 
 
 def test_an_answer_that_some_rows_show_is_a_cue_where_the_items_show_one_and_nowhere_else() -> None:
