@@ -18,8 +18,9 @@ _MOST = 192
 
 def check_learning(subject: Subject, trained: Trained) -> Evidence:
     """Values: `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
-    gives right, end token not counted), `falling` (by how much of itself the loss of the slice's rows fell between the
-    last two checkpoints, in [0, 1])."""
+    gives right, end token not counted), `falling` (by how much of itself the loss of the corpus's rows fell between the
+    last two checkpoints, in [0, 1]: whether training had ended is a matter of all rows, and a model that is too small
+    for the others may learn one slice late)."""
     inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
     values: dict[str, float] = {}
     num_tokens, parts = 0, []
@@ -32,11 +33,11 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
         values[name] = float(reading.is_greedy.mean())
         kind = "of the slice" if name == "learnt" else "of other slices"
         parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}")
-    losses = subject.rows.losses[inside if len(inside) else outside]
+    losses = subject.rows.losses[~subject.rows.in_pool]
     if losses.shape[1] > 1 and len(losses):
         before, last = losses[:, -2].mean(), losses[:, -1].mean()
         values["falling"] = float(np.clip(1 - last / before, 0, 1)) if before > 0 else 0.0
-        parts.append(f"their loss fell from {before:.3f} to {last:.3f} nats a token between the last two checkpoints")
+        parts.append(f"the corpus's loss fell from {before:.3f} to {last:.3f} nats a token between two checkpoints")
     if not parts:
         return Evidence("learning", values, "The corpus has no row to try.")
     return Evidence("learning", values, f"The model gives right {'; '.join(parts)}.", num_tokens)

@@ -13,5 +13,5 @@ __all__ = ["FIT_WORLDS", "WORLDS", "Exercise", "Skill", "World"]
 WORLDS: Mapping[str, World] = {world.name: world for world in (SKILLS, COMMANDS, TABLES, GRAMMAR)}
 
 FIT_WORLDS = ("skills", "commands")
-"""What is fitted or tuned looks at these alone. `grammar` is kept for judging diagnoses, `tables` for judging fixes, and
-each opening of them is noted in docs/LOG.md."""
+"""What is fitted or tuned looks at these alone. `grammar` is kept for judging diagnoses, `tables` for judging fixes,
+and each opening of them is noted in docs/LOG.md."""
