@@ -65,6 +65,7 @@ def main() -> None:
     head = f"World `{options.world}`, code version `{version}`, {len(results)} runs."
     text = f"{head}\n\n{summary(results)}\n{table(results)}"
     print(text)
+    text += "\n![True causes against those named first](docs/causes.png)\n"
     if options.world == JUDGED:
         draw_confusion(results, options.picture)
         put_into(options.readme, text, BEGIN, END)
