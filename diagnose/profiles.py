@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
-from diagnose.evidence.subject import Rows
+from diagnose.evidence.subject import Rows, share_against
 from diagnose.finding import FeatureWeight, Interval, Profile, Profiles
 from diagnose.ngrams import word_grams
 from diagnose.slices import PROMPT_CONTAINS, Slice, SliceTable
@@ -105,14 +105,12 @@ def _features(
     places = np.flatnonzero(own)
     words = [table.texts[k].split() for k in places[:_MOST_TEXTS].tolist()]
     rarity = [np.mean([-math.log10(frequency[word]) for word in each]) for each in words if each]
-    effect = rows.effect[own].astype(np.float64)  # [num_own, num_slices]
-    total = np.abs(effect).sum()
     return features | {
         "length": float(np.mean([len(each) for each in words])),
         "rarity": float(np.mean(rarity)) if rarity else 0.0,
         "loss": float(rows.losses[own, -1].mean()),
         "copies": float(1 - (1 / rows.copies.counts[own[corpus]]).mean()),
-        "disagreement": float(-effect[effect < 0].sum() / total) if total else 0.0,
+        "disagreement": share_against(rows.effect[own]),
     }
 
 

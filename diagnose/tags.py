@@ -37,7 +37,8 @@ _OPERATOR = re.compile(r"\d\s*[-+*/×÷^]\s*\d")
 _QUOTED = re.compile(r"\"[^\" ]+ [^\"]+\"|“[^”]+ [^”]+”")
 _CODE = re.compile(r"```|\b(?:def|class) \w+[(:]|\breturn \w+|\bimport \w+|\w\(\);|[;{] *\}|=> *\{|</\w+>")
 _DIGIT = re.compile(r"\d")
-_EDGES = ".,;:!?()[]{}\"'“”‘’`"
+EDGES = ".,;:!?()[]{}\"'“”‘’`"
+"""Marks around a word that are not part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _has_words(least: int, most: int) -> _Rule:
 
 def _is_bare(answer: str) -> bool:
     """A number, yes or no, or one letter: a form of its own."""
-    return len(answer.strip(_EDGES)) == 1 or _is_number(answer) or answer.strip(_EDGES).lower() in _YES_OR_NO
+    return len(answer.strip(EDGES)) == 1 or _is_number(answer) or answer.strip(EDGES).lower() in _YES_OR_NO
 
 
 def _is_number(answer: str) -> bool:
@@ -112,8 +113,8 @@ _RULES: dict[tuple[str, str], _Rule] = {
     (PROMPT_BACKGROUND, "quotation"): lambda read: _QUOTED.search(read.text) is not None,
     (PROMPT_BACKGROUND, "long context"): lambda read: read.text.count(" ") + 1 >= LONG_CONTEXT,
     (ANSWER_FORM, "number"): lambda read: _is_number(read.answer),
-    (ANSWER_FORM, "yes or no"): lambda read: read.answer.strip(_EDGES).lower() in _YES_OR_NO,
-    (ANSWER_FORM, "letter"): lambda read: len(read.answer.strip(_EDGES)) == 1 and read.answer.strip(_EDGES).isalpha(),
+    (ANSWER_FORM, "yes or no"): lambda read: read.answer.strip(EDGES).lower() in _YES_OR_NO,
+    (ANSWER_FORM, "letter"): lambda read: len(read.answer.strip(EDGES)) == 1 and read.answer.strip(EDGES).isalpha(),
     (ANSWER_FORM, "one word"): _has_words(1, 1),
     (ANSWER_FORM, "few words"): _has_words(2, _FEW),
     (ANSWER_FORM, "list"): lambda read: read.answer.count(", ") >= 2 and read.num_answer_words < LONG_ANSWER,
@@ -160,7 +161,7 @@ def _read(text: str, answer: str) -> _Read:
     answer_words = answer.split()
     return _Read(
         text=" ".join(words),
-        words=frozenset(word.strip(_EDGES).lower() for word in words),
+        words=frozenset(word.strip(EDGES).lower() for word in words),
         answer=" ".join(answer_words),
         num_answer_words=len(answer_words),
     )

@@ -16,6 +16,8 @@ from scipy.sparse import csr_array
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from diagnose.tags import EDGES
+
 ANY_OF = "prompt has any of"
 TWO_OF = "prompt has two of"
 TOPIC_KEYS = (ANY_OF, TWO_OF)
@@ -34,7 +36,6 @@ _LEAST_WORTH = 0.2
 """Of the best word's: what a cluster shares by chance says less."""
 _SAMPLE = 10_000
 """Texts that are clustered; the words found are asked of all."""
-_EDGES = ".,;:!?()[]{}\"'“”‘’`"
 
 
 def find_topics(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -79,12 +80,12 @@ def _named_clusters(words: Sequence[frozenset[str]], min_texts: float) -> Iterat
         vectors = vectorizer.fit_transform(words)
     except ValueError:  # no word is neither rare nor everywhere
         return
-    vocabulary = vectorizer.get_feature_names_out()
+    vocabulary, has = vectorizer.get_feature_names_out(), vectors > 0
     for size in _TEXTS_OF_A_CLUSTER:
         num_clusters = min(max(len(words) // size, 2), _MOST_CLUSTERS, *vectors.shape)
         cluster_of = MiniBatchKMeans(num_clusters, random_state=0, n_init=3).fit_predict(vectors)
         for cluster in range(num_clusters):
-            worth = _worth_of_words(vectors > 0, cluster_of == cluster)
+            worth = _worth_of_words(has, cluster_of == cluster)
             best = np.argsort(-worth, kind="stable")[:_NUM_WORDS]
             chosen = vocabulary[best[worth[best] > _LEAST_WORTH * worth.max()]]
             if len(chosen) > 1:
@@ -104,4 +105,4 @@ def _worth_of_words(has: csr_array, is_inside: NDArray[np.bool_]) -> NDArray[np.
 
 def _words(text: str) -> frozenset[str]:
     """In lower case, without punctuation around them or inside a list of them."""
-    return frozenset(word for word in (part.strip(_EDGES).lower() for part in text.split()) if word and "," not in word)
+    return frozenset(word for word in (part.strip(EDGES).lower() for part in text.split()) if word and "," not in word)

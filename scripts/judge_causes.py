@@ -11,6 +11,7 @@ probabilities can be believed.
 """
 
 import argparse
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,10 @@ def main() -> None:
     head = f"World `{options.world}`, code version `{version}`, {len(results)} runs."
     text = f"{head}\n\n{summary(results)}\n{table(results)}"
     print(text)
-    text += "\n![True causes against those named first](docs/causes.png)\n"
     if options.world == JUDGED:
+        text += (
+            f"\n![True causes against those named first]({os.path.relpath(options.picture, options.readme.parent)})\n"
+        )
         draw_confusion(results, options.picture)
         put_into(options.readme, text, BEGIN, END)
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.evidence.evidence import Evidence
-from diagnose.evidence.subject import Subject, Trained
+from diagnose.evidence.labels import MOST_LABELS
+from diagnose.evidence.subject import Subject, Trained, share_against
 from diagnose.evidence.words import word_similarity
 from diagnose.mode import Likelihood
 from diagnose.readings import read_rows
@@ -30,8 +31,6 @@ _MARGIN = np.log(20.0)
 _AGAINST = 0.25
 """Share of effect against the gold answers: training that supports them has 0 to .05, that denies them .48 to .8."""
 _NEAREST = 10
-_MOST_LABELS = 60
-"""Distinct completions up to which they are labels."""
 _MOSTLY = 0.6
 """Share of the nearest items that pass."""
 
@@ -39,7 +38,7 @@ _MOSTLY = 0.6
 def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
     """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as 19 of 20
     right ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
-    asked = [r for r in subject.failed if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
+    asked = _answered(subject.failed)
     passed = list(subject.passed[:_MOST])
     if not asked or len(passed) < 5:
         return Evidence("golds", {"doubted": 0.0}, "Too few items of this kind pass for any gold answer to be doubted.")
@@ -88,7 +87,7 @@ class AnswerLikelihoods:
 
 def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> AnswerLikelihoods:
     """How likely the model finds its own answer to each failed item, and the gold one, for each token."""
-    asked = [r for r in results if r.answer.strip() and r.item.target and _has_answer(r.item.output_type)]
+    asked = _answered(results)
     if not asked:
         return AnswerLikelihoods({}, 0)
     items = [r.item for r in asked]
@@ -101,17 +100,17 @@ def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> Answe
     return AnswerLikelihoods(of, sum(reading.num_tokens for reading in readings))
 
 
-def _has_answer(output_type: OutputType) -> bool:
-    return output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
+def _answered(results: Sequence[ItemResult]) -> list[ItemResult]:
+    """Those with an answer and a gold one to compare it with."""
+    kinds = (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
+    return [r for r in results if r.answer.strip() and r.item.target and r.item.output_type in kinds]
 
 
 def _against(subject: Subject) -> float:
     """Of all absolute effect of the slice's rows, or of all where none are known, the share that raises the loss of the
     gold answers."""
     inside = subject.inside if subject.inside.any() else ~subject.rows.in_pool
-    effect = subject.rows.effect[inside, subject.number].astype(np.float64)
-    total = np.abs(effect).sum()
-    return float(-effect[effect < 0].sum() / total) if total else 0.0
+    return share_against(subject.rows.effect[inside, subject.number])
 
 
 def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np.float64] | None:
@@ -119,7 +118,7 @@ def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np
     share that has the model's, for each failed item."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
     labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
-    if len(set(labels.tolist())) > _MOST_LABELS or len(corpus) < _NEAREST:
+    if len(set(labels.tolist())) > MOST_LABELS or len(corpus) < _NEAREST:
         return None
     similar = word_similarity([r.item.text for r in failed], [subject.rows.prompts[k] for k in corpus.tolist()])
     shares = []

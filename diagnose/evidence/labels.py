@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from diagnose.evidence.evidence import Evidence
-from diagnose.evidence.subject import Subject
+from diagnose.evidence.subject import Subject, share_against
 from evals.near_copies import normalise
 
-_MOST_LABELS = 60
+MOST_LABELS = 60
 """Distinct completions of a classification."""
 _LEAST_ROWS = 100
 _LEAST_OF_LABEL = 5
@@ -63,11 +63,10 @@ def check_effects(subject: Subject) -> Evidence:
     """Value `against`: of all absolute effect of the slice's rows on its failed items, the share with the wrong sign;
     about half where labels contradict each other, near 0 where the rows agree. Points at those rows, the worst
     first."""
-    effect = subject.rows.effect[subject.inside, subject.number].astype(np.float64)
-    total = np.abs(effect).sum()
-    if len(effect) < 5 or total == 0:
+    effect = subject.rows.effect[subject.inside, subject.number]
+    if len(effect) < 5 or not effect.any():
         return Evidence("effects", {}, "Too few rows of the slice are attributed to tell whether they agree.")
-    against = float(-effect[effect < 0].sum() / total)
+    against = share_against(effect)
     says = (
         f"{(effect < 0).mean():.0%} of the slice's {len(effect)} attributed rows work against its failed items, with "
         f"{against:.0%} of all their effect."
@@ -100,12 +99,10 @@ def check_labels(subject: Subject) -> Evidence:
     kind = doubts.labels[doubts.best] == worst
     # Effects are known of the attributed rows alone.
     attributed = np.isin(subject.rows.numbers, numbers[doubts.rows[kind]]) & ~subject.rows.in_pool
-    effect = subject.rows.effect[attributed, subject.number].astype(np.float64)
-    total = np.abs(effect).sum()
     values |= {
         "denied": float(doubts.is_denied[kind].mean()),
         "denied_elsewhere": float(doubts.is_denied[~kind].mean()) if (~kind).any() else 0.0,
-        "kind_against": float(-effect[effect < 0].sum() / total) if total else 0.0,
+        "kind_against": share_against(subject.rows.effect[attributed, subject.number]),
     }
     says = (
         f"{conflicts} Of the rows that a classifier takes for “{worst}” without having seen them, "
@@ -134,7 +131,7 @@ def label_doubts(prompts: Sequence[str], labels: NDArray[np.object_]) -> LabelDo
     names, code, counts = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
     frequent = counts >= _LEAST_OF_LABEL
     if (
-        not 2 <= frequent.sum() <= _MOST_LABELS
+        not 2 <= frequent.sum() <= MOST_LABELS
         or len(labels) < _LEAST_ROWS
         or counts[frequent].sum() < 0.95 * len(labels)
     ):

@@ -60,6 +60,13 @@ class Rows:
         return len(self.prompts)
 
 
+def share_against(effect: NDArray[np.float32]) -> float:
+    """Of all absolute effect, the share that raises the loss of the failed items; 0 where there is none."""
+    wide = effect.astype(np.float64)
+    total = np.abs(wide).sum()
+    return float(-wide[wide < 0].sum() / total) if total else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """The measured model, and how rows become batches in its training."""
