@@ -67,10 +67,9 @@ def main() -> None:
     text = f"{head}\n\n{summary(results)}\n{table(results)}"
     print(text)
     if options.world == JUDGED:
-        text += (
-            f"\n![True causes against those named first]({os.path.relpath(options.picture, options.readme.parent)})\n"
-        )
         draw_confusion(results, options.picture)
+        picture = os.path.relpath(options.picture, options.readme.parent)
+        text += f"\n![True causes against those named first]({picture})\n"
         put_into(options.readme, text, BEGIN, END)
 
 

@@ -1,0 +1,119 @@
+"""A failing slice with its items and rows, made on the spot, and a model that answers by a rule."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from datasets import Dataset
+
+from diagnose.case import Case
+from diagnose.evidence.amounts import count_copies
+from diagnose.evidence.subject import Rows, Subject
+from diagnose.pool import TrainPool
+from diagnose.slices import PROMPT_CONTAINS, Slice, row_table
+from evals.index import index_items
+from evals.items import Edited, Item, ItemResult, OutputType, ProbeReport
+from evals.model_ref import ModelRef
+from evals.splits import Split
+
+SLICE = Slice(((PROMPT_CONTAINS, "sort"),))
+
+
+def result(prompt: str, target: str, answer: str, output: OutputType = OutputType.GENERATE_UNTIL) -> ItemResult:
+    """A probe item: its key is searched for, since a hash of the key decides the split."""
+    for number in range(100):
+        key = hashlib.sha256(f"{prompt}/{number}".encode()).hexdigest()
+        item = Item("task", f"{key[:16]}-0", key, {}, prompt, target, " ", output)
+        if item.split is Split.PROBE:
+            return ItemResult(item, answer, {"em": 1.0}, "em", float(answer == target), answer != target)
+    raise AssertionError("one key in three is of the probe split")
+
+
+def subject(
+    results: Sequence[ItemResult],
+    corpus: Sequence[tuple[str, str]],
+    pool: Sequence[tuple[str, str]] = (),
+    effect: Sequence[float] | None = None,
+    fair_share: float = 0.5,
+    where: Slice | None = SLICE,
+) -> Subject:
+    rows = [*corpus, *pool]
+    corpus_pool = train_pool(corpus, "train")
+    case = Case(
+        probe=ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0),
+        corpus=corpus_pool,
+        pool=train_pool(pool, "pool") if pool else None,
+        item_fields=(),
+        row_fields=(),
+        guards=(),
+        index=index_items([]),
+        seed=0,
+    )
+    table = row_table(train_pool(rows, "all"), ())
+    members = np.zeros(len(rows), bool) if where is None else table.members(where)
+    effects = np.ones(len(rows)) if effect is None else np.array(effect)
+    in_slice = [r for r in results if "sort" in r.item.prompt]
+    return Subject(
+        case=case,
+        number=0,
+        failed=[r for r in in_slice if r.is_failed],
+        passed=[r for r in in_slice if not r.is_failed],
+        others=[r for r in results if "sort" not in r.item.prompt],
+        where=where,
+        num_rows=int(members[: len(corpus)].sum()),
+        num_pool=int(members[len(corpus) :].sum()),
+        fair_share=fair_share,
+        rows=Rows(
+            prompts=[prompt for prompt, _ in rows],
+            completions=[completion for _, completion in rows],
+            numbers=np.arange(len(rows)),
+            in_pool=np.arange(len(rows)) >= len(corpus),
+            copies=count_copies(corpus_pool, np.arange(len(corpus))),
+            losses=np.tile(np.array([2.0, 1.0], np.float32), (len(rows), 1)),
+            effect=effects.astype(np.float32)[:, None],
+        ),
+        members=members,
+    )
+
+
+def train_pool(rows: Sequence[tuple[str, str]], source: str) -> TrainPool:
+    columns = {
+        "id": [f"{source}-{k}" for k in range(len(rows))],
+        "source": [source] * len(rows),
+        "prompt": [prompt for prompt, _ in rows],
+        "completion": [completion for _, completion in rows],
+    }
+    return TrainPool(Dataset.from_dict(columns), " ")
+
+
+@dataclass
+class Answering:
+    """A model that is a function of the prompt."""
+
+    answer: Callable[[str], str]
+    num_tokens: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def can_ask(self, item: Item) -> bool:
+        return bool(item.prompt)
+
+    def has_room(self, edit: Edited) -> bool:
+        return len(edit.prompt.split()) < 20
+
+    def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]:
+        self.asked += [edit.prompt for edit in edits]
+        return [result(edit.prompt, edit.item.target, self.answer(edit.prompt)) for edit in edits]
+
+
+LETTERS = "abcdefgh"
+
+
+def words(number: int, rng: np.random.Generator) -> str:
+    return " ".join(rng.choice(list(LETTERS), number, replace=False).tolist())
+
+
+def sorted_rows(number: int, seed: int = 0) -> list[tuple[str, str]]:
+    rng = np.random.default_rng(seed)
+    prompts = [words(4, rng) for _ in range(number)]
+    return [(f"sort {p}", " ".join(sorted(p.split()))) for p in prompts]
