@@ -45,7 +45,7 @@ def test_readings_are_the_log_likelihoods_of_a_loop_over_rows(untrained: Trained
         scores = untrained.model(ids).logits[0, :-1].log_softmax(-1)
         has_loss = torch.tensor(encoded.select([k]).has_loss[1:])
         each = scores.gather(1, ids[0, 1:, None])[:, 0]
-        assert found.log_likelihood[k] == pytest.approx(float(each[has_loss].sum()), rel=1e-5)
+        assert found.log_likelihood[k] == pytest.approx(float(each[has_loss].sum().detach()), rel=1e-5)
         assert found.last_log_likelihood[k] == pytest.approx(float(each[-1]), rel=1e-5)
         assert found.is_greedy[k] == bool((scores.argmax(1) == ids[0, 1:])[has_loss].all())
 
