@@ -21,6 +21,7 @@ from controller.corpus import Corpus
 from controller.errors import BudgetSpent
 from controller.named_corpora import ScanJumpCorpus, StarterCorpus
 from controller.settings import LoopSettings, PretrainedModel, ScratchModel
+from interventions.clean import Clean
 from interventions.planner import Auto
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
@@ -37,6 +38,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/interventions", "auto", Auto),
     ("schema/interventions", "reweight", Reweight),
     ("schema/interventions", "retrieve", Retrieve),
+    ("schema/interventions", "clean", Clean),
 )
 
 

@@ -72,7 +72,7 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
         log.warning("fidelity: not measured, %s", end)
         return None
     jobs = [(part, seed) for part in chosen.value.parts for seed in seeds]
-    asked = _asked(run, diagnosed, effects.effect.shape[1])
+    asked = _asked(run, diagnosed)
     trained = run.runner.do_all(
         [_training_stage(run, start, plan, champion, diagnosed, chosen, part, seed, asked) for part, seed in jobs]
     )
@@ -168,10 +168,10 @@ def _training_stage(
     )
 
 
-def _asked(run: Run, diagnosed: DiagnosedRound, num_attributed: int) -> Asked:
+def _asked(run: Run, diagnosed: DiagnosedRound) -> Asked:
     return Asked(
         diagnosis=diagnosed.folder,
-        failing=tuple(finding.slice for finding in diagnosed.diagnosis.findings[:num_attributed]),
+        failing=tuple(finding.slice for finding in diagnosed.diagnosis.attributed_findings),
         suite=run.suite,
         items_key=run.items_key,
         batch_tokens=run.settings.diagnose.influence.batch_tokens,

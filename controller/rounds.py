@@ -167,14 +167,14 @@ def propose_round(
             diagnosed.inputs,
             diagnosed.folder,
             tuple(judged),
-            champion.ref,
+            champion.checkpoints,
             controls,
             settings.seed + number,
         ),
         Proposed,
     )
     result = run.runner.do(stage)
-    run.books.add("propose", result.seconds, 0, 0.0)
+    run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
@@ -182,7 +182,12 @@ def propose_round(
             run.books.add("choose_controls", 0.0, made.num_tokens, made.flops)  # its seconds are the proposal's
         log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
     return ProposedRound(
-        plan, plan_record(plan, result.value, None), result.folder, result.digest, result.value, diagnosed.flops
+        plan,
+        plan_record(plan, result.value, None),
+        result.folder,
+        result.digest,
+        result.value,
+        diagnosed.flops + result.value.flops,
     )
 
 

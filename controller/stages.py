@@ -19,6 +19,7 @@ from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.corpus import Corpus, read_pool
 from controller.effects import effects_of, save_effects
+from controller.further_effects import FurtherEffects
 from controller.progress import Progress
 from controller.settings import ScratchModel
 from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_report_json
@@ -91,6 +92,9 @@ class Proposed:
     """Tokens of the rows that each action adds, once each."""
     controls: tuple[ControlMade, ...]
     """None when nothing is changed."""
+    num_tokens: int
+    """Tokens through the model, forward and backward, to choose rows of the fix."""
+    flops: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ def propose(
     inputs: DiagnosisInputs,
     diagnosis: Path,
     judged: Sequence[str],
-    model: ModelRef,
+    checkpoints: Sequence[Checkpoint],
     controls: Sequence[str],
     seed: int,
 ) -> Proposed:
@@ -194,26 +198,29 @@ def propose(
         inputs: Of the diagnosis; controls may ask the same of other methods.
         diagnosis: Folder of `diagnosis.json`.
         judged: Keys of plans that this champion was already tried with.
-        model: The champion.
+        checkpoints: Of the champion, itself the last.
         controls: Keys of `CONTROLS`.
         seed: Of the draws.
     """
     index = load_index(inputs.index / INDEX_FILE)
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
-    proposal = propose_plan(intervention, found, load_pool(inputs.corpus), _pool(inputs), index, judged, seed)
+    corpus, pool, model = load_pool(inputs.corpus), _pool(inputs), checkpoints[-1].model
+    influence = inputs.diagnoser.influence
+    effects = FurtherEffects(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed)
+    proposal = propose_plan(intervention, found, corpus, pool, index, judged, seed, effects)
+    flops = FORWARD_BACKWARD * num_parameters(model) * effects.num_tokens
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
         if proposal.plan.blocked:
-            _save_arm(compose((), take_stock(load_pool(inputs.corpus), None, index)), folder / CONTINUE)
-        return Proposed(0, 0.0, (), ())
+            _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
+        return Proposed(0, 0.0, (), (), effects.num_tokens, flops)
     _save_arm(proposal.mix, folder / CHALLENGER)
     tokenizer = load_tokenizer(model)
     contest = Contest(
         intervention=intervention,
         diagnosis=found,
         plan=proposal.plan,
-        stock=proposal.stock,
-        judged=judged,
+        resources=proposal.resources,
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
         row_losses=lambda rows: _row_losses(rows, model, tokenizer, inputs),
@@ -226,6 +233,8 @@ def propose(
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
+        num_tokens=effects.num_tokens,
+        flops=flops,
     )
 
 

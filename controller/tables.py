@@ -1,7 +1,7 @@
 """Tables on disk: the training mix as Arrow for training, items and mix as Parquet for people."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +65,9 @@ def write_mix(mix: TrainingMix, path: Path) -> None:
     pq.write_table(table, path)
 
 
-def write_blocked(ids: Sequence[str], path: Path) -> None:
-    """`blocked-<round>.jsonl`: ids of the rows that the quality gate kept out of every arm."""
-    path.write_text("".join(json.dumps({"id": row}) + "\n" for row in ids))
+def write_blocked(reasons: Mapping[str, str], path: Path) -> None:
+    """`blocked-<round>.jsonl`: ids of the rows that the quality gate kept out, each with the reason."""
+    path.write_text("".join(json.dumps({"id": row, "reason": reason}) + "\n" for row, reason in reasons.items()))
 
 
 def export_mix(mix: TrainingMix, path: Path) -> None:

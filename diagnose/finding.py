@@ -186,3 +186,8 @@ class Diagnosis:
     """None where nothing was."""
     profiles: Profiles | None = None
     """What the data of each slice is like, beside how the model behaves on it; None where nothing fails."""
+
+    @property
+    def attributed_findings(self) -> tuple[Finding, ...]:
+        """Those of failing slices, in the order of their effects; contamination explains successes."""
+        return tuple(finding for finding in self.findings if finding.queries)

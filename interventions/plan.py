@@ -1,5 +1,6 @@
 """What will be changed and why, before anything is trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diagnose.slices import Slice
@@ -17,7 +18,7 @@ class Action:
     num_removed: int
     num_reweighted: int
     share: float
-    """Share of the draws that the rows of the action get, in (0, 1)."""
+    """Share of the draws that the rows of the action get, in [0, 1); 0 where rows only leave."""
     why: str
 
 
@@ -26,8 +27,8 @@ class Plan:
     actions: tuple[Action, ...]
     reason: str
     """Why these actions; or why there are none."""
-    blocked: tuple[str, ...]
-    """Ids of rows that the quality gate kept out, for `blocked-<round>.jsonl`."""
+    blocked: Mapping[str, str]
+    """Ids of rows that the quality gate kept out, each with the reason, for `blocked-<round>.jsonl`."""
 
     @property
     def keys(self) -> list[str]:

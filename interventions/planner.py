@@ -1,5 +1,7 @@
 """`interventions=auto`: the cheapest fix that fits the cause of each finding.
 
+wrong_labels    clean, and retrieve rows in the place of those that leave, if there are any
+duplicates      clean; else retrieve
 underweighted   reweight where the cap allows the fair share; else retrieve; else reweight as far as it goes
 missing_data    retrieve
 unknown         retrieve, if attribution says that the data slice's rows help
@@ -8,14 +10,13 @@ anything else   no change of data here, but the advice that belongs to the cause
 A plan that was judged on this model is not proposed again: the next fix in the row takes its place.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
-from interventions.quality import Stock
+from interventions.clean import cleaned
 from interventions.retrieve import check_amounts, supply
 from interventions.reweight import check_factor, factor_needed, raised
-from interventions.step import Declined, Limits, Raise, Supply, unfit
+from interventions.step import Declined, Limits, Resources, Step, unfit
 
 
 @dataclass
@@ -36,19 +37,37 @@ class Auto:
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share)
 
-    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Raise | Declined:
+    def steps(self, finding: Finding, resources: Resources) -> tuple[Step, ...] | Declined:
         if reason := unfit(finding):
             return Declined(reason)
         if finding.cause is Cause.UNKNOWN and finding.data_slices[0].ci.low <= 0:
             return Declined(
                 f"its cause is not known, and attribution does not say that {finding.data_slice} would help"
             )
-        added = supply(finding, stock, judged)
-        if finding.cause is not Cause.UNDERWEIGHTED:
-            return added
-        weighed = raised(finding, stock, judged, share=None, max_factor=self.max_factor)
-        reweight_first = factor_needed(finding) <= self.max_factor
-        first, second = (weighed, added) if reweight_first else (added, weighed)
-        if isinstance(first, Declined) and isinstance(second, Declined):
-            return Declined(f"{first.reason}; {second.reason}")
-        return second if isinstance(first, Declined) else first
+        added = supply(finding, resources)
+        match finding.cause:
+            case Cause.WRONG_LABELS:
+                return _both(cleaned(finding, resources), added)
+            case Cause.DUPLICATES:
+                return _first(cleaned(finding, resources), added)
+            case Cause.UNDERWEIGHTED:
+                weighed = raised(finding, resources, share=None, max_factor=self.max_factor)
+                reweight_first = factor_needed(finding) <= self.max_factor
+                return _first(weighed, added) if reweight_first else _first(added, weighed)
+            case _:
+                return _first(added)
+
+
+def _first(*steps: Step | Declined) -> tuple[Step] | Declined:
+    """The first that can be done."""
+    found = [step for step in steps if not isinstance(step, Declined)]
+    return (found[0],) if found else _none_of(steps)
+
+
+def _both(*steps: Step | Declined) -> tuple[Step, ...] | Declined:
+    """All that can be done."""
+    return tuple(step for step in steps if not isinstance(step, Declined)) or _none_of(steps)
+
+
+def _none_of(steps: tuple[Step | Declined, ...]) -> Declined:
+    return Declined("; ".join(step.reason for step in steps if isinstance(step, Declined)))

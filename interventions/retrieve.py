@@ -1,14 +1,13 @@
 """`interventions=retrieve`: add rows of the pool, drawn broadly inside the data slice of each finding."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.quality import Stock, admit, contents
-from interventions.step import Declined, Limits, Supply, action_key, unfit
+from interventions.quality import admit, contents
+from interventions.step import Declined, Limits, Resources, Supply, action_key, unfit
 
 KIND = "retrieve"
 
@@ -28,8 +27,9 @@ class Retrieve:
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share)
 
-    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Declined:
-        return supply(finding, stock, judged)
+    def steps(self, finding: Finding, resources: Resources) -> tuple[Supply] | Declined:
+        added = supply(finding, resources)
+        return added if isinstance(added, Declined) else (added,)
 
 
 def check_amounts(num_examples: int | None, share: float) -> None:
@@ -43,12 +43,13 @@ def check_amounts(num_examples: int | None, share: float) -> None:
         )
 
 
-def supply(finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Declined:
+def supply(finding: Finding, resources: Resources) -> Supply | Declined:
     """New rows of the pool in the finding's data slice."""
     if reason := unfit(finding):
         return Declined(reason)
-    if action_key(KIND, finding.data_slice) in judged:
+    if action_key(KIND, finding.data_slice) in resources.judged:
         return Declined(f"rows of the pool with {finding.data_slice} were added and judged already")
+    stock = resources.stock
     if stock.pool is None:
         return Declined("there is no pool to add rows from; set corpus.pool")
     inside = np.flatnonzero(row_members(finding.data_slice, stock.pool)).astype(np.int64)
@@ -59,4 +60,4 @@ def supply(finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | 
     if not len(admitted.rows):
         counts = ", ".join(f"{count} {reason}" for reason, count in admitted.num_blocked.items())
         return Declined(f"every row of the pool with {finding.data_slice} is blocked: {counts}")
-    return Supply(finding=finding, rows=admitted.rows, blocked=tuple(admitted.blocked))
+    return Supply(finding=finding, rows=admitted.rows, blocked=admitted.blocked)

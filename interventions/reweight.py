@@ -1,12 +1,10 @@
 """`interventions=reweight`: draw the existing rows of a starved slice more often, up to a fair share."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.quality import Stock
-from interventions.step import Declined, Limits, Raise, action_key, unfit
+from interventions.step import Declined, Limits, Raise, Resources, action_key, unfit
 
 KIND = "reweight"
 LARGEST_SHARE = 0.5
@@ -38,8 +36,9 @@ class Reweight:
     def limits(self) -> Limits:
         return Limits(num_examples=None, share=LARGEST_SHARE)
 
-    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Raise | Declined:
-        return raised(finding, stock, judged, share=self.share, max_factor=self.max_factor)
+    def steps(self, finding: Finding, resources: Resources) -> tuple[Raise] | Declined:
+        weighed = raised(finding, resources, share=self.share, max_factor=self.max_factor)
+        return weighed if isinstance(weighed, Declined) else (weighed,)
 
 
 def check_factor(max_factor: float) -> None:
@@ -51,21 +50,19 @@ def check_factor(max_factor: float) -> None:
         )
 
 
-def raised(
-    finding: Finding, stock: Stock, judged: Collection[str], *, share: float | None, max_factor: float
-) -> Raise | Declined:
+def raised(finding: Finding, resources: Resources, *, share: float | None, max_factor: float) -> Raise | Declined:
     """The finding's rows in the corpus with the share that they should have, as far as the cap allows.
 
     Args:
         finding: With `fair_share` among its evidence, where it has a data slice.
-        stock: What mixes are made from.
-        judged: Keys of plans that were tried.
+        resources: Of which the corpus is asked, and what was judged.
         share: Wanted; None means the fair one.
         max_factor: Largest change of a row's weight.
     """
     if reason := unfit(finding):
         return Declined(reason)
-    if action_key(KIND, finding.data_slice) in judged:
+    stock = resources.stock
+    if action_key(KIND, finding.data_slice) in resources.judged:
         return Declined(f"rows with {finding.data_slice} were raised and judged already")
     rows = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
     if not len(rows):

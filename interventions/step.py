@@ -1,6 +1,6 @@
-"""What can be done about one finding: a step, or the reason why not."""
+"""What can be done about one finding: steps, or the reason why not."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +27,8 @@ class Supply:
 
     finding: Finding
     rows: NDArray[np.int64]
-    blocked: tuple[str, ...]
+    blocked: Mapping[str, str]
+    """Id of each row that the gate kept out, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,19 @@ class Raise:
     rows: NDArray[np.int64]
     share: float
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Rows of the corpus that leave it."""
+
+    finding: Finding
+    rows: NDArray[np.int64]
+    """Ascending."""
+    why: str
+
+
+Step = Supply | Raise | Remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +71,29 @@ class Limits:
     """Of the draws; the corpus's own rows keep the rest."""
 
 
+RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
+"""What more of each row of the corpus would do to the failed items of a finding, as `DataSlice.effect` says it:
+negative rows work against them. Asks the model: as dear as a forward and backward pass over the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a fix can draw on."""
+
+    stock: Stock
+    judged: Collection[str] = ()
+    """`Plan.keys` that this model was already tried with."""
+    row_effects: RowEffects | None = None
+    """None where no gradients may be asked for."""
+
+
 class Intervention(Protocol):
     """One kind of fix; its fields are its settings."""
 
     def limits(self) -> Limits: ...
 
-    def step(self, finding: Finding, stock: Stock, judged: Collection[str]) -> Supply | Raise | Declined:
-        """What to do about a finding.
-
-        Args:
-            finding: One of a diagnosis.
-            stock: What mixes are made from.
-            judged: `Plan.keys` that this model was already tried with.
-        """
+    def steps(self, finding: Finding, resources: Resources) -> tuple[Step, ...] | Declined:
+        """What to do about a finding of a diagnosis; at least one step."""
         ...
 
 

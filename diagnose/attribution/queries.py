@@ -40,6 +40,13 @@ class Queries:
     def __len__(self) -> int:
         return len(self.weights)
 
+    def only(self, number: int) -> "Queries":
+        """One of the queries, with its own items."""
+        own = np.flatnonzero(self.weights[number])
+        rows = np.flatnonzero(np.isin(self.item, own))
+        item = np.searchsorted(own, self.item[rows])
+        return Queries(self.rows.select(rows), item, self.is_gold[rows], self.weights[[number]][:, own])
+
     def without(self, items: Collection[int] | NDArray[np.int64]) -> "Queries":
         """The other items of each query speak for these; a query of these alone has no weight."""
         weights = self.weights * ~np.isin(np.arange(self.weights.shape[1]), list(items))

@@ -1,35 +1,20 @@
 """How much data there is for the failing items: rows of their slice, copies that crowd them out, rows near them.
 
-Copies are exact after normalising case, space and punctuation; for texts of 13 words and more also near copies by
-MinHash (Broder 1997, by datasketch) of runs of three words: in a closed grammar of short texts most rows are near each
-other, and only equality counts. Costs no model; 20 microseconds a row of the corpus once, half a millisecond a long
-one.
+Costs no model; a pass over the corpus for its copies (`diagnose.copies`).
 """
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
-from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from diagnose.copies import content_hashes, near_groups
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Copies, Subject
 from diagnose.evidence.words import word_similarity
 from diagnose.finding import ScoredExample
 from diagnose.pool import TrainPool
-from diagnose.topics import OPEN_VOCABULARY
-from evals.near_copies import NUM_WORDS, normalise, text_hashes
 
-_NEAR = 0.8
-"""Jaccard similarity of near copies."""
-_NUM_PERM = 64
-_MOST_LONG = 5_000
-"""Long rows that are compared by MinHash."""
 _NEAREST = 5
 _MOST_ITEMS = 200
-_CHUNK = 65_536
 _LISTED = 2000
 """Ids of copies that are named."""
 _SHOWN = 120
@@ -42,16 +27,10 @@ def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
     Args:
         rows: Numbers of rows of the corpus. Near copies of long ones are counted among these alone.
     """
-    hashes = np.concatenate([text_hashes(_contents(part)) for part in _chunks(corpus)])
+    hashes = content_hashes(corpus)
     contents, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    texts = _contents(corpus.select(rows))
-    long = [k for k, text in enumerate(texts) if len(text.split()) >= NUM_WORDS][:_MOST_LONG]
-    # With fewer words a closed grammar puts unrelated texts near each other.
-    if len({word for k in long for word in texts[k].split()}) < OPEN_VOCABULARY:
-        long = []
-    near = np.ones(len(rows), np.int64)
-    if long:
-        near[long] = _cluster_sizes([texts[k] for k in long])
+    group = near_groups(corpus.select(rows))
+    near = np.bincount(group)[group]
     most = np.flatnonzero(hashes == contents[np.argmax(counts)])
     example = corpus[int(most[0])]
     return Copies(
@@ -146,28 +125,3 @@ def _distinct_share(subject: Subject) -> float:
     corpus = ~subject.rows.in_pool
     weights = 1 / subject.rows.copies.counts
     return float(weights[subject.inside[corpus]].sum() / weights.sum()) if len(weights) else 0.0
-
-
-def _chunks(rows: TrainPool) -> Iterator[TrainPool]:
-    return (rows.select(range(start, min(start + _CHUNK, len(rows)))) for start in range(0, len(rows), _CHUNK))
-
-
-def _contents(rows: TrainPool) -> list[str]:
-    pairs = zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True)
-    return [normalise(f"{prompt} {completion}") for prompt, completion in pairs]
-
-
-def _cluster_sizes(texts: Sequence[str]) -> NDArray[np.int64]:
-    """Of each text how many are its near copies, or copies of those, itself included."""
-    index = MinHashLSH(threshold=_NEAR, num_perm=_NUM_PERM)
-    edges: list[tuple[int, int]] = []
-    for number, text in enumerate(texts):
-        words = text.split()
-        sketch = MinHash(num_perm=_NUM_PERM, seed=1)
-        sketch.update_batch([" ".join(words[k : k + 3]).encode() for k in range(len(words) - 2)])
-        edges += [(number, int(other)) for other in index.query(sketch)]
-        index.insert(number, sketch)
-    first, second = np.array(edges, np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(texts), len(texts)))
-    _, label = connected_components(graph, directed=False)
-    return np.asarray(np.bincount(label)[label], np.int64)

@@ -19,6 +19,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Subject, share_against
+from diagnose.pool import TrainPool
 from evals.near_copies import normalise
 
 MOST_LABELS = 60
@@ -30,6 +31,8 @@ _FOLDS = 5
 _LISTED = 1000
 _MOST_ROWS = 50_000
 """Of the corpus, for the classifier."""
+_MUCH_MORE = 0.1
+"""Of a kind's labels are denied beyond what is denied elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,9 @@ def check_labels(subject: Subject) -> Evidence:
     completions are labels also `denied` and `denied_elsewhere` (share of denied labels among rows that the classifier
     takes for one of the failed items' kind, the kind with the most, and among all others) and `kind_against` (share of
     those rows' effect that is against the failed items). Points at the doubted rows, the most doubtful first."""
-    numbers = np.linspace(0, len(subject.corpus) - 1, min(len(subject.corpus), _MOST_ROWS)).astype(np.int64)
+    numbers = _sample(subject.corpus)
     asked = subject.corpus.select(numbers).rows
-    prompts = [normalise(prompt) for prompt in asked["prompt"][:]]
-    labels = np.array([" ".join(completion.split()) for completion in asked["completion"][:]], object)
+    prompts, labels = _prompts_and_labels(subject.corpus.select(numbers))
     values: dict[str, float] = {}
     inside = np.isin(numbers, subject.rows.numbers[subject.inside])
     if inside.any() and any(prompts):
@@ -114,6 +116,29 @@ def check_labels(subject: Subject) -> Evidence:
     order = [k for k in np.argsort(-excess, kind="stable").tolist() if doubts.labels[doubts.given[k]] != worst]
     ids = tuple(asked["id"][int(doubts.rows[k])] for k in order if excess[k] > 0)
     return Evidence("labels", values, says, rows=ids[:_LISTED])
+
+
+def denied_labels(corpus: TrainPool) -> NDArray[np.int64] | None:
+    """Rows of the kinds whose labels are denied much more often than others', with a label that is denied, ascending.
+
+    Looks at 50,000 rows at most. None where completions are no labels.
+    """
+    numbers = _sample(corpus)
+    doubts = label_doubts(*_prompts_and_labels(corpus.select(numbers)))
+    if doubts is None:
+        return None
+    excess = _excess_by_kind(doubts, doubts.labels.tolist())
+    suspect = np.array([excess.get(label, 0.0) >= _MUCH_MORE for label in doubts.labels.tolist()])
+    return np.asarray(numbers[doubts.rows[doubts.is_denied & suspect[doubts.best]]], np.int64)
+
+
+def _sample(corpus: TrainPool) -> NDArray[np.int64]:
+    return np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST_ROWS)).astype(np.int64)
+
+
+def _prompts_and_labels(rows: TrainPool) -> tuple[list[str], NDArray[np.object_]]:
+    prompts = [normalise(prompt) for prompt in rows.rows["prompt"][:]]
+    return prompts, np.array([" ".join(completion.split()) for completion in rows.rows["completion"][:]], object)
 
 
 def _excess_by_kind(doubts: LabelDoubts, golds: Collection[str]) -> dict[str, float]:

@@ -8,7 +8,7 @@ Rows that the corpus has already may be added again: where the pool contains the
 what is missing, and leaving the known rows out would be a diagnosis by subtraction.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -23,7 +23,7 @@ from interventions.compose import Draw, compose
 from interventions.mix import TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EvaluationIndex, Stock, admit
-from interventions.step import Declined, Intervention
+from interventions.step import Declined, Intervention, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class Contest:
     intervention: Intervention
     diagnosis: Diagnosis
     plan: Plan
-    stock: Stock
-    judged: Collection[str]
-    """`Plan.keys` that the planner was given."""
+    resources: Resources
+    """What the fix could draw on."""
     row_fields: tuple[str, ...]
     """Metadata fields by which data is reported."""
     max_rows: int | None
@@ -45,6 +44,10 @@ class Contest:
     without_influence: Callable[[], Diagnosis]
     """The same failing slices, their data found by words."""
     seed: int
+
+    @property
+    def stock(self) -> Stock:
+        return self.resources.stock
 
     @property
     def acted_on(self) -> tuple[Finding, ...]:

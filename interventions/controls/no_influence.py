@@ -18,8 +18,7 @@ class NoInfluence:
         done = plan_fix(
             contest.intervention,
             replace(by_words, findings=findings),
-            contest.stock,
-            contest.judged,
+            replace(contest.resources, row_effects=None),
             contest.seed,
         )
         if isinstance(done, NothingToDo):

@@ -11,7 +11,7 @@ from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from interventions.mix import TrainingMix
 from interventions.proposal import Proposal, propose
-from interventions.step import Intervention
+from interventions.step import Intervention, RowEffects
 
 JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
 TASK = Slice((("task", "scan_jump"),))
@@ -92,8 +92,9 @@ def proposed(
     index: Prompts = NO_ITEMS,
     judged: Iterable[str] = (),
     seed: int = 0,
+    row_effects: RowEffects | None = None,
 ) -> Proposal:
-    done = propose(intervention, found, old or corpus(), new, index, tuple(judged), seed)
+    done = propose(intervention, found, old or corpus(), new, index, tuple(judged), seed, row_effects)
     assert isinstance(done, Proposal), done.plan.reason
     return done
 

@@ -12,7 +12,7 @@ from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
 from interventions.draw import draw_broadly
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo, propose
-from interventions.quality import admit
+from interventions.quality import IN_CORPUS, admit
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
 from interventions.step import Intervention
@@ -63,7 +63,7 @@ def test_near_copies_and_rows_of_the_corpus_are_not_added_again() -> None:
     assert admitted.rows.tolist() == [0, 3, 4]
     done = proposed(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
     assert done.mix.examples.rows["prompt"][500:] == ["jump a", "jump b"]
-    assert done.plan.blocked == ("pool-3",)  # the others do not contain the word as it is written
+    assert dict(done.plan.blocked) == {"pool-3": IN_CORPUS}  # the others do not contain the word as it is written
 
 
 def test_reweighting_raises_the_rows_to_the_fair_share_up_to_its_cap() -> None:

@@ -1,0 +1,115 @@
+"""Cleaning: which rows leave the corpus, which stay, and what a control of the same size removes."""
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from numpy.typing import NDArray
+from planted import JUMP, NO_ITEMS, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
+
+from diagnose.finding import Cause, Finding
+from diagnose.pool import TrainPool
+from diagnose.slices import PROMPT_CONTAINS, Slice
+from interventions.clean import Clean
+from interventions.planner import Auto
+from interventions.proposal import NothingToDo, propose
+
+WRONG = np.array([0, 3, 4])
+
+
+def effects(asked: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Three of the ten rows with `jump` work against its items."""
+    assert rows.tolist() == list(range(10))
+    return np.where(np.isin(rows, WRONG), -1.0, 2.0).astype(np.float32)
+
+
+def labelled(num_rows: int, wrong: NDArray[np.int64]) -> TrainPool:
+    """Four classes, each told by two words of its own among noise; `wrong` rows have the next class's label."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(num_rows) % 4
+    shown = np.where(np.isin(np.arange(num_rows), wrong), (kinds + 1) % 4, kinds)
+    prompts = [f"n{rng.integers(9)} k{kind}a k{kind}b q{k}" for k, kind in enumerate(kinds)]
+    rows = {
+        "id": [f"row-{k}" for k in range(num_rows)],
+        "source": ["train"] * num_rows,
+        "prompt": prompts,
+        "completion": [f"class{kind}" for kind in shown],
+    }
+    return TrainPool(Dataset.from_dict(rows), " ")
+
+
+def test_rows_that_work_against_the_failed_items_leave_and_no_others() -> None:
+    done = proposed(Clean(), diagnosis(finding(Cause.WRONG_LABELS)), row_effects=effects)
+    (action,) = done.plan.actions
+    assert (action.kind, action.num_removed, action.num_added, action.share) == ("clean", 3, 0, 0)
+    assert len(done.mix.weights) == 497
+    assert np.allclose(done.mix.weights, 1 / 497)
+    assert not {f"jump old {k}" for k in WRONG} & set(done.mix.examples.rows["prompt"][:])
+
+
+def test_the_planner_puts_rows_of_the_pool_in_the_place_of_wrong_ones() -> None:
+    done = proposed(
+        Auto(num_examples=50, share=0.4), diagnosis(finding(Cause.WRONG_LABELS)), new=pool(), row_effects=effects
+    )
+    assert [action.kind for action in done.plan.actions] == ["clean", "retrieve"]
+    assert len(done.mix.weights) == 497 + 50
+    assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
+
+
+def test_denied_labels_leave_wherever_they_stand_and_right_ones_of_other_kinds_stay() -> None:
+    kind_of = np.arange(800) % 4
+    wrong = np.flatnonzero(kind_of == 2)[::3]  # a third of one class
+    done = proposed(Clean(), diagnosis(finding(Cause.WRONG_LABELS)), old=labelled(800, wrong))
+    left = set(done.mix.examples.rows["id"][:])
+    gone = {k for k in range(800) if f"row-{k}" not in left}
+    assert len(gone & set(wrong.tolist())) >= 0.95 * len(wrong)
+    assert len(gone - set(wrong.tolist())) <= 0.05 * len(wrong)
+
+
+def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:
+    found = diagnosis(finding(Cause.WRONG_LABELS))
+    against = lambda asked, rows: np.full(len(rows), -1.0, np.float32)  # noqa: E731
+    done = propose(Clean(), found, corpus(), None, NO_ITEMS, (), 0, against)
+    assert isinstance(done, NothingToDo)
+    assert "10 of 10 rows" in done.plan.reason
+    blind = propose(Clean(), found, corpus(), None, NO_ITEMS, (), 0)
+    assert "without influence functions" in blind.plan.reason
+
+
+def test_of_rows_that_say_the_same_the_first_stays() -> None:
+    old = pool_of(["jump a", "walk b", "Jump,  a", "walk c", "walk b", "jump a"], "train")
+    old = TrainPool(old.rows.map(lambda row: {"completion": row["completion"].casefold().replace(",  ", " ")}), " ")
+    done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=old)
+    assert done.mix.examples.rows["id"][:] == ["train-0", "train-1", "train-3"]
+    assert done.plan.actions[0].num_removed == 3
+    assert "3 copies" in done.plan.reason
+
+
+def test_two_findings_of_copies_remove_them_once() -> None:
+    other = finding(Cause.DUPLICATES, Slice(((PROMPT_CONTAINS, "walk"),)), Slice((("task", "walk"),)))
+    old = pool_of(["jump a", "walk b", "walk b", "walk b", "jump c"], "train")
+    done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES), other), old=old)
+    assert [action.num_removed for action in done.plan.actions] == [2, 0]
+    assert [action.items.as_dict()["task"] for action in done.plan.actions] == ["scan_jump", "walk"]
+
+
+def test_near_copies_of_long_texts_leave_too() -> None:
+    rng = np.random.default_rng(1)
+    texts = [" ".join(f"w{k}" for k in rng.integers(900, size=120)) for _ in range(60)]
+    near = [text.replace(text.split()[20], "changed", 1) for text in texts[:15]]
+    done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=pool_of([*texts, *near], "train"))
+    assert done.mix.examples.rows["id"][:] == [f"train-{k}" for k in range(60)]
+
+
+def test_without_anything_to_clean_it_says_so() -> None:
+    done = propose(Clean(), diagnosis(finding(Cause.MISSING_DATA)), corpus(), None, NO_ITEMS, (), 0)
+    assert isinstance(done, NothingToDo)
+    assert "nothing to clean" in done.plan.reason
+    same = propose(Clean(), diagnosis(finding(Cause.DUPLICATES)), corpus(), None, NO_ITEMS, (), 0)
+    assert "no row of the corpus stands there twice" in same.plan.reason
+
+
+def test_a_cleaning_that_was_judged_is_not_proposed_again() -> None:
+    done = propose(
+        Clean(), diagnosis(finding(Cause.WRONG_LABELS)), corpus(), None, NO_ITEMS, [f"clean: {JUMP}"], 0, effects
+    )
+    assert "judged already" in done.plan.reason
