@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 
 from controller.again import is_only_contaminated, measured_again
-from controller.arms import CHALLENGER
 from controller.budget import Books
 from controller.errors import BudgetSpent
 from controller.fidelity import prove_attribution
@@ -40,6 +39,7 @@ from controller.rounds import (
     ProposedRound,
     agree,
     diagnose_round,
+    leave_patch,
     measure_model,
     plan_record,
     propose_round,
@@ -48,7 +48,7 @@ from controller.run import Run, choose_run_dir, config_hash, data_hash, open_run
 from controller.runner import Runner
 from controller.sealed import open_sealed
 from controller.settings import LoopSettings
-from controller.tables import ItemTable, load_mix, write_blocked, write_mix
+from controller.tables import ItemTable
 from controller.tracking import Tracker, default_uri
 from controller.trial import Trial, judge_round, try_arms
 from controller.workers import Workers
@@ -191,7 +191,6 @@ def play_round(
         judged = judge_round(run, proposal, agreed, trial, before, earlier)
         verdict = judged.verdict
         _note_items(items[Split.SELECT], number, before, trial)
-        write_mix(load_mix(proposal.folder / CHALLENGER), run.run_dir / f"mix-{number}.parquet")
         tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
         if judged.run_variance is not None:
             earlier.append(judged.run_variance)
@@ -202,7 +201,7 @@ def play_round(
             tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "champion", number)
         else:
             state.judged += proposal.plan.keys
-    write_blocked(proposal.plan.blocked, run.run_dir / f"blocked-{number}.jsonl")
+    leave_patch(proposal, run.run_dir, number)
     round_ = Round(
         number=number,
         measure=measure_record(probe.report, run.suite.slices, run.splits),

@@ -32,7 +32,6 @@ from evals.harness import evaluate
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
-from interventions.mix import TrainingMix
 
 DROPPED_SHARE, LEAST_DROPPED = 0.05, 5
 """Of the attributed rows of the corpus: those that are dropped because they help most."""
@@ -152,7 +151,7 @@ def retrain(
 ) -> Retraining:
     """`values.npy`, [num_items] nats of the items that attribution was asked about, and `scores.npy`, [num_findings]
     mean scores of the failing slices; not finite where there is none."""
-    mix = without(load_corpus(corpus), np.load(left_out))
+    mix = load_corpus(corpus).without(np.load(left_out))
     training = train(start, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
     ref = trained_ref(start, folder / MODEL_FOLDER)
     queries = load_effects(asked.diagnosis).queries
@@ -168,18 +167,6 @@ def retrain(
     answered = queries.rows.num_tokens + report.num_tokens
     flops = training.flops + FORWARD * num_parameters(start) * answered
     return Retraining(training.num_tokens, training.num_tokens + answered, flops)
-
-
-def without(mix: TrainingMix, left_out: NDArray[np.int64]) -> TrainingMix:
-    """The other rows, as often to each other as before."""
-    kept = np.setdiff1d(np.arange(len(mix.weights)), left_out)
-    weights = mix.weights[kept]
-    return TrainingMix(
-        examples=mix.examples.select(kept),
-        weights=weights / weights.sum(),
-        kinds=tuple(mix.kinds[row] for row in kept.tolist()),
-        reasons=tuple(mix.reasons[row] for row in kept.tolist()),
-    )
 
 
 _LeftOut = tuple[PartKind, int, NDArray[np.int64], Slice]

@@ -1,6 +1,7 @@
 """One round, step by step: measure, diagnose, propose, train and judge. Each step is stages of the journal."""
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from controller.result import ActionRecord, PlanRecord
 from controller.run import Run
 from controller.runner import Result, Stage
 from controller.stages import (
+    PATCH_FILE,
     Diagnosed,
     DiagnosisInputs,
     Measured,
@@ -25,7 +27,7 @@ from controller.stages import (
     measure,
     propose,
 )
-from controller.tables import read_report_json
+from controller.tables import read_report_json, write_blocked
 from diagnose.finding import Diagnosis
 from evals.compare import alpha_at
 from evals.items import EvalReport, ProbeReport
@@ -189,6 +191,14 @@ def propose_round(
         result.value,
         diagnosed.flops + result.value.flops,
     )
+
+
+def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
+    """What a person can read of a plan: `mix-<round>.parquet` where it changes something, `blocked-<round>.jsonl`."""
+    patch = proposal.folder / PATCH_FILE
+    if patch.is_file():
+        shutil.copyfile(patch, run_dir / f"mix-{number}.parquet")
+    write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
 
 
 def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> PlanRecord:

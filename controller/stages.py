@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import TypeAdapter
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBase
@@ -22,7 +21,7 @@ from controller.effects import effects_of, save_effects
 from controller.further_effects import FurtherEffects
 from controller.progress import Progress
 from controller.settings import ScratchModel
-from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_report_json
+from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_patch, write_report_json
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
@@ -53,7 +52,7 @@ from interventions.proposal import propose as propose_plan
 from interventions.quality import take_stock
 from interventions.step import Declined, Intervention
 
-INDEX_FILE = "index.npz"
+INDEX_FILE, PATCH_FILE = "index.npz", "patch.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +214,8 @@ def propose(
             _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
         return Proposed(0, 0.0, (), (), effects.num_tokens, flops)
     _save_arm(proposal.mix, folder / CHALLENGER)
+    num_before = len(proposal.resources.stock.kept)
+    write_patch(proposal.mix, proposal.removed, corpus, num_before, folder / PATCH_FILE)
     tokenizer = load_tokenizer(model)
     contest = Contest(
         intervention=intervention,
@@ -299,8 +300,8 @@ def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, ma
     mix = proposal.mix
     rows = mix.examples.rows
     lengths = encode(rows["prompt"][:], rows["completion"][:], tokenizer, mix.examples.delimiter, max_length).lengths
-    reasons = np.array(mix.reasons)
-    return tuple(int(lengths[reasons == action.why].sum()) for action in proposal.plan.actions)
+    of_reason = {origin.reason: place for place, origin in enumerate(mix.origins)}
+    return tuple(int(lengths[mix.origin == of_reason.get(a.why, -1)].sum()) for a in proposal.plan.actions)
 
 
 def num_parameters(model: ModelRef) -> int:

@@ -8,13 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from diagnose.pool import TrainPool
 from evals.items import EvalReport, ItemResult
-from interventions.mix import TrainingMix, original_mix
+from interventions.allocate import Removed
+from interventions.mix import ORIGINAL, Origin, TrainingMix, original_mix
+from interventions.step import REWEIGHT
 
 PROVENANCE_FILE = "provenance.parquet"
+ORIGINS_FILE = "origins.json"
+_ORIGINS = TypeAdapter(tuple[Origin, ...])
+FROM_CORPUS = (ORIGINAL.kind, REWEIGHT)
+"""Kinds of rows that were drawn before."""
 
 
 def save_pool(pool: TrainPool, folder: Path) -> None:
@@ -29,17 +36,21 @@ def load_pool(folder: Path) -> TrainPool:
 
 def save_mix(mix: TrainingMix, folder: Path) -> None:
     save_pool(mix.examples, folder)
-    provenance = pa.table({"weight": mix.weights, "kind": mix.kinds, "reason": mix.reasons})
+    parents = [mix.parents.get(place) for place in range(len(mix.weights))]
+    provenance = pa.table({"weight": mix.weights, "origin": mix.origin, "parent": pa.array(parents, pa.string())})
     pq.write_table(provenance, folder / PROVENANCE_FILE)
+    (folder / ORIGINS_FILE).write_bytes(_ORIGINS.dump_json(mix.origins))
 
 
 def load_mix(folder: Path) -> TrainingMix:
     provenance = pq.read_table(folder / PROVENANCE_FILE)
+    parents = provenance["parent"].to_pylist()
     return TrainingMix(
         examples=load_pool(folder),
         weights=np.asarray(provenance["weight"], dtype=np.float64),
-        kinds=tuple(provenance["kind"].to_pylist()),
-        reasons=tuple(provenance["reason"].to_pylist()),
+        origins=_ORIGINS.validate_json((folder / ORIGINS_FILE).read_bytes()),
+        origin=np.asarray(provenance["origin"], dtype=np.int64),
+        parents={place: parent for place, parent in enumerate(parents) if parent is not None},
     )
 
 
@@ -48,21 +59,53 @@ def load_corpus(folder: Path) -> TrainingMix:
     return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))
 
 
-def write_mix(mix: TrainingMix, path: Path) -> None:
-    """`mix-<round>.parquet`: every example's id, weight, source, and why it is there."""
-    rows = mix.examples.rows
-    table = pa.table(
+def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, num_before: int, path: Path) -> None:
+    """`mix-<round>.parquet`: every example with what becomes of it and why, and behind them those that leave.
+
+    Args:
+        mix: What is trained on.
+        removed: Rows of the corpus that are not in it.
+        corpus: What was trained on before.
+        num_before: Its rows that were drawn, each as often as any other.
+        path: Of the file.
+    """
+    is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
+    parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, is_old / num_before, mix.parents)]
+    for gone in removed:
+        size = len(gone.rows)
+        zero, before = np.zeros(size, np.int64), np.full(size, 1 / num_before)
+        parts.append(_patch(corpus.select(gone.rows), (gone.origin,), zero, np.zeros(size), before, {}))
+    pq.write_table(pa.concat_tables(parts), path)
+
+
+def _patch(
+    examples: TrainPool,
+    origins: Sequence[Origin],
+    origin: NDArray[np.int64],
+    after: NDArray[np.float64],
+    before: NDArray[np.float64],
+    parents: Mapping[int, str],
+) -> pa.Table:
+    def told(values: Sequence[str]) -> pa.Array:
+        return pa.array(np.array(values, object)[origin].tolist(), pa.string())
+
+    rows = examples.rows
+    return pa.table(
         {
-            "id": rows["id"][:],
-            "source": rows["source"][:],
-            "kind": mix.kinds,
-            "weight": mix.weights,
-            "reason": mix.reasons,
-            "prompt": rows["prompt"][:],
-            "completion": rows["completion"][:],
+            "id": pa.array(rows["id"][:], pa.string()),
+            "source": pa.array(rows["source"][:], pa.string()),
+            "kind": told([one.kind for one in origins]),
+            "slice": told([one.slice for one in origins]),
+            "weight_before": before,
+            "weight": after,
+            "parent": pa.array([parents.get(place) for place in range(len(origin))], pa.string()),
+            "maker": told([one.maker for one in origins]),
+            "verifier": told([one.verifier for one in origins]),
+            "reason": told([one.reason for one in origins]),
+            "prompt": pa.array(rows["prompt"][:], pa.string()),
+            "completion": pa.array(rows["completion"][:], pa.string()),
         }
     )
-    pq.write_table(table, path)
 
 
 def write_blocked(reasons: Mapping[str, str], path: Path) -> None:
@@ -72,8 +115,10 @@ def write_blocked(reasons: Mapping[str, str], path: Path) -> None:
 
 def export_mix(mix: TrainingMix, path: Path) -> None:
     """The mix as JSONL that any trainer takes."""
+    kinds = mix.kinds
+    reasons = mix.of_rows([origin.reason for origin in mix.origins])
     with path.open("w") as file:
-        for example, weight, kind, reason in zip(mix.examples, mix.weights, mix.kinds, mix.reasons, strict=True):
+        for example, weight, kind, reason in zip(mix.examples, mix.weights, kinds, reasons, strict=True):
             row = {
                 "id": example.id,
                 "source": example.source,

@@ -23,7 +23,7 @@ from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
 from controller.report.fidelity import believed, calibrated, of_slices
 from controller.result import Decision, LoopResult
-from controller.rounds import diagnose_round, measure_model, propose_round
+from controller.rounds import diagnose_round, leave_patch, measure_model, propose_round
 from controller.run import Run, choose_run_dir, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
@@ -105,7 +105,12 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
         _say(proposal.plan.reason)
         for action in proposal.plan.actions:
             _say(f"{action.kind}: {action.why}")
+        leave_patch(proposal, run.run_dir, 0)
+        if proposal.plan.actions:
+            _say(f"{run.run_dir / 'mix-0.parquet'}")
         export = settings.propose.export
+        if export is not None and not proposal.plan.actions:
+            _say(f"{export} is not written: the plan changes no data")
         if export is not None and proposal.plan.actions:
             export_mix(load_mix(proposal.folder / CHALLENGER), Path(export))
             _say(export)

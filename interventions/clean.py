@@ -18,9 +18,8 @@ from diagnose.evidence.labels import denied_labels
 from diagnose.finding import Cause, Finding
 from diagnose.slices import row_members
 from interventions.quality import Stock
-from interventions.step import Declined, Limits, Remove, Resources, action_key, unfit
+from interventions.step import CLEAN, Declined, Limits, Remove, Resources, action_key, unfit
 
-KIND = "clean"
 _LEAST_LEFT = 0.1
 """Of the slice's rows: where nearly all of them seem wrong, it is not the labels of some that are."""
 
@@ -46,7 +45,7 @@ def cleaned(finding: Finding, resources: Resources) -> Remove | Declined:
     """What leaves the corpus for a finding."""
     if reason := unfit(finding):
         return Declined(reason)
-    if action_key(KIND, finding.data_slice) in resources.judged:
+    if action_key(CLEAN, finding.data_slice) in resources.judged:
         return Declined(f"the corpus was cleaned for {finding.data_slice} and judged already")
     if finding.cause is Cause.WRONG_LABELS:
         return _without_wrong(finding, resources)

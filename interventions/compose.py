@@ -8,7 +8,7 @@ from datasets import Dataset, Value, concatenate_datasets
 from numpy.typing import NDArray
 
 from diagnose.pool import COLUMNS, TrainPool
-from interventions.mix import TrainingMix
+from interventions.mix import ORIGINAL, Origin, TrainingMix
 from interventions.quality import Stock
 
 
@@ -16,13 +16,13 @@ from interventions.quality import Stock
 class Draw:
     """Rows with a share of the draws."""
 
-    kind: str
-    is_added: bool
-    """Rows of the pool (of the corpus, where there is none) that stand beside the corpus; otherwise rows of
-    the corpus itself."""
+    origin: Origin
+    source: TrainPool | None
+    """Whose rows stand beside the corpus; None for rows of the corpus itself."""
     rows: NDArray[np.int64]
     share: float
-    reason: str
+    parents: Sequence[str] = ()
+    """Id of the row that each was made from, if they were made."""
 
 
 def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
@@ -30,36 +30,41 @@ def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
     kept = stock.kept
     position = np.full(len(stock.corpus), -1, np.int64)
     position[kept] = np.arange(len(kept))
-    weights = np.zeros(len(kept))
-    kinds = ["original"] * len(kept)
-    reasons = ["stood in the corpus"] * len(kept)
-    rows = stock.corpus.select(kept)
-    for draw in (d for d in draws if not d.is_added):
-        for place in position[draw.rows].tolist():
-            kinds[place], reasons[place] = draw.kind, draw.reason
-        weights[position[draw.rows]] = draw.share / len(draw.rows)
-    rest = np.array([kind == "original" for kind in kinds])
+    weights, origin = np.zeros(len(kept)), np.zeros(len(kept), np.int64)
+    origins = [ORIGINAL]
+    raised, added = [d for d in draws if d.source is None], [d for d in draws if d.source is not None]
+    for draw in raised:
+        places = position[draw.rows]
+        origin[places] = len(origins)
+        origins.append(draw.origin)
+        weights[places] = draw.share / len(draw.rows)
+    rest = origin == 0
     weights[rest] = (1 - sum(d.share for d in draws)) / max(int(rest.sum()), 1)
-    parts = [rows.rows]
-    all_weights = [weights]
-    added_from = stock.pool if stock.pool is not None else stock.corpus
-    for draw in (d for d in draws if d.is_added):
-        parts.append(_like(added_from, draw.rows, stock.corpus.delimiter))
+    parts, all_weights, all_origins = [stock.corpus.select(kept).rows], [weights], [origin]
+    parents: dict[int, str] = {}
+    size = len(kept)
+    for draw in added:
+        parts.append(_like(draw, stock.corpus.delimiter))
         all_weights.append(np.full(len(draw.rows), draw.share / len(draw.rows)))
-        kinds += [draw.kind] * len(draw.rows)
-        reasons += [draw.reason] * len(draw.rows)
-    joined_weights = np.concatenate(all_weights)
+        all_origins.append(np.full(len(draw.rows), len(origins)))
+        origins.append(draw.origin)
+        parents |= {size + place: parent for place, parent in enumerate(draw.parents)}
+        size += len(draw.rows)
+    joined = np.concatenate(all_weights)
     return TrainingMix(
         examples=TrainPool(rows=_concatenated(parts), delimiter=stock.corpus.delimiter),
-        weights=joined_weights / joined_weights.sum(),
-        kinds=tuple(kinds),
-        reasons=tuple(reasons),
+        weights=joined / joined.sum(),
+        origins=tuple(origins),
+        origin=np.concatenate(all_origins),
+        parents=parents,
     )
 
 
-def _like(source: TrainPool, rows: NDArray[np.int64], delimiter: str) -> Dataset:
+def _like(draw: Draw, delimiter: str) -> Dataset:
     """Rows of the source, to be joined to prompts by this delimiter."""
-    part = source.rows.select(rows)
+    source = draw.source
+    assert source is not None
+    part = source.rows.select(draw.rows)
     if source.delimiter == delimiter:
         return part
     raise ValueError(

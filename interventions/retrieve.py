@@ -7,9 +7,7 @@ import numpy as np
 from diagnose.finding import Finding
 from diagnose.slices import row_members
 from interventions.quality import admit, contents
-from interventions.step import Declined, Limits, Resources, Supply, action_key, unfit
-
-KIND = "retrieve"
+from interventions.step import RETRIEVE, Declined, Limits, Resources, Supply, action_key, unfit
 
 
 @dataclass
@@ -47,7 +45,7 @@ def supply(finding: Finding, resources: Resources) -> Supply | Declined:
     """New rows of the pool in the finding's data slice."""
     if reason := unfit(finding):
         return Declined(reason)
-    if action_key(KIND, finding.data_slice) in resources.judged:
+    if action_key(RETRIEVE, finding.data_slice) in resources.judged:
         return Declined(f"rows of the pool with {finding.data_slice} were added and judged already")
     stock = resources.stock
     if stock.pool is None:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.step import Declined, Limits, Raise, Resources, action_key, unfit
+from interventions.step import REWEIGHT, Declined, Limits, Raise, Resources, action_key, unfit
 
-KIND = "reweight"
 LARGEST_SHARE = 0.5
 """The rows that are not raised keep at least the other half."""
 _LEAST_FACTOR = 1.2
@@ -62,7 +61,7 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
     if reason := unfit(finding):
         return Declined(reason)
     stock = resources.stock
-    if action_key(KIND, finding.data_slice) in resources.judged:
+    if action_key(REWEIGHT, finding.data_slice) in resources.judged:
         return Declined(f"rows with {finding.data_slice} were raised and judged already")
     rows = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
     if not len(rows):

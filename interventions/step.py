@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.finding import Cause, Finding
+from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from interventions.quality import Stock
+
+RETRIEVE, REWEIGHT, CLEAN = "retrieve", "reweight", "clean"
+"""Kinds of actions: the module of `interventions` that carries each out."""
 
 ADVICE = {
     Cause.TRAINING_SETUP: "a setting of the training is wrong; correct it, more data would not help",
@@ -51,7 +55,27 @@ class Remove:
     why: str
 
 
-Step = Supply | Raise | Remove
+@dataclass(frozen=True, slots=True)
+class Made:
+    """New rows, made from others or by a program."""
+
+    finding: Finding
+    kind: str
+    """The module of `interventions` that made them."""
+    rows: TrainPool
+    parents: tuple[str, ...]
+    """Id of the row that each was made from; empty where a program made them."""
+    maker: str
+    verifier: str
+    """What held each of them to be right."""
+    why: str
+    is_in_place: bool
+    """They stand for rows that leave, and weigh what any row of the corpus does; others get a share of the draws."""
+    blocked: Mapping[str, str]
+    """As of `Supply`."""
+
+
+Step = Supply | Raise | Remove | Made
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from diagnose.finding import Diagnosis, Finding
 from diagnose.losses import RowLosses
 from diagnose.pool import TrainPool
 from interventions.compose import Draw, compose
-from interventions.mix import TrainingMix
+from interventions.mix import Origin, TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EvaluationIndex, Stock, admit
 from interventions.step import Declined, Intervention, Resources
@@ -152,7 +152,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
                 "that does not contain the evaluation"
             )
         share = sum(action.share for action in actions if action.num_added)
-        draws.append(Draw(kind, True, chosen.rows, share, f"{chosen.how}, as many as the fix adds"))
+        draws.append(Draw(Origin(kind, f"{chosen.how}, as many as the fix adds"), source, chosen.rows, share))
         parts.append(_words(chosen, Change.ADD))
         num_tokens += chosen.num_tokens
     if num_raised := sum(action.num_reweighted for action in actions):
@@ -160,7 +160,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
         if isinstance(chosen, Declined):
             return chosen
         share = sum(action.share for action in actions if action.num_reweighted)
-        draws.append(Draw(kind, False, chosen.rows, share, f"{chosen.how}, as many as the fix raises"))
+        draws.append(Draw(Origin(kind, f"{chosen.how}, as many as the fix raises"), None, chosen.rows, share))
         parts.append(_words(chosen, Change.RAISE))
         num_tokens += chosen.num_tokens
     return ControlMix(compose(draws, stock), "; ".join(parts), num_tokens)

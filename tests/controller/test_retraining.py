@@ -19,7 +19,7 @@ from controller.effects import Effects
 from controller.fidelity import prove_attribution, training_again
 from controller.fidelity_record import Outcomes, fidelity_record
 from controller.model import Model, base_model, initial_model, initial_stage
-from controller.retraining import Part, PartKind, without
+from controller.retraining import Part, PartKind
 from controller.rounds import diagnose_round, measure_model
 from controller.run import Data, config_hash, open_run
 from controller.runner import Runner
@@ -294,6 +294,6 @@ def test_a_slice_that_is_attributed_in_part_is_predicted_for_all_of_its_rows() -
 def test_the_other_rows_keep_their_weights_to_each_other() -> None:
     rows = Dataset.from_dict({name: list("abcd") for name in ("id", "source", "prompt", "completion")})
     mix = replace(original_mix(TrainPool(rows, " ")), weights=np.array([0.1, 0.2, 0.3, 0.4]))
-    left = without(mix, np.array([1]))
+    left = mix.without(np.array([1]))
     assert left.examples.rows["id"][:] == ["a", "c", "d"]
     assert left.weights.tolist() == pytest.approx([1 / 8, 3 / 8, 4 / 8])

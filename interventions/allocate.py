@@ -1,0 +1,165 @@
+"""How rows and draws are divided among the steps of a plan.
+
+The corpus's own rows keep the part of the draws that the steps leave (replay); at least half, unless a larger share is
+asked for. Reweightings come first, and leave at least half of the steps' share to additions; findings divide added rows
+by their failed items, and additions the draws by their rows. Rows that are made in the place of others, as one with
+another label, weigh what any row of the corpus does and count for none of this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.finding import Finding
+from diagnose.pool import TrainPool
+from interventions.compose import Draw
+from interventions.draw import draw_broadly
+from interventions.mix import Origin
+from interventions.plan import Action
+from interventions.quality import Stock, contents
+from interventions.step import CLEAN, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
+
+_NEARLY = 0.98
+"""Of the rows wanted: a difference by rounding is not worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Rows of the corpus that leave it."""
+
+    rows: NDArray[np.int64]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    actions: tuple[Action, ...]
+    draws: tuple[Draw, ...]
+    removed: tuple[Removed, ...]
+    kept: NDArray[np.int64]
+    """Rows of the corpus that stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """Rows that a step adds."""
+
+    step: Supply | Made
+    source: TrainPool
+    rows: NDArray[np.int64]
+
+
+def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random.Generator) -> Allocation:
+    """Actions and their rows, removals first; each row is acted on once."""
+    actions: list[Action] = []
+    removed: list[Removed] = []
+    kept = stock.kept
+    for removal in (step for step in steps if isinstance(step, Remove)):
+        rows = np.intersect1d(removal.rows, kept)
+        kept = np.setdiff1d(kept, rows)
+        removed.append(Removed(rows, Origin(CLEAN, removal.why, str(removal.finding.data_slice))))
+        actions.append(_action(removal.finding, CLEAN, removal.why, num_removed=len(rows)))
+    draws = []
+    added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits, rng)
+    new = [picked for picked in added if not (isinstance(picked.step, Made) and picked.step.is_in_place)]
+    stand_ins = [picked for picked in added if isinstance(picked.step, Made) and picked.step.is_in_place]
+    raises = _disjoint([step for step in steps if isinstance(step, Raise)], kept)
+    asked = sum(step.share for step in raises)
+    scale = min(1.0, limits.share / asked * (0.5 if new else 1.0)) if asked else 1.0
+    for step in raises:
+        share = step.share * scale
+        draws.append(Draw(Origin(REWEIGHT, step.why, str(step.finding.data_slice)), None, step.rows, share))
+        actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=share))
+    left, total = limits.share - asked * scale, sum(len(picked.rows) for picked in new)
+    wanted = limits.num_examples or 0
+    is_short = total < wanted * _NEARLY
+    for picked in new:
+        why = _why(picked) + (f"; {wanted} were wanted in all" if is_short else "")
+        _add(picked, left * len(picked.rows) / total, why, draws, actions)
+    given = sum(draw.share for draw in draws)
+    size = len(kept) + sum(len(picked.rows) for picked in stand_ins)
+    for picked in stand_ins:
+        _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
+    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept)
+
+
+def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: np.random.Generator) -> list[_Picked]:
+    """Rows of each step, no content twice; what stands in for rows that leave is not limited."""
+    num_failed = sum(step.finding.num_failed for step in steps if not (isinstance(step, Made) and step.is_in_place))
+    taken: set[str] = set()
+    picked = []
+    for step in steps:
+        source = step.rows if isinstance(step, Made) else _pool(stock)
+        rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
+        names = contents(source, rows)
+        chosen = np.array([k for k, name in enumerate(names) if name not in taken], np.int64)
+        if not (isinstance(step, Made) and step.is_in_place) and limits.num_examples is not None and len(chosen):
+            most = max(1, round(limits.num_examples * step.finding.num_failed / num_failed))
+            chosen = chosen[draw_broadly([names[k].replace("\x00", " ") for k in chosen.tolist()], most, rng)]
+        if len(chosen):
+            taken |= {names[k] for k in chosen.tolist()}
+            picked.append(_Picked(step, source, rows[chosen]))
+    return picked
+
+
+def _add(picked: _Picked, share: float, why: str, draws: list[Draw], actions: list[Action]) -> None:
+    step, where = picked.step, str(picked.step.finding.data_slice)
+    if isinstance(step, Made):
+        origin = Origin(step.kind, why, where, step.maker, step.verifier)
+        parents = tuple(step.parents[k] for k in picked.rows.tolist()) if step.parents else ()
+    else:
+        origin, parents = Origin(RETRIEVE, why, where), ()
+    draws.append(Draw(origin, picked.source, picked.rows, share, parents))
+    actions.append(_action(step.finding, origin.kind, why, num_added=len(picked.rows), share=share))
+
+
+def _why(picked: _Picked) -> str:
+    step = picked.step
+    if isinstance(step, Made):
+        return f"{len(picked.rows)} of {step.why}" if len(picked.rows) < len(step.rows) else step.why
+    finding = step.finding
+    return (
+        f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(picked.rows)} of {len(step.rows)} "
+        f"new rows of the pool with {finding.data_slice}, drawn broadly"
+    )
+
+
+def _disjoint(raises: Sequence[Raise], kept: NDArray[np.int64]) -> list[Raise]:
+    """Each row that is kept in the first slice that has it; a slice left with less keeps that part of its share."""
+    taken = np.empty(0, np.int64)
+    found = []
+    for step in raises:
+        rows = np.intersect1d(np.setdiff1d(step.rows, taken), kept)
+        taken = np.union1d(taken, rows)
+        if len(rows):
+            found.append(replace(step, rows=rows, share=step.share * len(rows) / len(step.rows)))
+    return found
+
+
+def _action(
+    finding: Finding,
+    kind: str,
+    why: str,
+    *,
+    num_added: int = 0,
+    num_removed: int = 0,
+    num_reweighted: int = 0,
+    share: float = 0.0,
+) -> Action:
+    return Action(
+        kind=kind,
+        slice=finding.data_slice,
+        items=finding.slice,
+        num_added=num_added,
+        num_removed=num_removed,
+        num_reweighted=num_reweighted,
+        share=share,
+        why=why,
+    )
+
+
+def _pool(stock: Stock) -> TrainPool:
+    assert stock.pool is not None, "only rows of a pool can be supplied"
+    return stock.pool
