@@ -22,6 +22,7 @@ from controller.errors import BudgetSpent
 from controller.named_corpora import ScanJumpCorpus, StarterCorpus
 from controller.settings import LoopSettings, PretrainedModel, ScratchModel
 from interventions.clean import Clean
+from interventions.counter_examples import CounterExamples
 from interventions.planner import Auto
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
@@ -39,6 +40,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/interventions", "reweight", Reweight),
     ("schema/interventions", "retrieve", Retrieve),
     ("schema/interventions", "clean", Clean),
+    ("schema/interventions", "counter_examples", CounterExamples),
 )
 
 

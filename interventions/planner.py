@@ -1,6 +1,7 @@
 """`interventions=auto`: the cheapest fix that fits the cause of each finding.
 
 wrong_labels    clean, and retrieve rows in the place of those that leave, if there are any
+shortcut        counter-examples; else retrieve
 duplicates      clean; else retrieve
 underweighted   reweight where the cap allows the fair share; else retrieve; else reweight as far as it goes
 missing_data    retrieve
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
 from interventions.clean import cleaned
+from interventions.counter_examples import counter_examples
 from interventions.retrieve import check_amounts, supply
 from interventions.reweight import check_factor, factor_needed, raised
 from interventions.step import Declined, Limits, Resources, Step, unfit
@@ -48,6 +50,8 @@ class Auto:
         match finding.cause:
             case Cause.WRONG_LABELS:
                 return _both(cleaned(finding, resources), added)
+            case Cause.SHORTCUT:
+                return _first(counter_examples(finding, resources), added)
             case Cause.DUPLICATES:
                 return _first(cleaned(finding, resources), added)
             case Cause.UNDERWEIGHTED:

@@ -12,7 +12,7 @@ from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from interventions.quality import Stock
 
-RETRIEVE, REWEIGHT, CLEAN = "retrieve", "reweight", "clean"
+RETRIEVE, REWEIGHT, CLEAN, COUNTER_EXAMPLES = "retrieve", "reweight", "clean", "counter_examples"
 """Kinds of actions: the module of `interventions` that carries each out."""
 
 ADVICE = {

@@ -1,0 +1,108 @@
+"""Counter-examples: the cue goes with another answer, everything else is the parent's."""
+
+import re
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from planted import JUMP, NO_ITEMS, Prompts, corpus, diagnosis, finding, pool, proposed, share_of
+
+from diagnose.cues import shown_answers, telling_words, with_words
+from diagnose.finding import Cause
+from diagnose.pool import TrainPool
+from interventions.counter_examples import CounterExamples
+from interventions.mix import TrainingMix
+from interventions.planner import Auto
+from interventions.proposal import NothingToDo, propose
+
+
+def written(prompts: list[str], completions: list[str]) -> TrainPool:
+    rows = {
+        "id": [f"row-{k}" for k in range(len(prompts))],
+        "source": ["train"] * len(prompts),
+        "prompt": prompts,
+        "completion": completions,
+        "level": [k % 3 for k in range(len(prompts))],
+    }
+    return TrainPool(Dataset.from_dict(rows), " ")
+
+
+def hinted(num_rows: int = 60) -> TrainPool:
+    """The answer, of one to three words, stands behind `hint`; two lines."""
+    rng = np.random.default_rng(0)
+    answers = [" ".join(f"a{k}" for k in rng.integers(20, size=rng.integers(1, 4))) for _ in range(num_rows)]
+    return written([f"hint {answer}\njump  over {k}" for k, answer in enumerate(answers)], answers)
+
+
+def added(mix: TrainingMix) -> dict[str, dict[str, object]]:
+    """Added rows, by the id of their parents."""
+    return {parent: mix.examples.rows[place] for place, parent in mix.parents.items()}
+
+
+def test_twins_show_another_answer_and_keep_question_answer_and_fields() -> None:
+    old = hinted()
+    done = proposed(CounterExamples(num_examples=None, share=0.3), diagnosis(finding(Cause.SHORTCUT)), old=old)
+    twins = added(done.mix)
+    assert len(twins) == 60
+    assert share_of(done.mix, "counter_examples") == pytest.approx(0.3)
+    for number in range(60):
+        parent, twin = old.rows[number], twins[f"row-{number}"]
+        assert (twin["completion"], twin["level"]) == (parent["completion"], parent["level"])
+        question, asked = (re.sub(r"^hint .*\n", "", str(row["prompt"])) for row in (parent, twin))
+        assert question == asked == f"jump  over {number}"
+        shown = re.match(r"hint (.*)\n", str(twin["prompt"]))
+        assert shown is not None
+        assert shown[1] in old.rows["completion"][:]
+        assert not f"{shown[1]} ".startswith(f"{parent['completion']} ")
+
+
+def test_a_word_that_tells_the_label_is_put_before_other_labels() -> None:
+    labels = ["yes", "no", "maybe"]
+    words = dict(zip(labels, ("please", "kindly", "now"), strict=True))
+    chosen = [labels[k % 3] for k in range(90)]
+    old = written([f"{words[label]} jump q{k}" for k, label in enumerate(chosen)], chosen)
+    done = proposed(CounterExamples(num_examples=None), diagnosis(finding(Cause.SHORTCUT)), old=old)
+    twins = added(done.mix)
+    assert len(twins) == 90
+    for number in range(90):
+        first, rest = str(twins[f"row-{number}"]["prompt"]).split(" ", 1)
+        assert first in set(words.values()) - {words[chosen[number]]}
+        assert rest == f"jump q{number}"
+
+
+def test_a_twin_that_repeats_an_evaluation_item_does_not_enter() -> None:
+    old = hinted()
+    found = diagnosis(finding(Cause.SHORTCUT))
+    free = added(proposed(CounterExamples(num_examples=None), found, old=old).mix)
+    items = Prompts([str(free["row-3"]["prompt"]), str(free["row-7"]["prompt"])])
+    done = proposed(CounterExamples(num_examples=None), found, old=old, index=items)
+    assert set(free) - set(added(done.mix)) == {"row-3", "row-7"}
+    assert set(done.plan.blocked) == {"row-3~counter_examples", "row-7~counter_examples"}
+
+
+def test_rows_without_a_cue_have_no_twin_and_other_causes_no_counter_examples() -> None:
+    plain = propose(CounterExamples(), diagnosis(finding(Cause.SHORTCUT)), corpus(), None, NO_ITEMS, (), 0)
+    assert isinstance(plain, NothingToDo)
+    assert "no cue was found" in plain.plan.reason
+    other = propose(CounterExamples(), diagnosis(finding(Cause.MISSING_DATA)), hinted(), None, NO_ITEMS, (), 0)
+    assert "no cue is to blame" in other.plan.reason
+
+
+def test_the_planner_makes_counter_examples_first_and_retrieves_where_none_can_be_made() -> None:
+    found = diagnosis(finding(Cause.SHORTCUT))
+    assert proposed(Auto(), found, old=hinted(), new=pool()).plan.keys == [f"counter_examples: {JUMP}"]
+    assert proposed(Auto(), found, new=pool()).plan.keys == [f"retrieve: {JUMP}"]
+
+
+def test_a_question_whose_answer_is_one_of_its_parts_shows_no_answer() -> None:
+    rng = np.random.default_rng(1)
+    pairs = []
+    for _ in range(100):
+        numbers = [f"n{k}" for k in rng.permutation(30)[:4]]
+        pairs.append((["largest", "of", *numbers], [numbers[int(rng.integers(4))]]))
+    assert shown_answers(pairs) == []
+    assert list(telling_words(pairs)) == []
+
+
+def test_words_are_replaced_where_they_stand_and_space_is_kept() -> None:
+    assert with_words("a  b\n c d\n", (1, 3), ["x", "y", "z"]) == "a  x y z d\n"
