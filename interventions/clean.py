@@ -2,8 +2,8 @@
 
 wrong_labels   where completions are labels, rows whose label a classifier denies that has not seen them, of those kinds
                of rows to which that happens far more often than to others (confident learning, Northcutt et al. 2021,
-               arXiv 1911.00068); elsewhere rows of the data slice that work against the failed items, by influence
-               functions
+               arXiv 1911.00068); where it is sure they come back with the label that it gives them. Elsewhere rows of
+               the data slice that work against the failed items, by influence functions
 duplicates     all but the first of the rows that say the same, wherever they stand
 anything else  nothing to clean
 """
@@ -11,15 +11,18 @@ anything else  nothing to clean
 from dataclasses import dataclass
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from diagnose.copies import content_hashes, near_groups
-from diagnose.evidence.labels import denied_labels
+from diagnose.evidence.labels import DeniedLabels, denied_labels
 from diagnose.finding import Cause, Finding
+from diagnose.pool import TrainPool
 from diagnose.slices import row_members
-from interventions.quality import Stock
-from interventions.step import CLEAN, Declined, Limits, Remove, Resources, action_key, unfit
+from interventions.quality import Stock, admit, contents
+from interventions.step import CLEAN, Declined, Limits, Made, Remove, Resources, Steps, action_key, unfit
 
+RELABEL = "relabel"
 _LEAST_LEFT = 0.1
 """Of the slice's rows: where nearly all of them seem wrong, it is not the labels of some that are."""
 
@@ -36,56 +39,90 @@ class Clean:
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share)
 
-    def steps(self, finding: Finding, resources: Resources) -> tuple[Remove] | Declined:
-        removed = cleaned(finding, resources)
-        return removed if isinstance(removed, Declined) else (removed,)
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        return cleaned(finding, resources)
 
 
-def cleaned(finding: Finding, resources: Resources) -> Remove | Declined:
-    """What leaves the corpus for a finding."""
+def cleaned(finding: Finding, resources: Resources) -> Steps:
+    """What leaves the corpus for a finding, and what comes back."""
     if reason := unfit(finding):
         return Declined(reason)
     if action_key(CLEAN, finding.data_slice) in resources.judged:
         return Declined(f"the corpus was cleaned for {finding.data_slice} and judged already")
     if finding.cause is Cause.WRONG_LABELS:
-        return _without_wrong(finding, resources)
+        denied = denied_labels(resources.stock.corpus.select(resources.stock.kept))
+        if denied is not None:
+            return _relabelled(finding, resources.stock, denied)
+        return _without_harmful(finding, resources)
     if finding.cause is Cause.DUPLICATES:
         return _without_copies(finding, resources.stock)
     return Declined("neither wrong labels nor copies are to blame, so there is nothing to clean")
 
 
-def _without_wrong(finding: Finding, resources: Resources) -> Remove | Declined:
+def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
+    """Denied rows leave, and come back with another label where that is sure."""
+    if not len(denied.rows):
+        return Declined("no label of the corpus is denied by a classifier that has not seen it")
+    wrong = stock.kept[denied.rows]
+    why = (
+        f"{_fails(finding)}: {len(wrong)} of {len(stock.kept)} rows of the corpus whose label a classifier denies that "
+        "has not seen them leave it"
+    )
+    removal = Remove(finding, wrong, why)
+    sure = np.flatnonzero(denied.is_sure)
+    if not len(sure):
+        return (removal,)
+    written = {" ".join(completion.split()): completion for completion in stock.corpus.rows["completion"][:]}
+    parents = stock.corpus.select(wrong[sure])
+    columns = parents.rows.to_dict()
+    ids = list(columns["id"])
+    columns |= {
+        "id": [f"{key}~{RELABEL}" for key in ids],
+        "completion": [written[denied.labels[k]] for k in sure.tolist()],
+    }
+    rows = TrainPool(Dataset.from_dict(columns, features=parents.rows.features), parents.delimiter)
+    known = frozenset(contents(stock.corpus, np.setdiff1d(stock.kept, wrong)))
+    admitted = admit(rows, np.arange(len(rows)), stock.index, known)
+    if not len(admitted.rows):
+        return (removal,)
+    back = Made(
+        finding=finding,
+        kind=RELABEL,
+        rows=rows.select(admitted.rows),
+        parents=tuple(ids[k] for k in admitted.rows.tolist()),
+        maker="the label of a classifier that has not seen the row",
+        verifier="it is as sure of it as of rows that have that label, in the mean",
+        why=f"{_fails(finding)}: {len(admitted.rows)} rows come back with the label that the classifier gives them",
+        is_in_place=True,
+        blocked=admitted.blocked,
+    )
+    return (removal, back)
+
+
+def _without_harmful(finding: Finding, resources: Resources) -> Steps:
     stock, where = resources.stock, finding.data_slice
-    corpus = stock.corpus.select(stock.kept)
-    if (denied := denied_labels(corpus)) is not None:
-        rows, of = stock.kept[denied], len(stock.kept)
-        how = "whose label a classifier denies that has not seen them"
-    elif resources.row_effects is None:
+    if resources.row_effects is None:
         return Declined(f"without influence functions nobody can say which rows with {where} are wrong")
-    else:
-        inside = stock.kept[row_members(where, corpus)]
-        effect = resources.row_effects(finding, inside)
-        rows, of, how = inside[effect < 0], len(inside), f"with {where} that work against the failed items"
+    inside = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
+    rows = inside[resources.row_effects(finding, inside) < 0]
+    how = f"{len(rows)} of {len(inside)} rows of the corpus with {where} work against the failed items"
     if not len(rows):
         return Declined(f"no row with {where} could be told to be wrong")
-    if len(rows) > (1 - _LEAST_LEFT) * of:
-        return Declined(f"{len(rows)} of {of} rows {how}: that is not some wrong labels among right ones")
-    why = (
-        f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(rows)} of {of} rows of the corpus "
-        f"{how} leave it"
-    )
-    return Remove(finding, np.sort(rows), why)
+    if len(rows) > (1 - _LEAST_LEFT) * len(inside):
+        return Declined(f"{how}: those are not some wrong answers among right ones")
+    return (Remove(finding, np.sort(rows), f"{_fails(finding)}: {how} and leave it"),)
 
 
-def _without_copies(finding: Finding, stock: Stock) -> Remove | Declined:
+def _without_copies(finding: Finding, stock: Stock) -> Steps:
     rows = stock.kept[_is_copy(stock)]
     if not len(rows):
         return Declined("no row of the corpus stands there twice")
-    why = (
-        f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(rows)} copies of other rows, of "
-        f"{len(stock.kept)} rows of the corpus, leave it"
-    )
-    return Remove(finding, rows, why)
+    why = f"{_fails(finding)}: {len(rows)} copies of other rows, of {len(stock.kept)} rows of the corpus, leave it"
+    return (Remove(finding, rows, why),)
+
+
+def _fails(finding: Finding) -> str:
+    return f"{finding.slice} fails {finding.num_failed} of {finding.num_items}"
 
 
 def _is_copy(stock: Stock) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from interventions.quality import admit, contents
-from interventions.step import COUNTER_EXAMPLES, Declined, Limits, Made, Resources, action_key, unfit
+from interventions.step import COUNTER_EXAMPLES, Declined, Limits, Made, Resources, Steps, action_key, unfit
 
 MAKER = "counterfactual edit of the cue"
 VERIFIER = "the cue goes with another answer; beside it prompt and answer are the parent's"
@@ -39,12 +39,11 @@ class CounterExamples:
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share)
 
-    def steps(self, finding: Finding, resources: Resources) -> tuple[Made] | Declined:
-        made = counter_examples(finding, resources)
-        return made if isinstance(made, Declined) else (made,)
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        return counter_examples(finding, resources)
 
 
-def counter_examples(finding: Finding, resources: Resources) -> Made | Declined:
+def counter_examples(finding: Finding, resources: Resources) -> Steps:
     """Twins of the slice's rows."""
     if reason := unfit(finding):
         return Declined(reason)
@@ -69,7 +68,7 @@ def counter_examples(finding: Finding, resources: Resources) -> Made | Declined:
     admitted = admit(made, np.arange(len(made)), stock.index, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
-    return Made(
+    twinned = Made(
         finding=finding,
         kind=COUNTER_EXAMPLES,
         rows=made.select(admitted.rows),
@@ -83,6 +82,7 @@ def counter_examples(finding: Finding, resources: Resources) -> Made | Declined:
         is_in_place=False,
         blocked=admitted.blocked,
     )
+    return (twinned,)
 
 
 def _twins(prompts: Sequence[str], completions: Sequence[str]) -> tuple[str, dict[int, str]]:

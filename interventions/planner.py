@@ -1,6 +1,6 @@
 """`interventions=auto`: the cheapest fix that fits the cause of each finding.
 
-wrong_labels    clean, and retrieve rows in the place of those that leave, if there are any
+wrong_labels    clean, and retrieve where the pool has rows
 shortcut        counter-examples; else retrieve
 duplicates      clean; else retrieve
 underweighted   reweight where the cap allows the fair share; else retrieve; else reweight as far as it goes
@@ -11,6 +11,7 @@ anything else   no change of data here, but the advice that belongs to the cause
 A plan that was judged on this model is not proposed again: the next fix in the row takes its place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
@@ -18,7 +19,7 @@ from interventions.clean import cleaned
 from interventions.counter_examples import counter_examples
 from interventions.retrieve import check_amounts, supply
 from interventions.reweight import check_factor, factor_needed, raised
-from interventions.step import Declined, Limits, Resources, Step, unfit
+from interventions.step import Declined, Limits, Resources, Steps, unfit
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Auto:
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share)
 
-    def steps(self, finding: Finding, resources: Resources) -> tuple[Step, ...] | Declined:
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
         if reason := unfit(finding):
             return Declined(reason)
         if finding.cause is Cause.UNKNOWN and finding.data_slices[0].ci.low <= 0:
@@ -49,7 +50,7 @@ class Auto:
         added = supply(finding, resources)
         match finding.cause:
             case Cause.WRONG_LABELS:
-                return _both(cleaned(finding, resources), added)
+                return _all(cleaned(finding, resources), added)
             case Cause.SHORTCUT:
                 return _first(counter_examples(finding, resources), added)
             case Cause.DUPLICATES:
@@ -59,19 +60,20 @@ class Auto:
                 reweight_first = factor_needed(finding) <= self.max_factor
                 return _first(weighed, added) if reweight_first else _first(added, weighed)
             case _:
-                return _first(added)
+                return added
 
 
-def _first(*steps: Step | Declined) -> tuple[Step] | Declined:
+def _first(*options: Steps) -> Steps:
     """The first that can be done."""
-    found = [step for step in steps if not isinstance(step, Declined)]
-    return (found[0],) if found else _none_of(steps)
+    found = [steps for steps in options if not isinstance(steps, Declined)]
+    return found[0] if found else _none_of(options)
 
 
-def _both(*steps: Step | Declined) -> tuple[Step, ...] | Declined:
+def _all(*options: Steps) -> Steps:
     """All that can be done."""
-    return tuple(step for step in steps if not isinstance(step, Declined)) or _none_of(steps)
+    found = tuple(step for steps in options if not isinstance(steps, Declined) for step in steps)
+    return found or _none_of(options)
 
 
-def _none_of(steps: tuple[Step | Declined, ...]) -> Declined:
-    return Declined("; ".join(step.reason for step in steps if isinstance(step, Declined)))
+def _none_of(options: Sequence[Steps]) -> Declined:
+    return Declined("; ".join(steps.reason for steps in options if isinstance(steps, Declined)))

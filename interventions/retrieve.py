@@ -7,7 +7,7 @@ import numpy as np
 from diagnose.finding import Finding
 from diagnose.slices import row_members
 from interventions.quality import admit, contents
-from interventions.step import RETRIEVE, Declined, Limits, Resources, Supply, action_key, unfit
+from interventions.step import RETRIEVE, Declined, Limits, Resources, Steps, Supply, action_key, unfit
 
 
 @dataclass
@@ -25,9 +25,8 @@ class Retrieve:
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share)
 
-    def steps(self, finding: Finding, resources: Resources) -> tuple[Supply] | Declined:
-        added = supply(finding, resources)
-        return added if isinstance(added, Declined) else (added,)
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        return supply(finding, resources)
 
 
 def check_amounts(num_examples: int | None, share: float) -> None:
@@ -41,7 +40,7 @@ def check_amounts(num_examples: int | None, share: float) -> None:
         )
 
 
-def supply(finding: Finding, resources: Resources) -> Supply | Declined:
+def supply(finding: Finding, resources: Resources) -> Steps:
     """New rows of the pool in the finding's data slice."""
     if reason := unfit(finding):
         return Declined(reason)
@@ -58,4 +57,4 @@ def supply(finding: Finding, resources: Resources) -> Supply | Declined:
     if not len(admitted.rows):
         counts = ", ".join(f"{count} {reason}" for reason, count in admitted.num_blocked.items())
         return Declined(f"every row of the pool with {finding.data_slice} is blocked: {counts}")
-    return Supply(finding=finding, rows=admitted.rows, blocked=admitted.blocked)
+    return (Supply(finding=finding, rows=admitted.rows, blocked=admitted.blocked),)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.step import REWEIGHT, Declined, Limits, Raise, Resources, action_key, unfit
+from interventions.step import REWEIGHT, Declined, Limits, Raise, Resources, Steps, action_key, unfit
 
 LARGEST_SHARE = 0.5
 """The rows that are not raised keep at least the other half."""
@@ -35,9 +35,8 @@ class Reweight:
     def limits(self) -> Limits:
         return Limits(num_examples=None, share=LARGEST_SHARE)
 
-    def steps(self, finding: Finding, resources: Resources) -> tuple[Raise] | Declined:
-        weighed = raised(finding, resources, share=self.share, max_factor=self.max_factor)
-        return weighed if isinstance(weighed, Declined) else (weighed,)
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        return raised(finding, resources, share=self.share, max_factor=self.max_factor)
 
 
 def check_factor(max_factor: float) -> None:
@@ -49,7 +48,7 @@ def check_factor(max_factor: float) -> None:
         )
 
 
-def raised(finding: Finding, resources: Resources, *, share: float | None, max_factor: float) -> Raise | Declined:
+def raised(finding: Finding, resources: Resources, *, share: float | None, max_factor: float) -> Steps:
     """The finding's rows in the corpus with the share that they should have, as far as the cap allows.
 
     Args:
@@ -76,7 +75,7 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
         f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(rows)} rows of the corpus "
         f"with {finding.data_slice} raised from {present:.1%} to {given:.1%} of the draws{capped}"
     )
-    return Raise(finding=finding, rows=rows, share=given, why=why)
+    return (Raise(finding=finding, rows=rows, share=given, why=why),)
 
 
 def factor_needed(finding: Finding) -> float:

@@ -85,6 +85,10 @@ class Declined:
     reason: str
 
 
+Steps = tuple[Step, ...] | Declined
+"""At least one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much all steps of a plan may change together."""
@@ -116,8 +120,8 @@ class Intervention(Protocol):
 
     def limits(self) -> Limits: ...
 
-    def steps(self, finding: Finding, resources: Resources) -> tuple[Step, ...] | Declined:
-        """What to do about a finding of a diagnosis; at least one step."""
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        """What to do about a finding of a diagnosis."""
         ...
 
 

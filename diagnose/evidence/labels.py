@@ -118,8 +118,20 @@ def check_labels(subject: Subject) -> Evidence:
     return Evidence("labels", values, says, rows=ids[:_LISTED])
 
 
-def denied_labels(corpus: TrainPool) -> NDArray[np.int64] | None:
-    """Rows of the kinds whose labels are denied much more often than others', with a label that is denied, ascending.
+@dataclass(frozen=True, slots=True)
+class DeniedLabels:
+    """Rows whose label a classifier denies, [num_denied] each."""
+
+    rows: NDArray[np.int64]
+    """Ascending."""
+    labels: tuple[str, ...]
+    """What it says instead, single spaces between words."""
+    is_sure: NDArray[np.bool_]
+    """Whether it is as sure of that as of rows which have that label, in the mean (Northcutt et al. 2021, eq. 2)."""
+
+
+def denied_labels(corpus: TrainPool) -> DeniedLabels | None:
+    """Of the kinds of rows whose labels are denied much more often than others'.
 
     Looks at 50,000 rows at most. None where completions are no labels.
     """
@@ -129,7 +141,14 @@ def denied_labels(corpus: TrainPool) -> NDArray[np.int64] | None:
         return None
     excess = _excess_by_kind(doubts, doubts.labels.tolist())
     suspect = np.array([excess.get(label, 0.0) >= _MUCH_MORE for label in doubts.labels.tolist()])
-    return np.asarray(numbers[doubts.rows[doubts.is_denied & suspect[doubts.best]]], np.int64)
+    denied = np.flatnonzero(doubts.is_denied & suspect[doubts.best])
+    usual = np.array([doubts.of_given[doubts.given == number].mean() for number in range(len(doubts.labels))])
+    best = doubts.best[denied]
+    return DeniedLabels(
+        rows=np.asarray(numbers[doubts.rows[denied]], np.int64),
+        labels=tuple(doubts.labels[best].tolist()),
+        is_sure=np.asarray(doubts.probability[denied, best] >= usual[best]),
+    )
 
 
 def _sample(corpus: TrainPool) -> NDArray[np.int64]:

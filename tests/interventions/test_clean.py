@@ -55,7 +55,7 @@ def test_the_planner_puts_rows_of_the_pool_in_the_place_of_wrong_ones() -> None:
     assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
 
 
-def test_denied_labels_leave_wherever_they_stand_and_right_ones_of_other_kinds_stay() -> None:
+def test_denied_labels_leave_and_come_back_right_where_that_is_sure() -> None:
     kind_of = np.arange(800) % 4
     wrong = np.flatnonzero(kind_of == 2)[::3]  # a third of one class
     done = proposed(Clean(), diagnosis(finding(Cause.WRONG_LABELS)), old=labelled(800, wrong))
@@ -63,6 +63,10 @@ def test_denied_labels_leave_wherever_they_stand_and_right_ones_of_other_kinds_s
     gone = {k for k in range(800) if f"row-{k}" not in left}
     assert len(gone & set(wrong.tolist())) >= 0.95 * len(wrong)
     assert len(gone - set(wrong.tolist())) <= 0.05 * len(wrong)
+    back = {parent: done.mix.examples.rows[place]["completion"] for place, parent in done.mix.parents.items()}
+    assert len(back) >= 0.5 * len(wrong)
+    assert {parent for parent, label in back.items() if label != f"class{kind_of[int(parent[4:])]}"} == set()
+    assert done.mix.weights.max() == pytest.approx(done.mix.weights.min())
 
 
 def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:

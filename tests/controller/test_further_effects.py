@@ -1,0 +1,51 @@
+"""What attribution says of every row of a slice, after a diagnosis that asked some of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sample_corpus import write_toy
+from sklearn.metrics import roc_auc_score
+
+from controller.budget import Books
+from controller.compose_settings import composed
+from controller.further_effects import FurtherEffects
+from controller.model import base_model, initial_model
+from controller.rounds import diagnose_round, measure_model
+from controller.run import open_run
+from controller.runner import Runner
+from controller.tables import load_pool
+from controller.workers import Workers
+from diagnose.slices import Slice, row_members
+from evals.splits import Split
+
+
+@pytest.mark.slow
+def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_asked_them_or_not(tmp_path: Path) -> None:
+    words = [*write_toy(tmp_path), "train.max_steps=30", "diagnose.max_rows=60"]
+    file = tmp_path / "rows.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    jump = [k for k, row in enumerate(rows) if row["skill"] == "jump"]
+    wrong = set(jump[::3])
+    for place in wrong:
+        rows[place]["completion"] = " ".join(reversed(rows[place]["completion"].replace("jump", "run").split()))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = composed(words)
+    run_dir = Path(settings.run_dir or "")
+    books = Books(settings.budget)
+    with Workers(None) as workers:
+        run = open_run(settings, run_dir, Runner(run_dir, workers, lambda: None), books)
+        model = initial_model(run, base_model(run))
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+    finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")
+    corpus = load_pool(model.corpus.folder)
+    effects = FurtherEffects(
+        diagnosed.diagnosis, diagnosed.folder, model.checkpoints, corpus, settings.diagnose.influence, 16, 0
+    )
+    asked = np.flatnonzero(row_members(Slice((("skill", "jump"),)), corpus))
+    found = effects(finding, asked)
+    assert asked.tolist() == jump  # all of them, though the diagnosis asked 60 of 160 rows
+    assert roc_auc_score(np.isin(asked, list(wrong)), -found) > 0.9
+    assert effects.num_tokens > 0
+    assert np.array_equal(effects(finding, asked), found)
