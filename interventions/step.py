@@ -7,22 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import Cause, Finding
+from diagnose.finding import Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
+from interventions.advice import advice
 from interventions.quality import Stock
 
 RETRIEVE, REWEIGHT, CLEAN, COUNTER_EXAMPLES = "retrieve", "reweight", "clean", "counter_examples"
 """Kinds of actions: the module of `interventions` that carries each out."""
-
-ADVICE = {
-    Cause.TRAINING_SETUP: "a setting of the training is wrong; correct it, more data would not help",
-    Cause.CONTAMINATION: "evaluation items stood in the corpus; without them, measure again",
-    Cause.FORMAT: "the answers are right in another form; change the prompt or the extractor",
-    Cause.WRONG_GOLD: "the evaluation's gold answers disagree with the data; have the items reviewed",
-    Cause.CAPACITY: "the model is too small for more; try a wider one",
-}
-"""What to do about causes that no change of data cures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +119,8 @@ class Intervention(Protocol):
 
 def unfit(finding: Finding) -> str:
     """Why no change of data is for this finding; empty if one may be."""
-    if finding.cause in ADVICE:
-        return ADVICE[finding.cause]
+    if told := advice(finding):
+        return told
     return "" if finding.data_slices else "no training data could be told to belong to it"
 
 
