@@ -8,7 +8,7 @@ Cost: more than 50,000 short rows a second on one core; 8 bytes for each item an
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.items import Item
-from evals.near_copies import ItemText, identity_texts, item_ngrams, ngrams, normalise, text_hashes
+from evals.near_copies import ItemText, NGrams, identity_texts, item_ngrams, ngrams, normalise, text_hashes
 from evals.templates import NO_TEMPLATES, Templates, make_templates
 
 _CHUNK = 8192
@@ -33,7 +33,7 @@ class ItemIndex:
     _texts: NDArray[np.uint64]
     """Sorted; what a row's prompt and completion together must not be."""
     _runs: NDArray[np.uint64]
-    """Sorted; runs of 13 words that a row must not contain."""
+    """Sorted; runs of 13 words, of questions and answers, that a row must not contain."""
     _templates: Templates
     """Rules by which texts were told apart."""
 
@@ -101,7 +101,7 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
         num_items=len(texts),
         _prompts=np.unique(text_hashes(prompts)),
         _texts=np.unique(text_hashes(wholes)),
-        _runs=np.unique(item_ngrams(texts).hashes),
+        _runs=np.unique(np.concatenate([runs.hashes for runs in _item_runs(texts)])),
         _templates=templates,
     )
 
@@ -129,9 +129,14 @@ def repeated_items(
     own = [ItemText(item.task, item.text, item.target, item.id) for item in items]
     identities = identity_texts(own, templates)
     found = np.array([_is_asked(t, i, asked, templates) for t, i in zip(own, identities, strict=True)], dtype=np.bool_)
-    item_runs = item_ngrams(own)
-    found[item_runs.owners[_contains(runs, item_runs.hashes)]] = True
+    for item_runs in _item_runs(own):
+        found[item_runs.owners[_contains(runs, item_runs.hashes)]] = True
     return found
+
+
+def _item_runs(texts: Sequence[ItemText]) -> tuple[NGrams, NGrams]:
+    """Of the questions, and of questions and answers: a row that repeats a worked solution gives it away."""
+    return item_ngrams(texts), item_ngrams([replace(text, text=f"{text.text} {text.target}") for text in texts])
 
 
 def _is_asked(text: ItemText, identity: str, asked: Collection[str], templates: Templates) -> bool:

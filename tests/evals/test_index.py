@@ -61,6 +61,15 @@ def test_an_item_without_a_prompt_is_found_by_its_text() -> None:
     assert index.matches(rows).tolist() == [True, True, False]
 
 
+def test_a_worked_solution_is_found_under_another_question_too() -> None:
+    generator = random.Random(1)
+    items = [item(i, words(generator, 20), words(generator, 30)) for i in range(30)]
+    index = index_items(items)
+    rows = [("What is this", items[3].target), ("What is this", words(generator, 30))]
+    assert index.matches(rows).tolist() == [True, False]
+    assert np.flatnonzero(repeated_items(items, rows)).tolist() == [3]
+
+
 def test_a_question_that_all_items_share_blocks_only_its_answers() -> None:
     items = [item(i, "Which is right?", f"answer {i}") for i in range(100)]
     rows = [("Which is right?", "answer 7"), ("Which is right?", "answer 100")]
@@ -81,7 +90,9 @@ def test_the_index_gives_no_item_away() -> None:
     generator = random.Random(0)
     items = [item(i, words(generator, 20), f"secret{i}", task="hidden_task") for i in range(20)]
     index = index_items(items)
-    assert repr(index) == "ItemIndex(20 items, 160 long runs)"
+    assert (
+        repr(index) == "ItemIndex(20 items, 180 long runs)"
+    )  # 8 of each question, and the one that ends in its answer
     content = pickle.dumps(index)
     for one in items:
         for word in [*one.prompt.split(), one.target, one.id, one.task]:
