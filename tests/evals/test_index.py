@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 
-from evals.index import index_items
+from evals.index import index_items, repeated_items
 from evals.items import Item, OutputType
 
 
