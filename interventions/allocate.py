@@ -75,9 +75,12 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
     left, total = limits.share - asked * scale, sum(len(picked.rows) for picked in new)
     wanted = limits.num_examples or 0
     is_short = total < wanted * _NEARLY
-    for picked in new:
+    shares = [left * len(picked.rows) / total for picked in new]
+    made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
+    fit = min(1.0, limits.synthetic_share / made) if made else 1.0
+    for picked, share in zip(new, shares, strict=True):
         why = _why(picked) + (f"; {wanted} were wanted in all" if is_short else "")
-        _add(picked, left * len(picked.rows) / total, why, draws, actions)
+        _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
     size = len(kept) + sum(len(picked.rows) for picked in stand_ins)
     for picked in stand_ins:

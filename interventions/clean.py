@@ -19,6 +19,7 @@ from diagnose.evidence.labels import DeniedLabels, denied_labels
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
+from interventions.amounts import Amounts
 from interventions.quality import Stock, admit, contents
 from interventions.step import CLEAN, Declined, Limits, Made, Remove, Resources, Steps, action_key, unfit
 
@@ -28,16 +29,14 @@ _LEAST_LEFT = 0.1
 
 
 @dataclass
-class Clean:
-    """Settings of the cleaning; every field is a key `interventions.<field>`."""
+class Clean(Amounts):
+    """Settings of the cleaning: those of all fixes. All rows that stay are alike."""
 
-    num_examples: int | None = 400
-    """Rows that a fix may add; a cleaning adds none, so that a sweep over kinds of fixes can set it for all."""
     share: float = 0.5
-    """Of the draws, for added rows; there are none, and all that stay are alike."""
+    """Of the draws, for added rows; there are none, so that a sweep over kinds of fixes can set it for all."""
 
     def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share)
+        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return cleaned(finding, resources)
@@ -82,7 +81,7 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
     }
     rows = TrainPool(Dataset.from_dict(columns, features=parents.rows.features), parents.delimiter)
     known = frozenset(contents(stock.corpus, np.setdiff1d(stock.kept, wrong)))
-    admitted = admit(rows, np.arange(len(rows)), stock.index, known)
+    admitted = admit(rows, np.arange(len(rows)), stock.gate, known)
     if not len(admitted.rows):
         return (removal,)
     back = Made(

@@ -17,6 +17,7 @@ from diagnose.cues import LEAST_ROWS, Pair, Place, TellingWord, shown_answers, t
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
+from interventions.amounts import Amounts, check_share
 from interventions.quality import admit, contents
 from interventions.step import COUNTER_EXAMPLES, Declined, Limits, Made, Resources, Steps, action_key, unfit
 
@@ -28,16 +29,18 @@ _ATTEMPTS = 4
 
 
 @dataclass
-class CounterExamples:
+class CounterExamples(Amounts):
     """Settings of the counter-examples; every field is a key `interventions.<field>`."""
 
-    num_examples: int | None = 400
-    """Rows added in all; unset means a twin of every row that shows a cue."""
     share: float = 0.5
     """Of the draws, for the added rows; the corpus's own keep the rest."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share(self.share)
+
     def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share)
+        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return counter_examples(finding, resources)
@@ -65,7 +68,7 @@ def counter_examples(finding: Finding, resources: Resources) -> Steps:
         "prompt": list(twins.values()),
     }
     made = TrainPool(Dataset.from_dict(columns, features=parents.rows.features), parents.delimiter)
-    admitted = admit(made, np.arange(len(made)), stock.index, frozenset(contents(stock.corpus, own)))
+    admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
     twinned = Made(

@@ -15,30 +15,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
+from interventions.amounts import Amounts, check_share
 from interventions.clean import cleaned
 from interventions.counter_examples import counter_examples
-from interventions.retrieve import check_amounts, supply
+from interventions.retrieve import supply
 from interventions.reweight import check_factor, factor_needed, raised
 from interventions.step import Declined, Limits, Resources, Steps, unfit
 
 
 @dataclass
-class Auto:
+class Auto(Amounts):
     """Settings of the planner; every field is a key `interventions.<field>`."""
 
-    num_examples: int | None = 400
-    """Rows added in all; unset means every new row of the slices."""
     share: float = 0.5
     """Of the draws, for all actions together; the corpus's own rows keep the rest."""
     max_factor: float = 8.0
     """A raised row is drawn at most this many times as often as before."""
 
     def __post_init__(self) -> None:
-        check_amounts(self.num_examples, self.share)
+        super().__post_init__()
+        check_share(self.share)
         check_factor(self.max_factor)
 
     def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share)
+        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         if reason := unfit(finding):

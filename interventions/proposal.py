@@ -59,7 +59,7 @@ def propose(
     """
     if not diagnosis.findings:  # then no row needs to be looked at
         return NothingToDo(Plan(actions=(), reason="no slice fails more than it should", blocked={}))
-    resources = Resources(take_stock(corpus, pool, index), judged, row_effects)
+    resources = Resources(take_stock(corpus, pool, index, intervention.licences), judged, row_effects)
     return plan_fix(intervention, diagnosis, resources, seed)
 
 

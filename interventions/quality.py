@@ -1,10 +1,12 @@
 """The gate that every added row passes, for fixes and controls alike, and what is left behind it.
 
-Blocked are near copies of evaluation items of any split, rows that the corpus has already, and rows that
-repeat an added one (case, space and punctuation aside). Rows of the corpus that are near copies of items
-leave every arm. Cost: about 20 microseconds for a short row.
+Blocked are near copies of evaluation items of any split, rows that the corpus has already, rows that repeat an added
+one (case, space and punctuation aside), rows without an answer, far longer than any of the corpus, in a script that the
+corpus does not have, or under a licence that was not allowed. Rows of the corpus that are near copies of items leave
+every arm. Cost: about 20 microseconds for a short row.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +21,19 @@ from evals.near_copies import normalise
 EVALUATION_ITEM = "near copy of an evaluation item"
 IN_CORPUS = "already in the corpus"
 REPEATED = "repeats an added row"
+NO_ANSWER = "has no answer"
+TOO_LONG = "far longer than any row of the corpus"
+OTHER_SCRIPT = "in a script that the corpus does not have"
+LICENCE = "under a licence that is not allowed"
+LICENCE_FIELDS = ("license", "licence")
+_SAMPLE = 5_000
+"""Rows of the corpus that say what its rows look like."""
+_MUCH_LONGER = 4
+"""Times the longest of them."""
+_LEAST_LETTERS = 10
+"""Of a text whose script is told."""
+_RARE = 0.002
+"""A script of fewer of the corpus's letters is not its own."""
 
 
 class EvaluationIndex(Protocol):
@@ -43,6 +58,77 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What a row must not be, and what it must be like."""
+
+    index: EvaluationIndex
+    most_words: int
+    scripts: frozenset[str]
+    """Of the corpus, as in the names of letters: LATIN, CYRILLIC, CJK; without any, any is admitted."""
+    licences: frozenset[str]
+    """Allowed, in lower case; without any, all are. Rows that name none have none to honour."""
+
+    def faults(self, pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
+        """What is wrong with each row by itself, [num_rows]; empty where nothing is."""
+        part = pool.rows.select(rows)
+        prompts, completions = part["prompt"][:], part["completion"][:]
+        is_item = self.index.matches(zip(prompts, completions, strict=True)).tolist()
+        named = next((part[name][:] for name in LICENCE_FIELDS if name in part.column_names), [None] * len(rows))
+        return [
+            EVALUATION_ITEM if repeats else self._fault(prompt, completion, licence)
+            for prompt, completion, repeats, licence in zip(prompts, completions, is_item, named, strict=True)
+        ]
+
+    def _fault(self, prompt: str, completion: str, licence: object) -> str:
+        if not completion.strip():
+            return NO_ANSWER
+        if prompt.count(" ") + completion.count(" ") > self.most_words:
+            return TOO_LONG
+        if self.scripts and (script := _script(f"{prompt} {completion}")) and script not in self.scripts:
+            return OTHER_SCRIPT
+        if self.licences and licence is not None and str(licence).casefold() not in self.licences:
+            return LICENCE
+        return ""
+
+
+def make_gate(corpus: TrainPool, index: EvaluationIndex, licences: Collection[str] = ()) -> Gate:
+    """The gate to a corpus.
+
+    Args:
+        corpus: Whose rows say how long rows are, and in which scripts.
+        index: Of the evaluation items of all splits.
+        licences: The only ones that rows may name; without any, all are allowed.
+    """
+    numbers = np.linspace(0, len(corpus) - 1, min(len(corpus), _SAMPLE)).astype(np.int64)
+    part = corpus.rows.select(numbers)
+    texts = [
+        f"{prompt} {completion}" for prompt, completion in zip(part["prompt"][:], part["completion"][:], strict=True)
+    ]
+    letters: Counter[str] = Counter()
+    for text in texts:
+        letters.update(_scripts(text))
+    return Gate(
+        index=index,
+        most_words=_MUCH_LONGER * max((text.count(" ") for text in texts), default=0),
+        scripts=frozenset(script for script, count in letters.items() if count >= _RARE * letters.total()),
+        licences=frozenset(licence.casefold() for licence in licences),
+    )
+
+
+def _script(text: str) -> str:
+    """That of most letters; empty for texts of few, as numbers and code."""
+    scripts = _scripts(text)
+    return scripts.most_common(1)[0][0] if scripts.total() >= _LEAST_LETTERS else ""
+
+
+def _scripts(text: str) -> Counter[str]:
+    """Letters of each script."""
+    if text.isascii():
+        return Counter(LATIN=sum(map(str.isalpha, text)))
+    return Counter(unicodedata.name(letter, "UNKNOWN").split(" ", 1)[0] for letter in text if letter.isalpha())
+
+
+@dataclass(frozen=True, slots=True)
 class Stock:
     """What mixes are made from: the corpus without evaluation items, and the pool."""
 
@@ -52,11 +138,13 @@ class Stock:
     removed: tuple[str, ...]
     """Ids of the others, near copies of evaluation items."""
     pool: TrainPool | None
-    index: EvaluationIndex
+    gate: Gate
 
 
-def take_stock(corpus: TrainPool, pool: TrainPool | None, index: EvaluationIndex) -> Stock:
-    """The corpus through the gate.
+def take_stock(
+    corpus: TrainPool, pool: TrainPool | None, index: EvaluationIndex, licences: Collection[str] = ()
+) -> Stock:
+    """The corpus without evaluation items, and the gate to it; arguments as of `make_gate`.
 
     Raises:
         ValueError: every row of the corpus is an evaluation item.
@@ -69,7 +157,7 @@ def take_stock(corpus: TrainPool, pool: TrainPool | None, index: EvaluationIndex
             "trained on; give a corpus that does not contain the evaluation"
         )
     removed = corpus.rows.select(np.flatnonzero(matches))["id"][:]
-    return Stock(corpus=corpus, kept=kept, removed=tuple(removed), pool=pool, index=index)
+    return Stock(corpus=corpus, kept=kept, removed=tuple(removed), pool=pool, gate=make_gate(corpus, index, licences))
 
 
 def contents(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
@@ -81,23 +169,21 @@ def contents(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
     ]
 
 
-def admit(pool: TrainPool, rows: NDArray[np.int64], index: EvaluationIndex, known: Collection[str]) -> Admitted:
+def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collection[str]) -> Admitted:
     """Rows of the pool that may be added.
 
     Args:
         rows: Row numbers of the pool.
+        gate: To the corpus.
         known: `contents` that are there already.
     """
-    part = pool.rows.select(rows)
-    matches = index.matches(zip(part["prompt"][:], part["completion"][:], strict=True))
     seen: set[str] = set()
     passed: list[int] = []
     blocked: dict[str, str] = {}
-    for row, key, content, is_item in zip(
-        rows.tolist(), part["id"][:], contents(pool, rows), matches.tolist(), strict=True
-    ):
-        if is_item:
-            blocked[key] = EVALUATION_ITEM
+    ids = pool.rows.select(rows)["id"][:]
+    for row, key, content, fault in zip(rows.tolist(), ids, contents(pool, rows), gate.faults(pool, rows), strict=True):
+        if fault:
+            blocked[key] = fault
         elif content in known:
             blocked[key] = IN_CORPUS
         elif content in seen:

@@ -6,38 +6,27 @@ import numpy as np
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
+from interventions.amounts import Amounts, check_share
 from interventions.quality import admit, contents
 from interventions.step import RETRIEVE, Declined, Limits, Resources, Steps, Supply, action_key, unfit
 
 
 @dataclass
-class Retrieve:
+class Retrieve(Amounts):
     """Settings of the retrieval; every field is a key `interventions.<field>`."""
 
-    num_examples: int | None = 400
-    """Rows added in all; unset means every new row of the slices."""
     share: float = 0.5
     """Of the draws, for the added rows; the corpus's own keep the rest."""
 
     def __post_init__(self) -> None:
-        check_amounts(self.num_examples, self.share)
+        super().__post_init__()
+        check_share(self.share)
 
     def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share)
+        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return supply(finding, resources)
-
-
-def check_amounts(num_examples: int | None, share: float) -> None:
-    """Raise a ValueError for amounts that no mix can have."""
-    if num_examples is not None and num_examples < 1:
-        raise ValueError(f"interventions.num_examples must be at least 1, got {num_examples}; unset means no limit")
-    if not 0 < share < 1:
-        raise ValueError(
-            f"interventions.share must be between 0 and 1, got {share}; the added rows and the corpus's own "
-            "divide the draws"
-        )
 
 
 def supply(finding: Finding, resources: Resources) -> Steps:
@@ -53,7 +42,7 @@ def supply(finding: Finding, resources: Resources) -> Steps:
     if not len(inside):
         return Declined(f"the pool has no row with {finding.data_slice}")
     own = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
-    admitted = admit(stock.pool, inside, stock.index, frozenset(contents(stock.corpus, own)))
+    admitted = admit(stock.pool, inside, stock.gate, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         counts = ", ".join(f"{count} {reason}" for reason, count in admitted.num_blocked.items())
         return Declined(f"every row of the pool with {finding.data_slice} is blocked: {counts}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
+from interventions.amounts import Amounts
 from interventions.step import REWEIGHT, Declined, Limits, Raise, Resources, Steps, action_key, unfit
 
 LARGEST_SHARE = 0.5
@@ -13,18 +14,17 @@ _LEAST_FACTOR = 1.2
 
 
 @dataclass
-class Reweight:
+class Reweight(Amounts):
     """Settings of the reweighting; every field is a key `interventions.<field>`."""
 
     share: float | None = None
     """Of the draws, for the raised rows of a slice; unset means the fair share of the finding."""
-    num_examples: int | None = 400
-    """Rows that a fix may add; a reweighting adds none, so that a sweep over kinds of fixes can set it for all."""
     max_factor: float = 8.0
     """A row is drawn at most this many times as often as before: 80 rows at a third of the draws are learnt
     by heart."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.share is not None and not 0 < self.share <= LARGEST_SHARE:
             raise ValueError(
                 f"interventions.share must be between 0 and {LARGEST_SHARE}, got {self.share}; other rows "
@@ -33,7 +33,7 @@ class Reweight:
         check_factor(self.max_factor)
 
     def limits(self) -> Limits:
-        return Limits(num_examples=None, share=LARGEST_SHARE)
+        return Limits(None, LARGEST_SHARE, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return raised(finding, resources, share=self.share, max_factor=self.max_factor)

@@ -89,6 +89,8 @@ class Limits:
     """Rows added, divided among findings by their failed items; None means all."""
     share: float
     """Of the draws; the corpus's own rows keep the rest."""
+    synthetic_share: float
+    """Of the draws, for rows that no person wrote."""
 
 
 RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
@@ -109,6 +111,9 @@ class Resources:
 
 class Intervention(Protocol):
     """One kind of fix; its fields are its settings."""
+
+    licences: list[str]
+    """The only ones that added rows may name, if any are given."""
 
     def limits(self) -> Limits: ...
 

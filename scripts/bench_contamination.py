@@ -19,6 +19,7 @@ from random import Random
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from diagnose.pool import TrainPool
@@ -27,7 +28,7 @@ from evals.items import Item, OutputType
 from evals.near_copies import NUM_WORDS, normalise
 from evals.templates import make_templates
 from evals.worlds import WORLDS
-from interventions.quality import admit
+from interventions.quality import admit, make_gate
 
 HIDDEN = 100
 INSERTED = ("really", "then", "also", "perhaps", "now", "quite")
@@ -148,12 +149,17 @@ def timed(num_rows: int, num_items: int, rng: Random) -> float:
     pool = pool_of([made_problem(rng) for _ in tqdm(range(num_rows), desc="rows", disable=None)])
     start = time.perf_counter()
     index = index_items(item("made", *row) for row in problems)
-    admit(pool, np.arange(num_rows, dtype=np.int64), index, frozenset())
+    admitted(pool, index)
     return time.perf_counter() - start
 
 
 def num_admitted(rows: Sequence[Row], index: ItemIndex) -> int:
-    return len(admit(pool_of(rows), np.arange(len(rows), dtype=np.int64), index, frozenset()).rows)
+    return len(admitted(pool_of(rows), index))
+
+
+def admitted(pool: TrainPool, index: ItemIndex) -> NDArray[np.int64]:
+    """Rows that pass a gate which knows the pool's own lengths and scripts."""
+    return admit(pool, np.arange(len(pool), dtype=np.int64), make_gate(pool, index), frozenset()).rows
 
 
 def pool_of(rows: Sequence[Row]) -> TrainPool:

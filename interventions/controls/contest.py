@@ -22,7 +22,7 @@ from diagnose.pool import TrainPool
 from interventions.compose import Draw, compose
 from interventions.mix import Origin, TrainingMix
 from interventions.plan import Plan
-from interventions.quality import EvaluationIndex, Stock, admit
+from interventions.quality import Gate, Stock, admit
 from interventions.step import Declined, Intervention, Resources
 
 
@@ -90,7 +90,7 @@ class Side:
     pool: TrainPool
     rows: NDArray[np.int64]
     """Row numbers that may be chosen."""
-    gate: EvaluationIndex | None
+    gate: Gate | None
     """Asked for each row; None where the rows have passed it."""
 
     def first(self, order: NDArray[np.int64], number: int) -> NDArray[np.int64]:
@@ -143,7 +143,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
     if num_added := sum(action.num_added for action in actions):
         source = stock.pool if stock.pool is not None else stock.corpus
         rows = np.arange(len(source)) if stock.pool is not None else stock.kept
-        chosen = choose(Side(Change.ADD, source, rows, stock.index), num_added, rng)
+        chosen = choose(Side(Change.ADD, source, rows, stock.gate), num_added, rng)
         if isinstance(chosen, Declined):
             return chosen
         if not len(chosen.rows):

@@ -12,7 +12,7 @@ from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
 from interventions.draw import draw_broadly
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo, propose
-from interventions.quality import IN_CORPUS, admit
+from interventions.quality import IN_CORPUS, admit, make_gate
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
 from interventions.step import Intervention
@@ -59,7 +59,7 @@ def test_planted_evaluation_items_never_enter_a_fix() -> None:
 
 def test_near_copies_and_rows_of_the_corpus_are_not_added_again() -> None:
     new = pool_of(["jump a", "Jump  A", "jump, a", "jump old 0", "jump b"], "pool")
-    admitted = admit(new, np.arange(5), NO_ITEMS, frozenset())
+    admitted = admit(new, np.arange(5), make_gate(corpus(), NO_ITEMS), frozenset())
     assert admitted.rows.tolist() == [0, 3, 4]
     done = proposed(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
     assert done.mix.examples.rows["prompt"][500:] == ["jump a", "jump b"]
