@@ -93,6 +93,8 @@ class PlanRecord:
     """Too few items or seeds for the expected gain; empty when there are enough."""
     controls: Mapping[str, str] = field(default_factory=dict)
     """What each control trains on in the place of the fix; or why it is not trained."""
+    blocked: Mapping[str, int] = field(default_factory=dict)
+    """Rows that the quality gate kept out, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -221,6 +222,7 @@ def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> Pla
         controls={made.name: made.what if made.has_mix else f"not trained: {made.what}" for made in proposed.controls},
         endpoint=agreed.endpoint if agreed is not None else None,
         warning=agreed.warning if agreed is not None else "",
+        blocked=dict(Counter(plan.blocked.values())),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diagnose.slices import Slice
+from interventions.diversity import DiversityChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class Plan:
     """Why these actions; or why there are none."""
     blocked: Mapping[str, str]
     """Ids of rows that the quality gate kept out, each with the reason, for `blocked-<round>.jsonl`."""
+
+    diversity: DiversityChange | None = None
+    """Of what is trained on; None where nothing is changed."""
 
     @property
     def keys(self) -> list[str]:

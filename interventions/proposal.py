@@ -10,6 +10,7 @@ from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
 from interventions.compose import compose
+from interventions.diversity import diversity_change
 from interventions.mix import TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EVALUATION_ITEM, EvaluationIndex, Stock, take_stock
@@ -86,13 +87,13 @@ def plan_fix(
     allocated = allocate(steps, stock, intervention.limits(), np.random.default_rng(seed))
     actions = allocated.actions
     reason = "; ".join([*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)])
-    plan = Plan(actions=actions, reason=_with_removed(reason, stock), blocked=blocked)
-    return Proposal(
-        plan=plan,
-        mix=compose(allocated.draws, replace(stock, kept=allocated.kept)),
-        removed=allocated.removed,
-        resources=resources,
-    )
+    mix = compose(allocated.draws, replace(stock, kept=allocated.kept))
+    change = diversity_change(stock.corpus.select(stock.kept), mix, seed)
+    if allocated.draws and (lost := change.collapsed):  # what only leaves, as copies do, repeats nothing
+        reason = f"the mix would repeat itself, {lost}: {reason}; lower interventions.share, or add more distinct rows"
+        return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
+    plan = Plan(actions, _with_removed(reason, stock), blocked, change)
+    return Proposal(plan, mix, allocated.removed, resources)
 
 
 def _with_removed(reason: str, stock: Stock) -> str:

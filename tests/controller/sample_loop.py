@@ -172,6 +172,7 @@ def accepted_round(number: int = 0) -> Round:
             ),
             reason="the pool holds 7,706 rows of the slice and the corpus 80",
             num_blocked=37,
+            blocked={"near copy of an evaluation item": 30, "already in the corpus": 7},
             endpoint=ENDPOINT,
             warning="",
         ),

@@ -106,7 +106,7 @@ def test_the_numbers_of_the_verdict_stand_on_the_page() -> None:
         "+0.051 [+0.012, +0.090]",
         "146 of 402 items fail: 36 %, 95 % interval 32 % to 41 %",
         "mended 104 and broke 5",
-        "37 rows were kept out",
+        "37 rows were kept out by the quality gate: 30 near copy of an evaluation item, 7 already in the corpus.",
         "0.071 would be seen in four of five",
         "−0.004 [−0.020, +0.012]",  # a guard
         "sealed items: +0.302 [+0.241, +0.363]. The claim is confirmed",
