@@ -18,7 +18,7 @@ from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.corpus import Corpus, read_pool
 from controller.effects import effects_of, save_effects
-from controller.further_effects import FurtherEffects
+from controller.model_resources import ModelResources
 from controller.progress import Progress
 from controller.settings import ScratchModel
 from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_patch, write_report_json
@@ -50,7 +50,7 @@ from interventions.plan import Plan
 from interventions.proposal import NothingToDo, Proposal
 from interventions.proposal import propose as propose_plan
 from interventions.quality import take_stock
-from interventions.step import Declined, Intervention
+from interventions.step import Declined, Intervention, Resources
 
 INDEX_FILE, PATCH_FILE = "index.npz", "patch.parquet"
 
@@ -205,14 +205,21 @@ def propose(
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
     corpus, pool, model = load_pool(inputs.corpus), _pool(inputs), checkpoints[-1].model
     influence = inputs.diagnoser.influence
-    effects = FurtherEffects(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed)
-    proposal = propose_plan(intervention, found, corpus, pool, index, judged, seed, effects)
-    flops = FORWARD_BACKWARD * num_parameters(model) * effects.num_tokens
+    asked = ModelResources(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed)
+    proposal = propose_plan(
+        intervention,
+        found,
+        lambda: Resources(
+            take_stock(corpus, pool, index, intervention.licences), tuple(judged), asked.row_effects, asked.solves
+        ),
+        seed,
+    )
+    flops = FORWARD_BACKWARD * num_parameters(model) * asked.num_tokens
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
         if proposal.plan.blocked:
             _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
-        return Proposed(0, 0.0, (), (), effects.num_tokens, flops)
+        return Proposed(0, 0.0, (), (), asked.num_tokens, flops)
     _save_arm(proposal.mix, folder / CHALLENGER)
     num_before = len(proposal.resources.stock.kept)
     write_patch(proposal.mix, proposal.removed, corpus, num_before, folder / PATCH_FILE)
@@ -234,7 +241,7 @@ def propose(
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
-        num_tokens=effects.num_tokens,
+        num_tokens=asked.num_tokens,
         flops=flops,
     )
 

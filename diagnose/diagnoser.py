@@ -60,7 +60,7 @@ _MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
 """Rows attributed, pool included: at most for each of the corpus, and at least if that is no more."""
 _WORDS_OF = 16
 """Failed items of each slice whose words are attributed, for cue tests."""
-_FORWARD_SHARE = 3
+FORWARD_SHARE = 3
 """Forward passes that cost as much as one forward and backward."""
 _MOST_NAMED = 20
 """Rows left out whose ids are kept."""
@@ -201,7 +201,7 @@ class Diagnoser:
         findings = self._findings(case, asked, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         num_forward = likelihoods.num_tokens + sum(test.num_tokens for found in tests for test in found)
-        num_tokens += num_forward // _FORWARD_SHARE
+        num_tokens += num_forward // FORWARD_SHARE
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
             len(findings),

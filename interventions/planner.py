@@ -4,7 +4,7 @@ wrong_labels    clean, and retrieve where the pool has rows
 shortcut        counter-examples; else retrieve
 duplicates      clean; else retrieve
 underweighted   reweight where the cap allows the fair share; else retrieve; else reweight as far as it goes
-missing_data    retrieve
+missing_data    retrieve; else rows written by programs, where some are registered
 unknown         retrieve, if attribution says that the data slice's rows help
 anything else   no change of data here, but the advice that belongs to the cause
 
@@ -18,6 +18,7 @@ from diagnose.finding import Cause, Finding
 from interventions.amounts import Amounts, check_share
 from interventions.clean import cleaned
 from interventions.counter_examples import counter_examples
+from interventions.programs import load_programs, written
 from interventions.retrieve import supply
 from interventions.reweight import check_factor, factor_needed, raised
 from interventions.step import Declined, Limits, Resources, Steps, unfit
@@ -36,6 +37,8 @@ class Auto(Amounts):
         super().__post_init__()
         check_share(self.share)
         check_factor(self.max_factor)
+        if self.programs is not None:
+            load_programs(self.programs)
 
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share, self.synthetic_share)
@@ -59,6 +62,8 @@ class Auto(Amounts):
                 weighed = raised(finding, resources, share=None, max_factor=self.max_factor)
                 reweight_first = factor_needed(finding) <= self.max_factor
                 return _first(weighed, added) if reweight_first else _first(added, weighed)
+            case Cause.MISSING_DATA:
+                return _first(added, written(finding, resources, self.programs, self.num_examples))
             case _:
                 return added
 

@@ -1,20 +1,19 @@
 """One plan out of the steps for each finding, and the training mix that carries it out."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from diagnose.finding import Diagnosis
-from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
 from interventions.compose import compose
 from interventions.diversity import diversity_change
 from interventions.mix import TrainingMix
 from interventions.plan import Plan
-from interventions.quality import EVALUATION_ITEM, EvaluationIndex, Stock, take_stock
-from interventions.step import Declined, Intervention, Made, Resources, RowEffects, Step, Supply
+from interventions.quality import EVALUATION_ITEM, Stock
+from interventions.step import Declined, Intervention, Made, Resources, Step, Supply
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +36,19 @@ class NothingToDo:
 
 
 def propose(
-    intervention: Intervention,
-    diagnosis: Diagnosis,
-    corpus: TrainPool,
-    pool: TrainPool | None,
-    index: EvaluationIndex,
-    judged: Collection[str],
-    seed: int,
-    row_effects: RowEffects | None = None,
+    intervention: Intervention, diagnosis: Diagnosis, resources: Callable[[], Resources], seed: int
 ) -> Proposal | NothingToDo:
     """What to change.
 
     Args:
         intervention: The kind of fix.
         diagnosis: Findings, the one first that explains most of what fails.
-        corpus: What the model was trained on.
-        pool: Further rows that may be added.
-        index: Of the evaluation items of all splits.
-        judged: `Plan.keys` that this model was already tried with.
+        resources: Are made where something fails: they look at every row.
         seed: Of the draws.
-        row_effects: What attribution says of further rows.
     """
-    if not diagnosis.findings:  # then no row needs to be looked at
+    if not diagnosis.findings:
         return NothingToDo(Plan(actions=(), reason="no slice fails more than it should", blocked={}))
-    resources = Resources(take_stock(corpus, pool, index, intervention.licences), judged, row_effects)
-    return plan_fix(intervention, diagnosis, resources, seed)
+    return plan_fix(intervention, diagnosis, resources(), seed)
 
 
 def plan_fix(

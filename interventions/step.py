@@ -13,7 +13,8 @@ from diagnose.slices import Slice
 from interventions.advice import advice
 from interventions.quality import Stock
 
-RETRIEVE, REWEIGHT, CLEAN, COUNTER_EXAMPLES = "retrieve", "reweight", "clean", "counter_examples"
+RETRIEVE, REWEIGHT, CLEAN = "retrieve", "reweight", "clean"
+COUNTER_EXAMPLES, PROGRAMS = "counter_examples", "programs"
 """Kinds of actions: the module of `interventions` that carries each out."""
 
 
@@ -98,6 +99,10 @@ RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
 negative rows work against them. Asks the model: as dear as a forward and backward pass over the rows."""
 
 
+Solves = Callable[[TrainPool], NDArray[np.bool_]]
+"""Whether greedy decoding by the model gives the completion of each row. As dear as a forward pass over them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What a fix can draw on."""
@@ -107,6 +112,8 @@ class Resources:
     """`Plan.keys` that this model was already tried with."""
     row_effects: RowEffects | None = None
     """None where no gradients may be asked for."""
+    solves: Solves | None = None
+    """None where the model may not be asked."""
 
 
 class Intervention(Protocol):

@@ -1,6 +1,7 @@
 """Corpora, pools and findings whose right repair is known, for tests of plans and of controls."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -10,8 +11,9 @@ from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Int
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from interventions.mix import TrainingMix
-from interventions.proposal import Proposal, propose
-from interventions.step import Intervention, RowEffects
+from interventions.proposal import NothingToDo, Proposal, propose
+from interventions.quality import take_stock
+from interventions.step import Intervention, Resources, RowEffects, Solves
 
 JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
 TASK = Slice((("task", "scan_jump"),))
@@ -83,7 +85,7 @@ def diagnosis(*findings: Finding) -> Diagnosis:
     return Diagnosis(findings, 100, 50, 1000)
 
 
-def proposed(
+def planned(
     intervention: Intervention,
     found: Diagnosis,
     *,
@@ -93,8 +95,18 @@ def proposed(
     judged: Iterable[str] = (),
     seed: int = 0,
     row_effects: RowEffects | None = None,
-) -> Proposal:
-    done = propose(intervention, found, old or corpus(), new, index, tuple(judged), seed, row_effects)
+    solves: Solves | None = None,
+) -> Proposal | NothingToDo:
+    def resources() -> Resources:
+        stock = take_stock(old or corpus(), new, index, intervention.licences)
+        return Resources(stock, tuple(judged), row_effects, solves)
+
+    return propose(intervention, found, resources, seed)
+
+
+def proposed(intervention: Intervention, found: Diagnosis, **further: Any) -> Proposal:
+    """A plan that changes something; arguments as of `planned`."""
+    done = planned(intervention, found, **further)
     assert isinstance(done, Proposal), done.plan.reason
     return done
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from datasets import Dataset
 from numpy.typing import NDArray
-from planted import JUMP, NO_ITEMS, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
+from planted import JUMP, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from interventions.clean import Clean
 from interventions.planner import Auto
-from interventions.proposal import NothingToDo, propose
+from interventions.proposal import NothingToDo
 
 WRONG = np.array([0, 3, 4])
 
@@ -72,10 +72,10 @@ def test_denied_labels_leave_and_come_back_right_where_that_is_sure() -> None:
 def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:
     found = diagnosis(finding(Cause.WRONG_LABELS))
     against = lambda asked, rows: np.full(len(rows), -1.0, np.float32)  # noqa: E731
-    done = propose(Clean(), found, corpus(), None, NO_ITEMS, (), 0, against)
+    done = planned(Clean(), found, row_effects=against)
     assert isinstance(done, NothingToDo)
     assert "10 of 10 rows" in done.plan.reason
-    blind = propose(Clean(), found, corpus(), None, NO_ITEMS, (), 0)
+    blind = planned(Clean(), found)
     assert "without influence functions" in blind.plan.reason
 
 
@@ -105,15 +105,13 @@ def test_near_copies_of_long_texts_leave_too() -> None:
 
 
 def test_without_anything_to_clean_it_says_so() -> None:
-    done = propose(Clean(), diagnosis(finding(Cause.MISSING_DATA)), corpus(), None, NO_ITEMS, (), 0)
+    done = planned(Clean(), diagnosis(finding(Cause.MISSING_DATA)))
     assert isinstance(done, NothingToDo)
     assert "nothing to clean" in done.plan.reason
-    same = propose(Clean(), diagnosis(finding(Cause.DUPLICATES)), corpus(), None, NO_ITEMS, (), 0)
+    same = planned(Clean(), diagnosis(finding(Cause.DUPLICATES)))
     assert "no row of the corpus stands there twice" in same.plan.reason
 
 
 def test_a_cleaning_that_was_judged_is_not_proposed_again() -> None:
-    done = propose(
-        Clean(), diagnosis(finding(Cause.WRONG_LABELS)), corpus(), None, NO_ITEMS, [f"clean: {JUMP}"], 0, effects
-    )
+    done = planned(Clean(), diagnosis(finding(Cause.WRONG_LABELS)), judged=[f"clean: {JUMP}"], row_effects=effects)
     assert "judged already" in done.plan.reason

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from datasets import Dataset
-from planted import JUMP, NO_ITEMS, Prompts, corpus, diagnosis, finding, pool, proposed, share_of
+from planted import JUMP, Prompts, diagnosis, finding, planned, pool, proposed, share_of
 
 from diagnose.cues import shown_answers, telling_words, with_words
 from diagnose.finding import Cause
@@ -13,7 +13,7 @@ from diagnose.pool import TrainPool
 from interventions.counter_examples import CounterExamples
 from interventions.mix import TrainingMix
 from interventions.planner import Auto
-from interventions.proposal import NothingToDo, propose
+from interventions.proposal import NothingToDo
 
 
 def written(prompts: list[str], completions: list[str]) -> TrainPool:
@@ -81,10 +81,10 @@ def test_a_twin_that_repeats_an_evaluation_item_does_not_enter() -> None:
 
 
 def test_rows_without_a_cue_have_no_twin_and_other_causes_no_counter_examples() -> None:
-    plain = propose(CounterExamples(), diagnosis(finding(Cause.SHORTCUT)), corpus(), None, NO_ITEMS, (), 0)
+    plain = planned(CounterExamples(), diagnosis(finding(Cause.SHORTCUT)))
     assert isinstance(plain, NothingToDo)
     assert "no cue was found" in plain.plan.reason
-    other = propose(CounterExamples(), diagnosis(finding(Cause.MISSING_DATA)), hinted(), None, NO_ITEMS, (), 0)
+    other = planned(CounterExamples(), diagnosis(finding(Cause.MISSING_DATA)), old=hinted())
     assert "no cue is to blame" in other.plan.reason
 
 

@@ -2,23 +2,24 @@
 
 import numpy as np
 import pytest
-from planted import NO_ITEMS, corpus, diagnosis, finding, pool, pool_of, proposed
+from planted import corpus, diagnosis, finding, planned, pool, pool_of, proposed
 
 from diagnose.finding import Cause
+from diagnose.pool import TrainPool
 from interventions.diversity import diversity_change
 from interventions.mix import original_mix
-from interventions.proposal import NothingToDo, propose
+from interventions.proposal import NothingToDo
 from interventions.retrieve import Retrieve
 
 
-def varied(num_rows: int, source: str = "train", vocabulary: int = 500) -> object:
+def varied(num_rows: int, source: str = "train", vocabulary: int = 500) -> TrainPool:
     rng = np.random.default_rng(0)
     return pool_of([" ".join(f"w{k}" for k in rng.integers(vocabulary, size=10)) for _ in range(num_rows)], source)
 
 
 def test_the_corpus_itself_keeps_everything() -> None:
     rows = varied(4_000)
-    change = diversity_change(rows, original_mix(rows), 0)  # type: ignore[arg-type]
+    change = diversity_change(rows, original_mix(rows), 0)
     assert change.collapsed == ""
     assert change.after.entropy == pytest.approx(change.before.entropy, abs=0.02)
     assert change.after.distinct == pytest.approx(change.before.distinct, rel=0.03)
@@ -32,7 +33,7 @@ def test_the_corpus_itself_keeps_everything() -> None:
 def test_a_mix_of_a_few_rows_is_stopped_and_says_what_would_be_lost() -> None:
     few = pool_of([f"jump new {k}" for k in range(3)], "pool")
     found = diagnosis(finding(Cause.MISSING_DATA))
-    done = propose(Retrieve(share=0.9), found, varied(2_000), few, NO_ITEMS, (), 0)  # type: ignore[arg-type]
+    done = planned(Retrieve(share=0.9), found, old=varied(2_000), new=few)
     assert isinstance(done, NothingToDo)
     assert "the mix would repeat itself, only" in done.plan.reason
     assert "of the words that the entropy is worth" in done.plan.reason

@@ -4,14 +4,27 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from planted import JUMP, NO_ITEMS, TASK, Prompts, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
+from planted import (
+    JUMP,
+    NO_ITEMS,
+    TASK,
+    Prompts,
+    corpus,
+    diagnosis,
+    finding,
+    planned,
+    pool,
+    pool_of,
+    proposed,
+    share_of,
+)
 
 from diagnose.finding import Cause, Diagnosis
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
 from interventions.draw import draw_broadly
 from interventions.planner import Auto
-from interventions.proposal import NothingToDo, propose
+from interventions.proposal import NothingToDo
 from interventions.quality import IN_CORPUS, admit, make_gate
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
@@ -21,7 +34,7 @@ from interventions.step import Intervention
 def reason_for_nothing(
     intervention: Intervention, found: Diagnosis, new: TrainPool | None = None, judged: Iterable[str] = ()
 ) -> str:
-    done = propose(intervention, found, corpus(), new, NO_ITEMS, tuple(judged), 0)
+    done = planned(intervention, found, new=new, judged=judged)
     assert isinstance(done, NothingToDo)
     assert done.plan.actions == ()
     return done.plan.reason
@@ -165,7 +178,7 @@ def test_corpus_and_pool_with_other_metadata_are_joined() -> None:
 def test_pools_with_another_delimiter_are_refused() -> None:
     new = TrainPool(pool().rows, "\n")
     with pytest.raises(ValueError, match="rows of one training need the same"):
-        propose(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), corpus(), new, NO_ITEMS, (), 0)
+        planned(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
 
 
 def test_a_broad_draw_gives_every_row_the_same_chance_and_every_length_its_share() -> None:

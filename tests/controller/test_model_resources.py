@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from controller.budget import Books
 from controller.compose_settings import composed
-from controller.further_effects import FurtherEffects
 from controller.model import base_model, initial_model
+from controller.model_resources import ModelResources
 from controller.rounds import diagnose_round, measure_model
 from controller.run import open_run
 from controller.runner import Runner
@@ -40,12 +40,12 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
     finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")
     corpus = load_pool(model.corpus.folder)
-    effects = FurtherEffects(
+    asked_of = ModelResources(
         diagnosed.diagnosis, diagnosed.folder, model.checkpoints, corpus, settings.diagnose.influence, 16, 0
     )
     asked = np.flatnonzero(row_members(Slice((("skill", "jump"),)), corpus))
-    found = effects(finding, asked)
+    found = asked_of.row_effects(finding, asked)
     assert asked.tolist() == jump  # all of them, though the diagnosis asked 60 of 160 rows
     assert roc_auc_score(np.isin(asked, list(wrong)), -found) > 0.9
-    assert effects.num_tokens > 0
-    assert np.array_equal(effects(finding, asked), found)
+    assert asked_of.num_tokens > 0
+    assert np.array_equal(asked_of.row_effects(finding, asked), found)

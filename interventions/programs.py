@@ -1,0 +1,240 @@
+"""`interventions=programs`: rows that a user's own programs write, each held right by the program's checker.
+
+A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Program`. For a finding each program is
+asked for rows of its data slice, at each of its difficulties a few first: rows are then written where the model gives
+about half of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv
+1704.03003); where it solves none or all, at every difficulty alike. Every row passes the checker, is in the slice,
+passes the gate, and is new. Where no row of corpus or pool teaches what is asked, so that there is no data slice, the
+program is taken whose rows are about as near to the failed items as those are to each other.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from datasets import Dataset
+
+from diagnose.evidence.words import word_similarity
+from diagnose.finding import Finding
+from diagnose.pool import TrainPool
+from diagnose.slices import Slice
+from interventions.advice import advice
+from interventions.amounts import Amounts, check_share
+from interventions.quality import admit, contents
+from interventions.step import PROGRAMS, Declined, Limits, Made, Resources, Steps, action_key
+
+BAND = (0.2, 0.8)
+"""Share of a difficulty's rows that the model gives right where they teach most."""
+_TRIED = 32
+"""Rows of each difficulty that the model is asked."""
+_MOST_MADE = 400
+"""Rows written where `num_examples` is unset."""
+_ATTEMPTS = 20
+"""Rows asked of a program for each that is wanted."""
+_LEAST_INSIDE = 0.2
+"""Share of a program's rows in the data slice that makes it a program for it."""
+_AS_NEAR = 0.7
+"""Of the nearness of failed items to each other that their nearness to a program's rows must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    prompt: str
+    completion: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Metadata, as rows of the corpus have it: by these a data slice may be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Writes rows of one kind."""
+
+    name: str
+    make: Callable[[Mapping[str, str], int, Random], Row | None]
+    """(conditions of the data slice, difficulty, source of chance) -> a row, or None where it has none for them."""
+    accepts: Callable[[str, str], bool]
+    """(prompt, completion) -> whether the completion is right; told from the prompt alone, not by `make` again."""
+    difficulties: Sequence[int] = (1,)
+
+
+@dataclass
+class Programs(Amounts):
+    """Settings of the programs; every field is a key `interventions.<field>`."""
+
+    share: float = 0.5
+    """Of the draws, for the added rows; the corpus's own keep the rest."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share(self.share)
+        if self.programs is None:
+            raise ValueError("interventions=programs needs interventions.programs, a file that registers them")
+
+    def limits(self) -> Limits:
+        return Limits(self.num_examples, self.share, self.synthetic_share)
+
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        return written(finding, resources, self.programs, self.num_examples)
+
+
+def load_programs(file: str) -> list[Program]:
+    """What a file registers.
+
+    Raises:
+        ValueError: there is no such file, it cannot be imported, or registers no program.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"interventions.programs {file} does not exist (looked from {Path.cwd()})")
+    spec = importlib.util.spec_from_file_location(f"programs_{programs_digest(file)}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"interventions.programs must be a Python file, got {file}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(
+            f"interventions.programs {file} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found = getattr(module, "PROGRAMS", None)
+    if not found or not all(isinstance(program, Program) for program in found):
+        raise ValueError(
+            f"interventions.programs {file} must define PROGRAMS, a list of interventions.programs.Program, "
+            f"got {found!r}"
+        )
+    if bad := [program.name for program in found if not program.difficulties]:
+        raise ValueError(f"interventions.programs {file}: program {bad[0]} has no difficulty; give at least one")
+    return list(found)
+
+
+def programs_digest(file: str) -> str:
+    """Of what it says."""
+    return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()
+
+
+def written(finding: Finding, resources: Resources, file: str | None, num_examples: int | None) -> Steps:
+    """New rows of the finding's data slice, or where it has none of its failing slice."""
+    if reason := advice(finding):
+        return Declined(reason)
+    where = finding.data_slice if finding.data_slices else finding.slice
+    if file is None:
+        return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
+    if action_key(PROGRAMS, finding.data_slice) in resources.judged:
+        return Declined(f"rows with {where} were written and judged already")
+    trials = [_trial(program, where) for program in load_programs(file)]
+    fit = [trial for trial in trials if _fits(trial, finding)]
+    if not fit:
+        return Declined(f"no program of {file} writes rows with {where}")
+    return _written(finding, resources, max(fit, key=lambda trial: _nearness(trial, finding)), num_examples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A few rows of a program at each difficulty."""
+
+    program: Program
+    where: Slice
+    rows: Mapping[int, Sequence[Row]]
+    rng: Random
+
+    @property
+    def texts(self) -> list[str]:
+        return [f"{row.prompt} {row.completion}" for rows in self.rows.values() for row in rows]
+
+
+def _trial(program: Program, where: Slice) -> _Trial:
+    rng = Random(f"{program.name}/{where}")
+    rows = {d: _rows(program, where, d, _TRIED, rng) for d in program.difficulties}
+    return _Trial(program, where, {d: found for d, found in rows.items() if found}, rng)
+
+
+def _fits(trial: _Trial, finding: Finding) -> bool:
+    """Rows in the data slice, or without one rows like the failed items."""
+    if len(trial.texts) < _LEAST_INSIDE * _TRIED * len(trial.program.difficulties):
+        return False
+    return bool(finding.data_slices) or _nearness(trial, finding) >= _AS_NEAR
+
+
+def _nearness(trial: _Trial, finding: Finding) -> float:
+    """How near the failed items are to the rows, against how near they are to each other."""
+    asked = list(finding.queries)
+    if len(asked) < 2 or not trial.texts:
+        return 0.0
+    among = word_similarity(asked, asked)
+    np.fill_diagonal(among, 0)
+    usual = float(among.max(axis=1).mean())
+    return float(word_similarity(asked, trial.texts).max(axis=1).mean()) / usual if usual else 0.0
+
+
+def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:
+    stock, program, where = resources.stock, trial.program, trial.where
+    number = num_examples or _MOST_MADE
+    difficulties = _in_band(resources, trial.rows, stock.corpus.delimiter)
+    # Some will repeat each other or the corpus.
+    each = -(-2 * number // len(difficulties))
+    rows = [row for difficulty in difficulties for row in _rows(program, where, difficulty, each, trial.rng)]
+    trial.rng.shuffle(rows)
+    made = _pool(rows, program.name, stock.corpus.delimiter)
+    admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, stock.kept)))
+    chosen = admitted.rows[:number]
+    if not len(chosen):
+        return Declined(f"every row that program {program.name} writes with {where} is blocked")
+    told = ", ".join(map(str, difficulties))
+    step = Made(
+        finding=finding,
+        kind=PROGRAMS,
+        rows=made.select(chosen),
+        parents=(),
+        maker=f"program {program.name}",
+        verifier=f"the checker of program {program.name}",
+        why=(
+            f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(chosen)} new rows with {where}, "
+            f"written by program {program.name} at difficulty {told}"
+        ),
+        is_in_place=False,
+        blocked=admitted.blocked,
+    )
+    return (step,)
+
+
+def _in_band(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[int]:
+    """Difficulties whose rows the model gives right about half of the time; all where there is none, or no model."""
+    if resources.solves is None or len(trial) == 1:
+        return list(trial)
+    rate = {d: float(resources.solves(_pool(rows, "", delimiter)).mean()) for d, rows in trial.items()}
+    return [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]] or list(rate)
+
+
+def _rows(program: Program, where: Slice, difficulty: int, number: int, rng: Random) -> list[Row]:
+    """Distinct rows of the slice that the checker accepts."""
+    known = Slice(tuple((key, value) for key, value in where.conditions if key != "task"))  # a row has none
+    found: dict[tuple[str, str], Row] = {}
+    for _ in range(_ATTEMPTS * number):
+        if len(found) == number:
+            break
+        row = program.make(where.as_dict(), difficulty, rng)
+        if row is None or not known.holds(row.prompt, row.fields, row.completion):
+            continue
+        if program.accepts(row.prompt, row.completion):
+            found.setdefault((row.prompt, row.completion), row)
+    return list(found.values())
+
+
+def _pool(rows: Sequence[Row], name: str, delimiter: str) -> TrainPool:
+    fields = sorted({key for row in rows for key in row.fields})
+    columns: dict[str, list[object]] = {
+        "id": [f"{name}~{_digest(row)}" for row in rows],
+        "source": [f"program {name}"] * len(rows),
+        "prompt": [row.prompt for row in rows],
+        "completion": [row.completion for row in rows],
+    }
+    columns |= {key: [row.fields.get(key) for row in rows] for key in fields}
+    return TrainPool(Dataset.from_dict(columns), delimiter)
+
+
+def _digest(row: Row) -> str:
+    return hashlib.blake2b(f"{row.prompt}\x00{row.completion}".encode(), digest_size=8).hexdigest()
