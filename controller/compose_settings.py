@@ -24,6 +24,7 @@ from controller.settings import LoopSettings, PretrainedModel, ScratchModel
 from interventions.clean import Clean
 from interventions.counter_examples import CounterExamples
 from interventions.planner import Auto
+from interventions.programs import Programs
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
 
@@ -40,6 +41,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/interventions", "reweight", Reweight),
     ("schema/interventions", "retrieve", Retrieve),
     ("schema/interventions", "clean", Clean),
+    ("schema/interventions", "programs", Programs),
     ("schema/interventions", "counter_examples", CounterExamples),
 )
 

@@ -35,6 +35,7 @@ from evals.items import EvalReport, ProbeReport
 from evals.run_variance import RunVariance
 from evals.splits import Split
 from interventions.plan import Plan
+from interventions.programs import programs_digest
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ def propose_round(
     """
     settings = run.settings
     kind, items = type(settings.interventions).__name__, _index(run)
+    programs = settings.interventions.programs
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     stage = Stage(
         "propose",
@@ -157,6 +159,7 @@ def propose_round(
             "report": diagnosed.probe,
             "controls": controls,
             "interventions": [kind, asdict(settings.interventions)],
+            "programs": programs_digest(programs) if programs is not None else None,
             "data": _data_keys(run, champion),
             "items": items.digest,
             "judged": list(judged),

@@ -117,6 +117,11 @@ class Finding:
     """Question and target of the failed probe items that were attributed."""
 
     @property
+    def acted_on(self) -> Slice:
+        """Rows that a fix acts on: the data slice, or what the failing slice asks where no rows are known."""
+        return self.data_slice if self.data_slices else self.slice
+
+    @property
     def cause(self) -> Cause:
         """The most probable; on a tie the first in the order of `Cause`."""
         return max(Cause, key=lambda cause: self.causes.get(cause, 0.0))

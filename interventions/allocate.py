@@ -108,7 +108,7 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: n
 
 
 def _add(picked: _Picked, share: float, why: str, draws: list[Draw], actions: list[Action]) -> None:
-    step, where = picked.step, str(picked.step.finding.data_slice)
+    step, where = picked.step, str(picked.step.finding.acted_on)
     if isinstance(step, Made):
         origin = Origin(step.kind, why, where, step.maker, step.verifier)
         parents = tuple(step.parents[k] for k in picked.rows.tolist()) if step.parents else ()
@@ -153,7 +153,7 @@ def _action(
 ) -> Action:
     return Action(
         kind=kind,
-        slice=finding.data_slice,
+        slice=finding.acted_on,
         items=finding.slice,
         num_added=num_added,
         num_removed=num_removed,

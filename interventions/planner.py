@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
+from interventions.advice import advice
 from interventions.amounts import Amounts, check_share
 from interventions.clean import cleaned
 from interventions.counter_examples import counter_examples
 from interventions.programs import load_programs, written
 from interventions.retrieve import supply
 from interventions.reweight import check_factor, factor_needed, raised
-from interventions.step import Declined, Limits, Resources, Steps, unfit
+from interventions.step import Declined, Limits, Resources, Steps
 
 
 @dataclass
@@ -44,9 +45,9 @@ class Auto(Amounts):
         return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
-        if reason := unfit(finding):
-            return Declined(reason)
-        if finding.cause is Cause.UNKNOWN and finding.data_slices[0].ci.low <= 0:
+        if told := advice(finding):
+            return Declined(told)
+        if finding.cause is Cause.UNKNOWN and finding.data_slices and finding.data_slices[0].ci.low <= 0:
             return Declined(
                 f"its cause is not known, and attribution does not say that {finding.data_slice} would help"
             )

@@ -73,6 +73,7 @@ class Programs(Amounts):
         check_share(self.share)
         if self.programs is None:
             raise ValueError("interventions=programs needs interventions.programs, a file that registers them")
+        load_programs(self.programs)
 
     def limits(self) -> Limits:
         return Limits(self.num_examples, self.share, self.synthetic_share)
@@ -120,10 +121,10 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
     """New rows of the finding's data slice, or where it has none of its failing slice."""
     if reason := advice(finding):
         return Declined(reason)
-    where = finding.data_slice if finding.data_slices else finding.slice
+    where = finding.acted_on
     if file is None:
         return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
-    if action_key(PROGRAMS, finding.data_slice) in resources.judged:
+    if action_key(PROGRAMS, where) in resources.judged:
         return Declined(f"rows with {where} were written and judged already")
     trials = [_trial(program, where) for program in load_programs(file)]
     fit = [trial for trial in trials if _fits(trial, finding)]

@@ -63,7 +63,7 @@ def plan_fix(
         if isinstance(found, Declined):
             declined.append(f"{finding.slice}: {found.reason}")
         else:
-            by_slice.setdefault(finding.data_slice, found)
+            by_slice.setdefault(finding.acted_on, found)
     steps = [step for found in by_slice.values() for step in found]
     blocked = dict.fromkeys(stock.removed, EVALUATION_ITEM)
     for step in steps:
