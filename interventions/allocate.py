@@ -2,8 +2,8 @@
 
 The corpus's own rows keep the part of the draws that the steps leave (replay); at least half, unless a larger share is
 asked for. Reweightings come first, and leave at least half of the steps' share to additions; findings divide added rows
-by their failed items, and additions the draws by their rows. Rows that are made in the place of others, as one with
-another label, weigh what any row of the corpus does and count for none of this.
+by their failed items, and additions the draws by their rows. Rows that are made in the place of others count for none
+of the added ones; those that only have another label are drawn as often as any row of the corpus.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from interventions.draw import draw_broadly
 from interventions.mix import Origin
 from interventions.plan import Action
 from interventions.quality import Stock, contents
-from interventions.step import CLEAN, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
+from interventions.step import RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
 
 _NEARLY = 0.98
 """Of the rows wanted: a difference by rounding is not worth a word."""
@@ -59,12 +59,12 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
     for removal in (step for step in steps if isinstance(step, Remove)):
         rows = np.intersect1d(removal.rows, kept)
         kept = np.setdiff1d(kept, rows)
-        removed.append(Removed(rows, Origin(CLEAN, removal.why, str(removal.finding.data_slice))))
-        actions.append(_action(removal.finding, CLEAN, removal.why, num_removed=len(rows)))
+        removed.append(Removed(rows, Origin(removal.kind, removal.why, str(removal.finding.data_slice))))
+        actions.append(_action(removal.finding, removal.kind, removal.why, num_removed=len(rows)))
     draws = []
     added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits, rng)
-    new = [picked for picked in added if not (isinstance(picked.step, Made) and picked.step.is_in_place)]
-    stand_ins = [picked for picked in added if isinstance(picked.step, Made) and picked.step.is_in_place]
+    alike = [picked for picked in added if isinstance(picked.step, Made) and not picked.step.is_raised]
+    new = [picked for picked in added if picked not in alike]
     raises = _disjoint([step for step in steps if isinstance(step, Raise)], kept)
     asked = sum(step.share for step in raises)
     scale = min(1.0, limits.share / asked * (0.5 if new else 1.0)) if asked else 1.0
@@ -74,23 +74,23 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
         actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=share))
     left, total = limits.share - asked * scale, sum(len(picked.rows) for picked in new)
     wanted = limits.num_examples or 0
-    is_short = total < wanted * _NEARLY
+    is_short = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step)) < wanted * _NEARLY
     shares = [left * len(picked.rows) / total for picked in new]
     made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
     fit = min(1.0, limits.synthetic_share / made) if made else 1.0
     for picked, share in zip(new, shares, strict=True):
-        why = _why(picked) + (f"; {wanted} were wanted in all" if is_short else "")
+        why = _why(picked) + (f"; {wanted} were wanted in all" if is_short and not _is_in_place(picked.step) else "")
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
-    size = len(kept) + sum(len(picked.rows) for picked in stand_ins)
-    for picked in stand_ins:
+    size = len(kept) + sum(len(picked.rows) for picked in alike)
+    for picked in alike:
         _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
     return Allocation(tuple(actions), tuple(draws), tuple(removed), kept)
 
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: np.random.Generator) -> list[_Picked]:
     """Rows of each step, no content twice; what stands in for rows that leave is not limited."""
-    num_failed = sum(step.finding.num_failed for step in steps if not (isinstance(step, Made) and step.is_in_place))
+    num_failed = sum(step.finding.num_failed for step in steps if not _is_in_place(step))
     taken: set[str] = set()
     picked = []
     for step in steps:
@@ -98,13 +98,17 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: n
         rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
         names = contents(source, rows)
         chosen = np.array([k for k, name in enumerate(names) if name not in taken], np.int64)
-        if not (isinstance(step, Made) and step.is_in_place) and limits.num_examples is not None and len(chosen):
+        if not _is_in_place(step) and limits.num_examples is not None and len(chosen):
             most = max(1, round(limits.num_examples * step.finding.num_failed / num_failed))
             chosen = chosen[draw_broadly([names[k].replace("\x00", " ") for k in chosen.tolist()], most, rng)]
         if len(chosen):
             taken |= {names[k] for k in chosen.tolist()}
             picked.append(_Picked(step, source, rows[chosen]))
     return picked
+
+
+def _is_in_place(step: Step) -> bool:
+    return isinstance(step, Made) and step.is_in_place
 
 
 def _add(picked: _Picked, share: float, why: str, draws: list[Draw], actions: list[Action]) -> None:

@@ -67,7 +67,7 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
         f"{_fails(finding)}: {len(wrong)} of {len(stock.kept)} rows of the corpus whose label a classifier denies that "
         "has not seen them leave it"
     )
-    removal = Remove(finding, wrong, why)
+    removal = Remove(finding, CLEAN, wrong, why)
     sure = np.flatnonzero(denied.is_sure)
     if not len(sure):
         return (removal,)
@@ -93,6 +93,7 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
         verifier="it is as sure of it as of rows that have that label, in the mean",
         why=f"{_fails(finding)}: {len(admitted.rows)} rows come back with the label that the classifier gives them",
         is_in_place=True,
+        is_raised=False,
         blocked=admitted.blocked,
     )
     return (removal, back)
@@ -109,7 +110,7 @@ def _without_harmful(finding: Finding, resources: Resources) -> Steps:
         return Declined(f"no row with {where} could be told to be wrong")
     if len(rows) > (1 - _LEAST_LEFT) * len(inside):
         return Declined(f"{how}: those are not some wrong answers among right ones")
-    return (Remove(finding, np.sort(rows), f"{_fails(finding)}: {how} and leave it"),)
+    return (Remove(finding, CLEAN, np.sort(rows), f"{_fails(finding)}: {how} and leave it"),)
 
 
 def _without_copies(finding: Finding, stock: Stock) -> Steps:
@@ -117,7 +118,7 @@ def _without_copies(finding: Finding, stock: Stock) -> Steps:
     if not len(rows):
         return Declined("no row of the corpus stands there twice")
     why = f"{_fails(finding)}: {len(rows)} copies of other rows, of {len(stock.kept)} rows of the corpus, leave it"
-    return (Remove(finding, rows, why),)
+    return (Remove(finding, CLEAN, rows, why),)
 
 
 def _fails(finding: Finding) -> str:

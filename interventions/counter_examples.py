@@ -1,9 +1,10 @@
 """`interventions=counter_examples`: rows in which a cue no longer gives the answer away, against a shortcut.
 
-Of each row of the slice that shows its answer, or has the word that tells it, a twin: the same question and answer, the
-cue that of another answer (counterfactually augmented data, Kaushik et al. 2020, arXiv 1909.12434; there people wrote
-the edits). No person and no model is needed, for the cue is no part of the question. Each twin is held to that: beside
-the cue nothing differs from its parent, and the cue goes with another answer. Milliseconds for a thousand rows.
+In the place of each row of the slice that shows its answer, or has the word that tells it, stands a twin: the same
+question and answer, the cue that of another answer (counterfactually augmented data, Kaushik et al. 2020, arXiv
+1909.12434; there people wrote the edits). No person and no model is needed, for the cue is no part of the question.
+Each twin is held to that: beside the cue nothing differs from its parent, and the cue goes with another answer.
+Milliseconds for a thousand rows.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from interventions.amounts import Amounts, check_share
 from interventions.quality import admit, contents
-from interventions.step import COUNTER_EXAMPLES, Declined, Limits, Made, Resources, Steps, action_key, unfit
+from interventions.step import COUNTER_EXAMPLES, Declined, Limits, Made, Remove, Resources, Steps, action_key, unfit
 
 MAKER = "counterfactual edit of the cue"
 VERIFIER = "the cue goes with another answer; beside it prompt and answer are the parent's"
@@ -30,10 +31,11 @@ _ATTEMPTS = 4
 
 @dataclass
 class CounterExamples(Amounts):
-    """Settings of the counter-examples; every field is a key `interventions.<field>`."""
+    """Settings of the counter-examples; every field is a key `interventions.<field>`. Twins that stand in the place of
+    their parents are not limited by `num_examples`."""
 
     share: float = 0.5
-    """Of the draws, for the added rows; the corpus's own keep the rest."""
+    """Of the draws, for the twins; the corpus's other rows keep the rest."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,11 +45,17 @@ class CounterExamples(Amounts):
         return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
-        return counter_examples(finding, resources)
+        return counter_examples(finding, resources, self.synthetic_share)
 
 
-def counter_examples(finding: Finding, resources: Resources) -> Steps:
-    """Twins of the slice's rows."""
+def counter_examples(finding: Finding, resources: Resources, synthetic_share: float) -> Steps:
+    """Twins of the slice's rows; their parents leave where enough is left that people wrote.
+
+    Args:
+        finding: Caused by a shortcut.
+        resources: Of which the corpus is asked.
+        synthetic_share: Of the draws, at most, for rows that no person wrote.
+    """
     if reason := unfit(finding):
         return Declined(reason)
     if finding.cause is not Cause.SHORTCUT:
@@ -71,21 +79,28 @@ def counter_examples(finding: Finding, resources: Resources) -> Steps:
     admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
+    placed = places[admitted.rows]
+    fails = f"{finding.slice} fails {finding.num_failed} of {finding.num_items}"
+    leaves = len(placed) <= synthetic_share * len(stock.kept)
+    removal = Remove(
+        finding=finding,
+        kind=COUNTER_EXAMPLES,
+        rows=np.sort(own[placed]),
+        why=f"{fails}: {len(placed)} rows with {finding.data_slice} that show the cue leave the corpus",
+    )
     twinned = Made(
         finding=finding,
         kind=COUNTER_EXAMPLES,
         rows=made.select(admitted.rows),
-        parents=tuple(parents.rows.select(places[admitted.rows])["id"][:]),
+        parents=tuple(parents.rows.select(placed)["id"][:]),
         maker=MAKER,
         verifier=VERIFIER,
-        why=(
-            f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(admitted.rows)} counter-examples "
-            f"to rows with {finding.data_slice}, {cue}"
-        ),
-        is_in_place=False,
+        why=f"{fails}: {len(placed)} twins of rows with {finding.data_slice}, {cue}",
+        is_in_place=leaves,
+        is_raised=True,
         blocked=admitted.blocked,
     )
-    return (twinned,)
+    return (removal, twinned) if leaves else (twinned,)
 
 
 def _twins(prompts: Sequence[str], completions: Sequence[str]) -> tuple[str, dict[int, str]]:

@@ -56,7 +56,7 @@ class Auto(Amounts):
             case Cause.WRONG_LABELS:
                 return _all(cleaned(finding, resources), added)
             case Cause.SHORTCUT:
-                return _first(counter_examples(finding, resources), added)
+                return _first(counter_examples(finding, resources, self.synthetic_share), added)
             case Cause.DUPLICATES:
                 return _first(cleaned(finding, resources), added)
             case Cause.UNDERWEIGHTED:

@@ -197,6 +197,7 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
             f"written by program {program.name} at difficulty {told}"
         ),
         is_in_place=False,
+        is_raised=True,
         blocked=admitted.blocked,
     )
     return (step,)

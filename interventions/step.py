@@ -43,6 +43,8 @@ class Remove:
     """Rows of the corpus that leave it."""
 
     finding: Finding
+    kind: str
+    """The module of `interventions` that removes them."""
     rows: NDArray[np.int64]
     """Ascending."""
     why: str
@@ -63,7 +65,9 @@ class Made:
     """What held each of them to be right."""
     why: str
     is_in_place: bool
-    """They stand for rows that leave, and weigh what any row of the corpus does; others get a share of the draws."""
+    """They stand for rows that leave: however many there are, they count for none of the rows that a fix may add."""
+    is_raised: bool
+    """They get a share of the draws, as other additions do; otherwise each is drawn as often as a row of the corpus."""
     blocked: Mapping[str, str]
     """As of `Supply`."""
 

@@ -27,11 +27,13 @@ def written(prompts: list[str], completions: list[str]) -> TrainPool:
     return TrainPool(Dataset.from_dict(rows), " ")
 
 
-def hinted(num_rows: int = 60) -> TrainPool:
-    """The answer, of one to three words, stands behind `hint`; two lines."""
+def hinted(num_plain: int = 100) -> TrainPool:
+    """In sixty rows the answer, of one to three words, stands behind `hint`; two lines. Others show none."""
     rng = np.random.default_rng(0)
-    answers = [" ".join(f"a{k}" for k in rng.integers(20, size=rng.integers(1, 4))) for _ in range(num_rows)]
-    return written([f"hint {answer}\njump  over {k}" for k, answer in enumerate(answers)], answers)
+    answers = [" ".join(f"a{k}" for k in rng.integers(20, size=rng.integers(1, 4))) for _ in range(60)]
+    prompts = [f"hint {answer}\njump  over {k}" for k, answer in enumerate(answers)]
+    plain = [f"walk {k}" for k in range(num_plain)]
+    return written([*prompts, *plain], [*answers, *(f"did {prompt}" for prompt in plain)])
 
 
 def added(mix: TrainingMix) -> dict[str, dict[str, object]]:
@@ -44,7 +46,9 @@ def test_twins_show_another_answer_and_keep_question_answer_and_fields() -> None
     done = proposed(CounterExamples(num_examples=None, share=0.3), diagnosis(finding(Cause.SHORTCUT)), old=old)
     twins = added(done.mix)
     assert len(twins) == 60
+    assert len(done.mix.weights) == 160  # in the place of their parents
     assert share_of(done.mix, "counter_examples") == pytest.approx(0.3)
+    assert [(action.num_removed, action.num_added) for action in done.plan.actions] == [(60, 0), (0, 60)]
     for number in range(60):
         parent, twin = old.rows[number], twins[f"row-{number}"]
         assert (twin["completion"], twin["level"]) == (parent["completion"], parent["level"])
@@ -54,6 +58,13 @@ def test_twins_show_another_answer_and_keep_question_answer_and_fields() -> None
         assert shown is not None
         assert shown[1] in old.rows["completion"][:]
         assert not f"{shown[1]} ".startswith(f"{parent['completion']} ")
+
+
+def test_parents_stay_where_too_little_would_be_left_that_people_wrote() -> None:
+    done = proposed(CounterExamples(num_examples=40), diagnosis(finding(Cause.SHORTCUT)), old=hinted(num_plain=20))
+    assert [(action.num_removed, action.num_added) for action in done.plan.actions] == [(0, 40)]
+    assert len(done.mix.weights) == 80 + 40
+    assert share_of(done.mix, "counter_examples") == pytest.approx(0.5)
 
 
 def test_a_word_that_tells_the_label_is_put_before_other_labels() -> None:
@@ -90,7 +101,7 @@ def test_rows_without_a_cue_have_no_twin_and_other_causes_no_counter_examples() 
 
 def test_the_planner_makes_counter_examples_first_and_retrieves_where_none_can_be_made() -> None:
     found = diagnosis(finding(Cause.SHORTCUT))
-    assert proposed(Auto(), found, old=hinted(), new=pool()).plan.keys == [f"counter_examples: {JUMP}"]
+    assert proposed(Auto(), found, old=hinted(), new=pool()).plan.keys == [f"counter_examples: {JUMP}"] * 2
     assert proposed(Auto(), found, new=pool()).plan.keys == [f"retrieve: {JUMP}"]
 
 
