@@ -63,8 +63,8 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
         actions.append(_action(removal.finding, removal.kind, removal.why, num_removed=len(rows)))
     draws = []
     added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits, rng)
-    alike = [picked for picked in added if isinstance(picked.step, Made) and not picked.step.is_raised]
-    new = [picked for picked in added if picked not in alike]
+    alike = [picked for picked in added if not _is_raised(picked.step)]
+    new = [picked for picked in added if _is_raised(picked.step)]
     raises = _disjoint([step for step in steps if isinstance(step, Raise)], kept)
     asked = sum(step.share for step in raises)
     scale = min(1.0, limits.share / asked * (0.5 if new else 1.0)) if asked else 1.0
@@ -109,6 +109,10 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: n
 
 def _is_in_place(step: Step) -> bool:
     return isinstance(step, Made) and step.is_in_place
+
+
+def _is_raised(step: Step) -> bool:
+    return not isinstance(step, Made) or step.is_raised
 
 
 def _add(picked: _Picked, share: float, why: str, draws: list[Draw], actions: list[Action]) -> None:

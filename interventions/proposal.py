@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diagnose.finding import Diagnosis
+from diagnose.finding import Cause, Diagnosis, Finding
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
 from interventions.compose import compose
@@ -14,6 +14,8 @@ from interventions.mix import TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EVALUATION_ITEM, Stock
 from interventions.step import Declined, Intervention, Made, Resources, Step, Supply
+
+SETTING_FIRST = "its cause is not known, and a setting of the training is wrong that may explain it; correct that first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def plan_fix(
     by_slice: dict[Slice, tuple[Step, ...]] = {}
     declined: list[str] = []
     for finding in diagnosis.findings:
-        found = intervention.steps(finding, resources)
+        is_told = not _may_be_the_setting(finding, diagnosis)
+        found = intervention.steps(finding, resources) if is_told else Declined(SETTING_FIRST)
         if isinstance(found, Declined):
             declined.append(f"{finding.slice}: {found.reason}")
         else:
@@ -81,6 +84,11 @@ def plan_fix(
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
     plan = Plan(actions, _with_removed(reason, stock), blocked, change)
     return Proposal(plan, mix, allocated.removed, resources)
+
+
+def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:
+    """A wrong setting makes many slices fail, some of them too small for it to be told."""
+    return finding.cause is Cause.UNKNOWN and any(one.cause is Cause.TRAINING_SETUP for one in diagnosis.findings)
 
 
 def _with_removed(reason: str, stock: Stock) -> str:

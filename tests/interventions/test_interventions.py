@@ -127,6 +127,17 @@ def test_where_data_is_not_the_cause_no_data_is_changed(cause: Cause, interventi
     assert reason_for_nothing(intervention, diagnosis(finding(cause)), pool())
 
 
+def test_beside_a_wrong_setting_what_is_not_known_is_left_alone_and_what_is_known_is_not() -> None:
+    setting = finding(Cause.TRAINING_SETUP)
+    walk = Slice((("task", "walk"),))
+    unknown = finding(Cause.UNKNOWN, Slice(((PROMPT_CONTAINS, "walk"),)), walk)
+    assert "a setting of the training is wrong that may explain it" in reason_for_nothing(
+        Auto(), diagnosis(setting, unknown), pool()
+    )
+    missing = finding(Cause.MISSING_DATA, Slice(((PROMPT_CONTAINS, "walk"),)), walk)
+    assert proposed(Auto(), diagnosis(setting, missing), new=pool()).plan.keys == ["retrieve: prompt contains 'walk'"]
+
+
 def test_no_findings_mean_no_actions() -> None:
     assert "no slice fails" in reason_for_nothing(Auto(), diagnosis(), pool())
 
