@@ -14,8 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from diagnose.pool import TrainPool
-from diagnose.topics import OPEN_VOCABULARY
-from evals.near_copies import NUM_WORDS, normalise, text_hashes
+from evals.near_copies import NUM_WORDS, OPEN_VOCABULARY, normalise, text_hashes
 
 _NEAR = 0.8
 """Jaccard similarity of near copies."""

@@ -18,13 +18,12 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.feature_extraction.text import CountVectorizer
 
 from diagnose.tags import EDGES
+from evals.near_copies import OPEN_VOCABULARY
 
 ANY_OF = "prompt has any of"
 TWO_OF = "prompt has two of"
 TOPIC_KEYS = (ANY_OF, TWO_OF)
 
-OPEN_VOCABULARY = 500
-"""Distinct words from which texts are taken for natural language."""
 _LEAST_TEXTS = 5
 """A word of fewer shows no company that is more than chance."""
 _EVERYWHERE = 0.2

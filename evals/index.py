@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.items import Item
-from evals.near_copies import ItemText, NGrams, identity_texts, item_ngrams, ngrams, normalise, text_hashes
+from evals.near_copies import (
+    NUM_WORDS,
+    OPEN_VOCABULARY,
+    ItemText,
+    NGrams,
+    identity_texts,
+    item_ngrams,
+    ngrams,
+    normalise,
+    text_hashes,
+)
 from evals.templates import NO_TEMPLATES, Templates, make_templates
 
 _CHUNK = 8192
@@ -134,9 +144,13 @@ def repeated_items(
     return found
 
 
-def _item_runs(texts: Sequence[ItemText]) -> tuple[NGrams, NGrams]:
-    """Of the questions, and of questions and answers: a row that repeats a worked solution gives it away."""
-    return item_ngrams(texts), item_ngrams([replace(text, text=f"{text.text} {text.target}") for text in texts])
+def _item_runs(texts: Sequence[ItemText]) -> list[NGrams]:
+    """Of the questions, and of questions and answers where answers are natural language: a row that repeats a worked
+    solution gives it away. In a closed grammar of long answers unrelated rows share such runs."""
+    told = [text for text in texts if text.target.count(" ") >= NUM_WORDS - 1]
+    is_open = len({word for text in told for word in text.target.split()}) >= OPEN_VOCABULARY
+    answered = [replace(text, text=f"{text.text} {text.target}") for text in texts]
+    return [item_ngrams(texts), *([item_ngrams(answered)] if is_open else [])]
 
 
 def _is_asked(text: ItemText, identity: str, asked: Collection[str], templates: Templates) -> bool:

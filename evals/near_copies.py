@@ -24,6 +24,8 @@ from evals.templates import NO_TEMPLATES, Templates
 
 NUM_WORDS = 13
 """Length of the runs of words that make long texts near copies."""
+OPEN_VOCABULARY = 500
+"""Distinct words from which texts are taken for natural language, in which a long run is nobody else's by chance."""
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _LETTER = r"[^\W\d_]"

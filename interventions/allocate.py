@@ -19,7 +19,7 @@ from interventions.draw import draw_broadly
 from interventions.mix import Origin
 from interventions.plan import Action
 from interventions.quality import Stock, contents
-from interventions.step import RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
+from interventions.step import COUNTER_EXAMPLES, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
 
 _NEARLY = 0.98
 """Of the rows wanted: a difference by rounding is not worth a word."""
@@ -58,6 +58,10 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
     kept = stock.kept
     for removal in (step for step in steps if isinstance(step, Remove)):
         rows = np.intersect1d(removal.rows, kept)
+        least = (1 - limits.synthetic_share) * len(stock.kept) if removal.kind == COUNTER_EXAMPLES else 1
+        # A cleaning of the whole corpus that an earlier finding asked for too; or twins would be nearly all there is.
+        if not len(rows) or len(kept) - len(rows) < least:
+            continue
         kept = np.setdiff1d(kept, rows)
         removed.append(Removed(rows, Origin(removal.kind, removal.why, str(removal.finding.data_slice))))
         actions.append(_action(removal.finding, removal.kind, removal.why, num_removed=len(rows)))
@@ -82,7 +86,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
         why = _why(picked) + (f"; {wanted} were wanted in all" if is_short and not _is_in_place(picked.step) else "")
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
-    size = len(kept) + sum(len(picked.rows) for picked in alike)
+    size = len(kept) - sum(len(step.rows) for step in raises) + sum(len(picked.rows) for picked in alike)
     for picked in alike:
         _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
     return Allocation(tuple(actions), tuple(draws), tuple(removed), kept)

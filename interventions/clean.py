@@ -19,11 +19,14 @@ from diagnose.evidence.labels import DeniedLabels, denied_labels
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
+from evals.near_copies import normalise, text_hashes
 from interventions.amounts import Amounts
 from interventions.quality import Stock, admit, contents
 from interventions.step import CLEAN, Declined, Limits, Made, Remove, Resources, Steps, action_key, unfit
 
 RELABEL = "relabel"
+_LEAST_DISTINCT = 20
+"""Rows of a corpus; fewer are not trained on alone."""
 _LEAST_LEFT = 0.1
 """Of the slice's rows: where nearly all of them seem wrong, it is not the labels of some that are."""
 
@@ -117,6 +120,8 @@ def _without_copies(finding: Finding, stock: Stock) -> Steps:
     rows = stock.kept[_is_copy(stock)]
     if not len(rows):
         return Declined("no row of the corpus stands there twice")
+    if len(stock.kept) - len(rows) < _LEAST_DISTINCT:
+        return Declined(f"without copies {len(stock.kept) - len(rows)} rows of the corpus would be left")
     why = f"{_fails(finding)}: {len(rows)} copies of other rows, of {len(stock.kept)} rows of the corpus, leave it"
     return (Remove(finding, CLEAN, rows, why),)
 
@@ -131,6 +136,10 @@ def _is_copy(stock: Stock) -> NDArray[np.bool_]:
     _, first = np.unique(content_hashes(corpus), return_index=True)
     distinct = np.sort(first)
     group = near_groups(corpus.select(distinct), most=len(distinct))
+    # Long prompts may differ in the few words that are asked: near copies have the same answer, or have no prompt.
+    answers = text_hashes([normalise(answer) for answer in corpus.rows.select(distinct)["completion"][:]])
+    has_prompt = np.array([bool(prompt.strip()) for prompt in corpus.rows.select(distinct)["prompt"][:]])
+    is_near = (group != np.arange(len(distinct))) & (~has_prompt | (answers == answers[group]))
     is_copy = np.ones(len(corpus), bool)
-    is_copy[distinct[group == np.arange(len(distinct))]] = False
+    is_copy[distinct[~is_near]] = False
     return is_copy

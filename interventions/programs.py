@@ -10,6 +10,7 @@ program is taken whose rows are about as near to the failed items as those are t
 
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,8 @@ from datasets import Dataset
 
 from diagnose.evidence.words import word_similarity
 from diagnose.finding import Finding
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice
+from diagnose.pool import COLUMNS, TrainPool
+from diagnose.slices import SOURCE, Slice
 from interventions.advice import advice
 from interventions.amounts import Amounts, check_share
 from interventions.quality import admit, contents
@@ -95,6 +96,7 @@ def load_programs(file: str) -> list[Program]:
     if spec is None or spec.loader is None:
         raise ValueError(f"interventions.programs must be a Python file, got {file}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -213,13 +215,13 @@ def _in_band(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter
 
 def _rows(program: Program, where: Slice, difficulty: int, number: int, rng: Random) -> list[Row]:
     """Distinct rows of the slice that the checker accepts."""
-    known = Slice(tuple((key, value) for key, value in where.conditions if key != "task"))  # a row has none
+    known = Slice(tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE)))
     found: dict[tuple[str, str], Row] = {}
     for _ in range(_ATTEMPTS * number):
         if len(found) == number:
             break
         row = program.make(where.as_dict(), difficulty, rng)
-        if row is None or not known.holds(row.prompt, row.fields, row.completion):
+        if row is None or not known.holds(row.prompt or row.completion, row.fields, row.completion):
             continue
         if program.accepts(row.prompt, row.completion):
             found.setdefault((row.prompt, row.completion), row)
@@ -227,7 +229,7 @@ def _rows(program: Program, where: Slice, difficulty: int, number: int, rng: Ran
 
 
 def _pool(rows: Sequence[Row], name: str, delimiter: str) -> TrainPool:
-    fields = sorted({key for row in rows for key in row.fields})
+    fields = sorted({key for row in rows for key in row.fields} - set(COLUMNS))
     columns: dict[str, list[object]] = {
         "id": [f"{name}~{_digest(row)}" for row in rows],
         "source": [f"program {name}"] * len(rows),

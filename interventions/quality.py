@@ -110,7 +110,7 @@ def make_gate(corpus: TrainPool, index: EvaluationIndex, licences: Collection[st
     return Gate(
         index=index,
         most_words=_MUCH_LONGER * max((text.count(" ") for text in texts), default=0),
-        scripts=frozenset(script for script, count in letters.items() if count >= _RARE * letters.total()),
+        scripts=frozenset(script for script, count in letters.items() if count > _RARE * letters.total()),
         licences=frozenset(licence.casefold() for licence in licences),
     )
 

@@ -55,7 +55,7 @@ class Clean:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, help="a folder with gsm8k/")
+    parser.add_argument("--root", type=Path, help="a folder with gsm8k/ and scan/")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -72,7 +72,7 @@ def main() -> None:
             sum(e.num_entered for e, _ in of_worlds),
         )
     )
-    clean_rows = [blocked, *(c for _, c in of_worlds)]
+    clean_rows = [blocked, *scan(options.root), *(c for _, c in of_worlds)]
     seconds = timed(options.rows, options.items, rng)
     if options.json:
         print(
@@ -120,6 +120,23 @@ def hide(items: Sequence[Row], clean: Sequence[Row], rng: Random) -> tuple[list[
     entered = [Entered(kind, len(rows), num_admitted(rows, index)) for kind, rows in kinds.items()]
     distinct = [row for row in dict.fromkeys(clean) if row not in set(items)]
     return entered, Clean("word problems", len(distinct), len(distinct) - num_admitted(distinct, index))
+
+
+def scan(root: Path | None) -> list[Clean]:
+    """SCAN's training commands against its test items: a closed grammar with long answers (Lake and Baroni 2018)."""
+    if root is None or not (root / "scan").is_dir():
+        return []
+    found = []
+    for split in ("simple", "addprim_jump"):
+        train, test = (
+            [(row["command"], row["actions"]) for row in map(json.loads, file.read_text().splitlines())]
+            for file in (root / "scan" / f"{split}_{part}.jsonl" for part in ("train", "test"))
+        )
+        index = index_items(item("scan", *row) for row in test)
+        known = set(test)
+        clean = [row for row in dict.fromkeys(train) if row not in known]
+        found.append(Clean(f"SCAN {split}", len(clean), len(clean) - num_admitted(clean, index)))
+    return found
 
 
 def reworded(name: str, seed: int) -> tuple[Entered, Clean]:

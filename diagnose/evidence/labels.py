@@ -182,7 +182,10 @@ def label_doubts(prompts: Sequence[str], labels: NDArray[np.object_]) -> LabelDo
         return None
     kept = np.flatnonzero(frequent[code])
     words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-    texts = words.fit_transform([prompts[k] for k in kept.tolist()])
+    try:
+        texts = words.fit_transform([prompts[k] for k in kept.tolist()])
+    except ValueError:  # no word stands in two prompts
+        return None
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     classifier = LogisticRegression(C=3.0, max_iter=200)
     probability = cross_val_predict(classifier, texts, code[kept], cv=folds, method="predict_proba")

@@ -147,10 +147,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
         if isinstance(chosen, Declined):
             return chosen
         if not len(chosen.rows):
-            raise ValueError(
-                "no row of corpus.pool may be trained on: all are near copies of evaluation items; give a pool "
-                "that does not contain the evaluation"
-            )
+            return Declined("no row passes the gate that could stand in the place of those of the fix")
         share = sum(action.share for action in actions if action.num_added)
         draws.append(Draw(Origin(kind, f"{chosen.how}, as many as the fix adds"), source, chosen.rows, share))
         parts.append(_words(chosen, Change.ADD))

@@ -79,29 +79,35 @@ def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:
     assert "without influence functions" in blind.plan.reason
 
 
+FILLING = [f"run {k}" for k in range(30)]
+
+
 def test_of_rows_that_say_the_same_the_first_stays() -> None:
-    old = pool_of(["jump a", "walk b", "Jump,  a", "walk c", "walk b", "jump a"], "train")
+    old = pool_of(["jump a", "walk b", "Jump,  a", "walk c", "walk b", "jump a", *FILLING], "train")
     old = TrainPool(old.rows.map(lambda row: {"completion": row["completion"].casefold().replace(",  ", " ")}), " ")
     done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=old)
-    assert done.mix.examples.rows["id"][:] == ["train-0", "train-1", "train-3"]
+    assert done.mix.examples.rows["id"][:4] == ["train-0", "train-1", "train-3", "train-6"]
     assert done.plan.actions[0].num_removed == 3
     assert "3 copies" in done.plan.reason
 
 
 def test_two_findings_of_copies_remove_them_once() -> None:
     other = finding(Cause.DUPLICATES, Slice(((PROMPT_CONTAINS, "walk"),)), Slice((("task", "walk"),)))
-    old = pool_of(["jump a", "walk b", "walk b", "walk b", "jump c"], "train")
+    old = pool_of(["jump a", "walk b", "walk b", "walk b", "jump c", *FILLING], "train")
     done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES), other), old=old)
-    assert [action.num_removed for action in done.plan.actions] == [2, 0]
-    assert [action.items.as_dict()["task"] for action in done.plan.actions] == ["scan_jump", "walk"]
+    assert [action.num_removed for action in done.plan.actions] == [2]
 
 
-def test_near_copies_of_long_texts_leave_too() -> None:
+def test_near_copies_of_long_texts_leave_too_unless_they_are_asked_something_else() -> None:
     rng = np.random.default_rng(1)
     texts = [" ".join(f"w{k}" for k in rng.integers(900, size=120)) for _ in range(60)]
     near = [text.replace(text.split()[20], "changed", 1) for text in texts[:15]]
-    done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=pool_of([*texts, *near], "train"))
-    assert done.mix.examples.rows["id"][:] == [f"train-{k}" for k in range(60)]
+    other = [text.replace(text.split()[40], "otherwise", 1) for text in texts[:15]]
+    answers = [*(f"a{k}" for k in range(60)), *(f"a{k}" for k in range(15)), *(f"b{k}" for k in range(15))]
+    rows = pool_of([*texts, *near, *other], "train").rows
+    old = TrainPool(rows.map(lambda _row, place: {"completion": answers[place]}, with_indices=True), " ")
+    done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=old)
+    assert done.mix.examples.rows["id"][:] == [f"train-{k}" for k in (*range(60), *range(75, 90))]
 
 
 def test_without_anything_to_clean_it_says_so() -> None:
