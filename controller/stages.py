@@ -214,12 +214,13 @@ def propose(
         ),
         seed,
     )
-    flops = FORWARD_BACKWARD * num_parameters(model) * asked.num_tokens
+    num_tokens = asked.num_tokens  # what controls ask for is not the fix's
+    flops = FORWARD_BACKWARD * num_parameters(model) * num_tokens
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
         if proposal.plan.blocked:
             _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
-        return Proposed(0, 0.0, (), (), asked.num_tokens, flops)
+        return Proposed(0, 0.0, (), (), num_tokens, flops)
     _save_arm(proposal.mix, folder / CHALLENGER)
     num_before = len(proposal.resources.stock.kept)
     write_patch(proposal.mix, proposal.removed, corpus, num_before, folder / PATCH_FILE)
@@ -241,7 +242,7 @@ def propose(
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
-        num_tokens=asked.num_tokens,
+        num_tokens=num_tokens,
         flops=flops,
     )
 

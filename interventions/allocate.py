@@ -133,7 +133,8 @@ def _add(picked: _Picked, share: float, why: str, draws: list[Draw], actions: li
 def _why(picked: _Picked) -> str:
     step = picked.step
     if isinstance(step, Made):
-        return f"{len(picked.rows)} of {step.why}" if len(picked.rows) < len(step.rows) else step.why
+        cut = len(picked.rows) < len(step.rows)
+        return f"{step.why}; {len(picked.rows)} of them, drawn broadly" if cut else step.why
     finding = step.finding
     return (
         f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(picked.rows)} of {len(step.rows)} "

@@ -123,13 +123,15 @@ def _twins(prompts: Sequence[str], completions: Sequence[str]) -> tuple[str, dic
 
 def _with_other_answers(prompts: Sequence[str], pairs: Sequence[Pair], place: Place, rng: Random) -> dict[int, str]:
     answers = list(dict.fromkeys(tuple(answer) for _, answer in pairs if answer))
-    alike = {answer: [other for other in answers if len(other) == len(answer)] for answer in answers}
+    alike: dict[int, list[tuple[str, ...]]] = {}
+    for distinct in answers:
+        alike.setdefault(len(distinct), []).append(distinct)
     twins = {}
     for k, (words, answer) in enumerate(pairs):
         span = place.span(words, len(answer))
         if span is None or not place.shows(words, answer):
             continue
-        others = alike[tuple(answer)] if len(alike[tuple(answer)]) > 1 else answers
+        others = alike[len(answer)] if len(alike[len(answer)]) > 1 else answers
         for other in rng.sample(others, min(len(others), _ATTEMPTS)):
             prompt = with_words(prompts[k], span, other)
             if not place.shows(prompt.split(), answer):

@@ -14,7 +14,18 @@ class NoInfluence:
     def mix(self, contest: Contest) -> ControlMix | Declined:
         acted_on = {finding.slice for finding in contest.acted_on}
         by_words = contest.without_influence()
-        findings = tuple(finding for finding in by_words.findings if finding.slice in acted_on)
+        told = {finding.slice: finding for finding in contest.diagnosis.findings}
+        # What is wrong is known by other tests; the question is whether influence finds the data better.
+        findings = tuple(
+            replace(
+                finding,
+                causes=told[finding.slice].causes,
+                evidence={**told[finding.slice].evidence, **finding.evidence},
+                tests=told[finding.slice].tests,
+            )
+            for finding in by_words.findings
+            if finding.slice in acted_on
+        )
         done = plan_fix(
             contest.intervention,
             replace(by_words, findings=findings),
