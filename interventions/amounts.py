@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from interventions.step import Limits
+
 
 @dataclass
 class Amounts:
@@ -35,10 +37,20 @@ class Amounts:
         return min(self.max_synthetic_share, 1 - self.min_human_share)
 
 
-def check_share(share: float) -> None:
-    """Raise a ValueError for a share of the draws that no mix can have."""
-    if not 0 < share < 1:
-        raise ValueError(
-            f"interventions.share must be between 0 and 1, got {share}; the added rows and the corpus's own "
-            "divide the draws"
-        )
+@dataclass
+class Additions(Amounts):
+    """Settings of fixes that give rows a share of the draws."""
+
+    share: float = 0.5
+    """Of the draws, for all that a fix adds or raises; the corpus's other rows keep the rest."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share < 1:
+            raise ValueError(
+                f"interventions.share must be between 0 and 1, got {self.share}; the added rows and the corpus's own "
+                "divide the draws"
+            )
+
+    def limits(self) -> Limits:
+        return Limits(self.num_examples, self.share, self.synthetic_share)

@@ -20,9 +20,9 @@ from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from evals.near_copies import normalise, text_hashes
-from interventions.amounts import Amounts
+from interventions.amounts import Additions
 from interventions.quality import Stock, admit, contents
-from interventions.step import CLEAN, Declined, Limits, Made, Remove, Resources, Steps, action_key, unfit
+from interventions.step import CLEAN, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 RELABEL = "relabel"
 _LEAST_DISTINCT = 20
@@ -32,14 +32,8 @@ _LEAST_LEFT = 0.1
 
 
 @dataclass
-class Clean(Amounts):
+class Clean(Additions):
     """Settings of the cleaning: those of all fixes. All rows that stay are alike."""
-
-    share: float = 0.5
-    """Of the draws, for added rows; there are none, so that a sweep over kinds of fixes can set it for all."""
-
-    def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return cleaned(finding, resources)

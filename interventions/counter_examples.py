@@ -18,9 +18,9 @@ from diagnose.cues import LEAST_ROWS, Pair, Place, TellingWord, shown_answers, t
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
-from interventions.amounts import Amounts, check_share
+from interventions.amounts import Additions
 from interventions.quality import admit, contents
-from interventions.step import COUNTER_EXAMPLES, Declined, Limits, Made, Remove, Resources, Steps, action_key, unfit
+from interventions.step import COUNTER_EXAMPLES, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 MAKER = "counterfactual edit of the cue"
 VERIFIER = "the cue goes with another answer; beside it prompt and answer are the parent's"
@@ -30,19 +30,9 @@ _ATTEMPTS = 4
 
 
 @dataclass
-class CounterExamples(Amounts):
+class CounterExamples(Additions):
     """Settings of the counter-examples; every field is a key `interventions.<field>`. Twins that stand in the place of
     their parents are not limited by `num_examples`."""
-
-    share: float = 0.5
-    """Of the draws, for the twins; the corpus's other rows keep the rest."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_share(self.share)
-
-    def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return counter_examples(finding, resources, self.synthetic_share)

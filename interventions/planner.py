@@ -16,33 +16,27 @@ from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
 from interventions.advice import advice
-from interventions.amounts import Amounts, check_share
+from interventions.amounts import Additions
 from interventions.clean import cleaned
 from interventions.counter_examples import counter_examples
 from interventions.programs import load_programs, written
 from interventions.retrieve import supply
 from interventions.reweight import check_factor, factor_needed, raised
-from interventions.step import Declined, Limits, Resources, Steps
+from interventions.step import Declined, Resources, Steps
 
 
 @dataclass
-class Auto(Amounts):
+class Auto(Additions):
     """Settings of the planner; every field is a key `interventions.<field>`."""
 
-    share: float = 0.5
-    """Of the draws, for all actions together; the corpus's own rows keep the rest."""
     max_factor: float = 8.0
     """A raised row is drawn at most this many times as often as before."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share(self.share)
         check_factor(self.max_factor)
         if self.programs is not None:
             load_programs(self.programs)
-
-    def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         if told := advice(finding):

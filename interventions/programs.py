@@ -24,9 +24,9 @@ from diagnose.finding import Finding
 from diagnose.pool import COLUMNS, TrainPool
 from diagnose.slices import SOURCE, Slice
 from interventions.advice import advice
-from interventions.amounts import Amounts, check_share
+from interventions.amounts import Additions
 from interventions.quality import admit, contents
-from interventions.step import PROGRAMS, Declined, Limits, Made, Resources, Steps, action_key
+from interventions.step import PROGRAMS, Declined, Made, Resources, Steps, action_key
 
 BAND = (0.2, 0.8)
 """Share of a difficulty's rows that the model gives right where they teach most."""
@@ -63,21 +63,14 @@ class Program:
 
 
 @dataclass
-class Programs(Amounts):
+class Programs(Additions):
     """Settings of the programs; every field is a key `interventions.<field>`."""
-
-    share: float = 0.5
-    """Of the draws, for the added rows; the corpus's own keep the rest."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share(self.share)
         if self.programs is None:
             raise ValueError("interventions=programs needs interventions.programs, a file that registers them")
         load_programs(self.programs)
-
-    def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return written(finding, resources, self.programs, self.num_examples)

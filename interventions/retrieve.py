@@ -6,24 +6,14 @@ import numpy as np
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.amounts import Amounts, check_share
+from interventions.amounts import Additions
 from interventions.quality import admit, contents
-from interventions.step import RETRIEVE, Declined, Limits, Resources, Steps, Supply, action_key, unfit
+from interventions.step import RETRIEVE, Declined, Resources, Steps, Supply, action_key, unfit
 
 
 @dataclass
-class Retrieve(Amounts):
+class Retrieve(Additions):
     """Settings of the retrieval; every field is a key `interventions.<field>`."""
-
-    share: float = 0.5
-    """Of the draws, for the added rows; the corpus's own keep the rest."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_share(self.share)
-
-    def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share, self.synthetic_share)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return supply(finding, resources)
