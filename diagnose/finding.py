@@ -117,6 +117,11 @@ class Finding:
     """Question and target of the failed probe items that were attributed."""
 
     @property
+    def fails(self) -> str:
+        """In words, as reasons begin."""
+        return f"{self.slice} fails {self.num_failed} of {self.num_items}"
+
+    @property
     def acted_on(self) -> Slice:
         """Rows that a fix acts on: the data slice, or what the failing slice asks where no rows are known."""
         return self.data_slice if self.data_slices else self.slice

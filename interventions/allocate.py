@@ -137,7 +137,7 @@ def _why(picked: _Picked) -> str:
         return f"{step.why}; {len(picked.rows)} of them, drawn broadly" if cut else step.why
     finding = step.finding
     return (
-        f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(picked.rows)} of {len(step.rows)} "
+        f"{finding.fails}: {len(picked.rows)} of {len(step.rows)} "
         f"new rows of the pool with {finding.data_slice}, drawn broadly"
     )
 

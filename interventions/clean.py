@@ -11,17 +11,15 @@ anything else  nothing to clean
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
 
 from diagnose.copies import content_hashes, near_groups
 from diagnose.evidence.labels import DeniedLabels, denied_labels
 from diagnose.finding import Cause, Finding
-from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from evals.near_copies import normalise, text_hashes
 from interventions.amounts import Additions
-from interventions.quality import Stock, admit, contents
+from interventions.quality import Stock, admit, contents, made_from
 from interventions.step import CLEAN, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 RELABEL = "relabel"
@@ -61,7 +59,7 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
         return Declined("no label of the corpus is denied by a classifier that has not seen it")
     wrong = stock.kept[denied.rows]
     why = (
-        f"{_fails(finding)}: {len(wrong)} of {len(stock.kept)} rows of the corpus whose label a classifier denies that "
+        f"{finding.fails}: {len(wrong)} of {len(stock.kept)} rows of the corpus whose label a classifier denies that "
         "has not seen them leave it"
     )
     removal = Remove(finding, CLEAN, wrong, why)
@@ -70,13 +68,8 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
         return (removal,)
     written = {" ".join(completion.split()): completion for completion in stock.corpus.rows["completion"][:]}
     parents = stock.corpus.select(wrong[sure])
-    columns = parents.rows.to_dict()
-    ids = list(columns["id"])
-    columns |= {
-        "id": [f"{key}~{RELABEL}" for key in ids],
-        "completion": [written[denied.labels[k]] for k in sure.tolist()],
-    }
-    rows = TrainPool(Dataset.from_dict(columns, features=parents.rows.features), parents.delimiter)
+    ids = parents.rows["id"][:]
+    rows = made_from(parents, RELABEL, {"completion": [written[denied.labels[k]] for k in sure.tolist()]})
     known = frozenset(contents(stock.corpus, np.setdiff1d(stock.kept, wrong)))
     admitted = admit(rows, np.arange(len(rows)), stock.gate, known)
     if not len(admitted.rows):
@@ -88,7 +81,7 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
         parents=tuple(ids[k] for k in admitted.rows.tolist()),
         maker="the label of a classifier that has not seen the row",
         verifier="it is as sure of it as of rows that have that label, in the mean",
-        why=f"{_fails(finding)}: {len(admitted.rows)} rows come back with the label that the classifier gives them",
+        why=f"{finding.fails}: {len(admitted.rows)} rows come back with the label that the classifier gives them",
         is_in_place=True,
         is_raised=False,
         blocked=admitted.blocked,
@@ -107,7 +100,7 @@ def _without_harmful(finding: Finding, resources: Resources) -> Steps:
         return Declined(f"no row with {where} could be told to be wrong")
     if len(rows) > (1 - _LEAST_LEFT) * len(inside):
         return Declined(f"{how}: those are not some wrong answers among right ones")
-    return (Remove(finding, CLEAN, np.sort(rows), f"{_fails(finding)}: {how} and leave it"),)
+    return (Remove(finding, CLEAN, np.sort(rows), f"{finding.fails}: {how} and leave it"),)
 
 
 def _without_copies(finding: Finding, stock: Stock) -> Steps:
@@ -116,12 +109,8 @@ def _without_copies(finding: Finding, stock: Stock) -> Steps:
         return Declined("no row of the corpus stands there twice")
     if len(stock.kept) - len(rows) < _LEAST_DISTINCT:
         return Declined(f"without copies {len(stock.kept) - len(rows)} rows of the corpus would be left")
-    why = f"{_fails(finding)}: {len(rows)} copies of other rows, of {len(stock.kept)} rows of the corpus, leave it"
+    why = f"{finding.fails}: {len(rows)} copies of other rows, of {len(stock.kept)} rows of the corpus, leave it"
     return (Remove(finding, CLEAN, rows, why),)
-
-
-def _fails(finding: Finding) -> str:
-    return f"{finding.slice} fails {finding.num_failed} of {finding.num_items}"
 
 
 def _is_copy(stock: Stock) -> NDArray[np.bool_]:

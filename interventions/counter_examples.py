@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
-from datasets import Dataset
 
 from diagnose.cues import LEAST_ROWS, Pair, Place, TellingWord, shown_answers, telling_words, with_words
 from diagnose.finding import Cause, Finding
-from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from interventions.amounts import Additions
-from interventions.quality import admit, contents
+from interventions.quality import admit, contents, made_from
 from interventions.step import COUNTER_EXAMPLES, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 MAKER = "counterfactual edit of the cue"
@@ -61,24 +59,18 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     if not twins:
         return Declined(f"no cue was found in rows with {finding.data_slice} that could be edited")
     places = np.array(list(twins), np.int64)
-    columns = parents.rows.select(places).to_dict()
-    columns |= {
-        "id": [f"{key}~{SOURCE}" for key in columns["id"]],
-        "source": [SOURCE] * len(twins),
-        "prompt": list(twins.values()),
-    }
-    made = TrainPool(Dataset.from_dict(columns, features=parents.rows.features), parents.delimiter)
+    shown = {"source": [SOURCE] * len(twins), "prompt": list(twins.values())}
+    made = made_from(parents.select(places), SOURCE, shown)
     admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
     placed = places[admitted.rows]
-    fails = f"{finding.slice} fails {finding.num_failed} of {finding.num_items}"
     leaves = len(placed) <= synthetic_share * len(stock.kept)
     removal = Remove(
         finding=finding,
         kind=COUNTER_EXAMPLES,
         rows=np.sort(own[placed]),
-        why=f"{fails}: {len(placed)} rows with {finding.data_slice} that show the cue leave the corpus",
+        why=f"{finding.fails}: {len(placed)} rows with {finding.data_slice} that show the cue leave the corpus",
     )
     twinned = Made(
         finding=finding,
@@ -87,7 +79,7 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
         parents=tuple(parents.rows.select(placed)["id"][:]),
         maker=MAKER,
         verifier=VERIFIER,
-        why=f"{fails}: {len(placed)} twins of rows with {finding.data_slice}, {cue}",
+        why=f"{finding.fails}: {len(placed)} twins of rows with {finding.data_slice}, {cue}",
         is_in_place=leaves,
         is_raised=True,
         blocked=admitted.blocked,

@@ -188,7 +188,7 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
         maker=f"program {program.name}",
         verifier=f"the checker of program {program.name}",
         why=(
-            f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(chosen)} new rows with {where}, "
+            f"{finding.fails}: {len(chosen)} new rows with {where}, "
             f"written by program {program.name} at difficulty {told}"
         ),
         is_in_place=False,

@@ -8,11 +8,12 @@ every arm. Cost: about 20 microseconds for a short row.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from diagnose.pool import TrainPool
@@ -167,6 +168,13 @@ def contents(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
         f"{normalise(prompt)}\x00{normalise(completion)}"
         for prompt, completion in zip(part["prompt"][:], part["completion"][:], strict=True)
     ]
+
+
+def made_from(parents: TrainPool, kind: str, columns: Mapping[str, Sequence[str]]) -> TrainPool:
+    """Rows like their parents but for these columns, with ids that name parent and kind."""
+    rows = parents.rows.to_dict()
+    rows |= {"id": [f"{key}~{kind}" for key in rows["id"]], **columns}
+    return TrainPool(Dataset.from_dict(rows, features=parents.rows.features), parents.delimiter)
 
 
 def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collection[str]) -> Admitted:

@@ -72,7 +72,7 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
         return Declined(f"rows with {finding.data_slice} have {present:.1%} of the draws, a fair share")
     capped = f" (wanted {wanted:.1%}, a row at most {max_factor:g} times)" if given < wanted else ""
     why = (
-        f"{finding.slice} fails {finding.num_failed} of {finding.num_items}: {len(rows)} rows of the corpus "
+        f"{finding.fails}: {len(rows)} rows of the corpus "
         f"with {finding.data_slice} raised from {present:.1%} to {given:.1%} of the draws{capped}"
     )
     return (Raise(finding=finding, rows=rows, share=given, why=why),)
