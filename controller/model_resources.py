@@ -1,4 +1,4 @@
-"""What a fix may ask of the model: the effect of rows that the diagnosis did not ask, and which rows it gives right."""
+"""What a fix may ask of the model: effects of rows, where it puts them and failed items, and which it gives right."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,15 @@ from diagnose.attribution.stream import attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.diagnoser import FORWARD_SHARE
 from diagnose.finding import Diagnosis, Finding
+from diagnose.hidden_states import mean_hidden_states
 from diagnose.pool import TrainPool
 from diagnose.readings import read_rows
-from diagnose.tokens import encode
+from diagnose.tokens import TokenRows, encode
+from interventions.step import States
 
 
 class ModelResources:
-    """`RowEffects` and `Solves` of `interventions.step`, of a diagnosis on disk; counts the tokens that they spend.
+    """What `interventions.step.Resources` may ask of a model, of a diagnosis on disk; counts the tokens that it takes.
 
     Args:
         diagnosis: Whose findings are asked about.
@@ -42,7 +44,7 @@ class ModelResources:
         max_length: int,
         seed: int,
     ) -> None:
-        self._slices = [finding.slice for finding in diagnosis.attributed_findings]
+        self._findings = diagnosis.attributed_findings
         self._folder = folder
         self._checkpoints = checkpoints
         self._corpus = corpus
@@ -54,7 +56,7 @@ class ModelResources:
 
     def row_effects(self, finding: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Of each of the ascending rows of the corpus, [num_rows]."""
-        queries = load_effects(self._folder).queries.only(self._slices.index(finding.slice))
+        queries = load_effects(self._folder).queries.only(self._number(finding))
         # Curvature is that of the corpus, not of one slice: as many rows at random stand beside those asked.
         rng = np.random.default_rng(self._seed)
         beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)
@@ -65,12 +67,37 @@ class ModelResources:
         self.num_tokens += attribution.num_tokens
         return np.asarray(attribution.whole().effect[np.searchsorted(asked, rows), 0])
 
+    def pool_effects(self, finding: Finding, num_rows: int) -> NDArray[np.float32]:
+        """Of each of `num_rows` rows of the pool, as the diagnosis found them, [num_rows]; nan where it did not ask."""
+        known = load_effects(self._folder)
+        found = np.full(num_rows, np.nan, np.float32)
+        is_pool = known.scored >= len(self._corpus)
+        places = known.scored[is_pool] - len(self._corpus)
+        found[places] = known.effect[is_pool, self._number(finding)]
+        return found
+
+    def states(self, finding: Finding, rows: TrainPool) -> States:
+        """Mean hidden states of rows, and of the failed items of a finding."""
+        queries, asked = load_effects(self._folder).queries, self._encoded(rows)
+        first = sum(len(other.queries) for other in self._findings[: self._number(finding)])
+        is_own = (queries.item >= first) & (queries.item < first + len(finding.queries))
+        items = queries.rows.select(np.flatnonzero(is_own & queries.is_gold))
+        model, batch_tokens = load_model(self._checkpoints[-1].model), self._influence.batch_tokens
+        self.num_tokens += (asked.num_tokens + items.num_tokens) // FORWARD_SHARE
+        return States(
+            rows=mean_hidden_states(model, asked, batch_tokens), items=mean_hidden_states(model, items, batch_tokens)
+        )
+
+    def _number(self, finding: Finding) -> int:
+        """Among the attributed ones."""
+        return [other.slice for other in self._findings].index(finding.slice)
+
+    def _encoded(self, rows: TrainPool) -> TokenRows:
+        tokenizer = load_tokenizer(self._checkpoints[-1].model)
+        return encode(rows.rows["prompt"][:], rows.rows["completion"][:], tokenizer, rows.delimiter, self._max_length)
+
     def solves(self, rows: TrainPool) -> NDArray[np.bool_]:
         """Whether greedy decoding gives the completion, [num_rows]."""
-        model = self._checkpoints[-1].model
-        tokenizer = load_tokenizer(model)
-        prompts, completions = rows.rows["prompt"][:], rows.rows["completion"][:]
-        encoded = encode(prompts, completions, tokenizer, rows.delimiter, self._max_length)
-        found = read_rows(load_model(model), encoded, self._influence.batch_tokens)
+        found = read_rows(load_model(self._checkpoints[-1].model), self._encoded(rows), self._influence.batch_tokens)
         self.num_tokens += found.num_tokens // FORWARD_SHARE
         return found.is_greedy

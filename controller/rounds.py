@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -17,6 +17,7 @@ from controller.promise import Promise, promise
 from controller.result import ActionRecord, PlanRecord
 from controller.run import Run
 from controller.runner import Result, Stage
+from controller.settings import Train
 from controller.stages import (
     PATCH_FILE,
     Diagnosed,
@@ -182,6 +183,8 @@ def propose_round(
     result = run.runner.do(stage)
     run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
+    if plan.actions and retrains(settings.train, plan, champion.corpus.num_rows):
+        plan = replace(plan, reason=f"{plan.reason}; every arm retrains from the given model")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
         if made.flops:
@@ -195,6 +198,12 @@ def propose_round(
         result.value,
         diagnosed.flops + result.value.flops,
     )
+
+
+def retrains(train: Train, plan: Plan, num_rows: int) -> bool:
+    """Whether the arms of a plan start from the given model, of a corpus of `num_rows`."""
+    num_left = num_rows - sum(action.num_removed for action in plan.actions)
+    return train.start == "base" or num_left < train.retrain_below * num_rows
 
 
 def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:

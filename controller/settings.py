@@ -90,6 +90,9 @@ class Train:
     """Train on `corpus.train` before round 0; unset means yes for scratch, no for pretrained."""
     start: str = "champion"
     """base: every arm retrains from the given model; champion: it goes on from the last accepted one."""
+    retrain_below: float = 0.5
+    """A fix that leaves less than this share of the corpus is trained on another corpus: every arm of its round
+    retrains from the given model, as with `base`. 0 means never."""
     num_train_epochs: float = 1.0
     """Used when neither `max_steps` nor `tokens` is set."""
     max_steps: int | None = None
@@ -126,6 +129,8 @@ class Train:
             "max_grad_norm",
         ):
             positive(f"train.{key}", getattr(self, key))
+        if not 0 <= self.retrain_below <= 1:
+            raise ValueError(f"train.retrain_below must be between 0 and 1, got {self.retrain_below}; 0 means never")
         if self.warmup_steps < 0:
             raise ValueError(f"train.warmup_steps must not be negative, got {self.warmup_steps}")
 

@@ -7,7 +7,7 @@ a small dataclass that the store keeps as JSON. `controller.rounds` says when th
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -206,14 +206,18 @@ def propose(
     corpus, pool, model = load_pool(inputs.corpus), _pool(inputs), checkpoints[-1].model
     influence = inputs.diagnoser.influence
     asked = ModelResources(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed)
-    proposal = propose_plan(
-        intervention,
-        found,
-        lambda: Resources(
-            take_stock(corpus, pool, index, intervention.licences), tuple(judged), asked.row_effects, asked.solves
-        ),
-        seed,
-    )
+
+    def resources() -> Resources:
+        return Resources(
+            stock=take_stock(corpus, pool, index, intervention.licences),
+            judged=tuple(judged),
+            row_effects=asked.row_effects,
+            pool_effects=partial(asked.pool_effects, num_rows=len(pool)) if pool is not None else None,
+            states=asked.states,
+            solves=asked.solves,
+        )
+
+    proposal = propose_plan(intervention, found, resources, seed)
     num_tokens = asked.num_tokens  # what controls ask for is not the fix's
     flops = FORWARD_BACKWARD * num_parameters(model) * num_tokens
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))

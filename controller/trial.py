@@ -17,6 +17,7 @@ from controller.rounds import (
     judgement_key,
     measure_stage,
     read_measured,
+    retrains,
 )
 from controller.run import Data, Run
 from controller.runner import Result, Stage
@@ -52,11 +53,12 @@ class JudgedRound:
 def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) -> Trial:
     """Train and measure the challenger and its controls, each with its own tokens and a schedule over them.
 
-    They go on from the champion or, with `train.start=base`, from the given model: one from nothing has new weights for
-    each training seed, as the seed stands for all that chance decides in a recipe.
+    They go on from the champion, or retrain from the given model (`train.start`, `train.retrain_below`): one from
+    nothing has new weights for each training seed, as the seed stands for all that chance decides in a recipe.
     """
     settings = run.settings
-    update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
+    from_base = retrains(settings.train, proposal.plan, champion.corpus.num_rows)
+    update = TrainUpdate() if from_base else settings.train.update
     proposed = proposal.proposed
     plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
@@ -64,7 +66,7 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
     num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
     run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
-    starts = {seed: champion if settings.train.start == "champion" else base_model(run, seed) for seed in seeds}
+    starts = {seed: base_model(run, seed) if from_base else champion for seed in seeds}
     jobs = [(trial, seed) for seed in seeds for trial in trials]
     trained = run.runner.do_all(
         [

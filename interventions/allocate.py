@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from diagnose.finding import Finding
 from diagnose.pool import TrainPool
 from interventions.compose import Draw
-from interventions.draw import draw_broadly
 from interventions.mix import Origin
 from interventions.plan import Action
 from interventions.quality import Stock, contents
@@ -51,7 +50,7 @@ class _Picked:
     rows: NDArray[np.int64]
 
 
-def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random.Generator) -> Allocation:
+def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     """Actions and their rows, removals first; each row is acted on once."""
     actions: list[Action] = []
     removed: list[Removed] = []
@@ -66,7 +65,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
         removed.append(Removed(rows, Origin(removal.kind, removal.why, str(removal.finding.data_slice))))
         actions.append(_action(removal.finding, removal.kind, removal.why, num_removed=len(rows)))
     draws = []
-    added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits, rng)
+    added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits)
     alike = [picked for picked in added if not _is_raised(picked.step)]
     new = [picked for picked in added if _is_raised(picked.step)]
     raises = _disjoint([step for step in steps if isinstance(step, Raise)], kept)
@@ -92,7 +91,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits, rng: np.random
     return Allocation(tuple(actions), tuple(draws), tuple(removed), kept)
 
 
-def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: np.random.Generator) -> list[_Picked]:
+def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
     """Rows of each step, no content twice; what stands in for rows that leave is not limited."""
     num_failed = sum(step.finding.num_failed for step in steps if not _is_in_place(step))
     taken: set[str] = set()
@@ -104,10 +103,10 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits, rng: n
         chosen = np.array([k for k, name in enumerate(names) if name not in taken], np.int64)
         if not _is_in_place(step) and limits.num_examples is not None and len(chosen):
             most = max(1, round(limits.num_examples * step.finding.num_failed / num_failed))
-            chosen = chosen[draw_broadly([names[k].replace("\x00", " ") for k in chosen.tolist()], most, rng)]
+            chosen = chosen[:most]
         if len(chosen):
             taken |= {names[k] for k in chosen.tolist()}
-            picked.append(_Picked(step, source, rows[chosen]))
+            picked.append(_Picked(step, source, np.sort(rows[chosen])))
     return picked
 
 
@@ -134,12 +133,8 @@ def _why(picked: _Picked) -> str:
     step = picked.step
     if isinstance(step, Made):
         cut = len(picked.rows) < len(step.rows)
-        return f"{step.why}; {len(picked.rows)} of them, drawn broadly" if cut else step.why
-    finding = step.finding
-    return (
-        f"{finding.fails}: {len(picked.rows)} of {len(step.rows)} "
-        f"new rows of the pool with {finding.data_slice}, drawn broadly"
-    )
+        return f"{step.why}; {len(picked.rows)} of them" if cut else step.why
+    return f"{step.finding.fails}: {len(picked.rows)} {step.why}"
 
 
 def _disjoint(raises: Sequence[Raise], kept: NDArray[np.int64]) -> list[Raise]:

@@ -45,7 +45,7 @@ class Auto(Additions):
             return Declined(
                 f"its cause is not known, and attribution does not say that {finding.data_slice} would help"
             )
-        added = supply(finding, resources)
+        added = supply(finding, resources, self.num_examples)
         match finding.cause:
             case Cause.WRONG_LABELS:
                 return _all(cleaned(finding, resources), added)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from diagnose.finding import Cause, Diagnosis, Finding
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
@@ -46,7 +44,7 @@ def propose(
         intervention: The kind of fix.
         diagnosis: Findings, the one first that explains most of what fails.
         resources: Are made where something fails: they look at every row.
-        seed: Of the draws.
+        seed: Of the draws by which mixes are compared.
     """
     if not diagnosis.findings:
         return NothingToDo(Plan(actions=(), reason="no slice fails more than it should", blocked={}))
@@ -74,7 +72,7 @@ def plan_fix(
             blocked |= step.blocked
     if not steps:
         return NothingToDo(Plan(actions=(), reason=_with_removed("; ".join(declined), stock), blocked=blocked))
-    allocated = allocate(steps, stock, intervention.limits(), np.random.default_rng(seed))
+    allocated = allocate(steps, stock, intervention.limits())
     actions = allocated.actions
     reason = "; ".join([*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)])
     mix = compose(allocated.draws, replace(stock, kept=allocated.kept))

@@ -1,14 +1,24 @@
-"""`interventions=retrieve`: add rows of the pool, drawn broadly inside the data slice of each finding."""
+"""`interventions=retrieve`: add rows of the pool that cover the data slice of each finding.
+
+Of the rows inside the slice those stay that pass the gate and have to do with the failed items
+(`interventions.relevance`), and the ones are added that cover them (`interventions.cover`). Of a slice with more rows
+than can be compared with each other, an importance sample is (`interventions.importance`).
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diagnose.finding import Finding
+from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from interventions.amounts import Additions
+from interventions.cover import MOST_ROWS, covering, similarity
+from interventions.importance import importance_sample
 from interventions.quality import admit, contents
-from interventions.step import RETRIEVE, Declined, Resources, Steps, Supply, action_key, unfit
+from interventions.relevance import is_relevant
+from interventions.step import RETRIEVE, Declined, Resources, States, Steps, Supply, action_key, unfit
 
 
 @dataclass
@@ -16,24 +26,63 @@ class Retrieve(Additions):
     """Settings of the retrieval; every field is a key `interventions.<field>`."""
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
-        return supply(finding, resources)
+        return supply(finding, resources, self.num_examples)
 
 
-def supply(finding: Finding, resources: Resources) -> Steps:
-    """New rows of the pool in the finding's data slice."""
+def supply(finding: Finding, resources: Resources, num_examples: int | None) -> Steps:
+    """New rows of the pool in the finding's data slice, at most `num_examples`, in the order in which they cover it."""
     if reason := unfit(finding):
         return Declined(reason)
-    if action_key(RETRIEVE, finding.data_slice) in resources.judged:
-        return Declined(f"rows of the pool with {finding.data_slice} were added and judged already")
+    where = finding.data_slice
+    if action_key(RETRIEVE, where) in resources.judged:
+        return Declined(f"rows of the pool with {where} were added and judged already")
     stock = resources.stock
     if stock.pool is None:
         return Declined("there is no pool to add rows from; set corpus.pool")
-    inside = np.flatnonzero(row_members(finding.data_slice, stock.pool)).astype(np.int64)
-    if not len(inside):
-        return Declined(f"the pool has no row with {finding.data_slice}")
-    own = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
+    is_inside = row_members(where, stock.pool)
+    if not is_inside.any():
+        return Declined(f"the pool has no row with {where}")
+    own = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
+    inside = np.flatnonzero(is_inside).astype(np.int64)
     admitted = admit(stock.pool, inside, stock.gate, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         counts = ", ".join(f"{count} {reason}" for reason, count in admitted.num_blocked.items())
-        return Declined(f"every row of the pool with {finding.data_slice} is blocked: {counts}")
-    return (Supply(finding=finding, rows=admitted.rows, blocked=admitted.blocked),)
+        return Declined(f"every row of the pool with {where} is blocked: {counts}")
+    most = len(admitted.rows) if num_examples is None else num_examples
+    rows, how = _chosen(finding, resources, admitted.rows, is_inside, most)
+    return (
+        Supply(finding=finding, rows=rows, why=f"new rows of the pool with {where}, {how}", blocked=admitted.blocked),
+    )
+
+
+def _chosen(
+    finding: Finding,
+    resources: Resources,
+    rows: NDArray[np.int64],
+    is_inside: NDArray[np.bool_],
+    most: int,
+) -> tuple[NDArray[np.int64], str]:
+    """At most so many of the rows, in the order in which they cover the slice, and how they were chosen."""
+    pool, items, how = resources.stock.pool, finding.queries, [f"of {len(rows):,}"]
+    assert pool is not None, "rows of a pool are chosen"
+    if len(rows) > MOST_ROWS:
+        rng = np.random.default_rng(len(rows))
+        rows = rows[importance_sample(_texts(pool, rows), items, max(most, MOST_ROWS), rng)]
+        how.append(f"{len(rows):,} of them an importance sample")
+    if len(rows) > MOST_ROWS:  # so many cover a slice by themselves
+        return np.random.default_rng(len(rows)).permutation(rows)[:most], ", ".join(how)
+    texts = _texts(pool, rows)
+    states = resources.states(finding, pool.select(rows)) if resources.states is not None and items else None
+    known = resources.pool_effects(finding) if resources.pool_effects is not None and items else None
+    effects = np.full(len(pool), np.nan, np.float32) if known is None else known
+    elsewhere = effects[~is_inside]
+    relevant = is_relevant(texts, items, states, effects[rows], elsewhere[np.isfinite(elsewhere)])
+    if not relevant.all():
+        how.append(f"{int(relevant.sum()):,} of them near the failed items")
+        states = None if states is None else States(states.rows[relevant], states.items)
+        rows, texts = rows[relevant], [text for text, is_near in zip(texts, relevant, strict=True) if is_near]
+    return rows[covering(similarity(texts, items, states), most)], ", ".join([*how, "chosen to cover it"])
+
+
+def _texts(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
+    return [text.replace("\x00", " ") for text in contents(pool, rows)]

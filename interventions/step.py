@@ -20,10 +20,13 @@ COUNTER_EXAMPLES, PROGRAMS = "counter_examples", "programs"
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Rows of the pool that a retrieval may draw from."""
+    """Rows of the pool that a retrieval adds."""
 
     finding: Finding
     rows: NDArray[np.int64]
+    """In the order in which they are added: fewer are the first of them."""
+    why: str
+    """Which they are."""
     blocked: Mapping[str, str]
     """Id of each row that the gate kept out, with the reason."""
 
@@ -58,6 +61,7 @@ class Made:
     kind: str
     """The module of `interventions` that made them."""
     rows: TrainPool
+    """In the order in which they are added, as of `Supply`."""
     parents: tuple[str, ...]
     """Id of the row that each was made from; empty where a program made them."""
     maker: str
@@ -103,6 +107,25 @@ RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
 negative rows work against them. Asks the model: as dear as a forward and backward pass over the rows."""
 
 
+@dataclass(frozen=True, slots=True)
+class States:
+    """Where the model puts rows of the pool and failed items: mean hidden states."""
+
+    rows: NDArray[np.float32]
+    """[num_rows, hidden_size]"""
+    items: NDArray[np.float32]
+    """[num_items, hidden_size], question and gold answer, in the order of `Finding.queries`."""
+
+
+ModelStates = Callable[[Finding, TrainPool], States]
+"""Of rows, and of the failed items of a finding. As dear as a forward pass over them."""
+
+
+PoolEffects = Callable[[Finding], NDArray[np.float32]]
+"""What each row of the pool would do to the failed items of a finding, [num_pool], as `RowEffects` says it; nan where
+the diagnosis did not ask. Costs nothing."""
+
+
 Solves = Callable[[TrainPool], NDArray[np.bool_]]
 """Whether greedy decoding by the model gives the completion of each row. As dear as a forward pass over them."""
 
@@ -116,6 +139,10 @@ class Resources:
     """`Plan.keys` that this model was already tried with."""
     row_effects: RowEffects | None = None
     """None where no gradients may be asked for."""
+    pool_effects: PoolEffects | None = None
+    """As `row_effects`."""
+    states: ModelStates | None = None
+    """None where the model may not be asked."""
     solves: Solves | None = None
     """None where the model may not be asked."""
 

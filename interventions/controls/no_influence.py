@@ -29,7 +29,7 @@ class NoInfluence:
         done = plan_fix(
             contest.intervention,
             replace(by_words, findings=findings),
-            replace(contest.resources, row_effects=None),
+            replace(contest.resources, row_effects=None, pool_effects=None),
             contest.seed,
         )
         if isinstance(done, NothingToDo):

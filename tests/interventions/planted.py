@@ -99,7 +99,7 @@ def planned(
 ) -> Proposal | NothingToDo:
     def resources() -> Resources:
         stock = take_stock(old or corpus(), new, index, intervention.licences)
-        return Resources(stock, tuple(judged), row_effects, solves)
+        return Resources(stock, tuple(judged), row_effects=row_effects, solves=solves)
 
     return propose(intervention, found, resources, seed)
 

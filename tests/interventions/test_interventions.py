@@ -22,7 +22,6 @@ from planted import (
 from diagnose.finding import Cause, Diagnosis
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from interventions.draw import draw_broadly
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
 from interventions.quality import IN_CORPUS, admit, make_gate
@@ -167,14 +166,10 @@ def test_a_reweighting_and_a_retrieval_together_leave_the_corpus_its_half() -> N
     assert share_of(done.mix, "original") == pytest.approx(0.5)
 
 
-def test_a_plan_is_a_function_of_its_seed() -> None:
+def test_the_same_plan_comes_of_the_same_diagnosis() -> None:
     found = diagnosis(finding(Cause.MISSING_DATA))
-    same, again, other = (
-        proposed(Retrieve(num_examples=50), found, new=pool(), seed=seed).mix.examples.rows["id"][:]
-        for seed in (1, 1, 2)
-    )
-    assert same == again
-    assert same != other
+    plans = [proposed(Retrieve(num_examples=50), found, new=pool(), seed=seed) for seed in (1, 1, 2)]
+    assert len({tuple(done.mix.examples.rows["id"][:]) for done in plans}) == 1
 
 
 def test_corpus_and_pool_with_other_metadata_are_joined() -> None:
@@ -190,19 +185,6 @@ def test_pools_with_another_delimiter_are_refused() -> None:
     new = TrainPool(pool().rows, "\n")
     with pytest.raises(ValueError, match="rows of one training need the same"):
         planned(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
-
-
-def test_a_broad_draw_gives_every_row_the_same_chance_and_every_length_its_share() -> None:
-    texts = [" ".join(["w"] * (1 + k % 5)) + f" x{k % 7}" for k in range(100)]
-    counts = np.zeros(100)
-    for seed in range(2000):
-        chosen = draw_broadly(texts, 20, np.random.default_rng(seed))
-        assert len(set(chosen.tolist())) == 20
-        by_length = np.bincount(chosen % 5, minlength=5)
-        assert by_length.tolist() == [4] * 5
-        counts[chosen] += 1
-    # Each row is expected 400 times, deviation 18.
-    assert np.all(np.abs(counts - 400) < 5 * 18)
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
