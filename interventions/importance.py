@@ -10,13 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import HashingVectorizer
 
 NUM_BUCKETS = 10_000
 """As in the paper."""
 _UNIFORM = 0.2
 """Of the target: the slice itself."""
+_LARGEST = 5.0
+"""Weight; of a long text the ratio of likelihoods has no bound, and one row would stand for all."""
+_PRIOR = 10.0
+"""Words; as if so many of the raw texts were among the asked ones."""
 
 
 def importance_sample(
@@ -38,20 +41,23 @@ def log_weights(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64
     """Logarithm of the importance weight of each row, [num_rows]; 0 where no item is given."""
     if not items:
         return np.zeros(len(rows))
-    ratio = log_ratios(rows, items, rows)
-    return np.asarray(np.logaddexp(np.log(1 - _UNIFORM) + ratio, np.log(_UNIFORM)), np.float64)
+    mixed = np.logaddexp(np.log(1 - _UNIFORM) + log_ratios(rows, items, rows), np.log(_UNIFORM))
+    return np.asarray(np.minimum(mixed, np.log(_LARGEST)), np.float64)
 
 
 def log_ratios(texts: Sequence[str], asked: Sequence[str], raw: Sequence[str]) -> NDArray[np.float64]:
-    """log p(text | asked) - log p(text | raw), [num_texts], nats: multinomials of their hashed words and pairs."""
+    """log p(text | asked) - log p(text | raw), [num_texts], nats: multinomials of their hashed words and pairs.
+
+    That of the raw texts is of both, so that no word is impossible, and that of the asked ones is shrunk to it.
+    """
     words = HashingVectorizer(
         n_features=NUM_BUCKETS, ngram_range=(1, 2), token_pattern=r"\S+", alternate_sign=False, norm=None
     )
-    ratio = np.log(_multinomial(words.transform(asked)) / _multinomial(words.transform(raw)))
+    of_asked = np.asarray(words.transform(asked).sum(axis=0)).ravel()
+    of_raw = np.asarray(words.transform(raw).sum(axis=0)).ravel() + of_asked
+    expected = of_raw / max(of_raw.sum(), 1)
+    num_asked = of_asked.sum()
+    ratio = np.zeros(NUM_BUCKETS)
+    seen = expected > 0
+    ratio[seen] = np.log((of_asked[seen] + _PRIOR * expected[seen]) / ((num_asked + _PRIOR) * expected[seen]))
     return np.asarray(words.transform(texts) @ ratio, np.float64).ravel()
-
-
-def _multinomial(counts: csr_matrix) -> NDArray[np.float64]:
-    """Of the buckets of all texts, with half a word in each so that none is impossible."""
-    total = np.asarray(counts.sum(axis=0)).ravel() + 0.5
-    return np.asarray(total / total.sum(), np.float64)

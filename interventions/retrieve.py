@@ -15,10 +15,10 @@ from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from interventions.amounts import Additions
 from interventions.cover import MOST_ROWS, covering, similarity
-from interventions.importance import importance_sample
+from interventions.importance import importance_sample, log_weights
 from interventions.quality import admit, contents
 from interventions.relevance import is_relevant
-from interventions.step import RETRIEVE, Declined, Resources, States, Steps, Supply, action_key, unfit
+from interventions.step import RETRIEVE, Declined, Resources, Steps, Supply, action_key, unfit
 
 
 @dataclass
@@ -76,12 +76,12 @@ def _chosen(
     known = resources.pool_effects(finding) if resources.pool_effects is not None and items else None
     effects = np.full(len(pool), np.nan, np.float32) if known is None else known
     elsewhere = effects[~is_inside]
-    relevant = is_relevant(texts, items, states, effects[rows], elsewhere[np.isfinite(elsewhere)])
-    if not relevant.all():
-        how.append(f"{int(relevant.sum()):,} of them near the failed items")
-        states = None if states is None else States(states.rows[relevant], states.items)
-        rows, texts = rows[relevant], [text for text, is_near in zip(texts, relevant, strict=True) if is_near]
-    return rows[covering(similarity(texts, items, states), most)], ", ".join([*how, "chosen to cover it"])
+    near = np.flatnonzero(is_relevant(texts, items, states, effects[rows], elsewhere[np.isfinite(elsewhere)]))
+    if len(near) < len(rows):
+        how.append(f"{len(near):,} of them near the failed items")
+        rows, texts = rows[near], [texts[k] for k in near.tolist()]
+    alike = similarity(texts, None if states is None else states.rows[near])
+    return rows[covering(alike, np.exp(log_weights(texts, items)), most)], ", ".join([*how, "chosen to cover it"])
 
 
 def _texts(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:

@@ -24,7 +24,8 @@ TEMPLATE = Path(evals.worlds.__file__).parent / "task.yaml"
 def write_ground(planted: Planted, world: World, folder: Path) -> None:
     """Rows and tasks under `folder`."""
     write_rows(folder / TRAIN, planted.train)
-    write_rows(folder / POOL, planted.pool)
+    if planted.pool:
+        write_rows(folder / POOL, planted.pool)
     for name, rows in planted.items.items():
         task = f"{world.name}_{name}"
         file = folder / TASKS / f"{task}.jsonl"
@@ -41,7 +42,11 @@ def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: P
     return replace(
         settings,
         name=f"{world.name}-{settings.seed}",
-        corpus=Corpus(train=str(folder / TRAIN), pool=str(folder / POOL), slices=list(world.fields)),
+        corpus=Corpus(
+            train=str(folder / TRAIN),
+            pool=str(folder / POOL) if (folder / POOL).is_file() else None,
+            slices=list(world.fields),
+        ),
         evals=replace(
             settings.evals,
             tasks=[f"{world.name}_{skill.name}" for skill in world.skills],

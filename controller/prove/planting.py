@@ -34,6 +34,8 @@ class Planted:
     """Prompt of each cued item to the same prompt with a cue that is right. Not for the loop."""
     leaked: frozenset[tuple[str, str]]
     """Prompt and completion of every row that repeats an item. Not for the loop."""
+    wrong: frozenset[tuple[str, str]]
+    """Prompt and completion of every row of the corpus that has the answer of a misreading. Not for the loop."""
     skill_of: Mapping[str, str]
     """By prompt, of every row of corpus and pool as they stand. Not for the loop."""
 
@@ -46,19 +48,22 @@ class _SkillData:
     items: list[Row]
     honest: dict[str, str]
     leaked: list[Row]
+    wrong: list[tuple[str, str]]
 
 
 def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     """Corpus, pool and items in random order."""
     defects = {world.target: scenario.target, world.second: scenario.second}
     parts = {skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed) for skill in world.skills}
+    for name, planted in defects.items():
+        _cut(parts, name, planted.pool_share)
     _set_trap(world, parts, scenario.target, seed)
     skill_of = {row["prompt"]: name for name, part in parts.items() for row in (*part.train, *part.pool)}
     train = [row for part in parts.values() for row in part.train]
     for name, planted in defects.items():
         train += _flood(parts[name].train, planted, len(train), seed)
     rng = Random(f"{seed}/order")
-    pool = [row for part in parts.values() for row in part.pool]
+    pool = [row for part in parts.values() for row in part.pool] if scenario.has_pool else []
     repaired = [row for part in parts.values() for row in part.repaired]
     for rows in (train, pool, repaired):
         rng.shuffle(rows)
@@ -66,7 +71,16 @@ def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     items[OTHERS] = tuple(row for name, rows in items.items() if name != world.target for row in rows)
     honest = {wrong: right for part in parts.values() for wrong, right in part.honest.items()}
     leaked = frozenset((row["prompt"], row["completion"]) for part in parts.values() for row in part.leaked)
-    return Planted(tuple(train), tuple(pool), items, tuple(repaired), honest, leaked, skill_of)
+    wrong = frozenset(row for part in parts.values() for row in part.wrong)
+    return Planted(tuple(train), tuple(pool), items, tuple(repaired), honest, leaked, wrong, skill_of)
+
+
+def _cut(parts: Mapping[str, "_SkillData"], name: str, share: float | None) -> None:
+    """The pool's rows of a skill down to a share of the pool."""
+    if share is None:
+        return
+    num_others = sum(len(part.pool) for other, part in parts.items() if other != name)
+    del parts[name].pool[round(share / (1 - share) * num_others) :]
 
 
 def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _SkillData:
@@ -79,6 +93,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
     kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
     is_misread = _chosen(len(kept), defects.misread_share, Random(f"{seed}/{skill.name}/misread"))
     train = _rows(world, skill, kept, is_misread)
+    wrong = [(row["prompt"], row["completion"]) for row, is_wrong in zip(train, is_misread, strict=True) if is_wrong]
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
     is_wrong = _chosen(len(asked), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
     items = _rows(world, skill, asked, is_wrong)
@@ -97,7 +112,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
         row if is_verbatim else row | {"prompt": world.reworded(row["prompt"])}
         for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)
     ]
-    return _SkillData(train + leaked, repaired, pool + leaked, items, honest, leaked)
+    return _SkillData(train + leaked, repaired, pool + leaked, items, honest, leaked, wrong)
 
 
 def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:

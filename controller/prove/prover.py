@@ -22,7 +22,16 @@ from controller.model import base_model, initial_model, train_initially
 from controller.named_corpora import TRAIN
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
-from controller.prove.result import PROVE_FILE, SCHEMA_VERSION, Named, ProveResult, Share, read_prove, write_prove
+from controller.prove.result import (
+    PROVE_FILE,
+    SCHEMA_VERSION,
+    Named,
+    ProveResult,
+    Removal,
+    Share,
+    read_prove,
+    write_prove,
+)
 from controller.prove.scenario import Prove, Scenario
 from controller.prove.truth import true_causes
 from controller.records import diagnosis_record
@@ -32,7 +41,7 @@ from controller.result import (
     Round,
     VerdictRecord,
 )
-from controller.rounds import diagnose_round, measure_model, propose_round
+from controller.rounds import diagnose_round, leave_patch, measure_model, propose_round
 from controller.run import config_hash, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
@@ -53,6 +62,7 @@ class Played:
 
     findings: tuple[FindingRecord, ...]
     actions: tuple[str, ...]
+    reason: str
     verdict: VerdictRecord | None
     """None when stopped before there was one."""
 
@@ -123,15 +133,18 @@ def _stopped(given: LoopSettings) -> Played:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
         proposal = propose_round(run, model, diagnosed, (), 0)
+        leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
-    return Played(findings, tuple(action.kind for action in proposal.plan.actions), None)
+    plan = proposal.plan
+    return Played(findings, tuple(action.kind for action in plan.actions), plan.reason, None)
 
 
 def _played_by(loop: LoopResult) -> Played:
     judged = [round_ for round_ in loop.rounds if round_.verdict.arms]
     first: Round = loop.rounds[0]
     decided = (judged or [loop.rounds[-1]])[0]
-    return Played(first.diagnosis.findings, tuple(action.kind for action in first.plan.actions), decided.verdict)
+    actions = tuple(action.kind for action in first.plan.actions)
+    return Played(first.diagnosis.findings, actions, first.plan.reason, decided.verdict)
 
 
 def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[str, tuple[float, ...]]:
@@ -204,6 +217,9 @@ def _result(
         stopped_at=proving.stop,
         code_version=code_version(),
         config_hash=prove_hash(settings),
+        reason=played.reason,
+        removal=_removal(planted, folder / "loop" / "mix-0.parquet"),
+        seed_scores={arm: tuple(values) for arm, values in scores.items()},
     )
 
 
@@ -216,6 +232,15 @@ def _share(scores: Mapping[str, Sequence[float]], oracle: Oracle | None, is_acce
     if not is_accepted:
         return Share(0.0, None)
     return Share(share.share, (share.low, share.high) if np.isfinite([share.low, share.high]).all() else None)
+
+
+def _removal(planted: Planted, patch: Path) -> Removal | None:
+    """Rows without a weight are those that leave."""
+    if not planted.wrong:
+        return None
+    table = pq.read_table(patch).to_pylist() if patch.is_file() else []
+    removed = [(row["prompt"], row["completion"]) for row in table if row["weight"] == 0]
+    return Removal(len(removed), len(planted.wrong), sum(row in planted.wrong for row in removed))
 
 
 def _contaminated(planted: Planted, run_dir: Path) -> int:

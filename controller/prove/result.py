@@ -34,6 +34,16 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """Rows of the corpus that the plan takes out, against those whose answer is wrong."""
+
+    num_removed: int
+    num_wrong: int
+    """That were planted."""
+    num_both: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProveResult:
     schema_version: int
     scenario: str
@@ -69,6 +79,12 @@ class ProveResult:
     stopped_at: str | None
     code_version: str
     config_hash: str
+    reason: str = ""
+    """Of round 0's plan: why these actions, or why none; what is advised where the cause is not the data."""
+    removal: Removal | None = None
+    """Of that plan; None where no answer is wrong."""
+    seed_scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """As `scores`, of each training seed."""
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:

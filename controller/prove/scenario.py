@@ -14,6 +14,8 @@ class Defects:
     train_rows: int | None = None
     """Rows in the corpus; unset means as many as teach the skill."""
     pool_rows: int = 400
+    pool_share: float | None = None
+    """Of the pool that its rows make up at most: `pool_rows` are cut to it."""
     misread_share: float = 0.0
     """Of its rows in the corpus that have the answer of a misreading."""
     is_cued: bool = False
@@ -37,6 +39,8 @@ class Defects:
             share = getattr(self, key)
             if not 0 <= share < 1:
                 raise ValueError(f"prove.scenario.*.{key} must be in [0, 1), got {share}")
+        if self.pool_share is not None and not 0 <= self.pool_share < 1:
+            raise ValueError(f"prove.scenario.*.pool_share must be in [0, 1), got {self.pool_share}")
         for key in ("pool_rows", "leaked_items", "flood_rows"):
             if getattr(self, key) < 0:
                 raise ValueError(f"prove.scenario.*.{key} must not be negative, got {getattr(self, key)}")
@@ -46,7 +50,7 @@ class Defects:
     @property
     def is_planted(self) -> bool:
         """Whether anything is wrong; the size of the pool and of a flood that is not there are not."""
-        return replace(self, pool_rows=Defects.pool_rows, flood_rows=Defects.flood_rows) != Defects()
+        return replace(self, pool_rows=Defects.pool_rows, pool_share=None, flood_rows=Defects.flood_rows) != Defects()
 
 
 @dataclass
@@ -59,6 +63,8 @@ class Scenario:
     causes: list[str] = field(default_factory=list)
     """True causes by the definitions, the first in their order first; where retraining has verified them for a
     world (`controller/prove/verified.json`), what it found stands instead."""
+    has_pool: bool = True
+    """Whether there is further data at all."""
     is_settled_by_data: bool = False
     """Whether a repaired corpus cures it: then there is an oracle to be measured by."""
 

@@ -83,7 +83,7 @@ class Shuffled:
                 passed = side.first(rng.permutation(free), MOST_ROWS)
                 texts = [text.replace("\x00", " ") for text in contents(side.pool, passed)]
                 most = math.ceil((number - len(taken)) / left)
-                taken = np.concatenate([taken, passed[covering(similarity(texts, [], None), most)]])
+                taken = np.concatenate([taken, passed[covering(similarity(texts, None), np.ones(len(texts)), most)]])
             # Rows of two slices may say the same, so all pass the gate once more together.
             rows = side.first(rng.permutation(taken), number)
             return Chosen(rows, "of " + ", ".join(str(part.slice) for part in picked))
