@@ -24,6 +24,8 @@ ORDER = (
     "clean",
     "missing_skill",
     "starved_skill",
+    "rare_in_pool",
+    "no_pool",
     "wrong_labels",
     "duplicate_flood",
     "shortcut",

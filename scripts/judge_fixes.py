@@ -1,0 +1,161 @@
+"""What fixes are worth in the world that is kept for judging them, from `prove.json` files.
+
+    evalmend prove --multirun scenario=missing_skill,starved_skill,wrong_labels,shortcut,rare_in_pool world=tables \
+        'seed=range(600,605)' 'verify.arms=[continue,random,stratified,bm25,shuffled]'
+    evalmend prove --multirun scenario=duplicate_flood,forgetting_trap,two_defects world=tables 'seed=range(600,605)'
+    evalmend prove --multirun scenario=no_pool world=tables 'seed=range(600,605)' \
+        interventions.programs=scripts/world_programs.py interventions.max_synthetic_share=0.5
+    evalmend prove --multirun scenario=format_shift,masked_end,short_training,wrong_gold,small_model world=tables \
+        'seed=range(600,605)' prove.stop=diagnosis
+    python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--readme README.md]
+
+Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
+kept; one code version is judged, the newest by default. Intervals are over seeds, by t.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from prove_table import KEPT, ROOT, keep, newest, order, put_into
+from scipy import stats
+
+from controller.prove.result import ProveResult, read_prove
+
+JUDGED = "tables"
+BEGIN, END = "<!-- judge_fixes: begin -->", "<!-- judge_fixes: end -->"
+CHALLENGER, CONTINUE, RANDOM, ORACLE = "challenger", "continue", "random", "oracle"
+HARD = (RANDOM, "stratified", "bm25", "shuffled")
+"""Controls of which a fix has to beat the best."""
+ADVICE = {
+    "format_shift": ("doc_to_target", "doc_to_text", "corpus.prompt_template"),
+    "masked_end": ("train.end_in_loss",),
+    "short_training": ("train.num_train_epochs",),
+    "wrong_gold": ("items reviewed",),
+    "small_model": ("model.arch.hidden_size",),
+}
+"""Words of which the advice has one, by scenario whose cause is not the data."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "runs" / "prove"])
+    parser.add_argument("--version")
+    parser.add_argument("--world", default=JUDGED)
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    options = parser.parse_args()
+    keep(options.folders)
+    version = options.version or newest()
+    results = [read_prove(path) for path in sorted((KEPT / version).glob(f"*-{options.world}-*.json"))]
+    if not results:
+        raise SystemExit(f"no prove.json of world {options.world} and code version {version}; run evalmend prove first")
+    text = f"World `{options.world}`, code version `{version}`, {len(results)} runs.\n\n" + "\n".join(lines(results))
+    print(text)
+    put_into(options.readme, text, BEGIN, END)
+
+
+def lines(results: Sequence[ProveResult]) -> Iterator[str]:
+    names = sorted({result.scenario for result in results}, key=order)
+    by_scenario = {name: [result for result in results if result.scenario == name] for name in names}
+    yield from _fixes({name: found for name, found in by_scenario.items() if found[0].oracle_tokens})
+    yield ""
+    yield from _details(by_scenario)
+    untouched = {name: found for name, found in by_scenario.items() if name in ADVICE}
+    if untouched:
+        yield ""
+        yield from _advised(untouched)
+
+
+def _fixes(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
+    yield (
+        "| scenario | seeds | what is done | share of the gap | tokens of the oracle's | over the best control "
+        "| accepted | guards broken |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for name, found in by_scenario.items():
+        shares = sorted(_share(result) for result in found)
+        tokens = [result.tokens / result.oracle_tokens for result in found if result.tokens and result.oracle_tokens]
+        cells = [
+            f"`{name}`",
+            str(len(found)),
+            ", ".join(dict.fromkeys(action for result in found for action in result.actions)),
+            f"**{median(shares):.2f}** ({shares[0]:.2f} to {shares[-1]:.2f})",
+            f"{100 * median(tokens):.0f} %" if tokens else "",
+            _gain_over_controls(found),
+            f"{sum(result.decision == 'accepted' for result in found)} of {len(found)}",
+            str(sum(len(result.guards_broken) for result in found)),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _share(result: ProveResult) -> float:
+    """Of the gap that the trained fix closes, accepted or not: the verdict has a column of its own."""
+    reached, start, oracle = (result.scores.get(arm) for arm in (CHALLENGER, CONTINUE, ORACLE))
+    if reached is None or start is None or oracle is None:
+        return 0.0
+    return (reached - start) / (oracle - start)
+
+
+def _gain_over_controls(found: Sequence[ProveResult]) -> str:
+    """Of each run against the control that is the best one there."""
+    gains = []
+    for result in found:
+        controls = [result.scores[arm] for arm in HARD if arm in result.scores]
+        if CHALLENGER in result.scores and controls:
+            gains.append(result.scores[CHALLENGER] - max(controls))
+    return _interval(gains)
+
+
+def _details(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
+    for name, found in by_scenario.items():
+        trained = [r for r in found if {CHALLENGER, CONTINUE, RANDOM} <= set(r.scores)]
+        if name == "rare_in_pool" and trained:
+            gains = [_gain(result, CHALLENGER) for result in trained]
+            random = [_gain(result, RANDOM) for result in trained]
+            ratios = sorted(gain / max(one, 1e-9) for gain, one in zip(gains, random, strict=True))
+            yield (
+                f"One row of the pool in twenty has the skill (`{name}`): gain {np.mean(gains):.3f}, of random data "
+                f"{np.mean(random):.3f}, {sum(gains) / max(sum(random), 1e-9):.1f} times as much "
+                f"(by seed {ratios[0]:.1f} to {ratios[-1]:.1f} times)."
+            )
+        removals = [result.removal for result in found if result.removal is not None]
+        if name == "wrong_labels" and removals:
+            both, gone, wrong = (
+                sum(getattr(removal, key) for removal in removals) for key in ("num_both", "num_removed", "num_wrong")
+            )
+            yield (
+                f"`{name}`: of {wrong:,} wrong rows {both / max(wrong, 1):.1%} are found, of {gone:,} rows that leave "
+                f"{both / max(gone, 1):.1%} are wrong; by seed at least "
+                f"{min(r.num_both / max(r.num_wrong, 1) for r in removals):.1%} and "
+                f"{min(r.num_both / max(r.num_removed, 1) for r in removals):.1%}."
+            )
+            against = [r.scores[CHALLENGER] - r.scores[ORACLE] for r in trained if ORACLE in r.scores]
+            yield f"Against a training on the clean corpus: {_interval(against)} (non-inferior by .02 if above -.02)."
+
+
+def _gain(result: ProveResult, arm: str) -> float:
+    """Over the old data, trained on."""
+    return result.scores[arm] - result.scores[CONTINUE]
+
+
+def _advised(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
+    yield "| scenario | seeds | rows changed | advice names the setting |"
+    yield "|---|---|---|---|"
+    for name, found in by_scenario.items():
+        changed = sum(bool(result.actions) for result in found)
+        told = sum(any(word in result.reason for word in ADVICE[name]) for result in found)
+        yield f"| `{name}` | {len(found)} | in {changed} runs | {told} of {len(found)} |"
+
+
+def _interval(values: Sequence[float]) -> str:
+    """Mean and 95 % by t over seeds."""
+    if len(values) < 2:
+        return ""
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):+.3f} [{np.mean(values) - half:+.3f}, {np.mean(values) + half:+.3f}]"
+
+
+if __name__ == "__main__":
+    main()
