@@ -126,6 +126,21 @@ def telling_words(pairs: Sequence[Pair]) -> Iterator[TellingWord]:
             yield TellingWord(place, {label: _most_telling(by_word, label) for label in labels})
 
 
+def giving_away(pairs: Sequence[Pair], among: Sequence[Pair]) -> list[bool]:
+    """Which rows have a cue that goes with their own answer; cues are those of the rows `among` which they stand."""
+    shown, telling = [one.place for one in shown_answers(among)], list(telling_words(among))
+
+    def gives(words: Sequence[str], answer: Sequence[str]) -> bool:
+        if any(place.shows(words, answer) for place in shown):
+            return True
+        return any(
+            -len(words) <= told.place < len(words) and words[told.place] == told.word_of.get(" ".join(answer))
+            for told in telling
+        )
+
+    return [gives(words, answer) for words, answer in pairs]
+
+
 def _most_telling(by_word: Mapping[str, Counter[str]], label: str) -> str:
     return max(by_word, key=lambda word: by_word[word][label] / by_word[word].total())
 

@@ -1,7 +1,7 @@
 """`interventions=auto`: the cheapest fix that fits the cause of each finding.
 
 wrong_labels    clean, and retrieve where the pool has rows
-shortcut        counter-examples; else retrieve
+shortcut        counter-examples, and retrieve where the pool has rows without the cue
 duplicates      clean; else retrieve
 underweighted   reweight where the cap allows the fair share; else retrieve; else reweight as far as it goes
 missing_data    retrieve; else rows written by programs, where some are registered
@@ -50,7 +50,7 @@ class Auto(Additions):
             case Cause.WRONG_LABELS:
                 return _all(cleaned(finding, resources), added)
             case Cause.SHORTCUT:
-                return _first(counter_examples(finding, resources, self.synthetic_share), added)
+                return _all(counter_examples(finding, resources, self.synthetic_share), added)
             case Cause.DUPLICATES:
                 return _first(cleaned(finding, resources), added)
             case Cause.UNDERWEIGHTED:

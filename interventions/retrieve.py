@@ -5,12 +5,14 @@ Of the rows inside the slice those stay that pass the gate and have to do with t
 than can be compared with each other, an importance sample is (`interventions.importance`).
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import Finding
+from diagnose.cues import Pair, giving_away
+from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
 from interventions.amounts import Additions
@@ -19,6 +21,8 @@ from interventions.importance import importance_sample, log_weights
 from interventions.quality import admit, contents
 from interventions.relevance import is_relevant
 from interventions.step import RETRIEVE, Declined, Resources, Steps, Supply, action_key, unfit
+
+SHOWS_CUE = "shows the cue beside its answer"
 
 
 @dataclass
@@ -44,15 +48,15 @@ def supply(finding: Finding, resources: Resources, num_examples: int | None) -> 
         return Declined(f"the pool has no row with {where}")
     own = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
     inside = np.flatnonzero(is_inside).astype(np.int64)
-    admitted = admit(stock.pool, inside, stock.gate, frozenset(contents(stock.corpus, own)))
+    cued = _cued(stock.pool, inside, stock.corpus, own) if finding.cause is Cause.SHORTCUT else inside[:0]
+    admitted = admit(stock.pool, np.setdiff1d(inside, cued), stock.gate, frozenset(contents(stock.corpus, own)))
+    blocked = {**admitted.blocked, **dict.fromkeys(stock.pool.rows.select(cued)["id"][:], SHOWS_CUE)}
     if not len(admitted.rows):
-        counts = ", ".join(f"{count} {reason}" for reason, count in admitted.num_blocked.items())
+        counts = ", ".join(f"{count} {reason}" for reason, count in Counter(blocked.values()).items())
         return Declined(f"every row of the pool with {where} is blocked: {counts}")
     most = len(admitted.rows) if num_examples is None else num_examples
     rows, how = _chosen(finding, resources, admitted.rows, is_inside, most)
-    return (
-        Supply(finding=finding, rows=rows, why=f"new rows of the pool with {where}, {how}", blocked=admitted.blocked),
-    )
+    return (Supply(finding=finding, rows=rows, why=f"new rows of the pool with {where}, {how}", blocked=blocked),)
 
 
 def _chosen(
@@ -82,6 +86,17 @@ def _chosen(
         rows, texts = rows[near], [texts[k] for k in near.tolist()]
     alike = similarity(texts, None if states is None else states.rows[near])
     return rows[covering(alike, np.exp(log_weights(texts, items)), most)], ", ".join([*how, "chosen to cover it"])
+
+
+def _cued(pool: TrainPool, rows: NDArray[np.int64], corpus: TrainPool, own: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows that would teach the shortcut once more."""
+    gives = giving_away(_pairs(pool, rows), _pairs(corpus, own))
+    return np.array([row for row, does in zip(rows.tolist(), gives, strict=True) if does], np.int64)
+
+
+def _pairs(pool: TrainPool, rows: NDArray[np.int64]) -> list[Pair]:
+    part = pool.rows.select(rows)
+    return [(p.split(), c.split()) for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
 
 
 def _texts(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from sample_corpus import write_toy
+from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
 from controller.budget import Books
@@ -17,8 +19,14 @@ from controller.run import open_run
 from controller.runner import Runner
 from controller.tables import load_pool
 from controller.workers import Workers
+from diagnose.pool import TrainPool
 from diagnose.slices import Slice, row_members
 from evals.splits import Split
+
+
+def pool_of(prompts: list[str], completions: list[str]) -> TrainPool:
+    columns = {"id": list(map(str, range(len(prompts)))), "source": ["made"] * len(prompts)}
+    return TrainPool(Dataset.from_dict(columns | {"prompt": prompts, "completion": completions}), " ")
 
 
 @pytest.mark.slow
@@ -49,3 +57,11 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     assert roc_auc_score(np.isin(asked, list(wrong)), -found) > 0.9
     assert asked_of.num_tokens > 0
     assert np.array_equal(asked_of.row_effects(finding, asked), found)
+    # Failed items stand where rows of the same words stand.
+    questions = [query.split() for query in finding.queries]
+    items = pool_of([" ".join(words[:3]) for words in questions], [" ".join(words[3:]) for words in questions])
+    states = asked_of.states(finding, items)
+    assert states.rows.shape == (len(finding.queries), 32)
+    away = cdist(states.rows, states.items)
+    # This task joins prompt and answer without a space, so they are not quite the same tokens; by chance .03.
+    assert (away.argmin(axis=1) == np.arange(len(items))).mean() > 0.5

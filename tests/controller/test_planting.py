@@ -46,6 +46,8 @@ def test_exactly_the_share_of_the_target_s_rows_is_mislabelled(world: World) -> 
     wrong = [row for row in made.train if row["completion"] != truth[row["prompt"]]]
     assert len(wrong) == round(0.3 * world.skill(world.target).train)
     assert not any(_right(world, world.target, row) for row in wrong)
+    assert made.wrong == {(row["prompt"], row["completion"]) for row in wrong}
+    assert not plant(world, CLEAN, 0).wrong
 
 
 @worlds
@@ -122,3 +124,19 @@ def test_every_prompt_and_answer_fits_the_model_with_room_to_generate(world: Wor
     assert longest_prompt + longest_answer <= settings["model"]["arch"]["max_position_embeddings"]
     assert max(len(row["completion"].split()) for row in rows) < longest_answer
     assert max(len(f"{row['prompt']} {row['completion']}".split()) for row in rows) < settings["train"]["max_length"]
+
+
+@worlds
+def test_the_target_has_its_share_of_the_pool_and_other_rows_stay(world: World) -> None:
+    whole, rare = (plant(world, Scenario(target=Defects(pool_share=share)), 0) for share in (None, 0.05))
+    target = {row["prompt"] for row in whole.pool if whole.skill_of[row["prompt"]] == world.target}
+    prompts = {row["prompt"] for row in rare.pool}
+    assert len(prompts & target) == pytest.approx(0.05 * len(rare.pool), abs=1)
+    assert prompts - target == {row["prompt"] for row in whole.pool} - target
+
+
+@worlds
+def test_without_a_pool_corpus_and_items_are_the_same(world: World) -> None:
+    with_pool, without = (plant(world, Scenario(has_pool=has_pool), 0) for has_pool in (True, False))
+    assert without.pool == ()
+    assert (without.items, sorted(map(str, without.train))) == (with_pool.items, sorted(map(str, with_pool.train)))

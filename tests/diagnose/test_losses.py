@@ -1,4 +1,4 @@
-"""Losses of rows against one row at a time."""
+"""Losses and hidden states of rows against one row at a time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from diagnose.attribution.checkpoint import load_model
 from diagnose.attribution.queries import Queries
+from diagnose.hidden_states import mean_hidden_states
 from diagnose.losses import item_values, row_losses
 from diagnose.tokens import TokenRows, encode
 from evals.model_ref import ModelRef
@@ -54,3 +56,18 @@ def test_an_item_is_the_loss_of_its_gold_answer_less_that_of_the_answer_that_won
     )
     found = item_values(ref, queries, batch_tokens=64)
     assert found.tolist() == pytest.approx([summed[0] - summed[2], summed[1], summed[3]], rel=1e-4)
+
+
+def test_hidden_states_are_the_mean_over_the_tokens_of_one_row_at_a_time(
+    model_and_rows: tuple[ModelRef, TokenRows],
+) -> None:
+    ref, rows = model_and_rows
+    model = AutoModelForCausalLM.from_pretrained(ref.path).eval()
+    expected = []
+    for start, end in zip(rows.offsets[:-1], rows.offsets[1:], strict=True):
+        ids = torch.tensor(rows.ids[start:end], dtype=torch.long)[None]
+        with torch.no_grad():
+            expected.append(model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].mean(0).numpy())
+    for size in (1, 1000):  # padding changes nothing
+        found = mean_hidden_states(load_model(ref), rows, batch_tokens=size)
+        assert np.allclose(found, expected, atol=1e-5)

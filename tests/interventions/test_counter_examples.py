@@ -14,6 +14,7 @@ from interventions.counter_examples import CounterExamples
 from interventions.mix import TrainingMix
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
+from interventions.retrieve import SHOWS_CUE, Retrieve
 
 
 def written(prompts: list[str], completions: list[str]) -> TrainPool:
@@ -99,10 +100,16 @@ def test_rows_without_a_cue_have_no_twin_and_other_causes_no_counter_examples() 
     assert "no cue is to blame" in other.plan.reason
 
 
-def test_the_planner_makes_counter_examples_first_and_retrieves_where_none_can_be_made() -> None:
+def test_the_planner_makes_counter_examples_and_retrieves_rows_that_do_not_show_the_cue() -> None:
     found = diagnosis(finding(Cause.SHORTCUT))
-    assert proposed(Auto(), found, old=hinted(), new=pool()).plan.keys == [f"counter_examples: {JUMP}"] * 2
+    done = proposed(Auto(), found, old=hinted(), new=pool())
+    assert done.plan.keys == [f"counter_examples: {JUMP}"] * 2 + [f"retrieve: {JUMP}"]
     assert proposed(Auto(), found, new=pool()).plan.keys == [f"retrieve: {JUMP}"]
+    again = TrainPool(hinted().rows.map(lambda row: {"id": f"new-{row['id']}", "prompt": f"{row['prompt']} x"}), " ")
+    assert proposed(Auto(), found, old=hinted(), new=again).plan.keys == [f"counter_examples: {JUMP}"] * 2
+    alone = planned(Retrieve(), found, old=hinted(), new=again)
+    assert isinstance(alone, NothingToDo)
+    assert f"60 {SHOWS_CUE}" in alone.plan.reason
 
 
 def test_a_question_whose_answer_is_one_of_its_parts_shows_no_answer() -> None:
