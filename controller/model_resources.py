@@ -32,6 +32,7 @@ class ModelResources:
         influence: As in the diagnosis.
         max_length: Tokens of a row.
         seed: Of the projections and of the rows beside those asked.
+        max_rows: Of a slice that are asked for their effects; None means all.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ModelResources:
         influence: Influence,
         max_length: int,
         seed: int,
+        max_rows: int | None = None,
     ) -> None:
         self._findings = diagnosis.attributed_findings
         self._folder = folder
@@ -51,11 +53,17 @@ class ModelResources:
         self._influence = influence
         self._max_length = max_length
         self._seed = seed
+        self._max_rows = max_rows
         self.num_tokens = 0
         """Through a forward and backward pass; three forward alone count as one."""
 
     def row_effects(self, finding: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of each of the ascending rows of the corpus, [num_rows]."""
+        """Of each of the ascending rows of the corpus, [num_rows]; nan of those that are too many to be asked."""
+        if self._max_rows is not None and len(rows) > self._max_rows:
+            found = np.full(len(rows), np.nan, np.float32)
+            some = np.random.default_rng(self._seed).choice(len(rows), self._max_rows, replace=False)
+            found[np.sort(some)] = self.row_effects(finding, rows[np.sort(some)])
+            return found
         queries = load_effects(self._folder).queries.only(self._number(finding))
         # Curvature is that of the corpus, not of one slice: as many rows at random stand beside those asked.
         rng = np.random.default_rng(self._seed)

@@ -36,7 +36,7 @@ from evals.items import EvalReport, ProbeReport
 from evals.run_variance import RunVariance
 from evals.splits import Split
 from interventions.plan import Plan
-from interventions.programs import programs_digest
+from interventions.programs import WithPrograms, programs_digest
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,8 @@ def propose_round(
     """
     settings = run.settings
     kind, items = type(settings.interventions).__name__, _index(run)
-    programs = settings.interventions.programs
+    fix = settings.interventions
+    programs = fix.programs if isinstance(fix, WithPrograms) else None
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     stage = Stage(
         "propose",

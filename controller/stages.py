@@ -205,12 +205,14 @@ def propose(
     found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
     corpus, pool, model = load_pool(inputs.corpus), _pool(inputs), checkpoints[-1].model
     influence = inputs.diagnoser.influence
-    asked = ModelResources(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed)
+    most = inputs.diagnoser.max_rows
+    asked = ModelResources(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed, most)
 
     def resources() -> Resources:
         return Resources(
             stock=take_stock(corpus, pool, index, intervention.licences),
             judged=tuple(judged),
+            seed=seed,
             row_effects=asked.row_effects,
             pool_effects=partial(asked.pool_effects, num_rows=len(pool)) if pool is not None else None,
             states=asked.states,
@@ -226,8 +228,7 @@ def propose(
             _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
         return Proposed(0, 0.0, (), (), num_tokens, flops)
     _save_arm(proposal.mix, folder / CHALLENGER)
-    num_before = len(proposal.resources.stock.kept)
-    write_patch(proposal.mix, proposal.removed, corpus, num_before, folder / PATCH_FILE)
+    write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
     tokenizer = load_tokenizer(model)
     contest = Contest(
         intervention=intervention,

@@ -59,21 +59,20 @@ def load_corpus(folder: Path) -> TrainingMix:
     return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))
 
 
-def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, num_before: int, path: Path) -> None:
+def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, path: Path) -> None:
     """`mix-<round>.parquet`: every example with what becomes of it and why, and behind them those that leave.
 
     Args:
         mix: What is trained on.
         removed: Rows of the corpus that are not in it.
-        corpus: What was trained on before.
-        num_before: Its rows that were drawn, each as often as any other.
+        corpus: What was trained on before, each row as often as any other.
         path: Of the file.
     """
     is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
-    parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, is_old / num_before, mix.parents)]
+    parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, is_old / len(corpus), mix.parents)]
     for gone in removed:
         size = len(gone.rows)
-        zero, before = np.zeros(size, np.int64), np.full(size, 1 / num_before)
+        zero, before = np.zeros(size, np.int64), np.full(size, 1 / len(corpus))
         parts.append(_patch(corpus.select(gone.rows), (gone.origin,), zero, np.zeros(size), before, {}))
     pq.write_table(pa.concat_tables(parts), path)
 

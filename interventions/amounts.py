@@ -18,9 +18,6 @@ class Amounts:
     licences: list[str] = field(default_factory=list)
     """The only ones that an added row may name in its field `license`; without any, all are allowed."""
 
-    programs: str | None = None
-    """A Python file that registers programs which write rows (`interventions.programs`)."""
-
     def __post_init__(self) -> None:
         if self.num_examples is not None and self.num_examples < 1:
             raise ValueError(

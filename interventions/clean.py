@@ -94,11 +94,14 @@ def _without_harmful(finding: Finding, resources: Resources) -> Steps:
     if resources.row_effects is None:
         return Declined(f"without influence functions nobody can say which rows with {where} are wrong")
     inside = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
-    rows = inside[resources.row_effects(finding, inside) < 0]
-    how = f"{len(rows)} of {len(inside)} rows of the corpus with {where} work against the failed items"
+    effects = resources.row_effects(finding, inside)
+    rows, asked = inside[effects < 0], int(np.isfinite(effects).sum())
+    how = f"{len(rows)} of {asked} rows of the corpus with {where} work against the failed items"
+    if asked < len(inside):
+        how += f" ({len(inside) - asked} more were not asked: diagnose.max_rows)"
     if not len(rows):
         return Declined(f"no row with {where} could be told to be wrong")
-    if len(rows) > (1 - _LEAST_LEFT) * len(inside):
+    if len(rows) > (1 - _LEAST_LEFT) * asked:
         return Declined(f"{how}: those are not some wrong answers among right ones")
     return (Remove(finding, CLEAN, np.sort(rows), f"{finding.fails}: {how} and leave it"),)
 

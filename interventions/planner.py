@@ -16,17 +16,16 @@ from dataclasses import dataclass
 
 from diagnose.finding import Cause, Finding
 from interventions.advice import advice
-from interventions.amounts import Additions
 from interventions.clean import cleaned
 from interventions.counter_examples import counter_examples
-from interventions.programs import load_programs, written
+from interventions.programs import WithPrograms, written
 from interventions.retrieve import supply
 from interventions.reweight import check_factor, factor_needed, raised
 from interventions.step import Declined, Resources, Steps
 
 
 @dataclass
-class Auto(Additions):
+class Auto(WithPrograms):
     """Settings of the planner; every field is a key `interventions.<field>`."""
 
     max_factor: float = 8.0
@@ -35,8 +34,6 @@ class Auto(Additions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_factor(self.max_factor)
-        if self.programs is not None:
-            load_programs(self.programs)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         if told := advice(finding):

@@ -49,6 +49,10 @@ class Row:
     fields: Mapping[str, str] = field(default_factory=dict)
     """Metadata, as rows of the corpus have it: by these a data slice may be told."""
 
+    def __post_init__(self) -> None:
+        if own := set(self.fields) & set(COLUMNS):
+            raise ValueError(f"a program's row must not have a field '{min(own)}', which every row has; rename it")
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -63,14 +67,26 @@ class Program:
 
 
 @dataclass
-class Programs(Additions):
+class WithPrograms(Additions):
+    """Settings of fixes that may ask programs for rows."""
+
+    programs: str | None = None
+    """A Python file that registers programs which write rows."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.programs is not None:
+            load_programs(self.programs)
+
+
+@dataclass
+class Programs(WithPrograms):
     """Settings of the programs; every field is a key `interventions.<field>`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.programs is None:
             raise ValueError("interventions=programs needs interventions.programs, a file that registers them")
-        load_programs(self.programs)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return written(finding, resources, self.programs, self.num_examples)
@@ -121,7 +137,7 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
         return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
     if action_key(PROGRAMS, where) in resources.judged:
         return Declined(f"rows with {where} were written and judged already")
-    trials = [_trial(program, where) for program in load_programs(file)]
+    trials = [_trial(program, where, resources.seed) for program in load_programs(file)]
     fit = [trial for trial in trials if _fits(trial, finding)]
     if not fit:
         return Declined(f"no program of {file} writes rows with {where}")
@@ -142,8 +158,8 @@ class _Trial:
         return [f"{row.prompt} {row.completion}" for rows in self.rows.values() for row in rows]
 
 
-def _trial(program: Program, where: Slice) -> _Trial:
-    rng = Random(f"{program.name}/{where}")
+def _trial(program: Program, where: Slice, seed: int) -> _Trial:
+    rng = Random(f"{program.name}/{where}/{seed}")
     rows = {d: _rows(program, where, d, _TRIED, rng) for d in program.difficulties}
     return _Trial(program, where, {d: found for d, found in rows.items() if found}, rng)
 
@@ -222,7 +238,7 @@ def _rows(program: Program, where: Slice, difficulty: int, number: int, rng: Ran
 
 
 def _pool(rows: Sequence[Row], name: str, delimiter: str) -> TrainPool:
-    fields = sorted({key for row in rows for key in row.fields} - set(COLUMNS))
+    fields = sorted({key for row in rows for key in row.fields})
     columns: dict[str, list[object]] = {
         "id": [f"{name}~{_digest(row)}" for row in rows],
         "source": [f"program {name}"] * len(rows),

@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from diagnose.finding import Cause, Diagnosis, Finding
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
 from interventions.compose import compose
 from interventions.diversity import diversity_change
-from interventions.mix import TrainingMix
+from interventions.mix import Origin, TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EVALUATION_ITEM, Stock
 from interventions.step import Declined, Intervention, Made, Resources, Step, Supply
 
+CONTAMINATION = "contamination"
+"""Kind of rows that repeat evaluation items: they leave every arm."""
 SETTING_FIRST = "its cause is not known, and a setting of the training is wrong that may explain it; correct that first"
 
 
@@ -23,7 +27,7 @@ class Proposal:
     plan: Plan
     mix: TrainingMix
     removed: tuple[Removed, ...]
-    """Rows of the corpus that are not in the mix, those that repeat evaluation items aside."""
+    """Rows of the corpus that are not in the mix."""
     resources: Resources
     """What it was made from, for its controls."""
 
@@ -81,7 +85,9 @@ def plan_fix(
         reason = f"the mix would repeat itself, {lost}: {reason}; lower interventions.share, or add more distinct rows"
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
     plan = Plan(actions, _with_removed(reason, stock), blocked, change)
-    return Proposal(plan, mix, allocated.removed, resources)
+    repeats = np.setdiff1d(np.arange(len(stock.corpus)), stock.kept)
+    removed = (*allocated.removed, Removed(repeats, Origin(CONTAMINATION, EVALUATION_ITEM)))
+    return Proposal(plan, mix, removed if len(repeats) else allocated.removed, resources)
 
 
 def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:

@@ -104,7 +104,7 @@ class Limits:
 
 RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
 """What more of each row of the corpus would do to the failed items of a finding, as `DataSlice.effect` says it:
-negative rows work against them. Asks the model: as dear as a forward and backward pass over the rows."""
+negative rows work against them; nan where a row was not asked. As dear as a forward and backward pass over the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,8 @@ class Resources:
     stock: Stock
     judged: Collection[str] = ()
     """`Plan.keys` that this model was already tried with."""
+    seed: int = 0
+    """Of rows that are made: another one in each round, for those of earlier rounds stand in the corpus."""
     row_effects: RowEffects | None = None
     """None where no gradients may be asked for."""
     pool_effects: PoolEffects | None = None
