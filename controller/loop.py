@@ -43,6 +43,7 @@ from controller.rounds import (
     measure_model,
     plan_record,
     propose_round,
+    retrains,
 )
 from controller.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
 from controller.runner import Runner
@@ -74,8 +75,9 @@ class LoopState:
     """Of accepted rounds."""
     judged: list[str] = field(default_factory=list)
     """Plans that the present champion was tried with."""
-    variances: dict[tuple[Slice, ...], list[RunVariance]] = field(default_factory=dict)
-    """Of earlier rounds, by endpoint: seeds differ more on a hard slice than on one that is nearly solved."""
+    variances: dict[tuple[bool, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
+    """Of earlier rounds, by whether they retrained from the given model and by endpoint: seeds differ more where the
+    first weights do, and on a hard slice more than on one that is nearly solved."""
     rounds: list[Round] = field(default_factory=list)
 
 
@@ -184,7 +186,8 @@ def play_round(
         stopped = f"{verdict.decision.value}: {verdict.reason}"
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        earlier = state.variances.setdefault(endpoint_slices(proposal.plan), [])
+        from_base = retrains(run.settings.train, proposal.proposed.num_left, champion.corpus.num_rows)
+        earlier = state.variances.setdefault((from_base, endpoint_slices(proposal.plan)), [])
         agreed = agree(run, proposal, before, earlier)
         plan = plan_record(proposal.plan, proposal.proposed, agreed)
         trial = try_arms(run, champion, proposal, number)

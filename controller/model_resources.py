@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from controller.effects import load_effects
 from controller.train.model import load_tokenizer
-from diagnose.attribution.checkpoint import Checkpoint, load_model
+from diagnose.attribution.checkpoint import Checkpoint, context_length, load_model
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.stream import attribute
 from diagnose.attribution.train_rows import TrainRows
@@ -51,7 +51,7 @@ class ModelResources:
         self._checkpoints = checkpoints
         self._corpus = corpus
         self._influence = influence
-        self._max_length = max_length
+        self._max_length = min(max_length, context_length(checkpoints[-1].model) or max_length)
         self._seed = seed
         self._max_rows = max_rows
         self.num_tokens = 0

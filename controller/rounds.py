@@ -184,7 +184,7 @@ def propose_round(
     result = run.runner.do(stage)
     run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
-    if plan.actions and retrains(settings.train, plan, champion.corpus.num_rows):
+    if plan.actions and retrains(settings.train, result.value.num_left, champion.corpus.num_rows):
         plan = replace(plan, reason=f"{plan.reason}; every arm retrains from the given model")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
@@ -201,17 +201,17 @@ def propose_round(
     )
 
 
-def retrains(train: Train, plan: Plan, num_rows: int) -> bool:
-    """Whether the arms of a plan start from the given model, of a corpus of `num_rows`."""
-    num_left = num_rows - sum(action.num_removed for action in plan.actions)
+def retrains(train: Train, num_left: int, num_rows: int) -> bool:
+    """Whether the arms of a plan start from the given model, where `num_left` of `num_rows` of the corpus stay."""
     return train.start == "base" or num_left < train.retrain_below * num_rows
 
 
 def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
     """What a person can read of a plan: `mix-<round>.parquet` where it changes something, `blocked-<round>.jsonl`."""
-    patch = proposal.folder / PATCH_FILE
+    patch, left = proposal.folder / PATCH_FILE, run_dir / f"mix-{number}.parquet"
+    left.unlink(missing_ok=True)  # an earlier version of the code may have changed something
     if patch.is_file():
-        shutil.copyfile(patch, run_dir / f"mix-{number}.parquet")
+        shutil.copyfile(patch, left)
     write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
 
 

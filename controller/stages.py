@@ -21,7 +21,16 @@ from controller.effects import effects_of, save_effects
 from controller.model_resources import ModelResources
 from controller.progress import Progress
 from controller.settings import ScratchModel
-from controller.tables import load_mix, load_pool, read_report_json, save_mix, save_pool, write_patch, write_report_json
+from controller.tables import (
+    load_mix,
+    load_pool,
+    num_of_corpus,
+    read_report_json,
+    save_mix,
+    save_pool,
+    write_patch,
+    write_report_json,
+)
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
@@ -85,6 +94,8 @@ class ControlMade:
 class Proposed:
     num_rows: int
     """Rows of the challenger's mix: an epoch; 0 when nothing is changed."""
+    num_left: int
+    """Of them those of the corpus, or made in the place of some of these."""
     mean_tokens: float
     """Mean tokens of a draw from it."""
     action_tokens: tuple[int, ...]
@@ -226,7 +237,7 @@ def propose(
     if isinstance(proposal, NothingToDo):
         if proposal.plan.blocked:
             _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
-        return Proposed(0, 0.0, (), (), num_tokens, flops)
+        return Proposed(0, 0, 0.0, (), (), num_tokens, flops)
     _save_arm(proposal.mix, folder / CHALLENGER)
     write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
     tokenizer = load_tokenizer(model)
@@ -234,6 +245,7 @@ def propose(
         intervention=intervention,
         diagnosis=found,
         plan=proposal.plan,
+        mix=proposal.mix,
         resources=proposal.resources,
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
@@ -244,6 +256,7 @@ def propose(
     made = tuple(_made(name, contest, folder, FORWARD * num_parameters(model)) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
+        num_left=num_of_corpus(proposal.mix),
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,

@@ -59,6 +59,12 @@ def load_corpus(folder: Path) -> TrainingMix:
     return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))
 
 
+def num_of_corpus(mix: TrainingMix) -> int:
+    """Rows that stood in the corpus, or were made from one that did."""
+    is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
+    return int(is_old.sum()) + len(mix.parents)
+
+
 def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, path: Path) -> None:
     """`mix-<round>.parquet`: every example with what becomes of it and why, and behind them those that leave.
 

@@ -57,9 +57,9 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     nothing has new weights for each training seed, as the seed stands for all that chance decides in a recipe.
     """
     settings = run.settings
-    from_base = retrains(settings.train, proposal.plan, champion.corpus.num_rows)
-    update = TrainUpdate() if from_base else settings.train.update
     proposed = proposal.proposed
+    from_base = retrains(settings.train, proposed.num_left, champion.corpus.num_rows)
+    update = TrainUpdate() if from_base else settings.train.update
     plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
     trials = _arm_trials(settings.verify.controls, proposal, plan, FORWARD_BACKWARD * champion.num_parameters)

@@ -13,7 +13,7 @@ from diagnose.tokens import TokenRows, collate
 
 
 def mean_hidden_states(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> NDArray[np.float32]:
-    """[num_rows, hidden_size]; 0 for a row without tokens.
+    """[num_rows, hidden_size]; 0 for a row without tokens, or with a state that is not finite.
 
     Args:
         batch_tokens: Most tokens in a batch, padding included.
@@ -28,5 +28,5 @@ def mean_hidden_states(model: PreTrainedModel, rows: TokenRows, batch_tokens: in
             last = model(**batch, output_hidden_states=True).hidden_states[-1].float()
         is_token = batch["attention_mask"][..., None].to(last.dtype)
         means = (last * is_token).sum(1) / is_token.sum(1).clamp_min(1)
-        found[chosen] = torch.nan_to_num(means).cpu().numpy()
+        found[chosen] = torch.where(means.isfinite().all(1, keepdim=True), means, 0.0).cpu().numpy()
     return found

@@ -10,7 +10,7 @@ class Amounts:
     """Settings that all kinds of fixes have; every field is a key `interventions.<field>`."""
 
     num_examples: int | None = 400
-    """Rows added in all; unset means every row that there is. A reweighting or a cleaning adds none."""
+    """Rows added in all; unset means all that are fit. A reweighting or a cleaning adds none."""
     max_synthetic_share: float = 0.5
     """Of the draws, for rows that no person wrote, at most."""
     min_human_share: float = 0.25

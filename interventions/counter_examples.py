@@ -64,8 +64,10 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, own)))
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
-    placed = places[admitted.rows]
-    leaves = len(placed) <= synthetic_share * len(stock.kept)
+    leaves = len(admitted.rows) <= synthetic_share * len(stock.kept)
+    # Beside their parents there may be room for some of them only: any.
+    chosen = admitted.rows if leaves else np.random.default_rng(resources.seed).permutation(admitted.rows)
+    placed = places[chosen]
     removal = Remove(
         finding=finding,
         kind=COUNTER_EXAMPLES,
@@ -75,7 +77,7 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     twinned = Made(
         finding=finding,
         kind=COUNTER_EXAMPLES,
-        rows=made.select(admitted.rows),
+        rows=made.select(chosen),
         parents=tuple(parents.rows.select(placed)["id"][:]),
         maker=MAKER,
         verifier=VERIFIER,

@@ -18,8 +18,8 @@ _UNIFORM = 0.2
 """Of the target: the slice itself."""
 _LARGEST = 5.0
 """Weight; of a long text the ratio of likelihoods has no bound, and one row would stand for all."""
-_PRIOR = 10.0
-"""Words; as if so many of the raw texts were among the asked ones."""
+_PRIOR = 2.0
+"""Times that a word is met beside those counted and those expected."""
 
 
 def importance_sample(
@@ -38,26 +38,33 @@ def importance_sample(
 
 
 def log_weights(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]:
-    """Logarithm of the importance weight of each row, [num_rows]; 0 where no item is given."""
+    """Logarithm of the importance weight of each row, [num_rows]; 0 where no item is given.
+
+    The likelihood ratio is a sum over words whose noise grows with the root of their number, and is divided by that; a
+    row's own words do not speak for it.
+    """
     if not items:
         return np.zeros(len(rows))
-    mixed = np.logaddexp(np.log(1 - _UNIFORM) + log_ratios(rows, items, rows), np.log(_UNIFORM))
+    ratio = log_ratios(rows, items)
+    mixed = np.logaddexp(np.log(1 - _UNIFORM) + ratio, np.log(_UNIFORM))
     return np.asarray(np.minimum(mixed, np.log(_LARGEST)), np.float64)
 
 
-def log_ratios(texts: Sequence[str], asked: Sequence[str], raw: Sequence[str]) -> NDArray[np.float64]:
-    """log p(text | asked) - log p(text | raw), [num_texts], nats: multinomials of their hashed words and pairs.
+def log_ratios(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]:
+    """log p(row | items) - log p(row | the other rows and the items), over the root of its words, [num_rows], nats.
 
-    That of the raw texts is of both, so that no word is impossible, and that of the asked ones is shrunk to it.
+    Multinomials of hashed words and pairs, each as often among the items as it is or would be expected, with `_PRIOR`
+    added to both: of rare words nobody knows. What no other text has says nothing.
     """
     words = HashingVectorizer(
         n_features=NUM_BUCKETS, ngram_range=(1, 2), token_pattern=r"\S+", alternate_sign=False, norm=None
     )
-    of_asked = np.asarray(words.transform(asked).sum(axis=0)).ravel()
-    of_raw = np.asarray(words.transform(raw).sum(axis=0)).ravel() + of_asked
-    expected = of_raw / max(of_raw.sum(), 1)
-    num_asked = of_asked.sum()
-    ratio = np.zeros(NUM_BUCKETS)
-    seen = expected > 0
-    ratio[seen] = np.log((of_asked[seen] + _PRIOR * expected[seen]) / ((num_asked + _PRIOR) * expected[seen]))
-    return np.asarray(words.transform(texts) @ ratio, np.float64).ravel()
+    counts = words.transform(rows).tocsr()
+    asked = np.asarray(words.transform(items).sum(axis=0)).ravel()
+    raw = np.asarray(counts.sum(axis=0)).ravel() + asked
+    others = raw[counts.indices] - counts.data
+    expected = others * asked.sum() / max(raw.sum(), 1)
+    ratio = np.where(others > 0, np.log((asked[counts.indices] + _PRIOR) / (expected + _PRIOR)), 0.0)
+    counts.data *= ratio
+    number = np.asarray(words.transform(rows).sum(axis=1)).ravel()
+    return np.asarray(np.asarray(counts.sum(axis=1)).ravel() / np.sqrt(np.maximum(number, 1)), np.float64)

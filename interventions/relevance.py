@@ -1,11 +1,10 @@
 """Which rows of a data slice have to do with the items that fail, and which only bear its name.
 
-Three signals, each of which says of a row that it is near or far: words (how much more likely it is among the failed
-items than in the slice), hidden states (how far the nearest failed item is), attribution (does it help more than rows
-elsewhere in the pool do). Near is what lies as near to the failed items as these lie to each other, all but the
-farthest; so hardly anything is left out of a slice whose rows are like the items. A row is left out where most of the
-signals that can be asked say far: by the most relevant alone a fix would be near copies, so what is left is for
-`interventions.cover` to choose from.
+Three signals, each of which says of a row that it is near or far: words (BM25 to the nearest failed item), hidden
+states (how far the nearest failed item is) and attribution (does it help more than rows elsewhere in the pool do). Near
+is what lies as near to the failed items as these lie to each other, all but the farthest; so hardly anything is left
+out of a slice whose rows are like the items. A row is left out where most of the signals that can be asked say far: by
+the most relevant alone a fix would be near copies, so what is left is for `interventions.cover` to choose from.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from interventions.importance import log_ratios
+from diagnose.bm25 import scores_of_each
 from interventions.step import States
 
 _FARTHEST = 0.05
@@ -58,13 +57,14 @@ def is_relevant(
 
 
 def _by_words(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]:
-    """How much more likely rows and then items are among the items than in the slice, [num_rows + num_items]; each item
-    by the other half of them."""
-    halves = [[*items[1::2]], [*items[::2]]]
-    by_half = [log_ratios([*rows, *items], half, rows) for half in halves]
-    near = np.mean(by_half, axis=0)
-    near[len(rows) :: 2], near[len(rows) + 1 :: 2] = by_half[0][len(rows) :: 2], by_half[1][len(rows) + 1 :: 2]
-    return np.asarray(near)
+    """BM25 of rows and then items for the nearest other item, [num_rows + num_items]."""
+    nearest = np.zeros(len(rows) + len(items))
+    for number, scores in enumerate(scores_of_each(items, [*rows, *items])):
+        own = len(rows) + number
+        share = scores / max(float(scores[own]), 1e-9)  # of what the item scores with itself: long ones score more
+        share[own] = 0
+        nearest = np.maximum(nearest, share)
+    return nearest
 
 
 def _by_states(states: States) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
 """`interventions=retrieve`: add rows of the pool that cover the data slice of each finding.
 
 Of the rows inside the slice those stay that pass the gate and have to do with the failed items
-(`interventions.relevance`), and the ones are added that cover them (`interventions.cover`). Of a slice with more rows
-than can be compared with each other, an importance sample is (`interventions.importance`).
+(`interventions.relevance`), and the ones are added that cover them (`interventions.cover`). A slice with more rows than
+can be compared with each other is an importance sample of itself (`interventions.importance`); where more than that are
+wanted, chance draws them.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from diagnose.cues import Pair, giving_away
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import row_members
+from evals.near_copies import normalise
 from interventions.amounts import Additions
 from interventions.cover import MOST_ROWS, covering, similarity
 from interventions.importance import importance_sample, log_weights
@@ -67,16 +69,16 @@ def _chosen(
     most: int,
 ) -> tuple[NDArray[np.int64], str]:
     """At most so many of the rows, in the order in which they cover the slice, and how they were chosen."""
-    pool, items, how = resources.stock.pool, finding.queries, [f"of {len(rows):,}"]
+    pool, items = resources.stock.pool, [normalise(query) for query in finding.queries]
     assert pool is not None, "rows of a pool are chosen"
-    if len(rows) > MOST_ROWS:
-        rng = np.random.default_rng(len(rows))
+    how, rng = [f"of {len(rows):,}"], np.random.default_rng(resources.seed)
+    if len(rows) > max(most, MOST_ROWS):
         rows = rows[importance_sample(_texts(pool, rows), items, max(most, MOST_ROWS), rng)]
         how.append(f"{len(rows):,} of them an importance sample")
-    if len(rows) > MOST_ROWS:  # so many cover a slice by themselves
-        return np.random.default_rng(len(rows)).permutation(rows)[:most], ", ".join(how)
-    texts = _texts(pool, rows)
-    states = resources.states(finding, pool.select(rows)) if resources.states is not None and items else None
+    texts, is_few = _texts(pool, rows), len(rows) <= MOST_ROWS
+    states = None
+    if resources.states is not None and items and is_few:
+        states = resources.states(finding, pool.select(rows))
     known = resources.pool_effects(finding) if resources.pool_effects is not None and items else None
     effects = np.full(len(pool), np.nan, np.float32) if known is None else known
     elsewhere = effects[~is_inside]
@@ -84,6 +86,8 @@ def _chosen(
     if len(near) < len(rows):
         how.append(f"{len(near):,} of them near the failed items")
         rows, texts = rows[near], [texts[k] for k in near.tolist()]
+    if not is_few:  # so many cover a slice by themselves
+        return rng.permutation(rows)[:most], ", ".join(how)
     alike = similarity(texts, None if states is None else states.rows[near])
     return rows[covering(alike, np.exp(log_weights(texts, items)), most)], ", ".join([*how, "chosen to cover it"])
 

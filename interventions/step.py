@@ -138,7 +138,7 @@ class Resources:
     judged: Collection[str] = ()
     """`Plan.keys` that this model was already tried with."""
     seed: int = 0
-    """Of rows that are made: another one in each round, for those of earlier rounds stand in the corpus."""
+    """Of rows that are made or drawn: another one in each round, for those of earlier rounds stand in the corpus."""
     row_effects: RowEffects | None = None
     """None where no gradients may be asked for."""
     pool_effects: PoolEffects | None = None

@@ -4,7 +4,7 @@
         'seed=range(600,605)' 'verify.arms=[continue,random,stratified,bm25,shuffled]'
     evalmend prove --multirun scenario=duplicate_flood,forgetting_trap,two_defects world=tables 'seed=range(600,605)'
     evalmend prove --multirun scenario=no_pool world=tables 'seed=range(600,605)' \
-        interventions.programs=scripts/world_programs.py interventions.max_synthetic_share=0.5
+        interventions.programs=scripts/world_programs.py
     evalmend prove --multirun scenario=format_shift,masked_end,short_training,wrong_gold,small_model world=tables \
         'seed=range(600,605)' prove.stop=diagnosis
     python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--readme README.md]
@@ -23,12 +23,15 @@ from prove_table import KEPT, ROOT, keep, newest, order, put_into
 from scipy import stats
 
 from controller.prove.result import ProveResult, read_prove
+from evals.gap_share import SMALLEST_GAP
 
 JUDGED = "tables"
 BEGIN, END = "<!-- judge_fixes: begin -->", "<!-- judge_fixes: end -->"
 CHALLENGER, CONTINUE, RANDOM, ORACLE = "challenger", "continue", "random", "oracle"
 HARD = (RANDOM, "stratified", "bm25", "shuffled")
 """Controls of which a fix has to beat the best."""
+ASKED_TIMES = 2.5
+"""The gain of random data, where rows of the skill are rare."""
 ADVICE = {
     "format_shift": ("doc_to_target", "doc_to_text", "corpus.prompt_template"),
     "masked_end": ("train.end_in_loss",),
@@ -59,7 +62,7 @@ def main() -> None:
 def lines(results: Sequence[ProveResult]) -> Iterator[str]:
     names = sorted({result.scenario for result in results}, key=order)
     by_scenario = {name: [result for result in results if result.scenario == name] for name in names}
-    yield from _fixes({name: found for name, found in by_scenario.items() if found[0].oracle_tokens})
+    yield from _fixes({name: found for name, found in by_scenario.items() if any(r.oracle_tokens for r in found)})
     yield ""
     yield from _details(by_scenario)
     untouched = {name: found for name, found in by_scenario.items() if name in ADVICE}
@@ -95,6 +98,8 @@ def _share(result: ProveResult) -> float:
     reached, start, oracle = (result.scores.get(arm) for arm in (CHALLENGER, CONTINUE, ORACLE))
     if reached is None or start is None or oracle is None:
         return 0.0
+    if oracle - start < SMALLEST_GAP:
+        raise SystemExit(f"{result.scenario} {result.seed}: a gap of {oracle - start:.3f} is too small for a share")
     return (reached - start) / (oracle - start)
 
 
@@ -114,11 +119,10 @@ def _details(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
         if name == "rare_in_pool" and trained:
             gains = [_gain(result, CHALLENGER) for result in trained]
             random = [_gain(result, RANDOM) for result in trained]
-            ratios = sorted(gain / max(one, 1e-9) for gain, one in zip(gains, random, strict=True))
+            times = [gain - ASKED_TIMES * one for gain, one in zip(gains, random, strict=True)]
             yield (
-                f"One row of the pool in twenty has the skill (`{name}`): gain {np.mean(gains):.3f}, of random data "
-                f"{np.mean(random):.3f}, {sum(gains) / max(sum(random), 1e-9):.1f} times as much "
-                f"(by seed {ratios[0]:.1f} to {ratios[-1]:.1f} times)."
+                f"One row of the pool in twenty has the skill (`{name}`): gain {_interval(gains)}, of random data "
+                f"{_interval(random)}; over {ASKED_TIMES} times the gain of random data: {_interval(times)}."
             )
         removals = [result.removal for result in found if result.removal is not None]
         if name == "wrong_labels" and removals:

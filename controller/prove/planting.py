@@ -93,7 +93,6 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
     kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
     is_misread = _chosen(len(kept), defects.misread_share, Random(f"{seed}/{skill.name}/misread"))
     train = _rows(world, skill, kept, is_misread)
-    wrong = [(row["prompt"], row["completion"]) for row, is_wrong in zip(train, is_misread, strict=True) if is_wrong]
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
     is_wrong = _chosen(len(asked), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
     items = _rows(world, skill, asked, is_wrong)
@@ -108,6 +107,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
         pool = _miscued(world, skill, pool[:half], rng) + pool[half:]
     if defects.is_dressed:
         train, pool = _dressed(world, train), _dressed(world, pool)
+    wrong = [(row["prompt"], row["completion"]) for row, is_wrong in zip(train, is_misread, strict=True) if is_wrong]
     leaked = [
         row if is_verbatim else row | {"prompt": world.reworded(row["prompt"])}
         for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)

@@ -52,6 +52,7 @@ from evals.gap_share import gap_share
 from evals.splits import Split
 from evals.worlds import WORLDS
 from evals.worlds.world import World
+from interventions.proposal import CONTAMINATION
 
 ITEMS_FILE = "items-select.parquet"
 
@@ -239,7 +240,9 @@ def _removal(planted: Planted, patch: Path) -> Removal | None:
     if not planted.wrong:
         return None
     table = pq.read_table(patch).to_pylist() if patch.is_file() else []
-    removed = [(row["prompt"], row["completion"]) for row in table if row["weight"] == 0]
+    removed = [
+        (row["prompt"], row["completion"]) for row in table if row["weight"] == 0 and row["kind"] != CONTAMINATION
+    ]
     return Removal(len(removed), len(planted.wrong), sum(row in planted.wrong for row in removed))
 
 

@@ -33,6 +33,8 @@ class Contest:
     intervention: Intervention
     diagnosis: Diagnosis
     plan: Plan
+    mix: TrainingMix
+    """That carries it out."""
     resources: Resources
     """What the fix could draw on."""
     row_fields: tuple[str, ...]

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from interventions.controls.contest import Contest, ControlMix
+from interventions.mix import TrainingMix
 from interventions.proposal import NothingToDo, plan_fix
 from interventions.step import Declined
 
@@ -34,8 +37,13 @@ class NoInfluence:
         )
         if isinstance(done, NothingToDo):
             return Declined(f"without influence functions nothing is changed, as in continue: {done.plan.reason}")
-        if done.plan.keys == contest.plan.keys:
+        if done.plan.keys == contest.plan.keys and _is_same(done.mix, contest.mix):
             return Declined(
                 "BM25 names the same data slice, so the fix would be the same: influence functions were not needed here"
             )
         return ControlMix(done.mix, "; ".join(done.plan.keys), 0)
+
+
+def _is_same(mix: TrainingMix, other: TrainingMix) -> bool:
+    ids, others = mix.examples.rows["id"][:], other.examples.rows["id"][:]
+    return bool(ids == others and np.allclose(mix.weights, other.weights))

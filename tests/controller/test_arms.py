@@ -8,9 +8,7 @@ import yaml
 from controller.arms import ControlArm, arm_tokens, control_arms
 from controller.rounds import retrains
 from controller.settings import Train, Verify
-from diagnose.slices import Slice
 from interventions.controls import CONTROLS
-from interventions.plan import Action, Plan
 
 CONF = Path(__file__).parents[2] / "conf" / "verify"
 
@@ -74,14 +72,9 @@ def test_arms_that_make_no_sense_are_refused(arms: list[str], match: str, messag
         Verify(arms=arms, match=match)
 
 
-def removing(num_removed: int) -> Plan:
-    nowhere = Slice(())
-    return Plan((Action("clean", nowhere, nowhere, 0, num_removed, 0, 0.0, ""),), "", {})
-
-
 def test_a_fix_that_leaves_less_than_half_of_the_corpus_is_trained_from_the_given_model() -> None:
-    assert [retrains(Train(), removing(count), 1000) for count in (0, 400, 500, 501, 990)] == [False] * 3 + [True] * 2
-    assert not retrains(Train(retrain_below=0.0), removing(999), 1000)
-    assert retrains(Train(retrain_below=0.0, start="base"), removing(0), 1000)
+    assert [retrains(Train(), left, 1000) for left in (1000, 600, 500, 499, 10)] == [False] * 3 + [True] * 2
+    assert not retrains(Train(retrain_below=0.0), 1, 1000)
+    assert retrains(Train(retrain_below=0.0, start="base"), 1000, 1000)
     with pytest.raises(ValueError, match=r"train.retrain_below must be between 0 and 1, got 2"):
         Train(retrain_below=2.0)

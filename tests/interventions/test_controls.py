@@ -55,6 +55,7 @@ def contest(
         intervention=intervention,
         diagnosis=found,
         plan=done.plan,
+        mix=done.mix,
         resources=done.resources,
         row_fields=("skill",),
         max_rows=max_rows,

@@ -71,9 +71,15 @@ def test_kinds_that_fail_most_get_most_rows() -> None:
     assert kinds["cut"] >= 26
 
 
-def sentences(verb: str, number: int, seed: int) -> list[str]:
+def sentences(verb: str, number: int, seed: int, letters: str = "abcdefghij") -> list[str]:
     rng = np.random.default_rng(seed)
-    return [" ".join([verb, *rng.choice(list("abcdefghij"), 4)]) for _ in range(number)]
+    return [" ".join([verb, *rng.choice(list(letters), 4)]) for _ in range(number)]
+
+
+def zipf_texts(number: int, seed: int) -> list[str]:
+    """Twelve words each of a vocabulary with a long tail."""
+    rng = np.random.default_rng(seed)
+    return [" ".join(f"w{word}" for word in rng.zipf(1.3, 12).clip(max=5000)) for _ in range(number)]
 
 
 def states_of(rows: NDArray[np.float64], items: NDArray[np.float64]) -> States:
@@ -82,25 +88,31 @@ def states_of(rows: NDArray[np.float64], items: NDArray[np.float64]) -> States:
 
 def test_rows_that_only_bear_the_name_of_a_slice_are_left_out() -> None:
     rng = np.random.default_rng(0)
-    rows = sentences("descend", 200, 1) + sentences("rotate", 200, 2)
+    rows = sentences("descend", 200, 1) + sentences("rotate", 200, 2, "pqrstuvwxy")
     items = sentences("descend", 100, 3)
     centre = np.r_[np.tile([3.0, 0, 0, 0], (200, 1)), np.tile([-3.0, 0, 0, 0], (200, 1))]
     states = states_of(centre + rng.normal(size=(400, 4)), centre[:100] + rng.normal(size=(100, 4)))
     relevant = is_relevant(rows, items, states, np.full(400, np.nan, np.float32), NOTHING)
     assert relevant[:200].mean() > 0.98
-    assert relevant[200:].mean() < 0.15
+    assert relevant[200:].mean() < 0.02
 
 
-def test_of_rows_like_the_items_hardly_any_is_left_out() -> None:
+@pytest.mark.parametrize(("num_rows", "num_items"), [(200, 50), (400, 200), (1000, 256)])
+def test_of_rows_like_the_items_hardly_any_is_left_out(num_rows: int, num_items: int) -> None:
+    rows, items = zipf_texts(num_rows, 1), zipf_texts(num_items, 2)
+    unknown = np.full(num_rows, np.nan, np.float32)
+    assert is_relevant(rows, items, None, unknown, NOTHING).mean() > 0.85  # by words alone
     rng = np.random.default_rng(0)
-    rows, items = sentences("descend", 400, 1), sentences("descend", 200, 2)
-    states = states_of(rng.normal(size=(400, 8)), rng.normal(size=(200, 8)))
-    assert is_relevant(rows, items, states, np.full(400, np.nan, np.float32), NOTHING).mean() > 0.97
+    states = states_of(rng.normal(size=(num_rows, 8)), rng.normal(size=(num_items, 8)))
+    assert is_relevant(rows, items, states, unknown, NOTHING).mean() > 0.97
+    weights = np.exp(log_weights(rows, items))
+    assert 0.5 < np.median(weights) < 2
 
 
 def test_two_signals_of_three_decide() -> None:
     rng = np.random.default_rng(0)
-    rows, items = sentences("descend", 50, 1) + sentences("rotate", 50, 2), sentences("descend", 100, 3)
+    rows = sentences("descend", 50, 1) + sentences("rotate", 50, 2, "pqrstuvwxy")
+    items = sentences("descend", 100, 3)
     same = states_of(rng.normal(size=(100, 4)), rng.normal(size=(100, 4)))  # says near of all
     effects = np.r_[np.full(50, 5.0), np.tile([5.0, -5.0], 25)].astype(np.float32)
     elsewhere = rng.normal(size=100).astype(np.float32)
@@ -118,11 +130,14 @@ def test_what_nobody_can_tell_stays() -> None:
 
 
 def test_importance_weights_are_the_ratio_of_two_multinomials() -> None:
-    a, b = np.exp(log_weights(["a", "b", "b", "b"], ["a"])[:2])
-    # Of both texts two words in five are a; ten such words beside the one that is asked.
-    assert a == pytest.approx(0.8 * ((1 + 10 * 0.4) / 11) / 0.4 + 0.2, rel=1e-9)
-    assert b == pytest.approx(0.8 * ((0 + 10 * 0.6) / 11) / 0.6 + 0.2, rel=1e-9)
-    assert np.exp(log_weights(["far away"] * 99 + ["near by"], ["near by"] * 99))[99] == pytest.approx(5)  # the most
+    a, b = np.exp(log_weights(["a", "a", "b", "b", "b"], ["a"])[[0, 2]])
+    # Beside a row of one a there are two, and beside a b two, of six words with the item: a third of one is expected.
+    assert a == pytest.approx(0.8 * (1 + 2) / (1 / 3 + 2) + 0.2, rel=1e-9)
+    assert b == pytest.approx(0.8 * (0 + 2) / (1 / 3 + 2) + 0.2, rel=1e-9)
+    alone = log_weights(["of its own", *["near by"] * 9], ["near by"])[0]
+    assert alone == pytest.approx(0)  # what no other text has says nothing
+    long = " ".join(f"n{k}" for k in range(20))
+    assert np.exp(log_weights([*["far away"] * 99, long, long], [long] * 9))[99] == pytest.approx(5)  # the most
 
 
 def test_an_importance_sample_draws_rows_by_their_weight() -> None:
