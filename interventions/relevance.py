@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 from diagnose.bm25 import scores_of_each
 from interventions.step import States
 
-_FARTHEST = 0.05
+_FARTHEST = 0.02
 """Of the failed items: those that are farther from all others than any row of the slice need be near."""
 _LEAST_ITEMS = 20
 """Failed items; of fewer nobody knows how near they lie to each other."""

@@ -92,7 +92,8 @@ def test_every_arm_trains_on_the_tokens_of_the_fix_or_on_its_compute_with_the_di
     for name in made:
         assert abs(arms[name].tokens - fix.tokens) <= 32  # within one row
     for name in ("continue@compute", "random@compute"):
-        assert arms[name].flops == pytest.approx(fix.flops + round_.costs["diagnose"].flops, rel=0.01)
+        found = round_.costs["diagnose"].flops + round_.costs["propose"].flops  # retrieval asks where rows stand
+        assert arms[name].flops == pytest.approx(fix.flops + found, rel=0.01)
         assert arms[name].steps > fix.steps  # a schedule of its own
     assert round_.costs["choose_controls"].tokens > 0
 
@@ -236,7 +237,8 @@ def test_one_stage_verbs_go_on_from_what_is_there(smoke: Path, monkeypatch: pyte
     assert run(["propose", *SMOKE, "run_dir=runs/whole", f"propose.export={export}"]) == 0
     assert {line["event"] for line in journal(smoke)[lines:]} == {"reused"}
     rows = [json.loads(line) for line in export.read_text().splitlines()]
-    assert sum(row["kind"] == "retrieve" for row in rows) == 200
+    added = sum(action.num_added for action in read_loop(smoke).rounds[0].plan.actions)
+    assert sum(row["kind"] == "retrieve" for row in rows) == added > 190
     assert {"prompt", "completion", "weight", "id", "reason"} <= set(rows[0])
 
 
