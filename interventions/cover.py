@@ -1,8 +1,8 @@
 """Which rows cover a slice: facility location over hidden states and words.
 
 Of SCAN's rows those with the highest attribution are near copies of each other and lose to random ones; a random draw
-inside the right slice wins. As good in a pool like the items, and better in one that has few of the rows that fail most
-(LOG.md), are rows of which one is near to everything that is to be covered,
+inside the right slice wins. In pools that are like the items nothing was found to beat that draw (docs/LOG.md), and no
+pool need be so: rows are chosen of which one is near to everything that is to be covered,
 
     f(A) = sum_i w_i max_{j in A} s_ij,
 
