@@ -16,7 +16,10 @@ def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
     text = "\n".join(str(cause) for cause in causes)
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
     if key is not None and re.search(r"not in (struct|')|is not in", text):
-        return f"unknown key '{key[1]}'{_nearest(key[1], list(known_keys(schemas)))}"
+        known = list(known_keys(schemas))
+        if key[1] in known:
+            return f"'{key[1]}' is a key of another choice of {key[1].split('.')[0]}; leave it out, or choose that one"
+        return f"unknown key '{key[1]}'{_nearest(key[1], known)}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing is not None:
         return f"{missing[1]} must be given, for example {missing[1]}=..."

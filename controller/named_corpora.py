@@ -33,6 +33,7 @@ class StarterCorpus(Corpus):
     """Of the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
     def materialise(self, folder: Path) -> Corpus:
+        check_makes_rows(self)
         made = starter(self.data_seed)
         write_rows(folder / TRAIN, made.train)
         write_rows(folder / POOL, made.pool)
@@ -57,6 +58,7 @@ class ScanJumpCorpus(Corpus):
     """Of the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
     def materialise(self, folder: Path) -> Corpus:
+        check_makes_rows(self)
         made = scan_jump(
             self._split("train"),
             self._split("test"),
@@ -89,6 +91,16 @@ class ScanJumpCorpus(Corpus):
             raise ValueError(f"corpus.root {self.root} holds no {path.name} (looked from {Path.cwd()})")
         with path.open() as file:
             yield from map(json.loads, file)
+
+
+def check_makes_rows(corpus: Corpus) -> None:
+    """Raise a ValueError where rows are given to a corpus that makes its own."""
+    for key, value in (("corpus.train", corpus.train), ("corpus.pool", corpus.pool)):
+        if value is not None:
+            raise ValueError(
+                f"{key} must not be given to a corpus with a name, which makes its own rows, got {value}; choose "
+                "corpus=files"
+            )
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:

@@ -48,6 +48,8 @@ def bad(rows: str, path: Path) -> None:
         (["train.learning_rat=1"], "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?"),
         (["trian.max_steps=1"], "unknown key 'trian.max_steps'; did you mean 'train.max_steps'?"),
         (["model=pretraind"], "did you mean 'pretrained'?"),
+        (["interventions=retrieve", "interventions.programs=a.py"], "is a key of another choice of interventions"),
+        (["corpus=starter", "corpus.train=a.jsonl"], "corpus.train must not be given to a corpus with a name"),
         (
             ["model.tokenizer=words"],
             "model.tokenizer must be one of word, char, bpe, got 'words'; did you mean 'word'?",
