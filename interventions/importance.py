@@ -3,7 +3,7 @@
 Data selection with importance resampling (Xie et al. 2023, arXiv 2302.03169, section 3): rows and failed items as bags
 of hashed words and pairs of words, a multinomial of each, and rows drawn without replacement in proportion to
 p(row | failed items) / p(row | slice) by the Gumbel trick. A mixture with the slice keeps the tail of rows that no
-failed item has asked for yet. 20 microseconds a row.
+failed item has asked for yet. 30 microseconds a row of twelve words.
 """
 
 from collections.abc import Sequence
@@ -60,11 +60,11 @@ def log_ratios(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]
         n_features=NUM_BUCKETS, ngram_range=(1, 2), token_pattern=r"\S+", alternate_sign=False, norm=None
     )
     counts = words.transform(rows).tocsr()
+    number = np.asarray(counts.sum(axis=1)).ravel()
     asked = np.asarray(words.transform(items).sum(axis=0)).ravel()
     raw = np.asarray(counts.sum(axis=0)).ravel() + asked
     others = raw[counts.indices] - counts.data
     expected = others * asked.sum() / max(raw.sum(), 1)
     ratio = np.where(others > 0, np.log((asked[counts.indices] + _PRIOR) / (expected + _PRIOR)), 0.0)
     counts.data *= ratio
-    number = np.asarray(words.transform(rows).sum(axis=1)).ravel()
     return np.asarray(np.asarray(counts.sum(axis=1)).ravel() / np.sqrt(np.maximum(number, 1)), np.float64)
