@@ -43,7 +43,6 @@ from controller.rounds import (
     measure_model,
     plan_record,
     propose_round,
-    retrains,
 )
 from controller.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
 from controller.runner import Runner
@@ -186,8 +185,7 @@ def play_round(
         stopped = f"{verdict.decision.value}: {verdict.reason}"
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        from_base = retrains(run.settings.train, proposal.proposed.num_left, champion.corpus.num_rows)
-        earlier = state.variances.setdefault((from_base, endpoint_slices(proposal.plan)), [])
+        earlier = state.variances.setdefault((proposal.from_base, endpoint_slices(proposal.plan)), [])
         agreed = agree(run, proposal, before, earlier)
         plan = plan_record(proposal.plan, proposal.proposed, agreed)
         trial = try_arms(run, champion, proposal, number)

@@ -71,6 +71,8 @@ class ProposedRound:
     folder: Path
     digest: str
     proposed: Proposed
+    from_base: bool
+    """Its arms start from the given model, not from the champion."""
     finding_flops: float
     """Of diagnosis and proposal: what a control at equal compute trains with on top."""
 
@@ -184,7 +186,8 @@ def propose_round(
     result = run.runner.do(stage)
     run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
-    if plan.actions and retrains(settings.train, result.value.num_left, champion.corpus.num_rows):
+    from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
+    if plan.actions and from_base:
         plan = replace(plan, reason=f"{plan.reason}; every arm retrains from the given model")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
@@ -197,6 +200,7 @@ def propose_round(
         result.folder,
         result.digest,
         result.value,
+        from_base,
         diagnosed.flops + result.value.flops,
     )
 

@@ -17,7 +17,6 @@ from controller.rounds import (
     judgement_key,
     measure_stage,
     read_measured,
-    retrains,
 )
 from controller.run import Data, Run
 from controller.runner import Result, Stage
@@ -57,16 +56,15 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     nothing has new weights for each training seed, as the seed stands for all that chance decides in a recipe.
     """
     settings = run.settings
+    update = TrainUpdate() if proposal.from_base else settings.train.update
     proposed = proposal.proposed
-    from_base = retrains(settings.train, proposed.num_left, champion.corpus.num_rows)
-    update = TrainUpdate() if from_base else settings.train.update
     plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
     trials = _arm_trials(settings.verify.controls, proposal, plan, FORWARD_BACKWARD * champion.num_parameters)
     seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
     num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
     run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
-    starts = {seed: base_model(run, seed) if from_base else champion for seed in seeds}
+    starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
     jobs = [(trial, seed) for seed in seeds for trial in trials]
     trained = run.runner.do_all(
         [
