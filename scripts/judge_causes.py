@@ -22,10 +22,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from fit_causes import calibration_error, planted_cause
-from prove_table import KEPT, NONE, ROOT, first_cause, is_right, keep, newest, order, put_into
+from prove_table import NONE, ROOT, first_cause, is_right, kept_of, order, put_into
 from sklearn.metrics import f1_score
 
-from controller.prove.result import Named, ProveResult, read_prove
+from controller.prove.result import Named, ProveResult
 from diagnose.finding import NOT_DATA, Cause
 from evals.intervals import wilson
 
@@ -58,11 +58,7 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "causes.png")
     options = parser.parse_args()
-    keep(options.folders)
-    version = options.version or newest()
-    results = [read_prove(path) for path in sorted((KEPT / version).glob(f"*-{options.world}-*.json"))]
-    if not results:
-        raise SystemExit(f"no prove.json of code version {version} and world {options.world} in {KEPT}")
+    version, results = kept_of(options.folders, options.version, options.world)
     head = f"World `{options.world}`, code version `{version}`, {len(results)} runs."
     text = f"{head}\n\n{summary(results)}\n{table(results)}"
     print(text)

@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from prove_table import KEPT, ROOT, keep, newest, order, put_into
+from prove_table import ROOT, kept_of, order, put_into
 from scipy import stats
 
-from controller.prove.result import ProveResult, read_prove
+from controller.prove.result import ProveResult
 from evals.gap_share import SMALLEST_GAP
 
 JUDGED = "tables"
@@ -49,11 +49,7 @@ def main() -> None:
     parser.add_argument("--world", default=JUDGED)
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     options = parser.parse_args()
-    keep(options.folders)
-    version = options.version or newest()
-    results = [read_prove(path) for path in sorted((KEPT / version).glob(f"*-{options.world}-*.json"))]
-    if not results:
-        raise SystemExit(f"no prove.json of world {options.world} and code version {version}; run evalmend prove first")
+    version, results = kept_of(options.folders, options.version, options.world)
     text = f"World `{options.world}`, code version `{version}`, {len(results)} runs.\n\n" + "\n".join(lines(results))
     print(text)
     put_into(options.readme, text, BEGIN, END)

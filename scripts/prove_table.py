@@ -70,6 +70,16 @@ def keep(folders: Sequence[Path]) -> None:
             shutil.copy2(path, kept)
 
 
+def kept_of(folders: Sequence[Path], version: str | None, world: str) -> tuple[str, list[ProveResult]]:
+    """A code version, the newest by default, and its kept results in a world, those of the folders among them."""
+    keep(folders)
+    version = version or newest()
+    results = [read_prove(path) for path in sorted((KEPT / version).glob(f"*-{world}-*.json"))]
+    if not results:
+        raise SystemExit(f"no prove.json of world {world} and code version {version}; run evalmend prove first")
+    return version, results
+
+
 def newest() -> str:
     """Code version of the newest kept result."""
     files = list(KEPT.glob("*/*.json"))
