@@ -150,9 +150,9 @@ def _advised(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
 
 
 def _interval(values: Sequence[float]) -> str:
-    """Mean and 95 % by t over seeds."""
+    """Mean and 95 % by t over seeds; of one seed its value alone."""
     if len(values) < 2:
-        return ""
+        return "".join(f"{value:+.3f} (one seed)" for value in values)
     half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return f"{np.mean(values):+.3f} [{np.mean(values) - half:+.3f}, {np.mean(values) + half:+.3f}]"
 
