@@ -51,6 +51,7 @@ from controller.settings import LoopSettings
 from controller.tables import ItemTable
 from controller.tracking import Tracker, default_uri
 from controller.trial import Trial, judge_round, try_arms
+from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
 from diagnose.slices import Slice
@@ -72,8 +73,8 @@ class LoopState:
     """The last accepted one."""
     promises: list[Promise] = field(default_factory=list)
     """Of accepted rounds."""
-    judged: list[str] = field(default_factory=list)
-    """Plans that the present champion was tried with."""
+    tried: Tried = field(default_factory=Tried)
+    """What the present champion was tried with."""
     variances: dict[tuple[bool, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
     """Of earlier rounds, by whether they retrained from the given model and by endpoint: seeds differ more where the
     first weights do, and on a hard slice more than on one that is nearly solved."""
@@ -174,7 +175,7 @@ def play_round(
     diagnosed = diagnose_round(run, champion, probe)
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
-    proposal = propose_round(run, champion, diagnosed, state.judged, number)
+    proposal = propose_round(run, champion, diagnosed, state.tried, number)
     plan = proposal.record
     stopped = ""
     if not proposal.plan.actions:
@@ -198,10 +199,10 @@ def play_round(
         if verdict.decision is Decision.ACCEPTED:
             state.champion, state.champion_round, state.trial = trial.models[0], number, trial
             state.promises.append(agreed)
-            state.judged = []
+            state.tried = Tried()
             tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "champion", number)
         else:
-            state.judged += proposal.plan.keys
+            state.tried = state.tried.after(proposal.plan, verdict)
     leave_patch(proposal, run.run_dir, number)
     round_ = Round(
         number=number,

@@ -30,6 +30,7 @@ from controller.stages import (
     propose,
 )
 from controller.tables import read_report_json, write_blocked
+from controller.tried import Tried
 from diagnose.finding import Diagnosis
 from evals.compare import alpha_at
 from evals.items import EvalReport, ProbeReport
@@ -142,13 +143,11 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
     return DiagnosedRound(diagnosis, result.folder, result.digest, inputs, probe.digest, result.value.flops)
 
 
-def propose_round(
-    run: Run, champion: Model, diagnosed: DiagnosedRound, judged: Sequence[str], number: int
-) -> ProposedRound:
+def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: Tried, number: int) -> ProposedRound:
     """What to change, with the mixes of all arms; nothing is trained.
 
     Args:
-        judged: Keys of plans that this champion was already tried with.
+        tried: What this champion was already tried with.
         number: Of the round.
     """
     settings = run.settings
@@ -166,7 +165,7 @@ def propose_round(
             "programs": programs_digest(programs) if programs is not None else None,
             "data": _data_keys(run, champion),
             "items": items.digest,
-            "judged": list(judged),
+            "tried": asdict(tried),
             "max_length": settings.train.max_length,
             "seed": settings.seed,
             "round": number,
@@ -176,7 +175,7 @@ def propose_round(
             settings.interventions,
             diagnosed.inputs,
             diagnosed.folder,
-            tuple(judged),
+            tried,
             champion.checkpoints,
             controls,
             settings.seed + number,

@@ -34,6 +34,7 @@ from controller.tables import (
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
+from controller.tried import Tried
 from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.queries import Queries
 from diagnose.attribution.stream import Attribution
@@ -196,7 +197,7 @@ def propose(
     intervention: Intervention,
     inputs: DiagnosisInputs,
     diagnosis: Path,
-    judged: Sequence[str],
+    tried: Tried,
     checkpoints: Sequence[Checkpoint],
     controls: Sequence[str],
     seed: int,
@@ -207,7 +208,7 @@ def propose(
         intervention: The kind of fix.
         inputs: Of the diagnosis; controls may ask the same of other methods.
         diagnosis: Folder of `diagnosis.json`.
-        judged: Keys of plans that this champion was already tried with.
+        tried: What this champion was already tried with.
         checkpoints: Of the champion, itself the last.
         controls: Keys of `CONTROLS`.
         seed: Of the draws.
@@ -222,8 +223,9 @@ def propose(
     def resources() -> Resources:
         return Resources(
             stock=take_stock(corpus, pool, index, intervention.licences),
-            judged=tuple(judged),
+            judged=tried.keys,
             seed=seed,
+            most_share=tried.most_share,
             row_effects=asked.row_effects,
             pool_effects=partial(asked.pool_effects, num_rows=len(pool)) if pool is not None else None,
             states=asked.states,

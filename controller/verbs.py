@@ -28,6 +28,7 @@ from controller.run import Run, choose_run_dir, open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import ItemTable, export_mix, load_mix
+from controller.tried import Tried
 from controller.workers import Workers
 from evals.splits import Split
 
@@ -101,7 +102,7 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
     with _opened(settings) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
-        proposal = propose_round(run, model, diagnosed, (), 0)
+        proposal = propose_round(run, model, diagnosed, Tried(), 0)
         _say(proposal.plan.reason)
         for action in proposal.plan.actions:
             _say(f"{action.kind}: {action.why}")

@@ -127,6 +127,12 @@ class Finding:
         return self.data_slice if self.data_slices else self.slice
 
     @property
+    def expected_gain(self) -> float:
+        """Failed items that a fix of the data may make right: those that fail for a cause in the data."""
+        elsewhere = NOT_DATA | {Cause.CONTAMINATION}
+        return self.num_failed * (1 - sum(self.causes.get(cause, 0.0) for cause in elsewhere))
+
+    @property
     def cause(self) -> Cause:
         """The most probable; on a tie the first in the order of `Cause`."""
         return max(Cause, key=lambda cause: self.causes.get(cause, 0.0))

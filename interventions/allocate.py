@@ -1,9 +1,10 @@
 """How rows and draws are divided among the steps of a plan.
 
 The corpus's own rows keep the part of the draws that the steps leave (replay); at least half, unless a larger share is
-asked for. Reweightings come first, and leave at least half of the steps' share to additions; findings divide added rows
-by their failed items, and additions the draws by their rows. Rows that are made in the place of others count for none
-of the added ones; those that only have another label are drawn as often as any row of the corpus.
+asked for. Reweightings come first, are never lowered, and leave at least half of the steps' share to additions.
+Findings divide added rows by their expected gains, what one cannot use going to the others, and additions the draws by
+their rows. Rows that are made in the place of others count for none of the added ones; those that only have another
+label are drawn as often as any row of the corpus.
 """
 
 from collections.abc import Sequence
@@ -68,14 +69,12 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits)
     alike = [picked for picked in added if not _is_raised(picked.step)]
     new = [picked for picked in added if _is_raised(picked.step)]
-    raises = _disjoint([step for step in steps if isinstance(step, Raise)], kept)
-    asked = sum(step.share for step in raises)
-    scale = min(1.0, limits.share / asked * (0.5 if new else 1.0)) if asked else 1.0
+    raises = _raised(steps, kept, limits.share * (0.5 if new else 1.0))
     for step in raises:
-        share = step.share * scale
-        draws.append(Draw(Origin(REWEIGHT, step.why, str(step.finding.data_slice)), None, step.rows, share))
-        actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=share))
-    left, total = limits.share - asked * scale, sum(len(picked.rows) for picked in new)
+        draws.append(Draw(Origin(REWEIGHT, step.why, str(step.finding.data_slice)), None, step.rows, step.share))
+        actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=step.share))
+    left = limits.share - sum(step.share for step in raises)
+    total = sum(len(picked.rows) for picked in new)
     wanted = limits.num_examples or 0
     is_short = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step)) < wanted * _NEARLY
     shares = [left * len(picked.rows) / total for picked in new]
@@ -93,21 +92,48 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
     """Rows of each step, no content twice; what stands in for rows that leave is not limited."""
-    num_failed = sum(step.finding.num_failed for step in steps if not _is_in_place(step))
     taken: set[str] = set()
-    picked = []
+    found = []
     for step in steps:
         source = step.rows if isinstance(step, Made) else _pool(stock)
         rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
         names = contents(source, rows)
         chosen = np.array([k for k, name in enumerate(names) if name not in taken], np.int64)
-        if not _is_in_place(step) and limits.num_examples is not None and len(chosen):
-            most = max(1, round(limits.num_examples * step.finding.num_failed / num_failed))
-            chosen = chosen[:most]
         if len(chosen):
             taken |= {names[k] for k in chosen.tolist()}
-            picked.append(_Picked(step, source, np.sort(rows[chosen])))
-    return picked
+            found.append(_Picked(step, source, rows[chosen]))
+    limited = [picked for picked in found if not _is_in_place(picked.step)]
+    gains = [picked.step.finding.expected_gain for picked in limited]
+    most = divided(limits.num_examples, gains, [len(picked.rows) for picked in limited])
+    number = {id(picked): count for picked, count in zip(limited, most, strict=True)}
+    cut = (replace(picked, rows=np.sort(picked.rows[: number.get(id(picked))])) for picked in found)
+    return [picked for picked in cut if len(picked.rows)]
+
+
+def divided(total: int | None, gains: Sequence[float], rooms: Sequence[int]) -> list[int]:
+    """Rows of each step: by its expected gain, at most as many as it has; what one cannot use goes to the others.
+
+    Args:
+        total: None means all.
+        gains: Not negative.
+        rooms: Rows that each has.
+    """
+    if total is None or total >= sum(rooms):
+        return list(rooms)
+    room, gain = np.array(rooms, float), np.maximum(gains, np.finfo(float).tiny)
+    amounts, is_open = np.zeros(len(room)), np.ones(len(room), bool)
+    while is_open.any():
+        wanted = (total - amounts.sum()) * gain / gain[is_open].sum()
+        is_full = is_open & (wanted >= room)
+        if not is_full.any():
+            amounts[is_open] = wanted[is_open]
+            break
+        amounts[is_full] = room[is_full]
+        is_open &= ~is_full
+    counts = np.floor(amounts + 1e-9).astype(int)
+    largest = np.argsort(counts - amounts, kind="stable")
+    counts[largest[: total - int(counts.sum())]] += 1
+    return [int(count) for count in counts]
 
 
 def _is_in_place(step: Step) -> bool:
@@ -137,16 +163,21 @@ def _why(picked: _Picked) -> str:
     return f"{step.finding.fails}: {len(picked.rows)} {step.why}"
 
 
-def _disjoint(raises: Sequence[Raise], kept: NDArray[np.int64]) -> list[Raise]:
-    """Each row that is kept in the first slice that has it; a slice left with less keeps that part of its share."""
+def _raised(steps: Sequence[Step], kept: NDArray[np.int64], most: float) -> list[Raise]:
+    """Each row that is kept in the first slice that has it, all together with at most this share of the draws; where
+    that is less than what they have already, none."""
     taken = np.empty(0, np.int64)
     found = []
-    for step in raises:
+    for step in (step for step in steps if isinstance(step, Raise)):
         rows = np.intersect1d(np.setdiff1d(step.rows, taken), kept)
         taken = np.union1d(taken, rows)
         if len(rows):
-            found.append(replace(step, rows=rows, share=step.share * len(rows) / len(step.rows)))
-    return found
+            part = len(rows) / len(step.rows)
+            found.append(replace(step, rows=rows, share=step.share * part, present=step.present * part))
+    present = sum(step.present for step in found)
+    more = sum(step.share for step in found) - present
+    scale = min(1.0, (most - present) / more) if more > 0 else 0.0
+    return [replace(s, share=s.present + scale * (s.share - s.present)) for s in found] if scale > 0 else []
 
 
 def _action(

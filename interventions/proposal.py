@@ -76,9 +76,15 @@ def plan_fix(
             blocked |= step.blocked
     if not steps:
         return NothingToDo(Plan(actions=(), reason=_with_removed("; ".join(declined), stock), blocked=blocked))
-    allocated = allocate(steps, stock, intervention.limits())
+    limits = intervention.limits()
+    allocated = allocate(steps, stock, replace(limits, share=min(limits.share, resources.most_share)))
     actions = allocated.actions
-    reason = "; ".join([*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)])
+    told = [*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)]
+    if resources.most_share < limits.share:
+        told.append(f"at most {resources.most_share:.1%} of the draws, for with more a guard broke")
+    reason = "; ".join(told)
+    if not actions:
+        return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
     mix = compose(allocated.draws, replace(stock, kept=allocated.kept))
     change = diversity_change(stock.corpus.select(stock.kept), mix, seed)
     if allocated.draws and (lost := change.collapsed):  # what only leaves, as copies do, repeats nothing

@@ -65,17 +65,24 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
     rows = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
     if not len(rows):
         return Declined(f"the corpus has no row with {finding.data_slice} that could be raised")
+    predicted = finding.data_slices[0]
+    effect = f"predicted effect {predicted.effect:+.2f} [{predicted.ci.low:+.2f}, {predicted.ci.high:+.2f}]"
+    if predicted.ci.high < 0:
+        return Declined(f"more of the rows with {finding.data_slice} would do harm by attribution: {effect}")
     present = len(rows) / len(stock.kept)
     wanted = float(finding.evidence["fair_share"]) if share is None else share
     given = min(wanted, max_factor * present, LARGEST_SHARE)
     if given < _LEAST_FACTOR * present:
         return Declined(f"rows with {finding.data_slice} have {present:.1%} of the draws, a fair share")
     capped = f" (wanted {wanted:.1%}, a row at most {max_factor:g} times)" if given < wanted else ""
+    if predicted.ci.low <= 0:
+        given = (present + given) / 2
+        capped += ", half of the way, for it may be none"
     why = (
-        f"{finding.fails}: {len(rows)} rows of the corpus "
-        f"with {finding.data_slice} raised from {present:.1%} to {given:.1%} of the draws{capped}"
+        f"{finding.fails}: {len(rows)} rows of the corpus with {finding.data_slice} raised from {present:.1%} "
+        f"to {given:.1%} of the draws{capped}; {effect}"
     )
-    return (Raise(finding=finding, rows=rows, share=given, why=why),)
+    return (Raise(finding=finding, rows=rows, share=given, present=present, why=why),)
 
 
 def factor_needed(finding: Finding) -> float:

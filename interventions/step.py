@@ -38,6 +38,9 @@ class Raise:
     finding: Finding
     rows: NDArray[np.int64]
     share: float
+    """Of the draws, that they should have."""
+    present: float
+    """That they have now."""
     why: str
 
 
@@ -139,6 +142,9 @@ class Resources:
     """`Plan.keys` that this model was already tried with."""
     seed: int = 0
     """Of rows that are made or drawn: another one in each round, for those of earlier rounds stand in the corpus."""
+    most_share: float = 1.0
+    """Of the draws, for all that a fix adds or raises: less where the same fix has broken a guard, so that the corpus's
+    own rows get more of them (replay)."""
     row_effects: RowEffects | None = None
     """None where no gradients may be asked for."""
     pool_effects: PoolEffects | None = None

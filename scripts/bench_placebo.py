@@ -36,6 +36,7 @@ from controller.run import open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.trial import judge_round, try_arms
+from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
 from diagnose.slices import Slice
@@ -117,7 +118,7 @@ def play(number: int, per_world: int, work: Path) -> Outcome:
         run = open_run(settings, folder / "run", Runner(folder / "run", workers, books.check_time), books)
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
-        proposal = propose_round(run, champion, blamed, (), 0)
+        proposal = propose_round(run, champion, blamed, Tried(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         agreed = agree(run, proposal, before)
         verdict = judge_round(run, proposal, agreed, try_arms(run, champion, proposal, 0), before, ()).verdict

@@ -34,6 +34,7 @@ from controller.stages import INDEX_FILE, train_arm
 from controller.tables import load_pool, save_mix
 from controller.train.recipe import Recipe, recipe
 from controller.train.trainer import Training
+from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
 from evals.index import load_index
@@ -105,7 +106,7 @@ def play(seed: int, folder: Path, work: Path) -> SeedResult:
         arms: dict[str, _Arm] = {}
         for size in SIZES:
             sized = replace(settings, interventions=replace(settings.interventions, num_examples=size))
-            proposal = propose_round(replace(run, settings=sized), champion, diagnosed, (), 0)
+            proposal = propose_round(replace(run, settings=sized), champion, diagnosed, Tried(), 0)
             proposed = proposal.proposed
             plan = recipe(sized, sized.train.update, proposed.num_rows, proposed.mean_tokens)
             oracle = work / f"oracle-{size}"

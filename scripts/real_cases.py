@@ -26,6 +26,7 @@ from controller.run import open_run
 from controller.runner import Runner
 from controller.tables import load_pool
 from controller.train.model import load_tokenizer
+from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import Diagnosis, Finding
 from diagnose.losses import row_losses
@@ -78,7 +79,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = diagnose_round(run, model, probe)
-        proposal = propose_round(run, model, diagnosed, (), 0)
+        proposal = propose_round(run, model, diagnosed, Tried(), 0)
     told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]
     changes = ", ".join(action.kind for action in proposal.plan.actions) or "nothing"
     first = diagnosed.diagnosis.findings[0].cause.value if told else "none"

@@ -47,6 +47,7 @@ from controller.runner import Runner
 from controller.settings import LoopSettings
 from controller.tables import load_mix
 from controller.tracking import default_uri
+from controller.tried import Tried
 from controller.workers import Workers
 from evals.gap_share import gap_share
 from evals.splits import Split
@@ -133,7 +134,7 @@ def _stopped(given: LoopSettings) -> Played:
         run = open_run(given, run_dir, Runner(run_dir, workers, books.check_time), books)
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
-        proposal = propose_round(run, model, diagnosed, (), 0)
+        proposal = propose_round(run, model, diagnosed, Tried(), 0)
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
     plan = proposal.plan

@@ -59,6 +59,7 @@ def finding(
     corpus_share: float = 0.02,
     fair_share: float = 0.3,
     effect_low: float = 0.5,
+    effect_high: float = 1.5,
     num_failed: int = 50,
 ) -> Finding:
     return Finding(
@@ -71,7 +72,7 @@ def finding(
         p_adjusted=0.001,
         modes={"wrong": 1.0},
         causes={cause: 1.0},
-        data_slices=(DataSlice(data, 1.0, Interval(effect_low, 1.5), 10, 300),),
+        data_slices=(DataSlice(data, (effect_low + effect_high) / 2, Interval(effect_low, effect_high), 10, 300),),
         named_by={},
         tests=(),
         evidence={"corpus_share": corpus_share, "fair_share": fair_share},
@@ -94,12 +95,13 @@ def planned(
     index: Prompts = NO_ITEMS,
     judged: Iterable[str] = (),
     seed: int = 0,
+    most_share: float = 1.0,
     row_effects: RowEffects | None = None,
     solves: Solves | None = None,
 ) -> Proposal | NothingToDo:
     def resources() -> Resources:
         stock = take_stock(old or corpus(), new, index, intervention.licences)
-        return Resources(stock, tuple(judged), row_effects=row_effects, solves=solves)
+        return Resources(stock, tuple(judged), most_share=most_share, row_effects=row_effects, solves=solves)
 
     return propose(intervention, found, resources, seed)
 

@@ -1,6 +1,7 @@
 """Plans and mixes: what enters training, with which share, and what never does."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from planted import (
 from diagnose.finding import Cause, Diagnosis
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
+from interventions.allocate import divided
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
 from interventions.quality import IN_CORPUS, admit, make_gate
@@ -151,6 +153,59 @@ def test_several_findings_divide_rows_and_share_by_their_failures() -> None:
     assert [action.num_added for action in done.plan.actions] == [150, 50]
     assert [action.share for action in done.plan.actions] == pytest.approx([0.375, 0.125])
     assert done.mix.weights.sum() == pytest.approx(1)
+
+
+def test_rows_that_one_finding_cannot_use_go_to_the_others() -> None:
+    assert divided(200, [75, 25], [300, 300]) == [150, 50]
+    assert divided(200, [75, 25], [100, 300]) == [100, 100]
+    assert divided(10, [1, 1, 1], [9, 9, 9]) == [4, 3, 3]
+    assert divided(100, [8, 1, 1], [50, 10, 90]) == [50, 10, 40]
+    assert divided(None, [8, 1], [50, 10]) == divided(70, [8, 1], [50, 10]) == [50, 10]
+    assert divided(5, [0, 0], [9, 9]) == [3, 2]
+
+
+def test_a_finding_that_is_likely_not_the_data_gets_fewer_of_the_rows() -> None:
+    walk = finding(Cause.MISSING_DATA, Slice(((PROMPT_CONTAINS, "walk"),)), Slice((("task", "walk"),)))
+    likely = replace(walk, causes={Cause.MISSING_DATA: 0.5, Cause.CAPACITY: 0.3, Cause.FORMAT: 0.2})
+    assert likely.expected_gain == pytest.approx(25)
+    done = proposed(Auto(num_examples=120), diagnosis(finding(Cause.MISSING_DATA), likely), new=pool())
+    assert [action.num_added for action in done.plan.actions] == [80, 40]
+
+
+def test_a_fix_that_broke_a_guard_leaves_the_corpus_more_of_the_draws() -> None:
+    found = diagnosis(finding(Cause.MISSING_DATA))
+    done = proposed(Retrieve(num_examples=100), found, new=pool(), most_share=0.25)
+    assert share_of(done.mix, "original") == pytest.approx(0.75)
+    assert "at most 25.0% of the draws, for with more a guard broke" in done.plan.reason
+    low = diagnosis(finding(Cause.UNDERWEIGHTED))
+    assert share_of(proposed(Reweight(), low, most_share=0.1).mix, "reweight") == pytest.approx(0.1)
+    done = planned(Reweight(), low, most_share=0.02)  # that is what the rows have already
+    assert isinstance(done, NothingToDo)
+    assert "at most 2.0%" in done.plan.reason
+
+
+def test_two_reweightings_that_ask_for_too_much_are_both_raised() -> None:
+    walk = Slice(((PROMPT_CONTAINS, "walk"),))
+    of_each = {"jump": 10, "walk": 30, "run": 60}
+    old = pool_of([f"{verb} {i}" for verb, number in of_each.items() for i in range(number)], "train")
+    found = diagnosis(
+        finding(Cause.UNDERWEIGHTED, fair_share=0.4),
+        finding(Cause.UNDERWEIGHTED, walk, Slice((("task", "walk"),)), fair_share=0.4),
+    )
+    done = proposed(Auto(share=0.5), found, old=old)
+    # Of the draws .1 and .3 are theirs; what is left of the half is divided as they ask: .3 and .1.
+    assert [action.share for action in done.plan.actions] == pytest.approx([0.175, 0.325])
+
+
+def test_rows_are_raised_as_far_as_their_predicted_effect_is_sure() -> None:
+    sure = proposed(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.1)))
+    assert sure.plan.actions[0].share == pytest.approx(0.1)
+    unsure = proposed(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.1, effect_low=-0.5)))
+    assert unsure.plan.actions[0].share == pytest.approx((0.02 + 0.1) / 2)
+    assert "predicted effect +0.50 [-0.50, +1.50]" in unsure.plan.reason
+    harm = planned(Reweight(), diagnosis(finding(Cause.UNDERWEIGHTED, effect_low=-0.5, effect_high=-0.1)))
+    assert isinstance(harm, NothingToDo)
+    assert "would do harm by attribution" in harm.plan.reason
 
 
 def test_a_reweighting_and_a_retrieval_together_leave_the_corpus_its_half() -> None:

@@ -1,0 +1,45 @@
+"""What a rejected round leaves for the next one: more replay, or another fix."""
+
+from dataclasses import replace
+
+import pytest
+from sample_loop import accepted_round, rejected_round
+
+from controller.result import VerdictRecord
+from controller.tried import Tried
+from diagnose.slices import Slice
+from interventions.plan import Action, Plan
+
+WHERE = Slice((("skill", "descend"),))
+
+
+def plan(share: float) -> Plan:
+    return Plan((Action("retrieve", WHERE, WHERE, 100, 0, 0, share, "why"),), "why", {})
+
+
+def broken(has_gained: bool) -> VerdictRecord:
+    """With a guard that is not shown unharmed."""
+    rejected = rejected_round().verdict
+    return replace(rejected, gains=accepted_round().verdict.gains) if has_gained else rejected
+
+
+def test_a_fix_that_gained_and_broke_a_guard_comes_back_with_half_of_its_draws_until_few_are_left() -> None:
+    tried, shares = Tried(("reweight: a",)), []
+    share = 0.5
+    for _ in range(3):
+        tried = tried.after(plan(share), broken(has_gained=True))
+        shares.append(tried.most_share)
+        share = min(share, tried.most_share)
+    assert shares[:2] == pytest.approx([0.25, 0.125])
+    assert tried == Tried(("reweight: a", f"retrieve: {WHERE}"))
+
+
+def test_a_fix_without_gain_or_with_whole_guards_is_not_tried_again() -> None:
+    judged = Tried((f"retrieve: {WHERE}",))
+    assert Tried().after(plan(0.5), broken(has_gained=False)) == judged
+    kept = replace(rejected_round().verdict, guards=accepted_round().verdict.guards)
+    assert Tried().after(plan(0.5), kept) == judged
+
+
+def test_a_fix_that_only_removes_rows_has_no_share_to_give_back() -> None:
+    assert Tried().after(plan(0.0), broken(has_gained=True)).keys == (f"retrieve: {WHERE}",)
