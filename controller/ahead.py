@@ -65,6 +65,12 @@ def plan_lines(run: Run) -> Iterator[str]:
         spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
         yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
+    if settings.train.start == "champion" and settings.train.retrain_below > 0:
+        whole = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean).length.count
+        yield (
+            f"retrained  a fix that leaves less than {settings.train.retrain_below:.0%} of the corpus, and its controls, "
+            f"from the given model: up to {whole:,} tokens each"
+        )
     yield from _detectable(run)
 
 

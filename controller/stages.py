@@ -87,7 +87,7 @@ class ControlMade:
     """What it trains on; or why this data allows no such control."""
     has_mix: bool
     num_tokens: int
-    """Tokens through a forward pass to choose its rows."""
+    """Tokens through the model to choose its rows."""
     flops: float
 
 
@@ -255,7 +255,7 @@ def propose(
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(_case(inputs)),
         seed=seed,
     )
-    made = tuple(_made(name, contest, folder, FORWARD * num_parameters(model)) for name in controls)
+    made = tuple(_made(name, contest, folder, num_parameters(model), asked) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
         num_left=num_of_corpus(proposal.mix),
@@ -267,12 +267,17 @@ def propose(
     )
 
 
-def _made(name: str, contest: Contest, folder: Path, token_flops: float) -> ControlMade:
+def _made(name: str, contest: Contest, folder: Path, num_parameters: int, asked: ModelResources) -> ControlMade:
+    before = asked.num_tokens
     done = CONTROLS[name].mix(contest)
+    # A control that plans as the fix does asks the model what the fix asks.
+    num_asked = asked.num_tokens - before
+    flops = FORWARD_BACKWARD * num_parameters * num_asked
     if isinstance(done, Declined):
-        return ControlMade(name, done.reason, has_mix=False, num_tokens=0, flops=0.0)
+        return ControlMade(name, done.reason, has_mix=False, num_tokens=num_asked, flops=flops)
     _save_arm(done.mix, folder / name)
-    return ControlMade(name, done.what, True, done.num_tokens, token_flops * done.num_tokens)
+    flops += FORWARD * num_parameters * done.num_tokens
+    return ControlMade(name, done.what, True, num_asked + done.num_tokens, flops)
 
 
 def _save_arm(mix: TrainingMix, folder: Path) -> None:

@@ -55,8 +55,7 @@ def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     """Corpus, pool and items in random order."""
     defects = {world.target: scenario.target, world.second: scenario.second}
     parts = {skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed) for skill in world.skills}
-    for name, planted in defects.items():
-        _cut(parts, name, planted.pool_share)
+    _cut(parts, {name: planted.pool_share for name, planted in defects.items() if planted.pool_share is not None})
     _set_trap(world, parts, scenario.target, seed)
     skill_of = {row["prompt"]: name for name, part in parts.items() for row in (*part.train, *part.pool)}
     train = [row for part in parts.values() for row in part.train]
@@ -75,12 +74,11 @@ def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     return Planted(tuple(train), tuple(pool), items, tuple(repaired), honest, leaked, wrong, skill_of)
 
 
-def _cut(parts: Mapping[str, "_SkillData"], name: str, share: float | None) -> None:
-    """The pool's rows of a skill down to a share of the pool."""
-    if share is None:
-        return
-    num_others = sum(len(part.pool) for other, part in parts.items() if other != name)
-    del parts[name].pool[round(share / (1 - share) * num_others) :]
+def _cut(parts: Mapping[str, "_SkillData"], shares: Mapping[str, float]) -> None:
+    """The pool's rows of these skills down to their shares of the pool."""
+    num_others = sum(len(part.pool) for name, part in parts.items() if name not in shares)
+    for name, share in shares.items():
+        del parts[name].pool[round(share / (1 - sum(shares.values())) * num_others) :]
 
 
 def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _SkillData:

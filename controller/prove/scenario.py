@@ -71,6 +71,11 @@ class Scenario:
     def __post_init__(self) -> None:
         for cause in self.causes:
             one_of("prove.scenario.causes", cause, tuple(Cause))
+        if (both := (self.target.pool_share or 0) + (self.second.pool_share or 0)) >= 1:
+            raise ValueError(
+                f"prove.scenario.target.pool_share and .second.pool_share must leave some of the pool to others, got "
+                f"{both:g} together"
+            )
 
 
 @dataclass

@@ -121,6 +121,7 @@ def test_the_plan_tells_costs_and_trains_nothing(mine: list[str], capfd: pytest.
     out = capfd.readouterr().out
     assert "corpus     30 rows" in out
     assert "each round 9 trainings" in out
+    assert "retrained  a fix that leaves less than 50% of the corpus" in out
     assert not list(Path().glob("run/stages/train*"))
 
 

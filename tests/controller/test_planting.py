@@ -136,6 +136,16 @@ def test_the_target_has_its_share_of_the_pool_and_other_rows_stay(world: World) 
 
 
 @worlds
+def test_two_skills_have_their_shares_of_the_pool_at_once(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(pool_share=0.05), second=Defects(pool_share=0.1)), 0)
+    of_skill = Counter(made.skill_of[row["prompt"]] for row in made.pool)
+    assert of_skill[world.target] == pytest.approx(0.05 * len(made.pool), abs=1)
+    assert of_skill[world.second] == pytest.approx(0.1 * len(made.pool), abs=1)
+    with pytest.raises(ValueError, match=r"must leave some of the pool to others, got 1.2 together"):
+        Scenario(target=Defects(pool_share=0.6), second=Defects(pool_share=0.6))
+
+
+@worlds
 def test_without_a_pool_corpus_and_items_are_the_same(world: World) -> None:
     with_pool, without = (plant(world, Scenario(has_pool=has_pool), 0) for has_pool in (True, False))
     assert without.pool == ()
