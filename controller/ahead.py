@@ -68,8 +68,8 @@ def plan_lines(run: Run) -> Iterator[str]:
     if settings.train.start == "champion" and settings.train.retrain_below > 0:
         whole = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield (
-            f"retrained  a fix that leaves less than {settings.train.retrain_below:.0%} of the corpus, and its controls, "
-            f"from the given model: up to {whole:,} tokens each"
+            f"retrained  a fix that leaves less than {settings.train.retrain_below:.0%} of the corpus, and its "
+            f"controls: from the given model, up to {whole:,} tokens each"
         )
     yield from _detectable(run)
 

@@ -37,7 +37,8 @@ from evals.items import EvalReport, ProbeReport
 from evals.run_variance import RunVariance
 from evals.splits import Split
 from interventions.plan import Plan
-from interventions.programs import WithPrograms, programs_digest
+from interventions.program import programs_digest
+from interventions.programs import WithPrograms
 
 log = logging.getLogger(__name__)
 

@@ -4,16 +4,15 @@ A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Pr
 asked for rows of its data slice, at each of its difficulties a few first: rows are then written where the model gives
 about half of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv
 1704.03003); where it solves none or all, at every difficulty alike. Every row passes the checker, is in the slice,
-passes the gate, and is new. Where no row of corpus or pool teaches what is asked, so that there is no data slice, the
+passes the gate, and is new. A program that is a checker alone has the slice's own rows perturbed
+(`interventions.perturb`). Where no row of corpus or pool teaches what is asked, so that there is no data slice, the
 program is taken whose rows are about as near to the failed items as those are to each other.
 """
 
 import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -22,10 +21,12 @@ from datasets import Dataset
 from diagnose.evidence.words import word_similarity
 from diagnose.finding import Finding
 from diagnose.pool import COLUMNS, TrainPool
-from diagnose.slices import SOURCE, Slice
+from diagnose.slices import SOURCE, Slice, row_members
 from interventions.advice import advice
 from interventions.amounts import Additions
-from interventions.quality import admit, contents
+from interventions.perturb import Perturbation
+from interventions.program import Program, Row, load_programs
+from interventions.quality import Stock, admit, contents
 from interventions.step import PROGRAMS, Declined, Made, Resources, Steps, action_key
 
 BAND = (0.2, 0.8)
@@ -40,30 +41,6 @@ _LEAST_INSIDE = 0.2
 """Share of a program's rows in the data slice that makes it a program for it."""
 _AS_NEAR = 0.7
 """Of the nearness of failed items to each other that their nearness to a program's rows must have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    prompt: str
-    completion: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-    """Metadata, as rows of the corpus have it: by these a data slice may be told."""
-
-    def __post_init__(self) -> None:
-        if own := set(self.fields) & set(COLUMNS):
-            raise ValueError(f"a program's row must not have a field '{min(own)}', which every row has; rename it")
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Writes rows of one kind."""
-
-    name: str
-    make: Callable[[Mapping[str, str], int, Random], Row | None]
-    """(conditions of the data slice, difficulty, source of chance) -> a row, or None where it has none for them."""
-    accepts: Callable[[str, str], bool]
-    """(prompt, completion) -> whether the completion is right; told from the prompt alone, not by `make` again."""
-    difficulties: Sequence[int] = (1,)
 
 
 @dataclass
@@ -92,42 +69,6 @@ class Programs(WithPrograms):
         return written(finding, resources, self.programs, self.num_examples)
 
 
-def load_programs(file: str) -> list[Program]:
-    """What a file registers.
-
-    Raises:
-        ValueError: there is no such file, it cannot be imported, or registers no program.
-    """
-    path = Path(file)
-    if not path.is_file():
-        raise ValueError(f"interventions.programs {file} does not exist (looked from {Path.cwd()})")
-    spec = importlib.util.spec_from_file_location(f"programs_{programs_digest(file)}", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"interventions.programs must be a Python file, got {file}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(
-            f"interventions.programs {file} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    found = getattr(module, "PROGRAMS", None)
-    if not found or not all(isinstance(program, Program) for program in found):
-        raise ValueError(
-            f"interventions.programs {file} must define PROGRAMS, a list of interventions.programs.Program, "
-            f"got {found!r}"
-        )
-    if bad := [program.name for program in found if not program.difficulties]:
-        raise ValueError(f"interventions.programs {file}: program {bad[0]} has no difficulty; give at least one")
-    return list(found)
-
-
-def programs_digest(file: str) -> str:
-    """Of what it says."""
-    return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()
-
-
 def written(finding: Finding, resources: Resources, file: str | None, num_examples: int | None) -> Steps:
     """New rows of the finding's data slice, or where it has none of its failing slice."""
     if reason := advice(finding):
@@ -137,7 +78,7 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
         return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
     if action_key(PROGRAMS, where) in resources.judged:
         return Declined(f"rows with {where} were written and judged already")
-    trials = [_trial(program, where, resources.seed) for program in load_programs(file)]
+    trials = [_trial(program, where, resources) for program in load_programs(file)]
     fit = [trial for trial in trials if _fits(trial, finding)]
     if not fit:
         return Declined(f"no program of {file} writes rows with {where}")
@@ -149,6 +90,8 @@ class _Trial:
     """A few rows of a program at each difficulty."""
 
     program: Program
+    make: Callable[[int], Row | None]
+    """One more row of a difficulty."""
     where: Slice
     rows: Mapping[int, Sequence[Row]]
     rng: Random
@@ -158,10 +101,38 @@ class _Trial:
         return [f"{row.prompt} {row.completion}" for rows in self.rows.values() for row in rows]
 
 
-def _trial(program: Program, where: Slice, seed: int) -> _Trial:
-    rng = Random(f"{program.name}/{where}/{seed}")
-    rows = {d: _rows(program, where, d, _TRIED, rng) for d in program.difficulties}
-    return _Trial(program, where, {d: found for d, found in rows.items() if found}, rng)
+def _trial(program: Program, where: Slice, resources: Resources) -> _Trial:
+    rng = Random(f"{program.name}/{where}/{resources.seed}")
+    make = _from_rows(program, where, resources.stock, rng)
+    if program.make is not None:
+        make = partial(_from_program, program.make, where.as_dict(), rng)
+    rows = {d: _rows(program, make, where, d, _TRIED) for d in program.difficulties}
+    return _Trial(program, make, where, {d: found for d, found in rows.items() if found}, rng)
+
+
+def _from_program(
+    make: Callable[[Mapping[str, str], int, Random], Row | None], where: Mapping[str, str], rng: Random, difficulty: int
+) -> Row | None:
+    return make(where, difficulty, rng)
+
+
+def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[int], Row | None]:
+    """Rows of the corpus in the slice, and of the pool, perturbed."""
+    parents = [stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])]
+    rows = [row for source in parents for row in source.select(np.flatnonzero(row_members(where, source))).rows]
+    perturbation = Perturbation([(row["prompt"], row["completion"]) for row in rows], program.accepts)
+
+    def make(difficulty: int) -> Row | None:
+        del difficulty  # that of the rows that there are
+        made = perturbation.make(rng)
+        if made is None:
+            return None
+        fields = {
+            key: str(value) for key, value in rows[made.parent].items() if key not in COLUMNS and value is not None
+        }
+        return Row(made.prompt, made.completion, fields, rows[made.parent]["id"])
+
+    return make
 
 
 def _fits(trial: _Trial, finding: Finding) -> bool:
@@ -188,25 +159,24 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     difficulties = _in_band(resources, trial.rows, stock.corpus.delimiter)
     # Some will repeat each other or the corpus.
     each = -(-2 * number // len(difficulties))
-    rows = [row for difficulty in difficulties for row in _rows(program, where, difficulty, each, trial.rng)]
+    rows = [row for difficulty in difficulties for row in _rows(program, trial.make, where, difficulty, each)]
     trial.rng.shuffle(rows)
     made = _pool(rows, program.name, stock.corpus.delimiter)
     admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, stock.kept)))
     chosen = admitted.rows[:number]
     if not len(chosen):
         return Declined(f"every row that program {program.name} writes with {where} is blocked")
-    told = ", ".join(map(str, difficulties))
+    is_written = program.make is not None
+    parents = [rows[k].parent for k in chosen.tolist()]
+    how = f"written by program {program.name} at difficulty {', '.join(map(str, difficulties))}"
     step = Made(
         finding=finding,
         kind=PROGRAMS,
         rows=made.select(chosen),
-        parents=(),
-        maker=f"program {program.name}",
+        parents=() if is_written else tuple(parents),
+        maker=f"program {program.name}" if is_written else "other words in their places",
         verifier=f"the checker of program {program.name}",
-        why=(
-            f"{finding.fails}: {len(chosen)} new rows with {where}, "
-            f"written by program {program.name} at difficulty {told}"
-        ),
+        why=f"{finding.fails}: {len(chosen)} new rows with {where}, {how if is_written else 'made of its own rows'}",
         is_in_place=False,
         is_raised=True,
         blocked=admitted.blocked,
@@ -222,14 +192,14 @@ def _in_band(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter
     return [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]] or list(rate)
 
 
-def _rows(program: Program, where: Slice, difficulty: int, number: int, rng: Random) -> list[Row]:
+def _rows(program: Program, make: Callable[[int], Row | None], where: Slice, difficulty: int, number: int) -> list[Row]:
     """Distinct rows of the slice that the checker accepts."""
     known = Slice(tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE)))
     found: dict[tuple[str, str], Row] = {}
     for _ in range(_ATTEMPTS * number):
         if len(found) == number:
             break
-        row = program.make(where.as_dict(), difficulty, rng)
+        row = make(difficulty)
         if row is None or not known.holds(row.prompt or row.completion, row.fields, row.completion):
             continue
         if program.accepts(row.prompt, row.completion):

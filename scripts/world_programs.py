@@ -11,7 +11,7 @@ from random import Random
 
 from evals.worlds import WORLDS
 from evals.worlds.world import Skill, World
-from interventions.programs import Program, Row
+from interventions.program import Program, Row
 
 _ASKED, _ATTEMPTS = 200, 50
 

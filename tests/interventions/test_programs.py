@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ from planted import JUMP, Prompts, diagnosis, finding, planned, pool, pool_of, p
 
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
+from diagnose.slices import PROMPT_CONTAINS, Slice
+from interventions.perturb import Perturbation
 from interventions.planner import Auto
-from interventions.programs import Programs, load_programs
+from interventions.program import load_programs
+from interventions.programs import Programs
 from interventions.proposal import NothingToDo
 
 FILE = """
-from interventions.programs import Program, Row
+from interventions.program import Program, Row
 
 def jump(where, difficulty, rng):
     steps = [rng.choice(["left", "right", "around"]) for _ in range(difficulty)]
@@ -105,6 +109,55 @@ def test_without_a_data_slice_the_program_is_taken_whose_rows_are_like_the_faile
     assert "no program of" in nothing.plan.reason
 
 
+SUMS = """
+from interventions.program import Program
+
+def is_sum(prompt, completion):
+    return sum(map(int, prompt.split()[1:])) == int(completion)
+
+PROGRAMS = [Program("sums", None, is_sum)]
+"""
+
+
+def test_a_checker_alone_has_rows_made_of_the_rows_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(SUMS)
+    numbers = [(k % 7, 10 + k % 11) for k in range(40)]
+    prompts = [*(f"sum {a} {b}" for a, b in numbers), *(f"walk old {i}" for i in range(60))]
+    rows = pool_of(prompts, "train").rows
+    answers = [*(str(a + b) for a, b in numbers), *["W"] * 60]
+    old = TrainPool(rows.remove_columns("completion").add_column("completion", answers), " ")
+    where = Slice(((PROMPT_CONTAINS, "sum"),))
+    done = proposed(
+        Programs(programs=str(tmp_path / "sums.py"), num_examples=20),
+        diagnosis(finding(Cause.MISSING_DATA, where)),
+        old=old,
+    )
+    places = np.flatnonzero(np.array(done.mix.kinds) == "programs")
+    assert len(places) == 20
+    parent_of = dict(zip(old.rows["id"][:], prompts, strict=True))
+    for place in places.tolist():
+        row = done.mix.examples.rows[place]
+        _, first, second = row["prompt"].split()
+        assert int(row["completion"]) == int(first) + int(second)
+        assert row["prompt"] not in prompts
+        assert (int(first), int(second)) in {(a, b) for a, _ in numbers for _, b in numbers}
+        changed = [
+            a != b for a, b in zip(row["prompt"].split(), parent_of[done.mix.parents[place]].split(), strict=True)
+        ]
+        assert 1 <= sum(changed) <= 2
+
+
+def test_an_answer_changes_with_its_question_where_the_same_word_stands_in_both() -> None:
+    pairs = [(f"who has the {thing} ? {name}", f"{name} has it") for thing in ("cup", "pen") for name in ("Ann", "Bo")]
+    perturbation, rng = Perturbation(pairs, lambda p, a: a == f"{p.split()[-1]} has it"), Random(3)
+    made = [row for row in (perturbation.make(rng) for _ in range(40)) if row is not None]
+    assert len({row.prompt for row in made}) == len(pairs)
+    assert all(row.completion.split()[0] == row.prompt.split()[-1] for row in made)
+    assert all(row.prompt != pairs[row.parent][0] for row in made)
+    assert Perturbation(pairs, lambda prompt, answer: False).make(Random(3)) is None
+    assert Perturbation([], lambda prompt, answer: True).make(Random(3)) is None
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -112,7 +165,7 @@ def test_without_a_data_slice_the_program_is_taken_whose_rows_are_like_the_faile
         ("PROGRAMS = []\n", "must define PROGRAMS"),
         ("x = 1\n", "must define PROGRAMS"),
         (
-            "from interventions.programs import Program\nPROGRAMS = [Program('p', None, None, ())]\n",
+            "from interventions.program import Program\nPROGRAMS = [Program('p', None, None, ())]\n",
             "program p has no difficulty",
         ),
     ],

@@ -1,0 +1,74 @@
+"""What a user's file registers: programs that write rows, and checkers that hold them right."""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from diagnose.pool import COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    prompt: str
+    completion: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Metadata, as rows of the corpus have it: by these a data slice may be told."""
+    parent: str = ""
+    """Id of the row that it was made from, if it was."""
+
+    def __post_init__(self) -> None:
+        if own := set(self.fields) & set(COLUMNS):
+            raise ValueError(f"a program's row must not have a field '{min(own)}', which every row has; rename it")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Writes rows of one kind."""
+
+    name: str
+    make: Callable[[Mapping[str, str], int, Random], Row | None] | None
+    """(conditions of the data slice, difficulty, source of chance) -> a row, or None where it has none for them.
+    Without it rows of the slice are perturbed."""
+    accepts: Callable[[str, str], bool]
+    """(prompt, completion) -> whether the completion is right; told from the prompt alone, not by `make` again."""
+    difficulties: Sequence[int] = (1,)
+
+
+def load_programs(file: str) -> list[Program]:
+    """What a file registers.
+
+    Raises:
+        ValueError: there is no such file, it cannot be imported, or registers no program.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"interventions.programs {file} does not exist (looked from {Path.cwd()})")
+    spec = importlib.util.spec_from_file_location(f"programs_{programs_digest(file)}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"interventions.programs must be a Python file, got {file}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(
+            f"interventions.programs {file} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found = getattr(module, "PROGRAMS", None)
+    if not found or not all(isinstance(program, Program) for program in found):
+        raise ValueError(
+            f"interventions.programs {file} must define PROGRAMS, a list of interventions.program.Program, "
+            f"got {found!r}"
+        )
+    if bad := [program.name for program in found if not program.difficulties]:
+        raise ValueError(f"interventions.programs {file}: program {bad[0]} has no difficulty; give at least one")
+    return list(found)
+
+
+def programs_digest(file: str) -> str:
+    """Of what it says."""
+    return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()
