@@ -6,8 +6,12 @@ wrong_labels   where completions are labels, rows whose label a classifier denie
                the data slice that work against the failed items, by influence functions
 duplicates     all but the first of the rows that say the same, wherever they stand
 anything else  nothing to clean
+
+Whatever the cause, rows leave that the quality gate would not let in: without an answer, far longer than the others, in
+a foreign script, under a licence that is not allowed. 20 microseconds a row of the corpus.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +47,21 @@ def cleaned(finding: Finding, resources: Resources) -> Steps:
         return Declined(reason)
     if action_key(CLEAN, finding.data_slice) in resources.judged:
         return Declined(f"the corpus was cleaned for {finding.data_slice} and judged already")
+    of_cause, broken = _for_cause(finding, resources), _breaking_rules(finding, resources.stock)
+    return broken or of_cause if isinstance(of_cause, Declined) else (*broken, *of_cause)
+
+
+def _breaking_rules(finding: Finding, stock: Stock) -> tuple[Remove, ...]:
+    faults = stock.gate.faults(stock.corpus, stock.kept)
+    rows = stock.kept[np.array([bool(fault) for fault in faults], bool)]
+    if not len(rows) or len(stock.kept) - len(rows) < _LEAST_DISTINCT:
+        return ()
+    told = ", ".join(f"{number} {fault}" for fault, number in Counter(filter(None, faults)).most_common())
+    why = f"{finding.fails}: {len(rows)} of {len(stock.kept)} rows of the corpus leave it by rule: {told}"
+    return (Remove(finding, CLEAN, rows, why),)
+
+
+def _for_cause(finding: Finding, resources: Resources) -> Steps:
     if finding.cause is Cause.WRONG_LABELS:
         denied = denied_labels(resources.stock.corpus.select(resources.stock.kept))
         if denied is not None:

@@ -110,6 +110,21 @@ def test_near_copies_of_long_texts_leave_too_unless_they_are_asked_something_els
     assert done.mix.examples.rows["id"][:] == [f"train-{k}" for k in (*range(60), *range(75, 90))]
 
 
+def test_rows_that_the_gate_would_not_let_in_leave_by_rule() -> None:
+    prompts = [f"jump old {i}" for i in range(20)] + [f"walk old {i}" for i in range(980)]
+    rows = pool_of(prompts, "train").rows
+    answers = rows["completion"][:]
+    answers[3], answers[50], answers[70] = " ", "", "идти вперёд налево"
+    old = TrainPool(rows.remove_columns("completion").add_column("completion", answers), " ")
+    gated = proposed(Clean(), diagnosis(finding(Cause.MISSING_DATA)), old=old)
+    left = set(prompts) - set(gated.mix.examples.rows["prompt"][:])
+    assert left == {prompts[3], prompts[50], prompts[70]}
+    told = "3 of 1000 rows of the corpus leave it by rule: 2 has no answer, 1 in a script that the corpus does not have"
+    assert told in gated.plan.reason
+    wrong = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=old)  # no copies, and still the rules
+    assert [action.num_removed for action in wrong.plan.actions] == [3]
+
+
 def test_without_anything_to_clean_it_says_so() -> None:
     done = planned(Clean(), diagnosis(finding(Cause.MISSING_DATA)))
     assert isinstance(done, NothingToDo)
