@@ -39,6 +39,8 @@ class Allocation:
     removed: tuple[Removed, ...]
     kept: NDArray[np.int64]
     """Rows of the corpus that stay."""
+    num_added: int
+    """Rows that are new, not in the place of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,9 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
         draws.append(Draw(Origin(REWEIGHT, step.why, str(step.finding.data_slice)), None, step.rows, share))
         actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=share))
     left, total = limits.share - asked * scale, sum(len(picked.rows) for picked in new)
-    wanted = limits.num_examples or 0
-    is_short = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step)) < wanted * _NEARLY
+    wanted = round(limits.dose * (limits.num_examples or 0))
+    num_added = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step))
+    is_short = num_added < wanted * _NEARLY
     shares = [left * len(picked.rows) / total for picked in new]
     made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
     fit = min(1.0, limits.synthetic_share / made) if made else 1.0
@@ -88,7 +91,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     size = len(kept) - sum(len(step.rows) for step in raises) + sum(len(picked.rows) for picked in alike)
     for picked in alike:
         _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
-    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept)
+    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept, num_added)
 
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
@@ -101,9 +104,11 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> lis
         rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
         names = contents(source, rows)
         chosen = np.array([k for k, name in enumerate(names) if name not in taken], np.int64)
-        if not _is_in_place(step) and limits.num_examples is not None and len(chosen):
-            most = max(1, round(limits.num_examples * step.finding.num_failed / num_failed))
-            chosen = chosen[:most]
+        if not _is_in_place(step) and len(chosen):
+            most = len(chosen)
+            if limits.num_examples is not None:
+                most = min(most, max(1, round(limits.num_examples * step.finding.num_failed / num_failed)))
+            chosen = chosen[: max(1, round(limits.dose * most))]
         if len(chosen):
             taken |= {names[k] for k in chosen.tolist()}
             picked.append(_Picked(step, source, np.sort(rows[chosen])))
