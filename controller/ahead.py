@@ -98,8 +98,8 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
         trainings = len(verify.doses) * verify.seeds
         listed = ", ".join(f"{dose:g}" for dose in verify.doses)
         yield (
-            f"doses      up to {trainings} trainings ({listed} times the added rows; {verify.seeds} seeds) of {tokens:,} "
-            f"tokens: {token_flops * tokens * trainings:.2g} FLOPs"
+            f"doses      up to {trainings} trainings ({listed} times the added rows; {verify.seeds} seeds) of "
+            f"{tokens:,} tokens: {token_flops * tokens * trainings:.2g} FLOPs"
         )
 
 
