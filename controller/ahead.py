@@ -100,6 +100,13 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
             f"each round {trainings} trainings ({', '.join(names)}; {verify.seeds} seeds) of {each:,} tokens: "
             f"{token_flops * each * trainings:.2g} FLOPs"
         )
+    if verify.doses:
+        trainings = len(verify.doses) * verify.seeds
+        listed = ", ".join(f"{dose:g}" for dose in verify.doses)
+        yield (
+            f"doses      up to {trainings} trainings ({listed} times the added rows; {verify.seeds} seeds) of "
+            f"{tokens:,} tokens: {token_flops * tokens * trainings:.2g} FLOPs"
+        )
 
 
 def _detectable(run: Run) -> Iterator[str]:

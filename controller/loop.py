@@ -15,6 +15,7 @@ from pathlib import Path
 
 from controller.again import is_only_contaminated, measured_again
 from controller.budget import Books
+from controller.doses import dose_curve
 from controller.errors import BudgetSpent
 from controller.fidelity import prove_attribution
 from controller.journal.lock import locked
@@ -191,7 +192,7 @@ def play_round(
         plan = plan_record(proposal.plan, proposal.proposed, agreed)
         trial = try_arms(run, champion, proposal, number)
         judged = judge_round(run, proposal, agreed, trial, before, earlier)
-        verdict = judged.verdict
+        verdict = replace(judged.verdict, doses=dose_curve(run, champion, proposal, agreed, trial, number))
         _note_items(items[Split.SELECT], number, before, trial)
         tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
         if judged.run_variance is not None:

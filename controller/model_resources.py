@@ -1,6 +1,7 @@
 """What a fix may ask of the model: effects of rows, where it puts them and failed items, and which it gives right."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from controller.effects import load_effects
 from controller.train.model import load_tokenizer
+from controller.tried import Tried
 from diagnose.attribution.checkpoint import Checkpoint, context_length, load_model
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.stream import attribute
@@ -18,7 +20,8 @@ from diagnose.hidden_states import mean_hidden_states
 from diagnose.pool import TrainPool
 from diagnose.readings import read_rows
 from diagnose.tokens import TokenRows, encode
-from interventions.step import States
+from interventions.quality import Stock
+from interventions.step import Resources, States
 
 
 class ModelResources:
@@ -56,6 +59,20 @@ class ModelResources:
         self._max_rows = max_rows
         self.num_tokens = 0
         """Through a forward and backward pass; three forward alone count as one."""
+
+    def resources(self, stock: Stock, tried: Tried, seed: int) -> Resources:
+        """All that a fix can draw on, the model among it; arguments as of `Resources`."""
+        pool = stock.pool
+        return Resources(
+            stock=stock,
+            judged=tried.keys,
+            seed=seed,
+            most_share=tried.most_share,
+            row_effects=self.row_effects,
+            pool_effects=partial(self.pool_effects, num_rows=len(pool)) if pool is not None else None,
+            states=self.states,
+            solves=self.solves,
+        )
 
     def row_effects(self, finding: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Of each of the ascending rows of the corpus, [num_rows]; nan of those that are too many to be asked."""

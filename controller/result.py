@@ -144,6 +144,23 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True)
+class DosePoint:
+    """A description; it never accepts."""
+
+    dose: float
+    """Multiple of the rows that the fix adds; 1 is the fix itself."""
+    num_added: int
+    """Rows that it really adds: a pool may have no more."""
+    score: float
+    """On the endpoint, mean over the seeds."""
+    ci: tuple[float, float]
+    tokens: int
+    """Per seed."""
+    guards: Mapping[str, float]
+    """Score on each guard."""
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRecord:
     decision: Decision
     reason: str
@@ -158,6 +175,8 @@ class VerdictRecord:
     flips: Flips | None
     """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""
     alpha: float | None
+    doses: tuple[DosePoint, ...] = ()
+    """Of the added rows, the fix among them, the smallest first; empty without `verify.doses`."""
 
 
 @dataclass(frozen=True, slots=True)

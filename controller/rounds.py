@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from controller.hashes import hash_of
+from controller.inputs import DiagnosisInputs, PlanInputs
 from controller.journal.ledger import look_at
 from controller.journal.noises import known_noises
 from controller.model import Model, is_trained_here
@@ -21,7 +22,6 @@ from controller.settings import Train
 from controller.stages import (
     PATCH_FILE,
     Diagnosed,
-    DiagnosisInputs,
     Measured,
     Proposed,
     diagnose,
@@ -77,6 +77,7 @@ class ProposedRound:
     """Its arms start from the given model, not from the champion."""
     finding_flops: float
     """Of diagnosis and proposal: what a control at equal compute trains with on top."""
+    made_from: PlanInputs
 
 
 def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
@@ -156,6 +157,14 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: T
     fix = settings.interventions
     programs = fix.programs if isinstance(fix, WithPrograms) else None
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
+    made_from = PlanInputs(
+        settings.interventions,
+        diagnosed.inputs,
+        diagnosed.folder,
+        tried,
+        champion.checkpoints,
+        settings.seed + number,
+    )
     stage = Stage(
         "propose",
         {
@@ -172,15 +181,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: T
             "round": number,
         },
         propose,
-        (
-            settings.interventions,
-            diagnosed.inputs,
-            diagnosed.folder,
-            tried,
-            champion.checkpoints,
-            controls,
-            settings.seed + number,
-        ),
+        (made_from, controls),
         Proposed,
     )
     result = run.runner.do(stage)
@@ -202,6 +203,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: T
         result.value,
         from_base,
         diagnosed.flops + result.value.flops,
+        made_from,
     )
 
 
@@ -283,7 +285,7 @@ def agree(run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Seq
 def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
     """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
-    return hash_of([proposal.digest, before.digest, asdict(settings.verify), asdict(settings.train)])
+    return hash_of([proposal.digest, before.digest, settings.verify.determining, asdict(settings.train)])
 
 
 def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:

@@ -70,7 +70,7 @@ def settings_dict(settings: LoopSettings) -> dict[str, Any]:
 
 def config_hash(settings: LoopSettings) -> str:
     kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
-    return hash_of(kept | {"diagnose": settings.diagnose.determining})
+    return hash_of(kept | {"diagnose": settings.diagnose.determining, "verify": settings.verify.determining})
 
 
 def choose_run_dir(settings: LoopSettings) -> Path:

@@ -4,13 +4,13 @@ A field is a key: `train.learning_rate` is `Train.learning_rate`. `__post_init__
 Settings that belong to a component stand with it (`evals.suite`, `diagnose.diagnoser`, `interventions`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
 from controller.arms import ControlArm, control_arms
-from controller.checks import one_of, positive
+from controller.checks import check_doses, one_of, positive
 from controller.prove.scenario import Prove
 from diagnose.diagnoser import Diagnoser
 from evals.suite import EvalSuite
@@ -166,6 +166,9 @@ class Verify:
     FLOPs of the fix, diagnosis included. `verify=full` has them all."""
     match: str = "tokens"
     """What challenger and controls have in equal amount: tokens, or compute with the diagnosis counted in."""
+    doses: list[float] = field(default_factory=list)
+    """Multiples of the rows that the fix adds, as 0.5 or 2, each trained and measured beside it: would less have done,
+    would more do more? They describe and decide nothing."""
     run_sd: float = 0.015
     """Deviation over training seeds that the power calculation assumes at a score of one half, until earlier
     judgements of the same items have measured it."""
@@ -187,6 +190,12 @@ class Verify:
             self.challenger = [self.challenger]
         one_of("verify.match", self.match, ("tokens", "compute"))
         control_arms(self.arms, self.match)
+        check_doses("verify.doses", self.doses)
+
+    @property
+    def determining(self) -> dict[str, Any]:
+        """Settings that a verdict depends on: a finished run may be asked for doses afterwards."""
+        return {key: value for key, value in asdict(self).items() if key != "doses"}
 
     @property
     def controls(self) -> tuple[ControlArm, ...]:

@@ -7,7 +7,7 @@ a small dataclass that the store keeps as JSON. `controller.rounds` says when th
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from controller.arms import CHALLENGER, CONTINUE
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.corpus import Corpus, read_pool
 from controller.effects import effects_of, save_effects
+from controller.inputs import INDEX_FILE, DiagnosisInputs, PlanInputs
 from controller.model_resources import ModelResources
 from controller.progress import Progress
 from controller.settings import ScratchModel
@@ -34,12 +35,10 @@ from controller.tables import (
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
 from controller.train.trainer import MODEL_FOLDER, Training, expected_tokens, train
-from controller.tried import Tried
 from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.queries import Queries
 from diagnose.attribution.stream import Attribution
 from diagnose.case import AskedModel, Case, Question
-from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
 from diagnose.losses import RowLosses, row_losses
 from diagnose.pool import TrainPool
@@ -60,9 +59,9 @@ from interventions.plan import Plan
 from interventions.proposal import NothingToDo, Proposal
 from interventions.proposal import propose as propose_plan
 from interventions.quality import take_stock
-from interventions.step import Declined, Intervention, Resources
+from interventions.step import Declined, Resources
 
-INDEX_FILE, PATCH_FILE = "index.npz", "patch.parquet"
+PATCH_FILE = "patch.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,8 @@ class Proposed:
     """Rows of the challenger's mix: an epoch; 0 when nothing is changed."""
     num_left: int
     """Of them those of the corpus, or made in the place of some of these."""
+    num_added: int
+    """Of them the new ones, not in the place of others."""
     mean_tokens: float
     """Mean tokens of a draw from it."""
     action_tokens: tuple[int, ...]
@@ -112,29 +113,6 @@ class Proposed:
 class Diagnosed:
     num_tokens: int
     flops: float
-
-
-@dataclass(frozen=True, slots=True)
-class DiagnosisInputs:
-    """What a diagnosis is made from, on disk."""
-
-    diagnoser: Diagnoser
-    report: Path
-    """Read as a `ProbeReport`, which refuses items of other splits."""
-    corpus: Path
-    pool: Path | None
-    item_fields: Sequence[str]
-    row_fields: Sequence[str]
-    guards: Sequence[str]
-    index: Path
-    """Of `hash_items`."""
-    suite: EvalSuite
-    """To ask probe items again under other prompts."""
-    items_key: str
-    max_length: int
-    end_in_loss: bool | None
-    """Whether the model's training saw the end token in the loss; None where it was trained elsewhere."""
-    seed: int
 
 
 def read_data(folder: Path, corpus: Corpus, key: str, source: str) -> PoolSize:
@@ -192,59 +170,34 @@ def diagnose(folder: Path, inputs: DiagnosisInputs, checkpoints: Sequence[Checkp
     return Diagnosed(diagnosis.num_tokens, flops)
 
 
-def propose(
-    folder: Path,
-    intervention: Intervention,
-    inputs: DiagnosisInputs,
-    diagnosis: Path,
-    tried: Tried,
-    checkpoints: Sequence[Checkpoint],
-    controls: Sequence[str],
-    seed: int,
-) -> Proposed:
+def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Proposed:
     """`plan.json`, and a folder with the mix of the challenger and of each control when the plan changes something.
 
     Args:
-        intervention: The kind of fix.
-        inputs: Of the diagnosis; controls may ask the same of other methods.
-        diagnosis: Folder of `diagnosis.json`.
-        tried: What this champion was already tried with.
-        checkpoints: Of the champion, itself the last.
+        folder: Of the stage.
+        made_from: What the plan is made from.
         controls: Keys of `CONTROLS`.
-        seed: Of the draws.
     """
-    index = load_index(inputs.index / INDEX_FILE)
-    found = TypeAdapter(Diagnosis).validate_json((diagnosis / "diagnosis.json").read_bytes())
-    corpus, pool, model = load_pool(inputs.corpus), _pool(inputs), checkpoints[-1].model
-    influence = inputs.diagnoser.influence
-    most = inputs.diagnoser.max_rows
-    asked = ModelResources(found, diagnosis, checkpoints, corpus, influence, inputs.max_length, inputs.seed, most)
+    inputs, found, asked = made_from.inputs, made_from.load_diagnosis(), made_from.ask_model()
+    corpus, model = load_pool(inputs.corpus), made_from.model
 
     def resources() -> Resources:
-        return Resources(
-            stock=take_stock(corpus, pool, index, intervention.licences),
-            judged=tried.keys,
-            seed=seed,
-            most_share=tried.most_share,
-            row_effects=asked.row_effects,
-            pool_effects=partial(asked.pool_effects, num_rows=len(pool)) if pool is not None else None,
-            states=asked.states,
-            solves=asked.solves,
-        )
+        return asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
 
-    proposal = propose_plan(intervention, found, resources, seed)
+    proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
     num_tokens = asked.num_tokens  # what controls ask for is not the fix's
     flops = FORWARD_BACKWARD * num_parameters(model) * num_tokens
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(proposal.plan))
     if isinstance(proposal, NothingToDo):
         if proposal.plan.blocked:
-            _save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
-        return Proposed(0, 0, 0.0, (), (), num_tokens, flops)
-    _save_arm(proposal.mix, folder / CHALLENGER)
+            index = load_index(inputs.index / INDEX_FILE)
+            save_arm(compose((), take_stock(corpus, None, index)), folder / CONTINUE)
+        return Proposed(0, 0, 0, 0.0, (), (), num_tokens, flops)
+    save_arm(proposal.mix, folder / CHALLENGER)
     write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
     tokenizer = load_tokenizer(model)
     contest = Contest(
-        intervention=intervention,
+        intervention=made_from.intervention,
         diagnosis=found,
         plan=proposal.plan,
         mix=proposal.mix,
@@ -253,12 +206,13 @@ def propose(
         max_rows=inputs.diagnoser.max_rows,
         row_losses=lambda rows: _row_losses(rows, model, tokenizer, inputs),
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(_case(inputs)),
-        seed=seed,
+        seed=made_from.seed,
     )
     made = tuple(_made(name, contest, folder, num_parameters(model), asked) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
         num_left=num_of_corpus(proposal.mix),
+        num_added=proposal.num_added,
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
@@ -267,20 +221,20 @@ def propose(
     )
 
 
-def _made(name: str, contest: Contest, folder: Path, num_parameters: int, asked: ModelResources) -> ControlMade:
+def _made(name: str, contest: Contest, folder: Path, model_size: int, asked: ModelResources) -> ControlMade:
     before = asked.num_tokens
     done = CONTROLS[name].mix(contest)
     # A control that plans as the fix does asks the model what the fix asks.
     num_asked = asked.num_tokens - before
-    flops = FORWARD_BACKWARD * num_parameters * num_asked
+    flops = FORWARD_BACKWARD * model_size * num_asked
     if isinstance(done, Declined):
         return ControlMade(name, done.reason, has_mix=False, num_tokens=num_asked, flops=flops)
-    _save_arm(done.mix, folder / name)
-    flops += FORWARD * num_parameters * done.num_tokens
+    save_arm(done.mix, folder / name)
+    flops += FORWARD * model_size * done.num_tokens
     return ControlMade(name, done.what, True, num_asked + done.num_tokens, flops)
 
 
-def _save_arm(mix: TrainingMix, folder: Path) -> None:
+def save_arm(mix: TrainingMix, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     save_mix(mix, folder)
 
@@ -297,7 +251,7 @@ def _case(inputs: DiagnosisInputs) -> Case:
     return Case(
         probe=_probe(inputs),
         corpus=load_pool(inputs.corpus),
-        pool=_pool(inputs),
+        pool=inputs.load_pool(),
         item_fields=inputs.item_fields,
         row_fields=inputs.row_fields,
         guards=inputs.guards,
@@ -310,10 +264,6 @@ def _probe(inputs: DiagnosisInputs) -> ProbeReport:
     probe = read_report_json(inputs.report, ProbeReport)
     assert isinstance(probe, ProbeReport)
     return probe
-
-
-def _pool(inputs: DiagnosisInputs) -> TrainPool | None:
-    return load_pool(inputs.pool) if inputs.pool is not None else None
 
 
 def loaded_suite(suite: EvalSuite, items_key: str) -> LoadedSuite:

@@ -49,21 +49,66 @@ class JudgedRound:
     """None with too few seeds, or no item that every run scored."""
 
 
+@dataclass(frozen=True, slots=True)
+class MixTrial:
+    """A mix, to be trained on with every seed."""
+
+    name: str
+    """Of the stages."""
+    mix: Data
+    recipe: Recipe
+
+    @property
+    def tokens(self) -> int:
+        assert isinstance(self.recipe.length, Tokens), "arms are given their tokens"
+        return self.recipe.length.count
+
+
+@dataclass(frozen=True, slots=True)
+class TriedMix:
+    arm: Arm
+    models: tuple[Model, ...]
+    """One for each seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Under which names a trial's costs are in the books, and under which it may be refused."""
+
+    what: str
+    training: str
+    measuring: str
+
+
 def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) -> Trial:
-    """Train and measure the challenger and its controls, each with its own tokens and a schedule over them.
+    """Train and measure the challenger and its controls, each with its own tokens and a schedule over them."""
+    plan = fix_recipe(run, proposal)
+    trials = _arm_trials(run.settings.verify.controls, proposal, plan, FORWARD_BACKWARD * champion.num_parameters)
+    tried = try_mixes(run, champion, proposal, trials, number, Account(f"round {number}", "train", "verify"))
+    return Trial(tuple(one.arm for one in tried), tried[0].models)
+
+
+def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
+    """How the challenger is trained; its length is in tokens."""
+    update = TrainUpdate() if proposal.from_base else run.settings.train.update
+    return recipe(run.settings, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens)
+
+
+def try_mixes(
+    run: Run, champion: Model, proposal: ProposedRound, trials: Sequence[MixTrial], number: int, account: Account
+) -> tuple[TriedMix, ...]:
+    """Train on each mix with each seed of the round and measure on `select`.
 
     They go on from the champion, or retrain from the given model (`train.start`, `train.retrain_below`): one from
     nothing has new weights for each training seed, as the seed stands for all that chance decides in a recipe.
+
+    Raises:
+        BudgetSpent: that would pass a limit.
     """
     settings = run.settings
-    update = TrainUpdate() if proposal.from_base else settings.train.update
-    proposed = proposal.proposed
-    plan = recipe(settings, update, proposed.num_rows, proposed.mean_tokens)
-    assert isinstance(plan.length, Tokens), "arms are given their tokens"
-    trials = _arm_trials(settings.verify.controls, proposal, plan, FORWARD_BACKWARD * champion.num_parameters)
     seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
     num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
-    run.books.check(f"round {number}", num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
+    run.books.check(account.what, num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
     starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
     jobs = [(trial, seed) for seed in seeds for trial in trials]
     trained = run.runner.do_all(
@@ -72,36 +117,34 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
                 f"train-{trial.name}-{seed}",
                 {
                     "model": starts[seed].key,
-                    "mix": [proposal.digest, trial.mix],
+                    "mix": trial.mix.digest,
                     "recipe": asdict(trial.recipe),
                     "seed": seed,
                 },
                 train_arm,
-                (starts[seed].ref, proposal.folder / trial.mix, trial.recipe, seed, trial.name == CHALLENGER),
+                (starts[seed].ref, trial.mix.folder, trial.recipe, seed, trial.name == CHALLENGER),
                 Training,
             )
             for trial, seed in jobs
         ]
     )
-    challenger = proposal.folder / CHALLENGER
-    mixed = Data(challenger, f"{proposal.digest}-{CHALLENGER}", proposed.num_rows, str(challenger))
     models = []
-    for result, (_, seed) in zip(trained, jobs, strict=True):
+    for result, (trial, seed) in zip(trained, jobs, strict=True):
         training = result.value
-        run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-        models.append(trained_model(starts[seed], result, mixed))
+        run.books.add(account.training, result.seconds, training.num_tokens, training.flops, training.num_tokens)
+        models.append(trained_model(starts[seed], result, trial.mix))
     measured = run.runner.do_all(
         [
             measure_stage(run, model, Split.SELECT, f"measure-{trial.name}-{seed}")
             for model, (trial, seed) in zip(models, jobs, strict=True)
         ]
     )
-    reports = [read_measured(run, result, Split.SELECT, "verify").report for result in measured]
-    arms = tuple(
-        _arm(trial.name, [k for k, (tried, _) in enumerate(jobs) if tried is trial], trained, reports)
-        for trial in trials
+    reports = [read_measured(run, result, Split.SELECT, account.measuring).report for result in measured]
+    places = [[k for k, (tried, _) in enumerate(jobs) if tried is trial] for trial in trials]
+    return tuple(
+        TriedMix(_arm(trial.name, own, trained, reports), tuple(models[k] for k in own))
+        for trial, own in zip(trials, places, strict=True)
     )
-    return Trial(arms, tuple(m for m, (trial, _) in zip(models, jobs, strict=True) if trial.name == CHALLENGER))
 
 
 def judge_round(
@@ -134,33 +177,31 @@ def judge_round(
     return JudgedRound(verdict, own.run if own is not None else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _ArmTrial:
-    name: str
-    mix: str
-    """Folder of its mix in the proposal's."""
-    recipe: Recipe
-    tokens: int
-
-
 def _arm_trials(
     controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, token_flops: float
-) -> list[_ArmTrial]:
+) -> list[MixTrial]:
     """The challenger and every control that could be made."""
-    assert isinstance(plan.length, Tokens), "arms are given their tokens"
-    trials = [_ArmTrial(CHALLENGER, CHALLENGER, plan, plan.length.count)]
+    fix = MixTrial(CHALLENGER, _mix_of(proposal, CHALLENGER), plan)
+    trials = [fix]
     made = {control.name: control for control in proposal.proposed.controls if control.has_mix}
     for arm in controls:
         if arm.control in made:
             tokens = arm_tokens(
                 arm,
-                plan.length.count,
+                fix.tokens,
                 finding_flops=proposal.finding_flops,
                 choosing_flops=made[arm.control].flops,
                 token_flops=token_flops,
             )
-            trials.append(_ArmTrial(arm.name, arm.control, replace(plan, length=Tokens(tokens)), tokens))
+            own = replace(plan, length=Tokens(tokens))
+            trials.append(MixTrial(arm.name, _mix_of(proposal, arm.control), own))
     return trials
+
+
+def _mix_of(proposal: ProposedRound, name: str) -> Data:
+    """Of the challenger or a control; rows are those of the challenger, the only one whose models go on."""
+    folder = proposal.folder / name
+    return Data(folder, f"{proposal.digest}-{name}", proposal.proposed.num_rows, str(folder))
 
 
 def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:

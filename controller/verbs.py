@@ -13,6 +13,7 @@ from pathlib import Path
 from controller.ahead import compare_models, plan_lines
 from controller.arms import CHALLENGER
 from controller.budget import Books
+from controller.doses import make_doses
 from controller.fidelity import prove_attribution
 from controller.journal.lock import locked
 from controller.loop import run_loop
@@ -109,6 +110,8 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
         leave_patch(proposal, run.run_dir, 0)
         if proposal.plan.actions:
             _say(f"{run.run_dir / 'mix-0.parquet'}")
+        for dose in make_doses(run, proposal):
+            _say(f"dose {dose.dose:g}: {dose.num_added} rows added, {dose.mix.folder}")
         export = settings.propose.export
         if export is not None and not proposal.plan.actions:
             _say(f"{export} is not written: the plan changes no data")

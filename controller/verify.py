@@ -84,8 +84,8 @@ def judge(
     def rejected(reason: str) -> VerdictRecord:
         return VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha)
 
-    endpoint = _scored_by_all(arms, agreed.chosen)
-    by_guard = {task: _scored_by_all(arms, partial(_of_task, task)) for task in agreed.guards}
+    endpoint = scored_by_all(arms, agreed.chosen)
+    by_guard = {task: scored_by_all(arms, partial(of_task, task)) for task in agreed.guards}
     if unscored := [name for name, scores in {"the endpoint": endpoint, **by_guard}.items() if not scores]:
         return rejected(f"no item of {unscored[0]} was scored by every run: look at the answers of the arms")
     records |= {arm.name: _arm_record(arm, endpoint[arm.name], agreed.fields) for arm in arms}
@@ -127,8 +127,8 @@ def rule(
 
 def run_noises(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
     """Of the endpoint and of every guard, by `endpoint_name` and `guard_name`; those without a shared item left out."""
-    scores = {endpoint_name(agreed.slices): _scored_by_all(arms, agreed.chosen)} | {
-        guard_name(task): _scored_by_all(arms, partial(_of_task, task)) for task in agreed.guards
+    scores = {endpoint_name(agreed.slices): scored_by_all(arms, agreed.chosen)} | {
+        guard_name(task): scored_by_all(arms, partial(of_task, task)) for task in agreed.guards
     }
     return {name: run_noise([arm.scores for arm in of.values()]) for name, of in scores.items() if of}
 
@@ -155,7 +155,7 @@ def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
     check_pairable({BEFORE: before} | runs)
 
 
-def _scored_by_all(
+def scored_by_all(
     arms: Sequence[Arm], choose: Callable[[Sequence[ItemResult]], Sequence[ItemResult]]
 ) -> dict[str, ArmScores]:
     """Scores of each arm on the chosen items that every run of every arm scored; empty without such an item."""
@@ -169,7 +169,7 @@ def _scored_by_all(
     }
 
 
-def _of_task(task: str, results: Sequence[ItemResult]) -> list[ItemResult]:
+def of_task(task: str, results: Sequence[ItemResult]) -> list[ItemResult]:
     return [result for result in results if result.item.task == task]
 
 
@@ -198,7 +198,7 @@ def _gain(comparison: Comparison) -> Gain:
 
 def _arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:
     mean = float(scores.scores.mean())
-    spread = _recipe_interval(scores)
+    spread = recipe_interval(scores)
     return ArmRecord(
         score=mean,
         ci=spread,
@@ -210,8 +210,8 @@ def _arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord
     )
 
 
-def _recipe_interval(scores: ArmScores) -> tuple[float, float]:
-    """Interval of a recipe's score over items, widened by the deviation over its seeds."""
+def recipe_interval(scores: ArmScores) -> tuple[float, float]:
+    """95 %, over items, widened by the deviation over the recipe's seeds."""
     items = score_interval(scores.scores.mean(axis=0))
     mean = float(scores.scores.mean())
     if scores.num_seeds == 1:

@@ -40,6 +40,8 @@ class Allocation:
     removed: tuple[Removed, ...]
     kept: NDArray[np.int64]
     """Rows of the corpus that stay."""
+    num_added: int
+    """Rows that are new, not in the place of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,9 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
         actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=step.share))
     left = limits.share - sum(step.share for step in raises)
     total = sum(len(picked.rows) for picked in new)
-    wanted = limits.num_examples or 0
-    is_short = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step)) < wanted * _NEARLY
+    wanted = round(limits.dose * (limits.num_examples or 0))
+    num_added = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step))
+    is_short = num_added < wanted * _NEARLY
     shares = [left * len(picked.rows) / total for picked in new]
     made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
     fit = min(1.0, limits.synthetic_share / made) if made else 1.0
@@ -87,7 +90,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     size = len(kept) - sum(len(step.rows) for step in raises) + sum(len(picked.rows) for picked in alike)
     for picked in alike:
         _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
-    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept)
+    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept, num_added)
 
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
@@ -105,7 +108,8 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> lis
     limited = [picked for picked in found if not _is_in_place(picked.step)]
     gains = [picked.step.finding.expected_gain for picked in limited]
     most = divided(limits.num_examples, gains, [len(picked.rows) for picked in limited])
-    number = {id(picked): count for picked, count in zip(limited, most, strict=True)}
+    dosed = [max(1, round(limits.dose * count)) if count else 0 for count in most]
+    number = {id(picked): count for picked, count in zip(limited, dosed, strict=True)}
     cut = (replace(picked, rows=np.sort(picked.rows[: number.get(id(picked))])) for picked in found)
     return [picked for picked in cut if len(picked.rows)]
 

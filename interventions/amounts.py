@@ -1,6 +1,7 @@
 """What every kind of fix keeps to: how many rows it adds, how many of the draws may be synthetic, which licences."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from interventions.step import Limits
 
@@ -32,6 +33,10 @@ class Amounts:
     def synthetic_share(self) -> float:
         """Of the draws, at most, by either rule."""
         return min(self.max_synthetic_share, 1 - self.min_human_share)
+
+    def adding(self, num_examples: int) -> Self:
+        """The same fix, adding so many rows in all."""
+        return replace(self, num_examples=num_examples)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """One plan out of the steps for each finding, and the training mix that carries it out."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,8 @@ class Proposal:
     """Rows of the corpus that are not in the mix."""
     resources: Resources
     """What it was made from, for its controls."""
+    num_added: int
+    """Rows that are new, not in the place of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,20 @@ def propose(
 
 
 def plan_fix(
-    intervention: Intervention, diagnosis: Diagnosis, resources: Resources, seed: int
+    intervention: Intervention, diagnosis: Diagnosis, resources: Resources, seed: int, dose: float = 1.0
 ) -> Proposal | NothingToDo:
-    """`propose` with the resources at hand."""
-    stock = resources.stock
+    """`propose` with the resources at hand.
+
+    Args:
+        intervention: The kind of fix.
+        diagnosis: With findings.
+        resources: What it can draw on.
+        seed: Of the draws by which mixes are compared.
+        dose: Of the rows that it would add, so many times as many; all else as it would be.
+    """
+    stock, limits = resources.stock, replace(intervention.limits(), dose=dose)
+    if dose > 1 and limits.num_examples is not None:  # fewer rows are the first of those that are found anyway
+        intervention = intervention.adding(math.ceil(dose * limits.num_examples))
     by_slice: dict[Slice, tuple[Step, ...]] = {}
     declined: list[str] = []
     for finding in diagnosis.findings:
@@ -76,7 +89,6 @@ def plan_fix(
             blocked |= step.blocked
     if not steps:
         return NothingToDo(Plan(actions=(), reason=_with_removed("; ".join(declined), stock), blocked=blocked))
-    limits = intervention.limits()
     allocated = allocate(steps, stock, replace(limits, share=min(limits.share, resources.most_share)))
     actions = allocated.actions
     told = [*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)]
@@ -93,7 +105,7 @@ def plan_fix(
     plan = Plan(actions, _with_removed(reason, stock), blocked, change)
     repeats = np.setdiff1d(np.arange(len(stock.corpus)), stock.kept)
     removed = (*allocated.removed, Removed(repeats, Origin(CONTAMINATION, EVALUATION_ITEM)))
-    return Proposal(plan, mix, removed if len(repeats) else allocated.removed, resources)
+    return Proposal(plan, mix, removed if len(repeats) else allocated.removed, resources, num_added=allocated.num_added)
 
 
 def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:

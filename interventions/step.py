@@ -103,6 +103,8 @@ class Limits:
     """Of the draws; the corpus's own rows keep the rest."""
     synthetic_share: float
     """Of the draws, for rows that no person wrote."""
+    dose: float = 1.0
+    """Of the rows that each step would add, so many times as many: the first of them, and never more than it has."""
 
 
 RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
@@ -162,6 +164,10 @@ class Intervention(Protocol):
     """The only ones that added rows may name, if any are given."""
 
     def limits(self) -> Limits: ...
+
+    def adding(self, num_examples: int) -> "Intervention":
+        """The same fix, adding so many rows in all."""
+        ...
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         """What to do about a finding of a diagnosis."""

@@ -25,12 +25,13 @@ from controller.arms import CHALLENGER
 from controller.budget import Books
 from controller.compose_settings import composed
 from controller.hashes import fingerprint
+from controller.inputs import INDEX_FILE
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, trained_model
 from controller.rounds import diagnose_round, measure_model, measure_stage, propose_round, read_measured
 from controller.run import Data, Run, open_run
 from controller.runner import Runner, Stage
-from controller.stages import INDEX_FILE, train_arm
+from controller.stages import train_arm
 from controller.tables import load_pool, save_mix
 from controller.train.recipe import Recipe, recipe
 from controller.train.trainer import Training

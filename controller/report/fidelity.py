@@ -3,12 +3,11 @@
 Both axes of the picture are logarithmic and alike, so that a change that came as expected lies on the diagonal.
 """
 
-import math
 from dataclasses import dataclass
 
 from controller.diagnosis_result import FidelityRecord, LeftOutRecord
 from controller.estimate import Estimate
-from controller.report.pictures import Tick
+from controller.report.pictures import LogAxis, Tick
 from controller.report.words import interval, number, signed, slice_words
 from diagnose.fidelity import MIN_CALIBRATION
 
@@ -154,7 +153,7 @@ def scatter(record: FidelityRecord) -> Scatter | None:
     if not shown:
         return None
     values = [value for row, foretold in shown for value in (foretold.mean, row.change.loss)]
-    axis = _LogAxis(min(values) / _MARGIN, max(values) * _MARGIN)
+    axis = LogAxis(min(values) / _MARGIN, max(values) * _MARGIN)
     points = tuple(
         Point(
             kind="control" if not is_calibrated else "good" if _is_covered(foretold, row.change.loss) else "bad",
@@ -167,23 +166,6 @@ def scatter(record: FidelityRecord) -> Scatter | None:
         for row, foretold in shown
     )
     return Scatter(points, axis.ticks(), is_calibrated, len(record.left_out) - len(shown))
-
-
-@dataclass(frozen=True, slots=True)
-class _LogAxis:
-    low: float
-    high: float
-
-    def at(self, value: float) -> float:
-        """Position in percent; values off the axis end at its edge."""
-        value = min(max(value, self.low), self.high)
-        return round(100 * math.log(value / self.low) / math.log(self.high / self.low), 2)
-
-    def ticks(self) -> tuple[Tick, ...]:
-        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        steps = (1, 2, 5) if self.high / self.low < 100 else (1,)
-        values = [step * 10.0**power for power in powers for step in steps]
-        return tuple(Tick(self.at(v), f"{v:g}") for v in values if self.low <= v <= self.high)
 
 
 def _foretold(row: LeftOutRecord, is_calibrated: bool) -> Estimate | None:

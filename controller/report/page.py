@@ -13,6 +13,7 @@ import jinja2
 
 from controller.diagnosis_result import FindingRecord
 from controller.report import fidelity, pictures, rivals, words
+from controller.report.doses import DosesView, doses_view
 from controller.report.fidelity import FidelityView
 from controller.report.pictures import Picture
 from controller.report.profiles import ProfilesView, profiles_view
@@ -61,6 +62,7 @@ class RoundView:
     arms: Picture | None
     before_after: Picture | None
     guards: Picture | None
+    doses: DosesView | None
     findings: tuple[FindingView, ...]
     num_findings_left_out: int
     profiles: ProfilesView | None
@@ -160,6 +162,7 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
         arms=pictures.arms(verdict) if verdict.arms else None,
         before_after=pictures.before_after(verdict),
         guards=pictures.guards(verdict.guards),
+        doses=doses_view(verdict.doses),
         findings=tuple(
             FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]
         ),

@@ -79,11 +79,29 @@ class Scale:
         count = round((self.high - self.low) / self.step)
         values = [self.low + k * self.step for k in range(count + 1)]
         digits = max(0, -math.floor(math.log10(self.step) + 1e-9))
+        digits += round(self.step, digits) != round(self.step, digits + 1)  # steps of .025, not .03
         labels = [f"{v:{'+' if is_signed and abs(v) > self.step / 2 else ''}.{digits}f}" for v in values]
         return tuple(
             Tick(self.at(v), t.replace("-", "−") if abs(v) > self.step / 2 else f"{0:.{digits}f}")
             for v, t in zip(values, labels, strict=True)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LogAxis:
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """Position in percent; values off the axis end at its edge."""
+        value = min(max(value, self.low), self.high)
+        return round(100 * math.log(value / self.low) / math.log(self.high / self.low), 2)
+
+    def ticks(self) -> tuple[Tick, ...]:
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1, 2, 5) if self.high / self.low < 100 else (1,)
+        values = [step * 10.0**power for power in powers for step in steps]
+        return tuple(Tick(self.at(v), f"{v:g}") for v in values if self.low <= v <= self.high)
 
 
 def scale_over(values: Iterable[float]) -> Scale:

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +275,52 @@ def test_a_second_night_goes_on_from_the_champion_of_the_first(tmp_path: Path) -
     assert not [line for line in journal(first) if line["stage"].startswith("train-initial")]
     scores = [read_loop(path).rounds[0].verdict.arms["before"].score for path in (yesterday, first)]
     assert scores[0] == scores[1]
+
+
+def test_doses_asked_of_a_finished_loop_change_no_verdict_and_repeat_no_stage(smoke: Path) -> None:
+    run_dir = smoke.parent / "dosed"
+    shutil.copytree(smoke, run_dir)
+    lines = len(journal(run_dir))
+    looks = (smoke.parent / "ledger.jsonl").read_text()
+    finish(start(["loop", *SMOKE, "verify.doses=[2,0.5]", "run_dir=runs/dosed"], smoke.parents[1]))
+    (plain,), (dosed,) = read_loop(smoke).rounds, read_loop(run_dir).rounds
+    assert replace(dosed.verdict, doses=()) == plain.verdict
+    assert (smoke.parent / "ledger.jsonl").read_text() == looks
+    finished = [line["stage"] for line in journal(run_dir)[lines:] if line["event"] == "finished"]
+    done = [stage.rsplit("-", 1)[0] for stage in finished]  # without the hash
+    tried = [f"{what}-dose-0.5-{seed}" for what in ("train", "measure") for seed in (100, 101, 102)]
+    assert sorted(done) == sorted(["dose-0.5", "dose-2", *tried])
+    half, fix = dosed.verdict.doses  # twice as many are not in the pool
+    assert (half.dose, fix.dose) == (0.5, 1.0)
+    assert fix.num_added == sum(action.num_added for action in plain.plan.actions)
+    assert half.num_added == round(fix.num_added / 2)
+    challenger = dosed.verdict.arms["challenger"]
+    assert (fix.score, fix.ci, fix.tokens) == (challenger.score, challenger.ci, challenger.tokens)
+    assert abs(half.tokens - fix.tokens) <= 32  # within one row
+    assert set(half.guards) == {"starter_reverse"}
+    assert dosed.costs["dose"].tokens > 3 * half.tokens
+    assert {name: cost.tokens for name, cost in dosed.costs.items() if name != "dose"} == {
+        name: cost.tokens for name, cost in plain.costs.items()
+    }
+    assert "Would less have done" in (run_dir / "report.html").read_text()
+
+
+def test_a_plan_without_added_rows_has_no_curve(
+    smoke: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(smoke.parents[1])
+    asked = ["propose", *SMOKE, "run_dir=runs/whole", "verify.doses=[0.5]"]
+    assert run([*asked, "interventions=reweight"]) == 0
+    assert "dose 0.5" not in capsys.readouterr().out
+    assert run(asked) == 0
+    added = sum(action.num_added for action in read_loop(smoke).rounds[0].plan.actions)
+    assert f"dose 0.5: {round(added / 2)} rows added" in capsys.readouterr().out
+
+
+def test_doses_that_the_budget_does_not_allow_cost_the_round_nothing(smoke: Path) -> None:
+    spent = sum(cost.tokens for name, cost in read_loop(smoke).costs.items() if name in ("train", "train_initial"))
+    run_dir = smoke.parent / "short"
+    shutil.copytree(smoke, run_dir)
+    short = ["verify.doses=[0.5]", f"budget.train_tokens={spent + 10}", "run_dir=runs/short"]
+    finish(start(["loop", *SMOKE, *short], smoke.parents[1]))
+    assert read_loop(run_dir).rounds[0].verdict == read_loop(smoke).rounds[0].verdict

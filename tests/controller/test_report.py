@@ -232,6 +232,15 @@ def test_marks_lie_at_their_values_on_the_scale() -> None:
         (20.0, "0.6"),
     ]
     assert (scale.at(0.75), scale.at(0.5), scale.at(2.0)) == (50.0, 0.0, 100.0)
+    quarters = pictures.scale_over([0.876, 0.982])
+    assert [tick.label for tick in quarters.ticks(is_signed=False)] == [
+        "0.875",
+        "0.900",
+        "0.925",
+        "0.950",
+        "0.975",
+        "1.000",
+    ]
 
 
 @pytest.mark.parametrize(
