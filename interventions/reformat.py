@@ -121,7 +121,7 @@ def _in_wordings(wordings: Wordings, finding: Finding, parents: TrainPool) -> _W
         [place for _, place, _ in found],
         tag="reworded",
         maker="other wordings of the question (interventions.wordings)",
-        verifier="its slots have the parent's values, and the answer is the parent's, in the evaluation's form",
+        verifier="its slots have the parent's values; the answer is the parent's, in the form that was found if any",
         says="in other wordings of the question",
     )
 
