@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ from interventions.clean import Clean
 from interventions.counter_examples import CounterExamples
 from interventions.planner import Auto
 from interventions.programs import Programs
+from interventions.reformat import Reformat
 from interventions.retrieve import Retrieve
 from interventions.reweight import Reweight
 
 CONF = str(Path(__file__).parents[1] / "conf")  # the same for a checkout and for an installed package
+
+_OPEN_KEYS = ("model.arch.", "interventions.wordings")
 
 SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     (None, "loop_schema", LoopSettings),
@@ -43,6 +47,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/interventions", "clean", Clean),
     ("schema/interventions", "programs", Programs),
     ("schema/interventions", "counter_examples", CounterExamples),
+    ("schema/interventions", "reformat", Reformat),
 )
 
 
@@ -75,6 +80,10 @@ def composed(words: Sequence[str]) -> LoopSettings:
 def _settings(cfg: Any) -> LoopSettings:
     settings = OmegaConf.to_object(cfg)
     assert isinstance(settings, LoopSettings)
+    # A key that was added with "++" is in no schema's way.
+    if foreign := sorted(set(cfg.interventions) - {one.name for one in fields(settings.interventions)}):
+        key = f"interventions.{foreign[0]}"
+        raise ValueError(f"'{key}' is a key of another choice of interventions; leave it out, or choose that one")
     return settings
 
 
@@ -89,8 +98,8 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
     if any(word in {"-m", "--multirun"} for word in overrides):
         os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
     overrides = [*overrides, *_defaults(verb.__name__, overrides)]
-    # `arch` takes any field of a transformers config, and Hydra adds new keys to a typed group only with "++".
-    overrides = [f"++{word}" if word.startswith("model.arch.") else word for word in overrides]
+    # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
+    overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
     codes: list[int] = []
     errors: list[Exception] = []
 

@@ -120,7 +120,9 @@ def _finding(finding: Finding) -> FindingRecord:
         ),
         failed_items=tuple(FailedItemRecord(**asdict(item)) for item in finding.failed_items),
         named_by=finding.named_by,
-        tests=tuple(TestRecord(**asdict(test)) for test in finding.tests),
+        tests=tuple(
+            TestRecord(t.test, t.values, t.says, t.num_tokens, t.seconds, t.items, t.rows) for t in finding.tests
+        ),
         would_decide=would_decide(finding.causes),
     )
 

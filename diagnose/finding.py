@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from diagnose.evidence.evidence import Evidence
+from diagnose.forms import Form
 from diagnose.slices import Slice
 
 
@@ -115,6 +116,10 @@ class Finding:
     failed_items: tuple[FailedItem, ...]
     queries: tuple[str, ...]
     """Question and target of the failed probe items that were attributed."""
+    forms: tuple[Form, ...] = ()
+    """In which the failed items come right, from the training's to the evaluation's."""
+    unconfirmed: Slice | None = None
+    """Over training rows: the best by the items alone where attribution confirms no data slice."""
 
     @property
     def fails(self) -> str:

@@ -80,6 +80,8 @@ def make_finding(
             for r in shown
         ),
         queries=tuple(asked.texts[number]),
+        forms=tuple(form for test in tests for form in test.forms),
+        unconfirmed=data.unconfirmed,
     )
 
 

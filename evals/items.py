@@ -63,6 +63,14 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """An item with an answer to be scored, whoever wrote it."""
+
+    item: Item
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemResult:
     """What a model did with one item."""
 

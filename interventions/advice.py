@@ -8,6 +8,7 @@ from diagnose.finding import Cause, Finding
 
 _SHOWN = 5
 """Items named."""
+_OTHERWISE = "; or interventions=reformat, which writes training rows in the evaluation's form"
 _MUCH = 0.05
 """Share of rows from which a fault of batches is told."""
 
@@ -20,7 +21,7 @@ def advice(finding: Finding) -> str:
         case Cause.CONTAMINATION:
             return "evaluation items stood in the corpus; without them, measure again"
         case Cause.FORMAT:
-            return f"the answers are right in another form; {_form(finding)}; no data is changed"
+            return f"the answers are right in another form; {_form(finding)}; no data is changed{_OTHERWISE}"
         case Cause.WRONG_GOLD:
             return f"the evaluation's gold answers disagree with the data; {_items(finding)}; no data is changed"
         case Cause.CAPACITY:

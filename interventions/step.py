@@ -14,7 +14,7 @@ from interventions.advice import advice
 from interventions.quality import Stock
 
 RETRIEVE, REWEIGHT, CLEAN = "retrieve", "reweight", "clean"
-COUNTER_EXAMPLES, PROGRAMS = "counter_examples", "programs"
+COUNTER_EXAMPLES, PROGRAMS, REFORMAT = "counter_examples", "programs", "reformat"
 """Kinds of actions: the module of `interventions` that carries each out."""
 
 

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from diagnose.forms import Form
+
+SETTLED = 0.5
+"""Share of failures that a test must explain: the definition of `format` and `shortcut`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -18,3 +23,5 @@ class Evidence:
     """Ids of the probe items that it points at."""
     rows: tuple[str, ...] = field(default=())
     """Ids of the training rows that it points at."""
+    forms: tuple[Form, ...] = field(default=())
+    """In which the failed items come right: from the training's to the evaluation's."""

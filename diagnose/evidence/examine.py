@@ -11,7 +11,7 @@ from dataclasses import replace
 from diagnose.evidence.amounts import count_rows, find_copies, find_near_rows
 from diagnose.evidence.batches import check_batches
 from diagnose.evidence.cues import edit_cues
-from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.evidence import SETTLED, Evidence
 from diagnose.evidence.golds import doubt_golds
 from diagnose.evidence.labels import check_effects, check_labels
 from diagnose.evidence.learning import check_learning
@@ -20,9 +20,6 @@ from diagnose.evidence.prompts import change_prompts
 from diagnose.evidence.subject import Asker, Subject, Trained
 
 Leaned = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
-
-SETTLED = 0.5
-"""Share of failures that a test must explain: the definition of `format` and `shortcut`."""
 
 
 def examine(subject: Subject, trained: Trained, asker: Asker | None, leaned: Leaned) -> tuple[Evidence, ...]:
@@ -36,7 +33,7 @@ def examine(subject: Subject, trained: Trained, asker: Asker | None, leaned: Lea
         lambda: count_rows(subject),
         lambda: find_copies(subject),
         lambda: find_near_rows(subject),
-        lambda: map_answers(subject),
+        lambda: map_answers(subject, asker),
         lambda: check_effects(subject),
         lambda: check_labels(subject),
         lambda: check_batches(subject, trained),

@@ -1,25 +1,31 @@
 """Are the answers right in another form? Fixed mappings from answer to gold, learnt on half of the items.
 
 A mapping that makes half of the failed answers right, and few right ones wrong, is a cure without training: the cause
-is `format`. Words around the gold answer, other words one by one, case and marks, and what usual extractors take. Costs
-no model.
+is `format`. Words around the gold answer, other words one by one, case and marks, and what usual extractors take. The
+best one is handed on as a form where the task's own scorer agrees, on items that did not suggest it. Costs no model.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
-from diagnose.evidence.evidence import Evidence
-from diagnose.evidence.subject import Subject
-from evals.items import ItemResult, OutputType
+import numpy as np
+
+from diagnose.evidence.evidence import SETTLED, Evidence
+from diagnose.evidence.subject import Asker, Subject
+from diagnose.forms import CASES, ONE_TO_ONE, Form, How, Reading, plain
+from evals.items import Answered, ItemResult, OutputType
 
 _LEAST = 4
 """Failed answers that must show the same mapping."""
 _AGREES = 0.5
 """Share of a word's places in which it stands for the same other one; a model that errs in its own words blurs it, and
 items that did not suggest the mapping judge it."""
+_MOST = 200
+"""Failed answers, and right ones, that the task's scorer is asked."""
+_STAYS = 0.95
+"""Share of right answers that a form must leave right."""
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 Pairs = Sequence[tuple[list[str], list[str]]]
@@ -32,11 +38,18 @@ class _Mapping:
     of_answer: Callable[[str], str]
     of_gold: Callable[[str], str | None]
     """None where the mapping says nothing of such a gold."""
+    reading: Reading | None
+    """What rows can be rewritten by; None where it is not known which form the golds have."""
 
 
-def map_answers(subject: Subject) -> Evidence:
+def map_answers(subject: Subject, asker: Asker | None = None) -> Evidence:
     """Value `mapped`: the share of failed answers that the best fixed mapping makes right, less the right ones that
-    it breaks, on the half of the items that did not suggest it."""
+    it breaks, on the half of the items that did not suggest it.
+
+    Args:
+        subject: The failing slice.
+        asker: Scores answers; without it no form is handed on.
+    """
     results = [r for r in (*subject.failed, *subject.passed) if r.item.output_type is OutputType.GENERATE_UNTIL]
     suggesting, judging = results[::2], results[1::2]
     tasks = {r.item.task for r in results}
@@ -53,8 +66,24 @@ def map_answers(subject: Subject) -> Evidence:
         return Evidence(
             "mappings", {"mapped": 0.0}, f"No fixed mapping makes any of {num_failed} failed answers right."
         )
-    says = f"{mappings[worths.index(best)].says} makes {best:.0%} of {num_failed} failed answers right."
-    return Evidence("mappings", {"mapped": best}, says)
+    chosen = mappings[worths.index(best)]
+    says = f"{chosen.says} makes {best:.0%} of {num_failed} failed answers right."
+    reading = chosen.reading
+    is_form = reading is not None and asker is not None and _holds(reading, asker, judging, results)
+    return Evidence("mappings", {"mapped": best}, says, forms=(Form(answers=reading),) if is_form else ())
+
+
+def _holds(reading: Reading, asker: Asker, judging: Sequence[ItemResult], results: Sequence[ItemResult]) -> bool:
+    """Whether the task's scorer takes the mapped answers, and rows can be rewritten without losing their labels."""
+    golds = [r.item.target for r in results]
+    if reading.how not in ONE_TO_ONE and any(plain(reading.read(gold)) != plain(gold) for gold in golds):
+        return False  # what throws text away would cut such golds, and rows that are like them
+    shown = [r for group in (True, False) for r in [j for j in judging if j.is_failed is group][:_MOST]]
+    scored = asker.score([Answered(r.item, reading.rewritten(r.answer) or r.answer) for r in shown])
+    is_right = np.array([result is not None and not result.is_failed for result in scored])
+    was_failed = np.array([r.is_failed for r in shown])
+    stays = is_right[~was_failed].mean() if (~was_failed).any() else 1.0
+    return bool(is_right[was_failed].mean() >= SETTLED and stays >= _STAYS)
 
 
 def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) -> float:
@@ -62,7 +91,7 @@ def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) ->
     gained = sum(right for right, r in zip(is_right, judging, strict=True) if r.is_failed)
     # A right answer that is not its gold text to begin with says nothing against a mapping.
     lost = sum(
-        not right and _plain(r.answer) == _plain(r.item.target)
+        not right and plain(r.answer) == plain(r.item.target)
         for right, r in zip(is_right, judging, strict=True)
         if not r.is_failed
     )
@@ -71,13 +100,23 @@ def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) ->
 
 def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
     for before, after in _affixes(pairs):
-        yield _Mapping(f"Leaving out “{before} … {after}”", partial(_inner, before=before, after=after), _plain)
+        yield _reading(Reading(How.UNWRAP, before, after))
     for before, after in _affixes([(gold, answer) for answer, gold in pairs]):
-        yield _Mapping(f"Putting “{before} … {after}” around it", _plain, partial(_inner, before=before, after=after))
-    yield from _word_by_word(pairs)
+        yield _reading(Reading(How.WRAP, before, after))
     yield from _inside_words(pairs)
-    yield _Mapping("Another case, other marks or spaces", _bare, _bare)
-    yield from _extractors()
+    for how in CASES:
+        yield _reading(Reading(how))
+    yield from _word_by_word(pairs)  # of mappings that do as much the one is named that says it with less
+    yield _Mapping("Another case, other marks or spaces", _bare, _bare, None)
+    for how in (How.FIRST_LINE, How.LAST_LINE, How.FIRST_WORD, How.LAST_WORD):
+        yield _reading(Reading(how))
+    yield _reading(Reading(How.LAST_NUMBER), _final_number)
+    yield _reading(Reading(How.AFTER_COLON))
+    yield _reading(Reading(How.AFTER_IS))
+
+
+def _reading(reading: Reading, of_gold: Callable[[str], str | None] = plain) -> _Mapping:
+    return _Mapping(str(reading), lambda answer: plain(reading.read(answer)), of_gold, reading)
 
 
 def _affixes(pairs: Pairs) -> list[tuple[str, str]]:
@@ -98,17 +137,16 @@ def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
         if len(answer) == len(gold):
             for word, meant in zip(answer, gold, strict=True):
                 stands.setdefault(word, Counter())[meant] += 1
-    table = {}
+    table = []
     for word, meanings in stands.items():
         meant, count = meanings.most_common(1)[0]
         if count >= _AGREES * meanings.total():
-            table[word] = meant
-    changed = sorted((word, meant) for word, meant in table.items() if word != meant)
-    if changed:
-        shown = ", ".join(f"{word} for {meant}" for word, meant in changed[:3]) + (", …" if len(changed) > 3 else "")
-        yield _Mapping(
-            f"Reading {shown}", lambda answer: " ".join(table.get(word, word) for word in answer.split()), _plain
-        )
+            table.append((word, meant, count))
+    if any(word != meant for word, meant, _ in table):
+        words = tuple(sorted((word, meant) for word, meant, _ in table))
+        # What one answer suggests by chance is outvoted among answers, and would stand in rows.
+        often = tuple(sorted((word, meant) for word, meant, count in table if count >= _LEAST))
+        yield replace(_reading(Reading(How.WORDS, words=words)), reading=Reading(How.WORDS, words=often))
 
 
 def _inside_words(pairs: Pairs) -> Iterator[_Mapping]:
@@ -120,11 +158,7 @@ def _inside_words(pairs: Pairs) -> Iterator[_Mapping]:
             seen[found] += 1
     for (before, after), count in seen.most_common(2):
         if count >= _LEAST:
-
-            def stripped(answer: str, before: str = before, after: str = after) -> str:
-                return " ".join(word.removeprefix(before).removesuffix(after) for word in answer.split())
-
-            yield _Mapping(f"Leaving out “{before}…{after}” in every word", stripped, _plain)
+            yield _reading(Reading(How.UNMARK, before, after))
 
 
 def _marks(word: str, meant: str) -> tuple[str, str] | None:
@@ -132,37 +166,11 @@ def _marks(word: str, meant: str) -> tuple[str, str] | None:
     return None if start < 0 or len(word) == len(meant) else (word[:start], word[start + len(meant) :])
 
 
-def _extractors() -> Iterator[_Mapping]:
-    yield _Mapping("Taking the first line", lambda a: _plain(a.strip().split("\n")[0]), _plain)
-    yield _Mapping("Taking the last line", lambda a: _plain(a.strip().split("\n")[-1]), _plain)
-    yield _Mapping("Taking the first word", lambda a: (a.split() or [""])[0], _plain)
-    yield _Mapping("Taking the last word", lambda a: (a.split() or [""])[-1], _plain)
-    yield _Mapping("Taking the last number", _last_number, _final_number)
-    yield _Mapping("Taking what follows the last colon", lambda a: _plain(a.rpartition(":")[2]), _plain)
-    yield _Mapping("Taking what follows the last “is”", lambda a: _plain(a.rpartition(" is ")[2].rstrip(" .")), _plain)
-
-
-def _last_number(text: str) -> str:
-    found = _NUMBER.findall(text)
-    return found[-1].replace(",", "") if found else _plain(text)
-
-
 def _final_number(gold: str) -> str | None:
     """The number that a gold answer is, or ends in behind GSM8K's ####; None where it says more than a number, so that
     no answer's last number stands for it."""
-    final = _plain(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
+    final = plain(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
     return final if _NUMBER.fullmatch(final) else None
-
-
-def _inner(text: str, before: str, after: str) -> str:
-    words = _plain(text)
-    if words.startswith(before) and words.endswith(after) and len(words) > len(before) + len(after):
-        return words[len(before) : len(words) - len(after)].strip()
-    return words
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _bare(text: str) -> str:

@@ -3,25 +3,36 @@
 A model that was trained on one form of prompt and is asked in another fails for the form. Candidates are what stands
 around every training prompt in the place of what stands around every item, blanks and marks at the end, and a few
 training rows as examples before the question. Judged on items that chose nothing: every candidate is fixed before it is
-asked. Costs one generation for each candidate and item.
+asked. A frame of the training's that makes half of them right is handed on as a form. Costs one generation for each
+candidate and item.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.evidence import SETTLED, Evidence
 from diagnose.evidence.subject import Asker, Subject
-from evals.items import Edited, ItemResult
+from diagnose.forms import Form, Frame
+from evals.items import Edited
 
 _MOST = 24
 """Items asked under each prompt."""
 _MOSTLY = 0.9
 """Share of texts that begin or end alike where that is a template."""
 _SHOTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    says: str
+    prompt_of: Callable[[str], str]
+    """From the item's own prompt."""
+    frame: Frame | None = None
+    """Of rows that teach the evaluation's form."""
 
 
 def change_prompts(subject: Subject, asker: Asker) -> Evidence:
@@ -34,9 +45,9 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     passed = [r for group in (subject.passed, others) for r in group[: _MOST // 2] if asker.can_ask(r.item)]
     if not failed:
         return Evidence("prompts", {}, "These items cannot be asked under another prompt.")
-    before, best, name, tried = asker.num_tokens, 0.0, "", 0
-    for says, edited in _candidates(subject):
-        edits = [Edited(r.item, edited(r)) for r in (*failed, *passed)]
+    before, best, chosen, tried = asker.num_tokens, 0.0, None, 0
+    for candidate in _candidates(subject):
+        edits = [Edited(r.item, candidate.prompt_of(r.item.prompt)) for r in (*failed, *passed)]
         if all(edit.prompt == edit.item.prompt for edit in edits) or not all(map(asker.has_room, edits)):
             continue
         tried += 1
@@ -45,38 +56,43 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
         if passed:
             gain -= float(1 - np.mean(is_right[len(failed) :]))
         if gain > best:
-            best, name = gain, says
+            best, chosen = gain, candidate
     says = (
-        f"{name} makes {best:.0%} of {len(failed)} failed items right."
-        if name
+        f"{chosen.says} makes {best:.0%} of {len(failed)} failed items right."
+        if chosen is not None
         else f"None of {tried} other prompts makes any of {len(failed)} failed items right."
     )
-    return Evidence("prompts", {"reprompted": best}, says, asker.num_tokens - before)
+    frame = chosen.frame if chosen is not None and best >= SETTLED else None
+    forms = (Form(frame=frame),) if frame is not None else ()
+    return Evidence("prompts", {"reprompted": best}, says, asker.num_tokens - before, forms=forms)
 
 
-def _candidates(subject: Subject) -> Iterator[tuple[str, Callable[[ItemResult], str]]]:
+def _candidates(subject: Subject) -> Iterator[_Candidate]:
     corpus = np.flatnonzero(~subject.rows.in_pool)
     inside = np.flatnonzero(subject.inside)
     trained = [
         subject.rows.prompts[k] for k in (inside if len(inside) >= 10 else corpus).tolist() if subject.rows.prompts[k]
     ]
     everything = [subject.rows.prompts[k] for k in corpus.tolist() if subject.rows.prompts[k]]
-    asked = [r.item.prompt for r in subject.failed]
+    asked, bare = _frame([r.item.prompt for r in subject.failed]), _frame([r.item.text for r in subject.failed])
     for prompts in (trained, everything):
-        ours, theirs = _frame(asked), _frame(prompts)
-        if prompts and ours != theirs:
-            yield (
-                f"The training's form of prompt, “{theirs[0]}…{theirs[1]}” for “{ours[0]}…{ours[1]}”,",
-                partial(_reframed, old=ours, new=theirs),
-            )
-    yield "A prompt without blanks at its ends", lambda r: r.item.prompt.strip()
-    yield "A lower-case prompt", lambda r: r.item.prompt.lower()
+        theirs = _frame(prompts)
+        if prompts and asked != theirs:
+            yield _framed(Frame(theirs, asked), Frame(theirs, bare))
+    yield _Candidate("A prompt without blanks at its ends", str.strip)
+    yield _Candidate("A lower-case prompt", str.lower)
     if trained:
         shots = corpus[:_SHOTS].tolist()
         examples = "".join(
             f"{subject.rows.prompts[k]}{subject.corpus.delimiter}{subject.rows.completions[k]}\n" for k in shots
         )
-        yield f"{len(shots)} training rows as examples", lambda r: f"{examples}{r.item.prompt}"
+        yield _Candidate(f"{len(shots)} training rows as examples", lambda prompt: f"{examples}{prompt}")
+
+
+def _framed(frame: Frame, taught: Frame) -> _Candidate:
+    """Examples before the question are part of the frame in which it is asked, and not of that in which rows teach."""
+    is_other = taught.training != taught.evaluation
+    return _Candidate(f"{frame},", lambda prompt: frame.undone(prompt) or prompt, taught if is_other else None)
 
 
 def _frame(prompts: Sequence[str]) -> tuple[str, str]:
@@ -96,8 +112,3 @@ def _shared(split: Sequence[list[str]]) -> list[str]:
         shared.append(word)
         left = [words for words in left if len(words) >= len(shared) and words[len(shared) - 1] == word]
     return shared
-
-
-def _reframed(result: ItemResult, old: tuple[str, str], new: tuple[str, str]) -> str:
-    inner = result.item.prompt.removeprefix(old[0]).removesuffix(old[1])
-    return f"{new[0]}{inner}{new[1]}"

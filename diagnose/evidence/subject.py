@@ -12,7 +12,7 @@ from diagnose.case import Case
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from diagnose.tokens import TokenRows, encode
-from evals.items import Edited, Item, ItemResult
+from evals.items import Answered, Edited, Item, ItemResult
 
 
 class Asker(Protocol):
@@ -25,6 +25,10 @@ class Asker(Protocol):
     def has_room(self, edit: Edited) -> bool: ...
 
     def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]: ...
+
+    def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
+        """By the task's own scorer; the model is not asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

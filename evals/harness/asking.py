@@ -1,7 +1,7 @@
-"""The same items under other prompts: what a diagnosis asks to tell a cue or a format from a lack of data.
+"""The same items under other prompts, or with other answers: what tells a cue or a format from a lack of data.
 
 Requests are lm-eval's own with another context; filters and metrics are the task's. Costs one generation, or one
-forward pass for each choice, an item; the model is loaded at the first question.
+forward pass for each choice, an item; the model is loaded at the first question. Given answers cost no model.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from evals.harness.answers import CountingModel, answer, load_model
 from evals.harness.loading import LoadedSuite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.results import score_items
-from evals.items import Edited, Item, ItemResult, OutputType
+from evals.items import Answered, Edited, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
 
@@ -55,8 +55,7 @@ class Asker:
         """
         if not edits:
             return []
-        if foreign := [edit.item for edit in edits if edit.item.split is not Split.PROBE]:
-            raise PermissionError(f"only probe items may be asked again, got {foreign[0].task}/{foreign[0].id}")
+        _check_probe([edit.item for edit in edits])
         if unasked := [edit.item for edit in edits if not self.can_ask(edit.item)]:
             raise ValueError(f"{unasked[0].task}/{unasked[0].id} has no single prompt that could be edited")
         lm = self._loaded()
@@ -65,23 +64,50 @@ class Asker:
         with harness_seeds():
             answer(lm, [instance for instances in sent for instance in instances])
         self.num_tokens += lm.num_tokens - before
+        return self._scored([replace(edit.item, prompt=edit.prompt) for edit in edits], sent)
+
+    def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
+        """What the task's filters and metrics make of answers that are given, in their order; None without a finite
+        score.
+
+        Raises:
+            PermissionError: an item is not a probe item.
+            ValueError: an item is not answered by writing.
+        """
+        _check_probe([given.item for given in answered])
+        if unwritten := [given.item for given in answered if given.item.output_type is not OutputType.GENERATE_UNTIL]:
+            raise ValueError(f"{unwritten[0].task}/{unwritten[0].id} has no written answer that could be scored")
+        sent = []
+        for given in answered:
+            copies = [_edited(i, i.args[0]) for i in self.suite.requests[given.item.task, given.item.id]]
+            for instance in copies:
+                instance.resps = [given.answer] * instance.repeats
+            sent.append(copies)
+        return self._scored([given.item for given in answered], sent)
+
+    def _scored(self, items: Sequence[Item], sent: Sequence[Sequence[Instance]]) -> list[ItemResult | None]:
         found: dict[int, ItemResult] = {}
         with templates_compiled_once():
-            for task in dict.fromkeys(edit.item.task for edit in edits):
-                places = [k for k, edit in enumerate(edits) if edit.item.task == task]
+            for task in dict.fromkeys(item.task for item in items):
+                places = [k for k, item in enumerate(items) if item.task == task]
                 # Ids tell the answers apart where an item is asked twice.
-                asked = [replace(edits[k].item, prompt=edits[k].prompt, id=str(k)) for k in places]
+                asked = [replace(items[k], id=str(k)) for k in places]
                 leaf, metric = self.suite.leaves[task], self.suite.suite.metric
                 for result in score_items(metric, leaf, asked, [sent[k] for k in places]):
                     place = int(result.item.id)
-                    found[place] = replace(result, item=replace(result.item, id=edits[place].item.id))
-        return [found.get(k) for k in range(len(edits))]
+                    found[place] = replace(result, item=replace(result.item, id=items[place].id))
+        return [found.get(k) for k in range(len(items))]
 
     def _loaded(self) -> CountingModel:
         if self._lm is None:
             quieten()
             self._lm = load_model(self.model, self.suite.suite.batch_size)
         return self._lm
+
+
+def _check_probe(items: Sequence[Item]) -> None:
+    if foreign := [item for item in items if item.split is not Split.PROBE]:
+        raise PermissionError(f"only probe items may be asked again, got {foreign[0].task}/{foreign[0].id}")
 
 
 def _edited(instance: Instance, prompt: str) -> Instance:

@@ -49,6 +49,8 @@ def bad(rows: str, path: Path) -> None:
         (["trian.max_steps=1"], "unknown key 'trian.max_steps'; did you mean 'train.max_steps'?"),
         (["model=pretraind"], "did you mean 'pretrained'?"),
         (["interventions=retrieve", "interventions.programs=a.py"], "is a key of another choice of interventions"),
+        (["interventions=retrieve", "interventions.wordings={a: [b]}"], "is a key of another choice of interventions"),
+        (["interventions=reformat", "interventions.wordings={a: ['{b} c']}"], "wordings.a needs at least two wordings"),
         (["corpus=starter", "corpus.train=a.jsonl"], "corpus.train must not be given to a corpus with a name"),
         (
             ["model.tokenizer=words"],

@@ -13,7 +13,7 @@ from diagnose.evidence.subject import Rows, Subject
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_table
 from evals.index import index_items
-from evals.items import Edited, Item, ItemResult, OutputType, ProbeReport
+from evals.items import Answered, Edited, Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 
@@ -104,6 +104,10 @@ class Answering:
     def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]:
         self.asked += [edit.prompt for edit in edits]
         return [result(edit.prompt, edit.item.target, self.answer(edit.prompt)) for edit in edits]
+
+    def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
+        """A scorer that takes the gold answer and no other."""
+        return [result(given.item.prompt, given.item.target, given.answer) for given in answered]
 
 
 LETTERS = "abcdefgh"

@@ -7,7 +7,7 @@ import pytest
 
 from evals.harness import LoadedSuite, evaluate, load_suite
 from evals.harness.asking import Asker
-from evals.items import Edited
+from evals.items import Answered, Edited, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
@@ -74,6 +74,42 @@ def test_one_item_asked_under_two_prompts_has_two_answers_in_the_order_asked(
     assert twice[1].answer == first.answer
     assert twice[0] is not None
     assert twice[0].item.prompt == "Q: bee sees owl A:"
+
+
+def test_given_answers_are_scored_by_the_tasks_own_filters_and_metrics_without_a_model(
+    task_dir: Callable[..., Path],
+) -> None:
+    says = {"function": "regex", "regex_pattern": "says (\\w+)"}
+    lenient = {
+        **WRITE,
+        "doc_to_text": "Q: {{question}} A:",
+        "metric_list": [{**WRITE["metric_list"][0], "ignore_case": True}],  # type: ignore[index]
+        "filter_list": [{"name": "said", "filter": [says, {"function": "take_first"}]}],
+    }
+    suite = load_suite(EvalSuite(["lenient"], str(task_dir("lenient", DOCUMENTS, lenient))))
+    asker = Asker(ModelRef("there is no such model", None, "float32"), suite)
+    items = [item for item in suite.items if item.split is Split.PROBE]
+    given = [
+        Answered(item, answer)
+        for item in items
+        for answer in (f"says {item.target}", f"so it says {item.target.upper()}", item.target, "says none")
+    ]
+    found = asker.score(given)
+    assert [result.score for result in found if result is not None] == [1.0, 1.0, 0.0, 0.0] * len(items)
+    assert [result.item for result in found if result is not None] == [answered.item for answered in given]
+    assert (asker.score([]), asker.num_tokens) == ([], 0)
+
+
+def test_only_written_answers_of_probe_items_are_scored(task_dir: Callable[..., Path], model: ModelRef) -> None:
+    suite = loaded(task_dir, "Q: {{question}} A:")
+    sealed = next(item for item in suite.items if item.split is Split.SEALED)
+    with pytest.raises(PermissionError, match="only probe items may be asked again"):
+        Asker(model, suite).score([Answered(sealed, "cat")])
+    chosen = next(
+        item for item in suite.items if item.split is Split.PROBE and item.output_type is not OutputType.GENERATE_UNTIL
+    )
+    with pytest.raises(ValueError, match="has no written answer"):
+        Asker(model, suite).score([Answered(chosen, "cat")])
 
 
 def test_no_item_of_another_split_is_asked(task_dir: Callable[..., Path], model: ModelRef) -> None:

@@ -26,6 +26,11 @@ PROMPTED = Evidence("prompts", {"reprompted": 0.8}, "The training's form of prom
         (Cause.FORMAT, {"mapped": 0.9}, "doc_to_target"),
         (Cause.FORMAT, {"reprompted": 0.8}, "The training's form of prompt makes"),
         (Cause.FORMAT, {"reprompted": 0.8}, "doc_to_text, or corpus.prompt_template"),
+        (
+            Cause.FORMAT,
+            {"reprompted": 0.8},
+            "; or interventions=reformat, which writes training rows",
+        ),
         (Cause.CAPACITY, {"learnt": 0.31}, "model.arch.hidden_size, or a larger model.name): it gives 31%"),
         (Cause.CONTAMINATION, {}, "measure again"),
     ],
