@@ -133,8 +133,9 @@ class Finding:
 
     @property
     def expected_gain(self) -> float:
-        """Failed items that a fix of the data may make right: those that fail for a cause in the data."""
-        elsewhere = NOT_DATA | {Cause.CONTAMINATION}
+        """Failed items that a fix for its cause may make right: those that do not fail for another one, outside the
+        data."""
+        elsewhere = (NOT_DATA | {Cause.CONTAMINATION}) - {self.cause}
         return self.num_failed * (1 - sum(self.causes.get(cause, 0.0) for cause in elsewhere))
 
     @property

@@ -95,23 +95,22 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
     """Rows of each step, no content twice; what stands in for rows that leave is not limited."""
+    limited = [step for step in steps if not _is_in_place(step)]
+    gains = [step.finding.expected_gain for step in limited]
+    most = divided(limits.num_examples, gains, [len(step.rows) for step in limited])
+    dosed = [max(1, round(limits.dose * count)) if count else 0 for count in most]
+    number = {id(step): count for step, count in zip(limited, dosed, strict=True)}
     taken: set[str] = set()
-    found = []
+    picked = []
     for step in steps:
         source = step.rows if isinstance(step, Made) else _pool(stock)
         rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
         names = contents(source, rows)
-        chosen = np.array([k for k, name in enumerate(names) if name not in taken], np.int64)
-        if len(chosen):
-            taken |= {names[k] for k in chosen.tolist()}
-            found.append(_Picked(step, source, rows[chosen]))
-    limited = [picked for picked in found if not _is_in_place(picked.step)]
-    gains = [picked.step.finding.expected_gain for picked in limited]
-    most = divided(limits.num_examples, gains, [len(picked.rows) for picked in limited])
-    dosed = [max(1, round(limits.dose * count)) if count else 0 for count in most]
-    number = {id(picked): count for picked, count in zip(limited, dosed, strict=True)}
-    cut = (replace(picked, rows=np.sort(picked.rows[: number.get(id(picked))])) for picked in found)
-    return [picked for picked in cut if len(picked.rows)]
+        chosen = [k for k, name in enumerate(names) if name not in taken][: number.get(id(step))]
+        if chosen:
+            taken |= {names[k] for k in chosen}
+            picked.append(_Picked(step, source, np.sort(rows[chosen])))
+    return picked
 
 
 def divided(total: int | None, gains: Sequence[float], rooms: Sequence[int]) -> list[int]:
