@@ -1,9 +1,10 @@
 """Does a training row repeat an evaluation item? Answered without giving any item away.
 
 Diagnosis and quality gate need to know about items of all splits (design rule 7), while everything below the
-controller may read probe items only. An `ItemIndex` holds 64-bit hashes and counts, nothing else.
+controller may read probe items only. An `ItemIndex` holds hashes and counts, nothing else.
 
-Cost: more than 50,000 short rows a second on one core; 8 bytes for each item and run of 13 words.
+Cost: more than 50,000 short rows a second on one core; 8 bytes for each item and run of 13 words, a kilobyte
+for each long item.
 """
 
 import json
@@ -27,6 +28,8 @@ from evals.near_copies import (
     normalise,
     text_hashes,
 )
+from evals.resemblance import contains
+from evals.rewordings import Rewordings, from_signatures, make_rewordings
 from evals.templates import NO_TEMPLATES, Templates, make_templates
 
 _CHUNK = 8192
@@ -44,6 +47,8 @@ class ItemIndex:
     """Sorted; what a row's prompt and completion together must not be."""
     _runs: NDArray[np.uint64]
     """Sorted; runs of 13 words, of questions and answers, that a row must not contain."""
+    _rewordings: Rewordings
+    """Signatures of long items, which a row must not resemble."""
     _templates: Templates
     """Rules by which texts were told apart."""
 
@@ -60,7 +65,8 @@ class ItemIndex:
 
         Returns:
             [num_rows]; true where the row's prompt is an item's, or, whatever the prompt, the whole row is
-            an item's prompt and target, or it contains a run of 13 words that only items have.
+            an item's prompt and target, or it contains a run of 13 words that only items have; or the row's
+            prompt is a long item in other words (`evals.rewordings`).
         """
         rows = iter(texts)
         found = [np.zeros(0, dtype=np.bool_)]
@@ -70,11 +76,12 @@ class ItemIndex:
 
     def _match(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
         texts = _row_texts(rows, self._templates)
-        found = _contains(self._texts, text_hashes(texts.wholes))
-        found |= _contains(self._prompts, text_hashes(texts.asked))
+        found = contains(self._texts, text_hashes(texts.wholes))
+        found |= contains(self._prompts, text_hashes(texts.asked))
         if len(self._runs):
             runs = ngrams(texts.wholes)
-            found[runs.owners[_contains(self._runs, runs.hashes)]] = True
+            found[runs.owners[contains(self._runs, runs.hashes)]] = True
+        found[self._rewordings.pairs(texts.asked)[:, 0]] = True
         return found
 
     def save(self, path: Path) -> None:
@@ -86,6 +93,9 @@ class ItemIndex:
             prompts=self._prompts,
             texts=self._texts,
             runs=self._runs,
+            template_runs=self._rewordings.template_runs,
+            signatures=self._rewordings.signed,
+            signed_items=self._rewordings.owners,
             templates=rules,
         )
 
@@ -112,6 +122,7 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
         _prompts=np.unique(text_hashes(prompts)),
         _texts=np.unique(text_hashes(wholes)),
         _runs=np.unique(np.concatenate([runs.hashes for runs in _item_runs(texts)])),
+        _rewordings=make_rewordings(texts),
         _templates=templates,
     )
 
@@ -120,7 +131,10 @@ def load_index(path: Path) -> ItemIndex:
     """What `ItemIndex.save` wrote."""
     with np.load(path) as arrays:
         templates = make_templates(dict(json.loads(str(arrays["templates"]))))
-        return ItemIndex(int(arrays["num_items"]), arrays["prompts"], arrays["texts"], arrays["runs"], templates)
+        rewordings = from_signatures(arrays["template_runs"], arrays["signatures"], arrays["signed_items"])
+        return ItemIndex(
+            int(arrays["num_items"]), arrays["prompts"], arrays["texts"], arrays["runs"], rewordings, templates
+        )
 
 
 def repeated_items(
@@ -140,7 +154,8 @@ def repeated_items(
     identities = identity_texts(own, templates)
     found = np.array([_is_asked(t, i, asked, templates) for t, i in zip(own, identities, strict=True)], dtype=np.bool_)
     for item_runs in _item_runs(own):
-        found[item_runs.owners[_contains(runs, item_runs.hashes)]] = True
+        found[item_runs.owners[contains(runs, item_runs.hashes)]] = True
+    found[make_rewordings(own).pairs(rows.asked)[:, 1]] = True
     return found
 
 
@@ -174,11 +189,3 @@ def _row_texts(rows: Sequence[tuple[str, str]], templates: Templates) -> _RowTex
         for prompt, (_, completion) in zip(prompts, rows, strict=True)
     ]
     return _RowTexts([templates.canonical(p) if p else w for p, w in zip(prompts, wholes, strict=True)], wholes)
-
-
-def _contains(members: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether each value is among the sorted members."""
-    if not len(members):
-        return np.zeros(len(values), dtype=np.bool_)
-    places = np.minimum(np.searchsorted(members, values), len(members) - 1)
-    return np.equal(members[places], values)

@@ -33,11 +33,13 @@ _MARK_OR_SYMBOL = re.compile(r"[^\w\s]")
 _APOSTROPHE = re.compile(rf"(?<={_LETTER})['’](?={_LETTER})")
 # Prose marks go, but what carries meaning in arithmetic, lists of brackets or code stays: the point of
 # 1.5, a minus between spaces, brackets that touch no letter.
+# A set of characters stands first, which the engine looks for five times as fast as for alternatives.
 _MARKS = re.compile(
-    rf"(?<={_LETTER})[.,;:!?…]|[.,;:!?…](?!\d)"
-    r"|[\"'`´“”„‘’«»]"
-    rf"|(?<={_LETTER})[()\[\]{{}}–—]|[()\[\]{{}}–—](?={_LETTER})"
-    rf"|(?<={_LETTER}{{2}})[-/](?={_LETTER}{{2}})"
+    r"[.,;:!?…\"'`´“”„‘’«»()\[\]{}–—/-](?:"
+    rf"(?<=[.,;:!?…])(?:(?!\d)|(?<={_LETTER}.))"
+    r"|(?<=[\"'`´“”„‘’«»])"
+    rf"|(?<=[()\[\]{{}}–—])(?:(?<={_LETTER}.)|(?={_LETTER}))"
+    rf"|(?<={_LETTER}{{2}}[-/])(?={_LETTER}{{2}}))"
 )
 
 
@@ -55,7 +57,7 @@ class ItemText:
 
 @dataclass(frozen=True, slots=True)
 class NGrams:
-    """Hashes of all runs of `NUM_WORDS` words, [num_runs] each."""
+    """Hashes of all runs of some number of words, [num_runs] each."""
 
     hashes: NDArray[np.uint64]
     owners: NDArray[np.int64]
@@ -103,7 +105,7 @@ def identity_texts(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATE
     ]
 
 
-def item_ngrams(texts: Sequence[ItemText]) -> NGrams:
+def item_ngrams(texts: Sequence[ItemText], num_words: int = NUM_WORDS) -> NGrams:
     """Runs that make a text the near copy of another one, each once for each text.
 
     Left out are a task's template, by two signs: the words that all of its texts begin and end with, and
@@ -114,7 +116,7 @@ def item_ngrams(texts: Sequence[ItemText]) -> NGrams:
         by_task.setdefault(text.task, []).append(index)
     hashes, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for indices in by_task.values():
-        runs = ngrams(_without_template([normalise(texts[index].text) for index in indices]))
+        runs = ngrams(_without_template([normalise(texts[index].text) for index in indices]), num_words)
         distinct, inverse = np.unique(runs.hashes, return_inverse=True)
         pairs = np.unique(np.stack([inverse, runs.owners]), axis=1)  # [2, num_pairs]: run, text
         num_texts = np.bincount(pairs[0], minlength=len(distinct))
@@ -125,14 +127,19 @@ def item_ngrams(texts: Sequence[ItemText]) -> NGrams:
 
 
 def _without_template(normal: Sequence[str]) -> list[str]:
-    """The texts without the words that all of them begin and end with; few texts have no template."""
+    """The texts without the words that all of them begin and end with."""
+    prefix, suffix = template_lengths(normal)
+    return [" ".join(words.split(" ")[prefix:][: -suffix or None]) for words in normal]
+
+
+def template_lengths(normal: Sequence[str]) -> tuple[int, int]:
+    """Numbers of words that all of the texts begin and end with; few texts have no template."""
     distinct = sorted(words.split(" ") for words in set(normal))
     if len(distinct) <= 3:
-        return list(normal)
+        return 0, 0
     prefix = _num_common(distinct[0], distinct[-1])
     backwards = sorted(words[prefix:][::-1] for words in distinct)
-    suffix = _num_common(backwards[0], backwards[-1])
-    return [" ".join(words.split(" ")[prefix:][: -suffix or None]) for words in normal]
+    return prefix, _num_common(backwards[0], backwards[-1])
 
 
 def _num_common(first: Sequence[str], last: Sequence[str]) -> int:
@@ -141,22 +148,22 @@ def _num_common(first: Sequence[str], last: Sequence[str]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
 
 
-def ngrams(normal: Sequence[str]) -> NGrams:
-    """Hashes of the runs of `NUM_WORDS` words in normalised texts; shorter texts have none."""
-    long = [i for i, words in enumerate(normal) if words.count(" ") >= NUM_WORDS - 1]
+def ngrams(normal: Sequence[str], num_words: int = NUM_WORDS) -> NGrams:
+    """Hashes of the runs of so many words in normalised texts; shorter texts have none."""
+    long = [i for i, words in enumerate(normal) if words.count(" ") >= num_words - 1]
     if not long:
         return NGrams(hashes=np.zeros(0, np.uint64), owners=np.zeros(0, np.int64))
-    split = [normal[i].split(" ") for i in long]
-    numbers: dict[str, int] = {}
-    words = np.array([numbers.setdefault(word, len(numbers)) for text in split for word in text], dtype=np.int64)
-    hashed = text_hashes(list(numbers))[words]  # [num_words]
-    lengths = np.array([len(text) for text in split])
+    words = " ".join([normal[i] for i in long]).split(" ")
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    places = np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
+    hashed = text_hashes(list(numbers))[places]  # [num_words]
+    lengths = np.array([normal[i].count(" ") + 1 for i in long])
     owners = np.repeat(np.array(long, dtype=np.int64), lengths)
-    runs = np.zeros(len(hashed) - NUM_WORDS + 1, dtype=np.uint64)
-    for offset in range(NUM_WORDS):
+    runs = np.zeros(len(hashed) - num_words + 1, dtype=np.uint64)
+    for offset in range(num_words):
         runs = runs * _MULTIPLIER + hashed[offset : offset + len(runs)]
     ends = np.repeat(np.cumsum(lengths), lengths)[: len(runs)]
-    is_whole = np.arange(len(runs)) + NUM_WORDS <= ends  # a run that starts in one text and ends in the next
+    is_whole = np.arange(len(runs)) + num_words <= ends  # a run that starts in one text and ends in the next
     return NGrams(hashes=runs[is_whole], owners=owners[: len(runs)][is_whole])
 
 

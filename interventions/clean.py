@@ -21,9 +21,8 @@ from diagnose.copies import content_hashes, near_groups
 from diagnose.evidence.labels import DeniedLabels, denied_labels
 from diagnose.finding import Cause, Finding
 from diagnose.slices import row_members
-from evals.near_copies import normalise, text_hashes
 from interventions.amounts import Additions
-from interventions.quality import Stock, admit, contents, made_from
+from interventions.quality import Stock, admit_edited, contents, made_from
 from interventions.step import CLEAN, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 RELABEL = "relabel"
@@ -90,7 +89,7 @@ def _relabelled(finding: Finding, stock: Stock, denied: DeniedLabels) -> Steps:
     ids = parents.rows["id"][:]
     rows = made_from(parents, RELABEL, {"completion": [written[denied.labels[k]] for k in sure.tolist()]})
     known = frozenset(contents(stock.corpus, np.setdiff1d(stock.kept, wrong)))
-    admitted = admit(rows, np.arange(len(rows)), stock.gate, known)
+    admitted = admit_edited(rows, np.arange(len(rows)), stock.gate, known)
     if not len(admitted.rows):
         return (removal,)
     back = Made(
@@ -140,11 +139,7 @@ def _is_copy(stock: Stock) -> NDArray[np.bool_]:
     corpus = stock.corpus.select(stock.kept)
     _, first = np.unique(content_hashes(corpus), return_index=True)
     distinct = np.sort(first)
-    group = near_groups(corpus.select(distinct), most=len(distinct))
-    # Long prompts may differ in the few words that are asked: near copies have the same answer, or have no prompt.
-    answers = text_hashes([normalise(answer) for answer in corpus.rows.select(distinct)["completion"][:]])
-    has_prompt = np.array([bool(prompt.strip()) for prompt in corpus.rows.select(distinct)["prompt"][:]])
-    is_near = (group != np.arange(len(distinct))) & (~has_prompt | (answers == answers[group]))
+    is_near = near_groups(corpus.select(distinct), most=len(distinct)) != np.arange(len(distinct))
     is_copy = np.ones(len(corpus), bool)
     is_copy[distinct[~is_near]] = False
     return is_copy

@@ -18,7 +18,7 @@ from diagnose.forms import Form, Variant
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice, row_members
 from interventions.amounts import Additions
-from interventions.quality import IN_CORPUS, admit, made_from
+from interventions.quality import IN_CORPUS, admit_edited, made_from
 from interventions.step import REFORMAT, Declined, Made, Resources, Steps, action_key, unfit
 from interventions.wordings import Wordings, make_wordings
 
@@ -153,7 +153,7 @@ def _added(
     # Word for word: a variant may differ from its parent in case or marks only.
     known = {*_pairs(stock.corpus.select(stock.kept))}
     is_new = np.array([(variant.prompt, variant.completion) not in known for variant in written.variants])
-    admitted = admit(made, np.flatnonzero(is_new), stock.gate, frozenset())
+    admitted = admit_edited(made, np.flatnonzero(is_new), stock.gate, frozenset())
     blocked = {**admitted.blocked, **{names[k]: IN_CORPUS for k in np.flatnonzero(~is_new).tolist()}}
     chosen = admitted.rows[:num_examples]
     if not len(chosen):

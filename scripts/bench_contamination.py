@@ -3,16 +3,20 @@
     python scripts/bench_contamination.py [--root ../shared/data] [--rows 1000000] [--items 20000] [--json]
 
 A hundred of GSM8K's test questions with their solutions (Cobbe et al. 2021), or without --root of made word problems,
-are hidden among clean rows: word for word, in lower case, and with words put between theirs; a hundred items of each
-world of the proving ground, whose templates are declared, in other words. A row of the third kind counts where, as told
-by a plain comparison of lists, a run of 13 words of its item is whole. Clean rows are GSM8K's training questions and
-what the worlds' own generators make besides. Then so many made rows against so many items, timed.
+are hidden among clean rows: word for word, in lower case, and with words put between theirs; of all of them the
+questions, with the last word of the answer alone, with more words put between, with others in the place of some, and in
+another order; a hundred items of each world of the proving ground, whose templates are declared, in other words. A row
+of the third kind counts where, as told by a plain comparison of lists, a run of 13 words of its item is whole, one of
+the three kinds after it where none is. Clean rows are GSM8K's training questions, test questions with other numbers
+where no run is whole, and what the worlds' own generators make besides. Then so many made rows against so many items,
+timed.
 """
 
 import argparse
 import json
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -72,7 +76,7 @@ def main() -> None:
             sum(e.num_entered for e, _ in of_worlds),
         )
     )
-    clean_rows = [blocked, *scan(options.root), *(c for _, c in of_worlds)]
+    clean_rows = [*blocked, *scan(options.root), *(c for _, c in of_worlds)]
     seconds = timed(options.rows, options.items, rng)
     if options.json:
         print(
@@ -102,24 +106,30 @@ def word_problems(root: Path | None, rng: Random) -> tuple[list[Row], list[Row]]
     return ([(row["question"], row["answer"]) for row in test], [(row["question"], row["answer"]) for row in train])
 
 
-def hide(items: Sequence[Row], clean: Sequence[Row], rng: Random) -> tuple[list[Entered], Clean]:
+def hide(items: Sequence[Row], clean: Sequence[Row], rng: Random) -> tuple[list[Entered], list[Clean]]:
     """Of each kind how many enter, and how many clean rows do not."""
     index = index_items(item("gsm8k", *row) for row in items)
     chosen = rng.sample(items, HIDDEN)
     inserted = [(with_words_between(question, rng), answer) for question, answer in chosen]
-    whole = [
-        row
-        for row, (question, answer) in zip(inserted, chosen, strict=True)
-        if shares_a_run(f"{row[0]} {row[1]}", f"{question} {answer}")
-    ]
     kinds = {
         "word for word": list(chosen),
         "lower case": [(question.lower(), answer.lower()) for question, answer in chosen],
-        "words between, a run of 13 is whole": whole,
+        "words between, a run of 13 is whole": [
+            row
+            for row, (question, answer) in zip(inserted, chosen, strict=True)
+            if shares_a_run(f"{row[0]} {row[1]}", f"{question} {answer}")
+        ],
+        "a word between every ten, no run is whole": without_runs(items, with_a_word_between_ten, rng),
+        "a word in ten is another, no run is whole": without_runs(items, with_a_word_in_ten_another, rng),
+        "sentences in another order, no run is whole": without_runs(items, with_another_order, rng),
     }
     entered = [Entered(kind, len(rows), num_admitted(rows, index)) for kind, rows in kinds.items()]
-    distinct = [row for row in dict.fromkeys(clean) if row not in set(items)]
-    return entered, Clean("word problems", len(distinct), len(distinct) - num_admitted(distinct, index))
+    known = set(items)
+    others = {
+        "word problems": [row for row in dict.fromkeys(clean) if row not in known],
+        "items with other numbers, no run is whole": without_runs(items, with_other_numbers, rng),
+    }
+    return entered, [Clean(name, len(rows), len(rows) - num_admitted(rows, index)) for name, rows in others.items()]
 
 
 def scan(root: Path | None) -> list[Clean]:
@@ -198,6 +208,39 @@ def with_words_between(text: str, rng: Random) -> str:
     for word in text.split():
         words += [word, rng.choice(INSERTED)] if rng.random() < 1 / EVERY else [word]
     return " ".join(words)
+
+
+def without_runs(items: Sequence[Row], change: Callable[[str, Random], str], rng: Random) -> list[Row]:
+    """Changed questions, with the last word of the answer, that have no run of 13 words of their item."""
+    rows = [(change(question, rng), answer.split()[-1], question) for question, answer in items]
+    return [(changed, last) for changed, last, question in rows if not shares_a_run(f"{changed} {last}", question)]
+
+
+def with_a_word_between_ten(text: str, rng: Random) -> str:
+    start = rng.randrange(10)
+    return " ".join(
+        f"{word} {rng.choice(INSERTED)}" if k % 10 == start else word for k, word in enumerate(text.split())
+    )
+
+
+def with_a_word_in_ten_another(text: str, rng: Random) -> str:
+    """Numbers stay."""
+    start = rng.randrange(10)
+    return " ".join(
+        rng.choice(INSERTED) if k % 10 == start and not re.search(r"\d", word) else word
+        for k, word in enumerate(text.split())
+    )
+
+
+def with_another_order(text: str, rng: Random) -> str:
+    """Of sentences, but the last one."""
+    *told, asked = re.split(r"(?<=[.?!])\s+", text)
+    rng.shuffle(told)
+    return " ".join([*told, asked])
+
+
+def with_other_numbers(text: str, rng: Random) -> str:
+    return re.sub(r"\d+", lambda _: str(rng.randrange(2, 1_000)), text)
 
 
 def shares_a_run(one: str, other: str) -> bool:

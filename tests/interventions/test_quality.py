@@ -21,6 +21,7 @@ from interventions.quality import (
     REPEATED,
     TOO_LONG,
     admit,
+    admit_edited,
     contents,
     make_gate,
 )
@@ -82,6 +83,98 @@ def test_a_corpus_of_two_scripts_takes_rows_of_both() -> None:
     assert gate.scripts == {"CYRILLIC", "LATIN"}
     new = pool_of(["беги и прыгай направо", "walk and jump", "跳跃跳跃跳跃跳跃跳跃跳跃跳跃跳跃跳跃跳跃"], "pool")
     assert admit(new, np.arange(3), gate, frozenset()).rows.tolist() == [0, 1]
+
+
+def long_rows(rows: list[tuple[str, str]], name: str) -> TrainPool:
+    columns = {
+        "id": [f"{name}-{k}" for k in range(len(rows))],
+        "source": [name] * len(rows),
+        "prompt": [prompt for prompt, _ in rows],
+        "completion": [completion for _, completion in rows],
+        "licence": ["mit"] * len(rows),
+    }
+    return TrainPool(Dataset.from_dict(columns), " ")
+
+
+def long_prompts(number: int) -> list[str]:
+    rng = np.random.default_rng(0)
+    return [" ".join(f"w{k}" for k in rng.permutation(5_000)[:60]) for _ in range(number)]
+
+
+def with_another_word(prompt: str, place: int) -> str:
+    """55 of 61 runs of three words stay: .9."""
+    words = prompt.split()
+    return " ".join([*words[:place], "another", *words[place + 1 :]])
+
+
+def every_tenth_word_another(prompt: str) -> str:
+    """40 of 76 runs of three words stay: .53."""
+    return " ".join(f"{word}x" if k % 10 == 5 else word for k, word in enumerate(prompt.split()))
+
+
+def test_near_copies_of_long_rows_stay_out_and_the_same_question_with_another_answer_enters() -> None:
+    prompts = long_prompts(20)
+    old = long_rows([(prompt, "seven") for prompt in prompts[:10]], "old")
+    rows = [
+        (with_another_word(prompts[0], 20), "Seven."),
+        (with_another_word(prompts[1], 20), "eight"),
+        (prompts[10], "seven"),
+        (with_another_word(prompts[10], 30), "seven"),
+        (with_another_word(prompts[10], 30), "nine"),
+        (with_another_word(with_another_word(prompts[2], 10), 40), "seven"),
+        (every_tenth_word_another(prompts[3]), "seven"),
+        (prompts[11], "seven"),
+    ]
+    new = long_rows(rows, "new")
+    known = frozenset(contents(old, np.arange(10)))
+    admitted = admit(new, np.arange(len(rows)), make_gate(old, NO_ITEMS), known)
+    assert dict(admitted.blocked) == {"new-0": IN_CORPUS, "new-3": REPEATED, "new-5": IN_CORPUS}
+    assert admitted.rows.tolist() == [1, 2, 4, 6, 7]
+
+
+def test_what_is_blocked_for_another_reason_keeps_no_near_copy_out() -> None:
+    prompt = long_prompts(1)[0]
+    new = long_rows([(prompt, "seven"), (with_another_word(prompt, 20), "seven"), *filling()], "new")
+    admitted = admit(new, np.arange(len(new)), make_gate(new, Prompts([prompt])), frozenset())
+    assert dict(admitted.blocked) == {"new-0": EVALUATION_ITEM}
+
+
+def filling() -> list[tuple[str, str]]:
+    """Rows that make a vocabulary open."""
+    return [(" ".join(f"f{20 * k + j}" for j in range(20)), "x") for k in range(30)]
+
+
+def test_as_many_of_near_copies_enter_in_any_order_and_the_first_that_is_asked_for() -> None:
+    rows = [(p, "seven") for prompt in long_prompts(12) for p in (prompt, with_another_word(prompt, 25))]
+    new = long_rows(rows, "new")
+    gate = make_gate(new, NO_ITEMS)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        admitted = admit(new, order, gate, frozenset()).rows
+        first = {row // 2: row for row in reversed(order.tolist())}
+        assert sorted(admitted.tolist()) == sorted(first.values())
+
+
+def test_rows_edited_by_intent_are_only_held_against_what_is_equal() -> None:
+    prompts = long_prompts(10)
+    old = long_rows([(prompt, "seven") for prompt in prompts], "old")
+    twins = long_rows([(with_another_word(prompt, 20), "seven") for prompt in prompts] + [(prompts[0], "seven")], "new")
+    known = frozenset(contents(old, np.arange(10)))
+    gate = make_gate(old, NO_ITEMS)
+    assert admit_edited(twins, np.arange(11), gate, known).rows.tolist() == list(range(10))
+    assert not len(admit(twins, np.arange(11), gate, known).rows)
+
+
+def test_rows_of_a_closed_grammar_enter_however_alike_they_are() -> None:
+    commands = [
+        f"{a} {b} twice and {c} left thrice after you {d} right and then look around again"
+        for a in "abc"
+        for b in "defg"
+        for c in "hij"
+        for d in "klmn"
+    ]
+    new = long_rows([(command, "done") for command in commands], "new")
+    assert len(admit(new, np.arange(len(new)), make_gate(new, NO_ITEMS), frozenset()).rows) == len(commands) == 144
 
 
 @pytest.mark.parametrize(("most", "least", "given"), [(0.5, 0.25, 0.4), (0.2, 0.25, 0.2), (0.5, 0.9, 0.1)])
