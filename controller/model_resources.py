@@ -67,7 +67,7 @@ class ModelResources:
             stock=stock,
             judged=tried.keys,
             seed=seed,
-            most_share=tried.most_share,
+            scale=tried.scale,
             row_effects=self.row_effects,
             pool_effects=partial(self.pool_effects, num_rows=len(pool)) if pool is not None else None,
             states=self.states,

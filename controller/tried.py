@@ -1,8 +1,9 @@
 """What a champion was already tried with, and what follows for the next round.
 
-A fix that gained and broke a guard is tried again with half of its share of the draws, so that the corpus's own rows
-get more of them: replay (Rolnick et al. 2019, arXiv 1811.11682) of the size that the guards ask for. The new trial has
-other training seeds and is another look in the ledger. Any other fix that was rejected is not proposed again.
+A fix that gained and broke a guard is tried again with half of the draws that it took from the corpus's other rows, so
+that these get more of them: replay (Rolnick et al. 2019, arXiv 1811.11682) of the size that the guards ask for. The new
+trial has other training seeds and is another look in the ledger. Any other fix that was rejected is not proposed again,
+nor one that takes few draws or none: a cleaning.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from controller.result import VerdictRecord
 from interventions.plan import Plan
 
-_LEAST_SHARE = 0.1
+_LEAST_TAKEN = 0.05
 """Of the draws: with less, a fix is hardly trained on."""
 
 
@@ -18,14 +19,14 @@ _LEAST_SHARE = 0.1
 class Tried:
     keys: tuple[str, ...] = ()
     """`Plan.keys` that were judged."""
-    most_share: float = 1.0
-    """Of the draws, for the fix of the next round."""
+    scale: float = 1.0
+    """Part of the draws that the fix of the next round gets, of those that it would take."""
 
     def after(self, plan: Plan, verdict: VerdictRecord) -> "Tried":
         """What is known after this plan was not accepted."""
-        half = sum(action.share for action in plan.actions) / 2
-        if half >= _LEAST_SHARE and _has_gained(verdict) and not all(guard.ok for guard in verdict.guards):
-            return replace(self, most_share=half)
+        is_broken = not all(guard.ok for guard in verdict.guards)
+        if plan.taken / 2 >= _LEAST_TAKEN and _has_gained(verdict) and is_broken:
+            return replace(self, scale=self.scale / 2)
         return Tried((*self.keys, *plan.keys))
 
 

@@ -11,7 +11,7 @@ _LONGEST_RUN = 8
 
 _FINAL = re.compile(r"(?:####|\bfinal answer\b\s*(?:is\b|:)|\banswer\b\s*(?:is\b|:)|\\boxed\{)\s*:?", re.IGNORECASE)
 _ANNOTATION = re.compile(r"<<[^<>\n]*>>")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _FRACTION = re.compile(r"^(-?\d+)\s*/\s*(\d+)$")
 _EQUATION = re.compile(
     r"(-?\d[\d,]*(?:\.\d+)?)\s*([-+*/x×÷])\s*[$€£]?(-?\d[\d,]*(?:\.\d+)?)\s*=\s*[$€£]?(-?\d[\d,]*(?:\.\d+)?)"
@@ -52,13 +52,13 @@ def final_answer(text: str) -> str:
 
 def numbers_of(text: str) -> list[float]:
     """In digits, in their order."""
-    return [_value(found) for found in _NUMBER.findall(text)]
+    return [_value(found) for found in NUMBER.findall(text)]
 
 
 def number_of(text: str) -> float | None:
     """The value of a text that is a number and no more but a sign of currency or percent, in digits or spelled."""
     bare = text.strip().strip("$€£%()[]{}\"'*` ").rstrip(".").strip()
-    if _NUMBER.fullmatch(bare):
+    if NUMBER.fullmatch(bare):
         return _value(bare)
     fraction = _FRACTION.match(bare)
     if fraction is not None and int(fraction[2]):

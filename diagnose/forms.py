@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+from diagnose.answer_text import NUMBER
 
 
 class How(StrEnum):
@@ -93,7 +93,7 @@ class Reading:
             case How.TITLE:
                 return re.sub(r"\S+", lambda word: word[0][:1].upper() + word[0][1:].lower(), answer).strip()
             case How.LAST_NUMBER:
-                found = _NUMBER.findall(answer)
+                found = NUMBER.findall(answer)
                 return found[-1].replace(",", "") if found else answer.strip()
             case _:
                 return _extracted(self.how, answer.strip())

@@ -81,7 +81,8 @@ class ItemIndex:
         if len(self._runs):
             runs = ngrams(texts.wholes)
             found[runs.owners[contains(self._runs, runs.hashes)]] = True
-        found[self._rewordings.pairs(texts.asked)[:, 0]] = True
+        left = np.flatnonzero(~found)
+        found[left[self._rewordings.pairs([texts.asked[k] for k in left.tolist()])[:, 0]]] = True
         return found
 
     def save(self, path: Path) -> None:

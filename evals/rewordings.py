@@ -1,10 +1,11 @@
 """Long items in other words: what no run of 13 words tells, from signatures that give no item away.
 
 A text is a rewording where at least half of its runs of three words are the item's (estimated Jaccard similarity .5;
-`evals.resemblance`) and its numbers are the item's: the same question with other numbers is another question. Only
-items of 13 words and more of tasks with an open vocabulary have any, and runs that belong to a task's template do not
-count (`near_copies.item_ngrams`). Higher thresholds tell nothing new: one word that is changed takes three runs, so
-texts with a similarity of .8 have nearly always a run of 13 words in common (docs/LOG.md, 2026-11-22).
+`evals.resemblance`) and its numbers, in digits or words, are the item's: the same question with other numbers is
+another question. Only items of 13 words and more of tasks with an open vocabulary have any, and runs that belong to a
+task's template do not count (`near_copies.item_ngrams`). Higher thresholds tell nothing new: one word that is changed
+takes three runs, so texts with a similarity of .8 have nearly always a run of 13 words in common (docs/LOG.md,
+2026-11-22).
 
 Cost: 25 microseconds for a text of 25 words against 20,000 items, nothing for short ones; 1.2 kB for each long item.
 """
@@ -23,7 +24,14 @@ NEAR = 0.5
 """Estimated Jaccard similarity of rewordings."""
 _BAND = 3
 """Numbers of a signature in each of 21 bands: of pairs with a similarity of .5 one agrees in 94 %, of .6 in 99 %."""
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(
+    r"\d+|\b(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|dozen"
+    r"|half|halves|third|thirds|quarter|quarters|once|twice|thrice|double|triple|[b-hj-z])\b"
+)
+"""And single letters, which name what is asked. Not "one" and "second", nor the words "a" and "i"."""
+_MOST_ALIKE = 32
+"""Items that share a band; more of them share a template, and the band tells nothing."""
 _COMPARED = 65_536
 """Pairs compared at once: bounds the memory."""
 
@@ -52,10 +60,11 @@ class Rewordings:
         keys = band_keys(signed, _BAND)
         first = np.searchsorted(self._keys, keys.ravel(), side="left")
         counts = np.searchsorted(self._keys, keys.ravel(), side="right") - first
+        counts[counts > _MOST_ALIKE] = 0
         met = np.repeat(np.arange(len(texts)), counts.reshape(keys.shape).sum(axis=1))
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         other = self._signatures[np.repeat(first, counts) + within]
-        both = np.unique(np.stack([met, other], axis=1), axis=0)
+        both = np.stack(np.divmod(np.unique(met * len(self.signed) + other), len(self.signed)), axis=1)
         is_near = np.zeros(len(both), np.bool_)
         for start in range(0, len(both), _COMPARED):
             one, item = both[start : start + _COMPARED].T

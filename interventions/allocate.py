@@ -42,6 +42,10 @@ class Allocation:
     """Rows of the corpus that stay."""
     num_added: int
     """Rows that are new, not in the place of others."""
+    taken: float
+    """Share of the draws that the corpus's other rows lose."""
+    left_out: tuple[str, ...]
+    """Findings whose steps did not fit, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,13 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     added = _picked([step for step in steps if isinstance(step, Supply | Made)], stock, limits)
     alike = [picked for picked in added if not _is_raised(picked.step)]
     new = [picked for picked in added if _is_raised(picked.step)]
-    raises = _raised(steps, kept, limits.share * (0.5 if new else 1.0))
+    most = limits.share * (0.5 if new else 1.0)
+    raises = _raised(steps, kept, most)
     for step in raises:
-        draws.append(Draw(Origin(REWEIGHT, step.why, str(step.finding.data_slice)), None, step.rows, step.share))
-        actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=step.share))
-    left = limits.share - sum(step.share for step in raises)
+        share = step.present + limits.scale * (step.share - step.present)
+        draws.append(Draw(Origin(REWEIGHT, step.why, str(step.finding.data_slice)), None, step.rows, share))
+        actions.append(_action(step.finding, REWEIGHT, step.why, num_reweighted=len(step.rows), share=share))
+    left = (limits.share - sum(step.share for step in raises)) * limits.scale
     total = sum(len(picked.rows) for picked in new)
     wanted = round(limits.dose * (limits.num_examples or 0))
     num_added = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step))
@@ -87,10 +93,22 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
         why = _why(picked) + (f"; {wanted} were wanted in all" if is_short and not _is_in_place(picked.step) else "")
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
+    taken = given - sum(step.present for step in raises)
     size = len(kept) - sum(len(step.rows) for step in raises) + sum(len(picked.rows) for picked in alike)
     for picked in alike:
         _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
-    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept, num_added)
+    left_out = [
+        f"{step.finding.slice}: rows with {step.finding.data_slice} have {step.present:.1%} of the draws, and what is "
+        f"raised may have {most:.1%} in all"
+        for step in steps
+        if isinstance(step, Raise) and not any(step.finding is raised.finding for raised in raises)
+    ]
+    left_out += [
+        f"{step.finding.slice}: none of {limits.num_examples} rows falls to it"
+        for step in steps
+        if isinstance(step, Supply | Made) and not any(step is picked.step for picked in added)
+    ]
+    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept, num_added, taken, tuple(left_out))
 
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
@@ -167,8 +185,8 @@ def _why(picked: _Picked) -> str:
 
 
 def _raised(steps: Sequence[Step], kept: NDArray[np.int64], most: float) -> list[Raise]:
-    """Each row that is kept in the first slice that has it, all together with at most this share of the draws; where
-    that is less than what they have already, none."""
+    """Each row that is kept in the first slice that has it, all together with at most this share of the draws; the
+    last ones are left out where that is less than what they have already."""
     taken = np.empty(0, np.int64)
     found = []
     for step in (step for step in steps if isinstance(step, Raise)):
@@ -177,10 +195,12 @@ def _raised(steps: Sequence[Step], kept: NDArray[np.int64], most: float) -> list
         if len(rows):
             part = len(rows) / len(step.rows)
             found.append(replace(step, rows=rows, share=step.share * part, present=step.present * part))
+    while found and sum(step.present for step in found) >= most:
+        found.pop()
     present = sum(step.present for step in found)
     more = sum(step.share for step in found) - present
     scale = min(1.0, (most - present) / more) if more > 0 else 0.0
-    return [replace(s, share=s.present + scale * (s.share - s.present)) for s in found] if scale > 0 else []
+    return [replace(step, share=step.present + scale * (step.share - step.present)) for step in found]
 
 
 def _action(

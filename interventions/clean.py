@@ -12,7 +12,7 @@ a foreign script, under a licence that is not allowed. 20 microseconds a row of 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ from interventions.step import CLEAN, Declined, Made, Remove, Resources, Steps, 
 RELABEL = "relabel"
 _LEAST_DISTINCT = 20
 """Rows of a corpus; fewer are not trained on alone."""
+_LEAST_BROKEN = 0.01
+"""Of the corpus: where fewer rows break a rule, to remove them alone is not worth a training."""
 _LEAST_LEFT = 0.1
 """Of the slice's rows: where nearly all of them seem wrong, it is not the labels of some that are."""
 
@@ -46,18 +48,23 @@ def cleaned(finding: Finding, resources: Resources) -> Steps:
         return Declined(reason)
     if action_key(CLEAN, finding.data_slice) in resources.judged:
         return Declined(f"the corpus was cleaned for {finding.data_slice} and judged already")
-    of_cause, broken = _for_cause(finding, resources), _breaking_rules(finding, resources.stock)
-    return broken or of_cause if isinstance(of_cause, Declined) else (*broken, *of_cause)
+    stock = resources.stock
+    broken = stock.kept[np.array([bool(fault) for fault in stock.faults], bool)]
+    left = np.setdiff1d(stock.kept, broken)
+    if not len(broken) or len(left) < _LEAST_DISTINCT:
+        return _for_cause(finding, resources)
+    # Copies are told among the rows that stay, or the last of a content might leave.
+    of_cause = _for_cause(finding, replace(resources, stock=replace(stock, kept=left)))
+    by_rule = _by_rule(finding, stock, broken)
+    if not isinstance(of_cause, Declined):
+        return (by_rule, *of_cause)
+    return (by_rule,) if len(broken) >= _LEAST_BROKEN * len(stock.kept) else of_cause
 
 
-def _breaking_rules(finding: Finding, stock: Stock) -> tuple[Remove, ...]:
-    faults = stock.gate.faults(stock.corpus, stock.kept)
-    rows = stock.kept[np.array([bool(fault) for fault in faults], bool)]
-    if not len(rows) or len(stock.kept) - len(rows) < _LEAST_DISTINCT:
-        return ()
-    told = ", ".join(f"{number} {fault}" for fault, number in Counter(filter(None, faults)).most_common())
+def _by_rule(finding: Finding, stock: Stock, rows: NDArray[np.int64]) -> Remove:
+    told = ", ".join(f"{number} {fault}" for fault, number in Counter(filter(None, stock.faults)).most_common())
     why = f"{finding.fails}: {len(rows)} of {len(stock.kept)} rows of the corpus leave it by rule: {told}"
-    return (Remove(finding, CLEAN, rows, why),)
+    return Remove(finding, CLEAN, rows, why)
 
 
 def _for_cause(finding: Finding, resources: Resources) -> Steps:

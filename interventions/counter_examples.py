@@ -17,7 +17,7 @@ from diagnose.cues import LEAST_ROWS, Pair, Place, TellingWord, shown_answers, t
 from diagnose.finding import Cause, Finding
 from diagnose.slices import row_members
 from interventions.amounts import Additions
-from interventions.quality import admit_edited, contents, made_from
+from interventions.quality import admit_edited, made_from
 from interventions.step import COUNTER_EXAMPLES, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 MAKER = "counterfactual edit of the cue"
@@ -61,7 +61,7 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     places = np.array(list(twins), np.int64)
     shown = {"source": [SOURCE] * len(twins), "prompt": list(twins.values())}
     made = made_from(parents.select(places), SOURCE, shown)
-    admitted = admit_edited(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, own)))
+    admitted = admit_edited(made, np.arange(len(made)), stock.gate, stock.said)
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
     leaves = len(admitted.rows) <= synthetic_share * len(stock.kept)

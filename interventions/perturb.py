@@ -2,16 +2,19 @@
 
 A word of the prompt becomes another that stands at that place in another row of the slice. The answer is the old one
 with the same words replaced, or as it was, or that of another row: whichever the checker accepts first. For skills that
-nobody has a generator for; where answers are long and change in every word it finds few. A hundred rows of short
-answers take milliseconds, and a call of the checker for each answer tried.
+nobody has a generator for; where answers are long and change in every word it finds few. Costs a call of the checker
+for each answer that is tried: answers of other rows only while they are accepted now and then, and nothing more after
+some thousand refusals in a row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 _MOST_ANSWERS = 200
 """Of other rows, tried for one prompt."""
+_PATIENCE = 2_000
+"""Answers refused in a row before no more are tried, of other rows and at all."""
 _MOST_CHANGED = 2
 """Words of a prompt."""
 
@@ -42,10 +45,12 @@ class Perturbation:
                 words.setdefault((len(split), place), {})[word] = None
         self._words = {where: list(found) for where, found in words.items()}
         self._answers = list(dict.fromkeys(completion for _, completion in pairs))
+        self._prompts = {prompt for prompt, _ in pairs}
+        self._refused = self._refused_of_others = 0
 
     def make(self, rng: Random) -> Perturbed | None:
         """One row; None where no answer was accepted."""
-        if not self._pairs:
+        if not self._pairs or self._refused >= _PATIENCE:
             return None
         parent = rng.randrange(len(self._pairs))
         prompt, completion = self._pairs[parent]
@@ -57,13 +62,21 @@ class Perturbation:
         for place in rng.sample(free, min(len(free), rng.randint(1, _MOST_CHANGED))):
             changed[words[place]] = rng.choice(self._words[len(words), place])
         other = " ".join(changed.get(word, word) for word in words)
-        if other == prompt:
+        if other in self._prompts:
             return None
-        answers = self._candidates(completion, changed, rng)
-        right = next((answer for answer in answers if self._accepts(other, answer)), None)
-        return None if right is None else Perturbed(other, right, parent)
+        derived = (" ".join(changed.get(word, word) for word in completion.split(" ")), completion)
+        for answer in dict.fromkeys(derived):
+            if self._is_right(other, answer):
+                return Perturbed(other, answer, parent)
+        if self._refused_of_others < _PATIENCE:
+            for answer in rng.sample(self._answers, min(len(self._answers), _MOST_ANSWERS)):
+                self._refused_of_others += 1
+                if self._is_right(other, answer):
+                    self._refused_of_others = 0
+                    return Perturbed(other, answer, parent)
+        return None
 
-    def _candidates(self, completion: str, changed: dict[str, str], rng: Random) -> Iterator[str]:
-        yield " ".join(changed.get(word, word) for word in completion.split(" "))
-        yield completion
-        yield from rng.sample(self._answers, min(len(self._answers), _MOST_ANSWERS))
+    def _is_right(self, prompt: str, answer: str) -> bool:
+        is_right = self._accepts(prompt, answer)
+        self._refused = 0 if is_right else self._refused + 1
+        return is_right

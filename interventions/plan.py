@@ -33,6 +33,8 @@ class Plan:
 
     diversity: DiversityChange | None = None
     """Of what is trained on; None where nothing is changed."""
+    taken: float = 0.0
+    """Share of the draws that the corpus's other rows lose."""
 
     @property
     def keys(self) -> list[str]:

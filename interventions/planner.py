@@ -11,8 +11,9 @@ anything else   no change of data here, but the advice that belongs to the cause
 A plan that was judged on this model is not proposed again: the next fix in the row takes its place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from diagnose.finding import Cause, Finding
 from interventions.advice import advice
@@ -42,34 +43,39 @@ class Auto(WithPrograms):
             return Declined(
                 f"its cause is not known, and attribution does not say that {finding.data_slice} would help"
             )
-        added = supply(finding, resources, self.num_examples)
+        added = partial(supply, finding, resources, self.num_examples)
+        clean = partial(cleaned, finding, resources)
         match finding.cause:
             case Cause.WRONG_LABELS:
-                return _all(cleaned(finding, resources), added)
+                return _all(clean, added)
             case Cause.SHORTCUT:
-                return _all(counter_examples(finding, resources, self.synthetic_share), added)
+                return _all(partial(counter_examples, finding, resources, self.synthetic_share), added)
             case Cause.DUPLICATES:
-                return _first(cleaned(finding, resources), added)
+                return _first(clean, added)
             case Cause.UNDERWEIGHTED:
-                weighed = raised(finding, resources, share=None, max_factor=self.max_factor)
+                weighed = partial(raised, finding, resources, share=None, max_factor=self.max_factor)
                 reweight_first = factor_needed(finding) <= self.max_factor
                 return _first(weighed, added) if reweight_first else _first(added, weighed)
             case Cause.MISSING_DATA:
-                return _first(added, written(finding, resources, self.programs, self.num_examples))
+                return _first(added, partial(written, finding, resources, self.programs, self.num_examples))
             case _:
-                return added
+                return added()
 
 
-def _first(*options: Steps) -> Steps:
-    """The first that can be done."""
-    found = [steps for steps in options if not isinstance(steps, Declined)]
-    return found[0] if found else _none_of(options)
+def _first(*options: Callable[[], Steps]) -> Steps:
+    """The first that can be done; later ones are not asked for."""
+    tried = []
+    for option in options:
+        tried.append(option())
+        if not isinstance(tried[-1], Declined):
+            return tried[-1]
+    return _none_of(tried)
 
 
-def _all(*options: Steps) -> Steps:
+def _all(*options: Callable[[], Steps]) -> Steps:
     """All that can be done."""
-    found = tuple(step for steps in options if not isinstance(steps, Declined) for step in steps)
-    return found or _none_of(options)
+    tried = [option() for option in options]
+    return tuple(step for steps in tried if not isinstance(steps, Declined) for step in steps) or _none_of(tried)
 
 
 def _none_of(options: Sequence[Steps]) -> Declined:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -26,7 +27,7 @@ from interventions.advice import advice
 from interventions.amounts import Additions
 from interventions.perturb import Perturbation
 from interventions.program import Program, Row, load_programs
-from interventions.quality import Stock, admit, contents
+from interventions.quality import Stock, admit
 from interventions.step import PROGRAMS, Declined, Made, Resources, Steps, action_key
 
 BAND = (0.2, 0.8)
@@ -37,6 +38,8 @@ _MOST_MADE = 400
 """Rows written where `num_examples` is unset."""
 _ATTEMPTS = 20
 """Rows asked of a program for each that is wanted."""
+_MOST_PARENTS = 2_000
+"""Rows of the corpus, and of the pool, that are perturbed."""
 _LEAST_INSIDE = 0.2
 """Share of a program's rows in the data slice that makes it a program for it."""
 _AS_NEAR = 0.7
@@ -103,9 +106,11 @@ class _Trial:
 
 def _trial(program: Program, where: Slice, resources: Resources) -> _Trial:
     rng = Random(f"{program.name}/{where}/{resources.seed}")
-    make = _from_rows(program, where, resources.stock, rng)
+    make: Callable[[int], Row | None]
     if program.make is not None:
         make = partial(_from_program, program.make, where.as_dict(), rng)
+    else:
+        make = _from_rows(program, where, resources.stock, rng)
     rows = {d: _rows(program, make, where, d, _TRIED) for d in program.difficulties}
     return _Trial(program, make, where, {d: found for d, found in rows.items() if found}, rng)
 
@@ -118,8 +123,10 @@ def _from_program(
 
 def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[int], Row | None]:
     """Rows of the corpus in the slice, and of the pool, perturbed."""
-    parents = [stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])]
-    rows = [row for source in parents for row in source.select(np.flatnonzero(row_members(where, source))).rows]
+    rows: list[dict[str, Any]] = []
+    for source in (stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])):
+        inside = np.flatnonzero(row_members(where, source)).tolist()
+        rows += source.select(np.array(sorted(rng.sample(inside, min(len(inside), _MOST_PARENTS))), np.int64)).rows
     perturbation = Perturbation([(row["prompt"], row["completion"]) for row in rows], program.accepts)
 
     def make(difficulty: int) -> Row | None:
@@ -162,7 +169,7 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     rows = [row for difficulty in difficulties for row in _rows(program, trial.make, where, difficulty, each)]
     trial.rng.shuffle(rows)
     made = _pool(rows, program.name, stock.corpus.delimiter)
-    admitted = admit(made, np.arange(len(made)), stock.gate, frozenset(contents(stock.corpus, stock.kept)))
+    admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
     chosen = admitted.rows[:number]
     if not len(chosen):
         return Declined(f"every row that program {program.name} writes with {where} is blocked")

@@ -70,7 +70,7 @@ def plan_fix(
         seed: Of the draws by which mixes are compared.
         dose: Of the rows that it would add, so many times as many; all else as it would be.
     """
-    stock, limits = resources.stock, replace(intervention.limits(), dose=dose)
+    stock, limits = resources.stock, replace(intervention.limits(), dose=dose, scale=resources.scale)
     if dose > 1 and limits.num_examples is not None:  # fewer rows are the first of those that are found anyway
         intervention = intervention.adding(math.ceil(dose * limits.num_examples))
     by_slice: dict[Slice, tuple[Step, ...]] = {}
@@ -89,11 +89,11 @@ def plan_fix(
             blocked |= step.blocked
     if not steps:
         return NothingToDo(Plan(actions=(), reason=_with_removed("; ".join(declined), stock), blocked=blocked))
-    allocated = allocate(steps, stock, replace(limits, share=min(limits.share, resources.most_share)))
-    actions = allocated.actions
-    told = [*(action.why for action in actions), *(f"no action on {reason}" for reason in declined)]
-    if resources.most_share < limits.share:
-        told.append(f"at most {resources.most_share:.1%} of the draws, for with more a guard broke")
+    allocated = allocate(steps, stock, limits)
+    actions, undone = allocated.actions, (*declined, *allocated.left_out)
+    told = [*(action.why for action in actions), *(f"no action on {reason}" for reason in undone)]
+    if limits.scale < 1:
+        told.append(f"with {limits.scale:.1%} of the draws that it would take, for with more a guard broke")
     reason = "; ".join(told)
     if not actions:
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
@@ -102,7 +102,7 @@ def plan_fix(
     if allocated.draws and (lost := change.collapsed):  # what only leaves, as copies do, repeats nothing
         reason = f"the mix would repeat itself, {lost}: {reason}; lower interventions.share, or add more distinct rows"
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
-    plan = Plan(actions, _with_removed(reason, stock), blocked, change)
+    plan = Plan(actions, _with_removed(reason, stock), blocked, change, allocated.taken)
     repeats = np.setdiff1d(np.arange(len(stock.corpus)), stock.kept)
     removed = (*allocated.removed, Removed(repeats, Origin(CONTAMINATION, EVALUATION_ITEM)))
     return Proposal(plan, mix, removed if len(repeats) else allocated.removed, resources, num_added=allocated.num_added)

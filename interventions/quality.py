@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -130,9 +131,10 @@ def _scripts(text: str) -> Counter[str]:
     return Counter(unicodedata.name(letter, "UNKNOWN").split(" ", 1)[0] for letter in text if letter.isalpha())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stock:
-    """What mixes are made from: the corpus without evaluation items, and the pool."""
+    """What mixes are made from: the corpus without evaluation items, and the pool. Has no slots: what it says of all
+    rows is told once."""
 
     corpus: TrainPool
     kept: NDArray[np.int64]
@@ -141,6 +143,16 @@ class Stock:
     """Ids of the others, near copies of evaluation items."""
     pool: TrainPool | None
     gate: Gate
+
+    @cached_property
+    def said(self) -> frozenset[str]:
+        """`contents` of the rows that stay."""
+        return frozenset(contents(self.corpus, self.kept))
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """Of each row that stays, what is wrong with it by itself; empty where nothing is."""
+        return tuple(self.gate.faults(self.corpus, self.kept))
 
 
 def take_stock(

@@ -51,7 +51,7 @@ def supply(finding: Finding, resources: Resources, num_examples: int | None) -> 
     own = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
     inside = np.flatnonzero(is_inside).astype(np.int64)
     cued = _cued(stock.pool, inside, stock.corpus, own) if finding.cause is Cause.SHORTCUT else inside[:0]
-    admitted = admit(stock.pool, np.setdiff1d(inside, cued), stock.gate, frozenset(contents(stock.corpus, own)))
+    admitted = admit(stock.pool, np.setdiff1d(inside, cued), stock.gate, stock.said)
     blocked = {**admitted.blocked, **dict.fromkeys(stock.pool.rows.select(cued)["id"][:], SHOWS_CUE)}
     if not len(admitted.rows):
         counts = ", ".join(f"{count} {reason}" for reason, count in Counter(blocked.values()).items())

@@ -98,13 +98,16 @@ class Limits:
     """How much all steps of a plan may change together."""
 
     num_examples: int | None
-    """Rows added, divided among findings by their failed items; None means all."""
+    """Rows added, divided among findings by their expected gains; None means all."""
     share: float
     """Of the draws; the corpus's own rows keep the rest."""
     synthetic_share: float
     """Of the draws, for rows that no person wrote."""
     dose: float = 1.0
     """Of the rows that each step would add, so many times as many: the first of them, and never more than it has."""
+    scale: float = 1.0
+    """Part of the draws that they get, of those that they would take from the corpus's other rows: the rest is
+    replay."""
 
 
 RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
@@ -144,9 +147,8 @@ class Resources:
     """`Plan.keys` that this model was already tried with."""
     seed: int = 0
     """Of rows that are made or drawn: another one in each round, for those of earlier rounds stand in the corpus."""
-    most_share: float = 1.0
-    """Of the draws, for all that a fix adds or raises: less where the same fix has broken a guard, so that the corpus's
-    own rows get more of them (replay)."""
+    scale: float = 1.0
+    """As of `Limits`: less where the same fix has broken a guard."""
     row_effects: RowEffects | None = None
     """None where no gradients may be asked for."""
     pool_effects: PoolEffects | None = None

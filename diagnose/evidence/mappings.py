@@ -5,13 +5,13 @@ is `format`. Words around the gold answer, other words one by one, case and mark
 best one is handed on as a form where the task's own scorer agrees, on items that did not suggest it. Costs no model.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diagnose.answer_text import NUMBER
 from diagnose.evidence.evidence import SETTLED, Evidence
 from diagnose.evidence.subject import Asker, Subject
 from diagnose.forms import CASES, ONE_TO_ONE, Form, How, Reading, plain
@@ -26,7 +26,6 @@ _MOST = 200
 """Failed answers, and right ones, that the task's scorer is asked."""
 _STAYS = 0.95
 """Share of right answers that a form must leave right."""
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 Pairs = Sequence[tuple[list[str], list[str]]]
 """Words of answers and of their golds."""
@@ -170,7 +169,7 @@ def _final_number(gold: str) -> str | None:
     """The number that a gold answer is, or ends in behind GSM8K's ####; None where it says more than a number, so that
     no answer's last number stands for it."""
     final = plain(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
-    return final if _NUMBER.fullmatch(final) else None
+    return final if NUMBER.fullmatch(final) else None
 
 
 def _bare(text: str) -> str:

@@ -25,6 +25,7 @@ class NoInfluence:
                 causes=told[finding.slice].causes,
                 evidence={**told[finding.slice].evidence, **finding.evidence},
                 tests=told[finding.slice].tests,
+                forms=told[finding.slice].forms,
             )
             for finding in by_words.findings
             if finding.slice in acted_on

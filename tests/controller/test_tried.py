@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from sample_loop import accepted_round, rejected_round
 
 from controller.result import VerdictRecord
@@ -13,8 +12,8 @@ from interventions.plan import Action, Plan
 WHERE = Slice((("skill", "descend"),))
 
 
-def plan(share: float) -> Plan:
-    return Plan((Action("retrieve", WHERE, WHERE, 100, 0, 0, share, "why"),), "why", {})
+def plan(taken: float) -> Plan:
+    return Plan((Action("retrieve", WHERE, WHERE, 100, 0, 0, 0.5, "why"),), "why", {}, taken=taken)
 
 
 def broken(has_gained: bool) -> VerdictRecord:
@@ -24,13 +23,11 @@ def broken(has_gained: bool) -> VerdictRecord:
 
 
 def test_a_fix_that_gained_and_broke_a_guard_comes_back_with_half_of_its_draws_until_few_are_left() -> None:
-    tried, shares = Tried(("reweight: a",)), []
-    share = 0.5
-    for _ in range(3):
-        tried = tried.after(plan(share), broken(has_gained=True))
-        shares.append(tried.most_share)
-        share = min(share, tried.most_share)
-    assert shares[:2] == pytest.approx([0.25, 0.125])
+    tried, scales = Tried(("reweight: a",)), []
+    while not scales or tried.scale < scales[-1]:
+        scales.append(tried.scale)
+        tried = tried.after(plan(0.5 * tried.scale), broken(has_gained=True))
+    assert scales == [1, 0.5, 0.25, 0.125]
     assert tried == Tried(("reweight: a", f"retrieve: {WHERE}"))
 
 
@@ -41,5 +38,5 @@ def test_a_fix_without_gain_or_with_whole_guards_is_not_tried_again() -> None:
     assert Tried().after(plan(0.5), kept) == judged
 
 
-def test_a_fix_that_only_removes_rows_has_no_share_to_give_back() -> None:
+def test_a_fix_that_only_cleans_has_no_draws_to_give_back() -> None:
     assert Tried().after(plan(0.0), broken(has_gained=True)).keys == (f"retrieve: {WHERE}",)

@@ -95,13 +95,13 @@ def planned(
     index: Prompts = NO_ITEMS,
     judged: Iterable[str] = (),
     seed: int = 0,
-    most_share: float = 1.0,
+    scale: float = 1.0,
     row_effects: RowEffects | None = None,
     solves: Solves | None = None,
 ) -> Proposal | NothingToDo:
     def resources() -> Resources:
         stock = take_stock(old or corpus(), new, index, intervention.licences)
-        return Resources(stock, tuple(judged), most_share=most_share, row_effects=row_effects, solves=solves)
+        return Resources(stock, tuple(judged), scale=scale, row_effects=row_effects, solves=solves)
 
     return propose(intervention, found, resources, seed)
 

@@ -8,6 +8,7 @@ from planted import finding
 
 from diagnose.evidence.evidence import Evidence
 from diagnose.finding import Cause
+from diagnose.forms import Form, How, Reading
 from interventions.advice import advice
 
 MAPPED = Evidence("mappings", {"mapped": 0.9}, "Leaving out “answer … ” makes 90% of 40 failed answers right.")
@@ -26,11 +27,6 @@ PROMPTED = Evidence("prompts", {"reprompted": 0.8}, "The training's form of prom
         (Cause.FORMAT, {"mapped": 0.9}, "doc_to_target"),
         (Cause.FORMAT, {"reprompted": 0.8}, "The training's form of prompt makes"),
         (Cause.FORMAT, {"reprompted": 0.8}, "doc_to_text, or corpus.prompt_template"),
-        (
-            Cause.FORMAT,
-            {"reprompted": 0.8},
-            "; or interventions=reformat, which writes training rows",
-        ),
         (Cause.CAPACITY, {"learnt": 0.31}, "model.arch.hidden_size, or a larger model.name): it gives 31%"),
         (Cause.CONTAMINATION, {}, "measure again"),
     ],
@@ -38,6 +34,13 @@ PROMPTED = Evidence("prompts", {"reprompted": 0.8}, "The training's form of prom
 def test_the_setting_that_the_numbers_blame_is_named(cause: Cause, values: Mapping[str, float], named: str) -> None:
     found = replace(finding(cause), evidence=values, tests=(MAPPED, PROMPTED))
     assert named in advice(found)
+
+
+def test_rows_in_another_form_are_advised_only_where_the_form_is_known() -> None:
+    found = replace(finding(Cause.FORMAT), evidence={"mapped": 0.9}, tests=(MAPPED,))
+    other = "; or interventions=reformat, which writes training rows"
+    assert other not in advice(found)
+    assert other in advice(replace(found, forms=(Form(answers=Reading(How.UNWRAP, "answer")),)))
 
 
 def test_doubted_items_are_listed_the_first_of_them_by_name() -> None:

@@ -110,19 +110,40 @@ def test_near_copies_of_long_texts_leave_too_unless_they_are_asked_something_els
     assert done.mix.examples.rows["id"][:] == [f"train-{k}" for k in (*range(60), *range(75, 90))]
 
 
+def with_answers(prompts: list[str], answers: dict[int, str], **metadata: list[object]) -> TrainPool:
+    """Each row says what it did, but for these."""
+    rows = pool_of(prompts, "train", **metadata).rows
+    said = [answers.get(k, answer) for k, answer in enumerate(rows["completion"][:])]
+    return TrainPool(rows.remove_columns("completion").add_column("completion", said), " ")
+
+
 def test_rows_that_the_gate_would_not_let_in_leave_by_rule() -> None:
     prompts = [f"jump old {i}" for i in range(20)] + [f"walk old {i}" for i in range(980)]
-    rows = pool_of(prompts, "train").rows
-    answers = rows["completion"][:]
-    answers[3], answers[50], answers[70] = " ", "", "идти вперёд налево"
-    old = TrainPool(rows.remove_columns("completion").add_column("completion", answers), " ")
+    wrong = {3: " ", 70: "идти вперёд налево"} | dict.fromkeys(range(100, 110), "")
+    old = with_answers(prompts, wrong)
     gated = proposed(Clean(), diagnosis(finding(Cause.MISSING_DATA)), old=old)
     left = set(prompts) - set(gated.mix.examples.rows["prompt"][:])
-    assert left == {prompts[3], prompts[50], prompts[70]}
-    told = "3 of 1000 rows of the corpus leave it by rule: 2 has no answer, 1 in a script that the corpus does not have"
+    assert left == {prompts[k] for k in wrong}
+    told = (
+        "12 of 1000 rows of the corpus leave it by rule: 11 has no answer, 1 in a script that the corpus does not have"
+    )
     assert told in gated.plan.reason
-    wrong = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=old)  # no copies, and still the rules
-    assert [action.num_removed for action in wrong.plan.actions] == [3]
+
+
+def test_a_blank_row_alone_is_not_worth_a_training() -> None:
+    prompts = [f"jump old {i}" for i in range(20)] + [f"walk old {i}" for i in range(430)]
+    old = with_answers(prompts, {3: ""})
+    assert isinstance(planned(Clean(), diagnosis(finding(Cause.MISSING_DATA)), old=old), NothingToDo)
+    done = proposed(Auto(), diagnosis(finding(Cause.DUPLICATES)), old=old, new=pool())
+    assert [action.kind for action in done.plan.actions] == ["retrieve"]
+
+
+def test_of_a_content_whose_first_row_leaves_by_rule_another_one_stays() -> None:
+    prompts = [f"jump old {i}" for i in range(40)] * 2
+    licences: list[object] = ["nc"] * 40 + ["mit"] * 40
+    old = with_answers([*prompts, *(f"walk {i}" for i in range(40))], {}, license=[*licences, *["mit"] * 40])
+    done = proposed(Clean(licences=["mit"]), diagnosis(finding(Cause.DUPLICATES)), old=old)
+    assert sorted(done.mix.examples.rows["prompt"][:]) == sorted({*prompts, *(f"walk {i}" for i in range(40))})
 
 
 def test_without_anything_to_clean_it_says_so() -> None:

@@ -174,14 +174,33 @@ def test_a_finding_that_is_likely_not_the_data_gets_fewer_of_the_rows() -> None:
 
 def test_a_fix_that_broke_a_guard_leaves_the_corpus_more_of_the_draws() -> None:
     found = diagnosis(finding(Cause.MISSING_DATA))
-    done = proposed(Retrieve(num_examples=100), found, new=pool(), most_share=0.25)
+    done = proposed(Retrieve(num_examples=100), found, new=pool(), scale=0.5)
     assert share_of(done.mix, "original") == pytest.approx(0.75)
-    assert "at most 25.0% of the draws, for with more a guard broke" in done.plan.reason
-    low = diagnosis(finding(Cause.UNDERWEIGHTED))
-    assert share_of(proposed(Reweight(), low, most_share=0.1).mix, "reweight") == pytest.approx(0.1)
-    done = planned(Reweight(), low, most_share=0.02)  # that is what the rows have already
-    assert isinstance(done, NothingToDo)
-    assert "at most 2.0%" in done.plan.reason
+    assert done.plan.taken == pytest.approx(0.25)
+    assert "with 50.0% of the draws that it would take, for with more a guard broke" in done.plan.reason
+    low = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.1))
+    for scale, share in ((1, 0.1), (0.5, 0.06), (0.25, 0.04)):
+        raised = proposed(Reweight(), low, scale=scale)
+        assert share_of(raised.mix, "reweight") == pytest.approx(share)
+        assert raised.plan.taken == pytest.approx(share - 0.02)
+
+
+def test_steps_that_do_not_fit_are_named() -> None:
+    walk = Slice(((PROMPT_CONTAINS, "walk"),))
+    of_each = {"jump": 30, "walk": 30, "run": 40}
+    old = pool_of([f"{verb} {i}" for verb, number in of_each.items() for i in range(number)], "train")
+    two = diagnosis(
+        finding(Cause.UNDERWEIGHTED, corpus_share=0.3, fair_share=0.45),
+        finding(Cause.UNDERWEIGHTED, walk, Slice((("task", "walk"),)), fair_share=0.45),
+    )
+    done = proposed(Auto(), two, old=old)
+    assert [action.share for action in done.plan.actions] == pytest.approx([0.45])
+    told = "no action on task = walk: rows with prompt contains 'walk' have 30.0% of the draws, and what is raised may"
+    assert f"{told} have 50.0% in all" in done.plan.reason
+    beside = diagnosis(two.findings[0], finding(Cause.MISSING_DATA, walk, Slice((("task", "walk"),))))
+    done = proposed(Auto(num_examples=20), beside, old=old, new=pool())
+    assert [action.kind for action in done.plan.actions] == ["retrieve"]
+    assert "no action on task = scan_jump: rows with prompt contains 'jump' have 30.0% of the draws" in done.plan.reason
 
 
 def test_two_reweightings_that_ask_for_too_much_are_both_raised() -> None:
