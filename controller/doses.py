@@ -2,8 +2,10 @@
 
 Each dose is the fix once more, with another number of added rows and the same share of the draws, trained by the
 challenger's recipe on as many tokens with the same seeds, and measured on `select`. It describes and decides nothing:
-no control, unknown to gate, variances and ledger, and trained after the verdict. Whoever runs the fix again with the
-dose that did best has it judged there, as another look. Cost: a retrieval and `verify.seeds` trainings for each dose.
+no control, unknown to gate, variances and ledger, and trained when all rounds are played and the sealed items read, of
+what a budget leaves. Whoever runs the fix again with the dose that did best has it judged there, as another look. Rows
+of a smaller dose are among those of the fix; of a larger one the fix's are among them but for rows of programs, which
+write others. Cost: a retrieval and `verify.seeds` trainings for each dose.
 """
 
 import logging

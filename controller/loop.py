@@ -8,7 +8,9 @@ Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --co
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -29,6 +31,7 @@ from controller.result import (
     Champion,
     Cost,
     Decision,
+    DosePoint,
     LoopResult,
     Round,
     VerdictRecord,
@@ -80,6 +83,8 @@ class LoopState:
     """Of earlier rounds, by whether they retrained from the given model and by endpoint: seeds differ more where the
     first weights do, and on a hard slice more than on one that is nearly solved."""
     rounds: list[Round] = field(default_factory=list)
+    curves: dict[int, Callable[[], tuple[DosePoint, ...]]] = field(default_factory=dict)
+    """By round, what measures its dose curve, when everything else is done."""
 
 
 def run_loop(settings: LoopSettings, sweep: str | None, champion: Model | None = None) -> LoopResult:
@@ -143,6 +148,7 @@ def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: f
             sealed = open_sealed(run, start, state.trial.models, state.promises, items[Split.SEALED], len(state.rounds))
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
+    _measure_doses(run, state)
     for split, table in items.items():
         table.write(run.run_dir / f"items-{split.value}.parquet")
     result = LoopResult(
@@ -192,7 +198,8 @@ def play_round(
         plan = plan_record(proposal.plan, proposal.proposed, agreed)
         trial = try_arms(run, champion, proposal, number)
         judged = judge_round(run, proposal, agreed, trial, before, earlier)
-        verdict = replace(judged.verdict, doses=dose_curve(run, champion, proposal, agreed, trial, number))
+        verdict = judged.verdict
+        state.curves[number] = partial(dose_curve, run, champion, proposal, agreed, trial, number)
         _note_items(items[Split.SELECT], number, before, trial)
         tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
         if judged.run_variance is not None:
@@ -219,6 +226,15 @@ def play_round(
     if fidelity is not None:
         tracker.log_fidelity(fidelity, number)
     return stopped
+
+
+def _measure_doses(run: Run, state: LoopState) -> None:
+    """Last of all: they decide nothing, so they take nothing of a budget from what does."""
+    for number, measure in state.curves.items():
+        mark, played = run.books.mark(), state.rounds[number]
+        verdict = replace(played.verdict, doses=measure())
+        costs = {**played.costs, **run.books.costs(since=mark)}
+        state.rounds[number] = replace(played, verdict=verdict, costs=costs)
 
 
 def _no_change(diagnosed: DiagnosedRound, proposal: ProposedRound) -> VerdictRecord:

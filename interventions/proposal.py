@@ -71,7 +71,7 @@ def plan_fix(
         dose: Of the rows that it would add, so many times as many; all else as it would be.
     """
     stock, limits = resources.stock, replace(intervention.limits(), dose=dose, scale=resources.scale)
-    if dose > 1 and limits.num_examples is not None:  # fewer rows are the first of those that are found anyway
+    if dose > 1 and limits.num_examples is not None:  # fewer rows are the first of the fix's own
         intervention = intervention.adding(math.ceil(dose * limits.num_examples))
     by_slice: dict[Slice, tuple[Step, ...]] = {}
     declined: list[str] = []

@@ -27,7 +27,7 @@ class Asker(Protocol):
     def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]: ...
 
     def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
-        """By the task's own scorer; the model is not asked."""
+        """Answers as the task's filters leave them, by its own metrics; the model is not asked."""
         ...
 
 

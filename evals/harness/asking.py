@@ -13,7 +13,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from evals.harness.answers import CountingModel, answer, load_model
 from evals.harness.loading import LoadedSuite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
-from evals.harness.results import score_items
+from evals.harness.results import score_answers, score_items
 from evals.items import Answered, Edited, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -67,8 +67,8 @@ class Asker:
         return self._scored([replace(edit.item, prompt=edit.prompt) for edit in edits], sent)
 
     def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
-        """What the task's filters and metrics make of answers that are given, in their order; None without a finite
-        score.
+        """What the task's metrics make of answers that are given as its filters leave them, in their order; None
+        without a finite score.
 
         Raises:
             PermissionError: an item is not a probe item.
@@ -77,23 +77,27 @@ class Asker:
         _check_probe([given.item for given in answered])
         if unwritten := [given.item for given in answered if given.item.output_type is not OutputType.GENERATE_UNTIL]:
             raise ValueError(f"{unwritten[0].task}/{unwritten[0].id} has no written answer that could be scored")
-        sent = []
-        for given in answered:
-            copies = [_edited(i, i.args[0]) for i in self.suite.requests[given.item.task, given.item.id]]
-            for instance in copies:
-                instance.resps = [given.answer] * instance.repeats
-            sent.append(copies)
-        return self._scored([given.item for given in answered], sent)
+        sent = [
+            [_edited(i, i.args[0]) for i in self.suite.requests[given.item.task, given.item.id]] for given in answered
+        ]
+        return self._scored([given.item for given in answered], sent, [given.answer for given in answered])
 
-    def _scored(self, items: Sequence[Item], sent: Sequence[Sequence[Instance]]) -> list[ItemResult | None]:
+    def _scored(
+        self, items: Sequence[Item], sent: Sequence[Sequence[Instance]], answers: Sequence[str] | None = None
+    ) -> list[ItemResult | None]:
+        """By the model's own answers, which the requests have, or by those that are given."""
         found: dict[int, ItemResult] = {}
         with templates_compiled_once():
             for task in dict.fromkeys(item.task for item in items):
                 places = [k for k, item in enumerate(items) if item.task == task]
                 # Ids tell the answers apart where an item is asked twice.
                 asked = [replace(items[k], id=str(k)) for k in places]
-                leaf, metric = self.suite.leaves[task], self.suite.suite.metric
-                for result in score_items(metric, leaf, asked, [sent[k] for k in places]):
+                leaf, metric, own = self.suite.leaves[task], self.suite.suite.metric, [sent[k] for k in places]
+                if answers is None:
+                    results = score_items(metric, leaf, asked, own)
+                else:
+                    results = score_answers(metric, leaf, asked, own, [answers[k] for k in places])
+                for result in results:
                     place = int(result.item.id)
                     found[place] = replace(result, item=replace(result.item, id=items[place].id))
         return [found.get(k) for k in range(len(items))]

@@ -19,6 +19,25 @@ def score_items(
     answered = copy.copy(task)
     answered._instances = [instance for instances in sent for instance in instances]
     answered.apply_filters()
+    return _scored(wanted, answered, items, sent)
+
+
+def score_answers(
+    wanted: str | None, task: Task, items: Sequence[Item], sent: Sequence[Sequence[Instance]], answers: Sequence[str]
+) -> list[ItemResult]:
+    """Items of one task with these answers, as its filters would have left them: `ItemResult.answer` is such a one."""
+    answered = copy.copy(task)
+    answered._instances = [instance for instances in sent for instance in instances]
+    for instances, given in zip(sent, answers, strict=True):
+        for instance in instances:
+            instance.resps = [given] * instance.repeats
+            instance.filtered_resps = {pipeline.name: given for pipeline in answered._filters}
+    return _scored(wanted, answered, items, sent)
+
+
+def _scored(
+    wanted: str | None, answered: Task, items: Sequence[Item], sent: Sequence[Sequence[Instance]]
+) -> list[ItemResult]:
     filters = list(answered._instances[0].filtered_resps)
     raw = [
         {

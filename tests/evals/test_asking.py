@@ -76,7 +76,7 @@ def test_one_item_asked_under_two_prompts_has_two_answers_in_the_order_asked(
     assert twice[0].item.prompt == "Q: bee sees owl A:"
 
 
-def test_given_answers_are_scored_by_the_tasks_own_filters_and_metrics_without_a_model(
+def test_given_answers_are_scored_as_the_tasks_filters_leave_them_by_its_own_metrics_without_a_model(
     task_dir: Callable[..., Path],
 ) -> None:
     says = {"function": "regex", "regex_pattern": "says (\\w+)"}
@@ -92,7 +92,7 @@ def test_given_answers_are_scored_by_the_tasks_own_filters_and_metrics_without_a
     given = [
         Answered(item, answer)
         for item in items
-        for answer in (f"says {item.target}", f"so it says {item.target.upper()}", item.target, "says none")
+        for answer in (item.target, item.target.upper(), f"says {item.target}", "none")
     ]
     found = asker.score(given)
     assert [result.score for result in found if result is not None] == [1.0, 1.0, 0.0, 0.0] * len(items)
