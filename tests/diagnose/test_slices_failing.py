@@ -1,7 +1,6 @@
 """Failing slices: planted ones are named, and chance names none."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -199,11 +198,3 @@ def test_many_at_once_is_the_same_as_one_after_the_other() -> None:
     for where in slices:
         expected = [where.holds(item.text, {**item.document, "task": item.task}, item.target) for item in items]
         assert table.members(where).tolist() == expected
-
-
-@pytest.mark.slow
-def test_50_000_items_take_seconds() -> None:
-    report = probe(50_000, 15, digit_task, lambda p: 0.3 if is_jump(p) else 0.05)
-    start = time.perf_counter()
-    find(report)
-    assert time.perf_counter() - start < 20
