@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diagnose.finding import Cause, Finding
 from diagnose.forms import Form, Variant
 from diagnose.pool import TrainPool
-from diagnose.slices import Slice, row_members
+from diagnose.slices import row_members
+from interventions.advice import advice
 from interventions.amounts import Additions
-from interventions.quality import IN_CORPUS, admit_edited, made_from
+from interventions.quality import IN_CORPUS, Stock, admit_edited, made_from
 from interventions.step import REFORMAT, Declined, Made, Resources, Steps, action_key, unfit
 from interventions.wordings import Wordings, make_wordings
 
@@ -47,38 +49,63 @@ class Reformat(Additions):
 
 def reformatted(finding: Finding, resources: Resources, wordings: Wordings, num_examples: int | None) -> Steps:
     """Variants of the slice's rows in each form that was found, and in the declared wordings."""
+    stock = resources.stock
+    alike = _asking_the_same(wordings, finding, stock)
     # What is advised against a form is another cure of the same fault.
-    if finding.cause is not Cause.FORMAT and (reason := unfit(finding)):
+    if finding.cause is not Cause.FORMAT and (reason := advice(finding) if len(alike) else unfit(finding)):
         return Declined(reason)
     if not finding.forms and not wordings.groups:
         return Declined(
             "no form of prompts or answers was found in which its items come right, and no wordings are declared "
             "(interventions.wordings)"
         )
+    if action_key(REFORMAT, finding.acted_on) in resources.judged:
+        return Declined(f"variants of rows with {finding.acted_on} were added and judged already")
     # Rows of another form do not lower the loss of the items, so that attribution may confirm none of them.
     where = finding.data_slice if finding.data_slices else finding.unconfirmed
-    if where is None:
+    if where is None and not len(alike):
         return Declined("no training data could be told to belong to it")
-    if action_key(REFORMAT, finding.acted_on) in resources.judged:
-        return Declined(f"variants of rows with {where} were added and judged already")
-    stock = resources.stock
-    own = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
-    own = np.random.default_rng(resources.seed).permutation(own)
-    if num_examples is not None:
-        own = own[: _ATTEMPTS * num_examples]
-    parents = stock.corpus.select(own)
-    written = [_in_form(number, form, parents) for number, form in enumerate(finding.forms)]
+    own = stock.kept[row_members(where, stock.corpus.select(stock.kept))] if where is not None else alike[:0]
+    inside = _some(own, f"rows with {where}", resources, num_examples)
+    written = [_in_form(number, form, inside) for number, form in enumerate(finding.forms)]
     if wordings.groups:
-        written.append(_in_wordings(wordings, finding, parents))
-    added = [_added(finding, where, resources, parents, made, num_examples) for made in written]
+        same = _some(alike, "rows that ask the same", resources, num_examples)
+        written.append(_in_wordings(wordings, finding, same if len(alike) else inside))
+    added = [_added(finding, resources, made, num_examples) for made in written]
     steps = tuple(step for step in added if not isinstance(step, Declined))
     return steps or Declined("; ".join(step.reason for step in added if isinstance(step, Declined)))
+
+
+def _asking_the_same(wordings: Wordings, finding: Finding, stock: Stock) -> NDArray[np.int64]:
+    """Rows of the corpus in the wordings that go with those of most failed items, in whatever slice: a slice that is
+    told by the words of the items has none of them."""
+    groups = wordings.groups_of(finding.queries)
+    if not groups.groups:
+        return stock.kept[:0]
+    asks = [groups.has(prompt) for prompt in stock.corpus.rows.select(stock.kept)["prompt"][:]]
+    return np.compress(asks, stock.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parents:
+    rows: TrainPool
+    says: str
+    """Which they are."""
+
+
+def _some(rows: NDArray[np.int64], says: str, resources: Resources, num_examples: int | None) -> _Parents:
+    """In random order."""
+    chosen = np.random.default_rng(resources.seed).permutation(rows)
+    if num_examples is not None:
+        chosen = chosen[: _ATTEMPTS * num_examples]
+    return _Parents(resources.stock.corpus.select(chosen), says)
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
     """Variants of rows, in the order in which they are wanted."""
 
+    parents: _Parents
     variants: Sequence[Variant]
     places: Sequence[int]
     """Of the row that each was made from."""
@@ -90,13 +117,14 @@ class _Written:
     """What they are."""
 
 
-def _in_form(number: int, form: Form, parents: TrainPool) -> _Written:
+def _in_form(number: int, form: Form, parents: _Parents) -> _Written:
     places, variants = [], []
-    for place, (prompt, completion) in enumerate(_pairs(parents)):
+    for place, (prompt, completion) in enumerate(_pairs(parents.rows)):
         if (variant := form.applied(prompt, completion)) is not None:
             places.append(place)
             variants.append(variant)
     return _Written(
+        parents,
         variants,
         places,
         tag=f"{REFORMAT}{number or ''}",
@@ -107,16 +135,17 @@ def _in_form(number: int, form: Form, parents: TrainPool) -> _Written:
     )
 
 
-def _in_wordings(wordings: Wordings, finding: Finding, parents: TrainPool) -> _Written:
+def _in_wordings(wordings: Wordings, finding: Finding, parents: _Parents) -> _Written:
     used = wordings.used_by(finding.queries)
     found = []
-    for place, (prompt, completion) in enumerate(_pairs(parents)):
+    for place, (prompt, completion) in enumerate(_pairs(parents.rows)):
         known = [form.applied(prompt, completion) for form in finding.forms]
         row = next((variant for variant in known if variant is not None), Variant(prompt, completion))
         for reworded in wordings.variants(row.prompt):
             found.append((-used.get(reworded.wording, 0), place, Variant(reworded.prompt, row.completion)))
     found.sort(key=lambda one: one[0])
     return _Written(
+        parents,
         [variant for _, _, variant in found],
         [place for _, place, _ in found],
         tag="reworded",
@@ -126,17 +155,10 @@ def _in_wordings(wordings: Wordings, finding: Finding, parents: TrainPool) -> _W
     )
 
 
-def _added(
-    finding: Finding,
-    where: Slice,
-    resources: Resources,
-    parents: TrainPool,
-    written: _Written,
-    num_examples: int | None,
-) -> Made | Declined:
-    stock = resources.stock
+def _added(finding: Finding, resources: Resources, written: _Written, num_examples: int | None) -> Made | Declined:
+    stock, parents, which = resources.stock, written.parents.rows, written.parents.says
     if not written.variants:
-        return Declined(f"no row with {where} could be written {written.says}")
+        return Declined(f"none of the {which} could be written {written.says}")
     ids = parents.rows["id"][:]
     number: Counter[int] = Counter()
     names = []
@@ -158,7 +180,7 @@ def _added(
     chosen = admitted.rows[:num_examples]
     if not len(chosen):
         counts = ", ".join(f"{count} {reason}" for reason, count in Counter(blocked.values()).items())
-        return Declined(f"every variant of a row with {where} {written.says} is blocked: {counts}")
+        return Declined(f"every variant of the {which} {written.says} is blocked: {counts}")
     return Made(
         finding=finding,
         kind=REFORMAT,
@@ -166,7 +188,7 @@ def _added(
         parents=tuple(ids[written.places[k]] for k in chosen.tolist()),
         maker=written.maker,
         verifier=written.verifier,
-        why=f"{finding.fails}: {len(chosen)} rows with {where} again, {written.says}",
+        why=f"{finding.fails}: {len(chosen)} variants of {which}, {written.says}",
         is_in_place=False,
         is_raised=True,
         blocked=blocked,

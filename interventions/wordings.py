@@ -98,6 +98,18 @@ class Wordings:
                     counts[own] = counts.get(own, 0) + 1
         return counts
 
+    def groups_of(self, queries: Sequence[str]) -> "Wordings":
+        """Those in whose wordings at least half of the texts are, each a prompt and its answer."""
+        used = self.used_by(queries)
+        counts = [sum(used.get(wording, 0) for wording in group) for group in self.groups]
+        return Wordings(
+            tuple(group for group, count in zip(self.groups, counts, strict=True) if 0 < len(queries) <= 2 * count)
+        )
+
+    def has(self, prompt: str) -> bool:
+        """Whether the prompt is in one of the wordings."""
+        return any(wording.values(prompt) is not None for group in self.groups for wording in group)
+
 
 def make_wordings(declared: Mapping[str, Sequence[str]]) -> Wordings:
     """From `interventions.wordings`.

@@ -112,7 +112,11 @@ def test_a_form_is_applied_where_attribution_confirms_no_rows_of_that_form() -> 
     ("kind", "found", "reason"),
     [
         (Reformat(), shifted(), "no form of prompts or answers was found"),
-        (Reformat(), shifted(Form(answers=Reading(How.UNWRAP, "so", ""))), "no row with prompt contains 'jump'"),
+        (
+            Reformat(),
+            shifted(Form(answers=Reading(How.UNWRAP, "so", ""))),
+            "none of the rows with prompt contains 'jump'",
+        ),
         (Reformat(), shifted(DRESSED, cause=Cause.TRAINING_SETUP), "a setting of the training is wrong"),
         (Reformat(max_synthetic_share=0.0), shifted(DRESSED), "allow no synthetic row"),
         (Auto(), shifted(DRESSED), "or interventions=reformat"),
@@ -168,6 +172,19 @@ def test_the_wording_that_the_failed_items_use_comes_first() -> None:
     found = replace(finding(Cause.MISSING_DATA), queries=asked)
     done = proposed(Reformat(num_examples=100, wordings=WORDINGS), diagnosis(found), old=old)
     assert {str(row["prompt"]).split()[-1] for _, row in added(done.mix)} == {"jump"}
+
+
+def test_rows_that_ask_the_same_are_found_where_the_slice_is_told_by_the_items_own_words() -> None:
+    old = pool_of([*(f"hop {k} times" for k in range(90)), *(f"walk {k}" for k in range(90))], "train")
+    asked = tuple(f"jump {k} did jump" for k in range(5))
+    found = replace(finding(Cause.MISSING_DATA), queries=asked, data_slices=())
+    kind = Reformat(num_examples=40, wordings={"jump": ["hop {k} times", "jump {k}"], "walk": ["walk {k}", "go {k}"]})
+    done = proposed(kind, diagnosis(found), old=old)
+    assert {str(row["prompt"]).split()[0] for _, row in added(done.mix)} == {"jump"}
+    assert len(added(done.mix)) == 40
+    assert "40 variants of rows that ask the same, in other wordings" in done.plan.reason
+    unlike = replace(found, queries=("climb 3 did climb",) * 5)
+    assert isinstance(planned(kind, diagnosis(unlike), old=old), NothingToDo)
 
 
 def test_a_prompt_that_fits_a_wording_in_two_ways_has_no_variants() -> None:
