@@ -23,7 +23,7 @@ def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing is not None:
         return f"{missing[1]} must be given, for example {missing[1]}=..."
-    option = re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:\s*\S+\n?)+)", text)
+    option = re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:[ \t]*\S+[ \t]*(?:\n|$))+)", text)
     if option is not None:
         name, choices = option[1].split("/")[-1], option[3].split()
         return f"unknown {option[2]} '{name}'{_nearest(name, choices)}; known are {', '.join(choices)}"
