@@ -8,6 +8,8 @@ from typing import Any, get_type_hints
 
 GROUPS = ("corpus", "model", "interventions")
 """Keys that hold one of several schemas."""
+_OPTIONS = re.compile(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:[ \t]*\S+[ \t]*(?:\n|$))+)")
+"""One choice a line; lines of several words behind them tell where was looked."""
 
 
 def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
@@ -23,7 +25,7 @@ def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing is not None:
         return f"{missing[1]} must be given, for example {missing[1]}=..."
-    option = re.search(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:[ \t]*\S+[ \t]*(?:\n|$))+)", text)
+    option = _OPTIONS.search(text)
     if option is not None:
         name, choices = option[1].split("/")[-1], option[3].split()
         return f"unknown {option[2]} '{name}'{_nearest(name, choices)}; known are {', '.join(choices)}"

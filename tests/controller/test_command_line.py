@@ -47,7 +47,7 @@ def bad(rows: str, path: Path) -> None:
     [
         (["train.learning_rat=1"], "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?"),
         (["trian.max_steps=1"], "unknown key 'trian.max_steps'; did you mean 'train.max_steps'?"),
-        (["model=pretraind"], "did you mean 'pretrained'?; known are pretrained, scratch\n"),
+        (["model=pretraind"], "did you mean 'pretrained'?; known are pretrained, scratch"),
         (["interventions=retrieve", "interventions.programs=a.py"], "is a key of another choice of interventions"),
         (["interventions=retrieve", "interventions.wordings={a: [b]}"], "is a key of another choice of interventions"),
         (["interventions=reformat", "interventions.wordings={a: ['{b} c']}"], "wordings.a needs at least two wordings"),
@@ -105,6 +105,7 @@ def test_bad_input_is_one_line_with_exit_code_2(
     assert message in lines[0]
     assert "Traceback" not in captured.err
     assert "Error executing job" not in captured.err  # Hydra's own line
+    assert "provider=" not in captured.err  # where Hydra looked
     assert not list(Path().glob("run/stages/train-initial-*"))  # nothing expensive was begun
 
 
