@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from controller.config_errors import one_line
+from controller.config_errors import of_another_choice, one_line
 from controller.corpus import Corpus
 from controller.errors import BudgetSpent
 from controller.named_corpora import ScanJumpCorpus, StarterCorpus
@@ -82,8 +82,7 @@ def _settings(cfg: Any) -> LoopSettings:
     assert isinstance(settings, LoopSettings)
     # A key that was added with "++" is in no schema's way.
     if foreign := sorted(set(cfg.interventions) - {one.name for one in fields(settings.interventions)}):
-        key = f"interventions.{foreign[0]}"
-        raise ValueError(f"'{key}' is a key of another choice of interventions; leave it out, or choose that one")
+        raise ValueError(of_another_choice(f"interventions.{foreign[0]}"))
     return settings
 
 

@@ -20,7 +20,7 @@ def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
     if key is not None and re.search(r"not in (struct|')|is not in", text):
         known = list(known_keys(schemas))
         if key[1] in known:
-            return f"'{key[1]}' is a key of another choice of {key[1].split('.')[0]}; leave it out, or choose that one"
+            return of_another_choice(key[1])
         return f"unknown key '{key[1]}'{_nearest(key[1], known)}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing is not None:
@@ -32,6 +32,11 @@ def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
     first = next((line for line in str(causes[-1]).splitlines() if line.strip()), type(error).__name__)
     where = re.search(r"full_key: (\S+)", text)
     return f"{where[1]}: {first.strip()}" if where is not None and where[1] not in first else first.strip()
+
+
+def of_another_choice(key: str) -> str:
+    """What is wrong with a key that the chosen schema of its group does not have."""
+    return f"'{key}' is a key of another choice of {key.split('.', maxsplit=1)[0]}; leave it out, or choose that one"
 
 
 def known_keys(schemas: Sequence[type[Any]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.report.pictures import LogAxis, Tick, scale_over
+from controller.report.pictures import LogAxis, PlacedPoint, Tick, scale_over
 from controller.report.words import interval, number
 from controller.result import DosePoint
 
@@ -14,22 +14,10 @@ _MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class DoseMark:
-    """Positions in percent, from the left and from the top."""
-
-    kind: str
-    """Style: `after` for the fix, `control` for the others."""
-    x: float
-    y: float
-    low: float
-    high: float
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
 class DosesView:
     points: tuple[DosePoint, ...]
-    marks: tuple[DoseMark, ...]
+    marks: tuple[PlacedPoint, ...]
+    """`after` is the fix, `control` the others; intervals of the score."""
     across: tuple[Tick, ...]
     """Rows."""
     up: tuple[Tick, ...]
@@ -55,7 +43,7 @@ def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
     return DosesView(
         points=tuple(points),
         marks=tuple(
-            DoseMark(
+            PlacedPoint(
                 kind="after" if point.dose == 1 else "control",
                 x=place,
                 y=100 - scores.at(point.score),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controller.diagnosis_result import FidelityRecord, LeftOutRecord
 from controller.estimate import Estimate
-from controller.report.pictures import LogAxis, Tick
+from controller.report.pictures import LogAxis, PlacedPoint, Tick
 from controller.report.words import interval, number, signed, slice_words
 from diagnose.fidelity import MIN_CALIBRATION
 
@@ -19,22 +19,9 @@ _MARGIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Positions in percent, from the left and from the top."""
-
-    kind: str
-    """Style: `good`, `bad`, `control`."""
-    x: float
-    y: float
-    low: float
-    """Of the expected change."""
-    high: float
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
 class Scatter:
-    points: tuple[Point, ...]
+    points: tuple[PlacedPoint, ...]
+    """`good`, `bad` or `control`; intervals of the expected change."""
     ticks: tuple[Tick, ...]
     """From the left and, as 100 - at, from the top."""
     is_calibrated: bool
@@ -155,7 +142,7 @@ def scatter(record: FidelityRecord) -> Scatter | None:
     values = [value for row, foretold in shown for value in (foretold.mean, row.change.loss)]
     axis = LogAxis(min(values) / _MARGIN, max(values) * _MARGIN)
     points = tuple(
-        Point(
+        PlacedPoint(
             kind="control" if not is_calibrated else "good" if _is_covered(foretold, row.change.loss) else "bad",
             x=axis.at(foretold.mean),
             y=100 - axis.at(row.change.loss),

@@ -26,6 +26,20 @@ MOST_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedPoint:
+    """A point with its interval: positions in percent, from the left and from the top."""
+
+    kind: str
+    """Style."""
+    x: float
+    y: float
+    low: float
+    """Of the interval, along the axis that has one."""
+    high: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A point with its interval; positions in percent of the scale."""
 
