@@ -10,7 +10,7 @@ from diagnose.slices import Slice
 
 
 class Cause(StrEnum):
-    """Each defined by the repair that would work (docs/causes in the README); order is precedence."""
+    """Each defined by the repair that would work (docs/diagnosis.md); order is precedence."""
 
     TRAINING_SETUP = "training_setup"
     CONTAMINATION = "contamination"

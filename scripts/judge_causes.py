@@ -2,11 +2,12 @@
 
     evalmend prove --multirun 'scenario=glob(*)' world=grammar 'seed=range(0,20)' prove.stop=diagnosis
     evalmend prove --multirun scenario=clean world=grammar 'seed=range(20,60)' prove.stop=diagnosis
-    python scripts/judge_causes.py [FOLDER ...] [--version HASH] [--readme README.md] [--picture docs/causes.png]
+    python scripts/judge_causes.py [FOLDER ...] [--version HASH] [--page docs/proving_ground.md] \
+        [--picture docs/causes.png]
 
 Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
-kept; one code version is judged, the newest by default. Printed, put into the README and drawn: how often the
-first-named cause is a true one, with the confusion matrix; what is done about causes that are not the data; how far
+kept; one code version is judged, by default the newest in the folders. Printed, put into the page and drawn: how often
+the first-named cause is a true one, with the confusion matrix; what is done about causes that are not the data; how far
 probabilities can be believed.
 """
 
@@ -22,7 +23,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from fit_causes import calibration_error, planted_cause
-from prove_table import NONE, ROOT, first_cause, is_right, kept_of, order, put_into
+from kept_results import NONE, PAGE, ROOT, RUNS, first_cause, is_right, kept_of, order, put_into
 from sklearn.metrics import f1_score
 
 from controller.prove.result import Named, ProveResult
@@ -50,12 +51,12 @@ class Share:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "runs" / "prove"])
+    parser.add_argument("folders", nargs="*", type=Path, default=[RUNS])
     parser.add_argument("--version")
     parser.add_argument(
         "--world", default=JUDGED, help="another one says what the model says of worlds it was fitted on"
     )
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "causes.png")
     options = parser.parse_args()
     version, results = kept_of(options.folders, options.version, options.world)
@@ -64,9 +65,9 @@ def main() -> None:
     print(text)
     if options.world == JUDGED:
         draw_confusion(results, options.picture)
-        picture = os.path.relpath(options.picture, options.readme.parent)
+        picture = os.path.relpath(options.picture, options.page.parent)
         text += f"\n![True causes against those named first]({picture})\n"
-        put_into(options.readme, text, BEGIN, END)
+        put_into(options.page, text, BEGIN, END)
 
 
 def summary(results: Sequence[ProveResult]) -> str:

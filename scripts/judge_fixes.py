@@ -7,10 +7,10 @@
         interventions.programs=scripts/world_programs.py
     evalmend prove --multirun scenario=format_shift,masked_end,short_training,wrong_gold,small_model world=tables \
         'seed=range(600,605)' prove.stop=diagnosis
-    python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--readme README.md]
+    python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--page docs/proving_ground.md]
 
 Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
-kept; one code version is judged, the newest by default. Intervals are over seeds, by t.
+kept; one code version is judged, by default the newest in the folders. Intervals are over seeds, by t.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from prove_table import ROOT, kept_of, order, put_into
+from kept_results import PAGE, RUNS, kept_of, order, put_into
 from scipy import stats
 
 from controller.prove.result import ProveResult
@@ -44,15 +44,15 @@ ADVICE = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "runs" / "prove"])
+    parser.add_argument("folders", nargs="*", type=Path, default=[RUNS])
     parser.add_argument("--version")
     parser.add_argument("--world", default=JUDGED)
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
     version, results = kept_of(options.folders, options.version, options.world)
     text = f"World `{options.world}`, code version `{version}`, {len(results)} runs.\n\n" + "\n".join(lines(results))
     print(text)
-    put_into(options.readme, text, BEGIN, END)
+    put_into(options.page, text, BEGIN, END)
 
 
 def lines(results: Sequence[ProveResult]) -> Iterator[str]:
