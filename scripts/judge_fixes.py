@@ -2,6 +2,8 @@
 
     evalmend prove --multirun scenario=missing_skill,starved_skill,wrong_labels,shortcut,rare_in_pool world=tables \
         'seed=range(600,605)' 'verify.arms=[continue,random,stratified,bm25,shuffled]'
+    evalmend prove --multirun scenario=missing_skill,wrong_labels world=tables 'seed=range(605,610)' \
+        'verify.arms=[continue,random,stratified,bm25,shuffled]'
     evalmend prove --multirun scenario=duplicate_flood,forgetting_trap,two_defects world=tables 'seed=range(600,605)'
     evalmend prove --multirun scenario=no_pool world=tables 'seed=range(600,605)' \
         interventions.programs=scripts/world_programs.py
