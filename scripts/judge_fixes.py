@@ -9,19 +9,23 @@
         interventions.programs=scripts/world_programs.py
     evalmend prove --multirun scenario=format_shift,masked_end,short_training,wrong_gold,small_model world=tables \
         'seed=range(600,605)' prove.stop=diagnosis
-    python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--page docs/proving_ground.md]
+    python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--page docs/proving_ground.md] \
+        [--picture docs/fixes.png]
 
 Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
-kept; one code version is judged, by default the newest in the folders. Intervals are over seeds, by t.
+kept; one code version is judged, by default the newest in the folders. Printed, put into the page and drawn.
+Intervals are over seeds, by t.
 """
 
 import argparse
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from kept_results import PAGE, RUNS, kept_of, order, put_into
+from fixes_picture import COLOURS, draw_shares
+from kept_results import PAGE, ROOT, RUNS, kept_of, order, put_into
 from scipy import stats
 
 from controller.prove.result import ProveResult
@@ -50,23 +54,33 @@ def main() -> None:
     parser.add_argument("--version")
     parser.add_argument("--world", default=JUDGED)
     parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "fixes.png")
     options = parser.parse_args()
     version, results = kept_of(options.folders, options.version, options.world)
-    text = f"World `{options.world}`, code version `{version}`, {len(results)} runs.\n\n" + "\n".join(lines(results))
+    names = sorted({result.scenario for result in results}, key=order)
+    by_scenario = {name: [result for result in results if result.scenario == name] for name in names}
+    text = f"World `{options.world}`, code version `{version}`, {len(results)} runs.\n\n"
+    text += "\n".join(lines(by_scenario))
     print(text)
+    draw_shares({name: _shares_by_arm(found) for name, found in _mended(by_scenario).items()}, options.picture)
+    picture = os.path.relpath(options.picture, options.page.parent)
+    text += f"\n\n![Share of the gap to the oracle by scenario and arm]({picture})"
     put_into(options.page, text, BEGIN, END)
 
 
-def lines(results: Sequence[ProveResult]) -> Iterator[str]:
-    names = sorted({result.scenario for result in results}, key=order)
-    by_scenario = {name: [result for result in results if result.scenario == name] for name in names}
-    yield from _fixes({name: found for name, found in by_scenario.items() if any(r.oracle_tokens for r in found)})
+def lines(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
+    yield from _fixes(_mended(by_scenario))
     yield ""
     yield from _details(by_scenario)
     untouched = {name: found for name, found in by_scenario.items() if name in ADVICE}
     if untouched:
         yield ""
         yield from _advised(untouched)
+
+
+def _mended(by_scenario: dict[str, list[ProveResult]]) -> dict[str, list[ProveResult]]:
+    """Those in which there is a gap to close."""
+    return {name: found for name, found in by_scenario.items() if any(result.oracle_tokens for result in found)}
 
 
 def _fixes(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
@@ -76,7 +90,7 @@ def _fixes(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
     )
     yield "|---|---|---|---|---|---|---|---|"
     for name, found in by_scenario.items():
-        shares = sorted(_share(result) for result in found)
+        shares = sorted(_share(result, CHALLENGER) for result in found)
         tokens = [result.tokens / result.oracle_tokens for result in found if result.tokens and result.oracle_tokens]
         cells = [
             f"`{name}`",
@@ -91,9 +105,13 @@ def _fixes(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _share(result: ProveResult) -> float:
-    """Of the gap that the trained fix closes, accepted or not: the verdict has a column of its own."""
-    reached, start, oracle = (result.scores.get(arm) for arm in (CHALLENGER, CONTINUE, ORACLE))
+def _shares_by_arm(found: Sequence[ProveResult]) -> dict[str, list[float]]:
+    return {arm: [_share(result, arm) for result in found if arm in result.scores] for arm in COLOURS}
+
+
+def _share(result: ProveResult, arm: str) -> float:
+    """Of the gap that the trained arm closes; of a fix, accepted or not: the verdict has a column of its own."""
+    reached, start, oracle = (result.scores.get(name) for name in (arm, CONTINUE, ORACLE))
     if reached is None or start is None or oracle is None:
         return 0.0
     if oracle - start < SMALLEST_GAP:
