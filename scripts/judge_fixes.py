@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, default=[RUNS])
     parser.add_argument("--version")
-    parser.add_argument("--world", default=JUDGED)
+    parser.add_argument("--world", default=JUDGED, help="another one is only printed")
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "fixes.png")
     options = parser.parse_args()
@@ -62,10 +62,11 @@ def main() -> None:
     text = f"World `{options.world}`, code version `{version}`, {len(results)} runs.\n\n"
     text += "\n".join(lines(by_scenario))
     print(text)
-    draw_shares({name: _shares_by_arm(found) for name, found in _mended(by_scenario).items()}, options.picture)
-    picture = os.path.relpath(options.picture, options.page.parent)
-    text += f"\n\n![Share of the gap to the oracle by scenario and arm]({picture})"
-    put_into(options.page, text, BEGIN, END)
+    if options.world == JUDGED:
+        draw_shares({name: _shares_by_arm(found) for name, found in _mended(by_scenario).items()}, options.picture)
+        picture = os.path.relpath(options.picture, options.page.parent)
+        text += f"\n\n![Share of the gap to the oracle by scenario and arm]({picture})"
+        put_into(options.page, text, BEGIN, END)
 
 
 def lines(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
