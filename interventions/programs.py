@@ -3,10 +3,11 @@
 A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Program`. For a finding each program is
 asked for rows of its data slice, at each of its difficulties a few first: rows are then written where the model gives
 about half of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv
-1704.03003); where it solves none or all, at every difficulty alike. Every row passes the checker, is in the slice,
-passes the gate, and is new. A program that is a checker alone has the slice's own rows perturbed
-(`interventions.perturb`). Where no row of corpus or pool teaches what is asked, so that there is no data slice, the
-program is taken whose rows are about as near to the failed items as those are to each other.
+1704.03003), and where there are too few of these at the next nearest to half; where it solves none or all, at every
+difficulty alike. Every row passes the checker, is in the slice, passes the gate, and is new. A program that is a
+checker alone has the slice's own rows perturbed (`interventions.perturb`). Where no row of corpus or pool teaches what
+is asked, so that there is no data slice, the program is taken whose rows are about as near to the failed items as those
+are to each other.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 
 from diagnose.evidence.words import word_similarity
 from diagnose.finding import Finding
@@ -161,42 +163,71 @@ def _nearness(trial: _Trial, finding: Finding) -> float:
 
 
 def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:
-    stock, program, where = resources.stock, trial.program, trial.where
-    number = num_examples or _MOST_MADE
-    difficulties = _in_band(resources, trial.rows, stock.corpus.delimiter)
-    # Some will repeat each other or the corpus.
-    each = -(-2 * number // len(difficulties))
-    rows = [row for difficulty in difficulties for row in _rows(program, trial.make, where, difficulty, each)]
-    trial.rng.shuffle(rows)
-    made = _pool(rows, program.name, stock.corpus.delimiter)
-    admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
-    chosen = admitted.rows[:number]
-    if not len(chosen):
+    program, where = trial.program, trial.where
+    new = _new_rows(resources, trial, num_examples or _MOST_MADE)
+    if not len(new.chosen):
         return Declined(f"every row that program {program.name} writes with {where} is blocked")
     is_written = program.make is not None
-    parents = [rows[k].parent for k in chosen.tolist()]
-    how = f"written by program {program.name} at difficulty {', '.join(map(str, difficulties))}"
+    written_at = f"written by program {program.name} at difficulty {', '.join(map(str, new.difficulties))}"
+    how = written_at if is_written else "made of its own rows"
     step = Made(
         finding=finding,
         kind=PROGRAMS,
-        rows=made.select(chosen),
-        parents=() if is_written else tuple(parents),
+        rows=new.made.select(new.chosen),
+        parents=() if is_written else tuple(new.parents[k] for k in new.chosen.tolist()),
         maker=f"program {program.name}" if is_written else "other words in their places",
         verifier=f"the checker of program {program.name}",
-        why=f"{finding.fails}: {len(chosen)} new rows with {where}, {how if is_written else 'made of its own rows'}",
+        why=f"{finding.fails}: {len(new.chosen)} new rows with {where}, {how}",
         is_in_place=False,
         is_raised=True,
-        blocked=admitted.blocked,
+        blocked=new.blocked,
     )
     return (step,)
 
 
-def _in_band(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[int]:
-    """Difficulties whose rows the model gives right about half of the time; all where there is none, or no model."""
+@dataclass(frozen=True, slots=True)
+class _NewRows:
+    made: TrainPool
+    parents: Sequence[str]
+    """Id of the row that each was made from, if it was."""
+    chosen: NDArray[np.int64]
+    """Those that pass the gate, as many as are wanted or there are."""
+    blocked: Mapping[str, str]
+    difficulties: Sequence[int]
+    """Those that were asked for."""
+
+
+def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
+    stock = resources.stock
+    rows: list[Row] = []
+    asked: list[int] = []
+    missing = number
+    for difficulties in _in_turn(resources, trial.rows, stock.corpus.delimiter):
+        each = -(-2 * missing // len(difficulties))  # some will repeat each other or the corpus
+        more = [row for d in difficulties for row in _rows(trial.program, trial.make, trial.where, d, each)]
+        trial.rng.shuffle(more)
+        rows += more
+        asked += difficulties
+        made = _pool(rows, trial.program.name, stock.corpus.delimiter)
+        admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
+        missing = number - len(admitted.rows)
+        if missing <= 0:
+            break
+    return _NewRows(made, [row.parent for row in rows], admitted.rows[:number], admitted.blocked, asked)
+
+
+def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:
+    """Difficulties that are asked together, those whose rows the model gives right about half of the time first.
+
+    Then one by one, the nearest to half first; all together where none is near, or no model is there.
+    """
     if resources.solves is None or len(trial) == 1:
-        return list(trial)
+        return [list(trial)]
     rate = {d: float(resources.solves(_pool(rows, "", delimiter)).mean()) for d, rows in trial.items()}
-    return [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]] or list(rate)
+    band = [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]]
+    if not band:
+        return [list(rate)]
+    return [band, *([d] for d in sorted((d for d in rate if d not in band), key=lambda d: abs(rate[d] - 0.5)))]
 
 
 def _rows(program: Program, make: Callable[[int], Row | None], where: Slice, difficulty: int, number: int) -> list[Row]:

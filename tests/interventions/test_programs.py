@@ -1,5 +1,6 @@
 """Programs: what enters was accepted by the checker, is in the slice, new, and of the difficulties that teach most."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -78,6 +79,31 @@ def test_rows_are_written_where_the_model_is_right_half_of_the_time(file: str) -
     never = written(kind=Programs(programs=file, num_examples=200), solves=lambda rows: np.zeros(len(rows), bool))
     counts = np.bincount([difficulty_of(row["prompt"]) for row in never], minlength=5)
     assert counts[1:].min() >= 30  # of 50 each
+
+
+FEW = """
+from interventions.program import Program, Row
+
+def few(where, difficulty, rng):  # 2, 4, 8 and 16 of them
+    steps = [rng.choice(["left", "right"]) for _ in range(difficulty)]
+    return Row("jump " + " ".join(steps) + " again", " ".join(["J"] * difficulty), {"skill": "jump"})
+
+PROGRAMS = [Program("few", few, lambda prompt, completion: True, difficulties=(1, 2, 3, 4))]
+"""
+
+
+def test_where_rows_of_the_best_difficulty_run_out_those_nearest_to_it_follow(tmp_path: Path) -> None:
+    (tmp_path / "few.py").write_text(FEW)
+
+    def solves(rows: TrainPool) -> NDArray[np.bool_]:
+        difficulty = np.array([difficulty_of(prompt) for prompt in rows.rows["prompt"][:]])
+        every = {1: 1, 2: 2, 3: 8}  # one row in so many, of the hardest none
+        return np.array([d in every and place % every[d] == 0 for place, d in enumerate(difficulty.tolist())])
+
+    rows = written(kind=Programs(programs=str(tmp_path / "few.py"), num_examples=10), solves=solves)
+    assert Counter(difficulty_of(row["prompt"]) for row in rows) == {2: 4, 3: 6}
+    rows = written(kind=Programs(programs=str(tmp_path / "few.py"), num_examples=400), solves=solves)
+    assert Counter(difficulty_of(row["prompt"]) for row in rows) == {1: 2, 2: 4, 3: 8, 4: 16}
 
 
 def test_evaluation_items_are_not_written(file: str) -> None:
