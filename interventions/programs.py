@@ -3,7 +3,7 @@
 A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Program`. For a finding each program is
 asked for rows of its data slice, at each of its difficulties a few first: rows are then written where the model gives
 about half of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv
-1704.03003), and where there are too few of these at the next nearest to half; where it solves none or all, at every
+1704.03003), and where there are too few of these at the next nearest to half; where none is near half, at every
 difficulty alike. Every row passes the checker, is in the slice, passes the gate, and is new. A program that is a
 checker alone has the slice's own rows perturbed (`interventions.perturb`). Where no row of corpus or pool teaches what
 is asked, so that there is no data slice, the program is taken whose rows are about as near to the failed items as those
@@ -11,7 +11,7 @@ are to each other.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from numpy.typing import NDArray
 
 from diagnose.evidence.words import word_similarity
 from diagnose.finding import Finding
@@ -165,7 +164,7 @@ def _nearness(trial: _Trial, finding: Finding) -> float:
 def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:
     program, where = trial.program, trial.where
     new = _new_rows(resources, trial, num_examples or _MOST_MADE)
-    if not len(new.chosen):
+    if not new.rows:
         return Declined(f"every row that program {program.name} writes with {where} is blocked")
     is_written = program.make is not None
     written_at = f"written by program {program.name} at difficulty {', '.join(map(str, new.difficulties))}"
@@ -173,11 +172,11 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     step = Made(
         finding=finding,
         kind=PROGRAMS,
-        rows=new.made.select(new.chosen),
-        parents=() if is_written else tuple(new.parents[k] for k in new.chosen.tolist()),
+        rows=_pool(new.rows, program.name, resources.stock.corpus.delimiter),
+        parents=() if is_written else tuple(row.parent for row in new.rows),
         maker=f"program {program.name}" if is_written else "other words in their places",
         verifier=f"the checker of program {program.name}",
-        why=f"{finding.fails}: {len(new.chosen)} new rows with {where}, {how}",
+        why=f"{finding.fails}: {len(new.rows)} new rows with {where}, {how}",
         is_in_place=False,
         is_raised=True,
         blocked=new.blocked,
@@ -187,33 +186,35 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
 
 @dataclass(frozen=True, slots=True)
 class _NewRows:
-    made: TrainPool
-    parents: Sequence[str]
-    """Id of the row that each was made from, if it was."""
-    chosen: NDArray[np.int64]
-    """Those that pass the gate, as many as are wanted or there are."""
+    rows: Sequence[Row]
+    """As many as are wanted, or as there are."""
     blocked: Mapping[str, str]
+    """Id of each row that the quality gate kept out, with the reason."""
     difficulties: Sequence[int]
-    """Those that were asked for."""
+    """Those that gave rows."""
 
 
 def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
-    stock = resources.stock
-    rows: list[Row] = []
-    asked: list[int] = []
-    missing = number
+    """Each difficulty is asked as long as new rows of it pass the gate."""
+    stock, name = resources.stock, trial.program.name
+    asked: dict[tuple[str, str], Row] = {}
+    passed: list[Row] = []
+    blocked: Mapping[str, str] = {}
+    giving: list[int] = []
     for difficulties in _in_turn(resources, trial.rows, stock.corpus.delimiter):
-        each = -(-2 * missing // len(difficulties))  # some will repeat each other or the corpus
-        more = [row for d in difficulties for row in _rows(trial.program, trial.make, trial.where, d, each)]
-        trial.rng.shuffle(more)
-        rows += more
-        asked += difficulties
-        made = _pool(rows, trial.program.name, stock.corpus.delimiter)
-        admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
-        missing = number - len(admitted.rows)
-        if missing <= 0:
-            break
-    return _NewRows(made, [row.parent for row in rows], admitted.rows[:number], admitted.blocked, asked)
+        before = -1
+        while before < len(passed) < number:
+            before = len(passed)
+            each = -(-2 * (number - before) // len(difficulties))  # some will repeat each other or the corpus
+            more = [r for d in difficulties for r in _rows(trial.program, trial.make, trial.where, d, each, asked)]
+            trial.rng.shuffle(more)
+            asked |= {(row.prompt, row.completion): row for row in more}
+            rows = list(asked.values())
+            made = _pool(rows, name, stock.corpus.delimiter)
+            admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
+            passed, blocked = [rows[k] for k in admitted.rows.tolist()], admitted.blocked
+            giving += difficulties if before < len(passed) else ()
+    return _NewRows(passed[:number], blocked, tuple(dict.fromkeys(giving)))
 
 
 def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:
@@ -230,8 +231,15 @@ def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter
     return [band, *([d] for d in sorted((d for d in rate if d not in band), key=lambda d: abs(rate[d] - 0.5)))]
 
 
-def _rows(program: Program, make: Callable[[int], Row | None], where: Slice, difficulty: int, number: int) -> list[Row]:
-    """Distinct rows of the slice that the checker accepts."""
+def _rows(
+    program: Program,
+    make: Callable[[int], Row | None],
+    where: Slice,
+    difficulty: int,
+    number: int,
+    asked: Container[tuple[str, str]] = (),
+) -> list[Row]:
+    """Distinct rows of the slice that the checker accepts; none that was asked before."""
     known = Slice(tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE)))
     found: dict[tuple[str, str], Row] = {}
     for _ in range(_ATTEMPTS * number):
@@ -240,7 +248,7 @@ def _rows(program: Program, make: Callable[[int], Row | None], where: Slice, dif
         row = make(difficulty)
         if row is None or not known.holds(row.prompt or row.completion, row.fields, row.completion):
             continue
-        if program.accepts(row.prompt, row.completion):
+        if (row.prompt, row.completion) not in asked and program.accepts(row.prompt, row.completion):
             found.setdefault((row.prompt, row.completion), row)
     return list(found.values())
 

@@ -106,6 +106,28 @@ def test_where_rows_of_the_best_difficulty_run_out_those_nearest_to_it_follow(tm
     assert Counter(difficulty_of(row["prompt"]) for row in rows) == {1: 2, 2: 4, 3: 8, 4: 16}
 
 
+MANY = """
+from interventions.program import Program, Row
+
+def many(where, difficulty, rng):  # a thousand of each
+    return Row("jump " + "left " * difficulty + f"q{rng.randrange(1000)}", " ".join(["J"] * difficulty))
+
+PROGRAMS = [Program("many", many, lambda prompt, completion: True, difficulties=(1, 2))]
+"""
+
+
+def test_a_difficulty_is_asked_until_no_new_row_of_it_passes_and_no_row_that_passes_is_called_blocked(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "many.py").write_text(MANY)
+    items = Prompts([f"jump left left q{k}" for k in range(700)])
+    kind = Programs(programs=str(tmp_path / "many.py"), num_examples=250)
+    done = proposed(kind, HARD, index=items, solves=half_of_the_second)
+    chosen = [done.mix.examples.rows[int(k)] for k in np.flatnonzero(np.array(done.mix.kinds) == "programs")]
+    assert Counter(difficulty_of(row["prompt"]) for row in chosen) == {2: 250}
+    assert not {row["id"] for row in chosen} & set(done.plan.blocked)
+
+
 def test_evaluation_items_are_not_written(file: str) -> None:
     kind = Programs(programs=file, num_examples=400)
     free = {row["prompt"] for row in written(kind=kind)}
