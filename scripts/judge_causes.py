@@ -1,8 +1,9 @@
 """What diagnoses are worth in the world that is kept for judging them, from `prove.json` files.
 
-    evalmend prove --multirun 'scenario=glob(*)' world=grammar 'seed=range(0,20)' prove.stop=diagnosis
+    evalmend prove --multirun 'scenario=glob(*,exclude=[rare_in_pool,no_pool])' world=grammar \
+        'seed=range(0,20)' prove.stop=diagnosis
     evalmend prove --multirun scenario=clean world=grammar 'seed=range(20,60)' prove.stop=diagnosis
-    python scripts/judge_causes.py [FOLDER ...] [--version HASH] [--page docs/proving_ground.md] \
+    python scripts/judge_causes.py [FOLDER ...] [--version HASH] [--world grammar] [--page docs/proving_ground.md] \
         [--picture docs/causes.png]
 
 Results in the folders (default `runs/prove`) are first copied to `docs/proof/prove/<code version>/`, where they are
@@ -122,7 +123,7 @@ def has_both(result: ProveResult) -> bool:
 
 
 def draw_confusion(results: Sequence[ProveResult], path: Path) -> None:
-    """First true cause against the first-named one, counts of runs."""
+    """A true cause, the named one where it is true, against the first-named one; counts of runs."""
     causes = [NONE, *(cause.value for cause in Cause)]
     counts = np.zeros((len(causes), len(causes)), int)
     for result in results:

@@ -9,6 +9,7 @@
         interventions.programs=scripts/world_programs.py
     evalmend prove --multirun scenario=format_shift,masked_end,short_training,wrong_gold,small_model world=tables \
         'seed=range(600,605)' prove.stop=diagnosis
+    evalmend prove --multirun scenario=clean,leaked_eval world=tables 'seed=range(600,605)'
     python scripts/judge_fixes.py [FOLDER ...] [--version HASH] [--world tables] [--page docs/proving_ground.md] \
         [--picture docs/fixes.png]
 
@@ -39,7 +40,7 @@ HARD = (RANDOM, "stratified", "bm25", "shuffled")
 ASKED_TIMES = 2.5
 """The gain of random data, where rows of the skill are rare."""
 ADVICE = {
-    "format_shift": ("doc_to_target", "doc_to_text", "corpus.prompt_template"),
+    "format_shift": ("doc_to_target",),
     "masked_end": ("train.end_in_loss",),
     "short_training": ("train.num_train_epochs",),
     "wrong_gold": ("items reviewed",),
@@ -80,14 +81,15 @@ def lines(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
 
 
 def _mended(by_scenario: dict[str, list[ProveResult]]) -> dict[str, list[ProveResult]]:
-    """Those in which there is a gap to close."""
-    return {name: found for name, found in by_scenario.items() if any(result.oracle_tokens for result in found)}
+    """Those in which there is a gap to close, and what was not stopped at the plan."""
+    full = {name: [r for r in found if r.stopped_at is None] for name, found in by_scenario.items()}
+    return {name: found for name, found in full.items() if any(result.oracle_tokens for result in found)}
 
 
 def _fixes(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
     yield (
         "| scenario | seeds | what is done | share of the gap | tokens of the oracle's | over the best control "
-        "| accepted | guards broken |"
+        "| accepted | broke a guard |"
     )
     yield "|---|---|---|---|---|---|---|---|"
     for name, found in by_scenario.items():
@@ -101,7 +103,7 @@ def _fixes(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:
             f"{100 * median(tokens):.0f} %" if tokens else "",
             _gain_over_controls(found),
             f"{sum(result.decision == 'accepted' for result in found)} of {len(found)}",
-            str(sum(len(result.guards_broken) for result in found)),
+            str(sum(bool(result.guards_broken) for result in found)),
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -121,13 +123,14 @@ def _share(result: ProveResult, arm: str) -> float:
 
 
 def _gain_over_controls(found: Sequence[ProveResult]) -> str:
-    """Of each run against the control that is the best one there."""
-    gains = []
+    """Of each run against the control that is the best one there; told where `random` is the only one."""
+    gains, trained = [], set[str]()
     for result in found:
-        controls = [result.scores[arm] for arm in HARD if arm in result.scores]
+        controls = [arm for arm in HARD if arm in result.scores]
         if CHALLENGER in result.scores and controls:
-            gains.append(result.scores[CHALLENGER] - max(controls))
-    return _interval(gains)
+            gains.append(result.scores[CHALLENGER] - max(result.scores[arm] for arm in controls))
+            trained.update(controls)
+    return _interval(gains) + (" (`random` alone)" if trained == {RANDOM} else "")
 
 
 def _details(by_scenario: dict[str, list[ProveResult]]) -> Iterator[str]:

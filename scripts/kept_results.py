@@ -1,6 +1,7 @@
 """Results of the proving ground that are kept in `docs/proof/prove/<code version>/`, and the page that tells them."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def kept_of(folders: Sequence[Path], version: str | None, world: str = "*") -> t
         version: Without it that of the newest result in the folders, or the only one that is kept.
         world: Its name; any by default.
     """
-    newest = list(keep(folders))[-1:]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    newest = [result.code_version for result in keep(folders) if world in ("*", result.world)][-1:]
     kept = sorted(path.name for path in KEPT.iterdir() if any(path.glob(f"*-{world}-*.json")))
     if version is None:
         if not newest and len(kept) != 1:
@@ -51,19 +53,23 @@ def kept_of(folders: Sequence[Path], version: str | None, world: str = "*") -> t
     return version, results
 
 
-def keep(folders: Sequence[Path]) -> Iterator[str]:
-    """Code versions of the results in the folders, the newest last; each is copied to where it is kept.
+def keep(folders: Sequence[Path]) -> Iterator[ProveResult]:
+    """Results in the folders, the newest last; each is copied to where it is kept.
 
-    A full run wins over one that was stopped at the plan.
+    A full run wins over one that was stopped at the plan. One with other settings than the kept run of the same
+    scenario, world and seed is left out, and said to be.
     """
     found = [path for folder in folders for path in folder.rglob(PROVE_FILE)]
     for path in sorted(found, key=lambda path: path.stat().st_mtime):
         result = read_prove(path)
         kept = KEPT / result.code_version / f"{result.scenario}-{result.world}-{result.seed}.json"
-        if not (kept.is_file() and read_prove(kept).stopped_at is None and result.stopped_at is not None):
+        there = read_prove(kept) if kept.is_file() else None
+        if there is None or (there.stopped_at is not None and result.stopped_at is None):
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, kept)
-        yield result.code_version
+        elif there.config_hash != result.config_hash and there.stopped_at == result.stopped_at:
+            print(f"left out: {path} has other settings than {kept.relative_to(ROOT)}", file=sys.stderr)
+        yield result
 
 
 def put_into(page: Path, text: str, begin: str, end: str) -> None:
