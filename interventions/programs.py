@@ -207,6 +207,8 @@ def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
             before = len(passed)
             each = -(-2 * (number - before) // len(difficulties))  # some will repeat each other or the corpus
             more = [r for d in difficulties for r in _rows(trial.program, trial.make, trial.where, d, each, asked)]
+            if not more:
+                break
             trial.rng.shuffle(more)
             asked |= {(row.prompt, row.completion): row for row in more}
             rows = list(asked.values())
