@@ -202,10 +202,9 @@ def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
     blocked: Mapping[str, str] = {}
     giving: list[int] = []
     for difficulties in _in_turn(resources, trial.rows, stock.corpus.delimiter):
-        before = -1
-        while before < len(passed) < number:
-            before = len(passed)
-            each = -(-2 * (number - before) // len(difficulties))  # some will repeat each other or the corpus
+        num_before = len(passed)
+        while len(passed) < number:
+            each = -(-2 * (number - len(passed)) // len(difficulties))  # some will repeat each other or the corpus
             more = [r for d in difficulties for r in _rows(trial.program, trial.make, trial.where, d, each, asked)]
             if not more:
                 break
@@ -214,9 +213,13 @@ def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
             rows = list(asked.values())
             made = _pool(rows, name, stock.corpus.delimiter)
             admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
-            passed, blocked = [rows[k] for k in admitted.rows.tolist()], admitted.blocked
-            giving += difficulties if before < len(passed) else ()
-    return _NewRows(passed[:number], blocked, tuple(dict.fromkeys(giving)))
+            blocked = admitted.blocked
+            if len(admitted.rows) == len(passed):
+                break
+            passed = [rows[k] for k in admitted.rows.tolist()]
+        if len(passed) > num_before:
+            giving += difficulties
+    return _NewRows(passed[:number], blocked, giving)
 
 
 def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:

@@ -7,10 +7,17 @@ from statistics import median
 import numpy as np
 from matplotlib.figure import Figure
 
-FIX = "challenger"
-COLOURS = {"shuffled": "tab:brown", "random": "0.6", "stratified": "tab:olive", "bm25": "tab:blue", FIX: "tab:green"}
+from controller.arms import CHALLENGER, RANDOM
+
+COLOURS = {
+    "shuffled": "tab:brown",
+    RANDOM: "0.6",
+    "stratified": "tab:olive",
+    "bm25": "tab:blue",
+    CHALLENGER: "tab:green",
+}
 """Of the arms that are drawn, the fix on top."""
-LABELS = {FIX: "the fix"}
+LABELS = {CHALLENGER: "the fix"}
 LEAST = -0.3
 """Of the shares that are shown; an arm can also unlearn."""
 

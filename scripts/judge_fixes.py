@@ -29,12 +29,13 @@ from fixes_picture import COLOURS, draw_shares
 from kept_results import PAGE, ROOT, RUNS, kept_of, order, put_into
 from scipy import stats
 
+from controller.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.prove.result import ProveResult
 from evals.gap_share import SMALLEST_GAP
 
 JUDGED = "tables"
 BEGIN, END = "<!-- judge_fixes: begin -->", "<!-- judge_fixes: end -->"
-CHALLENGER, CONTINUE, RANDOM, ORACLE = "challenger", "continue", "random", "oracle"
+ORACLE = "oracle"
 HARD = (RANDOM, "stratified", "bm25", "shuffled")
 """Controls of which a fix has to beat the best."""
 ASKED_TIMES = 2.5
