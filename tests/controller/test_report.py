@@ -115,6 +115,17 @@ def test_the_numbers_of_the_verdict_stand_on_the_page() -> None:
         assert expected in text
 
 
+def test_items_seen_in_the_training_data_are_counted_and_not_tested() -> None:
+    def page(cause: str) -> str:
+        one = accepted_round()
+        found = replace(finding(), cause=cause, num_items=7, num_failed=2)
+        return flat(render(loop_result(replace(one, diagnosis=replace(one.diagnosis, findings=(found,))))))
+
+    assert "stand in the training data: 7, of which 2 fail" in page("contamination")
+    assert "after correction" not in page("contamination")
+    assert "after correction" in page("missing_data")
+
+
 def test_the_page_asks_nothing_of_the_network_and_runs_nothing() -> None:
     html = render(ENDINGS[Decision.ACCEPTED])
     tags = Page(html).tags
