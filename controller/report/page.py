@@ -13,6 +13,7 @@ import jinja2
 
 from controller.diagnosis_result import FindingRecord
 from controller.report import fidelity, pictures, rivals, words
+from controller.report.changes import ChangesView, changes_view
 from controller.report.doses import DosesView, doses_view
 from controller.report.fidelity import FidelityView
 from controller.report.pictures import Picture
@@ -62,6 +63,7 @@ class RoundView:
     arms: Picture | None
     before_after: Picture | None
     guards: Picture | None
+    changes: ChangesView | None
     doses: DosesView | None
     findings: tuple[FindingView, ...]
     num_findings_left_out: int
@@ -162,6 +164,7 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
         arms=pictures.arms(verdict) if verdict.arms else None,
         before_after=pictures.before_after(verdict),
         guards=pictures.guards(verdict.guards),
+        changes=changes_view(verdict.groups),
         doses=doses_view(verdict.doses),
         findings=tuple(
             FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]
