@@ -1,4 +1,4 @@
-"""Gains and losses by task, gold answer and field: no group of items may be shown to lose more than twice the margin.
+"""Gains and losses by task, gold answer and field: none may be shown to lose, and more than twice the margin.
 
 The pooled rest can hide the ruin of one class of many. Groups are every measured task, every gold answer of a task
 whose answers are labels, and every value of the fields in `evals.slices`, each within its task.

@@ -136,8 +136,8 @@ class GuardRecord:
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """Gain or loss of one task, or of one class or field value in it: none may be shown to lose more than twice the
-    margin."""
+    """Gain or loss of one task, or of one class or field value in it: none may be shown to lose, and more than twice
+    the margin."""
 
     slice: Mapping[str, str]
     num_items: int
@@ -149,9 +149,9 @@ class GroupRecord:
     """Challenger minus `continue`."""
     ci: tuple[float, float]
     p: float
-    """One-sided: it loses no more than twice the margin."""
+    """One-sided: it loses nothing."""
     is_harmed: bool
-    """A larger loss is shown, corrected for the number of groups."""
+    """A loss is shown, corrected for the number of groups, and it is larger than twice the margin."""
 
 
 @dataclass(frozen=True, slots=True)

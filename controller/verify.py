@@ -73,7 +73,7 @@ def judge(
     earlier: Sequence[RunVariance],
 ) -> Judged:
     """Accepted only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
-    is shown to lose more than twice the margin.
+    is shown to lose, and more than twice the margin.
 
     Args:
         agreed: What was promised.

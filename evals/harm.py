@@ -1,9 +1,10 @@
-"""Is any group of items shown to lose more than may be lost?
+"""Is any group of items shown to lose, and more than may be lost?
 
 A guard has to be shown unharmed, which takes many items. A class or a field's value has few, so of each group the
-opposite is asked: is a loss larger than the limit *shown*? All groups together raise a false alarm with a probability
-of `LEVEL` at most, where every one of them loses exactly the limit (Holm 1979, Scandinavian Journal of Statistics 6,
-65). What is too small to be shown stays hidden: this finds ruins, not scratches.
+opposite is asked: is a loss shown, and is it larger than the limit? Where no group loses anything, all of them together
+raise a false alarm with a probability of `LEVEL` at most (Holm 1979, Scandinavian Journal of Statistics 6, 65). To ask
+that a loss beyond the limit itself be shown was rejected: of a class of 100 items with three seeds only a loss of three
+times the limit ever would be.
 
 Pure functions of numpy arrays.
 """
@@ -30,15 +31,15 @@ class GroupChange:
 
     change: Comparison
     p: float
-    """One-sided: the group loses no more than the limit."""
+    """One-sided: the group loses nothing."""
     is_harmed: bool
-    """A larger loss is shown, corrected for the number of groups."""
+    """A loss is shown, corrected for the number of groups, and as measured it is larger than the limit."""
 
 
 def group_changes(
     groups: Mapping[Group, Sequence[ArmScores]], limit: float, level: float = LEVEL
 ) -> dict[Group, GroupChange]:
-    """Of each group how much it changed, and whether it is shown to lose more than the limit.
+    """Of each group how much it changed, and whether it is harmed.
 
     Args:
         groups: Of each group the challenger, the control, and any further arms, which tell how much runs vary.
@@ -54,9 +55,12 @@ def group_changes(
         group: compare(arms[0], arms[1], run_variance([arm.seed_means for arm in arms]))
         for group, arms in groups.items()
     }
-    p = {group: _p_beyond(change, limit) for group, change in compared.items()}
-    harmed = dict(zip(p, holm(list(p.values()), level), strict=True))
-    return {group: GroupChange(change, p[group], harmed[group]) for group, change in compared.items()}
+    p = {group: _p_of_no_loss(change) for group, change in compared.items()}
+    shown = dict(zip(p, holm(list(p.values()), level), strict=True))
+    return {
+        group: GroupChange(change, p[group], is_harmed=shown[group] and change.mean < -limit)
+        for group, change in compared.items()
+    }
 
 
 def holm(p_values: Sequence[float], level: float) -> list[bool]:
@@ -70,8 +74,5 @@ def holm(p_values: Sequence[float], level: float) -> list[bool]:
     return rejected
 
 
-def _p_beyond(change: Comparison, limit: float) -> float:
-    distance = change.mean + limit
-    if change.se == 0:
-        return float(distance >= 0)
-    return float(special.stdtr(change.df, distance / change.se))
+def _p_of_no_loss(change: Comparison) -> float:
+    return float(special.stdtr(change.df, change.mean / change.se)) if change.se else 0.5
