@@ -8,19 +8,19 @@ and that much is taken off. No cost beside the classifier's.
 """
 
 from dataclasses import dataclass
-from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from diagnose.label_doubts import Doubts, LabelDoubts
-from evals.intervals import wilson
 
 LEAST_WRONG = 0.9
 """Of the rows that leave; as many of the new labels are right."""
 LEVEL = 0.05
-"""Of each bound: how often it may not hold."""
+"""How often a bound on the rows that leave, or on their new labels, may not hold."""
+SLICE_LEVEL = 0.005
+"""How often the bound on a slice's share of wrong labels may not hold: a diagnosis asks of some ten slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Denied:
     elsewhere: float
     """Share of the other rows; 0 without any."""
     wrong: float
-    """Of the slice's labels at least this share is wrong, beyond what is denied to golds there and to rows elsewhere
-    beyond golds elsewhere; a lower bound of 97.5 %, 0 where nothing is shown."""
+    """At least this share of the slice's labels is wrong: what is denied beyond what chance denies to right ones; 0
+    where nothing is shown."""
 
 
 def sides(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_]) -> Sides:
@@ -63,36 +63,14 @@ def denied_shares(asked: Sides) -> Denied | None:
     """None where the slice has no row, or no item with a known gold."""
     if not len(asked.rows) or not len(asked.items):
         return None
-    rows, items = _Share.of(asked.rows), _Share.of(asked.items)
-    excess = rows.share - items.share
-    # Bounds of a difference from those of its terms (Newcombe 1998; Zou and Donner 2008).
-    low = excess - hypot(rows.share - rows.low, items.high - items.share)
-    if len(asked.other_rows) and len(asked.other_items):
-        others, golds = _Share.of(asked.other_rows), _Share.of(asked.other_items)
-        shift = others.share - golds.share
-        below = hypot(
-            rows.share - rows.low, items.high - items.share, others.high - others.share, golds.share - golds.low
-        )
-        low = min(low, excess - shift - below)
+    num_denied = int(asked.rows.is_denied.sum())
+    wrong = num_denied - _most_right(asked, 0.0, SLICE_LEVEL)
     return Denied(
-        rows=rows.share,
-        items=items.share,
+        rows=num_denied / len(asked.rows),
+        items=float(asked.items.is_denied.mean()),
         elsewhere=float(asked.other_rows.is_denied.mean()) if len(asked.other_rows) else 0.0,
-        wrong=max(low, 0.0),
+        wrong=wrong / len(asked.rows),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    share: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, doubts: Doubts) -> "_Share":
-        count = int(doubts.is_denied.sum())
-        interval = wilson(count, len(doubts))
-        return cls(count / len(doubts), interval.low, interval.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,23 +136,22 @@ def _is_sure(doubts: Doubts, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _most_right(asked: Sides, cut: float, level: float) -> float:
     """At most so many of the slice's rows that are doubted beyond the cut have a right label."""
     num_beyond, above = int((asked.rows.doubt > cut).sum()), int((asked.items.doubt > cut).sum())
-    num_right = right_beyond(num_beyond, len(asked.rows), above, len(asked.items), level)
-    if not len(asked.other_rows) or not len(asked.other_items):
-        return num_right
-    shift = float((asked.other_rows.doubt > cut).mean() - (asked.other_items.doubt > cut).mean())
-    return min(num_right + max(shift, 0.0) * (len(asked.rows) - num_beyond + num_right), num_beyond)
+    num_right = right_beyond(len(asked.rows), above, len(asked.items), level)
+    if len(asked.other_rows) and len(asked.other_items):
+        shift = float((asked.other_rows.doubt > cut).mean() - (asked.other_items.doubt > cut).mean())
+        num_right += max(shift, 0.0) * len(asked.rows)
+    return min(num_right, num_beyond)
 
 
-def right_beyond(num_beyond: int, num_rows: int, above: int, num_items: int, level: float) -> int:
-    """Of the rows beyond a cut at most so many are right, but for a share `level` of cases.
+def right_beyond(num_rows: int, above: int, num_items: int, level: float) -> float:
+    """Were the labels of all rows right, so many would be beyond a cut at most, but for a share `level` of cases.
 
-    Right rows and items are in random order, so the right rows before the next item are negative hypergeometric. If x
-    rows beyond the cut are right, at most `num_rows - num_beyond + x` are in all.
+    Rows and items are then in random order, and rows before the next item negative hypergeometric. Wrong labels take
+    none of the right ones away, and may fall on those that are easy to tell: they are not counted off.
 
     Args:
         above: Items beyond the cut; the cut is at or above the next one.
     """
-    right = np.arange(num_beyond + 1)
-    in_all = num_rows - num_beyond + right
-    chance = stats.nhypergeom.sf(right - 1, num_items + in_all, in_all, above + 1)
-    return int(right[(chance > level) | (right == 0)].max())
+    if above >= num_items:
+        return num_rows
+    return float(stats.nhypergeom.ppf(1 - level, num_items + num_rows, num_rows, above + 1))

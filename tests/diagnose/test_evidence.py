@@ -165,7 +165,7 @@ PERSONS = Slice(((GOLD_ANSWER, "PERSON"),))
 def test_planted_wrong_labels_of_a_slice_are_denied_leave_and_get_the_right_label(where: Slice) -> None:
     rows = questions(900, 0)
     given, is_wrong = mislabelled(rows, 0.3)
-    found = check_labels(subject([result(p, label, "PLACE") for p, label in questions(600, 1)], given, where=where))
+    found = check_labels(subject([result(p, label, "PLACE") for p, label in questions(1200, 1)], given, where=where))
     assert found.values["denied"] == pytest.approx(0.3, abs=0.02)
     assert found.values["denied_items"] == 0
     assert found.values["denied_elsewhere"] < 0.01
@@ -212,14 +212,14 @@ def test_where_few_labels_are_wrong_it_is_told_and_no_row_leaves() -> None:
 
 
 def test_right_rows_beyond_a_cut_are_as_many_as_chance_puts_there() -> None:
-    # Of r right rows x come before the first of n items with probability r (r - 1) ... / (r + n) (r + n - 1) ...
-    def chance(x: int, right: int, items: int) -> float:
-        return float(np.prod([(right - k) / (right + items - k) for k in range(x)]))
+    # Of r rows x come before the first of n items with probability r (r - 1) ... / (r + n) (r + n - 1) ...
+    def chance(x: int) -> float:
+        return float(np.prod([(200 - k) / (300 - k) for k in range(x)]))
 
-    found = right_beyond(40, 200, 0, 100, 0.05)
-    assert chance(found, 160 + found, 100) > 0.05 >= chance(found + 1, 160 + found + 1, 100)
-    assert right_beyond(40, 200, 5, 100, 0.05) > found
-    assert right_beyond(0, 200, 0, 100, 0.05) == 0
+    found = int(right_beyond(200, 0, 100, 0.05))
+    assert chance(found) > 0.05 >= chance(found + 1)
+    assert right_beyond(200, 5, 100, 0.05) > found
+    assert right_beyond(200, 100, 100, 0.05) == 200
 
 
 def test_of_right_labels_rows_are_said_to_leave_in_at_most_one_of_twenty_cases() -> None:
