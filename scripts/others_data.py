@@ -23,30 +23,38 @@ NUM_STARVED = 12
 NUM_HELD_OUT = 1_800
 """Training questions that are asked beside the 500 of the test half: some hundred `select` items of each class but
 the smallest, which has 95 questions in all."""
-MOST_WORDS = 160
-"""Of a review, its last ones, where the sentence on the film stands: logistic regression on TF-IDF is right in .85 of
+CORPUS_OF = 3
+"""One of so many rows of the other classes stands in the pool, the others in the corpus."""
+MOST_WORDS = 120
+"""Of a review, its last ones, where the sentence on the film stands: logistic regression on TF-IDF is right in .82 of
 the originals from them, in .86 from all words."""
 MODEL = (
     "model=scratch",
     "model.tokenizer=word",
     "evals.batch_size=256",
     "train.warmup_steps=0.05",
-    "train.learning_rate=1e-3",
 )
 SIZES = {
     TREC: {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "max_position_embeddings": 64},
-    CAD: {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 1, "max_position_embeddings": 192},
+    CAD: {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 1, "max_position_embeddings": 128},
 }
 TRAINING = {
-    TREC: ("train.num_train_epochs=6", "train.per_device_train_batch_size=32", "train.max_length=64"),
-    CAD: (
-        "model.vocab_size=6000",
-        "train.num_train_epochs=10",
+    TREC: (
+        "train.num_train_epochs=6",
         "train.per_device_train_batch_size=32",
-        "train.max_length=192",
-        "train.update.num_train_epochs=5",
+        "train.learning_rate=1e-3",
+        "train.max_length=64",
+    ),
+    CAD: (
+        "model.vocab_size=3000",
+        "train.num_train_epochs=3",
+        "train.update.num_train_epochs=2",
+        "train.per_device_train_batch_size=32",
+        "train.learning_rate=2e-3",
+        "train.max_length=128",
     ),
 }
+"""Reviews are learnt in two passes: a wider or a longer trained model is right in no more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,9 @@ def trec(folder: Path, target: str, wrong_share: float, seed: int) -> Case:
     held_out, rest = rows[:NUM_HELD_OUT], rows[NUM_HELD_OUT:]
     own = [row for row in rest if row["completion"] == target]
     others = [row for row in rest if row["completion"] != target]
-    corpus_others, pool_others = others[::2], others[1::2]
+    places = range(len(others))
+    corpus_others = [others[place] for place in places if place % CORPUS_OF != 0]
+    pool_others = [others[place] for place in places if place % CORPUS_OF == 0]
     offered = own[NUM_STARVED:]
     num_wrong = round(wrong_share * len(offered))
     mislabelled = [row | {"completion": target} for row in pool_others[:num_wrong]]
