@@ -33,6 +33,7 @@ MODEL = (
     "model.tokenizer=word",
     "evals.batch_size=256",
     "train.warmup_steps=0.05",
+    "budget.rounds=2",
 )
 SIZES = {
     TREC: {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "max_position_embeddings": 64},
@@ -41,8 +42,8 @@ SIZES = {
 TRAINING = {
     TREC: (
         "train.num_train_epochs=6",
-        "train.per_device_train_batch_size=32",
-        "train.learning_rate=1e-3",
+        "train.per_device_train_batch_size=64",
+        "train.learning_rate=2e-3",
         "train.max_length=64",
     ),
     CAD: (
