@@ -106,6 +106,8 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     fit = min(1.0, limits.synthetic_share / made) if made else 1.0
     for picked, share in zip(new, shares, strict=True):
         why = _why(picked) + (f"; {wanted} were wanted in all" if is_short and not _is_in_place(picked.step) else "")
+        if share < left * len(picked.rows) / total:
+            why += f"; {share:.1%} of the draws, with which its answers come as often as among the items"
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
     num_lowered = sum(len(draw.rows) for draw in lots.lowered)

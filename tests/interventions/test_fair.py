@@ -58,6 +58,7 @@ def test_a_user_s_share_is_kept_and_the_default_is_fair() -> None:
     new = labelled("jump", yes=300)
     fair = proposed(Retrieve(num_examples=100), diagnosis(found), old=old, new=new)
     assert share_of(fair.mix, "retrieve") == pytest.approx(0.2, abs=1e-3)
+    assert "20.0% of the draws, with which its answers come as often as among the items" in fair.plan.reason
     asked = proposed(Retrieve(num_examples=100, share=0.5), diagnosis(found), old=old, new=new)
     assert share_of(asked.mix, "retrieve") == pytest.approx(0.5)
 
