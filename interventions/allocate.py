@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from diagnose.finding import Finding
 from diagnose.pool import TrainPool
-from diagnose.slices import row_members
 from interventions.compose import Draw
-from interventions.fair import fair_shares
+from interventions.fair import commonest, fair_shares, has_label
 from interventions.mix import ORIGINAL, Origin
 from interventions.plan import Action
 from interventions.quality import Stock, contents
@@ -183,8 +182,8 @@ def _fair(
     busy: NDArray[np.int64],
     scale: float,
 ) -> _Lots:
-    """The share of each, at most its largest; findings of the same tasks divide what their answers may have. A slice
-    that has its share already divides it between the rows that it has and the added ones.
+    """The share of each, at most its largest; findings of the same tasks divide what their answers may have. A label
+    that has its share already divides it between the rows that have it and the added ones.
 
     Args:
         corpus: Its rows that stay.
@@ -200,15 +199,15 @@ def _fair(
         for k, share in zip(places, found, strict=True):
             shares[k] = share * scale
     for k, picked in enumerate(added):
-        finding = picked.step.finding
-        if shares[k] >= largest[k] or not finding.data_slices:
+        if shares[k] >= largest[k]:
             continue
-        own = np.setdiff1d(kept[row_members(finding.data_slice, corpus)], busy)
-        slice_share = shares[k] + (1 - shares[k]) * len(own) / len(kept)
-        even = slice_share * len(picked.rows) / (len(picked.rows) + len(own))
-        if shares[k] < even <= largest[k]:
+        label, part = commonest(picked.source.select(picked.rows))
+        own = np.setdiff1d(kept[has_label(corpus, label)], busy)
+        of_label = shares[k] * part + (1 - shares[k]) * len(own) / len(kept)
+        even = of_label * len(picked.rows) / (part * len(picked.rows) + len(own))  # each row of the label alike
+        if len(own) and shares[k] < even <= largest[k]:
             shares[k] = even
-            lowered.append(Draw(ORIGINAL, None, own, slice_share - even))
+            lowered.append(Draw(ORIGINAL, None, own, of_label - part * even))
             busy = np.union1d(busy, own)
     return _Lots(shares, lowered)
 

@@ -7,6 +7,7 @@ is concave. Where the golds do not speak against the largest share (likelihood r
 label as often as the rest has it, the largest stays. Milliseconds.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,6 +30,16 @@ def answer_counts(rows: TrainPool, labels: Sequence[str]) -> NDArray[np.float64]
     places = [number.get(as_label(completion), -1) for completion in rows.rows["completion"][:]]
     found = np.array([place for place in places if place >= 0], np.int64)
     return np.bincount(found, minlength=len(labels)) / max(len(places), 1)
+
+
+def commonest(rows: TrainPool) -> tuple[str, float]:
+    """The completion that most rows have, and the share of them that have it."""
+    [(label, number)] = Counter(as_label(completion) for completion in rows.rows["completion"][:]).most_common(1)
+    return label, number / len(rows)
+
+
+def has_label(rows: TrainPool, label: str) -> NDArray[np.bool_]:
+    return np.array([as_label(completion) == label for completion in rows.rows["completion"][:]], bool)
 
 
 def fair_shares(

@@ -63,9 +63,11 @@ def test_a_user_s_share_is_kept_and_the_default_is_fair() -> None:
     assert share_of(asked.mix, "retrieve") == pytest.approx(0.5)
 
 
-def test_a_class_that_has_its_share_divides_it_between_old_and_new_rows() -> None:
+@pytest.mark.parametrize("prompt", ["jump", "walk"])
+def test_a_label_that_has_its_share_divides_it_between_old_and_new_rows(prompt: str) -> None:
+    """Whether the old ones are in the data slice or not."""
     found = replace(finding(Cause.MISSING_DATA), golds={"yes": 20, "no": 80})
-    old = labelled("jump", yes=100)
+    old = labelled(prompt, yes=100)
     rest = labelled("train", no=400)
     old = TrainPool(concatenate_datasets([old.rows, rest.rows]), old.delimiter)
     done = proposed(Retrieve(num_examples=100), diagnosis(found), old=old, new=labelled("jump new", yes=300))
