@@ -1,7 +1,7 @@
 """What diagnosis hands on: the failing slices, the cause of each, and the data behind it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from diagnose.evidence.evidence import Evidence
@@ -120,6 +120,8 @@ class Finding:
     """In which the failed items come right, from the training's to the evaluation's."""
     unconfirmed: Slice | None = None
     """Over training rows: the best by the items alone where attribution confirms no data slice."""
+    golds: Mapping[str, int] = field(default_factory=dict)
+    """Probe items of its tasks by gold answer, where answers are labels (`diagnose.answer_labels`); else empty."""
 
     @property
     def fails(self) -> str:
