@@ -7,9 +7,10 @@ mean of these shares over the views.
 Which rows are inside: rows are a mixture of a share pi that lies as near as the items do, and of others, of which
 nothing is known. Where the items of at least a degree t are the share F(t) of all and the rows G(t), pi is at most
 G(t) / F(t) for every t (Blanchard, Lee and Scott 2010, Semi-supervised novelty detection), and the least of these
-bounds is taken, over degrees that at least the nearer half of the items has. Rows from the degree on are
-inside where 2 pi F(t) - G(t), the expected rows of the kind less the others, is largest. So a corpus without any is
-told to have none, one of nothing else to have all, and no number was chosen for a data set.
+bounds is taken, over degrees that at least the nearer half of the items has; of G the upper end of its interval, for
+of few rows the least would be chance. Rows from the degree on are inside where 2 pi F(t) - G(t), the expected rows of
+the kind less the others, is largest. So a corpus without any is told to have none, one of nothing else to have all, and
+no number was chosen for a data set.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from diagnose.bm25 import scores_of_each
+from evals.intervals import wilson
 
 NEIGHBOURS = 5
 """The nearest item that counts: up to four near copies of an item, or other questions about one passage, do not."""
@@ -77,8 +79,9 @@ def least_degree(rows: NDArray[np.float64], items: NDArray[np.float64]) -> float
         return np.inf
     degrees = np.unique(items)
     of_items = 1 - np.searchsorted(np.sort(items), degrees, side="left") / len(items)
-    of_rows = 1 - np.searchsorted(np.sort(rows), degrees, side="left") / len(rows)
+    num_rows = len(rows) - np.searchsorted(np.sort(rows), degrees, side="left")
     counts = of_items >= _NEARER
-    share = min(1.0, float((of_rows[counts] / of_items[counts]).min()))
-    gain = 2 * share * of_items - of_rows
+    most = np.array([wilson(number, len(rows)).high for number in num_rows[counts].tolist()])
+    share = min(1.0, float((most / of_items[counts]).min()))
+    gain = 2 * share * of_items - num_rows / len(rows)
     return float(degrees[np.argmax(gain)]) if gain.max() > 0 else np.inf

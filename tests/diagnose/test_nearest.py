@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from natural_text import case_of, films, joined, probe, rows_of
 
 from diagnose.data_slices import DataJoin
 from diagnose.finding import DataSlice, Interval
 from diagnose.listed import NEAREST
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from tests.diagnose.natural_text import case_of, films, joined, probe, rows_of
 
 OTHERS = {"law": 300, "plants": 300, "ships": 300}
 
