@@ -27,6 +27,7 @@ from diagnose.copies import content_hashes, near_groups
 from diagnose.evidence.evidence import DeniedRow, Evidence
 from diagnose.finding import Cause, Finding
 from diagnose.slices import row_members
+from interventions.advice import advice
 from interventions.amounts import Additions
 from interventions.quality import Stock, admit_edited, contents, made_from
 from interventions.step import CLEAN, Declined, Made, Remove, Resources, Steps, action_key, unfit
@@ -51,10 +52,10 @@ class Clean(Additions):
 
 def cleaned(finding: Finding, resources: Resources) -> Steps:
     """What leaves the corpus for a finding, and what comes back."""
-    if reason := unfit(finding):
+    if reason := advice(finding):  # copies and broken rows leave wherever they stand, and need no data slice
         return Declined(reason)
-    if action_key(CLEAN, finding.data_slice) in resources.judged:
-        return Declined(f"the corpus was cleaned for {finding.data_slice} and judged already")
+    if action_key(CLEAN, finding.acted_on) in resources.judged:
+        return Declined(f"the corpus was cleaned for {finding.acted_on} and judged already")
     stock = resources.stock
     broken = stock.kept[np.array([bool(fault) for fault in stock.faults], bool)]
     left = np.setdiff1d(stock.kept, broken)
@@ -145,6 +146,8 @@ def _relabelled(
 
 def _without_harmful(finding: Finding, resources: Resources) -> Steps:
     stock, where = resources.stock, finding.data_slice
+    if reason := unfit(finding):
+        return Declined(reason)
     if resources.row_effects is None:
         return Declined(f"without influence functions nobody can say which rows with {where} are wrong")
     inside = stock.kept[row_members(where, stock.corpus.select(stock.kept))]

@@ -16,6 +16,7 @@ from controller.report import fidelity, pictures, rivals, words
 from controller.report.changes import ChangesView, changes_view
 from controller.report.doses import DosesView, doses_view
 from controller.report.fidelity import FidelityView
+from controller.report.nearest import nearest_words
 from controller.report.pictures import Picture
 from controller.report.profiles import ProfilesView, profiles_view
 from controller.report.shading import shaded
@@ -100,6 +101,7 @@ def render(result: LoopResult) -> str:
         "excerpt": words.excerpt,
         "flops": words.flops,
         "items_of": words.items_title,
+        "nearest_words": nearest_words,
         "number": words.number,
         "percent": words.percent,
         "p_value": words.p_value,

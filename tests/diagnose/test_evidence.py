@@ -11,6 +11,7 @@ from diagnose.evidence.amounts import count_copies, count_rows, find_copies, fin
 from diagnose.evidence.labels import check_effects, check_labels
 from diagnose.evidence.mappings import map_answers
 from diagnose.label_doubts import Doubts, Labelled, doubt_labels
+from diagnose.listed import NEAREST, content_digest
 from diagnose.slices import Slice
 from diagnose.tags import GOLD_ANSWER
 from diagnose.wrong_labels import Sides, leaving, right_beyond
@@ -243,3 +244,13 @@ def test_open_answers_are_no_labels() -> None:
 def test_one_prompt_with_two_answers_is_a_conflict() -> None:
     corpus = [("sort b a", "a b"), ("sort b a", "b a"), ("sort c a", "a c"), ("sort d a", "a d")]
     assert check_labels(subject([result("sort b a", "a b", "b a")], corpus)).values["conflicts"] == 0.5
+
+
+def test_rows_that_are_listed_as_the_nearest_are_counted_like_those_of_a_predicate() -> None:
+    rows = [*sorted_rows(30), *((f"copy {k}", str(k)) for k in range(70))]
+    near = Slice(((NEAREST, "task = task"),), tuple(content_digest(prompt, answer) for prompt, answer in rows[:30]))
+    failed = [result("sort b a", "a b", "b a")]
+    by_list, by_words = (count_rows(subject(failed, rows, where=where)) for where in (near, SLICE))
+    assert by_list.values == by_words.values
+    assert by_list.values["corpus_rows"] == 30
+    assert "have nearness to failed items of task = task" in by_list.says
