@@ -13,8 +13,8 @@ from scipy.special import xlogy
 from scipy.stats import binom, hypergeom
 
 MIN_RATIO = 1.25
-"""A slice fails at least this many times as often as the rest, or the rest passes so many times as often as the slice: a
-gap that is only significant says little."""
+"""A slice fails at least this many times as often as the rest, or the rest passes so many times as often as it: a gap
+that is only significant says little."""
 
 
 @dataclass(frozen=True, slots=True)
