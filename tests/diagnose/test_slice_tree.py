@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
+from test_slices_search import column, made_items, report
 
 from diagnose.failing_slices import FailingSlice, find_failing_slices
 from diagnose.slice_counts import Among, Thresholds, fisher
 from diagnose.slice_tree import slice_tree
 from diagnose.slices import PROMPT_CONTAINS, Slice, item_table
 from evals.items import Item
-from tests.diagnose.test_slices_search import column, made_items, report
 
 FIELDS = ("color", "shape")
 
