@@ -228,6 +228,22 @@ class FidelityRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceNodeRecord:
+    """A failing slice, or a task that has some inside."""
+
+    slice: Mapping[str, str]
+    inside: Mapping[str, str] | None
+    """The smallest other node that holds all of its items; null for a root."""
+    depth: int
+    """Nodes above it."""
+    num_items: int
+    num_failed: int
+    failure_rate: float
+    ci: tuple[float, float]
+    is_finding: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosisRecord:
     findings: tuple[FindingRecord, ...]
     attributed: AttributedRecord | None = None
@@ -235,3 +251,5 @@ class DiagnosisRecord:
     """Null where `diagnose.fidelity` is off, nothing was attributed, or the budget does not allow it."""
     profiles: ProfilesRecord | None = None
     """What the data of each slice is like, beside how the model behaves on it; None where nothing fails."""
+    tree: tuple[SliceNodeRecord, ...] = ()
+    """In reading order: each node is followed by what is inside it."""

@@ -18,12 +18,13 @@ from controller.diagnosis_result import (
     NearnessRecord,
     ProfileRecord,
     ProfilesRecord,
+    SliceNodeRecord,
     TestRecord,
 )
 from controller.estimate import Estimate
 from controller.result import Measure, Score
 from diagnose.causes import would_decide
-from diagnose.finding import DataSlice, Diagnosis, Finding, Profiles, ScoredExample
+from diagnose.finding import DataSlice, Diagnosis, Finding, Profiles, ScoredExample, SliceNode
 from evals.intervals import score_interval
 from evals.items import EvalReport, ItemResult
 
@@ -67,6 +68,20 @@ def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = Non
         None if attributed is None else AttributedRecord(**asdict(attributed)),
         fidelity,
         _profiles(diagnosis.profiles) if diagnosis.profiles is not None else None,
+        tuple(_node(node) for node in diagnosis.tree),
+    )
+
+
+def _node(node: SliceNode) -> SliceNodeRecord:
+    return SliceNodeRecord(
+        slice=node.slice.as_dict(),
+        inside=None if node.inside is None else node.inside.as_dict(),
+        depth=node.depth,
+        num_items=node.num_items,
+        num_failed=node.num_failed,
+        failure_rate=node.num_failed / max(node.num_items, 1),
+        ci=(node.ci.low, node.ci.high),
+        is_finding=node.is_finding,
     )
 
 

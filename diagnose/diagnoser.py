@@ -45,6 +45,7 @@ from diagnose.nearest import NearestRows, StatesOf
 from diagnose.profiles import join_profiles
 from diagnose.scored_parts import scored_parts
 from diagnose.slice_counts import Thresholds
+from diagnose.slice_tree import slice_tree
 from diagnose.token_attribution import WordShares, leaned_on
 from diagnose.tokens import TokenSource
 from evals.items import ProbeReport
@@ -222,6 +223,7 @@ class Diagnoser:
             num_tokens=num_tokens,
             attributed=_attributed(case, asked, attribution),
             profiles=join_profiles(case.probe.results, asked.items, rows, table),
+            tree=slice_tree([one.slice for one in asked.failing], asked.items, _is_failed(case)),
         )
 
     def diagnose_by_words(self, case: Case) -> Diagnosis:
@@ -320,6 +322,10 @@ def _attributed(case: Case, asked: Question, attribution: Attribution) -> Attrib
         left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
         num_items_left_out=len(attribution.left_out_queries),
     )
+
+
+def _is_failed(case: Case) -> NDArray[np.bool_]:
+    return np.array([result.is_failed for result in case.probe.results], bool)
 
 
 def _num_failed(case: Case) -> int:

@@ -213,6 +213,21 @@ class Attributed:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceNode:
+    slice: Slice
+    inside: Slice | None
+    """The node above; None of a root."""
+    depth: int
+    """Nodes above it."""
+    num_items: int
+    num_failed: int
+    ci: Interval
+    """Wilson interval of the failure rate, 95 %."""
+    is_finding: bool
+    """Not only a task that stands above findings."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     findings: tuple[Finding, ...]
     """What explains most failed items first; contamination, which explains successes, before them where it is much of a
@@ -225,6 +240,9 @@ class Diagnosis:
     """None where nothing was."""
     profiles: Profiles | None = None
     """What the data of each slice is like, beside how the model behaves on it; None where nothing fails."""
+
+    tree: tuple[SliceNode, ...] = ()
+    """The failing slices, each under the one that it is inside of (`diagnose.slice_tree`)."""
 
     @property
     def attributed_findings(self) -> tuple[Finding, ...]:

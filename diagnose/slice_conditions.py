@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, hstack
 
 from diagnose.ngrams import word_grams
-from diagnose.ranges import described, numbers
-from diagnose.slice_counts import contrast
+from diagnose.ranges import bounds, described, numbers
+from diagnose.slice_counts import Among, contrast
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, SliceTable
-from diagnose.tags import all_tags
+from diagnose.tags import GOLD_ANSWER, all_tags
 from diagnose.topics import find_topics
 
 TASK, FIELD, TAG, WORD, TOPIC, LENGTH = range(6)
 """Ranks: of near ties the lowest is preferred."""
 NUM_RANKS = 6
+MOST = 0.5
+"""Of the items of its tasks: what holds for more of them, and is no value that the data gives, is the rule, and those
+outside it the exception."""
 _MAX_BINS = 256
 """Of a numeric field: every place where a range may begin or end."""
 _FEW_NUMBERS = 50
@@ -42,6 +45,9 @@ class Conditions:
     """Key and value of each."""
     ranks: NDArray[np.int64]
     """[num_conditions]"""
+    costs: NDArray[np.float64]
+    """Nats by which it must say more than one that cannot be chosen: the logarithm of how many of its kind there are to
+    choose from, [num_conditions]."""
     holds: csc_array
     """[num_items, num_conditions], 1 where it holds."""
 
@@ -56,14 +62,18 @@ class Conditions:
 
     def take(self, columns: NDArray[np.int64]) -> Self:
         names = tuple(self.names[k] for k in columns.tolist())
-        return type(self)(names, self.ranks[columns], csc_array(self.holds[:, columns]))
+        return type(self)(names, self.ranks[columns], self.costs[columns], csc_array(self.holds[:, columns]))
 
     def beside(self, other: Self) -> Self:
         """Those of both; of equal names the first."""
         known = set(self.names)
         new = other.take(np.array([k for k, name in enumerate(other.names) if name not in known], np.int64))
-        ranks = np.concatenate([self.ranks, new.ranks])
-        return type(self)(self.names + new.names, ranks, csc_array(hstack([self.holds, new.holds], format="csc")))
+        return type(self)(
+            names=self.names + new.names,
+            ranks=np.concatenate([self.ranks, new.ranks]),
+            costs=np.concatenate([self.costs, new.costs]),
+            holds=csc_array(hstack([self.holds, new.holds], format="csc")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +119,11 @@ def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numer
     places = [places for _, _, places in made]
     starts = np.concatenate([[0], np.cumsum([len(p) for p in places])]).astype(np.int64)
     flat = np.concatenate(places) if places else np.empty(0, np.int64)
+    ranks = np.array([rank for _, rank, _ in made], np.int64)
     named = Conditions(
         names=tuple(name for name, _, _ in made),
-        ranks=np.array([rank for _, rank, _ in made], np.int64),
+        ranks=ranks,
+        costs=np.log(np.maximum(np.bincount(ranks, minlength=NUM_RANKS), 1))[ranks],
         holds=csc_array((np.ones(len(flat)), flat, starts), shape=(len(table), len(made))),
     )
     grams = word_grams(table.texts, min_items)
@@ -119,9 +131,36 @@ def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numer
     words = Conditions(
         names=tuple((PROMPT_CONTAINS, grams.grams[k]) for k in order.tolist()),
         ranks=np.full(len(order), WORD),
+        costs=np.full(len(order), np.log(max(len(order), 1))),
         holds=csc_array(grams.holds[:, order]),
     )
-    return named.beside(words)
+    return _without_the_rule(named.beside(words), table.task_numbers)
+
+
+def is_loose(names: Sequence[tuple[str, str]], ranks: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which conditions are not a value that the data gives, [num_conditions]: those are slices however many items they
+    hold for."""
+    is_given = [
+        rank == TASK or (rank == FIELD and bounds(value) is None) or key == GOLD_ANSWER
+        for (key, value), rank in zip(names, ranks.tolist(), strict=True)
+    ]
+    return ~np.array(is_given, bool)
+
+
+def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
+    """Without those that hold for most items of their tasks, and without runs that have a word of a task's template."""
+    num_items = len(task)
+    of_task = csc_array((np.ones(num_items), (np.arange(num_items), task)))
+    sizes: NDArray[np.float64] = of_task.sum(axis=0)
+    within = (found.holds.T @ of_task).toarray()
+    is_most = within.sum(axis=1) > MOST * ((within > 0) @ sizes)
+    place = {value: k for k, (key, value) in enumerate(found.names) if key == PROMPT_CONTAINS}
+    fills = within == sizes
+    for value, k in place.items():
+        words = [place[word] for word in value.split() if word in place]
+        in_template = np.any([fills[word] for word in words], axis=0)
+        is_most[k] |= (within[k] * in_template).sum() > MOST * within[k].sum()
+    return found.take(np.flatnonzero(~(is_loose(found.names, found.ranks) & is_most)))
 
 
 def numerics(table: SliceTable, fields: Sequence[str]) -> list[Numeric]:
@@ -137,17 +176,20 @@ def numerics(table: SliceTable, fields: Sequence[str]) -> list[Numeric]:
     return [*found, _numeric(PROMPT_WORDS, LENGTH, lengths)] if len(np.unique(lengths)) > 1 else found
 
 
-def best_ranges(numeric: Numeric, failed: NDArray[np.bool_], half: NDArray[np.bool_], least: int) -> Conditions:
-    """The ranges that fail most clearly on one half, which have at least so many items there: those around the best,
-    and the best apart from it."""
+def best_ranges(numeric: Numeric, half: Among, least: int) -> Conditions:
+    """The ranges that fail most clearly on one half against the rates of their tasks, which have at least so many
+    items there, and not most of all: those around the best, and the best apart from it."""
     num_bins = len(numeric.first)
-    known = numeric.bins >= 0
-    items = _sums(numeric.bins[half & known], num_bins)
-    fails = _sums(numeric.bins[half & known & failed], num_bins)
+    known = half.items & (numeric.bins >= 0)
+    items = _sums(numeric.bins[known], num_bins)
+    fails = _sums(numeric.bins[known & half.failed], num_bins)
+    chance = _sums(numeric.bins[known], num_bins, half.rates[known])
     low, high = np.triu_indices(num_bins)
     num_items, num_failed = items[high + 1] - items[low], fails[high + 1] - fails[low]
-    worth = contrast(num_failed, num_items, int((failed & half).sum()), int(half.sum()))
-    worth = np.where(num_items >= max(least, 1), worth, 0.0)
+    expected = chance[high + 1] - chance[low]
+    all_failed, all_items = int((half.failed & half.items).sum()), int(half.items.sum())
+    worth = contrast(num_failed, num_items, expected, all_failed, all_items)
+    worth = np.where((num_items >= max(least, 1)) & (num_items <= MOST * all_items), worth, 0.0)
     order = np.lexsort((high, low, -worth))
     order = order[worth[order] > 0]
     chosen = order[:_NEAR_BEST]
@@ -159,6 +201,7 @@ def best_ranges(numeric: Numeric, failed: NDArray[np.bool_], half: NDArray[np.bo
     return Conditions(
         names=tuple((numeric.key, name) for name, _ in ranges),
         ranks=np.full(len(ranges), numeric.rank),
+        costs=np.full(len(ranges), np.log(len(low))),
         holds=csc_array(np.stack([inside for _, inside in ranges], axis=1, dtype=np.float64))
         if ranges
         else csc_array((len(numeric.bins), 0)),
@@ -197,6 +240,6 @@ def _numeric(key: str, rank: int, values: NDArray[np.float64]) -> Numeric:
     return Numeric(key, rank, values, np.where(np.isfinite(values), bins, -1), first, cuts)
 
 
-def _sums(bins: NDArray[np.int64], num_bins: int) -> NDArray[np.int64]:
-    """Items before each bin, and all."""
-    return np.concatenate([[0], np.cumsum(np.bincount(bins, minlength=num_bins))])
+def _sums(bins: NDArray[np.int64], num_bins: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Weight of the items before each bin, and of all; without weights their number."""
+    return np.concatenate([[0.0], np.cumsum(np.bincount(bins, weights, minlength=num_bins))])

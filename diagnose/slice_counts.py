@@ -1,4 +1,8 @@
-"""What the failures in a slice say against those outside: Fisher's p, log-likelihoods, and what counts as clear."""
+"""What the failures in a slice say against those outside it in the same tasks, and what counts as clear.
+
+A slice is measured against the rates of the tasks that its items come from, so that it is neither hidden by a task that
+fails as a whole nor named for belonging to one.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +13,8 @@ from scipy.special import xlogy
 from scipy.stats import binom, hypergeom
 
 MIN_RATIO = 1.25
-"""A slice fails at least this many times as often as the rest: a gap that is only significant says little."""
+"""A slice fails at least this many times as often as the rest, or the rest passes so many times as often as it: a gap
+that is only significant says little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,82 +29,134 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Failures and items of the slice, and of all the others."""
+    """Failures and items of a slice and of its rest, task by task; a task that it holds wholly or not at all has no
+    contrast and is left out. One entry for each task that is left."""
 
-    failed: int
-    items: int
-    failed_rest: int
-    items_rest: int
+    failed: NDArray[np.int64]
+    items: NDArray[np.int64]
+    all_failed: NDArray[np.int64]
+    """Of the task, slice and rest."""
+    all_items: NDArray[np.int64]
 
     def is_clear(self, min_gap: float) -> bool:
-        all_failed, all_items = self.failed + self.failed_rest, self.items + self.items_rest
-        return bool(is_clear(np.array([self.failed]), np.array([self.items]), all_failed, all_items, min_gap)[0])
+        return bool(is_clear(*self._pooled(), min_gap)[0])
 
     @property
     def nats(self) -> float:
         """As `contrast`."""
-        failed, items = self.failed + self.failed_rest, self.items + self.items_rest
-        return float(contrast(np.array([self.failed]), np.array([self.items]), failed, items)[0])
+        return float(contrast(*self._pooled())[0])
 
-    def nats_above(self, level: float) -> float:
-        """By which the slice's own failure rate says more than `level`; 0 if it is lower."""
-        own = self.failed / max(self.items, 1)
-        return 0.0 if own <= level else self._nats(own) - self._nats(level)
-
-    def _nats(self, rate: float) -> float:
-        return float(log_likelihood(self.failed, self.items, rate))
+    def _pooled(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int, int]:
+        expected = (self.items * (self.all_failed / np.maximum(self.all_items, 1))).sum()
+        all_failed, all_items = int(self.all_failed.sum()), int(self.all_items.sum())
+        return np.array([self.failed.sum()]), np.array([self.items.sum()]), np.array([expected]), all_failed, all_items
 
 
-def count(members: NDArray[np.bool_], failed: NDArray[np.bool_], among: NDArray[np.bool_]) -> Counts:
-    inside = members & among
-    num_failed, num_items = int((failed & inside).sum()), int(inside.sum())
-    return Counts(
-        failed=num_failed,
-        items=num_items,
-        failed_rest=int((failed & among).sum()) - num_failed,
-        items_rest=int(among.sum()) - num_items,
-    )
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Items among which slices are counted; all are [num_items]."""
+
+    failed: NDArray[np.bool_]
+    group: NDArray[np.int64]
+    """The task of each, numbered from 0; all 0 where tasks are compared with one another."""
+    items: NDArray[np.bool_]
+
+    def count(self, members: NDArray[np.bool_]) -> Counts:
+        all_failed, all_items = self._by_group(self.items)
+        failed, items = self._by_group(members & self.items)
+        has_both = (items > 0) & (items < all_items)
+        return Counts(failed[has_both], items[has_both], all_failed[has_both], all_items[has_both])
+
+    @property
+    def rates(self) -> NDArray[np.float64]:
+        """Failure rate of the task of each item, [num_items]."""
+        failed, items = self._by_group(self.items)
+        return (failed / np.maximum(items, 1))[self.group]
+
+    def _by_group(self, members: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Failures and items of each task."""
+        num_groups = int(self.group.max(initial=0)) + 1
+        counted = np.bincount(2 * self.group[members] + self.failed[members], minlength=2 * num_groups)
+        by_outcome = counted.reshape(num_groups, 2)
+        return by_outcome[:, 1], by_outcome.sum(axis=1)
 
 
 def fisher(counts: Counts) -> float:
-    """One-sided p of the slice failing more often than the rest."""
-    total, num_failed = counts.items + counts.items_rest, counts.failed + counts.failed_rest
-    return float(hypergeom.sf(counts.failed - 1, total, num_failed, counts.items))
+    """One-sided p of the slice failing more often than the rest of its tasks, given how many of each task fail; exact.
+
+    With several tasks the failures of the slice are a sum of hypergeometric numbers (Birch 1964).
+    """
+    distribution = np.ones(1)
+    least = 0
+    for failed, items, all_items in zip(counts.all_failed, counts.items, counts.all_items, strict=True):
+        first, last = max(0, items - (all_items - failed)), min(items, failed)
+        if len(counts.items) == 1:
+            return float(hypergeom.sf(counts.failed[0] - 1, all_items, failed, items))
+        distribution = np.convolve(distribution, hypergeom.pmf(np.arange(first, last + 1), all_items, failed, items))
+        least += int(first)
+    return float(min(1.0, distribution[max(0, int(counts.failed.sum()) - least) :].sum()))
 
 
-def above_level(counts: Counts, level: float) -> float:
-    """One-sided p of the slice failing more often than `level`."""
-    return float(binom.sf(counts.failed - 1, counts.items, level)) if counts.items else 1.0
+def above_level(num_failed: int, num_items: int, level: float) -> float:
+    """One-sided p of a slice failing more often than `level`."""
+    return float(binom.sf(num_failed - 1, num_items, level)) if num_items else 1.0
+
+
+def nats_above(num_failed: int, num_items: int, level: float) -> float:
+    """By which a slice's own failure rate says more than `level`; 0 if it is lower."""
+    own = num_failed / max(num_items, 1)
+    if own <= level:
+        return 0.0
+    return float(log_likelihood(num_failed, num_items, own) - log_likelihood(num_failed, num_items, level))
 
 
 def is_clear(
-    num_failed: NDArray[Any], num_items: NDArray[Any], all_failed: float, all_items: float, min_gap: float
+    num_failed: NDArray[Any],
+    num_items: NDArray[Any],
+    expected: NDArray[Any],
+    all_failed: Any,
+    all_items: Any,
+    min_gap: float,
 ) -> NDArray[np.bool_]:
-    """Whether slices fail by `min_gap` and `MIN_RATIO` more often than their rests; never without a rest."""
-    num_rest = all_items - num_items
+    """Whether slices fail by `min_gap` and, or pass, by `MIN_RATIO` otherwise than their rests; never without a rest.
+
+    Args:
+        expected: Failures of each slice if its items failed as often as their tasks do.
+        all_failed: Failures of the tasks, slice and rest.
+        all_items: And items.
+    """
+    num_rest = np.maximum(all_items - num_items, 1)
     rate = num_failed / np.maximum(num_items, 1)
-    rest = (all_failed - num_failed) / np.maximum(num_rest, 1)
-    has_both = (num_items > 0) & (num_rest > 0)
-    return np.asarray(has_both & (rate - rest >= min_gap) & (rate >= MIN_RATIO * rest), bool)
+    # What the slice has too many, the rest has too few; with one task this is the rest's failure rate.
+    rest = expected / np.maximum(num_items, 1) - (num_failed - expected) / num_rest
+    has_both = (num_items > 0) & (all_items > num_items)
+    is_far = (rate >= MIN_RATIO * rest) | (1 - rest >= MIN_RATIO * (1 - rate))
+    return np.asarray(has_both & (rate - rest >= min_gap) & is_far, bool)
 
 
 def contrast(
-    num_failed: NDArray[Any], num_items: NDArray[Any], all_failed: float, all_items: float
+    num_failed: NDArray[Any], num_items: NDArray[Any], expected: NDArray[Any], all_failed: Any, all_items: Any
 ) -> NDArray[np.float64]:
-    """Nats by which two failure rates, of a slice and its rest, say more than one; 0 if the rest fails more often."""
-    num_rest, rest_failed = all_items - num_items, all_failed - num_failed
-    rate, rest = num_failed / np.maximum(num_items, 1), rest_failed / np.maximum(num_rest, 1)
-    both = log_likelihood(num_failed, num_items, rate) + log_likelihood(rest_failed, num_rest, rest)
-    one = log_likelihood(all_failed, all_items, all_failed / max(all_items, 1))
-    return np.where((rate > rest) & (num_items > 0) & (num_rest > 0), np.maximum(both - one, 0.0), 0.0)
+    """Nats by which failure rates of their own, of a slice and its rest, say more than those of their tasks; 0 if the
+    rest fails more often. Arguments as of `is_clear`."""
+    num_rest = all_items - num_items
+    inside = _divergence(num_failed, num_items, expected)
+    outside = _divergence(all_failed - num_failed, num_rest, all_failed - expected)
+    is_more = (num_failed > expected) & (num_items > 0) & (num_rest > 0)
+    return np.where(is_more, np.maximum(inside + outside, 0.0), 0.0)
 
 
-def gain(counts: Counts, ceiling: float) -> float:
+def _divergence(num_failed: Any, num_items: Any, expected: Any) -> Any:
+    size = np.maximum(num_items, 1)
+    own = log_likelihood(num_failed, num_items, num_failed / size)
+    return own - log_likelihood(num_failed, num_items, np.clip(expected / size, 0.0, 1.0))
+
+
+def gain(num_failed: int, num_items: int, all_failed: int, all_items: int, ceiling: float) -> float:
     """Log-likelihood above that of one rate for all items; that rate and the rest's are at most `ceiling`."""
-    inside = float(log_likelihood(counts.failed, counts.items, counts.failed / max(counts.items, 1)))
-    rest = _capped(counts.failed_rest, counts.items_rest, ceiling)
-    num_failed, num_items = counts.failed + counts.failed_rest, counts.items + counts.items_rest
-    return inside + rest - _capped(num_failed, num_items, ceiling)
+    inside = float(log_likelihood(num_failed, num_items, num_failed / max(num_items, 1)))
+    rest = _capped(all_failed - num_failed, all_items - num_items, ceiling)
+    return inside + rest - _capped(all_failed, all_items, ceiling)
 
 
 def _capped(num_failed: int, num_items: int, ceiling: float) -> float:

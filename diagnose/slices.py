@@ -73,6 +73,12 @@ class SliceTable:
         return np.fromiter((text.count(" ") - 1 for text in self.texts), np.int64, len(self.texts)).clip(0)
 
     @property
+    def task_numbers(self) -> NDArray[np.int64]:
+        """Of each text, from 0 in the order of their names; all 0 where there is no field `task`."""
+        names = self.fields.get("task", np.zeros(len(self), object)).astype(str)
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+    @property
     def tag_keys(self) -> tuple[str, ...]:
         """Of the tags, those that are no field."""
         return tuple(key for key in TAG_KEYS if key not in self.fields)

@@ -156,7 +156,7 @@ def test_fewer_than_the_least_number_of_items_are_no_slice() -> None:
 
 
 def test_the_adjusted_p_of_a_lone_candidate_is_fishers_on_the_second_half() -> None:
-    counts = Counts(failed=12, items=40, failed_rest=9, items_rest=160)
+    counts = Counts(*(np.array([number]) for number in (12, 40, 21, 200)))
     table = [[12, 28], [9, 151]]
     assert fisher(counts) == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
 

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from diagnose.failing_slices import FailingSlice, find_failing_slices
-from diagnose.slice_conditions import FIELD, Conditions, conditions, numerics
-from diagnose.slice_counts import Thresholds, contrast, count
-from diagnose.slice_cover import Direction, confirmed
-from diagnose.slice_search import _MIN_PAIR, Half, _range_costs, least_items, suspects
+from diagnose.slice_conditions import MOST, TAG, Conditions, conditions, is_loose, numerics
+from diagnose.slice_counts import Among, Thresholds
+from diagnose.slice_cover import Direction, Explained, confirmed
+from diagnose.slice_search import _MIN_PAIR, Half, least_items, suspects
 from diagnose.slices import PROMPT_WORDS, Slice, item_table
 from diagnose.tags import PROMPT_OPERATION
 from evals.items import Item, ItemResult, OutputType, ProbeReport
@@ -97,7 +97,7 @@ def test_the_search_of_pairs_names_what_a_loop_over_all_of_them_names() -> None:
     first = np.arange(len(items)) % 2 == 0
     thresholds = Thresholds()
     found = made_conditions(items, ("color", "shape", "depth"))
-    half = Half(failed, np.ones(len(items), bool), first)
+    half = Half(failed, np.ones(len(items), bool), first, np.zeros(len(items), np.int64))
     pairs = {one.slice for one in suspects(found, half, thresholds) if len(one.slice.conditions) == 2}
     assert pairs == set(slow_pairs(found, half, thresholds))
     assert Slice((("color", "red"), ("shape", "cube"))) in pairs
@@ -111,26 +111,22 @@ def made_conditions(items: list[Item], fields: tuple[str, ...]) -> Conditions:
 def slow_pairs(found: Conditions, half: Half, thresholds: Thresholds) -> list[Slice]:
     """By counting the members of every pair."""
 
-    def nats(members: NDArray[np.bool_]) -> float:
-        own = count(members, half.failed, half.items)
-        values = contrast(
-            np.array([own.failed]), np.array([own.items]), own.failed + own.failed_rest, own.items + own.items_rest
-        )
-        return float(values[0])
-
-    costs = _range_costs(found)
+    among = Among(half.failed, half.task, half.items)
+    worth = np.array([among.count(found.members(k)).nats for k in range(len(found))]) - found.costs
+    loose = is_loose(found.names, found.ranks)
     kept = []
     for i, j in combinations(range(len(found)), 2):
         members = found.members(i) & found.members(j)
-        counts = count(members, half.failed, half.items)
-        least = max(nats(found.members(i)) + 3, nats(found.members(j)) + 3, _MIN_PAIR) + costs[i] + costs[j]
+        counts = among.count(members)
+        least = max(float(max(worth[i], worth[j], 0.0) + found.costs[i] + found.costs[j]), _MIN_PAIR)
         if (
             found.names[i][0] != found.names[j][0]
-            and found.ranks[i] <= FIELD
-            and counts.items >= least_items(thresholds)
+            and found.ranks[i] <= TAG
+            and counts.items.sum() >= least_items(thresholds)
             and members.sum() >= thresholds.min_items
+            and (counts.items.sum() <= MOST * half.items.sum() or not (loose[i] or loose[j]))
             and counts.is_clear(thresholds.min_gap)
-            and nats(members) > least
+            and counts.nats > least
         ):
             kept.append(Slice((found.names[i], found.names[j])))
     return kept
@@ -142,8 +138,8 @@ def test_what_one_half_finds_does_not_depend_on_failures_of_the_other() -> None:
     failed = drawn(np.asarray(column(items, "color") == "red", bool), 4)
     other = np.where(first, failed, ~failed)
     found = made_conditions(items, ("color", "shape", "depth", "size"))
-    everything = np.ones(len(items), bool)
-    one, two = (suspects(found, Half(labels, everything, first), Thresholds()) for labels in (failed, other))
+    everything, one_task = np.ones(len(items), bool), np.zeros(len(items), np.int64)
+    one, two = (suspects(found, Half(labels, everything, first, one_task), Thresholds()) for labels in (failed, other))
     assert [c.slice for c in one] == [c.slice for c in two]
     assert len(one) > 1
 
@@ -152,12 +148,13 @@ def test_two_directions_of_tests_double_the_p_of_one() -> None:
     items = made_items(600, 5)
     failed = drawn(np.asarray(column(items, "color") == "red", bool), 5, rate=0.25)
     first = np.arange(len(items)) % 2 == 0
-    everything = np.ones(len(items), bool)
+    everything, one_task = np.ones(len(items), bool), np.zeros(len(items), np.int64)
     found = made_conditions(items, ("color",))
-    half = Half(failed, everything, first)
+    half = Half(failed, everything, first, one_task)
     red = next(c for c in suspects(found, half, Thresholds()) if str(c.slice) == "color = red")
-    alone = confirmed([Direction((red,), first)], failed, everything, Thresholds())
-    both = confirmed([Direction((red,), first), Direction((), ~first)], failed, everything, Thresholds())
+    explained = Explained(failed, one_task, everything)
+    alone = confirmed([Direction((red,), first)], explained, Thresholds())
+    both = confirmed([Direction((red,), first), Direction((), ~first)], explained, Thresholds())
     assert both[0].p_adjusted == pytest.approx(2 * alone[0].p_adjusted)
 
 
