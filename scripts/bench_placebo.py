@@ -40,7 +40,7 @@ from controller.rounds import (
 from controller.run import open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
-from controller.trial import judge_round, try_arms
+from controller.trial import try_and_judge
 from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
@@ -153,8 +153,8 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
         proposal = propose_round(run, champion, blamed, Tried(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        agreed = agree(run, proposal, before)
-        verdict = judge_round(run, proposal, agreed, try_arms(run, champion, proposal, 0), before, ()).verdict
+        agreed = agree(run, proposal, before, {})
+        verdict = try_and_judge(run, champion, proposal, agreed, before, {}, 0).verdict
     assert verdict.gain is not None, "three seeds an arm are judged"
     outcome = Outcome(
         number=number,
