@@ -55,7 +55,7 @@ TRAINING = {
         "train.max_length=128",
     ),
 }
-"""Reviews are learnt in two passes: a wider or a longer trained model is right in no more of them."""
+"""Reviews are learnt in two passes (.79 of the originals, .50 of the edited ones); six more make neither better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def trec(folder: Path, target: str, wrong_share: float, seed: int) -> Case:
         folder: Holds `trec_qc/`.
         target: The class.
         wrong_share: As in `Case`; the pool has the same number of rows with the label whatever the share, and each
-            question once.
-        seed: Decides what is held out, starved and mislabelled; the held-out questions do not depend on the rest.
+            question once: rows of other classes stand in the place of right ones, no longer under their own label.
+        seed: Decides what is held out, starved and mislabelled; held-out questions depend on nothing else.
     """
     test = _questions(folder / "trec_qc" / "test.jsonl")
     asked = {row["prompt"] for row in test}
