@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diagnose.finding import Finding
 from diagnose.pool import TrainPool
 from interventions.compose import Draw
-from interventions.fair import commonest, fair_shares, has_label
+from interventions.fair import MOSTLY, commonest, fair_shares, has_label
 from interventions.mix import ORIGINAL, Origin
 from interventions.plan import Action
 from interventions.quality import Stock, contents
@@ -202,6 +202,8 @@ def _fair(
         if shares[k] >= largest[k]:
             continue
         label, part = commonest(picked.source.select(picked.rows))
+        if part <= MOSTLY:
+            continue
         own = np.setdiff1d(kept[has_label(corpus, label)], busy)
         of_label = shares[k] * part + (1 - shares[k]) * len(own) / len(kept)
         even = of_label * len(picked.rows) / (part * len(picked.rows) + len(own))  # each row of the label alike

@@ -21,6 +21,8 @@ LEVEL = 0.05
 """At which golds speak against a share."""
 _LEAST_LABELLED = 0.5
 """Of added rows, that have a label of the items as completion; fewer answer in another form."""
+MOSTLY = 0.5
+"""Of a lot's rows, that have the same label: more of it is more of that answer."""
 _STEPS = 500
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from diagnose.finding import Cause, Diagnosis, Finding
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
+from interventions.companions import with_companions
 from interventions.compose import compose
 from interventions.diversity import diversity_change
 from interventions.mix import Origin, TrainingMix
@@ -87,7 +88,7 @@ def plan_fix(
             declined.append(f"{finding.slice}: {found.reason}")
         else:
             by_slice.setdefault(finding.acted_on, found)
-    steps = tuple(step for found in by_slice.values() for step in found)
+    steps = with_companions([step for found in by_slice.values() for step in found], resources, limits)
     return carry_out(steps, resources, limits, seed, declined)
 
 

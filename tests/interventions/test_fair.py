@@ -84,6 +84,22 @@ def test_a_fix_that_broke_a_guard_gets_half_of_its_fair_share() -> None:
     assert share_of(half.mix, "retrieve") == pytest.approx(0.1, abs=1e-3)
 
 
+def test_new_rows_of_a_label_have_companions_of_the_others_in_the_items_proportions() -> None:
+    found = replace(finding(Cause.MISSING_DATA), golds={"yes": 200, "no": 600, "both": 200})
+    old, new = labelled("train", no=300, both=100), labelled("jump", yes=300)
+    others = labelled("more", no=300, both=300, essay=50)
+    pool = TrainPool(concatenate_datasets([new.rows, others.rows]), new.delimiter)
+    done = proposed(Retrieve(num_examples=160), diagnosis(found), old=old, new=pool)
+    is_new = np.array(done.mix.kinds) == "retrieve"
+    answers = np.array(done.mix.examples.rows["completion"][:])[is_new]
+    assert [int((answers == label).sum()) for label in ("yes", "no", "both", "essay")] == [80, 60, 20, 0]
+    assert done.num_added == 160
+    weights = done.mix.weights[is_new]
+    assert weights[answers == "yes"].sum() == pytest.approx(0.2, abs=1e-3)
+    asked = proposed(Retrieve(num_examples=160, share=0.5), diagnosis(found), old=old, new=pool)
+    assert set(np.array(asked.mix.examples.rows["completion"][:])[np.array(asked.mix.kinds) == "retrieve"]) == {"yes"}
+
+
 def result(task: str, gold: str, answer: str, number: int) -> ItemResult:
     item = Item(task, str(number), str(number), {}, f"q {number}", gold, " ", OutputType.GENERATE_UNTIL)
     return ItemResult(item, answer, {"acc": float(gold == answer)}, "acc", float(gold == answer), gold != answer)
