@@ -112,7 +112,7 @@ def doubt_labels(
         items_inside: [num_items], likewise. They weigh as much as the slice's rows, whose labels are in question.
 
     Returns:
-        None where the completions are no labels, or share no word.
+        None where the completions are no labels, or the texts share no word or are hardly any but copies.
     """
     if not are_labels(rows.labels):
         return None
@@ -132,6 +132,9 @@ def doubt_labels(
         texts = words.fit_transform(prompts).tocsr()
     except ValueError:  # no word stands in two prompts
         return None
+    folds = _folds(prompts, given)
+    if not folds:
+        return None
     weights = np.ones(len(prompts))
     if rows_inside is not None and items_inside is not None:
         inside = np.concatenate([rows_inside[row_places], items_inside[item_places]])
@@ -140,7 +143,7 @@ def doubt_labels(
         num_items, num_rows = int((inside & is_item).sum()), int((inside & ~is_item).sum())
         weights[inside & is_item] = max(1.0, num_rows / max(num_items, 1))
     probability = np.zeros((len(prompts), len(known)))
-    for fitted, asked in _folds(prompts, given):
+    for fitted, asked in folds:
         # A looser tolerance than the default's: as right on questions of six classes, in an eighth of the time.
         classifier = LogisticRegression(C=3.0, solver="newton-cg", tol=1e-2, max_iter=200)
         classifier.fit(texts[fitted], given[fitted], sample_weight=weights[fitted])
@@ -154,10 +157,16 @@ def doubt_labels(
 
 
 def _folds(prompts: Sequence[str], given: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Places to fit on and places to ask, of each fold: equal prompts are in the same one."""
+    """Places to fit on and places to ask, of each fold: equal prompts are in the same one. None where fewer than two
+    labels have a prompt for each."""
     _, first, which = np.unique(np.asarray(prompts, object).astype(str), return_index=True, return_inverse=True)
+    labels, counts = np.unique(given[first], return_counts=True)
+    if (counts >= _FOLDS).sum() < 2:
+        return []
+    # Labels of fewer prompts than folds cannot be spread; they go with those of the most frequent one.
+    strata = np.where(np.isin(given[first], labels[counts >= _FOLDS]), given[first], labels[counts.argmax()])
     fold = np.zeros(len(first), np.int64)
-    splits = StratifiedKFold(_FOLDS, shuffle=True, random_state=0).split(first, given[first])
+    splits = StratifiedKFold(_FOLDS, shuffle=True, random_state=0).split(first, strata)
     for number, (_, asked) in enumerate(splits):
         fold[asked] = number
     of_prompt = fold[which]

@@ -17,8 +17,9 @@ from diagnose.label_doubts import Doubts, LabelDoubts
 
 LEAST_WRONG = 0.9
 """Of the rows that leave; as many of the new labels are right."""
-LEVEL = 0.05
-"""How often a bound on the rows that leave, or on their new labels, may not hold."""
+LEVEL = 0.01
+"""How often a bound on the rows that leave, or on their new labels, may not hold: a right row that leaves is harm, and
+one that stays only a fix that was not made."""
 SLICE_LEVEL = 0.005
 """How often the bound on a slice's share of wrong labels may not hold: a diagnosis asks of some ten slices."""
 

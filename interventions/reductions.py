@@ -2,15 +2,15 @@
 
 Steps that take rows out of the corpus, or give them other labels, can do harm that the gain of the others hides. Each
 of them is optional: the plan without it is trained beside the whole one, and a step that is not shown to be worth its
-trainings is left out. Rows that come back in the place of others go with those. A step without which nothing would be
-left is not optional: whether it helps is what the verdict asks anyway.
+trainings is left out. A step without which nothing would be left is not optional: whether it helps is what the verdict
+asks anyway.
 """
 
 from dataclasses import dataclass
 
 from diagnose.slices import Slice
 from interventions.proposal import NothingToDo, Proposal, carry_out
-from interventions.step import Made, Remove, Step
+from interventions.step import Made, Remove
 
 MOST_OPTIONAL = 3
 """Steps that are tried without; each is `verify.seeds` more trainings. The first ones, which explain most failures."""
@@ -41,22 +41,16 @@ class Reduction:
 
 
 def optional_steps(proposal: Proposal) -> tuple[OptionalStep, ...]:
-    """The parts that can be left out, at most `MOST_OPTIONAL`."""
+    """The parts that can be left out, at most `MOST_OPTIONAL`; what is of one kind for one finding goes together."""
     carried_out = {(action.kind, action.items) for action in proposal.plan.actions}
-    found: list[OptionalStep] = []
+    parts: dict[tuple[str, Slice], list[int]] = {}
     for place, step in enumerate(proposal.steps):
-        if not isinstance(step, Remove | Made) or (step.kind, step.finding.slice) not in carried_out:
-            continue
-        if isinstance(step, Remove):
-            back = (k for k, other in enumerate(proposal.steps) if _comes_back(other, step))
-            part = OptionalStep(step.kind, step.finding.slice, frozenset((place, *back)))
-        elif step.is_in_place and not step.is_raised:
-            part = OptionalStep(step.kind, step.finding.slice, frozenset((place,)))
-        else:
-            continue
-        if len(part.steps) < len(proposal.steps):
-            found.append(part)
-    return tuple(found[:MOST_OPTIONAL])
+        if isinstance(step, Remove) or (isinstance(step, Made) and step.is_in_place):
+            what = (step.kind, step.finding.slice)
+            if what in carried_out:
+                parts.setdefault(what, []).append(place)
+    found = [OptionalStep(kind, items, frozenset(places)) for (kind, items), places in parts.items()]
+    return tuple(step for step in found if len(step.steps) < len(proposal.steps))[:MOST_OPTIONAL]
 
 
 def reductions(proposal: Proposal, optional: tuple[OptionalStep, ...]) -> tuple[Reduction, ...]:
@@ -74,7 +68,3 @@ def _without(
     gone = frozenset[int]().union(*(optional[k].steps for k in left_out))
     kept = [step for place, step in enumerate(proposal.steps) if place not in gone]
     return carry_out(kept, proposal.resources, proposal.limits, proposal.seed)
-
-
-def _comes_back(step: Step, removal: Remove) -> bool:
-    return isinstance(step, Made) and step.is_in_place and step.finding is removal.finding

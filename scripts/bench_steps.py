@@ -53,7 +53,8 @@ class Harming(Auto):
         rows = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
         parents = stock.corpus.select(rows)
         wrong = made_from(parents, RELABEL, {"completion": np.roll(parents.rows["completion"][:], 1).tolist()})
-        removal = Remove(finding, CLEAN, rows, f"{finding.fails}: {HARM}")
+        leave = Remove(finding, CLEAN, rows, f"{finding.fails}: {HARM}")
+        exchanged = Remove(finding, RELABEL, rows, f"{finding.fails}: they leave to be relabelled")
         back = Made(
             finding=finding,
             kind=RELABEL,
@@ -66,7 +67,7 @@ class Harming(Auto):
             is_raised=False,
             blocked={},
         )
-        return (removal, back)
+        return (leave, exchanged, back)
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,11 @@ def test_open_answers_are_no_labels() -> None:
     assert doubt_labels(given, given) is None
 
 
+def test_copies_of_a_few_prompts_cannot_be_held_out() -> None:
+    given = Labelled(["sort a b", "sort b a", "sort c a"] * 100, ["up", "down", "down"] * 100)
+    assert doubt_labels(given, given) is None
+
+
 def test_one_prompt_with_two_answers_is_a_conflict() -> None:
     corpus = [("sort b a", "a b"), ("sort b a", "b a"), ("sort c a", "a c"), ("sort d a", "a d")]
     assert check_labels(subject([result("sort b a", "a b", "b a")], corpus)).values["conflicts"] == 0.5
