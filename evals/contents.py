@@ -26,7 +26,7 @@ NUM_TERMS = 2 * NUM_BUCKETS
 
 _STEM = 5
 """Letters of a word that count."""
-_TOKEN = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[^\W\d_][^\W_]*")
+_TOKEN = re.compile(r"[^\W\d_][^\W_]*|\d+(?:,\d{3})*(?:\.\d+)?")
 _NUMBER_WORDS = {
     "zero": 0.0,
     "two": 2.0,

@@ -12,8 +12,8 @@ Cost: 60 microseconds for a text of 30 words against 20,000 items; 200 bytes for
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ were drawn one by one would share so much with any of the items."""
 LEAST = (1 / 3) ** 1.5
 """How near a rewording is at least: as near as a text without numbers at a cosine of a third."""
 QUESTION, ANSWERED, OPTIONS = range(3)
-"""What of an item is compared: its text; text and answer, for rows of plain text, where answers are long; the question
-with its options alone, where a passage stands before it."""
+"""What of an item is compared: its text; text and answer, where answers are long and a row of plain text does not tell
+where its own begins; the question with its options alone, where a passage stands before it."""
 
 _TAIL = 0.1
 """Share of the items, those nearest to another one, that tells the tail."""
@@ -94,19 +94,34 @@ class Rewordings:
             asked: Questions, or whole rows of plain text.
             is_plain: Which of them are whole rows, and may hold an answer beside the question.
         """
-        plain = np.flatnonzero(is_plain)
-        questions = [question_of(text) if plain_ else text for text, plain_ in zip(asked, is_plain, strict=True)]
         told = [np.zeros((0, 2), np.int64)]
-        terms = contents(questions)
+        for kind, near in self._near(asked, is_plain):
+            is_told = _strength(kind, near) > 1
+            texts, same = near.texts[is_told], kind.same[near.found[is_told]]
+            rank, items = np.nonzero(same[:, np.newaxis] == kind.same)
+            told.append(np.stack([texts[rank], kind.owners[items]], axis=1))
+        return np.unique(np.concatenate(told), axis=0)
+
+    def strength(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """How many times the bound each text's lead is, [num_texts]: rewordings are above 1; 0 where too little is
+        shared."""
+        strength = np.zeros(len(asked))
+        for kind, near in self._near(asked, is_plain):
+            strength[near.texts] = np.maximum(strength[near.texts], _strength(kind, near))
+        return strength
+
+    def _near(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> Iterator[tuple[Kind, Nearest]]:
+        questions = [question_of(text) if plain else text for text, plain in zip(asked, is_plain, strict=True)]
+        is_whole = [plain and text == own for plain, text, own in zip(is_plain, questions, asked, strict=True)]
+        terms, whole = contents(questions), np.flatnonzero(is_whole)
         for kind in self.kinds:
             if kind.view == ANSWERED:
-                pairs = _told(kind, contents([asked[k] for k in plain.tolist()]))
-                pairs[:, 0] = plain[pairs[:, 0]]
+                near = nearest(kind, contents([asked[k] for k in whole.tolist()]))
+                yield kind, replace(near, texts=whole[near.texts])
+            elif kind.view == OPTIONS:
+                yield kind, nearest(kind, contents(list(map(asked_with_options, questions))))
             else:
-                is_short = kind.view == OPTIONS
-                pairs = _told(kind, contents(list(map(asked_with_options, questions))) if is_short else terms)
-            told.append(pairs)
-        return np.unique(np.concatenate(told), axis=0)
+                yield kind, nearest(kind, terms)
 
 
 def make_rewordings(texts: Sequence[ItemText]) -> Rewordings:
@@ -187,13 +202,8 @@ def nearest(kind: Kind, terms: csr_array, but_same: bool = False) -> Nearest:
     return Nearest(texts, other[first], near[first] - second, (shared @ kind.rarity)[order][first])
 
 
-def _told(kind: Kind, terms: csr_array) -> NDArray[np.int64]:
-    """Texts that are rewordings, and each item that says the same as the nearest one, [num_pairs, 2]."""
-    near = nearest(kind, terms)
-    is_told = (near.lead > kind.least) & (near.shared >= _evidence(kind))
-    texts, same = near.texts[is_told], kind.same[near.found[is_told]]
-    rank, items = np.nonzero(same[:, np.newaxis] == kind.same)
-    return np.stack([texts[rank], kind.owners[items]], axis=1)
+def _strength(kind: Kind, near: Nearest) -> NDArray[np.float64]:
+    return np.where(near.shared >= _evidence(kind), near.lead / kind.least, 0)
 
 
 def _evidence(kind: Kind) -> float:
