@@ -1,7 +1,7 @@
 """One plan out of the steps for each finding, and the training mix that carries it out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +15,11 @@ from interventions.diversity import diversity_change
 from interventions.mix import Origin, TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EVALUATION_ITEM, Stock
-from interventions.step import Declined, Intervention, Limits, Made, Resources, Step, Supply
+from interventions.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply
 
 CONTAMINATION = "contamination"
 """Kind of rows that repeat evaluation items: they leave every arm."""
+INSIDE = "most of its failures are in the slices inside it, and these are mended"
 SETTING_FIRST = "its cause is not known, and a setting of the training is wrong that may explain it; correct that first"
 
 
@@ -81,13 +82,19 @@ def plan_fix(
         intervention = intervention.adding(math.ceil(dose * limits.num_examples))
     by_slice: dict[Slice, tuple[Step, ...]] = {}
     declined: list[str] = []
+    mended: set[Slice] = set()
     for finding in diagnosis.findings:
-        is_told = not _may_be_the_setting(finding, diagnosis)
-        found = intervention.steps(finding, resources) if is_told else Declined(SETTING_FIRST)
+        if _may_be_the_setting(finding, diagnosis):
+            found: Steps = Declined(SETTING_FIRST)
+        elif _is_mended_inside(finding, diagnosis, mended):
+            found = Declined(INSIDE)
+        else:
+            found = intervention.steps(finding, resources)
         if isinstance(found, Declined):
             declined.append(f"{finding.slice}: {found.reason}")
         else:
             by_slice.setdefault(finding.acted_on, found)
+            mended.add(finding.slice)
     steps = with_companions([step for found in by_slice.values() for step in found], resources, limits)
     return carry_out(steps, resources, limits, seed, declined)
 
@@ -142,6 +149,13 @@ def carry_out(
 def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:
     """A wrong setting makes many slices fail, some of them too small for it to be told."""
     return finding.cause is Cause.UNKNOWN and any(one.cause is Cause.TRAINING_SETUP for one in diagnosis.findings)
+
+
+def _is_mended_inside(finding: Finding, diagnosis: Diagnosis, mended: Collection[Slice]) -> bool:
+    """Whether most of its failures are in slices inside it that steps were found for: the rest fails for other reasons,
+    and rows that were found for all of them are those slices' rows."""
+    inside = [node for node in diagnosis.tree if node.inside == finding.slice and node.slice in mended]
+    return 2 * sum(node.num_failed for node in inside) >= finding.num_failed if inside else False
 
 
 def _with_removed(reason: str, stock: Stock) -> str:

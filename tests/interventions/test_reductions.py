@@ -1,11 +1,14 @@
 """Plans without one of their steps: which steps are optional, and what is left of the plan."""
 
+from dataclasses import replace
+
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 from planted import TASK, diagnosis, finding, pool, pool_of, proposed
 
-from diagnose.finding import Cause, Finding
+from diagnose.evidence.evidence import DeniedRow, Evidence
+from diagnose.finding import Cause, Finding, Interval, SliceNode
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
 from interventions.clean import Clean
@@ -81,9 +84,32 @@ def labelled(wrong: NDArray[np.int64]) -> TrainPool:
 def test_rows_that_come_back_with_another_label_go_with_the_removal_and_can_be_left_out_alone() -> None:
     wrong = np.flatnonzero(np.arange(800) % 4 == 2)[::3]
     where = Slice(((PROMPT_CONTAINS, "k2a"),))
-    done = proposed(Clean(), diagnosis(finding(Cause.WRONG_LABELS, where)), old=labelled(wrong))
-    # Without the removal nothing would be left, so it is not optional; what comes back is.
-    (step,) = optional_steps(done)
-    assert step.kind == "relabel"
-    (reduced,) = reductions(done, (step,))
-    assert [action.kind for action in reduced.proposal.plan.actions] == ["clean"]
+    denied = tuple(DeniedRow(f"row-{k}", "class2") for k in wrong.tolist())
+    test = Evidence("labels", {"wrong": 0.3}, "a third is wrong", denied=denied)
+    found = replace(finding(Cause.WRONG_LABELS, where), tests=(test,))
+    done = proposed(Clean(), diagnosis(found), old=labelled(wrong))
+    optional = optional_steps(done)
+    assert [step.kind for step in optional] == ["clean", "relabel"]
+    # Without the cleaning the wrong rows are still exchanged for right ones; without the relabelling they are gone.
+    # Without both nothing would be left, so that is no reduction.
+    exchanged, gone = reductions(done, optional)
+    assert len(exchanged.proposal.mix.examples) == 800
+    assert len(gone.proposal.mix.examples) == 800 - len(wrong)
+    labels = np.array(exchanged.proposal.mix.examples.rows["completion"][:])
+    assert (labels == "class2").sum() == 200
+
+
+def test_a_whole_task_is_left_alone_where_most_of_its_failures_are_mended_inside() -> None:
+    whole = finding(Cause.MISSING_DATA, HOP, HOPS, num_failed=60)
+    inside = finding(Cause.MISSING_DATA, num_failed=50)
+
+    def kinds(num_inside: int) -> list[Slice]:
+        root = SliceNode(HOPS, None, 0, 200, 60, Interval(0.2, 0.4), is_finding=True)
+        node = SliceNode(TASK, HOPS, 1, 100, num_inside, Interval(0.4, 0.6), is_finding=True)
+        found = replace(diagnosis(inside, whole), tree=(root, node))
+        new = pool_of([*(f"jump new {k}" for k in range(90)), *(f"hop new {k}" for k in range(90))], "pool")
+        done = proposed(Retrieve(num_examples=50), found, old=two_skills(), new=new)
+        return [action.items for action in done.plan.actions]
+
+    assert kinds(30) == [TASK]
+    assert kinds(29) == [TASK, HOPS]
