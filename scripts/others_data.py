@@ -33,7 +33,7 @@ MODEL = (
     "model.tokenizer=word",
     "evals.batch_size=256",
     "train.warmup_steps=0.05",
-    "budget.rounds=2",
+    "budget.rounds=4",
 )
 SIZES = {
     TREC: {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "max_position_embeddings": 64},
