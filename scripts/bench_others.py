@@ -10,7 +10,7 @@ one that a user would start: tasks, corpus and pool, and no setting of diagnosis
 
 When a loop is over, its starting model and its final champion are asked all `select` and `sealed` items, whatever the
 loop says of itself; the result is kept in `docs/proof/others/<code version>/`. Kept results are not played again, and
-the stages of a loop that was stopped are found in `--work`. A loop has two rounds at most, of some three minutes each
+the stages of a loop that was stopped are found in `--work`. A loop has four rounds at most, of some three minutes each
 on 2 cores.
 """
 
