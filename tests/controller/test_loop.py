@@ -19,6 +19,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from controller.guards import REST
 from controller.main import run
 from controller.result import read_loop
 
@@ -297,7 +298,7 @@ def test_doses_asked_of_a_finished_loop_change_no_verdict_and_repeat_no_stage(sm
     challenger = dosed.verdict.arms["challenger"]
     assert (fix.score, fix.ci, fix.tokens) == (challenger.score, challenger.ci, challenger.tokens)
     assert abs(half.tokens - fix.tokens) <= 32  # within one row
-    assert set(half.guards) == {"starter_reverse"}
+    assert set(half.guards) == {"starter_reverse", REST}
     assert dosed.costs["dose"].tokens > 3 * half.tokens
     assert {name: cost.tokens for name, cost in dosed.costs.items() if name != "dose"} == {
         name: cost.tokens for name, cost in plain.costs.items()

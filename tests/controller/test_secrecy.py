@@ -30,11 +30,13 @@ def cheat(diagnoser: Diagnoser, select: EvalReport) -> None:
 SPY = """
 import os, sys
 
+STAGES = ("diagnose", "propose")
+
 def _stage():
     frame = sys._getframe()
     while frame is not None:
         code = frame.f_code
-        if code.co_filename.endswith("controller/stages.py") and code.co_name in ("diagnose", "propose"):
+        if code.co_filename.endswith(("controller/stages.py", "controller/proposals.py")) and code.co_name in STAGES:
             return code.co_name
         frame = frame.f_back
     return None
