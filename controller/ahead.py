@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from controller.arm_scores import arm_scores
 from controller.arms import CHALLENGER, arm_tokens
 from controller.budget import FORWARD, FORWARD_BACKWARD
 from controller.estimate import Estimate
@@ -18,7 +19,6 @@ from controller.tables import load_pool
 from controller.train.model import load_tokenizer
 from controller.train.recipe import recipe
 from controller.train.trainer import expected_tokens
-from controller.verify import arm_scores
 from diagnose.attribution.checkpoint import Checkpoint
 from evals.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
 from evals.items import EvalReport, check_pairable
@@ -31,6 +31,8 @@ SAMPLE_ROWS = 2000
 """Rows of the corpus that the mean length is taken from."""
 TYPICAL_SCORE, TYPICAL_GUARD_SCORE = 0.7, 0.95
 """Nothing is measured yet; what is to be guarded is mostly nearly solved."""
+TYPICAL_SLICE = 0.25
+"""Of a task's items: what fails is mostly a part of a task."""
 
 
 def plan_lines(run: Run) -> Iterator[str]:
@@ -100,6 +102,11 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
             f"each round {trainings} trainings ({', '.join(names)}; {verify.seeds} seeds) of {each:,} tokens: "
             f"{token_flops * each * trainings:.2g} FLOPs"
         )
+    further = len(verify.controls) * verify.seeds
+    yield (
+        f"steps      {further} more trainings, {token_flops * tokens * further:.2g} FLOPs, for each step that takes "
+        "rows out or relabels them beside others: without it, and controls where it is left out"
+    )
     if verify.doses:
         trainings = len(verify.doses) * verify.seeds
         listed = ", ".join(f"{dose:g}" for dose in verify.doses)
@@ -116,17 +123,27 @@ def _detectable(run: Run) -> Iterator[str]:
     if verify.seeds < MIN_SEEDS:
         yield f"gate       verify.seeds={verify.seeds} can never accept; at least {MIN_SEEDS} seeds are needed"
         return
-    guards = tuple(assumed(TYPICAL_GUARD_SCORE, counts[task], verify) for task in run.loaded.guards if counts[task])
+    guards = [assumed(TYPICAL_GUARD_SCORE, counts[task], verify) for task in run.loaded.guards if counts[task]]
+    num_all = sum(counts[task] for task in run.loaded.tasks)
     for task in run.loaded.tasks:
-        if counts[task]:
-            endpoint = assumed(TYPICAL_SCORE, counts[task], verify)
+        for share in (1.0, TYPICAL_SLICE) if run.settings.evals.guard_rest else (1.0,):
+            num_items = round(share * counts[task])
+            if not num_items:
+                continue
+            num_rest = num_all - num_items if run.settings.evals.guard_rest else 0
+            is_guarded = num_rest > verify.margin * num_all
+            rest = [assumed(TYPICAL_SCORE, num_rest, verify)] if is_guarded else []
+            endpoint = assumed(TYPICAL_SCORE, num_items, verify)
+            all_guards = (*guards, *rest)
             gain = detectable_gain(
-                Judgement(endpoint, verify.seeds, level, len(verify.controls), guards, verify.margin)
+                Judgement(endpoint, verify.seeds, level, len(verify.controls), all_guards, verify.margin)
             )
             seen = "no possible gain" if gain is None else f"a gain of {gain:.3f}"
             is_enough = gain is not None and gain <= verify.min_gain
             more = "" if is_enough else f"; verify.min_gain is {verify.min_gain:g}: add seeds or items"
-            yield f"gate       {task}: {counts[task]} select items see {seen} in 80 % of runs{more}"
+            part = "" if share == 1 else f"a slice of {share:.0%}, "
+            beside = f", {num_rest} other items guarded" if is_guarded else ""
+            yield f"gate       {task}: {part}{num_items} select items{beside}, see {seen} in 80 % of runs{more}"
 
 
 def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]:

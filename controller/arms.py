@@ -12,6 +12,10 @@ from controller.result import AT_COMPUTE
 from interventions.controls import CONTROLS
 
 CHALLENGER, CONTINUE, RANDOM, BEFORE = "challenger", "continue", "random", "before"
+WITHOUT = "without-"
+"""Begins the name of an arm that is the challenger without one of its steps."""
+WHOLE = "every_step"
+"""The plan with all of its steps, where it is judged without some."""
 LOOP = "loop"
 """The challenger's name in `verify.arms`; it is in every run, named or not."""
 

@@ -7,6 +7,27 @@ from controller.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True)
+class ExampleRecord:
+    id: str
+    source: str
+    prompt: str
+    completion: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class NearnessRecord:
+    """Rows of a data slice that no predicate tells; scores are the share of the failed items that lie no nearer to each
+    other, in [0, 1]."""
+
+    nearest: tuple[ExampleRecord, ...]
+    farthest: tuple[ExampleRecord, ...]
+    """The farthest first."""
+    views: tuple[str, ...]
+    """What said how near they are: words, hidden states, attribution."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataSliceRecord:
     slice: Mapping[str, str]
     effect: float
@@ -15,15 +36,8 @@ class DataSliceRecord:
     num_pool: int
     losses: tuple[float, ...] = ()
     """Mean loss of its rows at each checkpoint, oldest first, nats for each token; empty where none was attributed."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleRecord:
-    id: str
-    source: str
-    prompt: str
-    completion: str
-    score: float
+    nearness: NearnessRecord | None = None
+    """Null where a predicate tells its rows."""
 
 
 @dataclass(frozen=True, slots=True)

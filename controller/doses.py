@@ -11,21 +11,21 @@ write others. Cost: a retrieval and `verify.seeds` trainings for each dose.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
+from controller.arm_scores import Arm, recipe_interval, scored_by_all
 from controller.budget import FORWARD_BACKWARD
 from controller.errors import BudgetSpent
 from controller.inputs import PlanInputs
 from controller.model import Model
 from controller.promise import Promise
+from controller.proposals import save_arm
 from controller.result import DosePoint
 from controller.rounds import ProposedRound
 from controller.run import Data, Run
 from controller.runner import Stage
-from controller.stages import num_parameters, save_arm
-from controller.trial import Account, MixTrial, Trial, fix_recipe, try_mixes
-from controller.verify import Arm, of_task, recipe_interval, scored_by_all
+from controller.stages import num_parameters
+from controller.trial import Account, MixTrial, fix_recipe, try_mixes
 from interventions.proposal import NothingToDo, plan_fix
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
 
 
 def dose_curve(
-    run: Run, champion: Model, proposal: ProposedRound, agreed: Promise, trial: Trial, number: int
+    run: Run, champion: Model, proposal: ProposedRound, agreed: Promise, fix: Arm, number: int
 ) -> tuple[DosePoint, ...]:
     """Points of the curve, the fix among them, ascending; empty, and a line that says why, where there is none.
 
@@ -109,7 +109,7 @@ def dose_curve(
         champion: That the arms started from.
         proposal: The plan.
         agreed: What is measured: endpoint and guards.
-        trial: The arms, for the fix's own point.
+        fix: The arm of the fix, which is a point of its own.
         number: Of the round.
     """
     try:
@@ -123,7 +123,7 @@ def dose_curve(
         log.warning("dose curve: not measured, %s", end)
         return ()
     arms = [DosedArm(dose.dose, dose.num_added, one.arm) for dose, one in zip(doses, tried, strict=True)]
-    arms.append(DosedArm(1.0, proposal.proposed.num_added, trial.arms[0]))
+    arms.append(DosedArm(1.0, proposal.proposed.num_added, fix))
     points = dose_points(agreed, sorted(arms, key=lambda dosed: dosed.dose))
     told = ", ".join(f"{point.num_added} rows {point.score:.3f}" for point in points)
     log.info("dose curve: %s", told or "none, no item was scored by every run")
@@ -134,7 +134,7 @@ def dose_points(agreed: Promise, arms: Sequence[DosedArm]) -> tuple[DosePoint, .
     """Scores on the items that every run of every dose scored; empty where endpoint or a guard has no such item."""
     named = [replace(dosed.arm, name=str(dosed.dose)) for dosed in arms]
     endpoint = scored_by_all(named, agreed.chosen)
-    guards = {task: scored_by_all(named, partial(of_task, task)) for task in agreed.guards}
+    guards = {guard.name: scored_by_all(named, guard.chosen) for guard in agreed.guards}
     if not endpoint or not all(guards.values()):
         return ()
     return tuple(

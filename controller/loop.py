@@ -8,7 +8,7 @@ Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --co
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -16,6 +16,8 @@ from itertools import count
 from pathlib import Path
 
 from controller.again import is_only_contaminated, measured_again
+from controller.arm_scores import Arm
+from controller.arms import CHALLENGER, RANDOM
 from controller.budget import Books
 from controller.doses import dose_curve
 from controller.errors import BudgetSpent
@@ -23,7 +25,7 @@ from controller.fidelity import prove_attribution
 from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, write_champion
-from controller.promise import Promise, endpoint_slices
+from controller.promise import Promise
 from controller.records import diagnosis_record, measure_record
 from controller.report.page import write_report
 from controller.result import (
@@ -54,7 +56,7 @@ from controller.sealed import open_sealed
 from controller.settings import LoopSettings
 from controller.tables import ItemTable
 from controller.tracking import Tracker, default_uri
-from controller.trial import Trial, judge_round, try_arms
+from controller.trial import try_and_judge
 from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
@@ -73,8 +75,8 @@ class LoopState:
 
     champion: Model
     champion_round: int | None = None
-    trial: Trial | None = None
-    """The last accepted one."""
+    champions: tuple[Model, ...] = ()
+    """Of the arm that was taken last, one for each training seed; none as long as the first model stays."""
     promises: list[Promise] = field(default_factory=list)
     """Of accepted rounds."""
     tried: Tried = field(default_factory=Tried)
@@ -129,7 +131,7 @@ def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: f
     base = base_model(run)
     start = champion if champion is not None else initial_model(run, base)
     state = LoopState(champion=start)
-    tracker.register(Path(start.ref.adapter or start.ref.path), "champion", -1)
+    tracker.register(_folder(start), "champion", -1)
     stopped = ""
     try:
         for number in count():
@@ -144,8 +146,8 @@ def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: f
     log.info("stopped: %s", stopped)
     sealed = None
     try:
-        if state.trial is not None:
-            sealed = open_sealed(run, start, state.trial.models, state.promises, items[Split.SEALED], len(state.rounds))
+        if state.champions:
+            sealed = open_sealed(run, start, state.champions, state.promises, items[Split.SEALED], len(state.rounds))
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
     _measure_doses(run, state)
@@ -193,24 +195,26 @@ def play_round(
         stopped = f"{verdict.decision.value}: {verdict.reason}"
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        earlier = state.variances.setdefault((proposal.from_base, endpoint_slices(proposal.plan)), [])
-        agreed = agree(run, proposal, before, earlier)
-        plan = plan_record(proposal.plan, proposal.proposed, agreed)
-        trial = try_arms(run, champion, proposal, number)
-        judged = judge_round(run, proposal, agreed, trial, before, earlier)
-        verdict = judged.verdict
-        state.curves[number] = partial(dose_curve, run, champion, proposal, agreed, trial, number)
-        _note_items(items[Split.SELECT], number, before, trial)
-        tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "challenger", number)
+        earlier = {
+            slices: found for (is_base, slices), found in state.variances.items() if is_base == proposal.from_base
+        }
+        candidates = agree(run, proposal, before, earlier)
+        judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
+        verdict, whole, proposal = judged.verdict, proposal, judged.proposal
+        plan = plan_record(proposal.plan, proposal.proposed, judged.agreed)
+        if proposal is whole:
+            state.curves[number] = partial(dose_curve, run, champion, proposal, judged.agreed, judged.arms[0], number)
+        _note_items(items[Split.SELECT], number, before, judged.arms)
+        tracker.register(_folder(judged.challenger), "challenger", number)
         if judged.run_variance is not None:
-            earlier.append(judged.run_variance)
-        if verdict.decision is Decision.ACCEPTED:
-            state.champion, state.champion_round, state.trial = trial.models[0], number, trial
-            state.promises.append(agreed)
+            state.variances.setdefault((proposal.from_base, judged.agreed.slices), []).append(judged.run_variance)
+        if judged.champions:
+            state.champion, state.champion_round, state.champions = judged.champions[0], number, judged.champions
+            state.promises.append(judged.agreed)
             state.tried = Tried()
-            tracker.register(Path(trial.models[0].ref.adapter or trial.models[0].ref.path), "champion", number)
+            tracker.register(_folder(state.champion), "champion", number)
         else:
-            state.tried = state.tried.after(proposal.plan, verdict)
+            state.tried = state.tried.after(whole.plan, verdict)
     leave_patch(proposal, run.run_dir, number)
     round_ = Round(
         number=number,
@@ -244,20 +248,26 @@ def _no_change(diagnosed: DiagnosedRound, proposal: ProposedRound) -> VerdictRec
     return VerdictRecord(decision, proposal.plan.reason, None, None, (), {}, (), None, None)
 
 
-def _note_items(table: ItemTable, number: int, before: MeasuredModel, trial: Trial) -> None:
+def _folder(model: Model) -> Path:
+    return Path(model.ref.adapter or model.ref.path)
+
+
+def _note_items(table: ItemTable, number: int, before: MeasuredModel, arms: Sequence[Arm]) -> None:
     table.add(number, "before", None, before.report.results)
-    for arm in trial.arms:
+    for arm in arms:
         for seed, report in enumerate(arm.reports):
             table.add(number, arm.name, seed, report.results)
 
 
 def _champion(run: Run, state: LoopState) -> Champion:
-    path = Path(state.champion.ref.adapter or state.champion.ref.path)
+    path = _folder(state.champion)
     name = str(path.relative_to(run.run_dir)) if path.is_relative_to(run.run_dir) else str(path)
     if state.champion_round is None:
         return Champion(name, None, "the model of round 0")
-    actions = state.rounds[state.champion_round].plan.actions
-    return Champion(name, state.champion_round, "; ".join(action.why for action in actions))
+    opened = state.rounds[state.champion_round]
+    if opened.verdict.champion_arm != CHALLENGER:
+        return Champion(name, state.champion_round, opened.plan.controls[RANDOM])
+    return Champion(name, state.champion_round, "; ".join(action.why for action in opened.plan.actions))
 
 
 def _overhead(run: Run, started: float) -> Cost:

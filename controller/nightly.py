@@ -61,4 +61,8 @@ def _round_lines(round_: Round) -> list[str]:
         lines.append("")
     for guard in verdict.guards:
         lines.append(f"- guard {guard.task}: {guard.change:+.3f} {'held' if guard.ok else 'NOT SHOWN'}")
+    for group in verdict.groups:
+        if group.is_harmed:
+            where = ", ".join(f"{key} {value}" for key, value in group.slice.items())
+            lines.append(f"- {where}: {group.control:.3f} to {group.challenger:.3f}, SHOWN TO LOSE")
     return [*lines, ""]

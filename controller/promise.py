@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controller.guards import Guard, RestGuard, TaskGuard, chosen_in, false_alarm_guards
 from controller.result import Endpoint
 from controller.settings import Verify
-from diagnose.slices import Slice, item_table
+from diagnose.slices import Slice
 from evals.compare import MIN_SEEDS
 from evals.items import EvalReport, ItemResult
 from evals.power import (
@@ -31,6 +32,18 @@ POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a user wants kept."""
+
+    tasks: tuple[str, ...]
+    """That are to be mended: what an endpoint leaves of them is kept."""
+    guards: tuple[str, ...]
+    """Further tasks."""
+    is_rest_guarded: bool
+    """`evals.guard_rest`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Promise:
     """What is tested, written down before training."""
 
@@ -38,8 +51,10 @@ class Promise:
     """The endpoint is every `select` item in any of them, failed before or not."""
     fields: tuple[str, ...]
     """Document fields that the slices may name."""
-    guards: tuple[str, ...]
-    """Tasks that must not get worse."""
+    guards: tuple[Guard, ...]
+    """What must not get worse."""
+    unguarded: str
+    """Why the other items of the tasks are no guard; empty where they are, or where there are none."""
     endpoint: Endpoint
     warning: str
     alpha: float
@@ -53,7 +68,7 @@ class Promise:
 
     def chosen(self, results: Sequence[ItemResult]) -> list[ItemResult]:
         """The results that the endpoint is measured on."""
-        return _chosen(self.slices, self.fields, results)
+        return chosen_in(self.slices, self.fields)(results)
 
 
 def endpoint_slices(plan: Plan) -> tuple[Slice, ...]:
@@ -64,11 +79,12 @@ def promise(
     plan: Plan,
     before: EvalReport,
     fields: Sequence[str],
-    guards: Sequence[str],
+    guarded: Guarded,
     settings: Verify,
     alpha: float,
     known: Mapping[str, RunNoise] | None = None,
     earlier_df: int = 0,
+    num_rivals: int | None = None,
 ) -> Promise:
     """Endpoint, expected and detectable gain of a plan that changes something.
 
@@ -78,27 +94,26 @@ def promise(
         plan: With at least one action.
         before: The champion on `select`.
         fields: Document fields that slices may name.
-        guards: Tasks that must not get worse.
+        guarded: What must not get worse.
         settings: Of the gate.
         alpha: Level of this look.
         known: Variances between training seeds that earlier judgements of the same items found, by `endpoint_name`
             and `guard_name`; `verify.run_sd` is assumed for the others.
         earlier_df: Degrees of freedom that earlier rounds add to the gate's run variance.
+        num_rivals: Arms that have to be beaten; by default the controls.
 
     Raises:
         ValueError: no `select` item matches the failing slice, or a guard has none.
     """
     assert plan.actions, "a plan that changes nothing promises nothing"
     slices = endpoint_slices(plan)
-    chosen = _chosen(slices, fields, before.results)
+    chosen = chosen_in(slices, fields)(before.results)
     if not chosen:
         raise ValueError(
             f"no `select` item matches the failing slice {slices[0]}; measure more items (evals.limit) so that "
             "a fix can be judged"
         )
-    by_guard = {task: [result for result in before.results if result.item.task == task] for task in guards}
-    if empty := [task for task, results in by_guard.items() if not results]:
-        raise ValueError(f"guard '{empty[0]}' has no scored `select` item; measure more items (evals.limit) or drop it")
+    guards, unguarded = _guards(guarded, slices, fields, before.results, settings.margin)
     known = known or {}
     score = _mean_score(chosen)
     expected = max(settings.min_gain, (1 - score) / 2)
@@ -106,10 +121,10 @@ def promise(
         endpoint=measured_on(score, len(chosen), settings, known.get(endpoint_name(slices))),
         num_seeds=max(settings.seeds, MIN_SEEDS),
         alpha=alpha,
-        num_controls=len(settings.controls),
+        num_controls=len(settings.controls) if num_rivals is None else num_rivals,
         guards=tuple(
-            measured_on(_mean_score(results), len(results), settings, known.get(guard_name(task)))
-            for task, results in by_guard.items()
+            measured_on(_mean_score(own), len(own), settings, known.get(guard_name(guard)))
+            for guard, own in ((guard, guard.chosen(before.results)) for guard in guards)
         ),
         margin=settings.margin,
         earlier_df=earlier_df,
@@ -122,7 +137,27 @@ def promise(
         expected_gain=expected,
         detectable_gain=detectable_gain(judgement, POWER),
     )
-    return Promise(slices, tuple(fields), tuple(guards), endpoint, _warning(endpoint, settings, judgement), alpha)
+    warning = _warning(endpoint, settings, judgement)
+    return Promise(slices, tuple(fields), guards, unguarded, endpoint, warning, alpha)
+
+
+def _guards(
+    guarded: Guarded, slices: tuple[Slice, ...], fields: Sequence[str], results: Sequence[ItemResult], margin: float
+) -> tuple[tuple[Guard, ...], str]:
+    """The guards of an endpoint, and why the rest of the tasks is none of them."""
+    guards: list[Guard] = [TaskGuard(task) for task in guarded.guards]
+    if empty := [guard.name for guard in guards if not guard.chosen(results)]:
+        raise ValueError(f"guard '{empty[0]}' has no scored `select` item; measure more items (evals.limit) or drop it")
+    if not guarded.is_rest_guarded:
+        guards += false_alarm_guards(guarded.tasks, slices, fields, results)
+        return tuple(guards), "the other items of the tasks are not guarded (evals.guard_rest=false)"
+    rest = RestGuard(guarded.tasks, slices, tuple(fields))
+    num_rest = len(rest.chosen(results))
+    num_all = sum(result.item.task in guarded.tasks for result in results)
+    if num_rest > margin * num_all:
+        return (*guards, rest), ""
+    few = f"the {num_rest} other items of the tasks are too few to cost {margin:g} of their score" if num_rest else ""
+    return tuple(guards), few
 
 
 def endpoint_name(slices: Sequence[Slice]) -> str:
@@ -130,16 +165,10 @@ def endpoint_name(slices: Sequence[Slice]) -> str:
     return "; ".join(sorted(str(where) for where in slices))
 
 
-def guard_name(task: str) -> str:
-    return f"guard {task}"
-
-
-def _chosen(slices: Sequence[Slice], fields: Sequence[str], results: Sequence[ItemResult]) -> list[ItemResult]:
-    table = item_table([result.item for result in results], tuple(fields))
-    inside = np.zeros(len(results), bool)
-    for where in slices:
-        inside |= table.members(where)
-    return [result for result, is_in in zip(results, inside, strict=True) if is_in]
+def guard_name(guard: Guard) -> str:
+    """Names what a guard is judged by among the same `select` items; the rest is another one for each endpoint."""
+    of = f" beside {endpoint_name(guard.endpoint)}" if isinstance(guard, RestGuard) else ""
+    return f"guard {guard.name}{of}"
 
 
 def assumed(score: float, num_items: int, settings: Verify) -> MeasuredOn:

@@ -15,6 +15,7 @@ from controller.diagnosis_result import (
     FeatureWeightRecord,
     FidelityRecord,
     FindingRecord,
+    NearnessRecord,
     ProfileRecord,
     ProfilesRecord,
     SliceNodeRecord,
@@ -143,8 +144,15 @@ def _finding(finding: Finding) -> FindingRecord:
 
 
 def _data_slice(data: DataSlice) -> DataSliceRecord:
+    near = data.nearness
     return DataSliceRecord(
-        data.slice.as_dict(), data.effect, (data.ci.low, data.ci.high), data.num_examples, data.num_pool, data.losses
+        data.slice.as_dict(),
+        data.effect,
+        (data.ci.low, data.ci.high),
+        data.num_examples,
+        data.num_pool,
+        data.losses,
+        None if near is None else NearnessRecord(_examples(near.nearest), _examples(near.farthest), near.views),
     )
 
 

@@ -25,6 +25,7 @@ AT_COMPUTE = "@compute"
 class Decision(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    RANDOM_IS_ENOUGH = "random_is_enough"
     NOT_DATA = "not_data"
     NOTHING_TO_DO = "nothing_to_do"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -134,6 +135,42 @@ class GuardRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """Gain or loss of one task, or of one class or field value in it: none may be shown to lose, and more than twice
+    the margin."""
+
+    slice: Mapping[str, str]
+    num_items: int
+    before: float
+    control: float
+    """Of `continue`, mean over the seeds; as `challenger`."""
+    challenger: float
+    change: float
+    """Challenger minus `continue`."""
+    ci: tuple[float, float]
+    p: float
+    """One-sided: it loses nothing."""
+    is_harmed: bool
+    """A loss is shown, corrected for the number of groups, and it is larger than twice the margin."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """Whether a step of the plan that takes rows out, or gives them other labels, was worth it."""
+
+    step: str
+    """In words: what is done, for which failing slice."""
+    arm: str
+    """That was trained without it."""
+    gain: float
+    """Of the whole plan over the plan without the step, on the items that the step should mend."""
+    ci: tuple[float, float]
+    p: float
+    """One-sided."""
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Flips:
     """A description of one pair of models; it never accepts."""
 
@@ -175,6 +212,12 @@ class VerdictRecord:
     flips: Flips | None
     """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""
     alpha: float | None
+    groups: tuple[GroupRecord, ...] = ()
+    """The largest loss first."""
+    steps: tuple[StepRecord, ...] = ()
+    """Of plans of several steps, those that were tried without; what is not kept is not in the challenger."""
+    champion_arm: str = ""
+    """Whose model opens the next round: an arm; empty where the old champion stays."""
     doses: tuple[DosePoint, ...] = ()
     """Of the added rows, the fix among them, the smallest first; empty without `verify.doses`."""
 
@@ -201,9 +244,13 @@ class Sealed:
     gain: float
     ci: tuple[float, float]
     claim: str
-    """confirmed or unconfirmed."""
+    """confirmed or unconfirmed; a gain is not confirmed where the rest of the tasks is shown to lose more than the
+    margin."""
     num_items: int
     alpha: float
+    rest: GuardRecord | None = None
+    """All other items of the tasks, champion against starting model; None where they are not guarded, or there are
+    none."""
 
 
 @dataclass(frozen=True, slots=True)

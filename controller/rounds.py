@@ -3,35 +3,36 @@
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.arms import CHALLENGER
 from controller.hashes import hash_of
 from controller.inputs import DiagnosisInputs, PlanInputs
 from controller.journal.ledger import look_at
 from controller.journal.noises import known_noises
 from controller.model import Model, is_trained_here
-from controller.promise import Promise, promise
+from controller.promise import Guarded, Promise, endpoint_slices, promise
+from controller.proposals import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
 from controller.result import ActionRecord, PlanRecord
 from controller.run import Run
 from controller.runner import Result, Stage
 from controller.settings import Train
 from controller.stages import (
-    PATCH_FILE,
     Diagnosed,
     Measured,
-    Proposed,
     diagnose,
     hash_items,
     measure,
-    propose,
 )
+from controller.steps import Candidate
 from controller.tables import read_report_json, write_blocked
 from controller.tried import Tried
 from diagnose.finding import Diagnosis
+from diagnose.slices import Slice
 from evals.compare import alpha_at
 from evals.items import EvalReport, ProbeReport
 from evals.run_variance import RunVariance
@@ -221,7 +222,7 @@ def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
     write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
 
 
-def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> PlanRecord:
+def plan_record(plan: Plan, proposed: Proposed, agreed: Promise | None) -> PlanRecord:
     return PlanRecord(
         actions=tuple(
             ActionRecord(
@@ -245,29 +246,57 @@ def plan_record(plan: Plan, proposed: "Proposed", agreed: Promise | None) -> Pla
     )
 
 
-def agree(run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Sequence[RunVariance] = ()) -> Promise:
-    """The promise of a plan, with the alpha of this look at the `select` items from the ledger.
+def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> ProposedRound:
+    """The proposal without some of its steps, with controls of its own; its arms start where those of the whole do."""
+    controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
+    stage = Stage(
+        "propose-reduced",
+        {"proposal": proposal.digest, "left_out": made.left_out, "controls": controls},
+        propose_reduced,
+        (proposal.made_from, made.left_out, controls),
+        Proposed,
+    )
+    result = run.runner.do(stage)
+    run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
+    plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
+    return replace(
+        proposal,
+        plan=plan,
+        record=plan_record(plan, result.value, None),
+        folder=result.folder,
+        digest=result.digest,
+        proposed=result.value,
+    )
+
+
+def agree(
+    run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Mapping[tuple[Slice, ...], list[RunVariance]]
+) -> tuple[Candidate, ...]:
+    """What the plan promises, and what it promises without each of its optional steps, the whole plan first.
+
+    One of them is judged, so each has its part of the alpha of this look at the `select` items, which the ledger gives.
 
     Args:
         run: This one.
         proposal: A plan that changes something.
         before: The champion.
-        earlier: Run variances of earlier rounds that the gate will pool.
+        earlier: Run variances of earlier rounds that the gate will pool, by endpoint.
     """
     settings, items = run.settings, run.split_hash(Split.SELECT)
     look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
-    alpha = alpha_at(look.number, settings.verify.alpha)
-    agreed = promise(
-        proposal.plan,
-        before.report,
-        run.suite.slices,
-        run.loaded.guards,
-        settings.verify,
-        alpha,
-        known_noises(run.run_dir.parent / NOISES_FILE, items, look.time),
-        sum(variance.df for variance in earlier),
-    )
-    endpoint = agreed.endpoint
+    reduced = proposal.proposed.reduced
+    alpha = alpha_at(look.number, settings.verify.alpha) / (1 + len(reduced))
+    noises = known_noises(run.run_dir.parent / NOISES_FILE, items, look.time)
+    guarded = Guarded(tuple(run.loaded.tasks), tuple(run.loaded.guards), settings.evals.guard_rest)
+
+    def promised(plan: Plan, num_rivals: int) -> Promise:
+        df = sum(variance.df for variance in earlier.get(endpoint_slices(plan), []))
+        return promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noises, df, num_rivals)
+
+    num_controls = len(settings.verify.controls)
+    num_tried = sum(len(made.left_out) == 1 for made in reduced)
+    whole = promised(proposal.plan, num_controls + num_tried)
+    endpoint = whole.endpoint
     log.info(
         "promise: a gain on %d items of %s; %.3f expected, %s would be seen in 80 %% of runs (level %.3g, look %d)",
         endpoint.num_items,
@@ -277,15 +306,20 @@ def agree(run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Seq
         alpha,
         look.number,
     )
-    if agreed.warning:
-        log.warning("underpowered: %s", agreed.warning)
-    return agreed
+    if whole.warning:
+        log.warning("underpowered: %s", whole.warning)
+    without = (
+        Candidate(made.name, made.left_out, promised(replace(proposal.plan, actions=made.actions), num_controls))
+        for made in reduced
+    )
+    return (Candidate(CHALLENGER, (), whole), *without)
 
 
 def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
     """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
-    return hash_of([proposal.digest, before.digest, settings.verify.determining, asdict(settings.train)])
+    settled = [settings.verify.determining, asdict(settings.train), settings.evals.guard_rest]
+    return hash_of([proposal.digest, before.digest, *settled])
 
 
 def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
@@ -312,8 +346,9 @@ def _index(run: Run) -> Result[str]:
 
 
 def suite_key(run: Run) -> Mapping[str, object]:
-    """Without the folder of the task files: what they say stands in the items' key."""
-    return {key: value for key, value in asdict(run.suite).items() if key != "include_path"}
+    """How items are asked: without the folder of the task files, for what they say stands in the items' key, and
+    without what only the verdict reads."""
+    return {key: value for key, value in asdict(run.suite).items() if key not in ("include_path", "guard_rest")}
 
 
 def _data_keys(run: Run, champion: Model) -> list[str | None]:

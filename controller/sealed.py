@@ -1,18 +1,20 @@
 """The sealed items: opened here and nowhere else, and every opening is a line in the ledger (design rules 1 and 6)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from controller.arm_scores import arm_scores
+from controller.guards import REST, RestGuard
 from controller.hashes import hash_of
 from controller.journal.ledger import look_at
 from controller.model import Model
 from controller.promise import Promise
-from controller.result import Sealed
+from controller.result import GuardRecord, Sealed
 from controller.rounds import LEDGER_FILE, MeasuredModel, measure_stage, read_measured
 from controller.run import Run
 from controller.tables import ItemTable
-from controller.verify import arm_scores
-from evals.compare import alpha_at, compare_to_model
-from evals.items import check_pairable
+from evals.compare import Comparison, alpha_at, compare_to_model
+from evals.items import EvalReport, check_pairable
 from evals.splits import Split
 
 
@@ -45,13 +47,41 @@ def open_sealed(
     model = arm_scores("start", [whole.chosen(before.report.results)])
     compared = compare_to_model(challenger, model)
     alpha = alpha_at(look.number, run.settings.verify.alpha)
+    rest = _rest(run, whole, before.report, [measured.report for measured in after])
+    is_harmed = rest is not None and rest.lost_more(rest.margin)
     return Sealed(
         gain=compared.mean,
         ci=(compared.low, compared.high),
-        claim="confirmed" if compared.p < alpha else "unconfirmed",
+        claim="confirmed" if compared.p < alpha and not is_harmed else "unconfirmed",
         num_items=compared.num_items,
         alpha=alpha,
+        rest=rest.record if rest is not None else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    change: Comparison
+    margin: float
+
+    def lost_more(self, margin: float) -> bool:
+        """Whether that is shown, at one-sided 5 %."""
+        return 2 * self.change.mean - self.change.lower_bound() < -margin
+
+    @property
+    def record(self) -> GuardRecord:
+        change, lower = self.change, self.change.lower_bound()
+        return GuardRecord(REST, change.mean, (change.low, change.high), lower > -self.margin, lower, self.margin)
+
+
+def _rest(run: Run, whole: Promise, before: EvalReport, after: Sequence[EvalReport]) -> _Rest | None:
+    if not run.settings.evals.guard_rest:
+        return None
+    rest = RestGuard(tuple(run.loaded.tasks), whole.slices, whole.fields)
+    was, now = rest.chosen(before.results), [rest.chosen(report.results) for report in after]
+    if not was or not all(now):
+        return None
+    return _Rest(compare_to_model(arm_scores("champion", now), arm_scores("start", [was])), run.settings.verify.margin)
 
 
 def _measure(run: Run, model: Model, name: str) -> MeasuredModel:

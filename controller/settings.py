@@ -166,6 +166,9 @@ class Verify:
     FLOPs of the fix, diagnosis included. `verify=full` has them all."""
     match: str = "tokens"
     """What challenger and controls have in equal amount: tokens, or compute with the diagnosis counted in."""
+    take_random: bool = True
+    """Where random rows do as well as the fix and both beat the old data, the model trained on them is the next
+    champion; false leaves the old one."""
     doses: list[float] = field(default_factory=list)
     """Multiples of the rows that the fix adds, as 0.5 or 2, each trained and measured beside it: would less have done,
     would more do more? They describe and decide nothing."""

@@ -236,6 +236,9 @@ def _score_metrics(split: str, scores: Iterable[Score], step: int) -> Iterator[M
 def _verdict_metrics(verdict: VerdictRecord, step: int) -> list[Metric]:
     metrics = [Metric(_clean(f"arm/{name}"), arm.score, _now(), step) for name, arm in verdict.arms.items()]
     metrics += [Metric(_clean(f"guard/{guard.task}"), guard.change, _now(), step) for guard in verdict.guards]
+    for group in verdict.groups:
+        where = "/".join(f"{key}:{value}" for key, value in group.slice.items())
+        metrics.append(Metric(_clean(f"change/{where}"), group.change, _now(), step))
     if verdict.gain is not None:
         metrics += [
             Metric("gain", verdict.gain.mean, _now(), step),

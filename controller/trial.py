@@ -1,11 +1,13 @@
 """The trial of a plan: its arms trained and measured, each with its own tokens and a schedule over them, and judged."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from controller.arms import CHALLENGER, ControlArm, arm_tokens
+from controller.arm_scores import Arm
+from controller.arms import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT, ControlArm, arm_tokens
 from controller.budget import FORWARD_BACKWARD
+from controller.enough import with_random
 from controller.journal.noises import note_noises
 from controller.model import Model, base_model, trained_model
 from controller.promise import Promise, endpoint_name
@@ -17,14 +19,17 @@ from controller.rounds import (
     judgement_key,
     measure_stage,
     read_measured,
+    reduced_round,
 )
 from controller.run import Data, Run
 from controller.runner import Result, Stage
 from controller.settings import TrainUpdate
 from controller.stages import train_arm
+from controller.steps import Candidate, choose
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.trainer import Training
-from controller.verify import Arm, judge, run_noises
+from controller.verify import judge, run_noises, with_arms
+from diagnose.slices import Slice
 from evals.items import EvalReport
 from evals.run_variance import RunVariance
 from evals.splits import Split
@@ -32,21 +37,26 @@ from evals.splits import Split
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """The arms of a round, trained and measured."""
-
-    arms: tuple[Arm, ...]
-    models: tuple[Model, ...]
-    """The challenger's, one for each seed. The first is the next champion if it is accepted: fixed
-    beforehand, never the best of them."""
+Earlier = Mapping[tuple[Slice, ...], list[RunVariance]]
+"""Run variances of earlier rounds, by endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedRound:
     verdict: VerdictRecord
+    proposal: ProposedRound
+    """What was judged: the plan, or what was left of it."""
+    agreed: Promise
+    """What that promised."""
+    arms: tuple[Arm, ...]
+    """Named as in the verdict, the challenger first."""
+    challenger: Model
+    """Of the first training seed."""
+    champions: tuple[Model, ...]
+    """Of the arm that opens the next round, one for each seed; none where the old champion stays. The first is the
+    next champion: fixed beforehand, never the best of them."""
     run_variance: RunVariance | None
-    """None with too few seeds, or no item that every run scored."""
+    """Of the endpoint; None with too few seeds, or no item that every run scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,11 @@ class MixTrial:
     def tokens(self) -> int:
         assert isinstance(self.recipe.length, Tokens), "arms are given their tokens"
         return self.recipe.length.count
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether its model may be the next champion: its middle checkpoint is kept for attribution."""
+        return self.name.startswith((CHALLENGER, WITHOUT, RANDOM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +95,17 @@ class Account:
     measuring: str
 
 
-def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) -> Trial:
-    """Train and measure the challenger and its controls, each with its own tokens and a schedule over them."""
+def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) -> tuple[TriedMix, ...]:
+    """Train and measure the challenger, its reductions and its controls, each with its own tokens and a schedule over
+    them."""
     plan = fix_recipe(run, proposal)
-    trials = _arm_trials(run.settings.verify.controls, proposal, plan, FORWARD_BACKWARD * champion.num_parameters)
-    tried = try_mixes(run, champion, proposal, trials, number, Account(f"round {number}", "train", "verify"))
-    return Trial(tuple(one.arm for one in tried), tried[0].models)
+    fix = MixTrial(CHALLENGER, _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows), plan)
+    # The rows of a reduced plan are counted where it is judged.
+    reduced = [MixTrial(made.name, _mix_of(proposal, made.name, 0), plan) for made in proposal.proposed.reduced]
+    controls = _control_trials(run.settings.verify.controls, proposal, plan, champion)
+    return try_mixes(
+        run, champion, proposal, [fix, *reduced, *controls], number, Account(f"round {number}", "train", "verify")
+    )
 
 
 def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
@@ -122,7 +142,7 @@ def try_mixes(
                     "seed": seed,
                 },
                 train_arm,
-                (starts[seed].ref, trial.mix.folder, trial.recipe, seed, trial.name == CHALLENGER),
+                (starts[seed].ref, trial.mix.folder, trial.recipe, seed, trial.may_go_on),
                 Training,
             )
             for trial, seed in jobs
@@ -147,61 +167,120 @@ def try_mixes(
     )
 
 
-def judge_round(
+def try_and_judge(
     run: Run,
+    champion: Model,
     proposal: ProposedRound,
-    agreed: Promise,
-    trial: Trial,
+    candidates: Sequence[Candidate],
     before: MeasuredModel,
-    earlier: Sequence[RunVariance],
+    earlier: Earlier,
+    number: int,
 ) -> JudgedRound:
-    """The verdict; what the arms showed of the noise of training is noted for promises to come.
+    """Train the arms and judge one of them; what they showed of the noise of training is noted for promises to come.
+
+    A plan that is left without some of its steps is judged against controls of its own, which are trained then.
 
     Args:
         run: This one.
-        proposal: What was tried.
-        agreed: What it promised.
-        trial: The arms.
-        before: The champion.
-        earlier: Run variances of earlier rounds with this endpoint.
+        champion: That the round opened with.
+        proposal: What is tried.
+        candidates: What it promised, and what its reductions did.
+        before: The champion, measured.
+        earlier: Run variances of earlier rounds.
+        number: Of the round.
+
+    Raises:
+        BudgetSpent: the trainings would pass a limit.
     """
-    challenger, *controls = trial.arms
-    verdict = judge(agreed, challenger, controls, before.report, run.settings.verify, earlier)
+    settings = run.settings.verify
+    tried = {one.arm.name: one for one in try_arms(run, champion, proposal, number)}
+    names = [candidate.name for candidate in candidates]
+    own = {name: tried.pop(name) for name in names}
+    arms = {name: one.arm for name, one in own.items()}
+    controls = [one.arm for one in tried.values()]
+    choice = choose(candidates, proposal.proposed.optional, arms, controls, before.report, settings)
+    chosen = choice.candidate
+    for step in choice.steps:
+        log.info("step %s: %+.3f, %s", step.step, step.gain, "kept" if step.is_kept else "left out")
+    judged = proposal
+    if chosen.left_out:
+        made = next(made for made in proposal.proposed.reduced if made.name == chosen.name)
+        judged = reduced_round(run, proposal, made)
+        tried |= _own_controls(run, champion, proposal, judged, number)
+        controls = [one.arm for one in tried.values()]
+    challenger = replace(own[chosen.name].arm, name=CHALLENGER)
+    found = earlier.get(chosen.agreed.slices, [])
+    of_fix = judge(chosen.agreed, challenger, controls, before.report, settings, found)
+    verdict = with_random(of_fix, chosen.agreed, challenger, controls, before.report, settings, found)
+    others = [replace(one.arm, name=WHOLE) if name == CHALLENGER else one.arm for name, one in own.items()]
+    others = [arm for arm, name in zip(others, own, strict=True) if name != chosen.name]
+    verdict = with_arms(replace(verdict, steps=choice.steps), chosen.agreed, others)
     log.info("%s: %s", verdict.decision.value, verdict.reason)
+    fix = _with_rows(own[chosen.name], judged.proposed.num_rows)
+    taken = {CHALLENGER: fix, "": None}.get(verdict.champion_arm, tried.get(verdict.champion_arm))
+    return JudgedRound(
+        verdict=verdict,
+        proposal=judged,
+        agreed=chosen.agreed,
+        arms=(challenger, *others, *controls),
+        challenger=fix.models[0],
+        champions=taken.models if taken is not None else (),
+        run_variance=_noted(run, proposal, before, chosen.agreed, (challenger, *controls)),
+    )
+
+
+def _noted(
+    run: Run, proposal: ProposedRound, before: MeasuredModel, agreed: Promise, arms: Sequence[Arm]
+) -> RunVariance | None:
     if run.settings.verify.seeds == 1:
-        return JudgedRound(verdict, None)
-    noises = run_noises(agreed, trial.arms)
+        return None
+    noises = run_noises(agreed, arms)
     judgement = judgement_key(run, proposal, before)
     note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
-    own = noises.get(endpoint_name(agreed.slices))
-    return JudgedRound(verdict, own.run if own is not None else None)
+    of_endpoint = noises.get(endpoint_name(agreed.slices))
+    return of_endpoint.run if of_endpoint is not None else None
 
 
-def _arm_trials(
-    controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, token_flops: float
+def _own_controls(
+    run: Run, champion: Model, proposal: ProposedRound, judged: ProposedRound, number: int
+) -> dict[str, TriedMix]:
+    """Controls that stand in the place of what is left of a plan; the old data is the same for both."""
+    kept = [arm for arm in run.settings.verify.controls if arm.control != CONTINUE]
+    trials = _control_trials(kept, judged, fix_recipe(run, proposal), champion)
+    account = Account(f"round {number}, controls of what is left of the plan", "train", "verify")
+    return {one.arm.name: one for one in try_mixes(run, champion, proposal, trials, number, account)}
+
+
+def _control_trials(
+    controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, champion: Model
 ) -> list[MixTrial]:
-    """The challenger and every control that could be made."""
-    fix = MixTrial(CHALLENGER, _mix_of(proposal, CHALLENGER), plan)
-    trials = [fix]
+    """Every control that could be made."""
+    assert isinstance(plan.length, Tokens), "arms are given their tokens"
+    trials = []
     made = {control.name: control for control in proposal.proposed.controls if control.has_mix}
     for arm in controls:
         if arm.control in made:
             tokens = arm_tokens(
                 arm,
-                fix.tokens,
+                plan.length.count,
                 finding_flops=proposal.finding_flops,
                 choosing_flops=made[arm.control].flops,
-                token_flops=token_flops,
+                token_flops=FORWARD_BACKWARD * champion.num_parameters,
             )
             own = replace(plan, length=Tokens(tokens))
-            trials.append(MixTrial(arm.name, _mix_of(proposal, arm.control), own))
+            trials.append(MixTrial(arm.name, _mix_of(proposal, arm.control, made[arm.control].num_rows), own))
     return trials
 
 
-def _mix_of(proposal: ProposedRound, name: str) -> Data:
-    """Of the challenger or a control; rows are those of the challenger, the only one whose models go on."""
+def _with_rows(tried: TriedMix, num_rows: int) -> TriedMix:
+    models = tuple(replace(model, corpus=replace(model.corpus, num_rows=num_rows)) for model in tried.models)
+    return replace(tried, models=models)
+
+
+def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
+    """Of the challenger, a reduction or a control."""
     folder = proposal.folder / name
-    return Data(folder, f"{proposal.digest}-{name}", proposal.proposed.num_rows, str(folder))
+    return Data(folder, f"{proposal.digest}-{name}", num_rows, str(folder))
 
 
 def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:

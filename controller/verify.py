@@ -1,56 +1,67 @@
-"""The verdict: what was promised before training, held against what the arms did.
+"""The verdict on one arm: what was promised before training, held against what the arms did.
 
-`Promise` is made from the plan and fixed before anything is trained (design.md, section 4, rule 2). `judge`
-compares the challenger with every control on the promised items only, and with `continue` on every guard.
-Pure functions; the statistics are `evals.compare`'s.
+`Promise` is made from the plan and fixed before anything is trained (design.md, section 4, rule 2). `judge` compares
+the challenger with every control on the promised items, with `continue` on every guard, and with `continue` on every
+class and field value, of which none may be shown to lose much. Pure functions; the statistics are `evals.compare`'s and
+`evals.harm`'s.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controller.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.arms import BEFORE, CHALLENGER, CONTINUE
+from controller.groups import TIMES_MARGIN, group_records, group_slices
 from controller.promise import Promise, endpoint_name, guard_name
-from controller.records import score_records
 from controller.result import (
     AT_COMPUTE,
-    ArmRecord,
     Decision,
     Flips,
     Gain,
+    GroupRecord,
     GuardRecord,
     VerdictRecord,
 )
 from controller.settings import Verify
+from diagnose.slices import Slice
 from evals.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, flips, non_inferior
-from evals.intervals import score_interval
-from evals.items import EvalReport, ItemResult, check_pairable
-from evals.run_variance import RunNoise, RunVariance, run_noise
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """A recipe that was trained `len(reports)` times."""
-
-    name: str
-    reports: tuple[EvalReport, ...]
-    """One for each training seed, on `select`."""
-    tokens: int
-    flops: float
-    steps: int
-    """Of one training; means over the seeds."""
+from evals.items import EvalReport, check_pairable
+from evals.run_variance import RunNoise, RunVariance, run_noise, run_variance
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     gate: GateResult
     guards: tuple[GuardRecord, ...]
+    groups: tuple[GroupRecord, ...]
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Names of the guards that are not shown unharmed."""
+        return tuple(guard.task for guard in self.guards if not guard.ok)
+
+    @property
+    def harmed(self) -> tuple[GroupRecord, ...]:
+        return tuple(group for group in self.groups if group.is_harmed)
+
+    @property
+    def is_harmless(self) -> bool:
+        return not self.broken and not self.harmed
 
     @property
     def is_accepted(self) -> bool:
-        return self.gate.is_accepted and all(guard.ok for guard in self.guards)
+        return self.gate.is_accepted and self.is_harmless
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gate said of an arm."""
+
+    verdict: VerdictRecord
+    ruling: Ruling | None
+    """None where there are too few seeds, or no item that every run scored."""
 
 
 def judge(
@@ -60,8 +71,9 @@ def judge(
     before: EvalReport,
     settings: Verify,
     earlier: Sequence[RunVariance],
-) -> VerdictRecord:
-    """Accepted only if every control is beaten on the endpoint and every guard is shown non-inferior.
+) -> Judged:
+    """Accepted only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
+    is shown to lose, and more than twice the margin.
 
     Args:
         agreed: What was promised.
@@ -79,65 +91,104 @@ def judge(
     arms = (challenger, *controls)
     _check_pairable(arms, before)
     counts = _flips(agreed, before, challenger)
-    records = {BEFORE: _before_record(agreed, before)}
+    records = {BEFORE: model_record(before, agreed.chosen(before.results), agreed.fields)}
 
-    def rejected(reason: str) -> VerdictRecord:
-        return VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha)
+    def rejected(reason: str) -> Judged:
+        return Judged(
+            VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha), None
+        )
 
     endpoint = scored_by_all(arms, agreed.chosen)
-    by_guard = {task: scored_by_all(arms, partial(of_task, task)) for task in agreed.guards}
+    by_guard = {guard.name: scored_by_all(arms, guard.chosen) for guard in agreed.guards}
     if unscored := [name for name, scores in {"the endpoint": endpoint, **by_guard}.items() if not scores]:
         return rejected(f"no item of {unscored[0]} was scored by every run: look at the answers of the arms")
-    records |= {arm.name: _arm_record(arm, endpoint[arm.name], agreed.fields) for arm in arms}
+    records |= {arm.name: arm_record(arm, endpoint[arm.name], agreed.fields) for arm in arms}
     if len(challenger.reports) < MIN_SEEDS:
         return rejected(
             f"{len(challenger.reports)} seeds an arm, the gate needs {MIN_SEEDS}: set verify.seeds={MIN_SEEDS}"
         )
-    ruling = rule(endpoint, by_guard, agreed.alpha, settings.margin, earlier)
-    gate, guards = ruling.gate, ruling.guards
-    hardest = _gain(gate.hardest)
-    broken = [guard.task for guard in guards if not guard.ok]
+    everything = scored_by_all(arms, lambda results: results)
+    groups = group_records(
+        list(group_slices(before.results, agreed.fields)),
+        everything,
+        {item_key(result): result.score for result in before.results},
+        challenger.name,
+        old_data(everything),
+        settings.margin,
+    )
+    ruling = rule(endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name)
+    gate = ruling.gate
+    hardest = gain_record(gate.hardest)
     num_left_out = agreed.endpoint.num_items - gate.hardest.num_items
-    left_out = f"; {num_left_out} items that a run left unscored are left out" if num_left_out > 0 else ""
-    return VerdictRecord(
+    notes = [f"{num_left_out} items that a run left unscored are left out"] if num_left_out > 0 else []
+    notes += [agreed.unguarded] if agreed.unguarded else []
+    verdict = VerdictRecord(
         decision=Decision.ACCEPTED if ruling.is_accepted else Decision.REJECTED,
-        reason=_reason(gate.is_accepted, hardest, broken, agreed, settings) + left_out,
+        reason="; ".join([_reason(ruling, hardest, agreed, settings), *notes]),
         endpoint=agreed.endpoint,
         gain=hardest,
-        gains=tuple(_gain(comparison) for comparison in gate.comparisons),
+        gains=tuple(gain_record(comparison) for comparison in gate.comparisons),
         arms=records,
-        guards=guards,
+        guards=ruling.guards,
         flips=counts,
         alpha=agreed.alpha,
+        groups=groups,
+        champion_arm=challenger.name if ruling.is_accepted else "",
     )
+    return Judged(verdict, ruling)
 
 
 def rule(
     endpoint: Mapping[str, ArmScores],
     guards: Mapping[str, Mapping[str, ArmScores]],
+    groups: Sequence[GroupRecord],
     alpha: float,
     margin: float,
     earlier: Sequence[RunVariance],
+    challenger: str = CHALLENGER,
 ) -> Ruling:
     """The rule itself, on scores by arm; every control is in `endpoint` beside the challenger."""
-    controls = [scores for name, scores in endpoint.items() if name != CHALLENGER]
-    gate = accepts(endpoint[CHALLENGER], controls, alpha, earlier)
-    return Ruling(gate, tuple(_guard(task, scores, margin) for task, scores in guards.items()))
+    controls = [scores for name, scores in endpoint.items() if name != challenger]
+    gate = accepts(endpoint[challenger], controls, alpha, earlier)
+    records = tuple(_guard(name, scores, challenger, margin) for name, scores in guards.items())
+    return Ruling(gate, records, tuple(groups))
 
 
 def run_noises(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
     """Of the endpoint and of every guard, by `endpoint_name` and `guard_name`; those without a shared item left out."""
     scores = {endpoint_name(agreed.slices): scored_by_all(arms, agreed.chosen)} | {
-        guard_name(task): scored_by_all(arms, partial(of_task, task)) for task in agreed.guards
+        guard_name(guard): scored_by_all(arms, guard.chosen) for guard in agreed.guards
     }
     return {name: run_noise([arm.scores for arm in of.values()]) for name, of in scores.items() if of}
 
 
-def _reason(is_gain: bool, gain: Gain, broken: Sequence[str], agreed: Promise, settings: Verify) -> str:
+def with_arms(verdict: VerdictRecord, agreed: Promise, arms: Sequence[Arm]) -> VerdictRecord:
+    """The verdict with further arms shown that it does not rest on."""
+    scores = scored_by_all(arms, agreed.chosen) if arms else {}
+    shown = {arm.name: arm_record(arm, scores[arm.name], agreed.fields) for arm in arms if scores}
+    return replace(verdict, arms={**verdict.arms, **shown})
+
+
+def old_data(scores: Mapping[str, ArmScores]) -> str:
+    """Name of the arm that trained on the old data: what guards are held against."""
+    return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
+
+
+def gain_record(comparison: Comparison) -> Gain:
+    return Gain(comparison.mean, (comparison.low, comparison.high), comparison.p, comparison.control)
+
+
+def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> str:
     seen = f"{gain.mean:+.3f} [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}] against {gain.control}, p = {gain.p:.2g}"
-    if broken:
-        return f"guard not shown unharmed within {settings.margin:g}: {', '.join(broken)}; gain {seen}"
-    if is_gain:
+    if ruling.harmed:
+        lost = ", ".join(
+            f"{Slice(tuple(group.slice.items()))} {group.control:.3f} to {group.challenger:.3f}"
+            for group in ruling.harmed
+        )
+        return f"shown to lose more than {TIMES_MARGIN * settings.margin:g}: {lost}; gain {seen}"
+    if ruling.broken:
+        return f"guard not shown unharmed within {settings.margin:g}: {', '.join(ruling.broken)}; gain {seen}"
+    if ruling.gate.is_accepted:
         return f"every control beaten at level {agreed.alpha:.3g}: {seen}"
     detectable = agreed.endpoint.detectable_gain
     if detectable is None:
@@ -155,94 +206,20 @@ def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
     check_pairable({BEFORE: before} | runs)
 
 
-def scored_by_all(
-    arms: Sequence[Arm], choose: Callable[[Sequence[ItemResult]], Sequence[ItemResult]]
-) -> dict[str, ArmScores]:
-    """Scores of each arm on the chosen items that every run of every arm scored; empty without such an item."""
-    chosen = {arm.name: [choose(report.results) for report in arm.reports] for arm in arms}
-    shared = set.intersection(*({_key(result) for result in run} for runs in chosen.values() for run in runs))
-    if not shared:
-        return {}
-    return {
-        name: arm_scores(name, [[result for result in run if _key(result) in shared] for run in runs])
-        for name, runs in chosen.items()
-    }
-
-
-def of_task(task: str, results: Sequence[ItemResult]) -> list[ItemResult]:
-    return [result for result in results if result.item.task == task]
-
-
-def arm_scores(name: str, runs: Sequence[Sequence[ItemResult]]) -> ArmScores:
-    """One row for each run; items that one of the runs left unscored are left out of all."""
-    shared = set.intersection(*({_key(result) for result in run} for run in runs))
-    items = tuple(key for key in map(_key, runs[0]) if key in shared)
-    rows = [{_key(result): result.score for result in run} for run in runs]
-    return ArmScores(name, items, np.array([[row[item] for item in items] for row in rows], dtype=np.float64))
-
-
-def _key(result: ItemResult) -> str:
-    return f"{result.item.task}/{result.item.id}"
-
-
-def _guard(task: str, scores: Mapping[str, ArmScores], margin: float) -> GuardRecord:
-    old_data = next(scores[name] for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
-    result = non_inferior(scores[CHALLENGER], old_data, margin)
+def _guard(name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float) -> GuardRecord:
+    run = run_variance([arm.seed_means for arm in scores.values()])
+    result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
     change = result.change
-    return GuardRecord(task, change.mean, (change.low, change.high), result.is_shown, result.lower, margin)
-
-
-def _gain(comparison: Comparison) -> Gain:
-    return Gain(comparison.mean, (comparison.low, comparison.high), comparison.p, comparison.control)
-
-
-def _arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:
-    mean = float(scores.scores.mean())
-    spread = recipe_interval(scores)
-    return ArmRecord(
-        score=mean,
-        ci=spread,
-        seeds=tuple(float(value) for value in scores.seed_means),
-        tokens=arm.tokens,
-        flops=arm.flops,
-        steps=arm.steps,
-        scores=tuple(score_records(arm.reports, fields)),
-    )
-
-
-def recipe_interval(scores: ArmScores) -> tuple[float, float]:
-    """95 %, over items, widened by the deviation over the recipe's seeds."""
-    items = score_interval(scores.scores.mean(axis=0))
-    mean = float(scores.scores.mean())
-    if scores.num_seeds == 1:
-        return items.low, items.high
-    seeds = 1.96**2 * float(scores.seed_means.var(ddof=1)) / scores.num_seeds
-    low = mean - float(np.sqrt((mean - items.low) ** 2 + seeds))
-    high = mean + float(np.sqrt((items.high - mean) ** 2 + seeds))
-    return low, high
-
-
-def _before_record(agreed: Promise, before: EvalReport) -> ArmRecord:
-    chosen = agreed.chosen(before.results)
-    interval = score_interval([result.score for result in chosen])
-    return ArmRecord(
-        score=interval.mean,
-        ci=(interval.low, interval.high),
-        seeds=(interval.mean,),
-        tokens=0,
-        flops=0.0,
-        steps=0,
-        scores=tuple(score_records([before], agreed.fields)),
-    )
+    return GuardRecord(name, change.mean, (change.low, change.high), result.is_shown, result.lower, margin)
 
 
 def _flips(agreed: Promise, before: EvalReport, challenger: Arm) -> Flips:
     """By the majority of the challenger's seeds."""
-    was = {_key(result): not result.is_failed for result in agreed.chosen(before.results)}
+    was = {item_key(result): not result.is_failed for result in agreed.chosen(before.results)}
     votes: dict[str, list[bool]] = {}
     for report in challenger.reports:
         for result in agreed.chosen(report.results):
-            votes.setdefault(_key(result), []).append(not result.is_failed)
+            votes.setdefault(item_key(result), []).append(not result.is_failed)
     shared = [key for key in was if key in votes]
     counts = flips([was[key] for key in shared], [float(np.mean(votes[key])) > 0.5 for key in shared])
     return Flips(counts.fixed, counts.broken, counts.p)

@@ -27,6 +27,8 @@ LARGEST_FAIR_SHARE = 0.5
 FEW_ROWS = 100
 """About as many rows as a small model learns a skill from; where rows are this few, half of a scarcity is their
 number."""
+MUCH_WRONG = 0.2
+"""Of a slice's labels."""
 
 READINGS = (
     "setup",
@@ -125,7 +127,7 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("gold", values.get("doubted"))
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
-    put("disagreement", _contradiction(values), _excess_denied(values), values.get("conflicts"))
+    put("disagreement", _contradiction(values), _wrong(values), values.get("conflicts"))
     put("copies", _crowding(values))
     put("scarcity", values.get("distinct_scarcity"))
     rows = values.get("distinct_rows")
@@ -168,14 +170,9 @@ def _contradiction(values: Mapping[str, float]) -> float | None:
     return min(1.0, 2 * values["against"]) * unlearnt
 
 
-def _excess_denied(values: Mapping[str, float]) -> float | None:
-    """How much more often labels of the failing kind are denied than others, as far as those rows also work against the
-    failed items: classes that are hard to tell apart are denied too, and help all the same. Of rows whose labels are
-    right but hard a fifth to a quarter of the effect is against, of those with two in five wrong labels a half."""
-    if "denied" not in values:
-        return None
-    excess = max(values["denied"] - values["denied_elsewhere"], 0.0)
-    return min(1.0, 5 * excess) * min(max(4 * (values["kind_against"] - 0.25), 0.0), 1.0)
+def _wrong(values: Mapping[str, float]) -> float | None:
+    """How far wrong labels explain that the slice is not learnt: a fifth of them that is shown is all of a cause."""
+    return min(1.0, values["wrong"] / MUCH_WRONG) if "wrong" in values else None
 
 
 def _crowding(values: Mapping[str, float]) -> float | None:

@@ -48,7 +48,7 @@ def find_contamination(
         return ()
     texts = [(prompts[k], completions[k]) for k in matched.tolist()]
     items = [result.item for result in probe.results]
-    is_repeated = repeated_items(items, texts, index.templates)
+    is_repeated = repeated_items(items, texts, index)
     shown = tuple(
         ScoredExample(row.id, row.source, row.prompt, row.completion, 0.0)
         for row in (corpus[k] for k in matched[:num_examples].tolist())
@@ -96,9 +96,9 @@ def find_contamination(
 
 
 def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tuple[Finding, ...]:
-    """All findings: contamination of a good part of a task first, since no score of it is to be believed; of little
-    last."""
-    is_much = [finding.num_items >= MUCH * float(finding.evidence[ITEMS]) for finding in contaminated]
+    """All findings: contamination that is shown to be of a good part of a task first (95 %), since no score of it is to
+    be believed; of a couple of items last."""
+    is_much = [_is_much(finding.num_items, int(finding.evidence[ITEMS])) for finding in contaminated]
     first = [finding for finding, much in zip(contaminated, is_much, strict=True) if much]
     last = [finding for finding, much in zip(contaminated, is_much, strict=True) if not much]
     return (*first, *failing, *last)
@@ -107,15 +107,30 @@ def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tup
 def _listed(
     corpus: TrainPool, matched: NDArray[np.int64], hits: Sequence[ItemResult], evidence: Mapping[str, float | str]
 ) -> Evidence:
-    scores = f"{evidence[REPEATED]:.2f}"
-    beside = f", the others {evidence[OTHERS]:.2f}" if OTHERS in evidence else ""
+    num_items, score = int(evidence[ITEMS]), float(evidence[REPEATED])
+    others = float(evidence[OTHERS]) if OTHERS in evidence else None
+    if others is None:
+        what = f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}."
+    elif _is_much(len(hits), num_items):
+        what = (
+            f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}, the others "
+            f"{others:.2f}."
+        )
+    else:
+        whole = (len(hits) * score + (num_items - len(hits)) * others) / num_items
+        what = (
+            f"{len(hits)} of this task's {num_items:,} probe items stand there: too few to tell from their scores "
+            f"whether they were learned by heart; without them the task scores {others:.3f} in place of {whole:.3f}."
+        )
     return Evidence(
         test="overlap",
         values={name: float(value) for name, value in evidence.items()},
-        says=(
-            f"{len(matched):,} rows of the corpus repeat evaluation items; of this task's {len(hits)} probe items "
-            f"that stand there the model scores {scores}{beside}."
-        ),
+        says=f"{len(matched):,} rows of the corpus repeat evaluation items; {what}",
         items=tuple(result.item.id for result in hits),
         rows=tuple(corpus.select(matched).rows["id"][:]),
     )
+
+
+def _is_much(num_repeated: int, num_items: int) -> bool:
+    """Whether more than `MUCH` of a task is shown to be repeated, at 95 %."""
+    return wilson(num_repeated, num_items).low >= MUCH

@@ -8,7 +8,7 @@ random (.861 against .901), and 400 drawn broadly among all rows of the right na
 
 Where items and rows share no predicate (coverage is then unknown), fields and runs of words are taken from
 the rows with the highest scores: found on one half of the rows, confirmed on the other. If nothing is
-confirmed there is no data slice, and the cause stays unknown.
+confirmed, rows are joined by nearness (`diagnose.nearest`), and where none is near the cause stays unknown.
 
 Cost: two passes over the rows for all failing slices together, a third where items and rows share no predicate;
 about a second each for 100,000 short rows. Nothing grows with the number of rows.
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import DataSlice, Interval
+from diagnose.finding import DataSlice, Interval, Nearness
 from diagnose.ngrams import word_grams
 from diagnose.ranges import bounds
 from diagnose.scored_parts import ScoredPart, ScoredParts
@@ -72,6 +72,9 @@ class DataJoin:
     """The best by items alone, when attribution does not confirm it."""
     num_siblings: int | None = None
     """Values, each of some rows, of the field that names the first; None where no field does."""
+    is_by_words: bool = False
+    """Nothing but a run of words that most failing items share speaks for the first, or for the unconfirmed one: few
+    rows have it, or most, or attribution is not as sure of it as of one that was searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +129,18 @@ def find_data_slices(failing: Sequence[FailingItems], items: SliceTable, rows: S
     unmatched = [query for query in range(len(failing)) if not any(map(_is_match, judged[query]))]
     for query, found in _from_rows(rows, collected, unmatched).items():
         judged[query] = [*judged[query], *found]
-    return [_join(judged[query], query in unmatched, collected) for query in range(len(failing))]
+    num_rows = rows.num_corpus + rows.num_pool
+    return [_join(judged[query], query in unmatched, collected, num_rows) for query in range(len(failing))]
 
 
-def _join(judged: Sequence[_Judged], is_unmatched: bool, collected: _Collected) -> DataJoin:
+def _join(judged: Sequence[_Judged], is_unmatched: bool, collected: _Collected, num_rows: int) -> DataJoin:
     matching = [j for j in judged if _separates(j)]
     found = [j for j in judged if (j.coverage is None and j.is_confirmed if is_unmatched else _is_match(j))]
     if not found:
         best = max(matching, key=_balance, default=None)
-        return DataJoin((), None, None if best is None else best.slice)
+        if best is None:
+            return DataJoin((), None, None)
+        return DataJoin((), None, best.slice, is_by_words=_is_by_words(best, num_rows))
     first = _broadest(found)
     rest = sorted((j for j in found if j is not first), key=lambda j: -_balance(j) * j.rows.contrast)
     listed = [first, *_distinct(rest, first)][:_MAX_LISTED]
@@ -142,11 +148,18 @@ def _join(judged: Sequence[_Judged], is_unmatched: bool, collected: _Collected) 
     (name, value), *further = first.slice.conditions
     siblings = None if further or bounds(value) else collected.values.get(name)
     return DataJoin(
-        slices=tuple(_data_slice(j.rows, scale) for j in listed),
+        slices=tuple(data_slice(j.rows, scale) for j in listed),
         coverage=first.coverage,
         unconfirmed=None,
         num_siblings=None if siblings is None else sum(size >= MIN_ROWS for size in siblings.values()),
+        is_by_words=_is_by_words(first, num_rows),
     )
+
+
+def _is_by_words(judged: _Judged, num_rows: int) -> bool:
+    effect = judged.rows
+    is_sure = effect.num_scored >= MIN_ROWS and effect.z >= MIN_Z_FOUND and effect.num_rows <= num_rows / 2
+    return [key for key, _ in judged.slice.conditions] == [PROMPT_CONTAINS] and not is_sure
 
 
 def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
@@ -296,7 +309,8 @@ def _from_rows(rows: ScoredParts, collected: _Collected, queries: Sequence[int])
     return found
 
 
-def _data_slice(effect: SliceEffect, scale: float) -> DataSlice:
+def data_slice(effect: SliceEffect, scale: float, nearness: Nearness | None = None) -> DataSlice:
+    """What is handed on of a slice of rows; effects as fractions of `scale`."""
     half = 1.959964 * effect.stderr
     return DataSlice(
         slice=effect.slice,
@@ -305,4 +319,5 @@ def _data_slice(effect: SliceEffect, scale: float) -> DataSlice:
         num_examples=effect.num_corpus,
         num_pool=effect.num_pool,
         losses=effect.losses,
+        nearness=nearness,
     )

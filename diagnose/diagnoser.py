@@ -41,6 +41,7 @@ from diagnose.mode_classifier import shipped_digest
 from diagnose.mode_examples import labels_digest
 from diagnose.mode_fit import classifier_with
 from diagnose.modes import mode_shares
+from diagnose.nearest import NearestRows, StatesOf
 from diagnose.profiles import join_profiles
 from diagnose.scored_parts import scored_parts
 from diagnose.slice_counts import Thresholds
@@ -179,7 +180,6 @@ class Diagnoser:
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
         scores = partial(_with_controls, case, asked, attribution)
-        joins = self._joins(case, asked, scores, CONTROLS)
         trained = Trained(
             load_model(model.checkpoints[-1].model),
             model.tokenizer,
@@ -187,6 +187,8 @@ class Diagnoser:
             model.end_in_loss,
             self.influence.batch_tokens,
         )
+        states = StatesOf(trained, case.corpus.delimiter)
+        joins = self._joins(case, asked, scores, CONTROLS, states)
         rows = sample_rows(case, asked, attribution)
         table = sample_table(case, rows)
         subjects = make_subjects(case, asked, [own for own, _ in joins], rows, table)
@@ -201,7 +203,9 @@ class Diagnoser:
         modes = [mode_shares(failed, classifier, likelihoods.of) for failed in asked.failures]
         findings = self._findings(case, asked, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
-        num_forward = likelihoods.num_tokens + sum(test.num_tokens for found in tests for test in found)
+        num_forward = (
+            states.num_tokens + likelihoods.num_tokens + sum(test.num_tokens for found in tests for test in found)
+        )
         num_tokens += num_forward // FORWARD_SHARE
         log.info(
             "%d findings in %d failures of %d probe items, %d rows attributed: %.1f s, %d tokens",
@@ -228,7 +232,7 @@ class Diagnoser:
         if asked is None:
             return _nothing_fails(case, ())
         examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
-        joins = self._joins(case, asked, lambda: by_words(case, asked), ())
+        joins = self._joins(case, asked, lambda: by_words(case, asked), (), None)
         classifier = classifier_with(self.mode_labels)
         modes = [mode_shares(failed, classifier) for failed in asked.failures]
         findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing], modes)
@@ -262,16 +266,20 @@ class Diagnoser:
         return ekfac_effects(self.influence, checkpoints, queries, train, chosen, seed)
 
     def _joins(
-        self, case: Case, asked: Question, scores: Callable[[], Iterator[ScoredRows]], controls: Sequence[str]
+        self,
+        case: Case,
+        asked: Question,
+        scores: Callable[[], Iterator[ScoredRows]],
+        controls: Sequence[str],
+        states_of: StatesOf | None,
     ) -> list[tuple[DataJoin, Mapping[str, DataJoin]]]:
         """Of each failing slice its data slices, and those of each control; `scores` has a column for each slice, and
-        as many for each control."""
+        as many for each control. Without `states_of` the nearest rows are told without hidden states."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
         number = len(asked.failing)
         joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
-        return [
-            (joins[k], {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)}) for k in range(number)
-        ]
+        own = NearestRows(states_of, self.max_rows, self.num_examples).join(case, asked, joins[:number], rows)
+        return [(own[k], {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)}) for k in range(number)]
 
     def _findings(
         self,

@@ -1,7 +1,7 @@
 """What diagnosis hands on: the failing slices, the cause of each, and the data behind it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from diagnose.evidence.evidence import Evidence
@@ -37,8 +37,30 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredExample:
+    id: str
+    source: str
+    prompt: str
+    completion: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """Of a data slice whose rows share no predicate: they are the nearest to the failed items."""
+
+    nearest: tuple[ScoredExample, ...]
+    """Of its rows, of corpus and pool, the nearest first; the score is the share of the failed items that lie no nearer
+    to the others, in [0, 1]."""
+    farthest: tuple[ScoredExample, ...]
+    """The farthest first."""
+    views: tuple[str, ...]
+    """What said how near they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataSlice:
-    """Training rows that share a predicate, and what they do to the failing items."""
+    """Training rows that share a predicate, or are near the failing items, and what they do to these."""
 
     slice: Slice
     effect: float
@@ -51,15 +73,8 @@ class DataSlice:
     """Rows of the pool in the slice."""
     losses: tuple[float, ...] = ()
     """Mean loss of its rows at each checkpoint, oldest first, nats for each token: whether they are being learnt."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredExample:
-    id: str
-    source: str
-    prompt: str
-    completion: str
-    score: float
+    nearness: Nearness | None = None
+    """None where a predicate tells its rows from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,7 @@ class Finding:
     slice: Slice
     """Predicate over evaluation items."""
     data_slice: Slice
-    """Predicate over training rows: where a fix acts."""
+    """Over training rows, a predicate or a list of the nearest: where a fix acts."""
     num_items: int
     num_failed: int
     failure_rate: float
@@ -120,6 +135,8 @@ class Finding:
     """In which the failed items come right, from the training's to the evaluation's."""
     unconfirmed: Slice | None = None
     """Over training rows: the best by the items alone where attribution confirms no data slice."""
+    golds: Mapping[str, int] = field(default_factory=dict)
+    """Probe items of its tasks by gold answer, where answers are labels (`diagnose.answer_labels`); else empty."""
 
     @property
     def fails(self) -> str:

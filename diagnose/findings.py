@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.answer_labels import label_golds
 from diagnose.attribution.queries import has_rival
 from diagnose.case import Case, Question
 from diagnose.causes import cause_probabilities
@@ -82,6 +83,7 @@ def make_finding(
         queries=tuple(asked.texts[number]),
         forms=tuple(form for test in tests for form in test.forms),
         unconfirmed=data.unconfirmed,
+        golds=label_golds(case.probe.results, asked.items.members(found.slice)),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.listed import NEAREST, are_listed
 from diagnose.pool import TrainPool
 from diagnose.ranges import bounds, in_range, numbers
 from diagnose.tags import TAG_KEYS, has_tag, with_tag
@@ -34,6 +35,8 @@ class Slice:
     `TEXT_KEYS`; an empty slice holds everywhere. The value of a field is its text, or a range of numbers."""
 
     conditions: tuple[tuple[str, str], ...]
+    contents: tuple[str, ...] = ()
+    """Digests of the rows for which the condition `NEAREST` holds, the nearest first (`diagnose.listed`)."""
 
     def as_dict(self) -> dict[str, str]:
         return dict(self.conditions)
@@ -43,7 +46,12 @@ class Slice:
 
     def holds(self, text: str, fields: Mapping[str, Any], answer: str = "") -> bool:
         """Whether a prompt, its fields and its gold answer are in the slice; a missing field is not."""
-        return all(_holds(key, value, text, fields, answer) for key, value in self.conditions)
+        return all(
+            bool(are_listed(self.contents, [text], [answer])[0])
+            if key == NEAREST
+            else _holds(key, value, text, fields, answer)
+            for key, value in self.conditions
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,10 @@ class SliceTable:
         """Which texts are in the slice, [num_texts]; as `Slice.holds` on each."""
         inside = np.ones(len(self.texts), bool)
         for key, value in where.conditions:
-            inside &= self._members_of(key, value)
+            if key == NEAREST:
+                inside &= are_listed(where.contents, self.texts, self.known_answers)
+            else:
+                inside &= self._members_of(key, value)
         return inside
 
     def _members_of(self, key: str, value: str) -> NDArray[np.bool_]:
@@ -164,7 +175,7 @@ def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
 def _told(key: str, value: str) -> str:
     if key == PROMPT_CONTAINS:
         return f"{key} '{value}'"
-    return f"{key} {value}" if key in TOPIC_KEYS else f"{key} = {value}"
+    return f"{key} {value}" if key in (*TOPIC_KEYS, NEAREST) else f"{key} = {value}"
 
 
 def _holds(key: str, value: str, text: str, fields: Mapping[str, Any], answer: str) -> bool:

@@ -3,8 +3,8 @@
 Diagnosis and quality gate need to know about items of all splits (design rule 7), while everything below the
 controller may read probe items only. An `ItemIndex` holds hashes and counts, nothing else.
 
-Cost: more than 50,000 short rows a second on one core; 8 bytes for each item and run of 13 words, a kilobyte
-for each long item.
+Cost: about 10,000 rows of 30 words a second on one core; 8 bytes for each item and run of 13 words, and 200 for what
+an item says.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from evals.near_copies import (
     text_hashes,
 )
 from evals.resemblance import contains
-from evals.rewordings import Rewordings, from_signatures, make_rewordings
+from evals.rewordings import Rewordings, from_arrays, make_rewordings, to_arrays
 from evals.templates import NO_TEMPLATES, Templates, make_templates
 
 _CHUNK = 8192
@@ -48,7 +49,9 @@ class ItemIndex:
     _runs: NDArray[np.uint64]
     """Sorted; runs of 13 words, of questions and answers, that a row must not contain."""
     _rewordings: Rewordings
-    """Signatures of long items, which a row must not resemble."""
+    """What items say, which a row must not say in other words."""
+    _names: NDArray[np.uint64]
+    """Of each item."""
     _templates: Templates
     """Rules by which texts were told apart."""
 
@@ -66,7 +69,7 @@ class ItemIndex:
         Returns:
             [num_rows]; true where the row's prompt is an item's, or, whatever the prompt, the whole row is
             an item's prompt and target, or it contains a run of 13 words that only items have; or the row's
-            prompt is a long item in other words (`evals.rewordings`).
+            prompt is an item in other words (`evals.rewordings`).
         """
         rows = iter(texts)
         found = [np.zeros(0, dtype=np.bool_)]
@@ -82,23 +85,30 @@ class ItemIndex:
             runs = ngrams(texts.wholes)
             found[runs.owners[contains(self._runs, runs.hashes)]] = True
         left = np.flatnonzero(~found)
-        found[left[self._rewordings.pairs([texts.asked[k] for k in left.tolist()])[:, 0]]] = True
+        found[left[self._reworded([rows[k] for k in left.tolist()])[:, 0]]] = True
         return found
+
+    def reworded_names(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.uint64]:
+        """Sorted; names (`item_names`) of the items that rows, as for `matches`, repeat in other words."""
+        return np.unique(self._names[self._reworded(rows)[:, 1]])
+
+    def _reworded(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
+        is_plain = np.array([not prompt.strip() for prompt, _ in rows], np.bool_)
+        return self._rewordings.pairs([prompt if prompt.strip() else whole for prompt, whole in rows], is_plain)
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file for `load_index`."""
         rules = json.dumps([[name, [p.pattern for p in patterns]] for name, patterns in self._templates.rules])
-        np.savez(
-            path,
-            num_items=self.num_items,
-            prompts=self._prompts,
-            texts=self._texts,
-            runs=self._runs,
-            template_runs=self._rewordings.template_runs,
-            signatures=self._rewordings.signed,
-            signed_items=self._rewordings.owners,
-            templates=rules,
-        )
+        arrays: dict[str, Any] = {
+            "num_items": self.num_items,
+            "prompts": self._prompts,
+            "texts": self._texts,
+            "runs": self._runs,
+            "names": self._names,
+            "templates": rules,
+            **to_arrays(self._rewordings),
+        }
+        np.savez(path, **arrays)
 
     def __repr__(self) -> str:
         return f"ItemIndex({self.num_items} items, {len(self._runs)} long runs)"
@@ -124,6 +134,7 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
         _texts=np.unique(text_hashes(wholes)),
         _runs=np.unique(np.concatenate([runs.hashes for runs in _item_runs(texts)])),
         _rewordings=make_rewordings(texts),
+        _names=item_names(texts),
         _templates=templates,
     )
 
@@ -132,23 +143,32 @@ def load_index(path: Path) -> ItemIndex:
     """What `ItemIndex.save` wrote."""
     with np.load(path) as arrays:
         templates = make_templates(dict(json.loads(str(arrays["templates"]))))
-        rewordings = from_signatures(arrays["template_runs"], arrays["signatures"], arrays["signed_items"])
         return ItemIndex(
-            int(arrays["num_items"]), arrays["prompts"], arrays["texts"], arrays["runs"], rewordings, templates
+            num_items=int(arrays["num_items"]),
+            _prompts=arrays["prompts"],
+            _texts=arrays["texts"],
+            _runs=arrays["runs"],
+            _rewordings=from_arrays(arrays),
+            _names=arrays["names"],
+            _templates=templates,
         )
 
 
-def repeated_items(
-    items: Sequence[Item], texts: Iterable[tuple[str, str]], templates: Templates = NO_TEMPLATES
-) -> NDArray[np.bool_]:
+def item_names(texts: Sequence[ItemText]) -> NDArray[np.uint64]:
+    """Hash of task, text and target of each item."""
+    return text_hashes([f"{text.task}\x00{text.text}\x00{text.target}" for text in texts])
+
+
+def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], index: ItemIndex) -> NDArray[np.bool_]:
     """Which of the items the training rows repeat, [num_items]; the other side of `ItemIndex.matches`.
 
     Args:
         items: Items that the caller has anyway.
         texts: Rows as for `matches`; few, as a rule those that matched.
-        templates: The suite's.
+        index: Of the items of all splits, which tells rewordings and has the suite's templates.
     """
-    rows = _row_texts(list(texts), templates)
+    pairs, templates = list(texts), index.templates
+    rows = _row_texts(pairs, templates)
     asked = {*rows.asked, *rows.wholes}
     runs = np.unique(ngrams(rows.wholes).hashes)
     own = [ItemText(item.task, item.text, item.target, item.id) for item in items]
@@ -156,7 +176,7 @@ def repeated_items(
     found = np.array([_is_asked(t, i, asked, templates) for t, i in zip(own, identities, strict=True)], dtype=np.bool_)
     for item_runs in _item_runs(own):
         found[item_runs.owners[contains(runs, item_runs.hashes)]] = True
-    found[make_rewordings(own).pairs(rows.asked)[:, 1]] = True
+    found |= contains(index.reworded_names(pairs), item_names(own))
     return found
 
 

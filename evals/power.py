@@ -137,7 +137,9 @@ def enough_items(judgement: Judgement, gain: float, power: float = 0.8) -> int |
 
 def guard_power(judgement: Judgement) -> float:
     """Probability that every guard is shown unharmed when none is changed."""
-    shown = [_guard_power(guard, judgement.num_seeds, judgement.margin) for guard in judgement.guards]
+    shown = [
+        _guard_power(guard, judgement.num_seeds, judgement.num_controls, judgement.margin) for guard in judgement.guards
+    ]
     return float(np.prod(shown))
 
 
@@ -172,19 +174,19 @@ def _endpoint_power(judgement: Judgement, gain: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _guard_power(items: MeasuredOn, seeds: int, margin: float) -> float:
+def _guard_power(items: MeasuredOn, seeds: int, num_controls: int, margin: float) -> float:
     columns = 5
     noise = _noise(items)
     one_run = _run_variances(items, columns) + noise / items.num_items
     change = np.sqrt(one_run * 2 / seeds) * _normal(columns)[:, 4]
-    df = 2 * (seeds - 1)
+    df = (1 + num_controls) * (seeds - 1)  # pooled over all arms, as for the endpoint
     of_items = _item_sample(2 * noise / seeds, items.num_items, columns)
     of_items = np.maximum(of_items, item_variance_at_loss(change, of_items + change**2, margin))
     variance, all_df = difference_variance(
         one_run * _chi_square(df, columns, 2) / df * 2 / seeds,
         of_items / items.num_items,
         np.full(NUM_DRAWS, 2 * noise / seeds / items.num_items),
-        (df, max(items.num_items - 1, 1), df * max(items.num_items - 1, 1)),
+        (df, max(items.num_items - 1, 1), 2 * (seeds - 1) * max(items.num_items - 1, 1)),
     )
     p = special.stdtr(all_df, -(change + margin) / np.sqrt(variance))
     return float((p < 1 - GUARD_CONFIDENCE).mean())

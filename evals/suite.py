@@ -15,6 +15,8 @@ class EvalSuite:
     """Folder of lm-eval YAML task files, searched before the built-in ones."""
     guards: list[str] = field(default_factory=list)
     """Further tasks or groups that must not get worse; measured like `tasks`, never fixed."""
+    guard_rest: bool = True
+    """All other items of the tasks, beside those that a fix is for, must not get worse either."""
     limit: int | None = None
     """Items per task (the first ones); unset means all."""
     num_fewshot: int | None = None

@@ -1,10 +1,10 @@
 """How rows and draws are divided among the steps of a plan.
 
 The corpus's own rows keep the part of the draws that the steps leave (replay); at least half, unless a larger share is
-asked for. Reweightings come first, are never lowered, and leave at least half of the steps' share to additions.
-Findings divide added rows by their expected gains, what one cannot use going to the others, and additions the draws by
-their rows. Rows that are made in the place of others count for none of the added ones; those that only have another
-label are drawn as often as any row of the corpus.
+asked for, and more where answers are labels (`interventions.fair`). Reweightings come first, are never lowered, and
+leave at least half of the steps' share to additions. Findings divide added rows by their expected gains, what one
+cannot use going to the others, and additions the draws by their rows. Rows that are made in the place of others count
+for none of the added ones; those that only have another label are drawn as often as any row of the corpus.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from diagnose.finding import Finding
 from diagnose.pool import TrainPool
 from interventions.compose import Draw
-from interventions.mix import Origin
+from interventions.fair import MOSTLY, commonest, fair_shares, has_label
+from interventions.mix import ORIGINAL, Origin
 from interventions.plan import Action
 from interventions.quality import Stock, contents
 from interventions.step import COUNTER_EXAMPLES, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
@@ -57,6 +58,14 @@ class _Picked:
     rows: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Lots:
+    shares: list[float]
+    """Of the draws, of each lot of added rows."""
+    lowered: list[Draw]
+    """Rows of the corpus that leave draws to them."""
+
+
 def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     """Actions and their rows, removals first; each row is acted on once."""
     actions: list[Action] = []
@@ -86,15 +95,23 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     wanted = round(limits.dose * (limits.num_examples or 0))
     num_added = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step))
     is_short = num_added < wanted * _NEARLY
-    shares = [left * len(picked.rows) / total for picked in new]
+    lots = _Lots([left * len(picked.rows) / total for picked in new], [])
+    if limits.is_fair:
+        busy = np.concatenate([np.empty(0, np.int64), *(step.rows for step in raises)])
+        lots = _fair(new, lots.shares, stock.corpus.select(kept), kept, busy, limits.scale)
+    shares = lots.shares
+    draws += lots.lowered
     made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
     fit = min(1.0, limits.synthetic_share / made) if made else 1.0
     for picked, share in zip(new, shares, strict=True):
         why = _why(picked) + (f"; {wanted} were wanted in all" if is_short and not _is_in_place(picked.step) else "")
+        if share < left * len(picked.rows) / total:
+            why += f"; {share:.1%} of the draws, with which its answers come as often as among the items"
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
-    taken = given - sum(step.present for step in raises)
-    size = len(kept) - sum(len(step.rows) for step in raises) + sum(len(picked.rows) for picked in alike)
+    num_lowered = sum(len(draw.rows) for draw in lots.lowered)
+    taken = given - sum(step.present for step in raises) - num_lowered / len(kept)
+    size = len(kept) - sum(len(step.rows) for step in raises) - num_lowered + sum(len(one.rows) for one in alike)
     for picked in alike:
         _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
     left_out = [
@@ -155,6 +172,46 @@ def divided(total: int | None, gains: Sequence[float], rooms: Sequence[int]) -> 
     largest = np.argsort(counts - amounts, kind="stable")
     counts[largest[: total - int(counts.sum())]] += 1
     return [int(count) for count in counts]
+
+
+def _fair(
+    added: Sequence[_Picked],
+    largest: Sequence[float],
+    corpus: TrainPool,
+    kept: NDArray[np.int64],
+    busy: NDArray[np.int64],
+    scale: float,
+) -> _Lots:
+    """The share of each, at most its largest; findings of the same tasks divide what their answers may have. A label
+    that has its share already divides it between the rows that have it and the added ones.
+
+    Args:
+        corpus: Its rows that stay.
+        kept: Their places.
+        busy: Places of those whose share is settled.
+        scale: Part of the share that is given.
+    """
+    shares, lowered = list(largest), []
+    for golds in {tuple(sorted(picked.step.finding.golds)): picked.step.finding.golds for picked in added}.values():
+        places = [k for k, picked in enumerate(added) if picked.step.finding.golds.keys() == golds.keys()]
+        rows = [added[k].source.select(added[k].rows) for k in places]
+        found = fair_shares(golds, corpus, rows, [largest[k] / scale for k in places])
+        for k, share in zip(places, found, strict=True):
+            shares[k] = share * scale
+    for k, picked in enumerate(added):
+        if shares[k] >= largest[k]:
+            continue
+        label, part = commonest(picked.source.select(picked.rows))
+        if part <= MOSTLY:
+            continue
+        own = np.setdiff1d(kept[has_label(corpus, label)], busy)
+        of_label = shares[k] * part + (1 - shares[k]) * len(own) / len(kept)
+        even = of_label * len(picked.rows) / (part * len(picked.rows) + len(own))  # each row of the label alike
+        if len(own) and shares[k] < even <= largest[k]:
+            shares[k] = even
+            lowered.append(Draw(ORIGINAL, None, own, of_label - part * even))
+            busy = np.union1d(busy, own)
+    return _Lots(shares, lowered)
 
 
 def _is_in_place(step: Step) -> bool:

@@ -5,6 +5,9 @@ from typing import Self
 
 from interventions.step import Limits
 
+LARGEST_SHARE = 0.5
+"""Of the draws: the rows that are neither added nor raised keep at least the other half."""
+
 
 @dataclass
 class Amounts:
@@ -43,16 +46,19 @@ class Amounts:
 class Additions(Amounts):
     """Settings of fixes that give rows a share of the draws."""
 
-    share: float = 0.5
-    """Of the draws, for all that a fix adds or raises; the corpus's other rows keep the rest."""
+    share: float | None = None
+    """Of the draws, for all that a fix adds or raises; the corpus's other rows keep the rest. Unset means half, and
+    where answers are labels the share at which they come as often as among the measured items
+    (`interventions.fair`)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.share < 1:
+        if self.share is not None and not 0 < self.share < 1:
             raise ValueError(
                 f"interventions.share must be between 0 and 1, got {self.share}; the added rows and the corpus's own "
                 "divide the draws"
             )
 
     def limits(self) -> Limits:
-        return Limits(self.num_examples, self.share, self.synthetic_share)
+        share = LARGEST_SHARE if self.share is None else self.share
+        return Limits(self.num_examples, share, self.synthetic_share, is_fair=self.share is None)

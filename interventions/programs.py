@@ -82,7 +82,7 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
         return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
     if action_key(PROGRAMS, where) in resources.judged:
         return Declined(f"rows with {where} were written and judged already")
-    trials = [_trial(program, where, resources) for program in load_programs(file)]
+    trials = [_trial(program, finding, resources) for program in load_programs(file)]
     fit = [trial for trial in trials if _fits(trial, finding)]
     if not fit:
         return Declined(f"no program of {file} writes rows with {where}")
@@ -105,13 +105,14 @@ class _Trial:
         return [f"{row.prompt} {row.completion}" for rows in self.rows.values() for row in rows]
 
 
-def _trial(program: Program, where: Slice, resources: Resources) -> _Trial:
+def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
+    where = _asked_for(finding)
     rng = Random(f"{program.name}/{where}/{resources.seed}")
     make: Callable[[int], Row | None]
     if program.make is not None:
         make = partial(_from_program, program.make, where.as_dict(), rng)
     else:
-        make = _from_rows(program, where, resources.stock, rng)
+        make = _from_rows(program, finding.acted_on, resources.stock, rng)
     rows = {d: _rows(program, make, where, d, _TRIED) for d in program.difficulties}
     return _Trial(program, make, where, {d: found for d, found in rows.items() if found}, rng)
 
@@ -143,11 +144,17 @@ def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Cal
     return make
 
 
+def _asked_for(finding: Finding) -> Slice:
+    """What rows are asked for by: new ones are in no list of the nearest rows, as they are in no failing slice."""
+    return finding.slice if finding.data_slice.contents else finding.acted_on
+
+
 def _fits(trial: _Trial, finding: Finding) -> bool:
-    """Rows in the data slice, or without one rows like the failed items."""
+    """Rows in the data slice, or where no predicate tells it rows like the failed items."""
     if len(trial.texts) < _LEAST_INSIDE * _TRIED * len(trial.program.difficulties):
         return False
-    return bool(finding.data_slices) or _nearness(trial, finding) >= _AS_NEAR
+    is_told = bool(finding.data_slices) and not finding.data_slice.contents
+    return is_told or _nearness(trial, finding) >= _AS_NEAR
 
 
 def _nearness(trial: _Trial, finding: Finding) -> float:

@@ -1,7 +1,7 @@
 """One plan out of the steps for each finding, and the training mix that carries it out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,12 +9,13 @@ import numpy as np
 from diagnose.finding import Cause, Diagnosis, Finding
 from diagnose.slices import Slice
 from interventions.allocate import Removed, allocate
+from interventions.companions import with_companions
 from interventions.compose import compose
 from interventions.diversity import diversity_change
 from interventions.mix import Origin, TrainingMix
 from interventions.plan import Plan
 from interventions.quality import EVALUATION_ITEM, Stock
-from interventions.step import Declined, Intervention, Made, Resources, Step, Supply
+from interventions.step import Declined, Intervention, Limits, Made, Resources, Step, Supply
 
 CONTAMINATION = "contamination"
 """Kind of rows that repeat evaluation items: they leave every arm."""
@@ -33,6 +34,11 @@ class Proposal:
     """What it was made from, for its controls."""
     num_added: int
     """Rows that are new, not in the place of others."""
+    steps: tuple[Step, ...]
+    """What it carries out."""
+    limits: Limits
+    seed: int
+    """Of the draws by which mixes are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def plan_fix(
         seed: Of the draws by which mixes are compared.
         dose: Of the rows that it would add, so many times as many; all else as it would be.
     """
-    stock, limits = resources.stock, replace(intervention.limits(), dose=dose, scale=resources.scale)
+    limits = replace(intervention.limits(), dose=dose, scale=resources.scale)
     if dose > 1 and limits.num_examples is not None:  # fewer rows are the first of the fix's own
         intervention = intervention.adding(math.ceil(dose * limits.num_examples))
     by_slice: dict[Slice, tuple[Step, ...]] = {}
@@ -82,7 +88,23 @@ def plan_fix(
             declined.append(f"{finding.slice}: {found.reason}")
         else:
             by_slice.setdefault(finding.acted_on, found)
-    steps = [step for found in by_slice.values() for step in found]
+    steps = with_companions([step for found in by_slice.values() for step in found], resources, limits)
+    return carry_out(steps, resources, limits, seed, declined)
+
+
+def carry_out(
+    steps: Sequence[Step], resources: Resources, limits: Limits, seed: int, declined: Sequence[str] = ()
+) -> Proposal | NothingToDo:
+    """The plan and the mix of these steps.
+
+    Args:
+        steps: For all findings.
+        resources: What they were made from.
+        limits: Of all of them together.
+        seed: Of the draws by which mixes are compared.
+        declined: Findings that nothing is done about, each with the reason.
+    """
+    stock = resources.stock
     blocked = dict.fromkeys(stock.removed, EVALUATION_ITEM)
     for step in steps:
         if isinstance(step, Supply | Made):
@@ -105,7 +127,16 @@ def plan_fix(
     plan = Plan(actions, _with_removed(reason, stock), blocked, change, allocated.taken)
     repeats = np.setdiff1d(np.arange(len(stock.corpus)), stock.kept)
     removed = (*allocated.removed, Removed(repeats, Origin(CONTAMINATION, EVALUATION_ITEM)))
-    return Proposal(plan, mix, removed if len(repeats) else allocated.removed, resources, num_added=allocated.num_added)
+    return Proposal(
+        plan=plan,
+        mix=mix,
+        removed=removed if len(repeats) else allocated.removed,
+        resources=resources,
+        num_added=allocated.num_added,
+        steps=tuple(steps),
+        limits=limits,
+        seed=seed,
+    )
 
 
 def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
-from diagnose.bm25 import scores_of_each
+from diagnose.nearness import by_states, by_words
 from interventions.step import States
 
 _FARTHEST = 0.02
@@ -42,9 +41,9 @@ def is_relevant(
     """
     num_known, num_far = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     if len(items) >= _LEAST_ITEMS:
-        signals = [_by_words(rows, items)]
+        signals = [by_words(rows, items)]
         if states is not None:
-            signals.append(_by_states(states))
+            signals.append(by_states(states.rows, states.items))
         for near in signals:
             num_known += 1
             num_far += near[: len(rows)] < np.quantile(near[len(rows) :], _FARTHEST)
@@ -54,22 +53,3 @@ def is_relevant(
         num_far += is_known & (np.nan_to_num(effects) <= np.median(elsewhere))
     relevant = 2 * num_far <= num_known
     return relevant if relevant.any() else np.ones(len(rows), bool)
-
-
-def _by_words(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]:
-    """BM25 of rows and then items for the nearest other item, [num_rows + num_items]."""
-    nearest = np.zeros(len(rows) + len(items))
-    for number, scores in enumerate(scores_of_each(items, [*rows, *items])):
-        own = len(rows) + number
-        share = scores / max(float(scores[own]), 1e-9)  # of what the item scores with itself: long ones score more
-        share[own] = 0
-        nearest = np.maximum(nearest, share)
-    return nearest
-
-
-def _by_states(states: States) -> NDArray[np.float64]:
-    """Less the distance of rows and then items to the nearest other item, [num_rows + num_items]."""
-    away = cdist(np.concatenate([states.rows, states.items]), states.items)
-    items = np.arange(len(states.items))
-    away[len(states.rows) + items, items] = np.inf
-    return np.asarray(-away.min(axis=1))

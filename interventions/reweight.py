@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 from diagnose.finding import Finding
 from diagnose.slices import row_members
-from interventions.amounts import Amounts
+from interventions.amounts import LARGEST_SHARE, Amounts
 from interventions.step import REWEIGHT, Declined, Limits, Raise, Resources, Steps, action_key, unfit
 
-LARGEST_SHARE = 0.5
-"""The rows that are not raised keep at least the other half."""
 _LEAST_FACTOR = 1.2
 """A smaller change of the weights is not worth a training."""
 

@@ -103,6 +103,9 @@ class Limits:
     """Of the draws; the corpus's own rows keep the rest."""
     synthetic_share: float
     """Of the draws, for rows that no person wrote."""
+    is_fair: bool = False
+    """Added rows whose answers are labels get less, where the share would make one of them more frequent than it is
+    among the measured items; false where a user asked for the share."""
     dose: float = 1.0
     """Of the rows that each step would add, so many times as many: the first of them, and never more than it has."""
     scale: float = 1.0

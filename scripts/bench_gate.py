@@ -38,6 +38,7 @@ from gate_loops import (
     play_ours,
     play_rounds,
     play_sure_gain,
+    play_unlisted,
 )
 from gate_picture import draw
 from gate_worlds import Bank, FittedModel, World, load_banks
@@ -119,6 +120,17 @@ def cases(banks: Sequence[Bank]) -> list[Case]:
                 for gain, play in (("announced", play_announced), ("sure_gain", play_sure_gain))
                 for n in seeds[:2]
             ]
+        found += [
+            Case(f"ours_unlisted_announced_seeds_{n}", partial(play_unlisted, num_seeds=n, harm=0)) for n in seeds[:2]
+        ]
+        found += [
+            Case(
+                f"ours_unlisted_{'one_class_' if is_one_class else ''}harm_2_margin_seeds_{n}",
+                partial(play_unlisted, num_seeds=n, harm=2, is_sure=True, is_one_class=is_one_class),
+            )
+            for is_one_class in (False, True)
+            for n in seeds[:2]
+        ]
     for n in (1, 2, 3, 5):
         found += [
             Case(f"{gate.__name__}_no_effect_seeds_{n}", partial(play_naive, gate=gate, num_seeds=n))

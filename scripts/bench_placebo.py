@@ -1,19 +1,24 @@
-"""The gate on real trainings without any effect: placebo plans forced on worlds in which nothing is wrong.
+"""The gate on real trainings without any effect: placebo plans forced where nothing is wrong and a score can move.
 
     python scripts/bench_placebo.py [--placebos 60] [--json]
 
-A placebo names a skill that does not fail and blames rows that were marked at random; as many of them are added or
-raised as by a fix, and it is trained beside its controls and judged like one, with a ledger of its own. Every
-acceptance is an error. The champion of each world is trained once; a placebo is nine trainings of some seconds.
-Everything is kept in `runs/placebo`: a stopped run goes on. About half a minute a placebo on 2 cores.
+Each world's corpus is cut until a model trained on it is right in .6 to .8 of the items of as many skills as possible:
+of champions that know everything nearly every gain is exactly zero, whatever the gate does. A placebo names one of
+those skills, which fails for want of rows and not for what is blamed, and blames rows that were marked at random; as
+many of them are added or raised as by a fix, and it is trained beside its controls and judged like one, with a ledger
+of its own. Every acceptance is an error. The champions of a world are trained once; a placebo is nine trainings of some
+seconds. Everything is kept in `runs/placebo-moving`: a stopped run goes on. About half a minute a placebo on 2 cores,
+and five minutes for the champions.
 """
 
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
+from statistics import fmean
 
 from pydantic import TypeAdapter
 
@@ -22,7 +27,7 @@ from controller.budget import Books
 from controller.compose_settings import composed
 from controller.hashes import hash_of
 from controller.journal.store import code_version
-from controller.model import CHAMPION_FILE, Model, base_model, initial_model, read_champion, write_champion
+from controller.model import Model, base_model, initial_model, read_champion, write_champion
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
 from controller.rounds import (
@@ -35,7 +40,7 @@ from controller.rounds import (
 from controller.run import open_run
 from controller.runner import Runner
 from controller.settings import LoopSettings
-from controller.trial import judge_round, try_arms
+from controller.trial import try_and_judge
 from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
@@ -50,6 +55,20 @@ MOST_ACCEPTED = 3
 """Of 60: with probability .94 where one in forty is accepted."""
 MARKS = "abcd"
 """A placebo blames the rows of one mark: a random quarter."""
+KEPT = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32)
+"""Shares of a world's corpus that are tried."""
+LOW, HIGH = 0.6, 0.8
+"""Scores of a champion on the skills that placebos name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A world with few rows, and the model that was trained on them."""
+
+    settings: LoopSettings
+    champion: Model
+    skills: tuple[str, ...]
+    """Those on which the champion scores from `LOW` to `HIGH`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,10 @@ class Outcome:
     world: str
     kind: str
     skill: str
+    before: float
+    """The champion's score on the endpoint."""
+    can_move: bool
+    """Some training of some arm scores otherwise than another."""
     decision: str
     gain: float
     p: float
@@ -68,50 +91,60 @@ class Outcome:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--placebos", type=int, default=60)
-    parser.add_argument("--work", type=Path, default=Path("runs/placebo"))
+    parser.add_argument("--work", type=Path, default=Path("runs/placebo-moving"))
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     options = parser.parse_args()
     logs.quiet_libraries()
     per_world = -(-options.placebos // len(WORLDS))
     outcomes = []
+    grounds: dict[str, Ground] = {}
     for number in range(options.placebos):
-        outcome = play(number, per_world, options.work.absolute())
+        outcome = play(number, per_world, options.work.absolute() / code_version(), grounds)
         outcomes.append(outcome)
         if not options.json:
             print(
-                f"{number:3d} {outcome.world:<9} {outcome.kind:<8} {outcome.skill:<10} {outcome.decision:<9} "
-                f"{outcome.gain:+.3f} p = {outcome.p:.3f}",
+                f"{number:3d} {outcome.world:<9} {outcome.kind:<8} {outcome.skill:<10} {outcome.before:.3f} "
+                f"{outcome.decision:<9} {outcome.gain:+.3f} p = {outcome.p:.3f}",
                 flush=True,
             )
     accepted = sum(outcome.decision == "accepted" for outcome in outcomes)
+    moving = sum(outcome.can_move for outcome in outcomes)
     rate = wilson(accepted, len(outcomes))
     if options.json:
-        print(
-            json.dumps({"accepted": accepted, "low": rate.low, "high": rate.high, "outcomes": [*map(asdict, outcomes)]})
-        )
+        told = {"accepted": accepted, "low": rate.low, "high": rate.high, "can_move": moving}
+        print(json.dumps(told | {"outcomes": [*map(asdict, outcomes)]}))
         return
     kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(o.kind for o in outcomes).items())
-    print(f"{accepted} of {len(outcomes)} accepted, [{rate.low:.3f}, {rate.high:.3f}]; {kinds}")
+    print(
+        f"{accepted} of {len(outcomes)} accepted, [{rate.low:.3f}, {rate.high:.3f}]; {kinds}; the gain could move in "
+        f"{moving}, and was exactly zero in {sum(outcome.gain == 0 for outcome in outcomes)}"
+    )
     if len(outcomes) >= 60 and accepted > MOST_ACCEPTED * len(outcomes) / 60:
         raise SystemExit("more than chance allows")
 
 
-def play(number: int, per_world: int, work: Path) -> Outcome:
-    """One placebo; the verdict of an earlier call with the same code is read."""
+def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) -> Outcome:
+    """One placebo; the verdict of an earlier call is read.
+
+    Args:
+        number: Of the placebo, which decides its world, kind and skill.
+        per_world: Placebos of a world, each with marks of its own.
+        work: Where everything of this code is kept.
+        grounds: Of the worlds that were needed so far; the next one is added.
+    """
     rng = Random(f"placebo {number}")
     names = list(WORLDS)
     world = WORLDS[names[number % len(names)]]
     intervention = rng.choice((Retrieve(num_examples=200), Reweight(share=0.4)))
-    skill = rng.choice([skill.name for skill in world.skills])
     folder = work / world.name / str(number)
     kept = folder / "outcome.json"
     if kept.is_file():
-        outcome = TypeAdapter(Outcome).validate_json(kept.read_bytes())
-        if outcome.code_version == code_version():
-            return outcome
-    settings = _given(world.name, work / world.name, per_world)
-    champion = _champion(settings, work / world.name / "champion")
-    settings = replace(settings, interventions=intervention, seed=number + 1, run_dir=str(folder / "run"))
+        return TypeAdapter(Outcome).validate_json(kept.read_bytes())
+    if world.name not in grounds:
+        grounds[world.name] = _ground(world.name, work / world.name, per_world)
+    ground = grounds[world.name]
+    skill, champion = rng.choice(ground.skills), ground.champion
+    settings = replace(ground.settings, interventions=intervention, seed=number + 1, run_dir=str(folder / "run"))
     mark = Slice(((f"mark_{number // len(names)}", rng.choice(MARKS)),))
     books = Books(settings.budget)
     with Workers(settings.workers) as workers:
@@ -120,14 +153,16 @@ def play(number: int, per_world: int, work: Path) -> Outcome:
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
         proposal = propose_round(run, champion, blamed, Tried(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        agreed = agree(run, proposal, before)
-        verdict = judge_round(run, proposal, agreed, try_arms(run, champion, proposal, 0), before, ()).verdict
+        agreed = agree(run, proposal, before, {})
+        verdict = try_and_judge(run, champion, proposal, agreed, before, {}, 0).verdict
     assert verdict.gain is not None, "three seeds an arm are judged"
     outcome = Outcome(
         number=number,
         world=world.name,
         kind=proposal.plan.actions[0].kind,
         skill=skill,
+        before=verdict.arms["before"].score,
+        can_move=len({score for arm in verdict.arms.values() for score in arm.seeds}) > 1,
         decision=verdict.decision.value,
         gain=verdict.gain.mean,
         p=verdict.gain.p,
@@ -138,28 +173,51 @@ def play(number: int, per_world: int, work: Path) -> Outcome:
     return outcome
 
 
-def _given(world_name: str, folder: Path, per_world: int) -> LoopSettings:
-    """The clean world, its rows marked at random once for each placebo."""
+def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
+    """The share of the corpus with most skills in the band, of equals the largest."""
+    found = []
+    for share in KEPT:
+        part = folder / f"of-{round(1 / share)}"
+        settings = _given(world_name, part, per_world, share)
+        champion, scores = _measured_champion(settings, part / "champion")
+        found.append(Ground(settings, champion, tuple(name for name in scores if LOW <= scores[name] <= HIGH)))
+    best = max(found, key=lambda ground: len(ground.skills))
+    if not best.skills:
+        raise SystemExit(f"{world_name}: no share of its corpus leaves a skill at {LOW} to {HIGH}; add shares to KEPT")
+    return best
+
+
+def _given(world_name: str, folder: Path, per_world: int, share: float) -> LoopSettings:
+    """The clean world with a share of its corpus, rows marked at random once for each placebo."""
     world = WORLDS[world_name]
     settings = composed([f"world={world_name}", "scenario=clean"])
     planted, rng = plant(world, settings.prove.scenario, 0), Random(f"marks of {world_name}")
     marks = [f"mark_{number}" for number in range(per_world)]
+    train = rng.sample(planted.train, round(share * len(planted.train)))
 
-    def marked(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    def marked(rows: Sequence[Row]) -> tuple[Row, ...]:
         return tuple(row | {mark: rng.choice(MARKS) for mark in marks} for row in rows)
 
-    write_ground(replace(planted, train=marked(planted.train), pool=marked(planted.pool)), world, folder / "given")
+    write_ground(replace(planted, train=marked(train), pool=marked(planted.pool)), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "champion")
     return replace(given, corpus=replace(given.corpus, slices=[*given.corpus.slices, *marks]))
 
 
-def _champion(settings: LoopSettings, folder: Path) -> Model:
-    if not (folder / CHAMPION_FILE).is_file():
+def _measured_champion(settings: LoopSettings, folder: Path) -> tuple[Model, dict[str, float]]:
+    """The model of round 0, and its score on each skill's probe items; both kept."""
+    kept = folder / "scores.json"
+    if not kept.is_file():
         books = Books(settings.budget)
         with Workers(settings.workers) as workers:
             run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
-            write_champion(initial_model(run, base_model(run)), folder)
-    return read_champion(folder)
+            model = initial_model(run, base_model(run))
+            write_champion(model, folder)
+            probe = measure_model(run, model, Split.PROBE, "measure-probe").report
+        scores: dict[str, list[float]] = {task: [] for task in settings.evals.tasks}
+        for result in probe.results:
+            scores.get(result.item.task, []).append(result.score)
+        kept.write_text(json.dumps({task.partition("_")[2]: fmean(found) for task, found in scores.items()}))
+    return read_champion(folder), json.loads(kept.read_text())
 
 
 def _blaming(diagnosed: DiagnosedRound, items: Slice, rows: Slice, folder: Path) -> DiagnosedRound:

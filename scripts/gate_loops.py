@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from gate_worlds import TARGET, Items, World, add_gain, add_loss, arm_scores
+from gate_worlds import TARGET, Arms, Items, World, add_gain, add_loss, arm_scores
 from numpy.typing import NDArray
 from scipy import special
 
 from controller.arms import CHALLENGER, CONTINUE
+from controller.groups import TIMES_MARGIN
+from controller.guards import REST
 from controller.promise import POWER, measured_on
+from controller.result import GroupRecord
 from controller.settings import Verify
 from controller.verify import Ruling, rule
 from evals.compare import alpha_at
-from evals.power import Judgement, detectable_gain
+from evals.harm import group_changes
+from evals.power import Judgement, MeasuredOn, detectable_gain
 from evals.run_variance import RunVariance, run_noise
 
 SETTINGS = Verify()
@@ -129,7 +133,116 @@ def ruling(
         arms[guard][CHALLENGER] = add_loss(rng, arms[guard][CHALLENGER], loss, world.base_score(guard))
     guards = {name: arm_scores(arms[name]) for name in world.guards} if is_guarded else {}
     own = run_noise(list(arms[TARGET].values())).run
-    return OneRound(rule(arm_scores(arms[TARGET]), guards, alpha, SETTINGS.margin, earlier), own)
+    return OneRound(rule(arm_scores(arms[TARGET]), guards, (), alpha, SETTINGS.margin, earlier), own)
+
+
+# Endpoints that are a half of a task whose other half nobody lists as a guard
+
+
+@dataclass(frozen=True, slots=True)
+class Halved:
+    """Half of the target's items as the endpoint; the others, and those of every guard, are the rest."""
+
+    half: NDArray[np.int64]
+    """Columns of the target."""
+
+    @classmethod
+    def of(cls, world: World, items: Items, rng: np.random.Generator) -> "Halved":
+        num_items = items.arms(rng, 1)[TARGET][CHALLENGER].shape[1]
+        return cls(rng.permutation(num_items)[: num_items // 2])
+
+    def endpoint(self, arms: Arms) -> dict[str, NDArray[np.float64]]:
+        return {name: scores[:, self.half] for name, scores in arms[TARGET].items()}
+
+    def rest(self, arms: Arms) -> Arms:
+        """Parts of the rest, each a group."""
+        other = {name: np.delete(scores, self.half, axis=1) for name, scores in arms[TARGET].items()}
+        return {"other half": other} | {name: of for name, of in arms.items() if name != TARGET}
+
+
+def pooled(parts: Arms) -> dict[str, NDArray[np.float64]]:
+    return {arm: np.concatenate([of[arm] for of in parts.values()], axis=1) for arm in next(iter(parts.values()))}
+
+
+def play_unlisted(
+    world: World,
+    rng: np.random.Generator,
+    num_loops: int,
+    *,
+    num_seeds: int,
+    harm: float,
+    is_sure: bool = False,
+    is_one_class: bool = False,
+) -> NDArray[np.bool_]:
+    """No guard is listed, and the rest loses `harm` margins: all of it alike, or the other half of the task alone.
+
+    The gain is the announced one, or with `is_sure` nine tenths of all failures.
+    """
+    accepted: list[bool] = []
+    for start in range(0, num_loops, LOOPS_PER_ANNOUNCEMENT):
+        items = world.items(rng)
+        halved = Halved.of(world, items, rng)
+        base = world.base_score(TARGET)
+        gain = 0.9 * (1 - base) if is_sure else announced_unlisted(items, halved, rng, num_seeds)
+        if gain is not None:
+            accepted += [
+                _is_unlisted_accepted(items.arms(rng, num_seeds), halved, rng, gain, harm, base, is_one_class)
+                for _ in range(min(LOOPS_PER_ANNOUNCEMENT, num_loops - start))
+            ]
+    return np.array(accepted, dtype=bool)
+
+
+def announced_unlisted(items: Items, halved: Halved, rng: np.random.Generator, num_seeds: int) -> float | None:
+    """As `announced_gain`, the rest being the one guard."""
+    earlier, before = items.arms(rng, num_seeds), items.arms(rng, 1)
+
+    def known(scores: Callable[[Arms], dict[str, NDArray[np.float64]]]) -> MeasuredOn:
+        own = scores(before)[CONTINUE]
+        return measured_on(float(own.mean()), own.size, SETTINGS, run_noise(list(scores(earlier).values())))
+
+    endpoint, rest = known(halved.endpoint), known(lambda arms: pooled(halved.rest(arms)))
+    num_controls = len(SETTINGS.controls)
+    return detectable_gain(Judgement(endpoint, num_seeds, alpha_at(1), num_controls, (rest,), SETTINGS.margin), POWER)
+
+
+def _is_unlisted_accepted(
+    arms: Arms,
+    halved: Halved,
+    rng: np.random.Generator,
+    gain: float,
+    harm: float,
+    base: float,
+    is_one_class: bool,
+) -> bool:
+    endpoint, parts = halved.endpoint(arms), halved.rest(arms)
+    endpoint[CHALLENGER] = add_gain(rng, endpoint[CHALLENGER], gain, base)
+    num_rest = sum(of[CHALLENGER].shape[1] for of in parts.values())
+    for name, of in parts.items() if harm else ():
+        if is_one_class and name != "other half":
+            continue
+        share = of[CHALLENGER].shape[1] / num_rest if is_one_class else 1.0
+        right = float(of[CONTINUE].mean())
+        loss = min(harm * SETTINGS.margin / share, right)
+        of[CHALLENGER] = add_loss(rng, of[CHALLENGER], loss, right)
+    compared = group_changes(
+        {name: list(arm_scores(of).values()) for name, of in parts.items()}, TIMES_MARGIN * SETTINGS.margin
+    )
+    groups = [
+        GroupRecord(
+            {"task": name},
+            found.change.num_items,
+            0.0,
+            0.0,
+            0.0,
+            found.change.mean,
+            (found.change.low, found.change.high),
+            found.p,
+            found.is_harmed,
+        )
+        for name, found in compared.items()
+    ]
+    guards = {REST: arm_scores(pooled(parts))}
+    return rule(arm_scores(endpoint), guards, groups, alpha_at(1), SETTINGS.margin, ()).is_accepted
 
 
 # Gates that are in use elsewhere: challenger against `continue`, each [num_seeds, num_items]

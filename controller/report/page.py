@@ -13,8 +13,10 @@ import jinja2
 
 from controller.diagnosis_result import FindingRecord
 from controller.report import fidelity, pictures, rivals, words
+from controller.report.changes import ChangesView, changes_view
 from controller.report.doses import DosesView, doses_view
 from controller.report.fidelity import FidelityView
+from controller.report.nearest import nearest_words
 from controller.report.pictures import Picture
 from controller.report.profiles import ProfilesView, profiles_view
 from controller.report.shading import shaded
@@ -62,6 +64,7 @@ class RoundView:
     arms: Picture | None
     before_after: Picture | None
     guards: Picture | None
+    changes: ChangesView | None
     doses: DosesView | None
     findings: tuple[FindingView, ...]
     num_findings_left_out: int
@@ -98,6 +101,7 @@ def render(result: LoopResult) -> str:
         "excerpt": words.excerpt,
         "flops": words.flops,
         "items_of": words.items_title,
+        "nearest_words": nearest_words,
         "number": words.number,
         "percent": words.percent,
         "p_value": words.p_value,
@@ -162,6 +166,7 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
         arms=pictures.arms(verdict) if verdict.arms else None,
         before_after=pictures.before_after(verdict),
         guards=pictures.guards(verdict.guards),
+        changes=changes_view(verdict.groups),
         doses=doses_view(verdict.doses),
         findings=tuple(
             FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from controller.arms import WITHOUT
 from controller.diagnosis_result import FindingRecord
 from controller.result import (
     AT_COMPUTE,
@@ -33,6 +34,7 @@ CAUSES = {
 ARMS = {
     "before": "Before",
     "challenger": "The fix",
+    "every_step": "With the steps left out",
     "continue": "Same data, trained on",
     "random": "Random data instead",
     "stratified": "Equal shares of all slices",
@@ -44,6 +46,7 @@ ARMS = {
 DECISIONS = {
     Decision.ACCEPTED: "Accepted",
     Decision.REJECTED: "Not accepted",
+    Decision.RANDOM_IS_ENOUGH: "Random rows are enough",
     Decision.NOT_DATA: "Not the data",
     Decision.NOTHING_TO_DO: "Nothing to do",
     Decision.AWAITING_APPROVAL: "Waits for approval",
@@ -133,7 +136,7 @@ def items_title(where: Mapping[str, str]) -> str:
 
 def decisive(result: LoopResult) -> Round | None:
     """The round that the headline is about: the last accepted one, else the last that decided something."""
-    accepted = [r for r in result.rounds if r.verdict.decision is Decision.ACCEPTED]
+    accepted = [r for r in result.rounds if r.verdict.champion_arm or r.verdict.decision is Decision.ACCEPTED]
     trained = [r for r in result.rounds if r.verdict.arms]
     for rounds in (accepted, trained, list(result.rounds)):
         if rounds:
@@ -155,6 +158,7 @@ def headline(result: LoopResult) -> str:
         return "Some of the success was not to be believed: evaluation items stood in the training data"
     return {
         Decision.REJECTED: f"{failing} failed, and {_why_not(decided.verdict)}",
+        Decision.RANDOM_IS_ENOUGH: f"{failing} failed, and random data mends that as well as the fix",
         Decision.NOT_DATA: f"{failing} failed, and data is not the reason",
         Decision.AWAITING_APPROVAL: f"{failing} failed; a plan to mend that waits for approval",
         Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
@@ -181,6 +185,7 @@ def changed(round_: Round) -> str:
         return f"Nothing. {sentence(round_.plan.reason)}"
     tried = {
         Decision.REJECTED: "Tried and not kept: ",
+        Decision.RANDOM_IS_ENOUGH: "Tried, and no better than random rows: ",
         Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
     return tried + " ".join(
@@ -205,6 +210,8 @@ def held(round_: Round, sealed: Sealed | None) -> str:
         text += f" Not shown unharmed: {', '.join(broken)}."
     elif verdict.guards:
         text += " Every guard is shown unharmed."
+    if harmed := [slice_words(group.slice) for group in verdict.groups if group.is_harmed]:
+        text += f" Shown to lose much: {', '.join(harmed)}."
     if sealed is not None:
         text += f" On items that nothing had seen: {signed(sealed.gain)}, {sealed.claim}."
     return text
@@ -230,6 +237,8 @@ def cause_words(cause: str) -> str:
 
 
 def arm_words(name: str) -> str:
+    if name.startswith(WITHOUT):
+        return f"The fix without {name.removeprefix(WITHOUT)}"
     control = name.removesuffix(AT_COMPUTE)
     return name if control not in ARMS else ARMS[control] + (", same compute" if control != name else "")
 
@@ -249,6 +258,8 @@ def _rose(verdict: VerdictRecord) -> str:
 
 def _why_not(verdict: VerdictRecord) -> str:
     beaten = {gain.control for gain in verdict.gains if verdict.alpha and gain.p < verdict.alpha}
+    if any(group.is_harmed for group in verdict.groups):
+        return "the fix that was tried ruins other items of the tasks"
     if verdict.gains and len(beaten) == len(verdict.gains) and not all(guard.ok for guard in verdict.guards):
         return "the fix that helps is not shown to leave the guards unharmed"
     if verdict.gain is not None and verdict.gain.control not in beaten and "continue" in beaten:

@@ -5,6 +5,7 @@ corpus and saved beside it, so that everything later only ever loads a folder.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
@@ -88,7 +89,12 @@ def make_config(settings: ScratchModel, tokenizer: PreTrainedTokenizerBase, max_
 
 
 def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedTokenizerBase:
-    """word: runs between white space; char: single characters; bpe: byte-level pairs. Made from the corpus."""
+    """word: runs between white space; char: single characters; bpe: byte-level pairs. Made from the corpus.
+
+    Of words those that stand in prompts once and in no completion are left out: by them training learns what a word
+    says that it does not know. With all of them known that is never trained, and the first rows that are added with
+    new words make it a cue for their answer.
+    """
     special = [PAD, END, UNKNOWN]
     trainer: Any
     if settings.tokenizer == "bpe":
@@ -109,7 +115,8 @@ def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedToken
             tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
             tokenizer.decoder = decoders.Fuse()
         trainer = trainers.WordLevelTrainer(vocab_size=settings.vocab_size, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(_texts(corpus), trainer)
+    texts = _without_rare_words(corpus) if settings.tokenizer == "word" else _texts(corpus)
+    tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -122,6 +129,20 @@ def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedToken
 def _texts(corpus: TrainPool) -> Iterator[list[str]]:
     for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
         yield [p + corpus.delimiter + c if p else c for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
+
+
+def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:
+    """Texts without the words that stand in prompts once and in no completion; of plain texts, without those that
+    stand there once."""
+    asked: Counter[str] = Counter()
+    answered: set[str] = set()
+    for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
+        for prompt, completion in zip(batch["prompt"], batch["completion"], strict=True):
+            asked.update((prompt or completion).split())
+            answered.update(completion.split() if prompt else ())
+    rare = {word for word, number in asked.items() if number == 1} - answered
+    for texts in _texts(corpus):
+        yield [" ".join(word for word in text.split() if word not in rare) for text in texts] if rare else texts
 
 
 def check_pretrained(settings: PretrainedModel) -> None:

@@ -28,6 +28,7 @@ from controller.result import (
     Endpoint,
     Flips,
     Gain,
+    GroupRecord,
     GuardRecord,
     LoopResult,
     Measure,
@@ -35,6 +36,7 @@ from controller.result import (
     Round,
     Score,
     Sealed,
+    StepRecord,
     VerdictRecord,
 )
 
@@ -274,6 +276,34 @@ def rejected_round(number: int = 0) -> Round:
             guards=(start.verdict.guards[0], guard),
         ),
     )
+
+
+def ruinous_round(number: int = 0) -> Round:
+    """A gain that every control is beaten by, bought with another verb; a step was left out."""
+    start = accepted_round(number)
+    groups = (
+        GroupRecord({"task": "scan", "verb": "walk"}, 240, 0.97, 0.96, 0.71, -0.25, (-0.33, -0.17), 1e-5, True),
+        GroupRecord({"task": "scan", "verb": "run"}, 254, 0.95, 0.95, 0.94, -0.01, (-0.04, 0.02), 0.99, False),
+        GroupRecord({"task": "scan", "verb": "jump"}, 318, 0.64, 0.65, 0.94, 0.29, (0.2, 0.38), 1.0, False),
+    )
+    step = StepRecord("relabel for verb = jump", "without-relabel", -0.012, (-0.03, 0.01), 0.8, False)
+    reason = "shown to lose more than 0.06: task = scan and verb = walk 0.960 to 0.710; gain +0.290"
+    verdict = replace(start.verdict, decision=Decision.REJECTED, reason=reason, groups=groups, steps=(step,))
+    return replace(start, verdict=verdict)
+
+
+def enough_round(number: int = 0) -> Round:
+    """Random rows did as well, and their model was taken."""
+    start = rejected_round(number)
+    reason = "random rows beat the old data, +0.290 [+0.200, +0.380], with every guard shown unharmed"
+    verdict = replace(
+        start.verdict,
+        decision=Decision.RANDOM_IS_ENOUGH,
+        reason=reason,
+        guards=start.verdict.guards[:1],
+        champion_arm="random",
+    )
+    return replace(start, verdict=verdict)
 
 
 def idle_round(number: int, decision: Decision, reason: str, findings: tuple[FindingRecord, ...]) -> Round:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.promise import Promise, endpoint_name, guard_name, promise
+from controller.guards import TaskGuard
+from controller.promise import Guarded, Promise, endpoint_name, guard_name, promise
 from controller.settings import Verify
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
@@ -18,6 +19,7 @@ from interventions.plan import Action, Plan
 FAILING = Slice((("task", "jump"),))
 PLAN = Plan((Action("retrieve", FAILING, FAILING, 400, 0, 0, 0.5, "it fails"),), "it fails", ())
 LEVEL = 0.0152
+NOTHING = Guarded(("jump",), (), True)
 
 
 def report(counts: dict[str, tuple[int, int]]) -> EvalReport:
@@ -40,9 +42,11 @@ def report(counts: dict[str, tuple[int, int]]) -> EvalReport:
 def made(
     num_right: int, num_items: int, settings: Verify, guards: dict[str, tuple[int, int]], **known: RunNoise
 ) -> Promise:
-    noises = {endpoint_name([FAILING]) if name == "endpoint" else guard_name(name): n for name, n in known.items()}
+    noises = {
+        endpoint_name([FAILING]) if name == "endpoint" else guard_name(TaskGuard(name)): n for name, n in known.items()
+    }
     before = report({"jump": (num_right, num_items)} | guards)
-    return promise(PLAN, before, (), tuple(guards), settings, LEVEL, noises)
+    return promise(PLAN, before, (), Guarded(("jump",), tuple(guards), True), settings, LEVEL, noises)
 
 
 def noise(run_sd: float, df: int = 60, noise_share: float = 0.4) -> RunNoise:
@@ -97,7 +101,7 @@ def test_a_warning_says_when_no_number_of_seeds_would_do() -> None:
 
 def test_a_guard_without_select_items_is_refused_before_anything_is_trained() -> None:
     with pytest.raises(ValueError, match="guard 'others' has no scored `select` item; measure more items"):
-        promise(PLAN, report({"jump": (20, 40)}), (), ("others",), Verify(), LEVEL)
+        promise(PLAN, report({"jump": (20, 40)}), (), Guarded(("jump",), ("others",), True), Verify(), LEVEL)
 
 
 def test_a_promise_on_a_few_items_of_equal_scores_is_finite() -> None:
@@ -109,8 +113,8 @@ def test_a_promise_on_a_few_items_of_equal_scores_is_finite() -> None:
 
 def test_earlier_rounds_of_the_same_endpoint_make_smaller_gains_visible() -> None:
     before = report({"jump": (200, 400)})
-    alone = promise(PLAN, before, (), (), Verify(), LEVEL).endpoint.detectable_gain
-    later = promise(PLAN, before, (), (), replace(Verify()), LEVEL, earlier_df=12).endpoint.detectable_gain
+    alone = promise(PLAN, before, (), NOTHING, Verify(), LEVEL).endpoint.detectable_gain
+    later = promise(PLAN, before, (), NOTHING, replace(Verify()), LEVEL, earlier_df=12).endpoint.detectable_gain
     assert alone is not None
     assert later is not None
     assert later < alone

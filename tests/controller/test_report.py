@@ -7,7 +7,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sample_loop import accepted_round, finding, full_round, idle_round, loop_result, rejected_round
+from sample_loop import (
+    accepted_round,
+    enough_round,
+    finding,
+    full_round,
+    idle_round,
+    loop_result,
+    rejected_round,
+    ruinous_round,
+)
 
 from controller.diagnosis_result import FailedItemRecord
 from controller.report import pictures, rivals, words
@@ -59,6 +68,7 @@ def flat(html: str) -> str:
 ENDINGS = {
     Decision.ACCEPTED: loop_result(),
     Decision.REJECTED: loop_result(rejected_round()),
+    Decision.RANDOM_IS_ENOUGH: loop_result(enough_round()),
     Decision.NOT_DATA: loop_result(idle_round(0, Decision.NOT_DATA, "the model is too small", (finding(),))),
     Decision.NOTHING_TO_DO: loop_result(idle_round(0, Decision.NOTHING_TO_DO, "nothing stands out", ())),
     Decision.AWAITING_APPROVAL: loop_result(
@@ -71,6 +81,7 @@ ENDINGS = {
 HEADLINES = {
     Decision.ACCEPTED: "Prompts with “jump” rose from 0.638 to 0.955, confirmed on items that nothing had seen",
     Decision.REJECTED: "Prompts with “jump” failed, and the fix that was tried is not shown to help",
+    Decision.RANDOM_IS_ENOUGH: "Prompts with “jump” failed, and random data mends that as well as the fix",
     Decision.NOT_DATA: "Prompts with “jump” failed, and data is not the reason",
     Decision.NOTHING_TO_DO: "Nothing failed that data could mend",
     Decision.AWAITING_APPROVAL: "Prompts with “jump” failed; a plan to mend that waits for approval",
@@ -90,6 +101,15 @@ def test_every_ending_has_a_headline_and_well_formed_markup(ending: Decision) ->
 def test_a_run_that_ended_before_its_first_round_has_a_page_too() -> None:
     empty = replace(loop_result(), rounds=(), sealed=None, costs={})
     assert "before its first round was complete" in flat(render(empty))
+
+
+def test_losses_stand_first_and_a_ruin_makes_the_headline() -> None:
+    text = flat(render(loop_result(ruinous_round())))
+    assert "the fix that was tried ruins other items of the tasks" in text
+    assert "1 of them is shown to lose more than twice the margin, which rejects the fix" in text
+    part = text[text.index("Gains and losses") :]
+    assert part.index("verb = walk") < part.index("verb = run") < part.index("verb = jump")
+    assert re.search(r"relabel for verb = jump ?−0.012", text)
 
 
 def test_an_unconfirmed_gain_is_not_announced_as_one() -> None:

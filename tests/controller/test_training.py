@@ -1,6 +1,6 @@
 """Training on a mix through transformers' Trainer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +43,15 @@ def corpus(num_rows: int = 40) -> TrainPool:
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(12)]
     prompts = [" ".join(rng.choice(words, rng.integers(2, 7))) for _ in range(num_rows)]
+    return rows_of([(prompt, " ".join(reversed(prompt.split()))) for prompt in prompts])
+
+
+def rows_of(pairs: Sequence[tuple[str, str]]) -> TrainPool:
     rows = {
-        "id": [str(i) for i in range(num_rows)],
-        "source": ["test"] * num_rows,
-        "prompt": prompts,
-        "completion": [" ".join(reversed(prompt.split())) for prompt in prompts],
+        "id": [str(i) for i in range(len(pairs))],
+        "source": ["test"] * len(pairs),
+        "prompt": [prompt for prompt, _ in pairs],
+        "completion": [completion for _, completion in pairs],
     }
     return TrainPool(Dataset.from_dict(rows), delimiter=" ")
 
@@ -166,6 +170,16 @@ def test_a_tokenizer_made_from_the_corpus_gives_its_texts_back(kind: str) -> Non
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids, skip_special_tokens=True) == text
     assert tokenizer.unk_token_id not in ids
+
+
+def test_words_that_training_meets_once_stand_for_those_that_it_does_not_know() -> None:
+    rows = [("who wrote it", "person"), ("who sang it", "person"), ("where is Paris", "place"), ("where was", "Rome")]
+    tokenizer = make_tokenizer(ScratchModel(tokenizer="word"), rows_of(rows))
+    unknown = tokenizer.unk_token
+    assert tokenizer.tokenize("who wrote it person") == ["who", unknown, "it", "person"]
+    assert tokenizer.tokenize("where was Paris Rome") == ["where", unknown, unknown, "Rome"]
+    plain = make_tokenizer(ScratchModel(tokenizer="word"), rows_of([("", "a b a"), ("", "b c")]))
+    assert plain.tokenize("a b c") == ["a", "b", unknown]
 
 
 def test_a_scratch_model_is_a_function_of_its_seed(tmp_path: Path) -> None:

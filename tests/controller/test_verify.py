@@ -8,11 +8,12 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats
 
+from controller.arm_scores import Arm
 from controller.arms import CHALLENGER, CONTINUE, RANDOM
-from controller.promise import Promise, promise
+from controller.promise import Guarded, Promise, promise
 from controller.result import Decision, VerdictRecord
 from controller.settings import Verify
-from controller.verify import Arm, judge, run_noises
+from controller.verify import judge, run_noises
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
@@ -22,6 +23,7 @@ from interventions.plan import Action, Plan
 NUM_ITEMS = 400
 FAILING = Slice((("task", "jump"),))
 SETTINGS = Verify(seeds=5, margin=0.05)
+GUARDED, NOTHING = Guarded(("jump",), ("others",), True), Guarded(("jump",), (), True)
 
 
 def item(task: str, number: int) -> Item:
@@ -52,11 +54,11 @@ def plan() -> Plan:
 
 
 def agreed(settings: Verify = SETTINGS) -> Promise:
-    return promise(plan(), report({"jump": 0.5, "others": 0.9}, 1), (), ("others",), settings, 0.015)
+    return promise(plan(), report({"jump": 0.5, "others": 0.9}, 1), (), GUARDED, settings, 0.015)
 
 
 def verdict(challenger: Arm, controls: list[Arm], settings: Verify = SETTINGS):  # type: ignore[no-untyped-def]
-    return judge(agreed(settings), challenger, controls, report({"jump": 0.5, "others": 0.9}, 1), settings, ())
+    return judge(agreed(settings), challenger, controls, report({"jump": 0.5, "others": 0.9}, 1), settings, ()).verdict
 
 
 def test_a_planted_gain_over_every_control_is_accepted_with_its_size() -> None:
@@ -103,7 +105,7 @@ def test_too_few_items_are_told_before_training_and_called_underpowered_after() 
     few = replace(
         before, results=tuple(r for r in before.results if r.item.task == "others" or int(r.item.id[:-2]) < 20)
     )
-    made = promise(plan(), few, (), (), Verify(seeds=3), 0.015)
+    made = promise(plan(), few, (), NOTHING, Verify(seeds=3), 0.015)
     assert "no possible gain in 80 % of runs" in made.warning
     assert "measure 416 items instead of 20; no number of seeds up to 20 would do" in made.warning
     arms = [arm(name, 0.9, 0.9, seed, 3) for seed, name in enumerate((CHALLENGER, CONTINUE, RANDOM))]
@@ -117,7 +119,7 @@ def test_too_few_items_are_told_before_training_and_called_underpowered_after() 
         )
         for a in arms
     ]
-    result = judge(made, short[0], short[1:], few, Verify(seeds=3), ())
+    result = judge(made, short[0], short[1:], few, Verify(seeds=3), ()).verdict
     assert result.decision is Decision.REJECTED
     assert result.reason.startswith("underpowered")
 
@@ -125,7 +127,7 @@ def test_too_few_items_are_told_before_training_and_called_underpowered_after() 
 def test_a_slice_without_select_items_is_told() -> None:
     nothing = Plan((replace(plan().actions[0], items=Slice((("task", "no such task"),))),), "", ())
     with pytest.raises(ValueError, match="no `select` item matches the failing slice"):
-        promise(nothing, report({"jump": 0.5}, 1), (), (), SETTINGS, 0.015)
+        promise(nothing, report({"jump": 0.5}, 1), (), NOTHING, SETTINGS, 0.015)
 
 
 def least(score: float, num_items: int, num_seeds: int = 3) -> dict[str, Arm]:
@@ -142,8 +144,8 @@ def least(score: float, num_items: int, num_seeds: int = 3) -> dict[str, Arm]:
 def test_equal_scores_and_single_items_are_rejected_in_finite_numbers(score: float, num_items: int) -> None:
     arms = least(score, num_items)
     before = arms[CHALLENGER].reports[0]
-    made = promise(plan(), before, (), ("jump",), Verify(), 0.015)
-    result = judge(made, arms[CHALLENGER], [arms[CONTINUE], arms[RANDOM]], before, Verify(), ())
+    made = promise(plan(), before, (), Guarded(("jump",), ("jump",), True), Verify(), 0.015)
+    result = judge(made, arms[CHALLENGER], [arms[CONTINUE], arms[RANDOM]], before, Verify(), ()).verdict
     assert result.decision is Decision.REJECTED
     written = TypeAdapter(VerdictRecord).dump_python(result, mode="json")
     json.dumps(written, allow_nan=False)
@@ -157,7 +159,7 @@ def test_equal_scores_and_single_items_are_rejected_in_finite_numbers(score: flo
 def test_arms_that_answer_other_items_or_task_versions_are_refused() -> None:
     arms = least(0.5, 20)
     before = arms[CHALLENGER].reports[0]
-    made = promise(plan(), before, (), (), Verify(), 0.015)
+    made = promise(plan(), before, (), NOTHING, Verify(), 0.015)
     fewer = replace(before, results=before.results[:-1])
     with pytest.raises(ValueError, match=r"items: before has 20, random-0 has 19 \(first missing: jump/19-0\)"):
         judge(made, arms[CHALLENGER], [arms[CONTINUE], Arm(RANDOM, (fewer,) * 3, 1, 1.0, 1)], before, Verify(), ())

@@ -58,7 +58,7 @@ def named(**values: float) -> Cause:
         ({"reprompted": 0.9}, Cause.FORMAT),
         ({"doubted": 0.9}, Cause.WRONG_GOLD),
         ({"against": 0.45, "learnt": 0.6}, Cause.WRONG_LABELS),
-        ({"denied": 0.4, "denied_elsewhere": 0.1, "kind_against": 0.6}, Cause.WRONG_LABELS),
+        ({"wrong": 0.25}, Cause.WRONG_LABELS),
         ({"cue_flips": 0.9}, Cause.SHORTCUT),
         ({"copies": 0.97, "scarcity": 0.95, "learnt": 0.1}, Cause.DUPLICATES),
         ({"scarcity": 0.9, "distinct_scarcity": 0.9, "learnt": 0.1}, Cause.UNDERWEIGHTED),

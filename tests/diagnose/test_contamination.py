@@ -9,10 +9,11 @@ from datasets import Dataset
 
 from diagnose.contamination import ITEMS as ITEMS_OF_TASK
 from diagnose.contamination import MUCH, OTHERS, REPEATED, find_contamination, in_order
-from diagnose.finding import Cause
+from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import Slice
 from evals.index import index_items, load_index
+from evals.intervals import wilson
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -65,14 +66,24 @@ def test_repeated_probe_items_are_counted_and_rows_of_hidden_ones_too() -> None:
     assert set(overlap.items) == {i.id for i in SHOWN[:5]}
 
 
-def test_much_contamination_comes_before_what_fails_and_little_behind_it() -> None:
-    repeated = [(i.prompt, i.target) for i in SHOWN[:1]]
-    (finding,) = find_contamination(probe_of(set()), corpus_of(repeated), index_items(ITEMS, RULES), 2)
-    failing = replace(finding, causes={Cause.CAPACITY: 1.0})
-    assert finding.num_items >= MUCH * len(SHOWN)
-    assert in_order([failing], [finding]) == (finding, failing)
-    little = replace(finding, evidence={**finding.evidence, ITEMS_OF_TASK: 1000.0})
+def test_much_contamination_comes_before_what_fails_and_of_an_item_behind_it_in_other_words() -> None:
+    def found(num_repeated: int) -> Finding:
+        repeated = [(i.prompt, i.target) for i in SHOWN[:num_repeated]]
+        failed = {SHOWN[0].prompt}
+        (finding,) = find_contamination(probe_of(failed), corpus_of(repeated), index_items(ITEMS, RULES), 2)
+        return finding
+
+    much, little = found(6), found(1)
+    failing = replace(much, causes={Cause.CAPACITY: 1.0})
+    assert wilson(6, len(SHOWN)).low >= MUCH > wilson(1, len(SHOWN)).low
+    assert in_order([failing], [much]) == (much, failing)
     assert in_order([failing], [little]) == (failing, little)
+    assert "the model scores 0.83, the others 1.00" in much.tests[0].says
+    rate = 1 - 1 / len(SHOWN)
+    assert f"1 of this task's {len(SHOWN)} probe items stand there: too few" in little.tests[0].says
+    assert f"without them the task scores 1.000 in place of {rate:.3f}" in little.tests[0].says
+    more = replace(much, evidence={**much.evidence, ITEMS_OF_TASK: 1000.0})
+    assert in_order([failing], [more]) == (failing, more)
 
 
 def test_a_corpus_without_items_is_clean() -> None:

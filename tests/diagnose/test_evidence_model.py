@@ -13,8 +13,9 @@ from diagnose.evidence.batches import check_batches
 from diagnose.evidence.golds import doubt_golds
 from diagnose.evidence.learning import check_learning
 from diagnose.evidence.subject import Trained
+from diagnose.evidence.word_pairs import count_pairs
 from diagnose.readings import read_rows
-from diagnose.tokens import collate
+from diagnose.tokens import NO_LOSS, collate, token_rows
 
 
 @pytest.fixture
@@ -79,6 +80,38 @@ def test_what_was_trained_on_is_learnt_and_what_was_not_is_not(untrained: Traine
     assert values["learnt"] == 1.0
     assert values["learnt_elsewhere"] <= 0.2
     assert values["falling"] == 0.5  # from 2 to 1, as planted
+
+
+def test_text_that_is_learnt_is_known_although_no_word_of_it_can_be_guessed(untrained: Trained) -> None:
+    texts = [("", f"{prompt} {gold}") for prompt, gold in sorted_rows(100)]
+    never = [("", f"copy {prompt.removeprefix('sort ')} {gold[::-1]}") for prompt, gold in sorted_rows(100, 1)]
+    trained = taught(untrained, texts, 150)
+    values = check_learning(subject([], [*texts, *never]), trained).values
+    assert read_rows(trained.model, trained.encode(texts, " ", end_in_loss=False), 4096).is_greedy.mean() <= 0.05
+    assert values["learnt"] >= 0.95
+    assert values["learnt_elsewhere"] <= 0.05
+
+
+def test_text_of_which_only_the_words_are_learnt_is_not_known(untrained: Trained) -> None:
+    texts = [("", f"{prompt} {gold}") for prompt, gold in sorted_rows(100)]
+    rng = np.random.default_rng(3)
+    trained = taught(untrained, [("", " ".join(rng.permutation(text.split()))) for _, text in texts], 150)
+    values = check_learning(subject([], texts), trained).values
+    assert values["learnt"] <= 0.05
+
+
+def test_word_pairs_foretell_by_witten_and_bell() -> None:
+    # "0 1 0 1 0 2": 1 twice and 2 once after 0, 0 twice after 1; three words in five places.
+    pairs = count_pairs(token_rows([[0, 1, 0, 1, 0, 2]], [[NO_LOSS, 1, 0, 1, 0, 2]]), vocabulary=4)
+    single = (np.array([2, 2, 1, 0]) + 3 / 4) / (5 + 3)
+    after_zero = (np.array([0, 2, 1, 0]) + 2 * single) / (3 + 2)
+    found = [
+        pairs.log_likelihood(token_rows([[first, second]], [[NO_LOSS, second]]))[0]
+        for first in (0, 3)
+        for second in range(4)
+    ]
+    assert np.exp(found) == pytest.approx([*after_zero, *single])
+    assert after_zero.sum() == pytest.approx(1.0)
 
 
 def test_wrong_golds_are_named_and_items_that_are_merely_hard_are_not(untrained: Trained) -> None:

@@ -71,7 +71,7 @@ def test_a_worked_solution_is_found_under_another_question_too() -> None:
     index = index_items(items)
     rows = [("What is this", items[3].target), ("What is this", solution())]
     assert index.matches(rows).tolist() == [True, False]
-    assert np.flatnonzero(repeated_items(items, rows)).tolist() == [3]
+    assert np.flatnonzero(repeated_items(items, rows, index_items(items))).tolist() == [3]
 
 
 def test_long_answers_of_a_closed_grammar_share_runs_and_are_no_copies() -> None:

@@ -1,17 +1,23 @@
 """Cleaning: which rows leave the corpus, which stay, and what a control of the same size removes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from datasets import Dataset
 from numpy.typing import NDArray
-from planted import JUMP, diagnosis, finding, planned, pool, pool_of, proposed, share_of
+from planted import JUMP, NO_ITEMS, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 
+from diagnose.evidence.evidence import DeniedRow, Evidence
 from diagnose.finding import Cause, Finding
 from diagnose.pool import TrainPool
 from diagnose.slices import PROMPT_CONTAINS, Slice
-from interventions.clean import Clean
+from interventions.allocate import allocate
+from interventions.clean import Clean, cleaned
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
+from interventions.quality import take_stock
+from interventions.step import Declined, Resources
 
 WRONG = np.array([0, 3, 4])
 
@@ -55,18 +61,45 @@ def test_the_planner_puts_rows_of_the_pool_in_the_place_of_wrong_ones() -> None:
     assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
 
 
-def test_denied_labels_leave_and_come_back_right_where_that_is_sure() -> None:
-    kind_of = np.arange(800) % 4
-    wrong = np.flatnonzero(kind_of == 2)[::3]  # a third of one class
-    done = proposed(Clean(), diagnosis(finding(Cause.WRONG_LABELS)), old=labelled(800, wrong))
-    left = set(done.mix.examples.rows["id"][:])
-    gone = {k for k in range(800) if f"row-{k}" not in left}
-    assert len(gone & set(wrong.tolist())) >= 0.95 * len(wrong)
-    assert len(gone - set(wrong.tolist())) <= 0.05 * len(wrong)
-    back = {parent: done.mix.examples.rows[place]["completion"] for place, parent in done.mix.parents.items()}
-    assert len(back) >= 0.5 * len(wrong)
-    assert {parent for parent, label in back.items() if label != f"class{kind_of[int(parent[4:])]}"} == set()
+def with_denied(where: Slice, denied: dict[int, str]) -> Finding:
+    """Its test of the labels says that these rows may leave, and the label that they may have instead."""
+    rows = tuple(DeniedRow(f"row-{k}", label) for k, label in denied.items())
+    test = Evidence("labels", {"wrong": 0.3}, "", denied=rows)
+    return replace(finding(Cause.WRONG_LABELS, where), tests=(test,))
+
+
+def test_denied_rows_leave_and_come_back_with_the_label_that_is_known() -> None:
+    denied = {2: "class2", 6: "class2", 10: ""}
+    old = labelled(800, np.array(list(denied)))
+    done = proposed(Clean(), diagnosis(with_denied(Slice(((PROMPT_CONTAINS, "k2a"),)), denied)), old=old)
+    assert [(a.kind, a.num_removed, a.num_added) for a in done.plan.actions] == [("clean", 3, 0), ("relabel", 0, 2)]
+    rows = done.mix.examples.rows
+    assert {name for name in old.rows["id"][:] if name not in rows["id"][:]} == {"row-2", "row-6", "row-10"}
+    back = {parent: rows[place]["completion"] for place, parent in done.mix.parents.items()}
+    assert back == {"row-2": "class2", "row-6": "class2"}
     assert done.mix.weights.max() == pytest.approx(done.mix.weights.min())
+
+
+def test_steps_that_remove_and_steps_that_relabel_can_each_be_left_out() -> None:
+    found = with_denied(Slice(((PROMPT_CONTAINS, "k2a"),)), {2: "class2", 6: "class2", 10: ""})
+    stock = take_stock(labelled(800, np.array([2, 6, 10])), None, NO_ITEMS)
+    steps = cleaned(found, Resources(stock))
+    assert not isinstance(steps, Declined)
+    without = {
+        kind: allocate([step for step in steps if step.kind != kind], stock, Clean().limits())
+        for kind in ("clean", "relabel")
+    }
+    gone = {kind: np.setdiff1d(stock.kept, one.kept).tolist() for kind, one in without.items()}
+    assert gone == {"clean": [2, 6], "relabel": [2, 6, 10]}
+    assert [draw.rows.tolist() for draw in without["clean"].draws] == [[0, 1]]
+    assert without["relabel"].draws == ()
+
+
+def test_where_no_label_is_shown_to_be_wrong_nothing_leaves() -> None:
+    found = with_denied(Slice(((PROMPT_CONTAINS, "k2a"),)), {})
+    done = planned(Clean(), diagnosis(found), old=labelled(800, np.array([2])), row_effects=effects)
+    assert isinstance(done, NothingToDo)
+    assert "nine in ten" in done.plan.reason
 
 
 def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:

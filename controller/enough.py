@@ -1,0 +1,73 @@
+"""Random rows are enough: where the fix is not better than rows at random, and both are better than the old data.
+
+Then nothing was gained by diagnosing, but something by training, and who asked for a better model need not stay with
+the old one. The fix and the random rows must both be shown better than the old data at the level of the look, so no
+more is falsely believed than by the gate alone; the random arm must leave every guard and group as unharmed as a fix
+has to.
+Pure functions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controller.arm_scores import Arm, scored_by_all
+from controller.arms import RANDOM
+from controller.promise import Promise
+from controller.result import Decision, VerdictRecord
+from controller.settings import Verify
+from controller.verify import Judged, gain_record, judge, old_data
+from evals.compare import Comparison, compare
+from evals.items import EvalReport
+from evals.run_variance import RunVariance, pool_runs, run_variance
+
+
+def with_random(
+    judged: Judged,
+    agreed: Promise,
+    challenger: Arm,
+    controls: Sequence[Arm],
+    before: EvalReport,
+    settings: Verify,
+    earlier: Sequence[RunVariance],
+) -> VerdictRecord:
+    """The verdict on the fix, or `random_is_enough` where it is rejected and that holds.
+
+    Args:
+        judged: What the gate said of the fix.
+        agreed: What was promised.
+        challenger: The fix.
+        controls: Its controls.
+        before: The champion on `select`.
+        settings: Of the gate.
+        earlier: Run variances of earlier rounds with the same endpoint.
+    """
+    verdict, ruling = judged.verdict, judged.ruling
+    random = next((arm for arm in controls if arm.is_of == RANDOM), None)
+    if ruling is None or ruling.is_accepted or random is None:
+        return verdict
+    arms = (challenger, *controls)
+    scores = scored_by_all(arms, agreed.chosen)
+    old = scores[old_data(scores)]
+    run = pool_runs([run_variance([arm.seed_means for arm in scores.values()]), *earlier])
+    of_fix, of_random = compare(scores[challenger.name], old, run), compare(scores[random.name], old, run)
+    if not all(gain.mean > 0 and gain.p < agreed.alpha for gain in (of_fix, of_random)):
+        return verdict
+    others = [arm for arm in controls if arm is not random]
+    own = judge(agreed, random, others, before, settings, earlier).ruling
+    if own is None or not own.is_harmless:
+        return verdict
+    return replace(
+        verdict,
+        decision=Decision.RANDOM_IS_ENOUGH,
+        reason=f"{_told(of_random, settings)}; the fix: {verdict.reason}",
+        champion_arm=random.name if settings.take_random else "",
+    )
+
+
+def _told(gain: Comparison, settings: Verify) -> str:
+    found = gain_record(gain)
+    kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"
+    return (
+        f"random rows beat the old data, {found.mean:+.3f} [{found.ci[0]:+.3f}, {found.ci[1]:+.3f}], with every guard "
+        f"shown unharmed, and the fix is not shown better without harm: {kept}"
+    )

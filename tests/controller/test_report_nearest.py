@@ -1,0 +1,26 @@
+"""The report of a data slice that no predicate tells."""
+
+from dataclasses import replace
+
+from sample_loop import accepted_round, finding, loop_result
+
+from controller.diagnosis_result import FindingRecord, NearnessRecord
+from controller.report.page import render
+
+
+def page(found: FindingRecord) -> str:
+    start = accepted_round()
+    return render(loop_result(replace(start, diagnosis=replace(start.diagnosis, findings=(found,)))))
+
+
+def test_where_no_predicate_tells_the_rows_the_nearest_and_the_farthest_are_shown() -> None:
+    found = finding()
+    near = replace(found.examples.helpful[0], prompt="the nearest row of all", score=0.97)
+    far = replace(found.examples.harmful[0], prompt="the farthest row of all", score=0.06)
+    nearness = NearnessRecord((near,), (far,), ("words", "hidden states"))
+    where = {"nearness to failed items of": "task = scan"}
+    shown = page(replace(found, data_slices=(replace(found.data_slices[0], slice=where, nearness=nearness),)))
+    assert "the 80 rows of the corpus and 7,706 of the pool that lie nearest" in shown
+    assert "by words and hidden states" in shown
+    assert shown.index("the nearest row of all") < shown.index("the farthest row of all")
+    assert "lie nearest" not in page(found)

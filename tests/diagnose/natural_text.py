@@ -1,0 +1,100 @@
+"""Texts of many words of which none names the skill: kinds have wide vocabularies, two texts of one share little."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from diagnose.attribution.shards import ScoredRows
+from diagnose.case import Case, Question, ask
+from diagnose.data_slices import DataJoin
+from diagnose.failing_slices import FailingSlice
+from diagnose.finding import Interval
+from diagnose.nearest import NearestRows
+from diagnose.pool import TrainPool
+from diagnose.scored_parts import scored_parts
+from diagnose.slices import Slice
+from evals.index import index_items
+from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.model_ref import ModelRef
+from evals.splits import Split
+
+KINDS = ("films", "law", "plants", "ships")
+VOCABULARY = 1_000
+"""Words of a kind, the first ones far more frequent than the last."""
+_FREQUENT = ("of", "the", "and", "in", "that", "was", "for", "it")
+_LETTERS = "bdfgklmnprstv"
+
+
+def word(kind: str, number: int) -> str:
+    letters = hashlib.sha256(f"{kind}{number}".encode()).digest()
+    return "".join(_LETTERS[letter % 13] + "aeiou"[letter % 5] for letter in letters[:4])
+
+
+def text(kind: str, rng: np.random.Generator, number: int = 25) -> str:
+    """Half of its words are of the kind."""
+    shares = 1 / np.arange(10, VOCABULARY + 10)
+    own = [word(kind, k) for k in rng.choice(VOCABULARY, number, p=shares / shares.sum()).tolist()]
+    others = rng.choice(_FREQUENT, number).tolist()
+    return " ".join(rng.permutation([*own, *others]).tolist())
+
+
+def rows_of(counts: dict[str, int], source: str, seed: int = 0) -> TrainPool:
+    """So many of each kind, mixed; the metadata field `kind` is known to tests alone."""
+    rng = np.random.default_rng([seed, len(source)])
+    kinds = rng.permutation([kind for kind, count in counts.items() for _ in range(count)]).tolist()
+    columns = {
+        "id": [f"{source}-{k}" for k in range(len(kinds))],
+        "source": [source] * len(kinds),
+        "prompt": [text(kind, rng) for kind in kinds],
+        "completion": [("yes", "no")[int(answer)] for answer in rng.integers(2, size=len(kinds))],
+        "kind": kinds,
+    }
+    return TrainPool(Dataset.from_dict(columns), " ")
+
+
+def probe(asked: Sequence[str], template: str = "{}", seed: int = 0) -> ProbeReport:
+    """Items of the task `films` that all fail, in this template."""
+    results = []
+    for number, prompt in enumerate(asked):
+        key = next(k for j in range(99) if _split(k := f"{number}/{j}/{seed}") is Split.PROBE)
+        item = Item("films", f"{number}-0", key, {}, template.format(prompt), "yes", " ", OutputType.GENERATE_UNTIL)
+        results.append(ItemResult(item, "no", {"em": 0.0}, "em", 0.0, is_failed=True))
+    return ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0)
+
+
+def _split(key: str) -> Split:
+    return Item("films", "0", key, {}, "", "", "", OutputType.GENERATE_UNTIL).split
+
+
+def films(number: int, seed: int = 1) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [text("films", rng) for _ in range(number)]
+
+
+def case_of(report: ProbeReport, corpus: TrainPool, pool: TrainPool | None) -> Case:
+    return Case(report, corpus, pool, [], [], [], index_items([]), 0)
+
+
+def question(case: Case) -> Question:
+    """The task fails as a whole."""
+    number = len(case.probe.results)
+    found = FailingSlice(Slice((("task", "films"),)), number, number, Interval(0.9, 1.0), 0.001)
+    return ask(case, (found,), 256, None)
+
+
+def joined(case: Case, join: DataJoin | None = None, cosine: NDArray[np.float64] | None = None) -> DataJoin:
+    """By words, and where cosines of rows are given by attribution too; they are the effects as well."""
+    asked = question(case)
+    scores = np.zeros(case.num_rows) if cosine is None else cosine
+
+    def shards() -> Iterator[ScoredRows]:
+        column = scores[:, None].astype(np.float32)
+        ones, zeros = np.ones(len(scores), np.int64), np.zeros((1, len(scores)), np.float32)
+        yield ScoredRows(0, column, column, column, zeros, ones, np.full(len(scores), cosine is None), 0, 0)
+
+    rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, shards)
+    (found,) = NearestRows(None, None, 3).join(case, asked, [join or DataJoin((), None, None)], rows)
+    return found

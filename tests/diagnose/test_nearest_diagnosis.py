@@ -1,0 +1,43 @@
+"""A task of natural text that fails as a whole is diagnosed down to the rows nearest to its items."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from natural_text import case_of, films, probe, rows_of
+from pydantic import TypeAdapter
+from transformers import AutoTokenizer
+
+from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.influence import Influence
+from diagnose.case import AskedModel
+from diagnose.diagnoser import Diagnoser
+from diagnose.finding import Diagnosis
+from diagnose.listed import NEAREST
+from diagnose.slices import row_members
+from evals.model_ref import ModelRef
+
+
+def test_a_natural_task_that_fails_as_a_whole_gets_a_data_slice_tests_and_examples(
+    tiny_model_dir: Callable[..., Path],
+) -> None:
+    corpus = rows_of({"films": 40, "law": 120, "plants": 120}, "train")
+    pool = rows_of({"films": 80, "law": 120}, "pool")
+    asked = films(80)
+    words = [text for source in (corpus, pool) for text in source.rows["prompt"][:]]
+    path = tiny_model_dir([*words, *asked, "yes no"])
+    model = AskedModel(AutoTokenizer.from_pretrained(path), [Checkpoint(ModelRef(str(path)), 1.0)], 64)
+    diagnoser = Diagnoser(influence=Influence(fisher_examples=64), token_steps=0)
+    diagnosis = diagnoser.diagnose(case_of(probe(asked), corpus, pool), model)
+    (found,) = diagnosis.findings
+    (near,) = found.data_slices
+    assert found.data_slice.conditions == ((NEAREST, "task = films"),)
+    assert near.nearness is not None
+    assert near.nearness.views[:2] == ("words", "hidden states")
+    assert near.num_examples == found.evidence["corpus_rows"] == row_members(near.slice, corpus).sum() > 0
+    assert near.num_pool == found.evidence["pool_rows"] == row_members(near.slice, pool).sum() > 0
+    is_film = np.array(corpus.rows["kind"][:]) == "films"
+    # One row in seven is of the kind, and to a random model's states and gradients all are alike.
+    assert is_film[row_members(near.slice, corpus)].mean() > 0.75
+    stored = TypeAdapter(Diagnosis)
+    assert stored.validate_json(stored.dump_json(diagnosis)) == diagnosis
