@@ -4,10 +4,10 @@ Texts of natural language are clustered by k-means at several granularities, fro
 index of the letters of their words (runs of three to five, so that `factor` and `factoring` are near; weighted by
 TF-IDF, 200 dimensions). A cluster is then told by a few words with whole points, for or against it, fitted by least
 squares; what words do not tell is no candidate. The points alone decide what belongs to it, so that it reads the same
-on evaluation items and on training rows. Failures play no part. Texts of a small vocabulary have no clusters: their
-words and fields say all.
+on evaluation items and on training rows. Failures play no part. Texts of a small vocabulary have no clusters,
+numbers and codes not counted: their words and fields say all.
 
-On a busy core 5,000 texts of ten words take SECONDS_SMALL, 50,000 SECONDS_LARGE.
+Cost: two seconds for 1,000 texts of ten words, nine for 5,000, and nineteen for 50,000, of which 10,000 are clustered.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,9 +75,9 @@ def find_clusters(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, s
         has = csr_array(vectorizer.fit_transform(texts))
     except ValueError:  # no text has a word
         return
-    if has.shape[1] < OPEN_VOCABULARY:
-        return
     vocabulary = vectorizer.get_feature_names_out()
+    if sum(not any(sign.isdigit() for sign in word) for word in vocabulary) < OPEN_VOCABULARY:
+        return
     distinct = np.unique(np.array(texts, dtype=object), return_index=True)[1]
     sample = distinct[:: -(-len(distinct) // _SAMPLE)]
     telling = _telling(has[sample])
