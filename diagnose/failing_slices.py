@@ -1,11 +1,12 @@
 """Which kinds of items fail: slices found on one half of the probe items and tested on the other, both ways.
 
 Candidates are tasks, values and ranges of document fields, tags, runs of one or two words, topics (`diagnose.topics`),
-lengths, and conjunctions of two (`diagnose.slice_search`). A candidate fails if its items fail clearly more often than
-the others of the same tasks (Fisher's exact test), or, for a task as a whole, more often than the other tasks or than a
-working model does (`max_failure_rate`, exact binomial test): where everything fails alike there is no contrast, and the
-task is the finding. A task comes after what is inside it. Those that survive are covered greedily
-(`diagnose.slice_cover`). `scripts/bench_slices.py` measures false alarms, recall, precision and time.
+clusters of texts (`diagnose.text_clusters`), lengths, and conjunctions of two (`diagnose.slice_search`). A candidate
+fails if its items fail clearly more often than the others of the same tasks (Fisher's exact test), or, for a task as a
+whole, more often than the other tasks or than a working model does (`max_failure_rate`, exact binomial test): where
+everything fails alike there is no contrast, and the task is the finding. A task comes after what is inside it. Those
+that survive are covered greedily (`diagnose.slice_cover`). `scripts/bench_slices.py` measures false alarms, recall,
+precision and time.
 
 Cost: sparse products; 50,000 items with 30 fields and prompts of 10 words take some fifteen seconds.
 """

@@ -1,9 +1,11 @@
 """All single conditions that items may share, as one sparse matrix: what failing slices are searched among.
 
-Tasks, values of fields, ranges of numeric fields, tags, runs of one or two words, topics, and lengths. Numbers are
-cut at quartiles here; `best_ranges` finds the ends of a range by the failures of one half of the items.
+Tasks, values of fields, ranges of numeric fields, tags, runs of one or two words, topics, clusters of texts, and
+lengths. Numbers are cut at quartiles here; `best_ranges` finds the ends of a range by the failures of one half of the
+items.
 
-Cost: 50,000 items with 30 fields and 10 words take about four seconds.
+Cost: 50,000 items with 30 fields and 10 words take about four seconds, and what `diagnose.text_clusters` takes for
+natural language.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +21,12 @@ from diagnose.ranges import bounds, described, numbers
 from diagnose.slice_counts import Among, contrast
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, SliceTable
 from diagnose.tags import GOLD_ANSWER, all_tags
+from diagnose.text_clusters import find_clusters
 from diagnose.topics import find_topics
 
-TASK, FIELD, TAG, WORD, TOPIC, LENGTH = range(6)
+TASK, FIELD, TAG, WORD, TOPIC, CLUSTER, LENGTH = range(7)
 """Ranks: of near ties the lowest is preferred."""
-NUM_RANKS = 6
+NUM_RANKS = 7
 MOST = 0.5
 """Of the items of its tasks: what holds for more of them, and is no value that the data gives, is the rule, and those
 outside it the exception."""
@@ -109,6 +112,8 @@ def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numer
         made.append(((key, value), TAG, np.flatnonzero(inside)))
     for key, value, inside in find_topics(table.texts, min_items):
         made.append(((key, value), TOPIC, np.flatnonzero(inside)))
+    for key, value, inside in find_clusters(table.texts, min_items):
+        made.append(((key, value), CLUSTER, np.flatnonzero(inside)))
     for one in numeric:
         made += [((one.key, name), one.rank, np.flatnonzero(inside)) for name, inside in _quartered(one)]
     made = [

@@ -15,6 +15,7 @@ from diagnose.listed import NEAREST, are_listed
 from diagnose.pool import TrainPool
 from diagnose.ranges import bounds, in_range, numbers
 from diagnose.tags import TAG_KEYS, has_tag, with_tag
+from diagnose.text_clusters import IS_ABOUT, has_points
 from diagnose.topics import TOPIC_KEYS, are_about, is_about
 from evals.items import Item
 
@@ -25,7 +26,7 @@ SOURCE = "source"
 """Field of every training row: the file or data set that it came from."""
 PROMPT_WORDS = "prompt words"
 """Condition on the number of words of the text: `7`, or a range (`diagnose.ranges`)."""
-TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TOPIC_KEYS, *TAG_KEYS)
+TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TOPIC_KEYS, IS_ABOUT, *TAG_KEYS)
 """Conditions that every item and row can be asked; a field of the same name is asked instead of a tag."""
 
 
@@ -106,6 +107,8 @@ class SliceTable:
             return (self.num_words >= low) & (self.num_words <= high)
         if key in TOPIC_KEYS:
             return are_about(key, value, self.texts)
+        if key == IS_ABOUT:
+            return has_points(value, self.texts)
         if key in self.tag_keys:
             return with_tag(key, value, self.texts, self.known_answers)
         if key not in self.fields:
@@ -175,7 +178,7 @@ def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
 def _told(key: str, value: str) -> str:
     if key == PROMPT_CONTAINS:
         return f"{key} '{value}'"
-    return f"{key} {value}" if key in (*TOPIC_KEYS, NEAREST) else f"{key} = {value}"
+    return f"{key} {value}" if key in (*TOPIC_KEYS, IS_ABOUT, NEAREST) else f"{key} = {value}"
 
 
 def _holds(key: str, value: str, text: str, fields: Mapping[str, Any], answer: str) -> bool:
@@ -186,6 +189,8 @@ def _holds(key: str, value: str, text: str, fields: Mapping[str, Any], answer: s
         return in_range(value, str(len(words))) or value == str(len(words))
     if key in TOPIC_KEYS:
         return is_about(key, value, text)
+    if key == IS_ABOUT:
+        return bool(has_points(value, [text])[0])
     if key in TAG_KEYS and key not in fields:
         return has_tag(key, value, text, answer)
     field = fields.get(key)

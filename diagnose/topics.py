@@ -42,7 +42,7 @@ _SAMPLE = 10_000
 
 def find_topics(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Key, value and members of each, [num_texts]; none where the vocabulary is small."""
-    vectorizer = CountVectorizer(analyzer=_words, binary=True, dtype=np.float64)
+    vectorizer = CountVectorizer(analyzer=words_of, binary=True, dtype=np.float64)
     try:
         has = csr_array(vectorizer.fit_transform(texts))
     except ValueError:  # no text has a word
@@ -68,13 +68,13 @@ def find_topics(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, str
 
 def is_about(key: str, value: str, text: str) -> bool:
     """Whether a text has enough of the words of `value`, which commas part."""
-    return len(_words(text) & _listed(value)) >= _needed(key)
+    return len(words_of(text) & _listed(value)) >= _needed(key)
 
 
 def are_about(key: str, value: str, texts: Sequence[str]) -> NDArray[np.bool_]:
     """As `is_about` on each, [num_texts]."""
     listed, needed = _listed(value), _needed(key)
-    return np.fromiter((len(listed & _words(text)) >= needed for text in texts), bool, len(texts))
+    return np.fromiter((len(listed & words_of(text)) >= needed for text in texts), bool, len(texts))
 
 
 def _listed(value: str) -> frozenset[str]:
@@ -110,6 +110,6 @@ def _topics(has: csr_array) -> list[tuple[int, ...]]:
     return list(found)
 
 
-def _words(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
     """In lower case, without punctuation around them or inside a list of them."""
     return frozenset(word for word in (part.strip(EDGES).lower() for part in text.split()) if word and "," not in word)

@@ -1,0 +1,94 @@
+"""Clusters of texts are found without failures, are told by words, and read the same on items and rows."""
+
+import itertools
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+from test_slices_search import report
+from test_topics import item
+
+from diagnose.failing_slices import find_failing_slices
+from diagnose.pool import TrainPool
+from diagnose.slice_counts import Thresholds
+from diagnose.slices import Slice, item_table, row_members
+from diagnose.text_clusters import IS_ABOUT, find_clusters, has_points
+
+NAMES = ("river", "music", "money", "sport", "tower", "plant")
+TOPICS = [[f"{name}{k}" for k in "abcdefghijklmno"] for name in NAMES]
+VOCABULARY = ["".join(letters) for letters in itertools.product("bdfgklmnps", "aeiou", "bdfgklmnps", "a", "bd")][:900]
+NUM_TEXTS = 800
+
+
+def made(seed: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Four of the fifteen words of a topic, and four of a vocabulary of 900; the topic of each."""
+    rng = np.random.default_rng(seed)
+    topic = rng.integers(len(TOPICS), size=NUM_TEXTS)
+    texts = []
+    for one in topic.tolist():
+        words = [*rng.choice(VOCABULARY, 4).tolist(), *rng.choice(TOPICS[one], 4, replace=False).tolist()]
+        rng.shuffle(words)
+        texts.append(" ".join(words).capitalize() + "?")
+    return texts, topic
+
+
+def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def test_each_planted_topic_is_a_cluster_that_its_own_words_tell() -> None:
+    texts, topic = made(0)
+    found = list(find_clusters(texts, 20))
+    for number, name in enumerate(NAMES):
+        value, inside = max(((v, i) for _, v, i in found), key=lambda one: overlap(one[1], topic == number))
+        assert overlap(inside, topic == number) > 0.9
+        points = [part.rpartition(" ") for part in value.partition(";")[0].split(", ")]
+        assert all(word.startswith(name) for word, _, own in points if int(own) > 3)
+
+
+def test_words_count_their_points_once_whatever_their_case_and_the_marks_around_them() -> None:
+    value = "roots 3, polynomial 2, triangle -4; from 3"
+    texts = ["Find the ROOTS.", "A polynomial, a polynomial", "(roots) of a triangle", "polynomial roots", "root"]
+    assert has_points(value, texts).tolist() == [True, False, False, True, False]
+
+
+def test_a_cluster_reads_the_same_on_items_and_on_rows_one_by_one_and_many_at_once() -> None:
+    texts, _ = made(1)
+    table = item_table([item(text) for text in texts], [])
+    rows = {
+        "id": [str(k) for k in range(NUM_TEXTS)],
+        "source": ["rows"] * NUM_TEXTS,
+        "prompt": texts,
+        "completion": [" yes"] * NUM_TEXTS,
+    }
+    pool = TrainPool(Dataset.from_dict(rows), " ")
+    for key, value, inside in list(find_clusters(table.texts, 20))[::12]:
+        where = Slice(((key, value),))
+        assert np.array_equal(table.members(where), inside)
+        assert np.array_equal(row_members(where, pool), inside)
+        assert [where.holds(text, {}) for text in texts] == inside.tolist()
+        assert str(where) == f"{IS_ABOUT} {value}"
+
+
+def test_clusters_do_not_depend_on_the_order_of_the_texts() -> None:
+    texts, _ = made(2)
+    order = np.random.default_rng(2).permutation(NUM_TEXTS)
+    found = {value: inside[order].tolist() for _, value, inside in find_clusters(texts, 20)}
+    assert found == {value: i.tolist() for _, value, i in find_clusters([texts[k] for k in order], 20)}
+
+
+def test_a_closed_grammar_has_no_clusters() -> None:
+    rng = np.random.default_rng(3)
+    assert not list(find_clusters([" ".join(rng.choice(VOCABULARY[:300], 8)) for _ in range(500)], 20))
+    # Numbers make no language.
+    assert not list(find_clusters([" ".join((*rng.choice(VOCABULARY[:300], 8), str(k))) for k in range(500)], 20))
+    assert not list(find_clusters([], 20))
+
+
+def test_a_cluster_that_fails_is_named_where_no_few_words_say_it() -> None:
+    texts, topic = made(4)
+    failed = np.random.default_rng(4).random(NUM_TEXTS) < np.where(topic == 2, 0.7, 0.1)
+    items = [item(text) for text in texts]
+    named = find_failing_slices(report(items, failed), [], (), Thresholds())
+    assert [key for key, _ in named[0].slice.conditions] == [IS_ABOUT]
+    assert overlap(item_table(items, []).members(named[0].slice), topic == 2) > 0.9
