@@ -86,14 +86,14 @@ def plan_fix(
     for finding in diagnosis.findings:
         if _may_be_the_setting(finding, diagnosis):
             found: Steps = Declined(SETTING_FIRST)
-        elif _is_mended_inside(finding, diagnosis, mended):
+        elif finding.acted_on not in by_slice and _is_mended_inside(finding, diagnosis, mended):
             found = Declined(INSIDE)
         else:
             found = intervention.steps(finding, resources)
         if isinstance(found, Declined):
             declined.append(f"{finding.slice}: {found.reason}")
-        else:
-            by_slice.setdefault(finding.acted_on, found)
+        elif finding.acted_on not in by_slice or _holds(finding, diagnosis, mended):
+            by_slice[finding.acted_on] = found  # the same rows for all that they mend, not for a part of it
             mended.add(finding.slice)
     steps = with_companions([step for found in by_slice.values() for step in found], resources, limits)
     return carry_out(steps, resources, limits, seed, declined)
@@ -149,6 +149,11 @@ def carry_out(
 def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:
     """A wrong setting makes many slices fail, some of them too small for it to be told."""
     return finding.cause is Cause.UNKNOWN and any(one.cause is Cause.TRAINING_SETUP for one in diagnosis.findings)
+
+
+def _holds(finding: Finding, diagnosis: Diagnosis, mended: Collection[Slice]) -> bool:
+    """Whether slices inside it are mended."""
+    return any(node.inside == finding.slice and node.slice in mended for node in diagnosis.tree)
 
 
 def _is_mended_inside(finding: Finding, diagnosis: Diagnosis, mended: Collection[Slice]) -> bool:

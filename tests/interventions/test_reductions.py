@@ -113,3 +113,11 @@ def test_a_whole_task_is_left_alone_where_most_of_its_failures_are_mended_inside
 
     assert kinds(30) == [TASK]
     assert kinds(29) == [TASK, HOPS]
+
+
+def test_rows_that_mend_a_whole_task_are_held_to_all_of_it_and_not_to_a_slice_inside() -> None:
+    whole, inside = finding(Cause.MISSING_DATA, items=HOPS, num_failed=60), finding(Cause.MISSING_DATA, num_failed=50)
+    root = SliceNode(HOPS, None, 0, 200, 60, Interval(0.2, 0.4), is_finding=True)
+    node = SliceNode(TASK, HOPS, 1, 100, 50, Interval(0.4, 0.6), is_finding=True)
+    done = proposed(Retrieve(num_examples=50), replace(diagnosis(inside, whole), tree=(root, node)), new=pool())
+    assert [action.items for action in done.plan.actions] == [HOPS]
