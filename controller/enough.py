@@ -3,8 +3,7 @@
 Then nothing was gained by diagnosing, but something by training, and who asked for a better model need not stay with
 the old one. The fix and the random rows must both be shown better than the old data at the level of the look, so no
 more is falsely believed than by the gate alone; the random arm must leave every guard and group as unharmed as a fix
-has to.
-Pure functions.
+has to. Pure functions.
 """
 
 from collections.abc import Sequence

@@ -11,6 +11,7 @@ import numpy as np
 
 from controller.records import MOST_VALUES
 from controller.result import GroupRecord
+from diagnose.answer_labels import as_label
 from diagnose.slices import Slice
 from diagnose.tags import GOLD_ANSWER
 from evals.compare import ArmScores
@@ -91,7 +92,7 @@ def _columns(own: Sequence[ItemResult], fields: Sequence[str]) -> Iterator[tuple
         if name != "task":
             yield name, [str(r.item.document[name]) if name in r.item.document else None for r in own]
     if GOLD_ANSWER not in fields:
-        yield GOLD_ANSWER, [" ".join(r.item.target.split()) for r in own]
+        yield GOLD_ANSWER, [as_label(r.item.target) for r in own]
 
 
 def _large(where: Slice, members: Sequence[ItemResult]) -> Iterator[tuple[Slice, tuple[str, ...]]]:

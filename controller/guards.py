@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.answer_labels import as_label
 from diagnose.slices import Slice, item_table
 from evals.items import ItemResult
 
@@ -79,8 +80,8 @@ class FalseAlarmGuard:
         return f"items of {self.task} falsely answered '{self.answer}'"
 
     def chosen(self, results: Sequence[ItemResult]) -> list[ItemResult]:
-        own = [r for r in results if r.item.task == self.task and _words(r.item.target) != self.answer]
-        return [replace(r, score=float(_words(r.answer) != self.answer)) for r in own]
+        own = [r for r in results if r.item.task == self.task and as_label(r.item.target) != self.answer]
+        return [replace(r, score=float(as_label(r.answer) != self.answer)) for r in own]
 
 
 def in_any(slices: Sequence[Slice], fields: Sequence[str], results: Sequence[ItemResult]) -> NDArray[np.bool_]:
@@ -109,11 +110,7 @@ def false_alarm_guards(
         for task in tasks:
             own = [result for result in results if result.item.task == task]
             inside = in_any([where], fields, own)
-            golds = {_words(r.item.target) for r, is_in in zip(own, inside, strict=True) if is_in}
-            others = {_words(r.item.target) for r in own} - golds
+            golds = {as_label(r.item.target) for r, is_in in zip(own, inside, strict=True) if is_in}
+            others = {as_label(r.item.target) for r in own} - golds
             if len(golds) == 1 and others:
                 yield FalseAlarmGuard(task, golds.pop())
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())

@@ -64,6 +64,8 @@ class ReducedMade:
     """Places among the optional steps."""
     actions: tuple[Action, ...]
     """What is left."""
+    num_rows: int
+    """Of its mix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
     for name, one in zip(names, reduced, strict=True):
         save_arm(one.proposal.mix, folder / name)
     made = tuple(
-        ReducedMade(name, one.left_out, one.proposal.plan.actions) for name, one in zip(names, reduced, strict=True)
+        ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights))
+        for name, one in zip(names, reduced, strict=True)
     )
     return replace(save_proposal(folder, proposal, found, made_from, asked, controls), optional=optional, reduced=made)
 

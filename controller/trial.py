@@ -36,7 +36,6 @@ from evals.splits import Split
 
 log = logging.getLogger(__name__)
 
-
 Earlier = Mapping[tuple[Slice, ...], list[RunVariance]]
 """Run variances of earlier rounds, by endpoint."""
 
@@ -100,8 +99,9 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     them."""
     plan = fix_recipe(run, proposal)
     fix = MixTrial(CHALLENGER, _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows), plan)
-    # The rows of a reduced plan are counted where it is judged.
-    reduced = [MixTrial(made.name, _mix_of(proposal, made.name, 0), plan) for made in proposal.proposed.reduced]
+    reduced = [
+        MixTrial(made.name, _mix_of(proposal, made.name, made.num_rows), plan) for made in proposal.proposed.reduced
+    ]
     controls = _control_trials(run.settings.verify.controls, proposal, plan, champion)
     return try_mixes(
         run, champion, proposal, [fix, *reduced, *controls], number, Account(f"round {number}", "train", "verify")
@@ -216,7 +216,7 @@ def try_and_judge(
     others = [arm for arm, name in zip(others, own, strict=True) if name != chosen.name]
     verdict = with_arms(replace(verdict, steps=choice.steps), chosen.agreed, others)
     log.info("%s: %s", verdict.decision.value, verdict.reason)
-    fix = _with_rows(own[chosen.name], judged.proposed.num_rows)
+    fix = own[chosen.name]
     taken = {CHALLENGER: fix, "": None}.get(verdict.champion_arm, tried.get(verdict.champion_arm))
     return JudgedRound(
         verdict=verdict,
@@ -270,11 +270,6 @@ def _control_trials(
             own = replace(plan, length=Tokens(tokens))
             trials.append(MixTrial(arm.name, _mix_of(proposal, arm.control, made[arm.control].num_rows), own))
     return trials
-
-
-def _with_rows(tried: TriedMix, num_rows: int) -> TriedMix:
-    models = tuple(replace(model, corpus=replace(model.corpus, num_rows=num_rows)) for model in tried.models)
-    return replace(tried, models=models)
 
 
 def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:

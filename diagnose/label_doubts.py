@@ -15,10 +15,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from diagnose.answer_labels import MOST_LABELS
 from evals.near_copies import normalise
 
-MOST_LABELS = 60
-"""Distinct completions of a classification."""
 _LEAST_ROWS = 100
 _LEAST_OF_LABEL = 5
 _LEAST_LABELLED = 0.95

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.answer_labels import MOST_LABELS
 from diagnose.evidence.evidence import Evidence
 from diagnose.evidence.subject import Subject, Trained, share_against
 from diagnose.evidence.words import word_similarity
-from diagnose.label_doubts import MOST_LABELS
 from diagnose.mode import Likelihood
 from diagnose.readings import read_rows
 from evals.items import ItemResult, OutputType
