@@ -107,6 +107,13 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
         f"steps      {further} more trainings, {token_flops * tokens * further:.2g} FLOPs, for each step that takes "
         "rows out or relabels them beside others: without it, and controls where it is left out"
     )
+    pilots = run.settings.pilots
+    if len(pilots.scales) > 1:
+        small = round(pilots.length * tokens)
+        yield (
+            f"pilots     {len(pilots.scales)} trainings of {small:,} tokens where answers are no labels: "
+            f"{token_flops * small * len(pilots.scales):.2g} FLOPs"
+        )
     if verify.doses:
         trainings = len(verify.doses) * verify.seeds
         listed = ", ".join(f"{dose:g}" for dose in verify.doses)

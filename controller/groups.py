@@ -1,4 +1,5 @@
-"""Gains and losses by task, gold answer and field: none may be shown to lose, and more than twice the margin.
+"""Gains and losses by task, gold answer and field: none may be shown to lose, and more than twice the margin,
+neither against `continue` nor against the model before.
 
 The pooled rest can hide the ruin of one class of many. Groups are every measured task, every gold answer of a task
 whose answers are labels, and every value of the fields in `evals.slices`, each within its task.
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from controller.arms import BEFORE
 from controller.records import MOST_VALUES
 from controller.result import GroupRecord
 from diagnose.answer_labels import as_label
@@ -68,12 +70,16 @@ def group_records(
         own = tuple(item for item in items if item in shared)
         if len(own) >= LEAST_ITEMS:
             parts[where] = [_part(arm, own) for arm in ordered]
-    changes = group_changes(parts, TIMES_MARGIN * margin)
+    models = {
+        where: ArmScores(BEFORE, arms[0].items, np.array([[before[item] for item in arms[0].items]]))
+        for where, arms in parts.items()
+    }
+    changes = group_changes(parts, TIMES_MARGIN * margin, models=models)
     records = [
         GroupRecord(
             slice=where.as_dict(),
             num_items=change.change.num_items,
-            before=float(np.mean([before[item] for item in parts[where][0].items])),
+            before=float(models[where].scores.mean()),
             control=float(parts[where][1].scores.mean()),
             challenger=float(parts[where][0].scores.mean()),
             change=change.change.mean,

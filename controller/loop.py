@@ -25,6 +25,7 @@ from controller.fidelity import prove_attribution
 from controller.journal.lock import locked
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, write_champion
+from controller.pilots import settle_share
 from controller.promise import Promise
 from controller.records import diagnosis_record, measure_record
 from controller.report.page import write_report
@@ -185,6 +186,9 @@ def play_round(
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
     proposal = propose_round(run, champion, diagnosed, state.tried, number)
+    if proposal.plan.actions:
+        piloted = settle_share(run, champion, probe, diagnosed, proposal, state.tried, number)
+        proposal, state.tried = piloted.proposal, piloted.tried
     plan = proposal.record
     stopped = ""
     if not proposal.plan.actions:
@@ -201,7 +205,7 @@ def play_round(
         candidates = agree(run, proposal, before, earlier)
         judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
-        plan = plan_record(proposal.plan, proposal.proposed, judged.agreed)
+        plan = plan_record(proposal.plan, proposal.proposed, judged.agreed, proposal.pilots)
         if proposal is whole:
             state.curves[number] = partial(dose_curve, run, champion, proposal, judged.agreed, judged.arms[0], number)
         _note_items(items[Split.SELECT], number, before, judged.arms)

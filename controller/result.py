@@ -83,6 +83,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class PilotRecord:
+    """A small training of the fix, asked the `probe` items: what a share of the draws does to what it is to mend and to
+    the rest."""
+
+    scale: float
+    """Part of the draws that the fix would take from the corpus's other rows."""
+    endpoint: float
+    """Score on the failing slices."""
+    rest: float
+    """Score on the other items of the tasks and on the guards."""
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRecord:
     actions: tuple[ActionRecord, ...]
     reason: str
@@ -96,6 +110,8 @@ class PlanRecord:
     """What each control trains on in the place of the fix; or why it is not trained."""
     blocked: Mapping[str, int] = field(default_factory=dict)
     """Rows that the quality gate kept out, by reason."""
+    pilots: tuple[PilotRecord, ...] = ()
+    """Small trainings that settled the share of the draws, ascending; none where it was told without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +147,9 @@ class GuardRecord:
     lower: float
     """One-sided lower 95 % bound of the change: what `ok` is decided by."""
     margin: float
-    """`ok` is lower > -margin."""
+    """`ok` is lower > -margin, and `since` >= -margin where it is known."""
+    since: float | None = None
+    """As measured, the challenger against the model that the round opened with; None where both are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +169,8 @@ class GroupRecord:
     p: float
     """One-sided: it loses nothing."""
     is_harmed: bool
-    """A loss is shown, corrected for the number of groups, and it is larger than twice the margin."""
+    """A loss against `continue` or against the model before is shown, corrected for the number of groups, and it is
+    larger than twice the margin."""
 
 
 @dataclass(frozen=True, slots=True)

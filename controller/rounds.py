@@ -17,7 +17,7 @@ from controller.journal.noises import known_noises
 from controller.model import Model, is_trained_here
 from controller.promise import Guarded, Promise, endpoint_slices, promise
 from controller.proposals import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
-from controller.result import ActionRecord, PlanRecord
+from controller.result import ActionRecord, PilotRecord, PlanRecord
 from controller.run import Run
 from controller.runner import Result, Stage
 from controller.settings import Train
@@ -79,6 +79,8 @@ class ProposedRound:
     finding_flops: float
     """Of diagnosis and proposal: what a control at equal compute trains with on top."""
     made_from: PlanInputs
+    pilots: tuple[PilotRecord, ...] = ()
+    """Small trainings that settled its share of the draws."""
 
 
 def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
@@ -222,7 +224,9 @@ def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
     write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
 
 
-def plan_record(plan: Plan, proposed: Proposed, agreed: Promise | None) -> PlanRecord:
+def plan_record(
+    plan: Plan, proposed: Proposed, agreed: Promise | None, pilots: tuple[PilotRecord, ...] = ()
+) -> PlanRecord:
     return PlanRecord(
         actions=tuple(
             ActionRecord(
@@ -243,6 +247,7 @@ def plan_record(plan: Plan, proposed: Proposed, agreed: Promise | None) -> PlanR
         endpoint=agreed.endpoint if agreed is not None else None,
         warning=agreed.warning if agreed is not None else "",
         blocked=dict(Counter(plan.blocked.values())),
+        pilots=pilots,
     )
 
 

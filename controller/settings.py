@@ -206,6 +206,23 @@ class Verify:
 
 
 @dataclass
+class Pilots:
+    """`pilots.*`: small trainings that settle the share of the draws of added rows, where neither a user nor answers
+    that are labels do (`controller.pilots`)."""
+
+    scales: list[float] = field(default_factory=lambda: [1.0, 0.5, 0.25])
+    """Parts of the draws that the fix would take from the corpus's other rows; empty tries none and keeps all."""
+    length: float = 0.3
+    """Of an arm's tokens."""
+
+    def __post_init__(self) -> None:
+        if any(not 0 < scale <= 1 for scale in self.scales):
+            raise ValueError(f"pilots.scales must be above 0 and at most 1, got {list(self.scales)}; [] tries none")
+        if not 0 < self.length <= 1:
+            raise ValueError(f"pilots.length must be above 0 and at most 1, got {self.length}")
+
+
+@dataclass
 class Tracking:
     uri: str | None = None
     """MLflow tracking URI; unset means an SQLite database beside the runs."""
@@ -229,6 +246,7 @@ class LoopSettings:
     interventions: Any = MISSING
     train: Train = field(default_factory=Train)
     budget: Budget = field(default_factory=Budget)
+    pilots: Pilots = field(default_factory=Pilots)
     verify: Verify = field(default_factory=Verify)
     tracking: Tracking = field(default_factory=Tracking)
     propose: Propose = field(default_factory=Propose)

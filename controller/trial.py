@@ -98,7 +98,7 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     """Train and measure the challenger, its reductions and its controls, each with its own tokens and a schedule over
     them."""
     plan = fix_recipe(run, proposal)
-    fix = MixTrial(CHALLENGER, _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows), plan)
+    fix = MixTrial(CHALLENGER, challenger_mix(proposal), plan)
     reduced = [
         MixTrial(made.name, _mix_of(proposal, made.name, made.num_rows), plan) for made in proposal.proposed.reduced
     ]
@@ -125,8 +125,25 @@ def try_mixes(
     Raises:
         BudgetSpent: that would pass a limit.
     """
-    settings = run.settings
-    seeds = [1000 * settings.seed + 100 * (number + 1) + seed for seed in range(settings.verify.seeds)]
+    seeds = [training_seed(run, number, seed) for seed in range(run.settings.verify.seeds)]
+    return measured_mixes(run, champion, proposal, trials, seeds, Split.SELECT, account)
+
+
+def training_seed(run: Run, number: int, place: int) -> int:
+    """Of the `place`th training of each arm of a round."""
+    return 1000 * run.settings.seed + 100 * (number + 1) + place
+
+
+def measured_mixes(
+    run: Run,
+    champion: Model,
+    proposal: ProposedRound,
+    trials: Sequence[MixTrial],
+    seeds: Sequence[int],
+    split: Split,
+    account: Account,
+) -> tuple[TriedMix, ...]:
+    """`try_mixes` with these seeds and on this split."""
     num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
     run.books.check(account.what, num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
     starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
@@ -155,11 +172,11 @@ def try_mixes(
         models.append(trained_model(starts[seed], result, trial.mix))
     measured = run.runner.do_all(
         [
-            measure_stage(run, model, Split.SELECT, f"measure-{trial.name}-{seed}")
+            measure_stage(run, model, split, f"measure-{trial.name}-{seed}")
             for model, (trial, seed) in zip(models, jobs, strict=True)
         ]
     )
-    reports = [read_measured(run, result, Split.SELECT, account.measuring).report for result in measured]
+    reports = [read_measured(run, result, split, account.measuring).report for result in measured]
     places = [[k for k, (tried, _) in enumerate(jobs) if tried is trial] for trial in trials]
     return tuple(
         TriedMix(_arm(trial.name, own, trained, reports), tuple(models[k] for k in own))
@@ -270,6 +287,11 @@ def _control_trials(
             own = replace(plan, length=Tokens(tokens))
             trials.append(MixTrial(arm.name, _mix_of(proposal, arm.control, made[arm.control].num_rows), own))
     return trials
+
+
+def challenger_mix(proposal: ProposedRound) -> Data:
+    """What the fix trains on."""
+    return _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows)
 
 
 def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:

@@ -12,7 +12,7 @@ from controller.arms import CONTINUE
 from controller.result import AT_COMPUTE, VerdictRecord
 from interventions.plan import Plan
 
-_LEAST_TAKEN = 0.05
+LEAST_TAKEN = 0.05
 """Of the draws: with less, a fix is hardly trained on."""
 
 
@@ -21,12 +21,16 @@ class Tried:
     keys: tuple[str, ...] = ()
     """`Plan.keys` that were judged."""
     scale: float = 1.0
-    """Part of the draws that the fix of the next round gets, of those that it would take."""
+    """Part of the draws that the fix gets, of those that it would take."""
+
+    def scaled(self, scale: float) -> "Tried":
+        """The same, with so large a part of these draws."""
+        return replace(self, scale=self.scale * scale)
 
     def after(self, plan: Plan, verdict: VerdictRecord) -> "Tried":
         """What is known after this plan was not accepted."""
         is_broken = not all(guard.ok for guard in verdict.guards) or any(group.is_harmed for group in verdict.groups)
-        if plan.taken / 2 >= _LEAST_TAKEN and _has_gained(verdict) and is_broken:
+        if plan.taken / 2 >= LEAST_TAKEN and _has_gained(verdict) and is_broken:
             return replace(self, scale=self.scale / 2)
         return Tried((*self.keys, *plan.keys))
 

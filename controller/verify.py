@@ -2,8 +2,9 @@
 
 `Promise` is made from the plan and fixed before anything is trained (design.md, section 4, rule 2). `judge` compares
 the challenger with every control on the promised items, with `continue` on every guard, and with `continue` on every
-class and field value, of which none may be shown to lose much. Pure functions; the statistics are `evals.compare`'s and
-`evals.harm`'s.
+class and field value, of which none may be shown to lose much. Training on alone can cost a guard too, so it must not
+have lost more than the margin since the model before either, as measured. Pure functions; the statistics are
+`evals.compare`'s and `evals.harm`'s.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from controller.result import (
 from controller.settings import Verify
 from diagnose.slices import Slice
 from evals.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, flips, non_inferior
-from evals.items import EvalReport, check_pairable
+from evals.items import EvalReport, ItemResult, check_pairable
 from evals.run_variance import RunNoise, RunVariance, run_noise, run_variance
 
 
@@ -111,12 +112,13 @@ def judge(
     groups = group_records(
         list(group_slices(before.results, agreed.fields)),
         everything,
-        {item_key(result): result.score for result in before.results},
+        _by_item(before.results),
         challenger.name,
         old_data(everything),
         settings.margin,
     )
-    ruling = rule(endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name)
+    was = {guard.name: _by_item(guard.chosen(before.results)) for guard in agreed.guards}
+    ruling = rule(endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was)
     gate = ruling.gate
     hardest = gain_record(gate.hardest)
     num_left_out = agreed.endpoint.num_items - gate.hardest.num_items
@@ -146,11 +148,15 @@ def rule(
     margin: float,
     earlier: Sequence[RunVariance],
     challenger: str = CHALLENGER,
+    before: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Ruling:
-    """The rule itself, on scores by arm; every control is in `endpoint` beside the challenger."""
+    """The rule itself, on scores by arm; every control is in `endpoint` beside the challenger. `before`: of each guard
+    the score of its items by the model that the round opened with, where it is known."""
     controls = [scores for name, scores in endpoint.items() if name != challenger]
     gate = accepts(endpoint[challenger], controls, alpha, earlier)
-    records = tuple(_guard(name, scores, challenger, margin) for name, scores in guards.items())
+    records = tuple(
+        _guard(name, scores, challenger, margin, (before or {}).get(name, {})) for name, scores in guards.items()
+    )
     return Ruling(gate, records, tuple(groups))
 
 
@@ -182,7 +188,8 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
     seen = f"{gain.mean:+.3f} [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}] against {gain.control}, p = {gain.p:.2g}"
     if ruling.harmed:
         lost = ", ".join(
-            f"{Slice(tuple(group.slice.items()))} {group.control:.3f} to {group.challenger:.3f}"
+            f"{Slice(tuple(group.slice.items()))} {group.before:.3f} before, {group.control:.3f} with the old data, "
+            f"{group.challenger:.3f} with the fix"
             for group in ruling.harmed
         )
         return f"shown to lose more than {TIMES_MARGIN * settings.margin:g}: {lost}; gain {seen}"
@@ -206,11 +213,20 @@ def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
     check_pairable({BEFORE: before} | runs)
 
 
-def _guard(name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float) -> GuardRecord:
+def _guard(
+    name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Mapping[str, float]
+) -> GuardRecord:
     run = run_variance([arm.seed_means for arm in scores.values()])
     result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
-    change = result.change
-    return GuardRecord(name, change.mean, (change.low, change.high), result.is_shown, result.lower, margin)
+    own, change = scores[challenger], result.change
+    known = [place for place, item in enumerate(own.items) if item in before]
+    since = float(np.mean(own.scores[:, known].mean(axis=0) - [before[own.items[k]] for k in known])) if known else None
+    is_ok = result.is_shown and (since is None or since >= -margin)
+    return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
+
+
+def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:
+    return {item_key(result): result.score for result in results}
 
 
 def _flips(agreed: Promise, before: EvalReport, challenger: Arm) -> Flips:

@@ -99,7 +99,10 @@ class Numeric:
         first = int(np.searchsorted(self.cuts, self.first[low]))
         is_last = high + 1 == len(self.first)
         last = len(self.cuts) - 1 if is_last else int(np.searchsorted(self.cuts, self.first[high + 1])) - 1
-        return described(self.cuts, first, last), (self.bins >= low) & (self.bins <= high)
+        inside = (self.bins >= low) & (self.bins <= high)
+        if self.rank == LENGTH and first == last:
+            return str(int(self.cuts[first])), inside
+        return described(self.cuts, first, last), inside
 
 
 def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numeric], min_items: int) -> Conditions:

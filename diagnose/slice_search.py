@@ -173,7 +173,7 @@ def _promising(found: Conditions, half: Half, counted: _Counted, thresholds: Thr
     size = np.maximum(possible, least)
     lowest = rates[half.items].min(initial=1.0)
     bound = contrast(possible, size, size * lowest, all_failed, all_items)
-    costs = found.costs
+    costs = found.costs * (half.items.sum() / half.is_fixed.sum())  # half of the items say half as much
     loose = is_loose(found.names, found.ranks)
     # A whole task says nothing of the failures inside it.
     inside_worth = np.where(counted.is_whole, 0.0, counted.worth)

@@ -45,6 +45,8 @@ class Allocation:
     """Rows that are new, not in the place of others."""
     taken: float
     """Share of the draws that the corpus's other rows lose."""
+    is_share_told: bool
+    """Whether a user or the answers say what share of the draws added rows should have."""
     left_out: tuple[str, ...]
     """Findings whose steps did not fit, each with the reason."""
 
@@ -64,6 +66,8 @@ class _Lots:
     """Of the draws, of each lot of added rows."""
     lowered: list[Draw]
     """Rows of the corpus that leave draws to them."""
+    is_told: bool
+    """Whether the answers tell the share of each."""
 
 
 def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
@@ -95,7 +99,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     wanted = round(limits.dose * (limits.num_examples or 0))
     num_added = sum(len(picked.rows) for picked in new if not _is_in_place(picked.step))
     is_short = num_added < wanted * _NEARLY
-    lots = _Lots([left * len(picked.rows) / total for picked in new], [])
+    lots = _Lots([left * len(picked.rows) / total for picked in new], [], True)
     if limits.is_fair:
         busy = np.concatenate([np.empty(0, np.int64), *(step.rows for step in raises)])
         lots = _fair(new, lots.shares, stock.corpus.select(kept), kept, busy, limits.scale)
@@ -125,7 +129,16 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
         for step in steps
         if isinstance(step, Supply | Made) and not any(step is picked.step for picked in added)
     ]
-    return Allocation(tuple(actions), tuple(draws), tuple(removed), kept, num_added, taken, tuple(left_out))
+    return Allocation(
+        actions=tuple(actions),
+        draws=tuple(draws),
+        removed=tuple(removed),
+        kept=kept,
+        num_added=num_added,
+        taken=taken,
+        is_share_told=lots.is_told,
+        left_out=tuple(left_out),
+    )
 
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
@@ -191,11 +204,14 @@ def _fair(
         busy: Places of those whose share is settled.
         scale: Part of the share that is given.
     """
-    shares, lowered = list(largest), []
+    shares, lowered, is_told = list(largest), [], True
     for golds in {tuple(sorted(picked.step.finding.golds)): picked.step.finding.golds for picked in added}.values():
         places = [k for k, picked in enumerate(added) if picked.step.finding.golds.keys() == golds.keys()]
         rows = [added[k].source.select(added[k].rows) for k in places]
         found = fair_shares(golds, corpus, rows, [largest[k] / scale for k in places])
+        if found is None:
+            is_told = False
+            continue
         for k, share in zip(places, found, strict=True):
             shares[k] = share * scale
     for k, picked in enumerate(added):
@@ -211,7 +227,7 @@ def _fair(
             shares[k] = even
             lowered.append(Draw(ORIGINAL, None, own, of_label - part * even))
             busy = np.union1d(busy, own)
-    return _Lots(shares, lowered)
+    return _Lots(shares, lowered, is_told)
 
 
 def _is_in_place(step: Step) -> bool:

@@ -4,7 +4,8 @@ Where answers are labels, more rows of one make it the answer of items of the ot
 2002, Neural Computation 14(1)). The mix is a mixture of the corpus's answers and of the added rows'; the share of each
 is the most likely one given the measured items' gold answers, found by expectation maximisation, whose log-likelihood
 is concave. Where the golds do not speak against the largest share (likelihood ratio), as of a slice that has every
-label as often as the rest has it, the largest stays. Milliseconds.
+label as often as the rest has it, the largest stays. Answers that are no labels tell nothing: whether a share is too
+much shows only in trainings (`controller.pilots`). Milliseconds.
 """
 
 from collections import Counter
@@ -46,8 +47,8 @@ def has_label(rows: TrainPool, label: str) -> NDArray[np.bool_]:
 
 def fair_shares(
     golds: Mapping[str, int], corpus: TrainPool, added: Sequence[TrainPool], largest: Sequence[float]
-) -> list[float]:
-    """Share of the draws of each lot of added rows, at most its largest.
+) -> list[float] | None:
+    """Share of the draws of each lot of added rows, at most its largest; None where answers do not tell it.
 
     Args:
         golds: Measured items by gold answer; empty where these are no labels.
@@ -56,15 +57,15 @@ def fair_shares(
         largest: Share of each, sum below 1.
     """
     if not golds or not added:
-        return list(largest)
+        return None
     labels = sorted(golds)
     lots = np.array([answer_counts(rows, labels) for rows in (corpus, *added)])  # [1 + num_lots, num_labels]
     labelled = lots.sum(axis=1)
     if not labelled[0] or (labelled[1:] < _LEAST_LABELLED).any():
-        return list(largest)
+        return None
     asked = np.array([golds[label] for label in labels], np.float64) * (lots.sum(axis=0) > 0)
     if not asked.any():
-        return list(largest)
+        return None
     most = np.array([1 - sum(largest), *largest])
     answers = lots / labelled[:, None]
     start = most * labelled / (most * labelled).sum()

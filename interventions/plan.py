@@ -35,6 +35,8 @@ class Plan:
     """Of what is trained on; None where nothing is changed."""
     taken: float = 0.0
     """Share of the draws that the corpus's other rows lose."""
+    is_share_told: bool = True
+    """Whether a user or the answers say what share added rows should have; where not, small trainings are asked."""
 
     @property
     def keys(self) -> list[str]:

@@ -122,7 +122,7 @@ def carry_out(
     actions, undone = allocated.actions, (*declined, *allocated.left_out)
     told = [*(action.why for action in actions), *(f"no action on {reason}" for reason in undone)]
     if limits.scale < 1:
-        told.append(f"with {limits.scale:.1%} of the draws that it would take, for with more a guard broke")
+        told.append(f"with {limits.scale:.1%} of the draws that it would take, for with more the rest loses")
     reason = "; ".join(told)
     if not actions:
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
@@ -131,7 +131,7 @@ def carry_out(
     if allocated.draws and (lost := change.collapsed):  # what only leaves, as copies do, repeats nothing
         reason = f"the mix would repeat itself, {lost}: {reason}; lower interventions.share, or add more distinct rows"
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
-    plan = Plan(actions, _with_removed(reason, stock), blocked, change, allocated.taken)
+    plan = Plan(actions, _with_removed(reason, stock), blocked, change, allocated.taken, allocated.is_share_told)
     repeats = np.setdiff1d(np.arange(len(stock.corpus)), stock.kept)
     removed = (*allocated.removed, Removed(repeats, Origin(CONTAMINATION, EVALUATION_ITEM)))
     return Proposal(

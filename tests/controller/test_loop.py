@@ -101,11 +101,33 @@ def test_every_arm_trains_on_the_tokens_of_the_fix_or_on_its_compute_with_the_di
     assert round_.costs["choose_controls"].tokens > 0
 
 
-def test_the_old_data_alone_is_enough_for_a_verdict(tmp_path: Path) -> None:
-    finish(start(["loop", *SMOKE, "verify=continue", "train.max_steps=10", "run_dir=runs/one"], tmp_path))
-    verdict = read_loop(tmp_path / "runs" / "one").rounds[0].verdict
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a loop with one control, and without a user's word on the share of the draws."""
+    folder = tmp_path_factory.mktemp("plain")
+    words = ["verify=continue", "interventions.share=null", "train.max_steps=10", "run_dir=runs/one"]
+    finish(start(["loop", *SMOKE, *words], folder))
+    return folder / "runs" / "one"
+
+
+def test_the_old_data_alone_is_enough_for_a_verdict(plain: Path) -> None:
+    verdict = read_loop(plain).rounds[0].verdict
     assert [gain.control for gain in verdict.gains] == ["continue"]
     assert verdict.guards
+
+
+def test_the_share_of_free_answers_is_tried_small_before_anything_is_proposed(plain: Path, smoke: Path) -> None:
+    """Three tenths of an arm's tokens for each part of the draws, asked no item but those of the diagnosis."""
+    (round_,) = read_loop(plain).rounds
+    pilots = round_.plan.pilots
+    assert [pilot.scale for pilot in pilots] == [0.25, 0.5, 1.0]
+    assert sum(pilot.is_chosen for pilot in pilots) == 1
+    fix, items = round_.verdict.arms["challenger"], pq.read_table(plain / "items-probe.parquet").num_rows
+    assert round_.costs["pilots"].tokens >= 3 * (0.3 * fix.tokens + items)
+    stages = [line["stage"].rpartition("-")[0] for line in journal(plain)]
+    assert sum(name.startswith("train-pilot") for name in stages) == 2 * 3  # started and finished
+    assert max(k for k, name in enumerate(stages) if "pilot" in name) < stages.index("train-challenger-100")
+    assert not read_loop(smoke).rounds[0].plan.pilots  # a user has said what share it is to be
 
 
 def test_no_select_or_sealed_item_reached_diagnosis_or_mix(smoke: Path) -> None:

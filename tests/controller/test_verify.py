@@ -211,3 +211,14 @@ def test_the_noise_of_training_is_the_arms_own_without_their_gains() -> None:
     # Answers are independent given the items: no run effect, and the noise is what binomial draws leave.
     assert endpoint.run.variance == pytest.approx(endpoint.item_noise, rel=0.6)
     assert endpoint.noise_share == pytest.approx(1 - 0.15**2 / 0.24, abs=0.08)
+
+
+def test_a_guard_that_lost_with_the_old_data_too_is_broken_against_the_model_before() -> None:
+    """Training on cost it .1 in every arm: against `continue` nothing is lost, and the user would lose it."""
+    arms = arm(CHALLENGER, 0.8, 0.8, 2), [arm(CONTINUE, 0.5, 0.8, 3), arm(RANDOM, 0.5, 0.8, 4)]
+    result = verdict(*arms)
+    (guard,) = result.guards
+    assert result.decision is Decision.REJECTED
+    assert "guard not shown unharmed" in result.reason
+    assert guard.lower > -guard.margin
+    assert guard.since == pytest.approx(-0.1, abs=0.03)

@@ -71,11 +71,19 @@ def test_a_word_of_the_template_and_a_run_across_it_are_no_slices() -> None:
 
 
 def test_a_gold_answer_fails_together_with_a_word() -> None:
-    items = [replace(i, target=("yes", "no")[k % 2]) for k, i in enumerate(made_items(1600, 25))]
-    items = [replace(i, prompt=f"{i.prompt}{' rare' if k // 2 % 5 == 0 else ' usual'}") for k, i in enumerate(items)]
-    failed = drawn(items, lambda i: 0.8 if i.target == "no" and "rare" in i.prompt.split() else 0.1, 25)
-    (found,) = find(items, failed, ())
-    assert found.slice.as_dict() == {"gold answer": "no", PROMPT_CONTAINS: "rare"}
+    """The first finding whatever the luck of the items; a further one comes by chance at most as often as labels drawn
+    at random give one."""
+    further = 0
+    for seed in range(20, 28):
+        items = [replace(i, target=("yes", "no")[k % 2]) for k, i in enumerate(made_items(1600, seed))]
+        items = [
+            replace(i, prompt=f"{i.prompt}{' rare' if k // 2 % 5 == 0 else ' usual'}") for k, i in enumerate(items)
+        ]
+        failed = drawn(items, lambda i: 0.8 if i.target == "no" and "rare" in i.prompt.split() else 0.1, seed)
+        first, *others = find(items, failed, ())
+        assert first.slice.as_dict() == {"gold answer": "no", PROMPT_CONTAINS: "rare"}
+        further += len(others)
+    assert further <= 1
 
 
 def test_the_p_of_two_tasks_is_that_of_the_sum_of_their_tables() -> None:

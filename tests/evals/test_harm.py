@@ -56,3 +56,13 @@ def test_holm_rejects_step_by_step_and_stops_at_the_first_that_fails() -> None:
 def test_a_limit_that_is_not_positive_is_refused() -> None:
     with pytest.raises(ValueError, match="limit of a loss must be positive, got 0"):
         group_changes({0: arms(np.random.default_rng(0), 0.0)}, 0)
+
+
+def test_what_training_on_costs_a_group_is_harm_against_the_model_before() -> None:
+    """The control has lost as much, so that nothing is shown against it."""
+    rng = np.random.default_rng(4)
+    lost = {0: arms(rng, 0.0, num_items=400)}
+    model = ArmScores("before", lost[0][0].items, np.minimum(lost[0][0].scores.mean(axis=0, keepdims=True) + 0.3, 1))
+    alone, beside = group_changes(lost, LIMIT)[0], group_changes(lost, LIMIT, models={0: model})[0]
+    assert (alone.is_harmed, beside.is_harmed) == (False, True)
+    assert alone.change == beside.change

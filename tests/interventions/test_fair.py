@@ -47,9 +47,9 @@ def test_the_largest_share_stays_where_the_golds_do_not_speak_against_it() -> No
     corpus = labelled("old", yes=500, no=500)
     golds = {"yes": 52, "no": 48}
     assert fair_shares(golds, corpus, [labelled("new", yes=49, no=51)], [0.5]) == [0.5]
-    assert fair_shares({}, corpus, [labelled("new", yes=100)], [0.5]) == [0.5]
-    assert fair_shares(golds, corpus, [pool_of(["written out 1"], "new")], [0.5]) == [0.5]
-    assert fair_shares(golds, labelled("old", essay=9), [labelled("new", yes=100)], [0.5]) == [0.5]
+    assert fair_shares({}, corpus, [labelled("new", yes=100)], [0.5]) is None
+    assert fair_shares(golds, corpus, [pool_of(["written out 1"], "new")], [0.5]) is None
+    assert fair_shares(golds, labelled("old", essay=9), [labelled("new", yes=100)], [0.5]) is None
 
 
 def test_a_user_s_share_is_kept_and_the_default_is_fair() -> None:

@@ -177,7 +177,7 @@ def test_a_fix_that_broke_a_guard_leaves_the_corpus_more_of_the_draws() -> None:
     done = proposed(Retrieve(num_examples=100), found, new=pool(), scale=0.5)
     assert share_of(done.mix, "original") == pytest.approx(0.75)
     assert done.plan.taken == pytest.approx(0.25)
-    assert "with 50.0% of the draws that it would take, for with more a guard broke" in done.plan.reason
+    assert "with 50.0% of the draws that it would take, for with more the rest loses" in done.plan.reason
     low = diagnosis(finding(Cause.UNDERWEIGHTED, fair_share=0.1))
     for scale, share in ((1, 0.1), (0.5, 0.06), (0.25, 0.04)):
         raised = proposed(Reweight(), low, scale=scale)
