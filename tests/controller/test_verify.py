@@ -221,4 +221,7 @@ def test_a_guard_that_lost_with_the_old_data_too_is_broken_against_the_model_bef
     assert result.decision is Decision.REJECTED
     assert "guard not shown unharmed" in result.reason
     assert guard.lower > -guard.margin
-    assert guard.since == pytest.approx(-0.1, abs=0.03)
+    now = [r.score for run in arms[0].reports for r in run.results if r.item.task == "others"]
+    was = [r.score for r in report({"jump": 0.5, "others": 0.9}, 1).results if r.item.task == "others"]
+    assert guard.since == pytest.approx(np.mean(now) - np.mean(was))
+    assert guard.since < -guard.margin
