@@ -163,7 +163,7 @@ def save_proposal(
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
         row_losses=lambda rows: _row_losses(rows, model, tokenizer, inputs),
-        without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs)),
+        without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
         seed=made_from.seed,
     )
     made = tuple(_made(name, contest, folder, num_parameters(model), asked) for name in controls)

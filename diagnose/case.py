@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.checkpoint import Checkpoint, context_length
 from diagnose.data_slices import FailingItems
 from diagnose.failing_slices import FailingSlice
 from diagnose.finding import ScoredExample
@@ -15,6 +15,7 @@ from diagnose.pool import TrainPool
 from diagnose.slices import Slice, SliceTable, item_table
 from evals.index import ItemIndex
 from evals.items import Item, ItemResult, ProbeReport
+from evals.model_ref import ModelRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,15 @@ class AskedModel:
     """Tokens of a row, as in training."""
     end_in_loss: bool | None = None
     """Whether training saw the end token in the loss; None where it was not ours."""
+
+    @property
+    def measured(self) -> ModelRef:
+        return self.checkpoints[-1].model
+
+    @property
+    def most_tokens(self) -> int:
+        """Of a row: no more than the model takes; reads its configuration."""
+        return min(self.max_length, context_length(self.measured) or self.max_length)
 
 
 @dataclass(frozen=True, slots=True)

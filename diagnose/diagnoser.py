@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, context_length, load_model
+from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, load_model
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.queries import Queries, failed_items
@@ -46,6 +46,8 @@ from diagnose.profiles import join_profiles
 from diagnose.scored_parts import scored_parts
 from diagnose.slice_counts import Thresholds
 from diagnose.slice_tree import slice_tree
+from diagnose.text_clusters import Space
+from diagnose.text_states import TextStates
 from diagnose.token_attribution import WordShares, leaned_on
 from diagnose.tokens import TokenSource
 from evals.items import ProbeReport
@@ -136,10 +138,12 @@ class Diagnoser:
         settings["mode_labels"] = labels_digest(self.mode_labels) if self.mode_labels is not None else None
         return settings | {"mode_model": shipped_digest(), "cause_model": cause_model_digest()}
 
-    def find(self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str]) -> tuple[FailingSlice, ...]:
+    def find(
+        self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str], hidden: Space | None = None
+    ) -> tuple[FailingSlice, ...]:
         """The failing slices alone; as `find_failing_slices`."""
         thresholds = Thresholds(self.alpha, self.min_items, self.min_gap, self.max_failure_rate)
-        return find_failing_slices(probe, fields, guards, thresholds)[: self.max_findings]
+        return find_failing_slices(probe, fields, guards, thresholds, hidden)[: self.max_findings]
 
     def diagnose(
         self,
@@ -164,11 +168,12 @@ class Diagnoser:
         start = time.perf_counter()
         classifier = classifier_with(self.mode_labels)
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
-        asked = self._ask(case)
+        hidden = TextStates(model, self.influence.batch_tokens)
+        asked = self._ask(case, self.find(case.probe, case.item_fields, case.guards, hidden))
         if asked is None:
-            return _nothing_fails(case, contaminated)
+            return _nothing_fails(case, contaminated, hidden.num_tokens // FORWARD_SHARE)
         check_checkpoints(model.checkpoints, len(model.tokenizer))
-        max_length = min(model.max_length, context_length(model.checkpoints[-1].model) or model.max_length)
+        max_length = model.most_tokens
         queries = failed_items(asked.queries, model.tokenizer, max_length)
         train = TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length)
         attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
@@ -176,12 +181,12 @@ class Diagnoser:
         ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
         num_words_of = self.num_examples if asker is None else max(self.num_examples, _WORDS_OF)
         shown = [result for failed in asked.failures for result in failed[:num_words_of]]
-        leaned = leaned_on(shown, model.checkpoints[-1].model, model.tokenizer, max_length, self.token_steps)
+        leaned = leaned_on(shown, model.measured, model.tokenizer, max_length, self.token_steps)
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
         scores = partial(_with_controls, case, asked, attribution)
         trained = Trained(
-            load_model(model.checkpoints[-1].model),
+            load_model(model.measured),
             model.tokenizer,
             max_length,
             model.end_in_loss,
@@ -204,7 +209,10 @@ class Diagnoser:
         findings = self._findings(case, asked, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         num_forward = (
-            states.num_tokens + likelihoods.num_tokens + sum(test.num_tokens for found in tests for test in found)
+            hidden.num_tokens
+            + states.num_tokens
+            + likelihoods.num_tokens
+            + sum(test.num_tokens for found in tests for test in found)
         )
         num_tokens += num_forward // FORWARD_SHARE
         log.info(
@@ -226,11 +234,12 @@ class Diagnoser:
             tree=slice_tree([one.slice for one in asked.failing], asked.items, _is_failed(case)),
         )
 
-    def diagnose_by_words(self, case: Case) -> Diagnosis:
-        """The same slices, queries and rows with BM25 in the place of influence: what attribution has to beat."""
-        asked = self._ask(case)
+    def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
+        """The slices of `found`, its queries and rows with BM25 in the place of influence: what attribution has to
+        beat."""
+        asked = self._ask(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if asked is None:
-            return _nothing_fails(case, ())
+            return _nothing_fails(case, (), 0)
         examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
         joins = self._joins(case, asked, lambda: by_words(case, asked), (), None)
         classifier = classifier_with(self.mode_labels)
@@ -238,9 +247,8 @@ class Diagnoser:
         findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing], modes)
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
-    def _ask(self, case: Case) -> Question | None:
+    def _ask(self, case: Case, failing: tuple[FailingSlice, ...]) -> Question | None:
         """None where no slice fails."""
-        failing = self.find(case.probe, case.item_fields, case.guards)
         return ask(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
 
     def _most_rows(self, case: Case, num_findings: int) -> int | None:
@@ -297,6 +305,10 @@ class Diagnoser:
         )
 
 
+def _failing(finding: Finding) -> FailingSlice:
+    return FailingSlice(finding.slice, finding.num_items, finding.num_failed, finding.ci, finding.p_adjusted)
+
+
 def _with_controls(case: Case, asked: Question, attribution: Attribution) -> Iterator[ScoredRows]:
     return beside(case, asked, attribution.parts())
 
@@ -305,9 +317,9 @@ def _effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], N
     return ((part.rows, part.effect) for part in parts)
 
 
-def _nothing_fails(case: Case, contaminated: tuple[Finding, ...]) -> Diagnosis:
+def _nothing_fails(case: Case, contaminated: tuple[Finding, ...], num_tokens: int) -> Diagnosis:
     log.info("no slice fails: %d of %d probe items failed", _num_failed(case), len(case.probe.results))
-    return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), 0)
+    return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), num_tokens)
 
 
 def _attributed(case: Case, asked: Question, attribution: Attribution) -> Attributed:

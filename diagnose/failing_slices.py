@@ -26,6 +26,7 @@ from diagnose.slice_counts import Among, Thresholds
 from diagnose.slice_cover import Direction, Tested, cover
 from diagnose.slice_search import Half, least_items, suspects
 from diagnose.slices import Slice, item_table
+from diagnose.text_clusters import Space
 from evals.intervals import wilson
 from evals.items import Item, ProbeReport
 
@@ -50,6 +51,7 @@ def find_failing_slices(
     fields: Sequence[str],
     guards: Collection[str],
     thresholds: Thresholds,
+    hidden: Space | None = None,
 ) -> tuple[FailingSlice, ...]:
     """Slices that fail, the one first that explains most of which items do; none for a healthy model.
 
@@ -58,6 +60,8 @@ def find_failing_slices(
         fields: Document fields whose values are candidates (`evals.slices`).
         guards: Names of tasks that are never fixed; no slice holds any of their items.
         thresholds: What counts as failing.
+        hidden: Mean hidden states of texts, in which natural text is clustered too; not asked where the vocabulary is
+            small.
 
     Raises:
         ValueError: no document has one of the fields.
@@ -70,7 +74,7 @@ def find_failing_slices(
         return ()
     table = item_table(items, fields)
     numeric = numerics(table, fields)
-    everywhere = conditions(table, fields, numeric, thresholds.min_items)
+    everywhere = conditions(table, fields, numeric, thresholds.min_items, hidden)
     first = first_half(items)
     directions = []
     for finds in (first, ~first):

@@ -21,7 +21,7 @@ from diagnose.ranges import bounds, described, numbers
 from diagnose.slice_counts import Among, contrast
 from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, SliceTable
 from diagnose.tags import GOLD_ANSWER, all_tags
-from diagnose.text_clusters import find_clusters
+from diagnose.text_clusters import Space, find_clusters
 from diagnose.topics import find_topics
 
 TASK, FIELD, TAG, WORD, TOPIC, CLUSTER, LENGTH = range(7)
@@ -105,8 +105,15 @@ class Numeric:
         return described(self.cuts, first, last), inside
 
 
-def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numeric], min_items: int) -> Conditions:
-    """Those that at least `min_items` items share; the same in whatever order the items are."""
+def conditions(
+    table: SliceTable,
+    fields: Sequence[str],
+    numeric: Sequence[Numeric],
+    min_items: int,
+    hidden: Space | None = None,
+) -> Conditions:
+    """Those that at least `min_items` items share; the same in whatever order the items are. `hidden` as of
+    `find_failing_slices`."""
     made: list[tuple[tuple[str, str], int, NDArray[np.int64]]] = []
     for name in ("task", *(name for name in fields if name != "task")):
         rank = TASK if name == "task" else FIELD
@@ -115,7 +122,7 @@ def conditions(table: SliceTable, fields: Sequence[str], numeric: Sequence[Numer
         made.append(((key, value), TAG, np.flatnonzero(inside)))
     for key, value, inside in find_topics(table.texts, min_items):
         made.append(((key, value), TOPIC, np.flatnonzero(inside)))
-    for key, value, inside in find_clusters(table.texts, min_items):
+    for key, value, inside in find_clusters(table.texts, min_items, () if hidden is None else (hidden,)):
         made.append(((key, value), CLUSTER, np.flatnonzero(inside)))
     for one in numeric:
         made += [((one.key, name), one.rank, np.flatnonzero(inside)) for name, inside in _quartered(one)]

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from diagnose.failing_slices import FailingSlice, find_failing_slices
 from diagnose.slice_counts import Thresholds
 from diagnose.slices import item_table
+from diagnose.text_clusters import Space
 from evals.intervals import wilson
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
@@ -257,13 +258,15 @@ def _holds(made: Made, name: str, rng: np.random.Generator) -> NDArray[np.bool_]
     return np.asarray(values == rng.choice(np.unique(values)), bool)
 
 
-def find(made: Made, failed: NDArray[np.bool_], thresholds: Thresholds) -> tuple[FailingSlice, ...]:
+def find(
+    made: Made, failed: NDArray[np.bool_], thresholds: Thresholds, hidden: Space | None = None
+) -> tuple[FailingSlice, ...]:
     results = tuple(
         ItemResult(one, "answer", {"acc": float(not bad)}, "acc", float(not bad), bool(bad))
         for one, bad in zip(made.items, failed, strict=True)
     )
     report = ProbeReport(ModelRef("model"), Split.PROBE, results, 0, 0)
-    return find_failing_slices(report, made.fields, (), thresholds)
+    return find_failing_slices(report, made.fields, (), thresholds, hidden)
 
 
 def jaccard(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

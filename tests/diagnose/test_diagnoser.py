@@ -105,8 +105,9 @@ def test_a_starved_skill_is_traced_to_its_rows_and_random_weights_to_capacity(mo
 
 def test_by_words_the_same_failures_are_joined_to_data_without_any_model(model: Path) -> None:
     probe, corpus, pool = starved(0)
-    (finding,) = diagnose(model, probe, corpus, pool, seed=0).findings
-    by_words = Diagnoser().diagnose_by_words(case(probe, corpus, pool, 0))
+    found = diagnose(model, probe, corpus, pool, seed=0)
+    (finding,) = found.findings
+    by_words = Diagnoser().diagnose_by_words(case(probe, corpus, pool, 0), found)
     (other,) = by_words.findings
     assert by_words.num_tokens == 0
     assert (other.slice, other.queries) == (finding.slice, finding.queries)

@@ -1,6 +1,7 @@
 """Clusters of texts are found without failures, are told by words, and read the same on items and rows."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from datasets import Dataset
@@ -12,7 +13,7 @@ from diagnose.failing_slices import find_failing_slices
 from diagnose.pool import TrainPool
 from diagnose.slice_counts import Thresholds
 from diagnose.slices import Slice, item_table, row_members
-from diagnose.text_clusters import IS_ABOUT, find_clusters, has_points
+from diagnose.text_clusters import IS_ABOUT, Space, find_clusters, has_points
 
 NAMES = ("river", "music", "money", "sport", "tower", "plant")
 TOPICS = [[f"{name}{k}" for k in "abcdefghijklmno"] for name in NAMES]
@@ -92,3 +93,73 @@ def test_a_cluster_that_fails_is_named_where_no_few_words_say_it() -> None:
     named = find_failing_slices(report(items, failed), [], (), Thresholds())
     assert [key for key, _ in named[0].slice.conditions] == [IS_ABOUT]
     assert overlap(item_table(items, []).members(named[0].slice), topic == 2) > 0.9
+
+
+def hidden(seed: int) -> tuple[list[str], NDArray[np.bool_], Space]:
+    """Eight words of a vocabulary of 900, thirty of which are of a kind and alike in no letters; whether a text has two
+    of the kind; and vectors with a large direction in common that are near if both texts have, or neither."""
+    rng = np.random.default_rng(seed)
+    own, others = np.split(rng.permutation(VOCABULARY), [30])
+    inside = np.arange(NUM_TEXTS) % 8 == 0
+    texts = []
+    for is_own in inside.tolist():
+        number = 2 if is_own else 0
+        words = [*rng.choice(own, number, replace=False), *rng.choice(others, 8 - number)]
+        texts.append(" ".join(rng.permutation(words).tolist()))
+    vectors = rng.normal(size=(NUM_TEXTS, 12)) + 100
+    vectors[inside, 0] += 8
+    known = dict(zip(texts, vectors.astype(np.float32), strict=True))
+    return texts, inside, lambda asked: np.stack([known[text] for text in asked])
+
+
+def best(texts: list[str], inside: NDArray[np.bool_], spaces: Sequence[Space]) -> float:
+    return max((overlap(own, inside) for _, _, own in find_clusters(texts, 20, spaces)), default=0.0)
+
+
+def test_a_kind_without_telling_letters_is_found_by_given_vectors_and_told_by_words() -> None:
+    texts, inside, space = hidden(0)
+    assert best(texts, inside, ()) < 0.3
+    assert best(texts, inside, (space,)) > 0.5
+    for _, value, own in find_clusters(texts, 20, (space,)):
+        assert np.array_equal(has_points(value, texts), own)
+
+
+def test_vectors_that_are_not_finite_or_zero_or_of_no_width_find_nothing() -> None:
+    texts, _, _ = hidden(1)
+    without = list(find_clusters(texts, 20))
+    for row in (np.full(12, np.nan), np.zeros(12), np.empty(0)):
+        found = list(find_clusters(texts, 20, [lambda asked, row=row: np.tile(row, (len(asked), 1))]))
+        assert [value for _, value, _ in found] == [value for _, value, _ in without]
+
+
+def test_a_text_without_a_vector_hinders_no_other() -> None:
+    texts, inside, space = hidden(0)
+
+    def broken(asked: Sequence[str]) -> NDArray[np.float32]:
+        return np.where(np.arange(len(asked))[:, None] % 40 == 0, np.nan, space(asked))
+
+    assert best(texts, inside, (broken,)) > 0.5
+
+
+def test_clusters_by_letters_stay_and_come_first_where_vectors_are_given() -> None:
+    texts, _, space = hidden(2)
+    without = [value for _, value, _ in find_clusters(texts, 20)]
+    assert [value for _, value, _ in find_clusters(texts, 20, (space,))][: len(without)] == without
+
+
+def test_of_each_text_a_vector_is_asked_once_and_none_of_a_closed_grammar() -> None:
+    asked: list[str] = []
+
+    def space(texts: Sequence[str]) -> NDArray[np.float32]:
+        asked.extend(texts)
+        return np.eye(len(texts), dtype=np.float32)
+
+    texts, _, _ = hidden(3)
+    items = [item(text) for text in [*texts[:400], *texts[:200]]]
+    failed = np.arange(len(items)) % 5 == 0
+    find_failing_slices(report(items, failed), [], (), Thresholds(), space)
+    assert asked == sorted(set(texts[:400]))
+    closed = [item(f"{word} {other}") for word, other in itertools.product(VOCABULARY[:20], VOCABULARY[:20])]
+    asked.clear()
+    find_failing_slices(report(closed, np.arange(400) % 5 == 0), [], (), Thresholds(), space)
+    assert asked == []
