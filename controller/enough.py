@@ -2,8 +2,9 @@
 
 Then nothing was gained by diagnosing, but something by training, and who asked for a better model need not stay with
 the old one. The fix and the random rows must both be shown better than the old data at the level of the look, so no
-more is falsely believed than by the gate alone; the random arm must leave every guard and group as unharmed as a fix
-has to. Pure functions.
+more is falsely believed than by the gate alone. The model that goes on must leave every guard and group as unharmed as
+an accepted fix has to: that of the random rows, or where these do harm and the fix does none, that of the fix. Pure
+functions.
 """
 
 from collections.abc import Sequence
@@ -53,20 +54,25 @@ def with_random(
         return verdict
     others = [arm for arm in controls if arm is not random]
     own = judge(agreed, random, others, before, settings, earlier).ruling
-    if own is None or not own.is_harmless:
+    if own is not None and own.is_harmless:
+        taken, told = random, f"{_gained('random rows beat', of_random)}, and the fix is not shown better without harm"
+    elif ruling.is_harmless:
+        taken, told = (
+            challenger,
+            f"{_gained('the fix beats', of_fix)}; random rows do as well and are not shown harmless",
+        )
+    else:
         return verdict
+    kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"
     return replace(
         verdict,
         decision=Decision.RANDOM_IS_ENOUGH,
-        reason=f"{_told(of_random, settings)}; the fix: {verdict.reason}",
-        champion_arm=random.name if settings.take_random else "",
+        reason=f"{told}: {kept}; the fix: {verdict.reason}",
+        champion_arm=taken.name if settings.take_random else "",
     )
 
 
-def _told(gain: Comparison, settings: Verify) -> str:
+def _gained(what: str, gain: Comparison) -> str:
     found = gain_record(gain)
-    kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"
-    return (
-        f"random rows beat the old data, {found.mean:+.3f} [{found.ci[0]:+.3f}, {found.ci[1]:+.3f}], with every guard "
-        f"shown unharmed, and the fix is not shown better without harm: {kept}"
-    )
+    seen = f"{found.mean:+.3f} [{found.ci[0]:+.3f}, {found.ci[1]:+.3f}]"
+    return f"{what} the old data, {seen}, with every guard shown unharmed"

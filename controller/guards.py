@@ -4,6 +4,9 @@ An endpoint is a slice of the tasks, and a fix can buy it with the rest of them:
 has a recall of 1 on that class. So whatever the endpoint leaves of the tasks is a guard as well, pooled, unless
 `evals.guard_rest` is false. A rest that is a smaller share of the tasks than the margin is none: were all of it lost,
 the tasks would lose no more than the margin.
+
+An endpoint of several slices is one pooled score, and one of them can pay for what another loses: questions that fail
+for a second reason are where false alarms of a class fall. So what is outside each slice is a guard too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +66,23 @@ class RestGuard:
         own = [result for result in results if result.item.task in self.tasks]
         inside = in_any(self.endpoint, self.fields, own)
         return [result for result, is_in in zip(own, inside, strict=True) if not is_in]
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideGuard:
+    """All items of the tasks outside one slice of an endpoint of several, those in the others among them."""
+
+    tasks: tuple[str, ...]
+    where: Slice
+    fields: tuple[str, ...]
+    """As of `RestGuard`."""
+
+    @property
+    def name(self) -> str:
+        return f"all items but those of {self.where}"
+
+    def chosen(self, results: Sequence[ItemResult]) -> list[ItemResult]:
+        return RestGuard(self.tasks, (self.where,), self.fields).chosen(results)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.guards import Guard, RestGuard, TaskGuard, chosen_in, false_alarm_guards
+from controller.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards
 from controller.result import Endpoint
 from controller.settings import Verify
 from diagnose.slices import Slice
@@ -125,6 +125,8 @@ def promise(
         guards=tuple(
             measured_on(_mean_score(own), len(own), settings, known.get(guard_name(guard)))
             for guard, own in ((guard, guard.chosen(before.results)) for guard in guards)
+            # What is outside one slice holds the rest and the other slices, which are expected to gain.
+            if not isinstance(guard, OutsideGuard)
         ),
         margin=settings.margin,
         earlier_df=earlier_df,
@@ -154,6 +156,8 @@ def _guards(
     rest = RestGuard(guarded.tasks, slices, tuple(fields))
     num_rest = len(rest.chosen(results))
     num_all = sum(result.item.task in guarded.tasks for result in results)
+    outside = [OutsideGuard(guarded.tasks, where, tuple(fields)) for where in slices] if len(slices) > 1 else []
+    guards += [guard for guard in outside if len(guard.chosen(results)) > margin * num_all]
     if num_rest > margin * num_all:
         return (*guards, rest), ""
     few = f"the {num_rest} other items of the tasks are too few to cost {margin:g} of their score" if num_rest else ""

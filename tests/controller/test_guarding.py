@@ -9,7 +9,7 @@ import pytest
 from controller.arm_scores import Arm
 from controller.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.enough import with_random
-from controller.guards import REST
+from controller.guards import REST, OutsideGuard
 from controller.promise import Guarded, Promise, promise
 from controller.result import Decision, VerdictRecord
 from controller.settings import Verify
@@ -117,7 +117,21 @@ def test_a_rest_that_could_not_cost_the_margin_is_no_guard_and_that_is_told() ->
     assert made.guards == ()
     assert made.unguarded == ""  # nothing is left at all
     few = tuple(Slice((("gold answer", name),)) for name in CLASSES[:5])
-    assert [guard.name for guard in agreed(slices=few).guards] == [REST]
+    assert [guard.name for guard in agreed(slices=few).guards if not isinstance(guard, OutsideGuard)] == [REST]
+
+
+def test_one_slice_of_an_endpoint_cannot_pay_for_another() -> None:
+    """Pooled they gain .2; questions of the second slice are answered with the class that the first one is about."""
+    second = Slice((("gold answer", "HUM"),))
+    made = agreed(slices=(FAILING, second))
+    paid = arm(CHALLENGER, RIGHT | {"ABBR": 0.8, "HUM": 0.6}, 2)
+    result = verdict(paid, WEAK, made)
+    assert result.gain is not None
+    assert result.gain.mean == pytest.approx(0.2, abs=0.04)
+    assert [guard.task for guard in result.guards if not guard.ok] == [f"all items but those of {FAILING}"]
+    assert result.decision is Decision.REJECTED
+    both = verdict(arm(CHALLENGER, RIGHT | {"ABBR": 0.8, "HUM": 0.9}, 2), WEAK, made)
+    assert both.decision is Decision.ACCEPTED
 
 
 def test_random_rows_that_do_as_well_are_enough_and_their_model_is_taken() -> None:
@@ -134,6 +148,14 @@ def test_random_rows_are_taken_too_where_the_fix_ruins_the_rest() -> None:
     result = verdict(arm(CHALLENGER, RUINED, 2), arm(RANDOM, RIGHT | {"ABBR": 0.6}, 6))
     assert result.decision is Decision.RANDOM_IS_ENOUGH
     assert "shown to lose more than 0.06" in result.reason
+
+
+def test_where_only_random_rows_ruin_the_rest_the_model_of_the_fix_is_taken() -> None:
+    result = verdict(arm(CHALLENGER, RIGHT | {"ABBR": 0.8}, 2), arm(RANDOM, RUINED, 6))
+    assert result.decision is Decision.RANDOM_IS_ENOUGH
+    assert result.champion_arm == CHALLENGER
+    assert result.reason.startswith("the fix beats the old data")
+    assert all(guard.ok for guard in result.guards)
 
 
 def test_random_rows_that_ruin_the_rest_are_never_taken() -> None:
