@@ -46,7 +46,7 @@ def group_slices(results: Sequence[ItemResult], fields: Sequence[str]) -> Iterat
 def group_records(
     groups: Sequence[tuple[Slice, tuple[str, ...]]],
     arms: Mapping[str, ArmScores],
-    before: Mapping[str, float],
+    models: Sequence[Mapping[str, float]],
     challenger: str,
     control: str,
     margin: float,
@@ -56,30 +56,32 @@ def group_records(
     Args:
         groups: Of `group_slices`.
         arms: Scores of every arm on the same items.
-        before: Score of each item by the model that the round opened with, by `task/id`.
+        models: Score of each item, by `task/id`, by the model that the round opened with, and by further ones that a
+            group is held to; of each group the best of them counts.
         challenger: Name of the arm that is judged.
         control: Of the arm that it is held against.
         margin: Of the guards.
     """
     if not arms:
         return ()
-    shared = before.keys() & set(arms[challenger].items)
+    shared = set(arms[challenger].items).intersection(*models)
     ordered = [arms[challenger], arms[control], *(a for name, a in arms.items() if name not in (challenger, control))]
     parts: dict[Slice, list[ArmScores]] = {}
     for where, items in groups:
         own = tuple(item for item in items if item in shared)
         if len(own) >= LEAST_ITEMS:
             parts[where] = [_part(arm, own) for arm in ordered]
-    models = {
-        where: ArmScores(BEFORE, arms[0].items, np.array([[before[item] for item in arms[0].items]]))
-        for where, arms in parts.items()
+    rows = {
+        where: [ArmScores(BEFORE, own[0].items, np.array([[model[item] for item in own[0].items]])) for model in models]
+        for where, own in parts.items()
     }
-    changes = group_changes(parts, TIMES_MARGIN * margin, models=models)
+    best = {where: max(of, key=lambda row: float(row.scores.mean())) for where, of in rows.items()}
+    changes = group_changes(parts, TIMES_MARGIN * margin, models=best)
     records = [
         GroupRecord(
             slice=where.as_dict(),
             num_items=change.change.num_items,
-            before=float(models[where].scores.mean()),
+            before=float(rows[where][0].scores.mean()),
             control=float(parts[where][1].scores.mean()),
             challenger=float(parts[where][0].scores.mean()),
             change=change.change.mean,

@@ -62,6 +62,7 @@ from controller.tried import Tried
 from controller.workers import Workers
 from diagnose.finding import NOT_DATA
 from diagnose.slices import Slice
+from evals.items import EvalReport
 from evals.run_variance import RunVariance
 from evals.splits import Split
 
@@ -78,6 +79,8 @@ class LoopState:
     champion_round: int | None = None
     champions: tuple[Model, ...] = ()
     """Of the arm that was taken last, one for each training seed; none as long as the first model stays."""
+    start: EvalReport | None = None
+    """The model that the loop started with, on `select`."""
     promises: list[Promise] = field(default_factory=list)
     """Of accepted rounds."""
     tried: Tried = field(default_factory=Tried)
@@ -202,7 +205,8 @@ def play_round(
         earlier = {
             slices: found for (is_base, slices), found in state.variances.items() if is_base == proposal.from_base
         }
-        candidates = agree(run, proposal, before, earlier)
+        candidates = agree(run, proposal, before, earlier, state.start)
+        state.start = state.start or before.report
         judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
         plan = plan_record(proposal.plan, proposal.proposed, judged.agreed, proposal.pilots)

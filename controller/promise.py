@@ -59,6 +59,9 @@ class Promise:
     warning: str
     alpha: float
     """One-sided level of this look."""
+    start: EvalReport | None = None
+    """The model that the loop started with, on `select`; None in its first round. Guards are held to it too, so that
+    small losses of several rounds do not sum up."""
 
     @classmethod
     def over(cls, promises: Sequence["Promise"]) -> "Promise":

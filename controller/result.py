@@ -149,7 +149,8 @@ class GuardRecord:
     margin: float
     """`ok` is lower > -margin, and `since` >= -margin where it is known."""
     since: float | None = None
-    """As measured, the challenger against the model that the round opened with; None where both are one."""
+    """As measured, the challenger against the model that the round opened with or that the loop started with, whichever
+    is better; None where neither is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,8 @@ class GroupRecord:
     p: float
     """One-sided: it loses nothing."""
     is_harmed: bool
-    """A loss against `continue` or against the model before is shown, corrected for the number of groups, and it is
-    larger than twice the margin."""
+    """A loss is shown against `continue`, or against the better of the models that the round and the loop opened with,
+    corrected for the number of groups, and it is larger than twice the margin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,11 @@ def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> Propo
 
 
 def agree(
-    run: Run, proposal: ProposedRound, before: MeasuredModel, earlier: Mapping[tuple[Slice, ...], list[RunVariance]]
+    run: Run,
+    proposal: ProposedRound,
+    before: MeasuredModel,
+    earlier: Mapping[tuple[Slice, ...], list[RunVariance]],
+    start: EvalReport | None = None,
 ) -> tuple[Candidate, ...]:
     """What the plan promises, and what it promises without each of its optional steps, the whole plan first.
 
@@ -286,6 +290,7 @@ def agree(
         proposal: A plan that changes something.
         before: The champion.
         earlier: Run variances of earlier rounds that the gate will pool, by endpoint.
+        start: As in `Promise`.
     """
     settings, items = run.settings, run.split_hash(Split.SELECT)
     look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
@@ -296,7 +301,8 @@ def agree(
 
     def promised(plan: Plan, num_rivals: int) -> Promise:
         df = sum(variance.df for variance in earlier.get(endpoint_slices(plan), []))
-        return promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noises, df, num_rivals)
+        made = promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noises, df, num_rivals)
+        return replace(made, start=start)
 
     num_controls = len(settings.verify.controls)
     num_tried = sum(len(made.left_out) == 1 for made in reduced)

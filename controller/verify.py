@@ -3,7 +3,8 @@
 `Promise` is made from the plan and fixed before anything is trained (design.md, section 4, rule 2). `judge` compares
 the challenger with every control on the promised items, with `continue` on every guard, and with `continue` on every
 class and field value, of which none may be shown to lose much. Training on alone can cost a guard too, so it must not
-have lost more than the margin since the model before either, as measured. Pure functions; the statistics are
+have lost more than the margin since the model before either, nor since the model that the loop started with, as
+measured. Pure functions; the statistics are
 `evals.compare`'s and `evals.harm`'s.
 """
 
@@ -108,16 +109,17 @@ def judge(
         return rejected(
             f"{len(challenger.reports)} seeds an arm, the gate needs {MIN_SEEDS}: set verify.seeds={MIN_SEEDS}"
         )
+    models = [before, agreed.start] if agreed.start is not None else [before]
+    was = {guard.name: [_by_item(guard.chosen(report.results)) for report in models] for guard in agreed.guards}
     everything = scored_by_all(arms, lambda results: results)
     groups = group_records(
         list(group_slices(before.results, agreed.fields)),
         everything,
-        _by_item(before.results),
+        [_by_item(report.results) for report in models],
         challenger.name,
         old_data(everything),
         settings.margin,
     )
-    was = {guard.name: _by_item(guard.chosen(before.results)) for guard in agreed.guards}
     ruling = rule(endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was)
     gate = ruling.gate
     hardest = gain_record(gate.hardest)
@@ -148,14 +150,14 @@ def rule(
     margin: float,
     earlier: Sequence[RunVariance],
     challenger: str = CHALLENGER,
-    before: Mapping[str, Mapping[str, float]] | None = None,
+    before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
 ) -> Ruling:
     """The rule itself, on scores by arm; every control is in `endpoint` beside the challenger. `before`: of each guard
-    the score of its items by the model that the round opened with, where it is known."""
+    the score of its items by each model that it is held to, where there are such."""
     controls = [scores for name, scores in endpoint.items() if name != challenger]
     gate = accepts(endpoint[challenger], controls, alpha, earlier)
     records = tuple(
-        _guard(name, scores, challenger, margin, (before or {}).get(name, {})) for name, scores in guards.items()
+        _guard(name, scores, challenger, margin, (before or {}).get(name, ())) for name, scores in guards.items()
     )
     return Ruling(gate, records, tuple(groups))
 
@@ -214,15 +216,22 @@ def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
 
 
 def _guard(
-    name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Mapping[str, float]
+    name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Sequence[Mapping[str, float]]
 ) -> GuardRecord:
     run = run_variance([arm.seed_means for arm in scores.values()])
     result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
     own, change = scores[challenger], result.change
-    known = [place for place, item in enumerate(own.items) if item in before]
-    since = float(np.mean(own.scores[:, known].mean(axis=0) - [before[own.items[k]] for k in known])) if known else None
+    since = min((_since(own, model) for model in before), default=None)
     is_ok = result.is_shown and (since is None or since >= -margin)
     return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
+
+
+def _since(arm: ArmScores, model: Mapping[str, float]) -> float:
+    """Mean change of the items that the model scored too."""
+    known = [place for place, item in enumerate(arm.items) if item in model]
+    if not known:
+        return 0.0
+    return float(np.mean(arm.scores[:, known].mean(axis=0) - [model[arm.items[place]] for place in known]))
 
 
 def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:

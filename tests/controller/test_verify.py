@@ -225,3 +225,16 @@ def test_a_guard_that_lost_with_the_old_data_too_is_broken_against_the_model_bef
     was = [r.score for r in report({"jump": 0.5, "others": 0.9}, 1).results if r.item.task == "others"]
     assert guard.since == pytest.approx(np.mean(now) - np.mean(was))
     assert guard.since < -guard.margin
+
+
+def test_losses_of_several_rounds_do_not_sum_up_beyond_the_margin() -> None:
+    """Each round loses .04 of a margin of .05; the second one's model is held to the one that the loop began with."""
+    second = replace(agreed(), start=report({"jump": 0.5, "others": 0.94}, 1))
+    before = report({"jump": 0.5, "others": 0.9}, 1)
+    arms = arm(CHALLENGER, 0.8, 0.86, 2), [arm(CONTINUE, 0.5, 0.86, 3), arm(RANDOM, 0.5, 0.86, 4)]
+    alone = judge(agreed(), *arms, before, SETTINGS, ()).verdict
+    beside = judge(second, *arms, before, SETTINGS, ()).verdict
+    assert (alone.decision, beside.decision) == (Decision.ACCEPTED, Decision.REJECTED)
+    assert alone.guards[0].since is not None
+    assert beside.guards[0].since is not None
+    assert beside.guards[0].since < -0.05 < alone.guards[0].since
