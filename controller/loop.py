@@ -222,7 +222,7 @@ def play_round(
             state.tried = Tried()
             tracker.register(_folder(state.champion), "champion", number)
         else:
-            state.tried = state.tried.after(whole.plan, verdict)
+            state.tried = state.tried.after(whole.plan, verdict, whole.from_base)
     leave_patch(proposal, run.run_dir, number)
     round_ = Round(
         number=number,

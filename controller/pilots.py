@@ -79,7 +79,7 @@ def settle_share(
         BudgetSpent: the trainings would pass a limit.
     """
     scales, plan = sorted(set(run.settings.pilots.scales)), proposal.plan
-    if len(scales) < 2 or plan.is_share_told or plan.taken < LEAST_TAKEN or tried.scale < 1:
+    if len(scales) < 2 or plan.is_share_told or plan.taken < LEAST_TAKEN or not tried.is_first:
         return Piloted(proposal, tried)
     slices, fields = endpoint_slices(plan), tuple(run.suite.slices)
     every: list[Guard] = [RestGuard(tuple(run.loaded.tasks), slices, fields), *map(TaskGuard, run.loaded.guards)]

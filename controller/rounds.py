@@ -193,6 +193,9 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: T
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
     if plan.actions and from_base:
         plan = replace(plan, reason=f"{plan.reason}; every arm retrains from the given model")
+    elif plan.actions and tried.interpolation < 1:
+        far = f"{tried.interpolation:g} of the way from the champion's weights to the trained ones"
+        plan = replace(plan, reason=f"{plan.reason}; every arm is left at {far}, for farther on something else lost")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
         if made.flops:

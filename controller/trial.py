@@ -111,7 +111,8 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
 def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
     """How the challenger is trained; its length is in tokens."""
     update = TrainUpdate() if proposal.from_base else run.settings.train.update
-    return recipe(run.settings, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens)
+    plan = recipe(run.settings, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens)
+    return plan if proposal.from_base else replace(plan, interpolation=proposal.made_from.tried.interpolation)
 
 
 def try_mixes(

@@ -36,6 +36,9 @@ class Recipe:
     bf16: bool
     activation_checkpointing: bool
     lora: Lora | None
+    interpolation: float = 1.0
+    """Share of the trained weights in the model that is left, of the start's the rest (Wortsman et al. 2022, arXiv
+    2109.01903): 1 leaves what was trained, less forgets less."""
 
 
 def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:

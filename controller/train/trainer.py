@@ -9,6 +9,7 @@ Cost: 6 FLOPs for each parameter and token.
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def train(
     num_draws = _num_draws(recipe.length, rows, mix, seed)
     order = draw_order(mix.weights, num_draws, seed)
     loaded = load_for_training(model, recipe.lora, seed)
+    start = _trainable(loaded) if recipe.interpolation < 1 else {}
     batch = recipe.per_device_train_batch_size * recipe.gradient_accumulation_steps
     num_steps = -(-num_draws // batch)
     middle = max(1, num_steps // 2)
@@ -107,6 +109,7 @@ def train(
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.train(resume_from_checkpoint=_resumable(folder / "trainer"))
+    _interpolate(loaded, start, recipe.interpolation)
     trainer.save_model(str(folder / MODEL_FOLDER))
     tokenizer.save_pretrained(folder / MODEL_FOLDER)
     shutil.rmtree(folder / "trainer", ignore_errors=True)
@@ -122,6 +125,20 @@ def train(
         flops=6.0 * loaded.num_parameters() * num_tokens,
         losses=tuple(float(line["loss"]) for line in trainer.state.log_history if "loss" in line),
     )
+
+
+def _trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the weights that are trained, in the memory of the CPU."""
+    return {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _interpolate(model: torch.nn.Module, start: Mapping[str, torch.Tensor], share: float) -> None:
+    """Leave `share` of the way from the weights in `start`. Of an adapter each factor goes that way: to first order its
+    product does."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in start:
+                parameter.lerp_(start[name].to(parameter.device), 1 - share)
 
 
 def expected_tokens(tokenizer: PreTrainedTokenizerBase, mix: TrainingMix, max_length: int) -> float:

@@ -195,3 +195,18 @@ def test_an_unknown_field_of_the_architecture_is_refused_with_the_nearest_one() 
         check_arch({"model_type": "llama", "hiden_size": 64})
     with pytest.raises(ValueError, match="did you mean 'llama'"):
         check_arch({"model_type": "lama"})
+
+
+def test_a_model_left_half_way_has_the_mean_of_the_first_and_the_trained_weights(
+    start: ModelRef, tmp_path: Path
+) -> None:
+    mix = original_mix(corpus())
+    for name, share in (("whole", 1.0), ("half", 0.5)):
+        recipe = replace(RECIPE, interpolation=share)
+        train(start, mix, recipe, seed=7, folder=tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
+    first, whole, half = (
+        weights_of(Path(path)) for path in (start.path, tmp_path / "whole/model", tmp_path / "half/model")
+    )
+    assert max(float((whole[name] - first[name]).abs().max()) for name in whole) > 1e-3
+    for name in whole:
+        torch.testing.assert_close(half[name], (first[name] + whole[name]) / 2)
