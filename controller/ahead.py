@@ -108,7 +108,7 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
         "rows out or relabels them beside others: without it, and controls where it is left out"
     )
     pilots = run.settings.pilots
-    if len(pilots.scales) > 1:
+    if pilots.scales and getattr(run.settings.interventions, "share", None) is None:
         small = round(pilots.length * tokens)
         yield (
             f"pilots     {len(pilots.scales)} trainings of {small:,} tokens where answers are no labels: "

@@ -57,10 +57,7 @@ def with_random(
     if own is not None and own.is_harmless:
         taken, told = random, f"{_gained('random rows beat', of_random)}, and the fix is not shown better without harm"
     elif ruling.is_harmless:
-        taken, told = (
-            challenger,
-            f"{_gained('the fix beats', of_fix)}; random rows do as well and are not shown harmless",
-        )
+        taken, told = challenger, f"{_gained('the fix beats', of_fix)}, as random rows do, but these not without harm"
     else:
         return verdict
     kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from controller.arms import BEFORE
+from controller.guards import chosen_in
 from controller.records import MOST_VALUES
 from controller.result import GroupRecord
 from diagnose.answer_labels import as_label
@@ -41,6 +42,15 @@ def group_slices(results: Sequence[ItemResult], fields: Sequence[str]) -> Iterat
             for value in sorted(counts):
                 members = [result for result, told in zip(own, values, strict=True) if told == value]
                 yield from _large(Slice((of_task, (name, value))), members)
+
+
+def endpoint_groups(
+    results: Sequence[ItemResult], endpoint: Sequence[Slice], fields: Sequence[str]
+) -> Iterator[tuple[Slice, tuple[str, ...]]]:
+    """Each slice of an endpoint of several with its items: what one of them loses, others may make up for in the pooled
+    score."""
+    for where in endpoint if len(endpoint) > 1 else ():
+        yield from _large(where, chosen_in([where], fields)(results))
 
 
 def group_records(
@@ -82,6 +92,7 @@ def group_records(
             slice=where.as_dict(),
             num_items=change.change.num_items,
             before=float(rows[where][0].scores.mean()),
+            best_before=float(best[where].scores.mean()) if len(models) > 1 else None,
             control=float(parts[where][1].scores.mean()),
             challenger=float(parts[where][0].scores.mean()),
             change=change.change.mean,

@@ -85,9 +85,10 @@ class LoopState:
     """Of accepted rounds."""
     tried: Tried = field(default_factory=Tried)
     """What the present champion was tried with."""
-    variances: dict[tuple[bool, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
-    """Of earlier rounds, by whether they retrained from the given model and by endpoint: seeds differ more where the
-    first weights do, and on a hard slice more than on one that is nearly solved."""
+    variances: dict[tuple[bool, float, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
+    """Of earlier rounds, by whether they retrained from the given model, by how far from the champion they went, and by
+    endpoint: seeds differ more where the first weights do, farther on, and on a hard slice more than on one that is
+    nearly solved."""
     rounds: list[Round] = field(default_factory=list)
     curves: dict[int, Callable[[], tuple[DosePoint, ...]]] = field(default_factory=dict)
     """By round, what measures its dose curve, when everything else is done."""
@@ -203,9 +204,12 @@ def play_round(
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         earlier = {
-            slices: found for (is_base, slices), found in state.variances.items() if is_base == proposal.from_base
+            slices: found
+            for (is_base, far, slices), found in state.variances.items()
+            if (is_base, far) == (proposal.from_base, state.tried.interpolation)
         }
-        candidates = agree(run, proposal, before, earlier, state.start)
+        mended = tuple(where for agreed in state.promises for where in agreed.slices)
+        candidates = agree(run, proposal, before, earlier, state.start, mended)
         state.start = state.start or before.report
         judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
@@ -215,7 +219,8 @@ def play_round(
         _note_items(items[Split.SELECT], number, before, judged.arms)
         tracker.register(_folder(judged.challenger), "challenger", number)
         if judged.run_variance is not None:
-            state.variances.setdefault((proposal.from_base, judged.agreed.slices), []).append(judged.run_variance)
+            alike = (proposal.from_base, state.tried.interpolation, judged.agreed.slices)
+            state.variances.setdefault(alike, []).append(judged.run_variance)
         if judged.champions:
             state.champion, state.champion_round, state.champions = judged.champions[0], number, judged.champions
             state.promises.append(judged.agreed)

@@ -60,9 +60,10 @@ def _round_lines(round_: Round) -> list[str]:
         ]
         lines.append("")
     for guard in verdict.guards:
-        lines.append(f"- guard {guard.task}: {guard.change:+.3f} {'held' if guard.ok else 'NOT SHOWN'}")
+        since = f" ({guard.since:+.3f} since the models before)" if guard.since is not None else ""
+        lines.append(f"- guard {guard.task}: {guard.change:+.3f}{since} {'held' if guard.ok else 'NOT SHOWN'}")
     for group in verdict.groups:
         if group.is_harmed:
             where = ", ".join(f"{key} {value}" for key, value in group.slice.items())
-            lines.append(f"- {where}: {group.control:.3f} to {group.challenger:.3f}, SHOWN TO LOSE")
+            lines.append(f"- {where}: {max(group.control, group.held_to):.3f} to {group.challenger:.3f}, SHOWN TO LOSE")
     return [*lines, ""]

@@ -4,9 +4,9 @@ Where answers are labels, the measured items say how often each should come (`in
 that mends a slice and ruins its task looks like one that only mends it, until something is trained. So the fix is
 trained once, on a part of an arm's tokens, with all, half and a quarter of the draws that it would take from the
 corpus's other rows, and each model is asked the `probe` items, which the diagnosis has read already: those of the
-verdict stay unseen. Chosen is the largest part with which no guard scores lower than with another one by more than the
-margin and a standard error. The verdict still judges what is proposed, and to a control at equal compute the pilots
-count as the fix's.
+verdict stay unseen. Chosen is the largest part with which no guard of the verdict scores lower than with another one by
+more than the margin and a standard error. The verdict still judges what is proposed, and to a control at equal compute
+the trainings of the pilots count as the fix's.
 
 Cost: `pilots.length` of a training and a measurement for each part, about a tenth of a judgement.
 """
@@ -19,11 +19,11 @@ import numpy as np
 
 from controller.arm_scores import Arm, Choose, scored_by_all
 from controller.doses import MIX_FOLDER, DoseMade, make_dose
-from controller.guards import Guard, RestGuard, TaskGuard, chosen_in
+from controller.guards import Guard, chosen_in
 from controller.model import Model
-from controller.promise import endpoint_slices
+from controller.promise import endpoint_slices, guards_of
 from controller.result import PilotRecord
-from controller.rounds import DiagnosedRound, MeasuredModel, ProposedRound, propose_round
+from controller.rounds import DiagnosedRound, MeasuredModel, ProposedRound, propose_round, what_is_guarded
 from controller.run import Data, Run
 from controller.runner import Stage
 from controller.train.recipe import Tokens
@@ -78,21 +78,22 @@ def settle_share(
     Raises:
         BudgetSpent: the trainings would pass a limit.
     """
-    scales, plan = sorted(set(run.settings.pilots.scales)), proposal.plan
-    if len(scales) < 2 or plan.is_share_told or plan.taken < LEAST_TAKEN or not tried.is_first:
+    plan = proposal.plan
+    if plan.is_share_told or not tried.is_first:
         return Piloted(proposal, tried)
+    scales = [scale for scale in sorted(set(run.settings.pilots.scales)) if scale * plan.taken >= LEAST_TAKEN]
     slices, fields = endpoint_slices(plan), tuple(run.suite.slices)
-    every: list[Guard] = [RestGuard(tuple(run.loaded.tasks), slices, fields), *map(TaskGuard, run.loaded.guards)]
-    guards = [guard for guard in every if guard.chosen(probe.report.results)]
-    if not guards:
-        return Piloted(proposal, tried)  # nothing can lose
+    margin = run.settings.verify.margin
+    guards, _ = guards_of(what_is_guarded(run), slices, fields, probe.report.results, margin)
+    if len(scales) < 2 or not guards:  # nothing to choose, or nothing that can lose
+        return Piloted(proposal, tried)
     pilots = _trained(run, champion, proposal, scales, number)
-    chosen = chosen_scale(pilots, guards, run.settings.verify.margin)
+    chosen = chosen_scale(pilots, guards, margin)
     records = pilot_records(pilots, chosen_in(slices, fields), guards, chosen)
     for record in records:
         told = f"slice {record.endpoint:.3f}, rest {record.rest:.3f}{', chosen' if record.is_chosen else ''}"
         log.info("pilot with %g of the draws: %s", record.scale, told)
-    flops = sum(pilot.arm.flops for pilot in pilots)
+    flops = sum(pilot.arm.flops for pilot in pilots) + (proposal.proposed.flops if chosen < 1 else 0.0)
     if chosen < 1:
         tried = tried.scaled(chosen)
         proposal = propose_round(run, champion, diagnosed, tried, number)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards
+from controller.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
 from controller.result import Endpoint
 from controller.settings import Verify
 from diagnose.slices import Slice
@@ -60,8 +60,17 @@ class Promise:
     alpha: float
     """One-sided level of this look."""
     start: EvalReport | None = None
-    """The model that the loop started with, on `select`; None in its first round. Guards are held to it too, so that
-    small losses of several rounds do not sum up."""
+    """The model that this run of the loop started with, on `select`; None in its first round. Guards are held to it
+    too, so that small losses of several rounds do not sum up."""
+    mended: tuple[Slice, ...] = ()
+    """Endpoints of earlier rounds that were accepted: what they gained since the start makes up for no loss."""
+
+    def start_of(self, guard: Guard) -> list[ItemResult]:
+        """The results of a guard's items at the start, but for those that earlier rounds were to mend."""
+        if self.start is None:
+            return []
+        own = guard.chosen(self.start.results)
+        return [result for result, is_in in zip(own, in_any(self.mended, self.fields, own), strict=True) if not is_in]
 
     @classmethod
     def over(cls, promises: Sequence["Promise"]) -> "Promise":
@@ -116,7 +125,7 @@ def promise(
             f"no `select` item matches the failing slice {slices[0]}; measure more items (evals.limit) so that "
             "a fix can be judged"
         )
-    guards, unguarded = _guards(guarded, slices, fields, before.results, settings.margin)
+    guards, unguarded = guards_of(guarded, slices, fields, before.results, settings.margin)
     known = known or {}
     score = _mean_score(chosen)
     expected = max(settings.min_gain, (1 - score) / 2)
@@ -146,10 +155,14 @@ def promise(
     return Promise(slices, tuple(fields), guards, unguarded, endpoint, warning, alpha)
 
 
-def _guards(
+def guards_of(
     guarded: Guarded, slices: tuple[Slice, ...], fields: Sequence[str], results: Sequence[ItemResult], margin: float
 ) -> tuple[tuple[Guard, ...], str]:
-    """The guards of an endpoint, and why the rest of the tasks is none of them."""
+    """The guards of an endpoint, and why the rest of the tasks is none of them.
+
+    Raises:
+        ValueError: a task that is a guard has no scored item.
+    """
     guards: list[Guard] = [TaskGuard(task) for task in guarded.guards]
     if empty := [guard.name for guard in guards if not guard.chosen(results)]:
         raise ValueError(f"guard '{empty[0]}' has no scored `select` item; measure more items (evals.limit) or drop it")

@@ -170,8 +170,14 @@ class GroupRecord:
     p: float
     """One-sided: it loses nothing."""
     is_harmed: bool
-    """A loss is shown against `continue`, or against the better of the models that the round and the loop opened with,
-    corrected for the number of groups, and it is larger than twice the margin."""
+    """A loss is shown against `continue` or against the models before, corrected for the number of groups, and it is
+    larger than twice the margin."""
+    best_before: float | None = None
+    """Of the models that the round and the loop opened with, the better one's; None where they are one."""
+
+    @property
+    def held_to(self) -> float:
+        return self.before if self.best_before is None else self.best_before
 
 
 @dataclass(frozen=True, slots=True)

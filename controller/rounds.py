@@ -283,6 +283,7 @@ def agree(
     before: MeasuredModel,
     earlier: Mapping[tuple[Slice, ...], list[RunVariance]],
     start: EvalReport | None = None,
+    mended: tuple[Slice, ...] = (),
 ) -> tuple[Candidate, ...]:
     """What the plan promises, and what it promises without each of its optional steps, the whole plan first.
 
@@ -294,18 +295,19 @@ def agree(
         before: The champion.
         earlier: Run variances of earlier rounds that the gate will pool, by endpoint.
         start: As in `Promise`.
+        mended: As in `Promise`.
     """
     settings, items = run.settings, run.split_hash(Split.SELECT)
     look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
     reduced = proposal.proposed.reduced
     alpha = alpha_at(look.number, settings.verify.alpha) / (1 + len(reduced))
     noises = known_noises(run.run_dir.parent / NOISES_FILE, items, look.time)
-    guarded = Guarded(tuple(run.loaded.tasks), tuple(run.loaded.guards), settings.evals.guard_rest)
+    guarded = what_is_guarded(run)
 
     def promised(plan: Plan, num_rivals: int) -> Promise:
         df = sum(variance.df for variance in earlier.get(endpoint_slices(plan), []))
         made = promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noises, df, num_rivals)
-        return replace(made, start=start)
+        return replace(made, start=start, mended=mended)
 
     num_controls = len(settings.verify.controls)
     num_tried = sum(len(made.left_out) == 1 for made in reduced)
@@ -329,11 +331,15 @@ def agree(
     return (Candidate(CHALLENGER, (), whole), *without)
 
 
+def what_is_guarded(run: Run) -> Guarded:
+    return Guarded(tuple(run.loaded.tasks), tuple(run.loaded.guards), run.settings.evals.guard_rest)
+
+
 def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
     """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
     settled = [settings.verify.determining, asdict(settings.train), settings.evals.guard_rest]
-    return hash_of([proposal.digest, before.digest, *settled])
+    return hash_of([proposal.digest, proposal.finding_flops, before.digest, *settled])
 
 
 def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:

@@ -168,7 +168,7 @@ class Verify:
     """What challenger and controls have in equal amount: tokens, or compute with the diagnosis counted in."""
     take_random: bool = True
     """Where random rows do as well as the fix and both beat the old data, the model trained on them is the next
-    champion; false leaves the old one."""
+    champion, or the fix's where only that does no harm; false leaves the old one."""
     doses: list[float] = field(default_factory=list)
     """Multiples of the rows that the fix adds, as 0.5 or 2, each trained and measured beside it: would less have done,
     would more do more? They describe and decide nothing."""
@@ -211,13 +211,19 @@ class Pilots:
     that are labels do (`controller.pilots`)."""
 
     scales: list[float] = field(default_factory=lambda: [1.0, 0.5, 0.25])
-    """Parts of the draws that the fix would take from the corpus's other rows; empty tries none and keeps all."""
+    """Parts of the draws that the fix would take from the corpus's other rows, the largest 1; empty tries none and
+    keeps all."""
     length: float = 0.3
     """Of an arm's tokens."""
 
     def __post_init__(self) -> None:
         if any(not 0 < scale <= 1 for scale in self.scales):
             raise ValueError(f"pilots.scales must be above 0 and at most 1, got {list(self.scales)}; [] tries none")
+        if self.scales and (len(set(self.scales)) < 2 or max(self.scales) < 1):
+            raise ValueError(
+                f"pilots.scales must be at least two, 1 among them, got {list(self.scales)}; [] tries none, and "
+                "interventions.share says what share a fix has"
+            )
         if not 0 < self.length <= 1:
             raise ValueError(f"pilots.length must be above 0 and at most 1, got {self.length}")
 

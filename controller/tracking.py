@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from controller.diagnosis_result import FidelityRecord
+from controller.hashes import hash_of
 from controller.result import (
     Cost,
     LoopResult,
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 EXPERIMENT = "evalmend"
 PARENT_TAG = "mlflow.parentRunId"
 SWEEP_TAG = "evalmend.sweep"
+_LONGEST_NAME = 250
 
 
 def default_uri(run_dir: Path) -> str:
@@ -115,7 +117,7 @@ class Tracker:
         key = f"model-{alias}-{round_number}"
         if key in self._ids:
             return
-        model = f"evalmend-{_clean(self._name)}"
+        model = f"evalmend-{metric_name(self._name)}"
         try:
             self._client.create_registered_model(model)
         except MlflowException as error:
@@ -222,23 +224,27 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _clean(name: str) -> str:
-    """MLflow's names allow letters, digits and a few signs."""
-    return re.sub(r"[^\w./: -]", "_", name)
+def metric_name(name: str) -> str:
+    """MLflow's names have letters, digits and a few signs, are normal paths, and end after 250 characters."""
+    safe = re.sub(r"[^\w./: -]", "_", name)
+    path = "/".join(part for part in safe.split("/") if part.strip("."))
+    if len(path) <= _LONGEST_NAME:
+        return path
+    return f"{path[: _LONGEST_NAME - 9]}-{hash_of(name)[:8]}"
 
 
 def _score_metrics(split: str, scores: Iterable[Score], step: int) -> Iterator[Metric]:
     for score in scores:
         where = "/".join([score.task, *(f"{key}:{value}" for key, value in score.slice.items())])
-        yield Metric(_clean(f"{split}/{where}"), score.score.mean, _now(), step)
+        yield Metric(metric_name(f"{split}/{where}"), score.score.mean, _now(), step)
 
 
 def _verdict_metrics(verdict: VerdictRecord, step: int) -> list[Metric]:
-    metrics = [Metric(_clean(f"arm/{name}"), arm.score, _now(), step) for name, arm in verdict.arms.items()]
-    metrics += [Metric(_clean(f"guard/{guard.task}"), guard.change, _now(), step) for guard in verdict.guards]
+    metrics = [Metric(metric_name(f"arm/{name}"), arm.score, _now(), step) for name, arm in verdict.arms.items()]
+    metrics += [Metric(metric_name(f"guard/{guard.task}"), guard.change, _now(), step) for guard in verdict.guards]
     for group in verdict.groups:
         where = "/".join(f"{key}:{value}" for key, value in group.slice.items())
-        metrics.append(Metric(_clean(f"change/{where}"), group.change, _now(), step))
+        metrics.append(Metric(metric_name(f"change/{where}"), group.change, _now(), step))
     if verdict.gain is not None:
         metrics += [
             Metric("gain", verdict.gain.mean, _now(), step),

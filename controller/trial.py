@@ -74,8 +74,9 @@ class MixTrial:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether its model may be the next champion: its middle checkpoint is kept for attribution."""
-        return self.name.startswith((CHALLENGER, WITHOUT, RANDOM))
+        """Whether its model may be the next champion and its middle checkpoint is kept for attribution; that of one
+        that is left part of the way is not on that way."""
+        return self.name.startswith((CHALLENGER, WITHOUT, RANDOM)) and self.recipe.interpolation == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,9 @@ def _noted(
     if run.settings.verify.seeds == 1:
         return None
     noises = run_noises(agreed, arms)
+    if not proposal.made_from.tried.is_first:  # arms that went less far vary less than those of rounds to come
+        of_endpoint = noises.get(endpoint_name(agreed.slices))
+        return of_endpoint.run if of_endpoint is not None else None
     judgement = judgement_key(run, proposal, before)
     note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
     of_endpoint = noises.get(endpoint_name(agreed.slices))

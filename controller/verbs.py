@@ -108,6 +108,10 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
         for action in proposal.plan.actions:
             _say(f"{action.kind}: {action.why}")
         leave_patch(proposal, run.run_dir, 0)
+        if proposal.plan.actions and not proposal.plan.is_share_told and settings.pilots.scales:
+            _say(
+                "the added rows have their largest share of the draws; a loop tries small whether the rest loses by it"
+            )
         if proposal.plan.actions:
             _say(f"{run.run_dir / 'mix-0.parquet'}")
         for dose in make_doses(run, proposal):

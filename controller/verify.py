@@ -4,8 +4,7 @@
 the challenger with every control on the promised items, with `continue` on every guard, and with `continue` on every
 class and field value, of which none may be shown to lose much. Training on alone can cost a guard too, so it must not
 have lost more than the margin since the model before either, nor since the model that the loop started with, as
-measured. Pure functions; the statistics are
-`evals.compare`'s and `evals.harm`'s.
+measured. Pure functions; the statistics are `evals.compare`'s and `evals.harm`'s.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 
 from controller.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.arms import BEFORE, CHALLENGER, CONTINUE
-from controller.groups import TIMES_MARGIN, group_records, group_slices
+from controller.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
 from controller.promise import Promise, endpoint_name, guard_name
 from controller.result import (
     AT_COMPUTE,
@@ -110,10 +109,13 @@ def judge(
             f"{len(challenger.reports)} seeds an arm, the gate needs {MIN_SEEDS}: set verify.seeds={MIN_SEEDS}"
         )
     models = [before, agreed.start] if agreed.start is not None else [before]
-    was = {guard.name: [_by_item(guard.chosen(report.results)) for report in models] for guard in agreed.guards}
+    was = {
+        guard.name: [_by_item(guard.chosen(before.results)), _by_item(agreed.start_of(guard))]
+        for guard in agreed.guards
+    }
     everything = scored_by_all(arms, lambda results: results)
     groups = group_records(
-        list(group_slices(before.results, agreed.fields)),
+        [*group_slices(before.results, agreed.fields), *endpoint_groups(before.results, agreed.slices, agreed.fields)],
         everything,
         [_by_item(report.results) for report in models],
         challenger.name,
@@ -190,7 +192,7 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
     seen = f"{gain.mean:+.3f} [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}] against {gain.control}, p = {gain.p:.2g}"
     if ruling.harmed:
         lost = ", ".join(
-            f"{Slice(tuple(group.slice.items()))} {group.before:.3f} before, {group.control:.3f} with the old data, "
+            f"{Slice(tuple(group.slice.items()))} {group.held_to:.3f} before, {group.control:.3f} with the old data, "
             f"{group.challenger:.3f} with the fix"
             for group in ruling.harmed
         )
@@ -221,16 +223,14 @@ def _guard(
     run = run_variance([arm.seed_means for arm in scores.values()])
     result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
     own, change = scores[challenger], result.change
-    since = min((_since(own, model) for model in before), default=None)
+    since = min((_since(own, model) for model in before if model.keys() & set(own.items)), default=None)
     is_ok = result.is_shown and (since is None or since >= -margin)
     return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
 
 
 def _since(arm: ArmScores, model: Mapping[str, float]) -> float:
-    """Mean change of the items that the model scored too."""
+    """Mean change of the items that the model scored too; at least one."""
     known = [place for place, item in enumerate(arm.items) if item in model]
-    if not known:
-        return 0.0
     return float(np.mean(arm.scores[:, known].mean(axis=0) - [model[arm.items[place]] for place in known]))
 
 

@@ -213,7 +213,7 @@ def guards(records: tuple[GuardRecord, ...]) -> Picture | None:
             label=guard.task,
             note=("shown unharmed" if guard.ok else "not shown unharmed")
             + (f", lower bound {signed(guard.lower)}" if guard.lower is not None else "")
-            + (f", {signed(guard.since)} since the model before" if guard.since is not None else ""),
+            + (f", {signed(guard.since)} since the better of the models before" if guard.since is not None else ""),
             marks=(_mark(scale, "good" if guard.ok else "bad", Estimate(guard.change, *guard.ci)),),
             value=f"{signed(guard.change)} {signed_interval(*guard.ci)}",
             is_strong=not guard.ok,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from controller.arms import WITHOUT
+from controller.arms import CHALLENGER, WITHOUT
 from controller.diagnosis_result import FindingRecord
 from controller.result import (
     AT_COMPUTE,
@@ -158,7 +158,7 @@ def headline(result: LoopResult) -> str:
         return "Some of the success was not to be believed: evaluation items stood in the training data"
     return {
         Decision.REJECTED: f"{failing} failed, and {_why_not(decided.verdict)}",
-        Decision.RANDOM_IS_ENOUGH: f"{failing} failed, and random data mends that as well as the fix",
+        Decision.RANDOM_IS_ENOUGH: f"{failing} failed, and {_enough(decided.verdict)}",
         Decision.NOT_DATA: f"{failing} failed, and data is not the reason",
         Decision.AWAITING_APPROVAL: f"{failing} failed; a plan to mend that waits for approval",
         Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
@@ -185,7 +185,7 @@ def changed(round_: Round) -> str:
         return f"Nothing. {sentence(round_.plan.reason)}"
     tried = {
         Decision.REJECTED: "Tried and not kept: ",
-        Decision.RANDOM_IS_ENOUGH: "Tried, and no better than random rows: ",
+        Decision.RANDOM_IS_ENOUGH: "Tried, and not shown to mend more than random rows: ",
         Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
     return tried + " ".join(
@@ -254,6 +254,12 @@ def _rose(verdict: VerdictRecord) -> str:
     if before is None or after is None:
         return "improved"
     return f"rose from {number(before.score)} to {number(after.score)}"
+
+
+def _enough(verdict: VerdictRecord) -> str:
+    if verdict.champion_arm == CHALLENGER:
+        return "random data mends that as well as the fix, but not without harm: the fix goes on"
+    return "random data mends that as well as the fix"
 
 
 def _why_not(verdict: VerdictRecord) -> str:

@@ -134,6 +134,32 @@ def test_one_slice_of_an_endpoint_cannot_pay_for_another() -> None:
     assert both.decision is Decision.ACCEPTED
 
 
+def test_what_one_of_three_slices_loses_is_not_made_up_for_by_the_two_others() -> None:
+    """Outside of each of them there is one that gains, so that no guard breaks."""
+    slices = tuple(Slice((("half", name),)) for name in ("even", "odd"))
+    three = (FAILING, Slice((("gold answer", "LOC"),)), Slice((("prompt contains", "HUM"),)))
+    result = verdict(arm(CHALLENGER, RIGHT | {"ABBR": 0.8, "LOC": 0.98, "HUM": 0.6}, 2), WEAK, agreed(slices=three))
+    assert {"prompt contains": "HUM"} in [group.slice for group in result.groups if group.is_harmed]
+    assert result.decision is Decision.REJECTED
+    assert not any(group.slice == where.as_dict() for group in result.groups for where in slices)
+
+
+def test_what_an_earlier_round_mended_makes_up_for_no_loss_since_the_start() -> None:
+    """The first round mended ABBR; the second is about HUM, and all other classes lose .025 in each."""
+    others = ("ENTY", "DESC", "LOC", "NUM")
+    start = BEFORE | {"HUM": 0.3}
+    before = start | {"ABBR": 0.8} | dict.fromkeys(others, 0.78)
+    after = before | {"HUM": 0.8} | dict.fromkeys(others, 0.75)
+    hum = Slice((("gold answer", "HUM"),))
+    made = agreed(slices=(hum,))
+    fix, controls = arm(CHALLENGER, after, 2), [arm(CONTINUE, before | dict.fromkeys(others, 0.75), 3)]
+    second = replace(made, start=report(start, 1), mended=(FAILING,))
+    alone, beside = (judge(one, fix, controls, report(before, 1), SETTINGS, ()) for one in (made, second))
+    assert [one.verdict.guards[0].ok for one in (alone, beside)] == [True, False]
+    forgiving = judge(replace(second, mended=()), fix, controls, report(before, 1), SETTINGS, ())
+    assert forgiving.verdict.guards[0].ok  # the gain of the first round would hide it
+
+
 def test_random_rows_that_do_as_well_are_enough_and_their_model_is_taken() -> None:
     mended = RIGHT | {"ABBR": 0.8}
     result = verdict(arm(CHALLENGER, mended, 2), arm(RANDOM, mended, 6))

@@ -43,7 +43,13 @@ def test_every_guard_counts_by_itself() -> None:
     assert chosen_scale(traded, guards, margin=0.03) == 0.5
 
 
-@pytest.mark.parametrize(("scales", "length"), [([0.5, 0.0], 0.3), ([1.5], 0.3), ([1.0], 0.0), ([1.0], 1.5)])
+@pytest.mark.parametrize(("scales", "length"), [([0.5, 0.0], 0.3), ([1.5], 0.3), ([1.0, 0.5], 0.0), ([1.0, 0.5], 1.5)])
 def test_parts_that_are_none_are_refused(scales: list[float], length: float) -> None:
     with pytest.raises(ValueError, match=r"pilots\.(scales|length) must be above 0 and at most 1, got"):
         Pilots(scales=scales, length=length)
+
+
+@pytest.mark.parametrize("scales", [[0.5], [1.0], [0.5, 0.25], [1.0, 1.0]])
+def test_parts_among_which_there_is_nothing_to_choose_are_refused(scales: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"pilots\.scales must be at least two, 1 among them, got"):
+        Pilots(scales=scales)
