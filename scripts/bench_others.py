@@ -51,7 +51,8 @@ NUM_SEEDS = {TREC: 3, CAD: 5}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("data", nargs="*", choices=(TREC, CAD), default=[TREC, CAD], metavar="DATA", help="trec or cad")
+    # argparse holds a default list itself against choices, so none given stands for all.
+    parser.add_argument("data", nargs="*", choices=(TREC, CAD, []), metavar="DATA", help="trec or cad; both by default")
     parser.add_argument("--shares", nargs="*", type=int, default=SHARES, help="in percent")
     parser.add_argument("--classes", nargs="*", help="the three largest by default")
     parser.add_argument("--seeds", type=int, help="3 of trec and 5 of cad by default")
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="of what is kept; nothing is run")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of every loop")
     options = parser.parse_args()
+    options.data = options.data or [TREC, CAD]
     logs.quiet_libraries()
     if not options.table:
         classes = options.classes or (trec_classes(options.folder) if TREC in options.data else [])
