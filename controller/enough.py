@@ -29,6 +29,7 @@ def with_random(
     before: EvalReport,
     settings: Verify,
     earlier: Sequence[RunVariance],
+    comes_back: bool = False,
 ) -> VerdictRecord:
     """The verdict on the fix, or `random_is_enough` where it is rejected and that holds.
 
@@ -40,10 +41,12 @@ def with_random(
         before: The champion on `select`.
         settings: Of the gate.
         earlier: Run variances of earlier rounds with the same endpoint.
+        comes_back: Whether a fix that gains and does harm is tried again less far; one that beat all controls, random
+            rows too, then waits for that.
     """
     verdict, ruling = judged.verdict, judged.ruling
     random = next((arm for arm in controls if arm.is_of == RANDOM), None)
-    if ruling is None or ruling.is_accepted or random is None:
+    if ruling is None or ruling.is_accepted or random is None or (comes_back and ruling.gate.is_accepted):
         return verdict
     arms = (challenger, *controls)
     scores = scored_by_all(arms, agreed.chosen)

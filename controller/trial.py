@@ -230,7 +230,9 @@ def try_and_judge(
     challenger = replace(own[chosen.name].arm, name=CHALLENGER)
     found = earlier.get(chosen.agreed.slices, [])
     of_fix = judge(chosen.agreed, challenger, controls, before.report, settings, found)
-    verdict = with_random(of_fix, chosen.agreed, challenger, controls, before.report, settings, found)
+    is_last = run.settings.budget.rounds is not None and number + 1 >= run.settings.budget.rounds
+    comes_back = not is_last and proposal.made_from.tried.comes_back(proposal.from_base)
+    verdict = with_random(of_fix, chosen.agreed, challenger, controls, before.report, settings, found, comes_back)
     others = [replace(one.arm, name=WHOLE) if name == CHALLENGER else one.arm for name, one in own.items()]
     others = [arm for arm, name in zip(others, own, strict=True) if name != chosen.name]
     verdict = with_arms(replace(verdict, steps=choice.steps), chosen.agreed, others)

@@ -34,6 +34,10 @@ class Tried:
         """Whether no verdict has asked for less."""
         return self.scale == self.interpolation == 1
 
+    def comes_back(self, from_base: bool) -> bool:
+        """Whether a fix that gains and does harm may be left nearer to the champion still."""
+        return not from_base and self.interpolation / 2 >= LEAST_INTERPOLATION
+
     def scaled(self, scale: float) -> "Tried":
         """The same, with so large a part of these draws."""
         return replace(self, scale=self.scale * scale)
@@ -42,7 +46,7 @@ class Tried:
         """What is known after this plan was not accepted; `from_base` as of `ProposedRound`."""
         is_broken = not all(guard.ok for guard in verdict.guards) or any(group.is_harmed for group in verdict.groups)
         if is_broken and _has_gained(verdict):
-            if not from_base and self.interpolation / 2 >= LEAST_INTERPOLATION:
+            if self.comes_back(from_base):
                 return replace(self, interpolation=self.interpolation / 2)
             if from_base and plan.taken / 2 >= LEAST_TAKEN:
                 return replace(self, scale=self.scale / 2)

@@ -176,6 +176,17 @@ def test_random_rows_are_taken_too_where_the_fix_ruins_the_rest() -> None:
     assert "shown to lose more than 0.06" in result.reason
 
 
+def test_a_fix_that_beat_random_rows_and_does_harm_waits_for_a_trial_less_far() -> None:
+    fix, random = arm(CHALLENGER, RUINED, 2), arm(RANDOM, RIGHT | {"ABBR": 0.6}, 6)
+    made, controls, before = agreed(), [arm(CONTINUE, BEFORE, 3), random], report(BEFORE, 1)
+    judged = judge(made, fix, controls, before, SETTINGS, ())
+    assert judged.ruling is not None
+    assert judged.ruling.gate.is_accepted
+    waits = with_random(judged, made, fix, controls, before, SETTINGS, (), comes_back=True)
+    assert (waits.decision, waits.champion_arm) == (Decision.REJECTED, "")
+    assert with_random(judged, made, fix, controls, before, SETTINGS, ()).champion_arm == RANDOM
+
+
 def test_where_only_random_rows_ruin_the_rest_the_model_of_the_fix_is_taken() -> None:
     result = verdict(arm(CHALLENGER, RIGHT | {"ABBR": 0.8}, 2), arm(RANDOM, RUINED, 6))
     assert result.decision is Decision.RANDOM_IS_ENOUGH
