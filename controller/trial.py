@@ -256,11 +256,9 @@ def _noted(
     if run.settings.verify.seeds == 1:
         return None
     noises = run_noises(agreed, arms)
-    if not proposal.made_from.tried.is_first:  # arms that went less far vary less than those of rounds to come
-        of_endpoint = noises.get(endpoint_name(agreed.slices))
-        return of_endpoint.run if of_endpoint is not None else None
-    judgement = judgement_key(run, proposal, before)
-    note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
+    if proposal.made_from.tried.is_first:  # arms that went less far vary less than those of rounds to come
+        judgement = judgement_key(run, proposal, before)
+        note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
     of_endpoint = noises.get(endpoint_name(agreed.slices))
     return of_endpoint.run if of_endpoint is not None else None
 
