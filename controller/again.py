@@ -13,9 +13,9 @@ from controller.model import Model, trained_model
 from controller.rounds import MeasuredModel, ProposedRound, measure_model
 from controller.run import Data, Run
 from controller.runner import Stage
-from controller.settings import TrainUpdate
 from controller.stages import train_arm
 from controller.train.recipe import recipe
+from controller.train.settings import TrainUpdate
 from controller.train.trainer import Training
 from diagnose.contamination import OTHERS, REPEATED
 from diagnose.finding import Cause, Diagnosis
@@ -50,7 +50,7 @@ def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) 
     """The initial training on the corpus without the rows, measured on the same probe items."""
     mix = proposal.folder / CONTINUE
     num_rows = champion.corpus.num_rows - len(proposal.plan.blocked)
-    plan = recipe(run.settings, TrainUpdate(), num_rows, mean_tokens=None)
+    plan = recipe(run.settings.train, run.settings.model, TrainUpdate(), num_rows, mean_tokens=None)
     seed = run.settings.seed
     inputs = {"model": base.key, "mix": [proposal.digest, CONTINUE], "recipe": asdict(plan), "seed": seed}
     result = run.runner.do(Stage("train-again", inputs, train_arm, (base.ref, mix, plan, seed, False), Training))

@@ -14,10 +14,10 @@ from controller.model import Model, base_model, model_key
 from controller.promise import assumed
 from controller.rounds import LEDGER_FILE, measure_model
 from controller.run import Run
-from controller.settings import PretrainedModel, TrainUpdate
 from controller.tables import load_pool
 from controller.train.model import load_tokenizer
 from controller.train.recipe import recipe
+from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.trainer import expected_tokens
 from diagnose.attribution.checkpoint import Checkpoint
 from evals.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
@@ -50,7 +50,7 @@ def plan_lines(run: Run) -> Iterator[str]:
     yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
     is_trained_first = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     if is_trained_first:
-        tokens = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean).length.count
+        tokens = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield f"initial    {tokens:,} tokens, {6 * base.num_parameters * tokens:.2g} FLOPs"
     num_checkpoints = 2 if is_trained_first else len(base.checkpoints)
     rows = run.corpus.num_rows + (run.pool.num_rows if run.pool is not None else 0)
@@ -59,16 +59,18 @@ def plan_lines(run: Run) -> Iterator[str]:
     flops = FORWARD_BACKWARD * base.num_parameters * seen
     yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {flops:.2g} FLOPs"
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
-    tokens = recipe(settings, update, run.corpus.num_rows, mean).length.count
+    tokens = recipe(settings.train, settings.model, update, run.corpus.num_rows, mean).length.count
     if settings.diagnose.fidelity:
         is_again = is_trained_first or settings.train.start == "base"
-        each = recipe(settings, TrainUpdate() if is_again else update, run.corpus.num_rows, mean).length.count
+        each = recipe(
+            settings.train, settings.model, TrainUpdate() if is_again else update, run.corpus.num_rows, mean
+        ).length.count
         trainings = most_trainings(settings.diagnose)
         spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
         yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
     if settings.train.start == "champion" and settings.train.retrain_below > 0:
-        whole = recipe(settings, TrainUpdate(), run.corpus.num_rows, mean).length.count
+        whole = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield (
             f"retrained  a fix that leaves less than {settings.train.retrain_below:.0%} of the corpus, and its "
             f"controls: from the given model, up to {whole:,} tokens each"

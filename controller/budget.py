@@ -6,12 +6,32 @@ FLOPs are counted, not timed: 2 for each parameter and token forward, 4 backward
 import time
 from dataclasses import dataclass
 
+from controller.checks import positive
 from controller.errors import BudgetSpent
-from controller.result import Cost
-from controller.settings import Budget
 
 FORWARD, FORWARD_BACKWARD = 2.0, 6.0
 """FLOPs for each parameter and token."""
+
+
+@dataclass
+class Budget:
+    """`budget.*`: hard stops for the whole loop; unset means no limit."""
+
+    train_tokens: int | None = None
+    flops: float | None = None
+    seconds: float | None = None
+    rounds: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("train_tokens", "flops", "seconds", "rounds"):
+            positive(f"budget.{key}", getattr(self, key))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    seconds: float
+    tokens: int
+    flops: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -21,7 +21,9 @@ from controller.config_errors import of_another_choice, one_line
 from controller.corpus import Corpus
 from controller.errors import BudgetSpent
 from controller.named_corpora import ScanJumpCorpus, StarterCorpus
-from controller.settings import LoopSettings, PretrainedModel, ScratchModel
+from controller.prove.settings import ProveSettings
+from controller.settings import LoopSettings
+from controller.train.settings import PretrainedModel, ScratchModel
 from interventions.clean import Clean
 from interventions.counter_examples import CounterExamples
 from interventions.planner import Auto
@@ -34,8 +36,13 @@ CONF = str(Path(__file__).parents[1] / "conf")  # the same for a checkout and fo
 
 _OPEN_KEYS = ("model.arch.", "interventions.wordings")
 
+Settings = TypeVar("Settings", bound=LoopSettings)
+
+ROOTS: Mapping[type[LoopSettings], str] = {LoopSettings: "loop", ProveSettings: "prove"}
+"""The file in `conf/` that each root of the settings is composed from."""
+
 SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
-    (None, "loop_schema", LoopSettings),
+    *((None, f"{name}_schema", root) for root, name in ROOTS.items()),
     ("schema/corpus", "files", Corpus),
     ("schema/corpus", "starter", StarterCorpus),
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
@@ -51,16 +58,21 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
 )
 
 
-def call_with_settings(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
+def call_with_settings(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
     """Call `verb` with the settings that the words make, once for each job of a sweep; the largest exit code.
+
+    Args:
+        verb: What to do.
+        root: The kind of its settings, one of `ROOTS`.
+        overrides: Words of the command line.
 
     Raises:
         ValueError: a word is no setting; one line that names it and the nearest that is one.
     """
     try:
-        return _compose_and_call(verb, overrides)
+        return _compose_and_call(verb, root, overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(one_line(error, [schema for _, _, schema in SCHEMAS])) from error
+        raise ValueError(one_line(error, root, [schema for group, _, schema in SCHEMAS if group])) from error
 
 
 def register_schemas() -> None:
@@ -71,22 +83,31 @@ def register_schemas() -> None:
 
 
 def composed(words: Sequence[str]) -> LoopSettings:
-    """The settings that the words make, without a command line: for scripts and tests."""
+    """The settings of a loop that the words make, without a command line: for scripts and tests."""
+    return _composed(words, LoopSettings)
+
+
+def composed_prove(words: Sequence[str]) -> ProveSettings:
+    """The settings of the proving ground that the words make, without a command line: for scripts and tests."""
+    return _composed(words, ProveSettings)
+
+
+def _composed(words: Sequence[str], root: type[Settings]) -> Settings:
     register_schemas()
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return _settings(hydra.compose("loop", list(words)))
+        return _settings(hydra.compose(ROOTS[root], list(words)), root)
 
 
-def _settings(cfg: Any) -> LoopSettings:
+def _settings(cfg: Any, root: type[Settings]) -> Settings:
     settings = OmegaConf.to_object(cfg)
-    assert isinstance(settings, LoopSettings)
+    assert isinstance(settings, root)
     # A key that was added with "++" is in no schema's way.
     if foreign := sorted(set(cfg.interventions) - {one.name for one in fields(settings.interventions)}):
         raise ValueError(of_another_choice(f"interventions.{foreign[0]}"))
     return settings
 
 
-def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides: list[str]) -> int:
+def _compose_and_call(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
     register_schemas()
     for word in overrides:
         if listed := re.match(r"(corpus|model|interventions|verify)=\[", word):
@@ -96,19 +117,19 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
     if any(word in {"-m", "--multirun"} for word in overrides):
         os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
-    overrides = [*overrides, *_defaults(verb.__name__, overrides)]
+    overrides = [*overrides, *_defaults(root, overrides)]
     # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
     overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
     codes: list[int] = []
     errors: list[Exception] = []
 
-    @hydra.main(version_base="1.3", config_path=CONF, config_name="loop")  # type: ignore[untyped-decorator]
+    @hydra.main(version_base="1.3", config_path=CONF, config_name=ROOTS[root])  # type: ignore[untyped-decorator]
     def job(cfg: Any) -> None:
         if HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN:
-            codes.append(verb(_settings(cfg), os.environ["EVALMEND_SWEEP"]))
+            codes.append(verb(_settings(cfg, root), os.environ["EVALMEND_SWEEP"]))
             return
         try:
-            codes.append(verb(_settings(cfg), None))
+            codes.append(verb(_settings(cfg, root), None))
         except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
             errors.append(error)  # Hydra would print a line of its own about it
 
@@ -119,18 +140,22 @@ def _compose_and_call(verb: Callable[[LoopSettings, str | None], int], overrides
     return max(codes, default=0)
 
 
-def _defaults(verb: str, words: Sequence[str]) -> list[str]:
-    """Groups that are chosen where the words choose none."""
+def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
+    """The experiment that is chosen where the words choose no corpus.
+
+    Raises:
+        ValueError: the proving ground is asked for no scenario.
+    """
 
     def names(*groups: str) -> bool:
         return any(word.lstrip("+").startswith(groups) for word in words)
 
-    if verb != "prove":
+    if root is LoopSettings:
         return [] if names("experiment=", "corpus=", "corpus.train=") else ["experiment=starter"]
     if not names("scenario="):
         known = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
         raise ValueError(f"prove needs a scenario, for example scenario=starved_skill; known are {', '.join(known)}")
-    return [] if names("world=") else ["world=skills"]
+    return []
 
 
 def _options_first(words: list[str]) -> list[str]:

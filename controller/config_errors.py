@@ -8,19 +8,23 @@ from typing import Any, get_type_hints
 
 GROUPS = ("corpus", "model", "interventions")
 """Keys that hold one of several schemas."""
+PROVE_ALONE = ("prove", "world", "scenario")
+"""Keys that only the proving ground has."""
 _OPTIONS = re.compile(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:[ \t]*\S+[ \t]*(?:\n|$))+)")
 """One choice a line; lines of several words behind them tell where was looked."""
 
 
-def one_line(error: BaseException, schemas: Sequence[type[Any]]) -> str:
+def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]) -> str:
     """What is wrong, and the nearest key or value that would be right."""
     causes = list(_chain(error))
     text = "\n".join(str(cause) for cause in causes)
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
-    if key is not None and re.search(r"not in (struct|')|is not in", text):
-        known = list(known_keys(schemas))
+    if key is not None and re.search(r"not in (struct|')|is not in|No match in the defaults list", text):
+        known = list(known_keys(root, schemas))
         if key[1] in known:
             return of_another_choice(key[1])
+        if key[1].split(".")[0] in PROVE_ALONE and root.__name__ != "ProveSettings":
+            return f"'{key[1]}' is a key of evalmend prove alone; leave it out"
         return f"unknown key '{key[1]}'{_nearest(key[1], known)}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing is not None:
@@ -39,11 +43,10 @@ def of_another_choice(key: str) -> str:
     return f"'{key}' is a key of another choice of {key.split('.', maxsplit=1)[0]}; leave it out, or choose that one"
 
 
-def known_keys(schemas: Sequence[type[Any]]) -> Iterator[str]:
-    """Every key of the settings, `train.learning_rate` and the like."""
-    root, *others = schemas
+def known_keys(root: type[Any], schemas: Sequence[type[Any]]) -> Iterator[str]:
+    """Every key of the settings, `train.learning_rate` and the like: of the root, and of its groups' schemas."""
     yield from _keys(root, "")
-    for schema in others:
+    for schema in schemas:
         for group in GROUPS:
             if schema.__module__.startswith(("controller.", "interventions.")):
                 yield from _keys(schema, f"{group}.")

@@ -14,7 +14,7 @@ from controller.arm_scores import Arm, scored_by_all
 from controller.arms import RANDOM
 from controller.promise import Promise
 from controller.result import Decision, VerdictRecord
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from controller.verify import Judged, gain_record, judge, old_data
 from evals.compare import Comparison, compare
 from evals.items import EvalReport

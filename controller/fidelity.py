@@ -33,8 +33,8 @@ from controller.retraining import (
 from controller.rounds import DiagnosedRound, suite_key
 from controller.run import Run
 from controller.runner import Result, Stage
-from controller.settings import TrainUpdate
 from controller.train.recipe import Recipe, Tokens, recipe
+from controller.train.settings import TrainUpdate
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding import Diagnosis
 from diagnose.slices import Slice
@@ -107,7 +107,7 @@ def training_again(run: Run, base: Model, champion: Model) -> tuple[Model, Recip
     """How the champion came to be, or would go on: from which weights, and by which recipe."""
     is_from_base = run.settings.train.start == "base" or is_initial(run, base, champion)
     start, update = (base, TrainUpdate()) if is_from_base else (champion, run.settings.train.update)
-    return start, recipe(run.settings, update, champion.corpus.num_rows, mean_tokens=None)
+    return start, recipe(run.settings.train, run.settings.model, update, champion.corpus.num_rows, mean_tokens=None)
 
 
 def _parts_stage(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRound) -> Stage[Parts]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from controller.again import is_only_contaminated, measured_again
 from controller.arm_scores import Arm
 from controller.arms import CHALLENGER, RANDOM
-from controller.budget import Books
+from controller.budget import Books, Cost
 from controller.doses import dose_curve
 from controller.errors import BudgetSpent
 from controller.fidelity import prove_attribution
@@ -32,7 +32,6 @@ from controller.report.page import write_report
 from controller.result import (
     SCHEMA_VERSION,
     Champion,
-    Cost,
     Decision,
     DosePoint,
     LoopResult,

@@ -94,8 +94,10 @@ def _dispatch(arguments: list[str]) -> int:
     with worker_server.lasting_imports():
         from controller import verbs
         from controller.compose_settings import call_with_settings
+        from controller.prove.settings import ProveSettings
+        from controller.settings import LoopSettings
 
-    return call_with_settings(getattr(verbs, verb), rest)
+    return call_with_settings(getattr(verbs, verb), ProveSettings if verb == "prove" else LoopSettings, rest)
 
 
 def _folders(verb: str, words: list[str]) -> list[Path]:

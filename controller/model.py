@@ -10,10 +10,10 @@ from controller.budget import FORWARD_BACKWARD
 from controller.hashes import fingerprint, hash_of
 from controller.run import Data, Run
 from controller.runner import Result, Stage
-from controller.settings import PretrainedModel, TrainUpdate
 from controller.stages import build, num_parameters, train_initial
 from controller.train.model import load_tokenizer, trained_ref
 from controller.train.recipe import Recipe, Tokens, recipe
+from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.trainer import MODEL_FOLDER, Training
 from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints
 from evals.model_ref import ModelRef
@@ -106,7 +106,7 @@ def initial_stage(run: Run, base: Model, seed: int) -> Stage[Training]:
 
 
 def _initial_recipe(run: Run) -> Recipe:
-    return recipe(run.settings, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
+    return recipe(run.settings.train, run.settings.model, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
 
 
 def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:

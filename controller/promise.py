@@ -12,7 +12,7 @@ import numpy as np
 
 from controller.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
 from controller.result import Endpoint
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from diagnose.slices import Slice
 from evals.compare import MIN_SEEDS
 from evals.items import EvalReport, ItemResult

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.budget import Cost
 from controller.diagnosis_result import DiagnosisRecord
 from controller.estimate import Estimate
 
@@ -246,13 +247,6 @@ class VerdictRecord:
     """Whose model opens the next round: an arm; empty where the old champion stays."""
     doses: tuple[DosePoint, ...] = ()
     """Of the added rows, the fix among them, the smallest first; empty without `verify.doses`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    seconds: float
-    tokens: int
-    flops: float
 
 
 @dataclass(frozen=True, slots=True)

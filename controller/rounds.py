@@ -20,7 +20,6 @@ from controller.proposals import PATCH_FILE, Proposed, ReducedMade, propose, pro
 from controller.result import ActionRecord, PilotRecord, PlanRecord
 from controller.run import Run
 from controller.runner import Result, Stage
-from controller.settings import Train
 from controller.stages import (
     Diagnosed,
     Measured,
@@ -30,6 +29,7 @@ from controller.stages import (
 )
 from controller.steps import Candidate
 from controller.tables import read_report_json, write_blocked
+from controller.train.settings import Train
 from controller.tried import Tried
 from diagnose.finding import Diagnosis
 from diagnose.slices import Slice

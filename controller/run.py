@@ -11,9 +11,10 @@ from controller.budget import Books
 from controller.corpus import Corpus, check_source
 from controller.hashes import fingerprint, hash_of
 from controller.runner import Runner, Stage
-from controller.settings import LoopSettings, ScratchModel
+from controller.settings import LoopSettings
 from controller.stages import PoolSize, read_data
 from controller.train.model import check_arch, check_pretrained
+from controller.train.settings import ScratchModel
 from diagnose.mode_examples import read_mode_labels
 from evals.harness import LoadedSuite, load_suite
 from evals.splits import Split

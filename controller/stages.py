@@ -19,7 +19,6 @@ from controller.corpus import Corpus, read_pool
 from controller.effects import effects_of, save_effects
 from controller.inputs import INDEX_FILE, DiagnosisInputs
 from controller.progress import Progress
-from controller.settings import ScratchModel
 from controller.tables import (
     load_mix,
     load_pool,
@@ -29,6 +28,7 @@ from controller.tables import (
 )
 from controller.train.model import build_scratch, load_tokenizer
 from controller.train.recipe import Recipe
+from controller.train.settings import ScratchModel
 from controller.train.trainer import MODEL_FOLDER, Training, train
 from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.queries import Queries

@@ -13,7 +13,7 @@ from controller.arm_scores import Arm, scored_by_all
 from controller.guards import chosen_in
 from controller.promise import Promise
 from controller.result import StepRecord
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from controller.verify import judge
 from evals.compare import MIN_SEEDS, compare
 from evals.items import EvalReport

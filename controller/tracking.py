@@ -19,15 +19,10 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from controller.budget import Cost
 from controller.diagnosis_result import FidelityRecord
 from controller.hashes import hash_of
-from controller.result import (
-    Cost,
-    LoopResult,
-    Round,
-    Score,
-    VerdictRecord,
-)
+from controller.result import LoopResult, Round, Score, VerdictRecord
 
 log = logging.getLogger(__name__)
 

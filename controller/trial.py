@@ -23,10 +23,10 @@ from controller.rounds import (
 )
 from controller.run import Data, Run
 from controller.runner import Result, Stage
-from controller.settings import TrainUpdate
 from controller.stages import train_arm
 from controller.steps import Candidate, choose
 from controller.train.recipe import Recipe, Tokens, recipe
+from controller.train.settings import TrainUpdate
 from controller.train.trainer import Training
 from controller.verify import judge, run_noises, with_arms
 from diagnose.slices import Slice
@@ -112,7 +112,9 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
 def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
     """How the challenger is trained; its length is in tokens."""
     update = TrainUpdate() if proposal.from_base else run.settings.train.update
-    plan = recipe(run.settings, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens)
+    plan = recipe(
+        run.settings.train, run.settings.model, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens
+    )
     return plan if proposal.from_base else replace(plan, interpolation=proposal.made_from.tried.interpolation)
 
 

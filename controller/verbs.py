@@ -22,6 +22,7 @@ from controller.nightly import summary, write_summary
 from controller.prove.prover import prove as run_prove
 from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
+from controller.prove.settings import ProveSettings
 from controller.report.fidelity import believed, calibrated, of_slices
 from controller.result import Decision, LoopResult
 from controller.rounds import diagnose_round, leave_patch, measure_model, propose_round
@@ -145,7 +146,7 @@ def verify(settings: LoopSettings, sweep: str | None) -> int:
     return _exit_code(result)
 
 
-def prove(settings: LoopSettings, sweep: str | None) -> int:
+def prove(settings: ProveSettings, sweep: str | None) -> int:
     """The loop on a planted defect, held against the truth."""
     proving = settings.prove
     name = f"{proving.scenario.name}-{proving.world}-{settings.seed}-{prove_hash(settings)[:8]}"

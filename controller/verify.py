@@ -25,7 +25,7 @@ from controller.result import (
     GuardRecord,
     VerdictRecord,
 )
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from diagnose.slices import Slice
 from evals.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, flips, non_inferior
 from evals.items import EvalReport, ItemResult, check_pairable

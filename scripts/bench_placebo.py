@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import composed
+from controller.compose_settings import composed_prove
 from controller.hashes import hash_of
 from controller.journal.store import code_version
 from controller.model import Model, base_model, initial_model, read_champion, write_champion
@@ -190,7 +190,7 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
 def _given(world_name: str, folder: Path, per_world: int, share: float) -> LoopSettings:
     """The clean world with a share of its corpus, rows marked at random once for each placebo."""
     world = WORLDS[world_name]
-    settings = composed([f"world={world_name}", "scenario=clean"])
+    settings = composed_prove([f"world={world_name}", "scenario=clean"])
     planted, rng = plant(world, settings.prove.scenario, 0), Random(f"marks of {world_name}")
     marks = [f"mark_{number}" for number in range(per_world)]
     train = rng.sample(planted.train, round(share * len(planted.train)))

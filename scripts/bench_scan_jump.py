@@ -109,7 +109,7 @@ def play(seed: int, folder: Path, work: Path) -> SeedResult:
             sized = replace(settings, interventions=replace(settings.interventions, num_examples=size))
             proposal = propose_round(replace(run, settings=sized), champion, diagnosed, Tried(), 0)
             proposed = proposal.proposed
-            plan = recipe(sized, sized.train.update, proposed.num_rows, proposed.mean_tokens)
+            plan = recipe(sized.train, sized.model, sized.train.update, proposed.num_rows, proposed.mean_tokens)
             oracle = work / f"oracle-{size}"
             _save_oracle(run, diagnosed.inputs.index, size, seed, oracle)
             for name, mix in {

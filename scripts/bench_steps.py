@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import composed
+from controller.compose_settings import composed_prove
 from controller.hashes import hash_of
 from controller.journal.store import code_version
 from controller.model import base_model, initial_model
@@ -113,9 +113,9 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
     kept = folder / "outcome.json"
     if kept.is_file():
         return TypeAdapter(Outcome).validate_json(kept.read_bytes())
-    settings = composed([f"world={world_name}", "scenario=missing_skill", f"seed={seed}"])
-    write_ground(plant(world, settings.prove.scenario, seed), world, folder / "given")
-    settings = loop_settings(settings, world, folder / "given", folder / "run")
+    proving = composed_prove([f"world={world_name}", "scenario=missing_skill", f"seed={seed}"])
+    write_ground(plant(world, proving.prove.scenario, seed), world, folder / "given")
+    settings = loop_settings(proving, world, folder / "given", folder / "run")
     settings = replace(settings, interventions=Harming())
     sound = next(skill.name for skill in world.skills if skill.name not in (world.target, world.second))
     books = Books(settings.budget)

@@ -21,10 +21,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, get_scheduler
 
 from controller.logs import quiet_libraries
 from controller.progress import Progress
-from controller.settings import ScratchModel
 from controller.train.model import build_scratch
 from controller.train.recipe import Draws, Recipe
 from controller.train.sampling import draw_order
+from controller.train.settings import ScratchModel
 from controller.train.trainer import train
 from diagnose.pool import TrainPool
 from diagnose.tokens import collate, encode

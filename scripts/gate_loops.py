@@ -17,7 +17,7 @@ from controller.groups import TIMES_MARGIN
 from controller.guards import REST
 from controller.promise import POWER, measured_on
 from controller.result import GroupRecord
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from controller.verify import Ruling, rule
 from evals.compare import alpha_at
 from evals.harm import group_changes

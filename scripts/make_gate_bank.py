@@ -15,7 +15,7 @@ import numpy as np
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import composed
+from controller.compose_settings import composed_prove
 from controller.model import base_model, train_initially
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant
@@ -46,7 +46,7 @@ def main() -> None:
 
 def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
     world = WORLDS[name]
-    settings = composed([f"world={name}", f"scenario={SCENARIO}"])
+    settings = composed_prove([f"world={name}", f"scenario={SCENARIO}"])
     write_ground(plant(world, settings.prove.scenario, 0), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "loop")
     books = Books(given.budget)

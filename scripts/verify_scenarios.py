@@ -19,13 +19,14 @@ import numpy as np
 
 from controller import logs
 from controller.budget import Books
-from controller.compose_settings import CONF, composed
+from controller.compose_settings import CONF, composed_prove
 from controller.journal.store import code_version
 from controller.model import base_model, initial_stage, trained_model
 from controller.named_corpora import TASKS
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant
 from controller.prove.prover import planted_skills
+from controller.prove.settings import ProveSettings
 from controller.prove.truth import VERIFIED
 from controller.rounds import measure_model
 from controller.run import Run, open_run
@@ -123,7 +124,7 @@ def main() -> None:
 def verify(world_name: str, scenario_name: str, num_seeds: int, bench: Bench) -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
     world = WORLDS[world_name]
-    settings = composed([f"world={world_name}", f"scenario={scenario_name}"])
+    settings = composed_prove([f"world={world_name}", f"scenario={scenario_name}"])
     planted = plant(world, settings.prove.scenario, 0)
     write_ground(planted, world, bench.folder / "given")
     given = loop_settings(settings, world, bench.folder / "given", bench.folder)
@@ -169,7 +170,7 @@ def _verify_clean(world: World, variant: Variant, bench: Bench) -> dict[str, obj
 
 
 def _causes(
-    closed: Mapping[str, float], recovered: Mapping[Cause, float], settings: LoopSettings, gap: float
+    closed: Mapping[str, float], recovered: Mapping[Cause, float], settings: ProveSettings, gap: float
 ) -> list[str]:
     """By the definitions, in the order of `Cause`; those by construction are taken as the scenario declares them."""
     scenario = settings.prove.scenario
@@ -185,9 +186,9 @@ def _causes(
 _BY_CONSTRUCTION = (Cause.TRAINING_SETUP, Cause.CONTAMINATION, Cause.WRONG_GOLD)
 
 
-def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Variant:
+def _oracle(planted: Planted, settings: ProveSettings, given: LoopSettings) -> Variant:
     """The repaired corpus under a recipe without a defect."""
-    clean = composed([f"world={settings.prove.world}", "scenario=clean"])
+    clean = composed_prove([f"world={settings.prove.world}", "scenario=clean"])
     return Variant("oracle", planted.repaired, replace(given, train=clean.train, model=clean.model))
 
 

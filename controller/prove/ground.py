@@ -5,7 +5,7 @@ or its truth.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
@@ -14,7 +14,7 @@ import evals.worlds
 from controller.corpus import Corpus
 from controller.named_corpora import POOL, TASKS, TRAIN, write_rows
 from controller.prove.planting import OTHERS, Planted, Row
-from controller.prove.scenario import Prove
+from controller.prove.settings import ProveSettings
 from controller.settings import LoopSettings
 from evals.worlds.world import World
 
@@ -37,10 +37,11 @@ def write_ground(planted: Planted, world: World, folder: Path) -> None:
         (folder / TASKS / f"{task}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
+def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
     """The settings of the loop on what `write_ground` left in `folder`."""
+    of_loop = {one.name: getattr(settings, one.name) for one in fields(LoopSettings)}
     return replace(
-        settings,
+        LoopSettings(**of_loop),
         name=f"{world.name}-{settings.seed}",
         corpus=Corpus(
             train=str(folder / TRAIN),
@@ -55,7 +56,6 @@ def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: P
             slices=list(world.fields),
             templates={f"rule_{number}": list(patterns) for number, patterns in enumerate(world.same)},
         ),
-        prove=Prove(),
         run_dir=str(run_dir),
     )
 

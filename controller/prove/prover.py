@@ -32,7 +32,8 @@ from controller.prove.result import (
     read_prove,
     write_prove,
 )
-from controller.prove.scenario import Prove, Scenario
+from controller.prove.scenario import Scenario
+from controller.prove.settings import Prove, ProveSettings
 from controller.prove.truth import true_causes
 from controller.records import diagnosis_record
 from controller.result import (
@@ -76,7 +77,7 @@ class Oracle:
     tokens: int
 
 
-def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResult:
+def prove(settings: ProveSettings, folder: Path, sweep: str | None) -> ProveResult:
     """The loop on a scenario; leaves `prove.json` in `folder`. A finished run is read, not repeated."""
     proving = settings.prove
     world = WORLDS[proving.world]
@@ -107,7 +108,7 @@ def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResul
     return written
 
 
-def prove_hash(settings: LoopSettings) -> str:
+def prove_hash(settings: ProveSettings) -> str:
     """Of the settings, wherever the run stops: a full run goes on from one that was stopped at the plan."""
     return config_hash(replace(settings, prove=replace(settings.prove, stop=None)))
 
@@ -177,7 +178,7 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
 
 
 def _result(
-    settings: LoopSettings,
+    settings: ProveSettings,
     world: World,
     played: Played,
     scores: Mapping[str, Sequence[float]],

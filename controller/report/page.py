@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 
+from controller.budget import Cost
 from controller.diagnosis_result import FindingRecord
 from controller.report import fidelity, pictures, rivals, words
 from controller.report.changes import ChangesView, changes_view
@@ -20,12 +21,7 @@ from controller.report.nearest import nearest_words
 from controller.report.pictures import Picture
 from controller.report.profiles import ProfilesView, profiles_view
 from controller.report.shading import shaded
-from controller.result import (
-    Cost,
-    Decision,
-    LoopResult,
-    Round,
-)
+from controller.result import Decision, LoopResult, Round
 
 HERE = Path(__file__).parent
 MOST_FINDINGS = 6

@@ -3,17 +3,9 @@
 from collections.abc import Mapping
 
 from controller.arms import CHALLENGER, WITHOUT
+from controller.budget import Cost
 from controller.diagnosis_result import FindingRecord
-from controller.result import (
-    AT_COMPUTE,
-    ActionRecord,
-    Cost,
-    Decision,
-    LoopResult,
-    Round,
-    Sealed,
-    VerdictRecord,
-)
+from controller.result import AT_COMPUTE, ActionRecord, Decision, LoopResult, Round, Sealed, VerdictRecord
 from diagnose.slices import PROMPT_CONTAINS, Slice
 
 NBSP = "\N{NO-BREAK SPACE}"

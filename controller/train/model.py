@@ -25,7 +25,7 @@ from transformers import (
     set_seed,
 )
 
-from controller.settings import Lora, PretrainedModel, ScratchModel
+from controller.train.settings import Lora, PretrainedModel, ScratchModel
 from diagnose.pool import TrainPool
 from evals.model_ref import ModelRef
 

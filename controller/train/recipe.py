@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from controller.settings import LoopSettings, Lora, PretrainedModel, ScratchModel, TrainUpdate
+from controller.train.settings import Lora, PretrainedModel, ScratchModel, Train, TrainUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,23 @@ class Recipe:
     2109.01903): 1 leaves what was trained, less forgets less."""
 
 
-def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:
+def recipe(
+    train: Train,
+    model: ScratchModel | PretrainedModel,
+    update: TrainUpdate,
+    num_rows: int,
+    mean_tokens: float | None,
+) -> Recipe:
     """`train.*` with `update` laid over it.
 
     Args:
+        train: Settings of the training.
+        model: Settings of the model, which decide the default learning rate and whether an adapter is trained.
+        update: What differs; a default one changes nothing.
         num_rows: Rows of the mix: an epoch.
         mean_tokens: Mean tokens of a draw. Given, the length is in tokens, so that arms have the same; else
             in rows.
     """
-    train = settings.train
     batch = train.per_device_train_batch_size * train.gradient_accumulation_steps
     own = any(getattr(update, name) is not None for name in ("tokens", "max_steps", "num_train_epochs"))
     tokens = update.tokens if own else train.tokens
@@ -65,7 +73,7 @@ def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_toke
         length = Draws(draws)
     return Recipe(
         length=length,
-        learning_rate=update.learning_rate or train.learning_rate or _default_learning_rate(settings.model),
+        learning_rate=update.learning_rate or train.learning_rate or _default_learning_rate(model),
         per_device_train_batch_size=train.per_device_train_batch_size,
         gradient_accumulation_steps=train.gradient_accumulation_steps,
         max_length=train.max_length,
@@ -76,7 +84,7 @@ def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_toke
         max_grad_norm=train.max_grad_norm,
         bf16=train.bf16,
         activation_checkpointing=train.activation_checkpointing,
-        lora=settings.model.lora if isinstance(settings.model, PretrainedModel) else None,
+        lora=model.lora if isinstance(model, PretrainedModel) else None,
     )
 
 

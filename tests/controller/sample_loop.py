@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from controller.budget import Cost
 from controller.diagnosis_result import (
     AttributedRecord,
     CalibrationRecord,
@@ -22,7 +23,6 @@ from controller.result import (
     ActionRecord,
     ArmRecord,
     Champion,
-    Cost,
     Decision,
     DosePoint,
     Endpoint,

@@ -7,7 +7,8 @@ import yaml
 
 from controller.arms import ControlArm, arm_tokens, control_arms
 from controller.rounds import retrains
-from controller.settings import Train, Verify
+from controller.train.settings import Train
+from controller.verdict.settings import Verify
 from interventions.controls import CONTROLS
 
 CONF = Path(__file__).parents[2] / "conf" / "verify"

@@ -13,7 +13,7 @@ from controller.report.doses import doses_view, told
 from controller.report.page import render
 from controller.result import DosePoint
 from controller.run import Data
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 
 NO_GUARDS: dict[str, float] = {}
 

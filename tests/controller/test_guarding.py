@@ -12,8 +12,8 @@ from controller.enough import with_random
 from controller.guards import REST, OutsideGuard
 from controller.promise import Guarded, Promise, promise
 from controller.result import Decision, VerdictRecord
-from controller.settings import Verify
 from controller.steps import Candidate, choose
+from controller.verdict.settings import Verify
 from controller.verify import judge
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType

@@ -7,7 +7,7 @@ import pytest
 
 from controller.guards import TaskGuard
 from controller.promise import Guarded, Promise, endpoint_name, guard_name, promise
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.compose_settings import CONF, composed
+from controller.compose_settings import CONF, composed_prove
 from controller.main import run
 from controller.prove.ground import loop_settings
 from controller.prove.planting import plant
 from controller.prove.result import read_prove
-from controller.prove.scenario import Prove
+from controller.settings import LoopSettings
 from diagnose.finding import Cause
 from evals.worlds import WORLDS
 
@@ -20,17 +20,17 @@ SCENARIOS = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("world", WORLDS)
 def test_every_scenario_composes_in_every_world(scenario: str, world: str) -> None:
-    proving = composed([f"world={world}", f"scenario={scenario}"]).prove
+    proving = composed_prove([f"world={world}", f"scenario={scenario}"]).prove
     assert (proving.scenario.name, proving.world) == (scenario, world)
     assert proving.small_arch["hidden_size"] > 0
     assert set(proving.scenario.causes) <= set(Cause)
 
 
 def test_the_loop_s_settings_do_not_hold_the_scenario(tmp_path: Path) -> None:
-    settings = composed(["world=skills", "scenario=wrong_gold"])
+    settings = composed_prove(["world=skills", "scenario=wrong_gold"])
     world = WORLDS["skills"]
     given = loop_settings(settings, world, tmp_path / "given", tmp_path / "loop")
-    assert given.prove == Prove()
+    assert type(given) is LoopSettings
     assert "wrong_gold" not in given.name
     assert given.evals.guards == ["skills_others"]
 
@@ -75,7 +75,7 @@ def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path)
     assert [dict(named.slice) for named in result.named] == [f["slice"] for f in played["diagnosis"]["findings"]]
     assert result.tokens == played["verdict"]["arms"]["challenger"]["tokens"]
     # Every arm goes through the contamination gate, in words of the item and in others.
-    planted = plant(WORLDS["skills"], composed([*words[:3], "scenario=leaked_eval"]).prove.scenario, 3)
+    planted = plant(WORLDS["skills"], composed_prove([*words[:3], "scenario=leaked_eval"]).prove.scenario, 3)
     assert len(planted.leaked) == 120
     assert result.contaminated_rows == 0
     assert len((folder / "loop" / "blocked-0.jsonl").read_text().splitlines()) >= 120

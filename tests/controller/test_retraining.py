@@ -22,8 +22,8 @@ from controller.retraining import Part, PartKind
 from controller.rounds import diagnose_round, measure_model
 from controller.run import Data, config_hash, open_run
 from controller.runner import Runner
-from controller.settings import TrainUpdate
 from controller.train.recipe import Draws, recipe
+from controller.train.settings import TrainUpdate
 from controller.workers import Workers
 from diagnose.attribution.queries import weighted_rows
 from diagnose.diagnoser import Diagnoser
@@ -127,7 +127,7 @@ def test_a_model_that_was_given_goes_on_and_one_that_was_trained_here_is_trained
     ours = Model(ModelRef("ours"), initial_stage(run, base, settings.seed).key.digest, (), 1, corpus)
     accepted = Model(ModelRef("accepted"), "accepted", (), 1, replace(corpus, digest="mix", num_rows=200))
     batch = settings.train.per_device_train_batch_size
-    assert training_again(run, base, ours) == (base, recipe(settings, TrainUpdate(), 160, None))
+    assert training_again(run, base, ours) == (base, recipe(settings.train, settings.model, TrainUpdate(), 160, None))
     start, plan = training_again(run, base, accepted)
     assert (start, plan.length) == (accepted, Draws(7 * batch))
     run.settings.train.start = "base"

@@ -11,11 +11,11 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, get_scheduler
 
 from controller.progress import Progress
-from controller.settings import Lora, ScratchModel
 from controller.train import trainer as trainer_module
 from controller.train.model import build_scratch, check_arch, make_tokenizer
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order
+from controller.train.settings import Lora, ScratchModel
 from controller.train.trainer import train
 from diagnose.pool import TrainPool
 from diagnose.tokens import collate, encode

@@ -12,7 +12,7 @@ from controller.arm_scores import Arm
 from controller.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.promise import Guarded, Promise, promise
 from controller.result import Decision, VerdictRecord
-from controller.settings import Verify
+from controller.verdict.settings import Verify
 from controller.verify import judge, run_noises
 from diagnose.slices import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType

@@ -1,0 +1,1 @@
+"""What was promised of a fix, and was it kept?"""
