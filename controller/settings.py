@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from controller.budget import Budget
+from controller.engine.budget import Budget
 from controller.train.settings import Train
 from controller.verdict.settings import Verify
 from diagnose.diagnoser import Diagnoser
@@ -19,7 +19,7 @@ from evals.suite import EvalSuite
 @dataclass
 class Pilots:
     """`pilots.*`: small trainings that settle the share of the draws of added rows, where neither a user nor answers
-    that are labels do (`controller.pilots`)."""
+    that are labels do (`controller.loop.pilots`)."""
 
     scales: list[float] = field(default_factory=lambda: [1.0, 0.5, 0.25])
     """Parts of the draws that the fix would take from the corpus's other rows, the largest 1; empty tries none and

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from diagnose.attribution.checkpoint import Checkpoint, context_length
-from diagnose.data_slices import FailingItems
-from diagnose.failing_slices import FailingSlice
-from diagnose.finding import ScoredExample
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice, SliceTable, item_table
-from evals.index import ItemIndex
+from diagnose.finding.finding import ScoredExample
+from diagnose.model.checkpoint import Checkpoint, context_length
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.find import FailingItems
+from diagnose.slices.failing.find import FailingSlice
+from diagnose.slices.predicate import Slice, SliceTable, item_table
 from evals.items import Item, ItemResult, ProbeReport
+from evals.leaks.item_index import ItemIndex
 from evals.model_ref import ModelRef
 
 

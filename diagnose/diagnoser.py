@@ -15,41 +15,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, load_model
+from diagnose.assemble import find_examples, make_finding
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
+from diagnose.attribution.fidelity import MIN_PARTS
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries, failed_items
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
+from diagnose.baselines import CONTROLS, beside, by_words
 from diagnose.case import AskedModel, Case, Question, ask
-from diagnose.causes import cause_model_digest
-from diagnose.contamination import find_contamination, in_order
-from diagnose.controls import CONTROLS, beside, by_words
-from diagnose.data_slices import DataJoin, find_data_slices
-from diagnose.evidence.amounts import nearest_rows
-from diagnose.evidence.evidence import Evidence
+from diagnose.evidence.contamination import find_contamination, in_order
 from diagnose.evidence.examine import examine
-from diagnose.evidence.golds import answer_likelihoods
+from diagnose.evidence.from_model.golds import answer_likelihoods
+from diagnose.evidence.from_rows.amounts import nearest_rows
+from diagnose.evidence.profiles import join_profiles
+from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
 from diagnose.evidence.subject import Asker, Trained
-from diagnose.evidence.subjects import make_subjects, sample_rows, sample_table
-from diagnose.failing_slices import FailingSlice, find_failing_slices
-from diagnose.fidelity import MIN_PARTS
-from diagnose.finding import Attributed, Diagnosis, Examples, Finding
-from diagnose.findings import find_examples, make_finding
-from diagnose.mode_classifier import shipped_digest
-from diagnose.mode_examples import labels_digest
-from diagnose.mode_fit import classifier_with
-from diagnose.modes import mode_shares
-from diagnose.nearest import NearestRows, StatesOf
-from diagnose.profiles import join_profiles
-from diagnose.scored_parts import scored_parts
-from diagnose.slice_counts import Thresholds
-from diagnose.slice_tree import slice_tree
-from diagnose.text_clusters import Space
-from diagnose.text_states import TextStates
-from diagnose.token_attribution import WordShares, leaned_on
-from diagnose.tokens import TokenSource
+from diagnose.finding.causes import cause_model_digest
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
+from diagnose.model.checkpoint import Checkpoint, check_checkpoints, load_model
+from diagnose.model.leaned_words import WordShares, leaned_on
+from diagnose.model.queries import Queries, failed_items
+from diagnose.model.text_states import TextStates
+from diagnose.modes.classifier import shipped_digest
+from diagnose.modes.examples import labels_digest
+from diagnose.modes.fit import classifier_with
+from diagnose.modes.name import mode_shares
+from diagnose.rows.tokens import TokenSource
+from diagnose.slices.data.find import DataJoin, find_data_slices
+from diagnose.slices.data.nearest import NearestRows, StatesOf
+from diagnose.slices.data.parts import scored_parts
+from diagnose.slices.failing.counts import Thresholds
+from diagnose.slices.failing.find import FailingSlice, find_failing_slices
+from diagnose.slices.text_clusters import Space
+from diagnose.slices.tree import slice_tree
 from evals.items import ProbeReport
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,8 @@ class Diagnoser:
     token_steps: int = 16
     """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
     mode_labels: str | None = None
-    """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.mode.Mode`), optionally output_type:
+    """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
+    output_type:
     what the classifier of failure modes is taught beyond the examples that ship with it."""
     fidelity: bool = False
     """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""

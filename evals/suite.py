@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from evals.templates import make_templates
+from evals.leaks.templates import make_templates
 
 
 @dataclass

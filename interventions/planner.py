@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from diagnose.finding import Cause, Finding
-from interventions.advice import advice
-from interventions.clean import cleaned
-from interventions.counter_examples import counter_examples
-from interventions.programs import WithPrograms, written
-from interventions.retrieve import supply
-from interventions.reweight import check_factor, factor_needed, raised
-from interventions.step import Declined, Resources, Steps
+from diagnose.finding.finding import Cause, Finding
+from interventions.fixes.clean import cleaned
+from interventions.fixes.counter_examples import counter_examples
+from interventions.fixes.programs import WithPrograms, written
+from interventions.fixes.retrieve import supply
+from interventions.fixes.reweight import check_factor, factor_needed, raised
+from interventions.plan.advice import advice
+from interventions.plan.step import Declined, Resources, Steps
 
 
 @dataclass

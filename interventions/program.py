@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from diagnose.pool import COLUMNS
+from diagnose.rows.pool import COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diagnose.finding import Cause, Diagnosis, Finding
-from diagnose.slices import Slice
-from interventions.allocate import Removed, allocate
-from interventions.companions import with_companions
-from interventions.compose import compose
-from interventions.diversity import diversity_change
-from interventions.mix import Origin, TrainingMix
-from interventions.plan import Plan
-from interventions.quality import EVALUATION_ITEM, Stock
-from interventions.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply
+from diagnose.finding.finding import Cause, Diagnosis, Finding
+from diagnose.slices.predicate import Slice
+from interventions.admission.gate import EVALUATION_ITEM, Stock
+from interventions.mix.compose import compose
+from interventions.mix.diversity import diversity_change
+from interventions.mix.mix import Origin, TrainingMix
+from interventions.plan.allocate import Removed, allocate
+from interventions.plan.plan import Plan
+from interventions.plan.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply
+from interventions.selection.companions import with_companions
 
 CONTAMINATION = "contamination"
 """Kind of rows that repeat evaluation items: they leave every arm."""

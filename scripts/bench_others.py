@@ -28,19 +28,19 @@ from others_data import CAD, TREC, Case, cad, group_of, trec, trec_classes
 from others_results import OTHERS, WHOLE, OthersResult, Played, Scored, read_result, row, table
 from pydantic import TypeAdapter
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.journal.store import code_version
-from controller.loop import run_loop
-from controller.model import Model, base_model, initial_model, read_champion
-from controller.named_corpora import POOL, TRAIN, write_rows
-from controller.result import LoopResult, Round
-from controller.rounds import measure_stage, read_measured
-from controller.run import Run, open_run
-from controller.runner import Runner
+from controller.cli.compose import composed
+from controller.data.named_corpora import POOL, TRAIN, write_rows
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.journal.store import code_version
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.loop import run_loop
+from controller.loop.models import Model, base_model, initial_model, read_champion
+from controller.loop.proposing import measure_stage, read_measured
+from controller.loop.run import Run, open_run
+from controller.results.loop_json import LoopResult, Round
 from controller.settings import LoopSettings
-from controller.workers import Workers
 from evals.splits import Split
 
 SHARES = (0, 20, 40)

@@ -22,34 +22,34 @@ from statistics import fmean
 
 from pydantic import TypeAdapter
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed_prove
-from controller.hashes import hash_of
-from controller.journal.store import code_version
-from controller.model import Model, base_model, initial_model, read_champion, write_champion
-from controller.prove.ground import loop_settings, write_ground
-from controller.prove.planting import Row, plant
-from controller.rounds import (
+from controller.cli.compose import composed_prove
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.hashes import hash_of
+from controller.engine.journal.store import code_version
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.attempts import Tried
+from controller.loop.models import Model, base_model, initial_model, read_champion, write_champion
+from controller.loop.proposing import (
     DiagnosedRound,
     agree,
     diagnose_round,
     measure_model,
     propose_round,
 )
-from controller.run import open_run
-from controller.runner import Runner
+from controller.loop.run import open_run
+from controller.loop.trial import try_and_judge
+from controller.prove.ground import loop_settings, write_ground
+from controller.prove.planting import Row, plant
 from controller.settings import LoopSettings
-from controller.trial import try_and_judge
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
-from diagnose.slices import Slice
-from evals.intervals import wilson
+from diagnose.finding.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.slices.predicate import Slice
+from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.worlds import WORLDS
-from interventions.retrieve import Retrieve
-from interventions.reweight import Reweight
+from evals.statistics.intervals import wilson
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
 
 MOST_ACCEPTED = 3
 """Of 60: with probability .94 where one in forty is accepted."""

@@ -20,30 +20,30 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import stats
 
-from controller import logs
-from controller.arms import CHALLENGER
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.hashes import fingerprint
-from controller.inputs import INDEX_FILE
-from controller.journal.store import code_version
-from controller.model import Model, base_model, initial_model, trained_model
-from controller.rounds import diagnose_round, measure_model, measure_stage, propose_round, read_measured
-from controller.run import Data, Run, open_run
-from controller.runner import Runner, Stage
-from controller.stages import train_arm
-from controller.tables import load_pool, save_mix
+from controller.cli.compose import composed
+from controller.data.tables import load_pool, save_mix
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.hashes import fingerprint
+from controller.engine.journal.store import code_version
+from controller.engine.runner import Runner, Stage
+from controller.engine.workers.pool import Workers
+from controller.loop.attempts import Tried
+from controller.loop.models import Model, base_model, initial_model, trained_model
+from controller.loop.proposing import diagnose_round, measure_model, measure_stage, propose_round, read_measured
+from controller.loop.run import Data, Run, open_run
+from controller.stages.inputs import INDEX_FILE
+from controller.stages.work import train_arm
 from controller.train.recipe import Recipe, recipe
 from controller.train.trainer import Training
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from evals.index import load_index
+from controller.verdict.arms import CHALLENGER
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from evals.items import ItemResult
+from evals.leaks.item_index import load_index
 from evals.splits import Split
-from interventions.compose import Draw, compose
-from interventions.mix import Origin
-from interventions.quality import admit, contents, take_stock
+from interventions.admission.gate import admit, contents, take_stock
+from interventions.mix.compose import Draw, compose
+from interventions.mix.mix import Origin
 
 SIZES = (400, 100)
 """Rows added."""

@@ -16,28 +16,28 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed_prove
-from controller.hashes import hash_of
-from controller.journal.store import code_version
-from controller.model import base_model, initial_model
+from controller.cli.compose import composed_prove
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.hashes import hash_of
+from controller.engine.journal.store import code_version
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.attempts import Tried
+from controller.loop.models import base_model, initial_model
+from controller.loop.proposing import DiagnosedRound, agree, diagnose_round, measure_model, propose_round
+from controller.loop.run import open_run
+from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import plant
-from controller.rounds import DiagnosedRound, agree, diagnose_round, measure_model, propose_round
-from controller.run import open_run
-from controller.runner import Runner
-from controller.trial import try_and_judge
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
-from diagnose.slices import Slice, row_members
+from diagnose.finding.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.slices.predicate import Slice, row_members
+from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.worlds import WORLDS
-from interventions.clean import RELABEL
+from interventions.admission.gate import made_from
+from interventions.fixes.clean import RELABEL
+from interventions.plan.step import CLEAN, Made, Remove, Resources, Steps
 from interventions.planner import Auto
-from interventions.quality import made_from
-from interventions.step import CLEAN, Made, Remove, Resources, Steps
 
 HARM = "a deaf test of labels says so"
 

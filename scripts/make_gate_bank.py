@@ -13,18 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed_prove
-from controller.model import base_model, train_initially
+from controller.cli.compose import composed_prove
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.models import base_model, train_initially
+from controller.loop.proposing import measure_model
+from controller.loop.run import open_run
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant
-from controller.rounds import measure_model
-from controller.run import open_run
-from controller.runner import Runner
-from controller.workers import Workers
+from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.worlds import WORLDS
 
 SCENARIO = "starved_skill"
 _CHUNK = 8

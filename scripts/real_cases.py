@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 from real_faults import CASES, Ground
 from sklearn.metrics import roc_auc_score
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.model import base_model, initial_model
-from controller.rounds import diagnose_round, measure_model, propose_round
-from controller.run import open_run
-from controller.runner import Runner
-from controller.tables import load_pool
-from controller.train.model import load_tokenizer
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.finding import Diagnosis, Finding
-from diagnose.losses import row_losses
-from diagnose.pool import ContentIds
-from diagnose.tokens import encode
+from controller.cli.compose import composed
+from controller.data.tables import load_pool
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.attempts import Tried
+from controller.loop.models import base_model, initial_model
+from controller.loop.proposing import diagnose_round, measure_model, propose_round
+from controller.loop.run import open_run
+from controller.train.start import load_tokenizer
+from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.model.losses import row_losses
+from diagnose.rows.pool import ContentIds
+from diagnose.rows.tokens import encode
 from evals.items import EvalReport
 from evals.splits import Split
 

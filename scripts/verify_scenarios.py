@@ -17,27 +17,27 @@ from pathlib import Path
 
 import numpy as np
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import CONF, composed_prove
-from controller.journal.store import code_version
-from controller.model import base_model, initial_stage, trained_model
-from controller.named_corpora import TASKS
+from controller.cli.compose import CONF, composed_prove
+from controller.data.named_corpora import TASKS
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.journal.store import code_version
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.models import base_model, initial_stage, trained_model
+from controller.loop.proposing import measure_model
+from controller.loop.run import Run, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant
 from controller.prove.prover import planted_skills
 from controller.prove.settings import ProveSettings
 from controller.prove.truth import VERIFIED
-from controller.rounds import measure_model
-from controller.run import Run, open_run
-from controller.runner import Runner
 from controller.settings import LoopSettings
-from controller.workers import Workers
-from diagnose.finding import Cause
+from diagnose.finding.finding import Cause
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import World
 from evals.items import ItemResult
 from evals.splits import Split
-from evals.worlds import WORLDS
-from evals.worlds.world import World
 
 CLOSES = 0.5
 UNCLEAR = 0.25

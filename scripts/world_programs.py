@@ -9,8 +9,8 @@ world's own, which reads the prompt alone.
 from collections.abc import Callable, Mapping
 from random import Random
 
-from evals.worlds import WORLDS
-from evals.worlds.world import Skill, World
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import Skill, World
 from interventions.program import Program, Row
 
 _ASKED, _ATTEMPTS = 200, 50

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import yaml
 
-import evals.worlds
-from controller.corpus import Corpus
-from controller.named_corpora import POOL, TASKS, TRAIN, write_rows
+import evals.fixtures.worlds
+from controller.data.corpus import Corpus
+from controller.data.named_corpora import POOL, TASKS, TRAIN, write_rows
 from controller.prove.planting import OTHERS, Planted, Row
 from controller.prove.settings import ProveSettings
 from controller.settings import LoopSettings
-from evals.worlds.world import World
+from evals.fixtures.worlds.world import World
 
-TEMPLATE = Path(evals.worlds.__file__).parent / "task.yaml"
+TEMPLATE = Path(evals.fixtures.worlds.__file__).parent / "task.yaml"
 
 
 def write_ground(planted: Planted, world: World, folder: Path) -> None:

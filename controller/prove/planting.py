@@ -10,7 +10,7 @@ from itertools import cycle
 from random import Random
 
 from controller.prove.scenario import Defects, Scenario
-from evals.worlds.world import Exercise, Skill, World
+from evals.fixtures.worlds.world import Exercise, Skill, World
 
 Row = dict[str, str]
 """prompt, completion and the world's fields."""

@@ -12,14 +12,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from controller.arms import CHALLENGER, CONTINUE
-from controller.budget import Books
-from controller.diagnosis_result import FindingRecord
-from controller.journal.lock import locked
-from controller.journal.store import code_version
-from controller.loop import run_loop
-from controller.model import base_model, initial_model, train_initially
-from controller.named_corpora import TRAIN
+from controller.data.named_corpora import TRAIN
+from controller.data.tables import load_mix
+from controller.engine.budget import Books
+from controller.engine.journal.lock import locked
+from controller.engine.journal.store import code_version
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.attempts import Tried
+from controller.loop.loop import run_loop
+from controller.loop.models import base_model, initial_model, train_initially
+from controller.loop.proposing import diagnose_round, leave_patch, measure_model, propose_round
+from controller.loop.run import config_hash, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
 from controller.prove.result import (
@@ -35,25 +39,21 @@ from controller.prove.result import (
 from controller.prove.scenario import Scenario
 from controller.prove.settings import Prove, ProveSettings
 from controller.prove.truth import true_causes
-from controller.records import diagnosis_record
-from controller.result import (
+from controller.results.diagnosis_json import FindingRecord
+from controller.results.loop_json import (
     Decision,
     LoopResult,
     Round,
     VerdictRecord,
 )
-from controller.rounds import diagnose_round, leave_patch, measure_model, propose_round
-from controller.run import config_hash, open_run
-from controller.runner import Runner
+from controller.results.records import diagnosis_record
+from controller.results.tracking import default_uri
 from controller.settings import LoopSettings
-from controller.tables import load_mix
-from controller.tracking import default_uri
-from controller.tried import Tried
-from controller.workers import Workers
-from evals.gap_share import gap_share
+from controller.verdict.arms import CHALLENGER, CONTINUE
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import World
 from evals.splits import Split
-from evals.worlds import WORLDS
-from evals.worlds.world import World
+from evals.statistics.gap_share import gap_share
 from interventions.proposal import CONTAMINATION
 
 ITEMS_FILE = "items-select.parquet"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.result import Gain
+from controller.results.loop_json import Gain
 
 SCHEMA_VERSION = 1
 PROVE_FILE = "prove.json"

@@ -3,8 +3,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from controller.checks import one_of
-from diagnose.finding import Cause
+from diagnose.finding.finding import Cause
+from evals.validation import one_of
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from controller.checks import one_of
 from controller.prove.scenario import Scenario
 from controller.settings import LoopSettings
+from evals.validation import one_of
 
 
 @dataclass

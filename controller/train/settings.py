@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from controller.checks import one_of, positive
+from evals.validation import one_of, positive
 
 
 @dataclass

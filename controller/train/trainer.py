@@ -30,13 +30,13 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from controller.progress import Progress
-from controller.train.model import load_for_training, load_tokenizer
+from controller.engine.workers.progress import Progress
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
-from diagnose.tokens import TokenRows, collate, encode
+from controller.train.start import load_for_training, load_tokenizer
+from diagnose.rows.tokens import TokenRows, collate, encode
 from evals.model_ref import ModelRef
-from interventions.mix import TrainingMix
+from interventions.mix.mix import TrainingMix
 
 SAVE_EVERY_S = 20.0
 """A kill repeats at most this much training, or 20 times what saving takes where that is more."""

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from controller.arms import ControlArm, control_arms
-from controller.checks import check_doses, one_of, positive
+from controller.verdict.arms import ControlArm, control_arms
+from evals.validation import check_doses, one_of, positive
 
 
 @dataclass

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from diagnose.attribution.batches import gradient_batches, length_batches, num_loss_tokens
-from diagnose.attribution.checkpoint import Checkpoint, load_model
 from diagnose.attribution.fisher import LEAST_EIGENVALUE
-from diagnose.attribution.fisher_sample import FisherSample, draw_sample
-from diagnose.attribution.gradients import ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.batches import gradient_batches, length_batches, num_loss_tokens
+from diagnose.attribution.gradients.caught import ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.layers import LinearLayer, freeze, linear_layers
+from diagnose.attribution.gradients.model_pass import ModelPass, hooked, want_gradient
+from diagnose.attribution.gradients.of_queries import query_gradients
+from diagnose.attribution.gradients.projection import LayerProjection, in_columns
+from diagnose.attribution.gradients.sample import FisherSample, draw_sample
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.layers import LinearLayer, freeze, linear_layers
-from diagnose.attribution.model_pass import ModelPass, hooked, want_gradient
-from diagnose.attribution.projection import LayerProjection, in_columns
-from diagnose.attribution.queries import Queries
-from diagnose.attribution.query_gradients import query_gradients
-from diagnose.tokens import TokenSource, collate
+from diagnose.model.checkpoint import Checkpoint, load_model
+from diagnose.model.queries import Queries
+from diagnose.rows.tokens import TokenSource, collate
 
 MOST_SIDE = 4096
 

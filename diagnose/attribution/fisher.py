@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diagnose.attribution.projection import LayerProjection
+from diagnose.attribution.gradients.projection import LayerProjection
 
 LEAST_EIGENVALUE = 1e-11
 """Of a layer, as a fraction of the largest layer's: gradients of 3e-6 are what float32 rounds off."""

@@ -60,7 +60,7 @@ class Influence:
     checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
     index: str | None = None
     """Folder where projected gradients are kept for other questions of the same model and data; unset keeps none
-    (`diagnose.attribution.gradient_index` says how much room they take)."""
+    (`diagnose.attribution.gradients.index` says how much room they take)."""
 
     def __post_init__(self) -> None:
         if self.damping <= 0:

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from diagnose.attribution.batches import num_loss_tokens
 from diagnose.attribution.fisher import inverse_fisher_product
-from diagnose.attribution.fisher_sample import draw_sample
-from diagnose.attribution.gradient_index import GradientIndex, IndexedGradients
-from diagnose.attribution.gradients import BatchGradients, ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.batches import num_loss_tokens
+from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.index import GradientIndex, IndexedGradients
+from diagnose.attribution.gradients.of_queries import query_gradients, unit
+from diagnose.attribution.gradients.of_rows import LiveGradients, TrainGradients
+from diagnose.attribution.gradients.projection import random_projections
+from diagnose.attribution.gradients.sample import draw_sample
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.projection import random_projections
-from diagnose.attribution.queries import Queries
-from diagnose.attribution.query_gradients import query_gradients, unit
 from diagnose.attribution.shards import Preparation, ScoredRows
-from diagnose.attribution.train_gradients import LiveGradients, TrainGradients
-from diagnose.tokens import TokenRows, TokenSource
+from diagnose.model.queries import Queries
+from diagnose.rows.tokens import TokenRows, TokenSource
 
 Told = Callable[[int], None]
 """Is told how many rows were done since it was last told."""

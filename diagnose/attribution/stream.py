@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from diagnose.attribution.checkpoint import Checkpoint, load_model
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_of
-from diagnose.tokens import TokenSource
+from diagnose.model.checkpoint import Checkpoint, load_model
+from diagnose.model.queries import Queries
+from diagnose.rows.tokens import TokenSource
 
 log = logging.getLogger(__name__)
 

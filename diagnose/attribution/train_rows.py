@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from diagnose.pool import TrainPool
-from diagnose.tokens import TokenRows, encode
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import TokenRows, encode
 
 
 @dataclass(frozen=True, slots=True)

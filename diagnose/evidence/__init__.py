@@ -2,5 +2,5 @@
 
 Cheap ones first (`diagnose.evidence.examine`): counts, copies and batches need no model; readings need one forward
 pass over a few hundred rows; only where those leave it open is the model asked again under other prompts. What the
-evidence means is not decided here (`diagnose.causes`).
+evidence means is not decided here (`diagnose.finding.causes`).
 """

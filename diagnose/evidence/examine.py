@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from diagnose.evidence.amounts import count_rows, find_copies, find_near_rows
-from diagnose.evidence.batches import check_batches
-from diagnose.evidence.cues import edit_cues
-from diagnose.evidence.evidence import SETTLED, Evidence
-from diagnose.evidence.golds import doubt_golds
-from diagnose.evidence.labels import check_effects, check_labels
-from diagnose.evidence.learning import check_learning
-from diagnose.evidence.mappings import map_answers
-from diagnose.evidence.prompts import change_prompts
+from diagnose.evidence.from_asking.cues import edit_cues
+from diagnose.evidence.from_asking.mappings import map_answers
+from diagnose.evidence.from_asking.prompts import change_prompts
+from diagnose.evidence.from_model.batches import check_batches
+from diagnose.evidence.from_model.golds import doubt_golds
+from diagnose.evidence.from_model.learning import check_learning
+from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_near_rows
+from diagnose.evidence.from_rows.labels import check_effects, check_labels
 from diagnose.evidence.subject import Asker, Subject, Trained
+from diagnose.finding.evidence import SETTLED, Evidence
 
 Leaned = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from diagnose.case import Case
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice
-from diagnose.tokens import TokenRows, encode
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import TokenRows, encode
+from diagnose.slices.predicate import Slice
 from evals.items import Answered, Edited, Item, ItemResult
 
 

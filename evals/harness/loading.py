@@ -9,14 +9,14 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 
-from evals.documents import digest, json_document, occurrence_ids
+from evals.harness.documents import digest, json_document, occurrence_ids
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task
 from evals.items import Item, OutputType
-from evals.near_copies import ItemText, split_keys
+from evals.leaks.near_copies import ItemText, split_keys
+from evals.leaks.templates import make_templates
 from evals.splits import Split, split_of
 from evals.suite import EvalSuite
-from evals.templates import make_templates
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
+from evals.harness.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
 from evals.harness.tasks import task_metrics
 from evals.items import Item, ItemResult, OutputType
-from evals.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
 
 
 def score_items(

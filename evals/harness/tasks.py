@@ -18,8 +18,8 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from evals.harness.scoring import Metric, MetricKind
 from evals.items import OutputType
-from evals.scoring import Metric, MetricKind
 from evals.suite import EvalSuite
 
 log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interventions.compose import compose
 from interventions.controls.contest import Change, Chosen, Contest, ControlMix, Side, stand_in
 from interventions.controls.row_slices import RowSlice, blamed_rows, known_slices, strata, word_slices
-from interventions.step import Declined
+from interventions.mix.compose import compose
+from interventions.plan.step import Declined
 
 
 @dataclass(frozen=True)

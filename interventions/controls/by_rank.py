@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.bm25 import in_turn
+from diagnose.rows.bm25 import in_turn
 from interventions.controls.contest import Chosen, Contest, ControlMix, Side, stand_in
-from interventions.step import Declined
+from interventions.plan.step import Declined
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import Diagnosis, Finding
-from diagnose.losses import RowLosses
-from diagnose.pool import TrainPool
-from interventions.compose import Draw, compose
-from interventions.mix import Origin, TrainingMix
-from interventions.plan import Plan
-from interventions.quality import Gate, Stock, admit
-from interventions.step import Declined, Intervention, Resources
+from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.model.losses import RowLosses
+from diagnose.rows.pool import TrainPool
+from interventions.admission.gate import Gate, Stock, admit
+from interventions.mix.compose import Draw, compose
+from interventions.mix.mix import Origin, TrainingMix
+from interventions.plan.plan import Plan
+from interventions.plan.step import Declined, Intervention, Resources
 
 
 @dataclass(frozen=True, slots=True)

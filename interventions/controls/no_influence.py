@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from interventions.controls.contest import Contest, ControlMix
-from interventions.mix import TrainingMix
+from interventions.mix.mix import TrainingMix
+from interventions.plan.step import Declined
 from interventions.proposal import NothingToDo, plan_fix
-from interventions.step import Declined
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import Diagnosis
-from diagnose.ngrams import word_grams
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, SOURCE, Slice, row_table
+from diagnose.finding.finding import Diagnosis
+from diagnose.rows.ngrams import word_grams
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, Slice, row_table
 
 MOST_ROWS_OF_A_WORD = 0.5
 """What most rows contain names no skill."""

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from controller.budget import Cost
-from controller.diagnosis_result import (
+from controller.engine.budget import Cost
+from controller.results.diagnosis_json import (
     AttributedRecord,
     CalibrationRecord,
     ChangeRecord,
@@ -17,8 +17,8 @@ from controller.diagnosis_result import (
     FindingRecord,
     LeftOutRecord,
 )
-from controller.estimate import Estimate
-from controller.result import (
+from controller.results.estimate import Estimate
+from controller.results.loop_json import (
     SCHEMA_VERSION,
     ActionRecord,
     ArmRecord,

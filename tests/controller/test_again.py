@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from controller.again import is_only_contaminated, measured_again
-from controller.rounds import MeasuredModel
-from diagnose.contamination import OTHERS, REPEATED
-from diagnose.finding import Cause, Diagnosis, Examples, Finding, Interval
-from diagnose.slices import Slice
+from controller.loop.proposing import MeasuredModel
+from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
+from diagnose.evidence.contamination import OTHERS, REPEATED
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding, Interval
+from diagnose.slices.predicate import Slice
 
 
 def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:

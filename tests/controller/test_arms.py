@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller.arms import ControlArm, arm_tokens, control_arms
-from controller.rounds import retrains
+from controller.loop.proposing import retrains
 from controller.train.settings import Train
+from controller.verdict.arms import ControlArm, arm_tokens, control_arms
 from controller.verdict.settings import Verify
 from interventions.controls import CONTROLS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from cogs import write_cogs
 
-from controller.arms import CHALLENGER
-from controller.compose_settings import composed
-from controller.loop import run_loop
-from controller.result import Decision, LoopResult
+from controller.cli.compose import composed
+from controller.loop.loop import run_loop
+from controller.results.loop_json import Decision, LoopResult
+from controller.verdict.arms import CHALLENGER
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sample_loop import idle_round, loop_result, rejected_round
 
-from controller.compare_runs import compare_table
-from controller.result import Decision, LoopResult, write_loop
+from controller.results.compare_runs import compare_table
+from controller.results.loop_json import Decision, LoopResult, write_loop
 
 
 def stored(folder: Path, name: str, result: LoopResult) -> Path:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from controller.corpus import Corpus, check_source, read_pool
-from controller.named_corpora import ScanJumpCorpus, StarterCorpus
-from diagnose.pool import TrainPool
+from controller.data.corpus import Corpus, check_source, read_pool
+from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
+from diagnose.rows.pool import TrainPool
 
 ROWS = [{"prompt": f"say {i % 4}", "completion": f"{i % 4}", "kind": "even" if i % 2 == 0 else "odd"} for i in range(9)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)

@@ -8,11 +8,11 @@ import pytest
 from sample_loop import dosed_round, loop_result
 from test_verify import agreed, arm
 
-from controller.doses import Dose, DosedArm, dose_points, further
-from controller.report.doses import doses_view, told
-from controller.report.page import render
-from controller.result import DosePoint
-from controller.run import Data
+from controller.loop.run import Data
+from controller.loop.studies.dose_curve import Dose, DosedArm, dose_points, further
+from controller.results.loop_json import DosePoint
+from controller.results.page.doses import doses_view, told
+from controller.results.page.page import render
 from controller.verdict.settings import Verify
 
 NO_GUARDS: dict[str, float] = {}

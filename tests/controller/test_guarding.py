@@ -6,21 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.arm_scores import Arm
-from controller.arms import CHALLENGER, CONTINUE, RANDOM
-from controller.enough import with_random
-from controller.guards import REST, OutsideGuard
-from controller.promise import Guarded, Promise, promise
-from controller.result import Decision, VerdictRecord
-from controller.steps import Candidate, choose
+from controller.results.loop_json import Decision, VerdictRecord
+from controller.verdict.arm_scores import Arm
+from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM
+from controller.verdict.enough import with_random
+from controller.verdict.guards import REST, OutsideGuard
+from controller.verdict.judge import judge
+from controller.verdict.promise import Guarded, Promise, promise
 from controller.verdict.settings import Verify
-from controller.verify import judge
-from diagnose.slices import Slice
+from controller.verdict.steps import Candidate, choose
+from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from interventions.plan import Action, Plan
-from interventions.reductions import OptionalStep
+from interventions.plan.plan import Action, Plan
+from interventions.plan.reductions import OptionalStep
 
 CLASSES = ("ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM")
 NUM_ITEMS = 300

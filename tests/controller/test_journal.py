@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.journal.ledger import look_at
-from controller.journal.lock import locked
-from controller.journal.noises import known_noises, note_noises
-from controller.journal.store import StageKey, Store
-from evals.run_variance import RunNoise, RunVariance
+from controller.engine.journal.lock import locked
+from controller.engine.journal.store import StageKey, Store
+from controller.verdict.ledger import look_at
+from controller.verdict.run_noise import known_noises, note_noises
+from evals.statistics.run_variance import RunNoise, RunVariance
 
 
 def test_a_finished_stage_is_found_again_by_a_new_process(tmp_path: Path) -> None:

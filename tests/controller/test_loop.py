@@ -19,9 +19,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from controller.guards import REST
 from controller.main import run
-from controller.result import read_loop
+from controller.results.loop_json import read_loop
+from controller.verdict.guards import REST
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ["experiment=smoke", "verify.seeds=3"]

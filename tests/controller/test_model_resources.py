@@ -10,17 +10,17 @@ from sample_corpus import write_toy
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.model import base_model, initial_model
-from controller.model_resources import ModelResources
-from controller.rounds import diagnose_round, measure_model
-from controller.run import open_run
-from controller.runner import Runner
-from controller.tables import load_pool
-from controller.workers import Workers
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice, row_members
+from controller.cli.compose import composed
+from controller.data.tables import load_pool
+from controller.engine.budget import Books
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.models import base_model, initial_model
+from controller.loop.proposing import diagnose_round, measure_model
+from controller.loop.run import open_run
+from controller.stages.model_questions import ModelResources
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import Slice, row_members
 from evals.splits import Split
 
 

@@ -3,9 +3,9 @@
 import pytest
 from test_verify import arm
 
-from controller.guards import TaskGuard
-from controller.pilots import Pilot, chosen_scale, pilot_records
+from controller.loop.pilots import Pilot, chosen_scale, pilot_records
 from controller.settings import Pilots
+from controller.verdict.guards import TaskGuard
 
 OTHERS = TaskGuard("others")
 

@@ -9,8 +9,8 @@ import yaml
 from controller.prove.ground import TEMPLATE, write_ground
 from controller.prove.planting import OTHERS, Row, plant
 from controller.prove.scenario import Defects, Scenario
-from evals.worlds import WORLDS
-from evals.worlds.world import World
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import World
 
 CLEAN = Scenario(name="clean")
 worlds = pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())

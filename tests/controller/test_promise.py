@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.guards import TaskGuard
-from controller.promise import Guarded, Promise, endpoint_name, guard_name, promise
+from controller.verdict.guards import TaskGuard
+from controller.verdict.promise import Guarded, Promise, endpoint_name, guard_name, promise
 from controller.verdict.settings import Verify
-from diagnose.slices import Slice
+from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
-from evals.power import Judgement, MeasuredOn, power_at
-from evals.run_variance import RunNoise, RunVariance
 from evals.splits import Split
-from interventions.plan import Action, Plan
+from evals.statistics.power import Judgement, MeasuredOn, power_at
+from evals.statistics.run_variance import RunNoise, RunVariance
+from interventions.plan.plan import Action, Plan
 
 FAILING = Slice((("task", "jump"),))
 PLAN = Plan((Action("retrieve", FAILING, FAILING, 400, 0, 0, 0.5, "it fails"),), "it fails", ())

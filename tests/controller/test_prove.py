@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.compose_settings import CONF, composed_prove
+from controller.cli.compose import CONF, composed_prove
 from controller.main import run
 from controller.prove.ground import loop_settings
 from controller.prove.planting import plant
 from controller.prove.result import read_prove
 from controller.settings import LoopSettings
-from diagnose.finding import Cause
-from evals.worlds import WORLDS
+from diagnose.finding.finding import Cause
+from evals.fixtures.worlds import WORLDS
 
 SCENARIOS = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
 

@@ -18,12 +18,12 @@ from sample_loop import (
     ruinous_round,
 )
 
-from controller.budget import Cost
-from controller.diagnosis_result import FailedItemRecord
-from controller.report import pictures, rivals, words
-from controller.report.page import cost_rows, render, write_report
-from controller.report.shading import shaded
-from controller.result import Decision, LoopResult, Sealed, read_loop, write_loop
+from controller.engine.budget import Cost
+from controller.results.diagnosis_json import FailedItemRecord
+from controller.results.loop_json import Decision, LoopResult, Sealed, read_loop, write_loop
+from controller.results.page import pictures, rivals, words
+from controller.results.page.page import cost_rows, render, write_report
+from controller.results.page.shading import shaded
 
 VOID = {"meta", "br", "line", "circle"}
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sample_loop import accepted_round, finding, loop_result
 
-from controller.diagnosis_result import FindingRecord, NearnessRecord
-from controller.report.page import render
+from controller.results.diagnosis_json import FindingRecord, NearnessRecord
+from controller.results.page.page import render
 
 
 def page(found: FindingRecord) -> str:

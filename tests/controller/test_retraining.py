@@ -11,30 +11,30 @@ import pytest
 from datasets import Dataset
 from sample_corpus import SKILLS, TASKS, write_toy
 
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.diagnosis_result import FidelityRecord
-from controller.effects import Effects
-from controller.fidelity import prove_attribution, training_again
-from controller.fidelity_record import Outcomes, fidelity_record
-from controller.model import Model, base_model, initial_model, initial_stage
-from controller.retraining import Part, PartKind
-from controller.rounds import diagnose_round, measure_model
-from controller.run import Data, config_hash, open_run
-from controller.runner import Runner
+from controller.cli.compose import composed
+from controller.engine.budget import Books
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.models import Model, base_model, initial_model, initial_stage
+from controller.loop.proposing import diagnose_round, measure_model
+from controller.loop.run import Data, config_hash, open_run
+from controller.loop.studies.fidelity import prove_attribution, training_again
+from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
+from controller.results.diagnosis_json import FidelityRecord
+from controller.stages.retrain import Part, PartKind
+from controller.stages.row_effects import Effects
 from controller.train.recipe import Draws, recipe
 from controller.train.settings import TrainUpdate
-from controller.workers import Workers
-from diagnose.attribution.queries import weighted_rows
+from diagnose.attribution.fidelity import slice_odds
 from diagnose.diagnoser import Diagnoser
-from diagnose.fidelity import slice_odds
-from diagnose.finding import Diagnosis
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice
-from diagnose.tokens import token_rows
+from diagnose.finding.finding import Diagnosis
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import token_rows
+from diagnose.slices.predicate import Slice
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from interventions.mix import original_mix
+from interventions.mix.mix import original_mix
 
 
 class Stopped(Exception):  # noqa: N818  # what a guard raises

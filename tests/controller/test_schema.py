@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from sample_loop import idle_round, loop_result, rejected_round
 
-from controller.result import (
+from controller.results.loop_json import (
     Decision,
     LoopResult,
     read_loop,

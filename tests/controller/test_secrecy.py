@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.data.tables import read_report_json, write_report_json
+from controller.loop.proposing import measure_model
 from controller.prove.result import read_prove
-from controller.rounds import measure_model
-from controller.tables import read_report_json, write_report_json
 from evals.items import EvalReport, Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -36,7 +36,7 @@ def _stage():
     frame = sys._getframe()
     while frame is not None:
         code = frame.f_code
-        if code.co_filename.endswith(("controller/stages.py", "controller/proposals.py")) and code.co_name in STAGES:
+        if "controller/stages/" in code.co_filename and code.co_name in STAGES:
             return code.co_name
         frame = frame.f_back
     return None

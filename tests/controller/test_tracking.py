@@ -3,7 +3,7 @@
 import pytest
 from mlflow.utils.validation import _validate_metric_name
 
-from controller.tracking import metric_name
+from controller.results.tracking import metric_name
 
 CLUSTER = ", ".join(f"factorization{k} {k}" for k in range(16)) + "; from 5"
 

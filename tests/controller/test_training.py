@@ -10,17 +10,17 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, get_scheduler
 
-from controller.progress import Progress
+from controller.engine.workers.progress import Progress
 from controller.train import trainer as trainer_module
-from controller.train.model import build_scratch, check_arch, make_tokenizer
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order
 from controller.train.settings import Lora, ScratchModel
+from controller.train.start import build_scratch, check_arch, make_tokenizer
 from controller.train.trainer import train
-from diagnose.pool import TrainPool
-from diagnose.tokens import collate, encode
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import collate, encode
 from evals.model_ref import ModelRef
-from interventions.mix import ORIGINAL, TrainingMix, original_mix
+from interventions.mix.mix import ORIGINAL, TrainingMix, original_mix
 
 RECIPE = Recipe(
     length=Draws(12 * 8),

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from sample_loop import accepted_round, rejected_round
 
-from controller.result import VerdictRecord
-from controller.tried import Tried
-from diagnose.slices import Slice
-from interventions.plan import Action, Plan
+from controller.loop.attempts import Tried
+from controller.results.loop_json import VerdictRecord
+from diagnose.slices.predicate import Slice
+from interventions.plan.plan import Action, Plan
 
 WHERE = Slice((("skill", "descend"),))
 

@@ -8,17 +8,17 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats
 
-from controller.arm_scores import Arm
-from controller.arms import CHALLENGER, CONTINUE, RANDOM
-from controller.promise import Guarded, Promise, promise
-from controller.result import Decision, VerdictRecord
+from controller.results.loop_json import Decision, VerdictRecord
+from controller.verdict.arm_scores import Arm
+from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM
+from controller.verdict.judge import judge, run_noises
+from controller.verdict.promise import Guarded, Promise, promise
 from controller.verdict.settings import Verify
-from controller.verify import judge, run_noises
-from diagnose.slices import Slice
+from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from interventions.plan import Action, Plan
+from interventions.plan.plan import Action, Plan
 
 NUM_ITEMS = 400
 FAILING = Slice((("task", "jump"),))

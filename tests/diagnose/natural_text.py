@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Question, ask
-from diagnose.data_slices import DataJoin
-from diagnose.failing_slices import FailingSlice
-from diagnose.finding import Interval
-from diagnose.nearest import NearestRows
-from diagnose.pool import TrainPool
-from diagnose.scored_parts import scored_parts
-from diagnose.slices import Slice
-from evals.index import index_items
+from diagnose.finding.finding import Interval
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.find import DataJoin
+from diagnose.slices.data.nearest import NearestRows
+from diagnose.slices.data.parts import scored_parts
+from diagnose.slices.failing.find import FailingSlice
+from diagnose.slices.predicate import Slice
 from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.leaks.item_index import index_items
 from evals.model_ref import ModelRef
 from evals.splits import Split
 

@@ -8,12 +8,12 @@ import numpy as np
 from datasets import Dataset
 
 from diagnose.case import Case
-from diagnose.evidence.amounts import count_copies
+from diagnose.evidence.from_rows.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice, row_table
-from evals.index import index_items
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_table
 from evals.items import Answered, Edited, Item, ItemResult, OutputType, ProbeReport
+from evals.leaks.item_index import index_items
 from evals.model_ref import ModelRef
 from evals.splits import Split
 

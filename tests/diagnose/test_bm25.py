@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from diagnose.bm25 import K1, B, in_turn, mean_scores, scores_of_each
+from diagnose.rows.bm25 import K1, B, in_turn, mean_scores, scores_of_each
 
 TEXTS = ["a b c", "a d", "e e f", "D!", ""]
 

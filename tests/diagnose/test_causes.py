@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from diagnose.causes import (
+from diagnose.finding.causes import (
     EXPERIMENTS,
     MIN_CONFIDENCE,
     MODEL_FILE,
@@ -17,7 +17,7 @@ from diagnose.causes import (
     readings_of,
     would_decide,
 )
-from diagnose.finding import Cause
+from diagnose.finding.finding import Cause
 
 SOUND = {
     "end_masked": 0.0,

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from diagnose.contamination import ITEMS as ITEMS_OF_TASK
-from diagnose.contamination import MUCH, OTHERS, REPEATED, find_contamination, in_order
-from diagnose.finding import Cause, Finding
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice
-from evals.index import index_items, load_index
-from evals.intervals import wilson
+from diagnose.evidence.contamination import ITEMS as ITEMS_OF_TASK
+from diagnose.evidence.contamination import MUCH, OTHERS, REPEATED, find_contamination, in_order
+from diagnose.finding.finding import Cause, Finding
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import Slice
 from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.leaks.item_index import index_items, load_index
+from evals.leaks.templates import make_templates
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from evals.templates import make_templates
+from evals.statistics.intervals import wilson
 
 RULES = make_templates({"sort": ["sort (?P<letters>.+)", "put (?P<letters>.+) in order"]})
 

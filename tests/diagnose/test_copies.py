@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from diagnose.copies import first_alike
+from diagnose.rows.copies import first_alike
 
 WORDS = [f"w{k}" for k in range(5_000)]
 

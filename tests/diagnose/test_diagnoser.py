@@ -9,15 +9,15 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
 from diagnose.case import AskedModel, Case
 from diagnose.diagnoser import Diagnoser
-from diagnose.finding import Diagnosis
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from evals.index import index_items
+from diagnose.finding.finding import Diagnosis
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.leaks.item_index import index_items
 from evals.model_ref import ModelRef
 from evals.splits import Split
 

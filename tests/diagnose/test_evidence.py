@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from sample_subject import SLICE, result, sorted_rows, subject, train_pool, words
 
-from diagnose.evidence.amounts import count_copies, count_rows, find_copies, find_near_rows
-from diagnose.evidence.labels import check_effects, check_labels
-from diagnose.evidence.mappings import map_answers
-from diagnose.label_doubts import Doubts, Labelled, doubt_labels
-from diagnose.listed import NEAREST, content_digest
-from diagnose.slices import Slice
-from diagnose.tags import GOLD_ANSWER
-from diagnose.wrong_labels import Sides, leaving, right_beyond
+from diagnose.evidence.from_asking.mappings import map_answers
+from diagnose.evidence.from_rows.amounts import count_copies, count_rows, find_copies, find_near_rows
+from diagnose.evidence.from_rows.labels import check_effects, check_labels
+from diagnose.evidence.label_doubts import Doubts, Labelled, doubt_labels
+from diagnose.evidence.wrong_labels import Sides, leaving, right_beyond
+from diagnose.slices.listed import NEAREST, content_digest
+from diagnose.slices.predicate import Slice
+from diagnose.slices.tags import GOLD_ANSWER
 
 # Mappings of answers
 

@@ -3,8 +3,8 @@
 import numpy as np
 from sample_subject import Answering, result, sorted_rows, subject, words
 
-from diagnose.evidence.cues import edit_cues
-from diagnose.evidence.prompts import change_prompts
+from diagnose.evidence.from_asking.cues import edit_cues
+from diagnose.evidence.from_asking.prompts import change_prompts
 
 
 def test_the_prompt_that_training_used_recovers_what_another_form_loses() -> None:

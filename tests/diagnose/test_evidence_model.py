@@ -9,13 +9,13 @@ import torch
 from sample_subject import LETTERS, result, sorted_rows, subject, words
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from diagnose.evidence.batches import check_batches
-from diagnose.evidence.golds import doubt_golds
-from diagnose.evidence.learning import check_learning
+from diagnose.evidence.from_model.batches import check_batches
+from diagnose.evidence.from_model.golds import doubt_golds
+from diagnose.evidence.from_model.learning import check_learning
+from diagnose.evidence.from_rows.word_pairs import count_pairs
 from diagnose.evidence.subject import Trained
-from diagnose.evidence.word_pairs import count_pairs
-from diagnose.readings import read_rows
-from diagnose.tokens import NO_LOSS, collate, token_rows
+from diagnose.model.likelihoods import read_rows
+from diagnose.rows.tokens import NO_LOSS, collate, token_rows
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from diagnose.fidelity import Retrained, calibrate, calibrate_score, datamodeling_score
-from diagnose.finding import Interval
+from diagnose.attribution.fidelity import Retrained, calibrate, calibrate_score, datamodeling_score
+from diagnose.finding.finding import Interval
 
 
 def linear(noise: float, num_seeds: int, num_parts: int = 60) -> tuple[np.ndarray, Retrained]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diagnose.attribution.checkpoint import Checkpoint
+from diagnose.attribution.fidelity import Retrained, calibrate, datamodeling_score, slice_odds
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.stream import attribute
-from diagnose.fidelity import Retrained, calibrate, datamodeling_score, slice_odds
-from diagnose.tokens import token_rows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import token_rows
 from evals.model_ref import ModelRef
 
 FIXTURE = Path(__file__).parents[3] / "shared" / "bench" / "attribution"

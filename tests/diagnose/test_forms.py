@@ -7,9 +7,9 @@ import pytest
 from pydantic import TypeAdapter
 from sample_subject import Answering, result, sorted_rows, subject
 
-from diagnose.evidence.mappings import map_answers
-from diagnose.evidence.prompts import change_prompts
-from diagnose.forms import Form, Frame, How, Reading, Variant
+from diagnose.evidence.from_asking.mappings import map_answers
+from diagnose.evidence.from_asking.prompts import change_prompts
+from diagnose.finding.forms import Form, Frame, How, Reading, Variant
 from evals.items import Answered, ItemResult
 
 LETTERS = dict(zip("abcdefgh", ["one", "two", "three", "four", "five", "six", "seven", "eight"], strict=True))

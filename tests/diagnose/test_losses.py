@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from diagnose.attribution.checkpoint import load_model
-from diagnose.attribution.queries import Queries
-from diagnose.hidden_states import mean_hidden_states
-from diagnose.losses import item_values, row_losses
-from diagnose.tokens import TokenRows, encode
+from diagnose.model.checkpoint import load_model
+from diagnose.model.hidden_states import mean_hidden_states
+from diagnose.model.losses import item_values, row_losses
+from diagnose.model.queries import Queries
+from diagnose.rows.tokens import TokenRows, encode
 from evals.model_ref import ModelRef
 
 PROMPTS = ["say a", "say b c", "", "say a b c"]

@@ -4,9 +4,9 @@ from math import log
 
 import pytest
 
-from diagnose.answer_text import equations_of, final_answer, number_of
-from diagnose.mode_rules import declines
-from diagnose.modes import Likelihood, Mode, mode_of, mode_shares, modes_of
+from diagnose.modes.answer_text import equations_of, final_answer, number_of
+from diagnose.modes.name import Likelihood, Mode, mode_of, mode_shares, modes_of
+from diagnose.modes.rules import declines
 from evals.items import Item, ItemResult, OutputType
 
 CHAIN = "She has 48 / 2 = 24 left.\nThen 24 + 6 = 30.\n#### 30"

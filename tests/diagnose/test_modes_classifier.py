@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from diagnose.mode import Mode
-from diagnose.mode_classifier import SHIPPED, ModeClassifier, load_classifier
-from diagnose.mode_examples import SHIPPED as EXAMPLES
-from diagnose.mode_examples import LabelledFailure, shipped_examples
-from diagnose.mode_features import Answered, raw_vectors
-from diagnose.mode_fit import HeldOut, fit_classifier, held_out
-from diagnose.modes import modes_of
+from diagnose.modes.classifier import SHIPPED, ModeClassifier, load_classifier
+from diagnose.modes.examples import SHIPPED as EXAMPLES
+from diagnose.modes.examples import LabelledFailure, shipped_examples
+from diagnose.modes.features import Answered, raw_vectors
+from diagnose.modes.fit import HeldOut, fit_classifier, held_out
+from diagnose.modes.mode import Mode
+from diagnose.modes.name import modes_of
 from evals.items import Item, ItemResult, OutputType
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

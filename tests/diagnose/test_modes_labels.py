@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from diagnose.diagnoser import Diagnoser
-from diagnose.mode import Mode
-from diagnose.mode_classifier import load_classifier
-from diagnose.mode_examples import read_mode_labels
-from diagnose.mode_features import Answered
-from diagnose.mode_fit import classifier_with
+from diagnose.modes.classifier import load_classifier
+from diagnose.modes.examples import read_mode_labels
+from diagnose.modes.features import Answered
+from diagnose.modes.fit import classifier_with
+from diagnose.modes.mode import Mode
 
 CITIES = ("Rome", "Bonn", "Oslo", "Turin", "Kyoto", "Quito", "Malmo", "Perth", "Davos", "Genoa")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from natural_text import case_of, films, joined, probe, rows_of
 
-from diagnose.data_slices import DataJoin
-from diagnose.finding import DataSlice, Interval
-from diagnose.listed import NEAREST
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
+from diagnose.finding.finding import DataSlice, Interval
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.find import DataJoin
+from diagnose.slices.listed import NEAREST
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 
 OTHERS = {"law": 300, "plants": 300, "ships": 300}
 

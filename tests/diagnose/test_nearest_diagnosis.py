@@ -8,13 +8,13 @@ from natural_text import case_of, films, probe, rows_of
 from pydantic import TypeAdapter
 from transformers import AutoTokenizer
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
 from diagnose.case import AskedModel
 from diagnose.diagnoser import Diagnoser
-from diagnose.finding import Diagnosis
-from diagnose.listed import NEAREST
-from diagnose.slices import row_members
+from diagnose.finding.finding import Diagnosis
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.slices.listed import NEAREST
+from diagnose.slices.predicate import row_members
 from evals.model_ref import ModelRef
 
 

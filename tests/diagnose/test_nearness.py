@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from diagnose.bm25 import scores_of_each
-from diagnose.nearness import by_states, by_words, least_degree, shares
+from diagnose.rows.bm25 import scores_of_each
+from diagnose.slices.data.nearness import by_states, by_words, least_degree, shares
 
 
 def test_nearness_by_states_is_the_distance_to_the_nth_nearest_other_item() -> None:

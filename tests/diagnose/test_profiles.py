@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+from diagnose.evidence.profiles import join_profiles
 from diagnose.evidence.subject import Copies, Rows
-from diagnose.finding import Profiles
-from diagnose.pool import TrainPool
-from diagnose.profiles import join_profiles
-from diagnose.slices import Slice, item_table, row_table
+from diagnose.finding.finding import Profiles
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import Slice, item_table, row_table
 from evals.items import Item, ItemResult, OutputType
 
 KINDS = [f"k{number}" for number in range(12)]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 from test_slices_search import column, made_items, report
 
-from diagnose.failing_slices import FailingSlice, find_failing_slices
-from diagnose.slice_counts import Among, Thresholds, fisher
-from diagnose.slice_tree import slice_tree
-from diagnose.slices import PROMPT_CONTAINS, Slice, item_table
+from diagnose.slices.failing.counts import Among, Thresholds, fisher
+from diagnose.slices.failing.find import FailingSlice, find_failing_slices
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, item_table
+from diagnose.slices.tree import slice_tree
 from evals.items import Item
 
 FIELDS = ("color", "shape")

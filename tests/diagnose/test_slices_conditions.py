@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from diagnose.data_slices import FailingItems, find_data_slices
-from diagnose.pool import TrainPool
-from diagnose.ranges import bounds, described, in_range, number
-from diagnose.scored_parts import ScoredPart, ScoredParts
-from diagnose.slices import PROMPT_CONTAINS, Slice, item_table, row_members, row_table
-from diagnose.tags import (
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.find import FailingItems, find_data_slices
+from diagnose.slices.data.parts import ScoredPart, ScoredParts
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, item_table, row_members, row_table
+from diagnose.slices.ranges import bounds, described, in_range, number
+from diagnose.slices.tags import (
     ANSWER_FORM,
     PROMPT_BACKGROUND,
     PROMPT_OPERATION,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diagnose.data_slices import DataJoin, FailingItems, find_data_slices
-from diagnose.ngrams import word_grams
-from diagnose.scored_parts import ScoredPart, ScoredParts
-from diagnose.slices import PROMPT_CONTAINS, Slice, SliceTable
+from diagnose.rows.ngrams import word_grams
+from diagnose.slices.data.find import DataJoin, FailingItems, find_data_slices
+from diagnose.slices.data.parts import ScoredPart, ScoredParts
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, SliceTable
 
 PRIMITIVES = ("walk", "run", "look", "jump")
 MODIFIERS = ("left", "right", "twice", "thrice", "around")

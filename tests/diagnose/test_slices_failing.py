@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from diagnose.failing_slices import FailingSlice, failure_interval, find_failing_slices
-from diagnose.slice_counts import Counts, Thresholds, fisher
-from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_table
-from diagnose.tags import ANSWER_FORM, PROMPT_BACKGROUND, PROMPT_OPERATION
+from diagnose.slices.failing.counts import Counts, Thresholds, fisher
+from diagnose.slices.failing.find import FailingSlice, failure_interval, find_failing_slices
+from diagnose.slices.predicate import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_table
+from diagnose.slices.tags import ANSWER_FORM, PROMPT_BACKGROUND, PROMPT_OPERATION
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split

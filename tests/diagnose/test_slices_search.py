@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diagnose.failing_slices import FailingSlice, find_failing_slices
-from diagnose.slice_conditions import MOST, TAG, Conditions, conditions, is_loose, numerics
-from diagnose.slice_counts import Among, Thresholds
-from diagnose.slice_cover import Direction, Explained, confirmed
-from diagnose.slice_search import _MIN_PAIR, Half, least_items, suspects
-from diagnose.slices import PROMPT_WORDS, Slice, item_table
-from diagnose.tags import PROMPT_OPERATION
+from diagnose.slices.failing.conditions import MOST, TAG, Conditions, conditions, is_loose, numerics
+from diagnose.slices.failing.counts import Among, Thresholds
+from diagnose.slices.failing.cover import Direction, Explained, confirmed
+from diagnose.slices.failing.find import FailingSlice, find_failing_slices
+from diagnose.slices.failing.search import _MIN_PAIR, Half, least_items, suspects
+from diagnose.slices.predicate import PROMPT_WORDS, Slice, item_table
+from diagnose.slices.tags import PROMPT_OPERATION
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split, split_of

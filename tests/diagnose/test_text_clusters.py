@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from test_slices_search import report
 from test_topics import item
 
-from diagnose.failing_slices import find_failing_slices
-from diagnose.pool import TrainPool
-from diagnose.slice_counts import Thresholds
-from diagnose.slices import Slice, item_table, row_members
-from diagnose.text_clusters import IS_ABOUT, Space, find_clusters, has_points
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.failing.counts import Thresholds
+from diagnose.slices.failing.find import find_failing_slices
+from diagnose.slices.predicate import Slice, item_table, row_members
+from diagnose.slices.text_clusters import IS_ABOUT, Space, find_clusters, has_points
 
 NAMES = ("river", "music", "money", "sport", "tower", "plant")
 TOPICS = [[f"{name}{k}" for k in "abcdefghijklmno"] for name in NAMES]

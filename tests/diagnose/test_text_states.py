@@ -10,10 +10,10 @@ import torch
 from natural_text import case_of, films, probe, rows_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.case import AskedModel
 from diagnose.diagnoser import FORWARD_SHARE, Diagnoser
-from diagnose.text_states import TextStates
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.text_states import TextStates
 from evals.items import ProbeReport
 from evals.model_ref import ModelRef
 

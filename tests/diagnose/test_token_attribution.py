@@ -12,8 +12,8 @@ from tokenizers.models import BPE, WordLevel
 from tokenizers.pre_tokenizers import ByteLevel, WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from diagnose import integrated_gradients
-from diagnose.token_attribution import WordAttribution, leaned_on, word_attributions, word_shares
+from diagnose.model import integrated_gradients
+from diagnose.model.leaned_words import WordAttribution, leaned_on, word_attributions, word_shares
 from evals.items import Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 

@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from diagnose.tokens import NO_LOSS, collate, encode, token_rows
+from diagnose.rows.tokens import NO_LOSS, collate, encode, token_rows
 
 TEXTS = ["walk twice and jump", "I_WALK I_WALK I_JUMP", "turn left thrice after run", "I_RUN I_TURN_LEFT"]
 
@@ -69,7 +69,7 @@ def test_truncation_keeps_the_answer_of_a_prompt_and_the_head_of_a_text_and_is_c
 
 
 def test_many_rows_equal_rows_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diagnose.tokens._CHUNK_ROWS", 3)  # so that chunks have to be joined
+    monkeypatch.setattr("diagnose.rows.tokens._CHUNK_ROWS", 3)  # so that chunks have to be joined
     tokenizer = bpe_tokenizer()
     prompts = ["walk", "", "run twice ", "jump", "", "a b c", "x"]
     completions = ["I_WALK", "turn left", "I_RUN I_RUN", "", "é", "d", "y" * 30]

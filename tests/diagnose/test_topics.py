@@ -4,10 +4,10 @@ import hashlib
 
 import numpy as np
 
-from diagnose.failing_slices import find_failing_slices
-from diagnose.slice_counts import Thresholds
-from diagnose.slices import Slice, item_table
-from diagnose.topics import ANY_OF, TOPIC_KEYS, TWO_OF, find_topics, is_about
+from diagnose.slices.failing.counts import Thresholds
+from diagnose.slices.failing.find import find_failing_slices
+from diagnose.slices.predicate import Slice, item_table
+from diagnose.slices.topics import ANY_OF, TOPIC_KEYS, TWO_OF, find_topics, is_about
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split, split_of

@@ -1,4 +1,4 @@
-"""The gate of `evals.compare`, against closed forms, slow twins and simulation."""
+"""The gate of `evals.statistics.compare`, against closed forms, slow twins and simulation."""
 
 import math
 from dataclasses import astuple
@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from evals.compare import (
+from evals.statistics.compare import (
     ArmScores,
     accepts,
     alpha_at,
@@ -18,8 +18,8 @@ from evals.compare import (
     item_variance_at_loss,
     non_inferior,
 )
-from evals.intervals import score_interval, wilson
-from evals.run_variance import RunVariance, pool_runs, run_variance
+from evals.statistics.intervals import score_interval, wilson
+from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
 
 
 def arm(name: str, scores: NDArray[np.float64]) -> ArmScores:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evals.gap_share import gap_share
+from evals.statistics.gap_share import gap_share
 
 
 def test_without_noise_in_the_ends_the_interval_is_the_fix_s_t_interval_in_units_of_the_gap() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from evals.compare import ArmScores
-from evals.harm import LEVEL, group_changes, holm
+from evals.statistics.compare import ArmScores
+from evals.statistics.harm import LEVEL, group_changes, holm
 
 LIMIT = 0.06
 

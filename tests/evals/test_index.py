@@ -5,8 +5,8 @@ import random
 
 import numpy as np
 
-from evals.index import index_items, repeated_items
 from evals.items import Item, OutputType
+from evals.leaks.item_index import index_items, repeated_items
 
 
 def item(number: int, prompt: str, target: str, question: str = "", task: str = "t") -> Item:

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from evals.near_copies import NUM_WORDS, ItemText, ngrams, normalise, split_keys
+from evals.leaks.near_copies import NUM_WORDS, ItemText, ngrams, normalise, split_keys
 from evals.splits import Split, split_of
 
 

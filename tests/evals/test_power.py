@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from evals.compare import ArmScores, accepts, non_inferior
-from evals.power import (
+from evals.statistics.compare import ArmScores, accepts, non_inferior
+from evals.statistics.power import (
     REPAIR_CONCENTRATION,
     Judgement,
     MeasuredOn,

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from evals.near_copies import ngrams
-from evals.resemblance import NUM_HASHES, RUN, band_keys, is_long, is_open, short_runs, signatures, similarity
+from evals.leaks.near_copies import ngrams
+from evals.leaks.resemblance import NUM_HASHES, RUN, band_keys, is_long, is_open, short_runs, signatures, similarity
 
 NONE = np.zeros(0, np.uint64)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.contents import NUM_TERMS, contents
-from evals.index import ItemIndex, index_items, load_index, repeated_items
 from evals.items import Item, OutputType
-from evals.near_copies import ItemText, ngrams, normalise
-from evals.rewordings import ANSWERED, FALSE_ALARMS, LEAST, OPTIONS, QUESTION, bounded, make_rewordings
+from evals.leaks.contents import NUM_TERMS, contents
+from evals.leaks.item_index import ItemIndex, index_items, load_index, repeated_items
+from evals.leaks.near_copies import ItemText, ngrams, normalise
+from evals.leaks.rewordings import ANSWERED, FALSE_ALARMS, LEAST, OPTIONS, QUESTION, bounded, make_rewordings
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 WORDS = ["".join(random.Random(k).choices("abcdefghijklmnop", k=6)) for k in range(5_000)]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import evals.scan
-from evals.scan import ScanJump, scan_jump
+import evals.fixtures.scan
+from evals.fixtures.scan import ScanJump, scan_jump
 from evals.splits import Split, split_of
 
-TEMPLATES = Path(evals.scan.__file__).parent
+TEMPLATES = Path(evals.fixtures.scan.__file__).parent / "tasks"
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "scan"
 needs_scan = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="SCAN's files are not beside the checkout (shared/data/scan)"

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from evals.documents import digest, json_document, occurrence_ids
-from evals.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
+from evals.harness.documents import digest, json_document, occurrence_ids
+from evals.harness.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
 
 VALUE, LOG_LIKELIHOOD, LABEL_PAIR = MetricKind
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-import evals.starter
-from evals.index import index_items
+import evals.fixtures.starter
+from evals.fixtures.starter import SIZES, STARVED, starter
+from evals.fixtures.starter.skills import SKILLS
 from evals.items import Item, OutputType
+from evals.leaks.item_index import index_items
 from evals.splits import Split, split_of
-from evals.starter import SIZES, STARVED, starter
-from evals.starter.skills import SKILLS
 
-TEMPLATES = Path(evals.starter.__file__).parent
+TEMPLATES = Path(evals.fixtures.starter.__file__).parent / "tasks"
 SKILL_TASKS = [f"starter_{skill.name}" for skill in SKILLS]
 ACCEPTS = {skill.name: skill.accepts for skill in SKILLS}
 

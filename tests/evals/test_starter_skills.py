@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from evals.starter.skills import SKILLS, Skill
+from evals.fixtures.starter.skills import SKILLS, Skill
 
 BY_NAME = {skill.name: skill for skill in SKILLS}
 WORKED = [

@@ -2,11 +2,11 @@
 
 import pytest
 
-from evals.index import index_items
 from evals.items import Item, OutputType
-from evals.near_copies import ItemText, split_keys
+from evals.leaks.item_index import index_items
+from evals.leaks.near_copies import ItemText, split_keys
+from evals.leaks.templates import make_templates
 from evals.suite import EvalSuite
-from evals.templates import make_templates
 
 SORT = {"sort": ["sort (?P<letters>.+)", "please put (?P<letters>.+) in order"]}
 

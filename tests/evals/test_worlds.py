@@ -7,8 +7,8 @@ from random import Random
 import pytest
 import yaml
 
-from evals.near_copies import normalise
-from evals.worlds import WORLDS, Exercise, World
+from evals.fixtures.worlds import WORLDS, Exercise, World
+from evals.leaks.near_copies import normalise
 
 NUM_EXERCISES = 2000
 WORST_CASE = 400 + 900

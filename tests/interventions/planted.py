@@ -7,20 +7,20 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from interventions.mix import TrainingMix
+from diagnose.finding.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from interventions.admission.gate import take_stock
+from interventions.mix.mix import TrainingMix
+from interventions.plan.step import Intervention, Resources, RowEffects, Solves
 from interventions.proposal import NothingToDo, Proposal, propose
-from interventions.quality import take_stock
-from interventions.step import Intervention, Resources, RowEffects, Solves
 
 JUMP = Slice(((PROMPT_CONTAINS, "jump"),))
 TASK = Slice((("task", "scan_jump"),))
 
 
 class Prompts:
-    """An index of known prompts, as `evals.index.ItemIndex` answers for hashes."""
+    """An index of known prompts, as `evals.leaks.item_index.ItemIndex` answers for hashes."""
 
     def __init__(self, prompts: Iterable[str]) -> None:
         self.prompts = frozenset(prompts)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from planted import finding
 
-from diagnose.evidence.evidence import Evidence
-from diagnose.finding import Cause
-from diagnose.forms import Form, How, Reading
-from interventions.advice import advice
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Cause
+from diagnose.finding.forms import Form, How, Reading
+from interventions.plan.advice import advice
 
 MAPPED = Evidence("mappings", {"mapped": 0.9}, "Leaving out “answer … ” makes 90% of 40 failed answers right.")
 PROMPTED = Evidence("prompts", {"reprompted": 0.8}, "The training's form of prompt makes 80% of 24 failed items right.")

@@ -8,16 +8,16 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from planted import JUMP, NO_ITEMS, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 
-from diagnose.evidence.evidence import DeniedRow, Evidence
-from diagnose.finding import Cause, Finding
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from interventions.allocate import allocate
-from interventions.clean import Clean, cleaned
+from diagnose.finding.evidence import DeniedRow, Evidence
+from diagnose.finding.finding import Cause, Finding
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from interventions.admission.gate import take_stock
+from interventions.fixes.clean import Clean, cleaned
+from interventions.plan.allocate import allocate
+from interventions.plan.step import Declined, Resources
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
-from interventions.quality import take_stock
-from interventions.step import Declined, Resources
 
 WRONG = np.array([0, 3, 4])
 

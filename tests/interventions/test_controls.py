@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from planted import JUMP, NO_ITEMS, Prompts, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
 
-from diagnose.finding import Cause, Diagnosis, Finding
-from diagnose.losses import RowLosses
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
+from diagnose.finding.finding import Cause, Diagnosis, Finding
+from diagnose.model.losses import RowLosses
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from interventions.controls import CONTROLS
 from interventions.controls.contest import Contest, ControlMix
-from interventions.mix import TrainingMix
-from interventions.plan import Action
-from interventions.retrieve import Retrieve
-from interventions.reweight import Reweight
-from interventions.step import Declined, Intervention
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
+from interventions.mix.mix import TrainingMix
+from interventions.plan.plan import Action
+from interventions.plan.step import Declined, Intervention
 
 SKILLS = ("jump", "walk", "look", "run", "turn")
 

@@ -7,14 +7,14 @@ import pytest
 from datasets import Dataset
 from planted import JUMP, Prompts, diagnosis, finding, planned, pool, proposed, share_of
 
-from diagnose.cues import shown_answers, telling_words, with_words
-from diagnose.finding import Cause
-from diagnose.pool import TrainPool
-from interventions.counter_examples import CounterExamples
-from interventions.mix import TrainingMix
+from diagnose.finding.finding import Cause
+from diagnose.rows.cues import shown_answers, telling_words, with_words
+from diagnose.rows.pool import TrainPool
+from interventions.fixes.counter_examples import CounterExamples
+from interventions.fixes.retrieve import SHOWS_CUE, Retrieve
+from interventions.mix.mix import TrainingMix
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
-from interventions.retrieve import SHOWS_CUE, Retrieve
 
 
 def written(prompts: list[str], completions: list[str]) -> TrainPool:

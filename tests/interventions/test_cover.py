@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from interventions.cover import covering, similarity
-from interventions.importance import importance_sample, log_weights
-from interventions.relevance import is_relevant
-from interventions.step import States
+from interventions.plan.step import States
+from interventions.selection.cover import covering, similarity
+from interventions.selection.importance import importance_sample, log_weights
+from interventions.selection.relevance import is_relevant
 
 NOTHING = np.zeros(0, np.float32)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from planted import corpus, diagnosis, finding, planned, pool, pool_of, proposed
 
-from diagnose.finding import Cause
-from diagnose.pool import TrainPool
-from interventions.diversity import diversity_change
-from interventions.mix import original_mix
+from diagnose.finding.finding import Cause
+from diagnose.rows.pool import TrainPool
+from interventions.fixes.retrieve import Retrieve
+from interventions.mix.diversity import diversity_change
+from interventions.mix.mix import original_mix
 from interventions.proposal import NothingToDo
-from interventions.retrieve import Retrieve
 
 
 def varied(num_rows: int, source: str = "train", vocabulary: int = 500) -> TrainPool:

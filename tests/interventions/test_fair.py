@@ -7,12 +7,12 @@ import pytest
 from datasets import concatenate_datasets
 from planted import diagnosis, finding, pool_of, proposed, share_of
 
-from diagnose.answer_labels import label_golds
-from diagnose.finding import Cause
-from diagnose.pool import TrainPool
+from diagnose.finding.answer_labels import label_golds
+from diagnose.finding.finding import Cause
+from diagnose.rows.pool import TrainPool
 from evals.items import Item, ItemResult, OutputType
-from interventions.fair import fair_shares
-from interventions.retrieve import Retrieve
+from interventions.fixes.retrieve import Retrieve
+from interventions.plan.fair import fair_shares
 
 
 def labelled(source: str, **counts: int) -> TrainPool:

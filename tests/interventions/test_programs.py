@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from planted import JUMP, Prompts, diagnosis, finding, planned, pool, pool_of, proposed
 
-from diagnose.finding import Cause, Finding
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from interventions.perturb import Perturbation
+from diagnose.finding.finding import Cause, Finding
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from interventions.fixes.programs import Programs
+from interventions.makers.perturb import Perturbation
 from interventions.planner import Auto
 from interventions.program import load_programs
-from interventions.programs import Programs
 from interventions.proposal import NothingToDo
 
 FILE = """

@@ -9,10 +9,9 @@ from datasets import Dataset
 from planted import NO_ITEMS, Prompts, corpus, diagnosis, finding, pool_of, proposed, share_of
 from test_counter_examples import hinted
 
-from diagnose.finding import Cause
-from diagnose.pool import TrainPool
-from interventions.counter_examples import CounterExamples
-from interventions.quality import (
+from diagnose.finding.finding import Cause
+from diagnose.rows.pool import TrainPool
+from interventions.admission.gate import (
     EVALUATION_ITEM,
     IN_CORPUS,
     LICENCE,
@@ -25,7 +24,8 @@ from interventions.quality import (
     contents,
     make_gate,
 )
-from interventions.retrieve import Retrieve
+from interventions.fixes.counter_examples import CounterExamples
+from interventions.fixes.retrieve import Retrieve
 
 
 def test_each_blocked_row_is_told_its_reason_and_the_others_enter() -> None:

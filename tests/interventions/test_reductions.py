@@ -7,14 +7,14 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from planted import TASK, diagnosis, finding, pool, pool_of, proposed
 
-from diagnose.evidence.evidence import DeniedRow, Evidence
-from diagnose.finding import Cause, Finding, Interval, SliceNode
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from interventions.clean import Clean
+from diagnose.finding.evidence import DeniedRow, Evidence
+from diagnose.finding.finding import Cause, Finding, Interval, SliceNode
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from interventions.fixes.clean import Clean
+from interventions.fixes.retrieve import Retrieve
+from interventions.plan.reductions import optional_steps, reductions
 from interventions.planner import Auto
-from interventions.reductions import optional_steps, reductions
-from interventions.retrieve import Retrieve
 
 HOP, HOPS = Slice(((PROMPT_CONTAINS, "hop"),)), Slice((("task", "hop"),))
 

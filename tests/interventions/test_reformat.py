@@ -8,14 +8,14 @@ from datasets import Dataset
 from planted import JUMP, Prompts, diagnosis, finding, planned, pool_of, proposed, share_of
 from pydantic import TypeAdapter
 
-from diagnose.finding import Cause, Finding
-from diagnose.forms import Form, Frame, How, Reading
-from diagnose.pool import TrainPool
-from interventions.mix import TrainingMix
+from diagnose.finding.finding import Cause, Finding
+from diagnose.finding.forms import Form, Frame, How, Reading
+from diagnose.rows.pool import TrainPool
+from interventions.fixes.reformat import Reformat
+from interventions.mix.mix import TrainingMix
+from interventions.plan.step import Made
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
-from interventions.reformat import Reformat
-from interventions.step import Made
 
 DRESSED = Form(answers=Reading(How.UNWRAP, "it is", "here"))
 WORDINGS = {"jump": ["jump {how} {number}", "please jump {number} , {how}", "{how} {number} : jump"]}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import GPT2Config, LlamaConfig
 
-from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, context_length
+from diagnose.model.checkpoint import Checkpoint, check_checkpoints, context_length
 from evals.model_ref import ModelRef
 
 

@@ -9,11 +9,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from diagnose.attribution import ekfac
 from diagnose.attribution.ekfac import model_effects
 from diagnose.attribution.fisher import LEAST_EIGENVALUE
-from diagnose.attribution.gradients import catch_gradients
+from diagnose.attribution.gradients.caught import catch_gradients
+from diagnose.attribution.gradients.projection import random_projections
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.projection import random_projections
-from diagnose.attribution.queries import weighted_rows
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB = 20
 POISONED = 4

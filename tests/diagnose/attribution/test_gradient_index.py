@@ -9,11 +9,11 @@ from scipy.stats import spearmanr
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries, weighted_rows
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, gathered
 from diagnose.attribution.stream import score_model
-from diagnose.tokens import NO_LOSS, TokenRows, token_rows
+from diagnose.model.queries import Queries, weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, token_rows
 
 NUM_ROWS, SHARD_ROWS = 60, 16
 

@@ -7,17 +7,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from diagnose.attribution.batches import length_batches
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.fisher import inverse_fisher_product
+from diagnose.attribution.gradients.batches import length_batches
+from diagnose.attribution.gradients.layers import LinearLayer
+from diagnose.attribution.gradients.projection import LayerProjection
 from diagnose.attribution.influence import CheckpointWeights, Influence
-from diagnose.attribution.layers import LinearLayer
-from diagnose.attribution.projection import LayerProjection
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import attribute, score_model
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 from evals.model_ref import ModelRef
 
 VOCAB, KEYS = 40, 12

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.stream import score_model
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB, KEYS = 40, 12
 

@@ -10,10 +10,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from diagnose.attribution.gradients import BatchGradients, ProjectedGradients
-from diagnose.attribution.gradients import catch_gradients as catch
-from diagnose.attribution.projection import LayerProjection, random_projections
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
+from diagnose.attribution.gradients.caught import catch_gradients as catch
+from diagnose.attribution.gradients.projection import LayerProjection, random_projections
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB = 40
 

@@ -9,9 +9,9 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries, failed_items, weighted_rows
 from diagnose.attribution.stream import score_model
-from diagnose.tokens import TokenRows, collate, token_rows
+from diagnose.model.queries import Queries, failed_items, weighted_rows
+from diagnose.rows.tokens import TokenRows, collate, token_rows
 from evals.items import Item, ItemResult, OutputType
 
 WORDS = ["[UNK]", "</s>", "is", "a", "cat", "dog", "red", "blue", "what", "?"]

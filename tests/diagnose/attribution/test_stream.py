@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.ekfac import ekfac_effects
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries, weighted_rows
 from diagnose.attribution.shards import ScoredRows, mean_of
 from diagnose.attribution.stream import attribute
-from diagnose.tokens import TokenRows, token_rows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import Queries, weighted_rows
+from diagnose.rows.tokens import TokenRows, token_rows
 from evals.model_ref import ModelRef
 
 NUM_ROWS, SHARD_ROWS = 90, 8
@@ -78,7 +78,7 @@ def test_a_killed_pass_repeats_at_most_the_shard_that_it_was_in(checkpoints: lis
             from pathlib import Path
             sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
             import test_stream as t
-            from diagnose.attribution.checkpoint import Checkpoint
+            from diagnose.model.checkpoint import Checkpoint
             from diagnose.attribution.stream import attribute
             from evals.model_ref import ModelRef
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from diagnose.attribution.gradients import catch_gradients
-from diagnose.attribution.projection import random_projections
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.attribution.gradients.caught import catch_gradients
+from diagnose.attribution.gradients.projection import random_projections
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 tracin = pytest.importorskip("captum.influence")
 

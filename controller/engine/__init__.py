@@ -1,0 +1,1 @@
+"""Each piece of work once, in processes."""

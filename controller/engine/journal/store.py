@@ -1,0 +1,118 @@
+"""The stage store: what was done once is never done again.
+
+A stage is a name, its inputs and a function. Its key is the hash of the stage, the code version and the
+inputs, so an old result is unreachable as soon as anything that made it changes. The function works in
+`stages/<name>-<key>.partial`; a kill leaves that folder, and a function that can resume (training) finds
+its own checkpoints there. Done means renamed to `stages/<name>-<key>`: a rename is atomic, so a stage is
+finished or not, at any moment of a kill. `journal.jsonl` has a line for each start, finish and reuse.
+
+Costs one JSON file and one rename a stage.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("evals", "diagnose", "interventions", "controller")
+VERSIONED = (*PACKAGES, "conf")
+
+
+@dataclass(frozen=True, slots=True)
+class StageKey:
+    """`inputs` are JSON values; everything that the result depends on, and nothing else."""
+
+    name: str
+    inputs: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps([self.name, code_version(), self.inputs], sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.name}-{self.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished stage."""
+
+    folder: Path
+    value: Any
+    """JSON value that the stage returned."""
+    started: float
+    """Unix time in seconds."""
+    seconds: float
+
+
+class Store:
+    """Stages of one run directory; one process at a time (`journal.lock`)."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._stages = run_dir / "stages"
+        self._journal = run_dir / "journal.jsonl"
+        self._stages.mkdir(parents=True, exist_ok=True)
+
+    def find(self, key: StageKey) -> Done | None:
+        """The finished stage, or None."""
+        folder = self._stages / key.folder_name
+        if not folder.is_dir():
+            return None
+        record = json.loads((folder / "done.json").read_text())
+        return Done(folder, record["value"], record["started"], record["seconds"])
+
+    def open(self, key: StageKey) -> Path:
+        """The folder to work in; may hold what a killed attempt left."""
+        folder = self._stages / f"{key.folder_name}.partial"
+        folder.mkdir(exist_ok=True)
+        self._write("started", key)
+        return folder
+
+    def finish(self, key: StageKey, value: Any, started: float, seconds: float) -> Done:
+        """Make the stage's folder final."""
+        partial = self._stages / f"{key.folder_name}.partial"
+        record = {
+            "name": key.name,
+            "inputs": key.inputs,
+            "value": value,
+            "started": started,
+            "seconds": seconds,
+        }
+        temporary = partial / "done.json.tmp"
+        with temporary.open("w") as file:
+            json.dump(record, file, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(partial / "done.json")
+        folder = self._stages / key.folder_name
+        partial.rename(folder)
+        self._write("finished", key)
+        return Done(folder, value, started, seconds)
+
+    def reuse(self, key: StageKey, done: Done) -> Done:
+        self._write("reused", key)
+        return done
+
+    def _write(self, event: str, key: StageKey) -> None:
+        line = {"time": time.time(), "event": event, "stage": key.folder_name, "pid": os.getpid()}
+        with self._journal.open("a") as file:  # one short write in append mode is atomic
+            file.write(json.dumps(line) + "\n")
+
+
+@cache
+def code_version() -> str:
+    """Hash of the four packages and of `conf/`; not of the commit, so a note changes nothing."""
+    root = Path(__file__).parents[3]
+    digest = hashlib.sha256()
+    for package in VERSIONED:
+        for path in sorted((root / package).rglob("*")):
+            if path.is_file() and path.suffix in {".py", ".yaml", ".j2"}:
+                digest.update(str(path.relative_to(root)).encode() + b"\x00" + path.read_bytes())
+    return digest.hexdigest()[:16]

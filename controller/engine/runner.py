@@ -1,0 +1,143 @@
+"""Carries out stages: finds what is done, has workers do the rest, keeps the books of time."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter
+
+from controller.engine.journal.store import StageKey, Store
+from controller.engine.workers.pool import Job, Workers
+from controller.engine.workers.progress import read_share
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Generic[T]):
+    """One piece of work that is done once."""
+
+    name: str
+    """Of the folder, for people: `measure`, `train-random-2`."""
+    inputs: Mapping[str, Any]
+    """Everything that the result depends on, as JSON; the key of the stage."""
+    function: Callable[..., T]
+    """Called in a worker with the stage's folder and `arguments`; what it returns is kept as JSON."""
+    arguments: tuple[Any, ...]
+    result: type[T]
+
+    @property
+    def key(self) -> StageKey:
+        return StageKey(self.name, self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[T]):
+    value: T
+    folder: Path
+    digest: str
+    """Key of the stage; what depends on the result names this among its inputs."""
+    started: float
+    """Unix time in seconds."""
+    seconds: float
+
+
+class Runner:
+    """Runs the stages of one run directory."""
+
+    def __init__(self, run_dir: Path, workers: Workers, guard: Callable[[], None]) -> None:
+        """`guard` is called about once a second and may raise to stop everything."""
+        self._store = Store(run_dir)
+        self._workers = workers
+        self._guard = guard
+        self.busy: list[tuple[float, float]] = []
+        """Start and end of every stage that this process carried out, Unix time."""
+
+    def do(self, stage: Stage[T]) -> Result[T]:
+        """One stage with half of the cores: a second thread on the same core, or on one that others use too, made
+        small models up to ten times slower than one thread alone."""
+        return next(iter(self._carry_out([stage], max(1, self._workers.num_cores // 2))))
+
+    def do_all(self, stages: Sequence[Stage[T]]) -> list[Result[T]]:
+        """Stages side by side, results in their order. Threads do not depend on how many are left to do, for
+        they change the last bits of a sum and a resumed run must end as one that ran through."""
+        return list(self._carry_out(stages, self._workers.threads_each)) if stages else []
+
+    def _carry_out(self, stages: Sequence[Stage[T]], num_threads: int) -> Iterator[Result[T]]:
+        keys = [stage.key for stage in stages]
+        found = [self._store.find(key) for key in keys]
+        missing = [number for number, done in enumerate(found) if done is None]
+        for key, done in zip(keys, found, strict=True):
+            if done is not None:
+                self._store.reuse(key, done)
+        folders = [self._store.open(keys[number]) for number in missing]
+        jobs = [
+            Job(stages[number].function, folder, stages[number].arguments, num_threads)
+            for number, folder in zip(missing, folders, strict=True)
+        ]
+        line = _StatusLine([stages[number].name for number in missing], folders)
+        if jobs:
+            for finished in self._workers.run(jobs, lambda: self._watch(line)):
+                number = missing[finished.number]
+                value = TypeAdapter(stages[number].result).dump_python(finished.value, mode="json")
+                found[number] = self._store.finish(keys[number], value, finished.started, finished.seconds)
+                self.busy.append((finished.started, finished.started + finished.seconds))
+                line.clear()
+                log.info("%s: %.1f s", stages[number].name, finished.seconds)
+        line.clear()
+        for stage, key, done in zip(stages, keys, found, strict=True):
+            assert done is not None, "every stage was found or carried out"
+            value = TypeAdapter(stage.result).validate_python(done.value)
+            yield Result(value, done.folder, key.digest, done.started, done.seconds)
+
+    def _watch(self, line: "_StatusLine") -> None:
+        line.draw()
+        self._guard()
+
+    def busy_seconds(self) -> float:
+        """Seconds in which at least one stage was under way."""
+        return covered_seconds(self.busy)
+
+
+def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds in which at least one span, start and end in seconds, is under way."""
+    total, until = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+class _StatusLine:
+    """`train-random-2 43 % | train-random-3 41 % | about 0:12 left`, on a terminal only."""
+
+    def __init__(self, names: Sequence[str], folders: Sequence[Path]) -> None:
+        self._names, self._folders = names, folders
+        self._started = time.monotonic()
+        self._is_terminal = sys.stderr.isatty()
+
+    def draw(self) -> None:
+        if not self._is_terminal or not self._names:
+            return
+        shares = [read_share(folder) if folder.is_dir() else 1.0 for folder in self._folders]
+        under_way = [f"{name} {share:.0%}" for name, share in zip(self._names, shares, strict=True) if 0 < share < 1]
+        done = sum(shares) / len(shares)
+        elapsed = time.monotonic() - self._started
+        left = f"about {_clock(elapsed * (1 - done) / done)} left" if done > 0.02 else f"{_clock(elapsed)} so far"
+        text = " | ".join([*(under_way or self._names[:2]), left])
+        sys.stderr.write(f"\r\x1b[K{text[:150]}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._is_terminal:
+            sys.stderr.write("\r\x1b[K")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,375 @@
+"""One round, step by step: measure, diagnose, propose, train and judge. Each step is stages of the journal."""
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from controller.data.tables import read_report_json, write_blocked
+from controller.engine.hashes import hash_of
+from controller.engine.runner import Result, Stage
+from controller.loop.attempts import Tried
+from controller.loop.models import Model, is_trained_here
+from controller.loop.run import Run
+from controller.results.loop_json import ActionRecord, PilotRecord, PlanRecord
+from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
+from controller.stages.work import (
+    Diagnosed,
+    Measured,
+    diagnose,
+    hash_items,
+    measure,
+)
+from controller.train.settings import Train
+from controller.verdict.arms import CHALLENGER
+from controller.verdict.ledger import look_at
+from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
+from controller.verdict.run_noise import known_noises
+from controller.verdict.steps import Candidate
+from diagnose.finding.finding import Diagnosis
+from diagnose.slices.predicate import Slice
+from evals.items import EvalReport, ProbeReport
+from evals.splits import Split
+from evals.statistics.compare import alpha_at
+from evals.statistics.run_variance import RunVariance
+from interventions.fixes.programs import WithPrograms
+from interventions.plan.plan import Plan
+from interventions.program import programs_digest
+
+log = logging.getLogger(__name__)
+
+LEDGER_FILE, NOISES_FILE = "ledger.jsonl", "run_variance.jsonl"
+"""Beside the runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredModel:
+    report: EvalReport
+    folder: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosedRound:
+    diagnosis: Diagnosis
+    folder: Path
+    digest: str
+    inputs: DiagnosisInputs
+    probe: str
+    """Digest of the probe report."""
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedRound:
+    """A plan with the mixes of its arms, and what it promises."""
+
+    plan: Plan
+    record: PlanRecord
+    folder: Path
+    digest: str
+    proposed: Proposed
+    from_base: bool
+    """Its arms start from the given model, not from the champion."""
+    finding_flops: float
+    """Of diagnosis and proposal: what a control at equal compute trains with on top."""
+    made_from: PlanInputs
+    pilots: tuple[PilotRecord, ...] = ()
+    """Small trainings that settled its share of the draws."""
+
+
+def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
+    """Every item of the split, answered by the model.
+
+    Raises:
+        PermissionError: the split is `sealed`; `controller.loop.sealed` opens it.
+    """
+    if split is Split.SEALED:
+        raise PermissionError("sealed items are asked by controller.loop.sealed alone, which notes it in the ledger")
+    result = run.runner.do(measure_stage(run, model, split, name))
+    return read_measured(run, result, split, "measure")
+
+
+def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
+    """The failed probe items, explained; only their report is handed over."""
+    settings, items = run.settings, _index(run)
+    inputs = DiagnosisInputs(
+        diagnoser=settings.diagnose,
+        report=probe.folder,
+        corpus=champion.corpus.folder,
+        pool=run.pool.folder if run.pool is not None else None,
+        item_fields=tuple(run.suite.slices),
+        row_fields=run.data_slices,
+        guards=run.loaded.guards,
+        index=items.folder,
+        suite=run.suite,
+        items_key=run.items_key,
+        max_length=settings.train.max_length,
+        end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
+        seed=settings.seed,
+    )
+    stage = Stage(
+        "diagnose",
+        {
+            "report": probe.digest,
+            "diagnose": settings.diagnose.determining,
+            "fields": [run.suite.slices, run.data_slices],
+            "model": champion.key,
+            "data": _data_keys(run, champion),
+            "max_length": settings.train.max_length,
+            "guards": run.loaded.guards,
+            "items": items.digest,
+            "suite": suite_key(run),
+            "end_in_loss": inputs.end_in_loss,
+            "seed": settings.seed,
+        },
+        diagnose,
+        (inputs, champion.checkpoints),
+        Diagnosed,
+    )
+    result = run.runner.do(stage)
+    run.books.add("diagnose", result.seconds, result.value.num_tokens, result.value.flops)
+    diagnosis = TypeAdapter(Diagnosis).validate_json((result.folder / "diagnosis.json").read_bytes())
+    for finding in diagnosis.findings:
+        log.info(
+            "finding: %s fails %d of %d, %s (%.0f %%), data: %s",
+            finding.slice,
+            finding.num_failed,
+            finding.num_items,
+            finding.cause.value,
+            100 * finding.causes[finding.cause],
+            finding.data_slice,
+        )
+    return DiagnosedRound(diagnosis, result.folder, result.digest, inputs, probe.digest, result.value.flops)
+
+
+def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: Tried, number: int) -> ProposedRound:
+    """What to change, with the mixes of all arms; nothing is trained.
+
+    Args:
+        tried: What this champion was already tried with.
+        number: Of the round.
+    """
+    settings = run.settings
+    kind, items = type(settings.interventions).__name__, _index(run)
+    fix = settings.interventions
+    programs = fix.programs if isinstance(fix, WithPrograms) else None
+    controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
+    made_from = PlanInputs(
+        settings.interventions,
+        diagnosed.inputs,
+        diagnosed.folder,
+        tried,
+        champion.checkpoints,
+        settings.seed + number,
+    )
+    stage = Stage(
+        "propose",
+        {
+            "diagnosis": diagnosed.digest,
+            "report": diagnosed.probe,
+            "controls": controls,
+            "interventions": [kind, asdict(settings.interventions)],
+            "programs": programs_digest(programs) if programs is not None else None,
+            "data": _data_keys(run, champion),
+            "items": items.digest,
+            "tried": asdict(tried),
+            "max_length": settings.train.max_length,
+            "seed": settings.seed,
+            "round": number,
+        },
+        propose,
+        (made_from, controls),
+        Proposed,
+    )
+    result = run.runner.do(stage)
+    run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
+    plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
+    from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
+    if plan.actions and from_base:
+        plan = replace(plan, reason=f"{plan.reason}; every arm retrains from the given model")
+    elif plan.actions and tried.interpolation < 1:
+        far = f"{tried.interpolation:g} of the way from the champion's weights to the trained ones"
+        plan = replace(plan, reason=f"{plan.reason}; every arm is left at {far}, for farther on something else lost")
+    log.info("plan: %s", plan.reason)
+    for made in result.value.controls:
+        if made.flops:
+            run.books.add("choose_controls", 0.0, made.num_tokens, made.flops)  # its seconds are the proposal's
+        log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
+    return ProposedRound(
+        plan,
+        plan_record(plan, result.value, None),
+        result.folder,
+        result.digest,
+        result.value,
+        from_base,
+        diagnosed.flops + result.value.flops,
+        made_from,
+    )
+
+
+def retrains(train: Train, num_left: int, num_rows: int) -> bool:
+    """Whether the arms of a plan start from the given model, where `num_left` of `num_rows` of the corpus stay."""
+    return train.start == "base" or num_left < train.retrain_below * num_rows
+
+
+def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
+    """What a person can read of a plan: `mix-<round>.parquet` where it changes something, `blocked-<round>.jsonl`."""
+    patch, left = proposal.folder / PATCH_FILE, run_dir / f"mix-{number}.parquet"
+    left.unlink(missing_ok=True)  # an earlier version of the code may have changed something
+    if patch.is_file():
+        shutil.copyfile(patch, left)
+    write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
+
+
+def plan_record(
+    plan: Plan, proposed: Proposed, agreed: Promise | None, pilots: tuple[PilotRecord, ...] = ()
+) -> PlanRecord:
+    return PlanRecord(
+        actions=tuple(
+            ActionRecord(
+                action.kind,
+                action.slice.as_dict(),
+                action.num_added,
+                action.num_removed,
+                action.num_reweighted,
+                action.share,
+                tokens,
+                action.why,
+            )
+            for action, tokens in zip(plan.actions, proposed.action_tokens, strict=True)
+        ),
+        reason=plan.reason,
+        num_blocked=len(plan.blocked),
+        controls={made.name: made.what if made.has_mix else f"not trained: {made.what}" for made in proposed.controls},
+        endpoint=agreed.endpoint if agreed is not None else None,
+        warning=agreed.warning if agreed is not None else "",
+        blocked=dict(Counter(plan.blocked.values())),
+        pilots=pilots,
+    )
+
+
+def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> ProposedRound:
+    """The proposal without some of its steps, with controls of its own; its arms start where those of the whole do."""
+    controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
+    stage = Stage(
+        "propose-reduced",
+        {"proposal": proposal.digest, "left_out": made.left_out, "controls": controls},
+        propose_reduced,
+        (proposal.made_from, made.left_out, controls),
+        Proposed,
+    )
+    result = run.runner.do(stage)
+    run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
+    plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
+    return replace(
+        proposal,
+        plan=plan,
+        record=plan_record(plan, result.value, None),
+        folder=result.folder,
+        digest=result.digest,
+        proposed=result.value,
+    )
+
+
+def agree(
+    run: Run,
+    proposal: ProposedRound,
+    before: MeasuredModel,
+    earlier: Mapping[tuple[Slice, ...], list[RunVariance]],
+    start: EvalReport | None = None,
+    mended: tuple[Slice, ...] = (),
+) -> tuple[Candidate, ...]:
+    """What the plan promises, and what it promises without each of its optional steps, the whole plan first.
+
+    One of them is judged, so each has its part of the alpha of this look at the `select` items, which the ledger gives.
+
+    Args:
+        run: This one.
+        proposal: A plan that changes something.
+        before: The champion.
+        earlier: Run variances of earlier rounds that the gate will pool, by endpoint.
+        start: As in `Promise`.
+        mended: As in `Promise`.
+    """
+    settings, items = run.settings, run.split_hash(Split.SELECT)
+    look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
+    reduced = proposal.proposed.reduced
+    alpha = alpha_at(look.number, settings.verify.alpha) / (1 + len(reduced))
+    noises = known_noises(run.run_dir.parent / NOISES_FILE, items, look.time)
+    guarded = what_is_guarded(run)
+
+    def promised(plan: Plan, num_rivals: int) -> Promise:
+        df = sum(variance.df for variance in earlier.get(endpoint_slices(plan), []))
+        made = promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noises, df, num_rivals)
+        return replace(made, start=start, mended=mended)
+
+    num_controls = len(settings.verify.controls)
+    num_tried = sum(len(made.left_out) == 1 for made in reduced)
+    whole = promised(proposal.plan, num_controls + num_tried)
+    endpoint = whole.endpoint
+    log.info(
+        "promise: a gain on %d items of %s; %.3f expected, %s would be seen in 80 %% of runs (level %.3g, look %d)",
+        endpoint.num_items,
+        dict(endpoint.slice),
+        endpoint.expected_gain,
+        "none" if endpoint.detectable_gain is None else f"{endpoint.detectable_gain:.3f}",
+        alpha,
+        look.number,
+    )
+    if whole.warning:
+        log.warning("underpowered: %s", whole.warning)
+    without = (
+        Candidate(made.name, made.left_out, promised(replace(proposal.plan, actions=made.actions), num_controls))
+        for made in reduced
+    )
+    return (Candidate(CHALLENGER, (), whole), *without)
+
+
+def what_is_guarded(run: Run) -> Guarded:
+    return Guarded(tuple(run.loaded.tasks), tuple(run.loaded.guards), run.settings.evals.guard_rest)
+
+
+def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
+    """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
+    settings = run.settings
+    settled = [settings.verify.determining, asdict(settings.train), settings.evals.guard_rest]
+    return hash_of([proposal.digest, proposal.finding_flops, before.digest, *settled])
+
+
+def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
+    return Stage(
+        name,
+        {"model": model.key, "suite": suite_key(run), "items": run.items_key, "split": split.value},
+        measure,
+        (model.ref, run.suite, run.items_key, split),
+        Measured,
+    )
+
+
+def read_measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
+    """What a measurement left, its costs in the books under `book`."""
+    run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
+    kind = ProbeReport if split is Split.PROBE else EvalReport
+    return MeasuredModel(read_report_json(result.folder, kind), result.folder, result.digest)
+
+
+def _index(run: Run) -> Result[str]:
+    """What diagnosis and fixes may ask about the items of all splits."""
+    inputs = {"items": run.items_key, "templates": run.suite.templates}
+    return run.runner.do(Stage("index", inputs, hash_items, (run.suite, run.items_key), str))
+
+
+def suite_key(run: Run) -> Mapping[str, object]:
+    """How items are asked: without the folder of the task files, for what they say stands in the items' key, and
+    without what only the verdict reads."""
+    return {key: value for key, value in asdict(run.suite).items() if key not in ("include_path", "guard_rest")}
+
+
+def _data_keys(run: Run, champion: Model) -> list[str | None]:
+    return [champion.corpus.digest, run.pool.digest if run.pool is not None else None]

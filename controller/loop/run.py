@@ -1,0 +1,147 @@
+"""One run: its settings made definite, its data read, its tasks loaded; everything the rounds need."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from controller.data.corpus import Corpus, check_source
+from controller.engine.budget import Books
+from controller.engine.hashes import fingerprint, hash_of
+from controller.engine.runner import Runner, Stage
+from controller.settings import LoopSettings
+from controller.stages.work import PoolSize, read_data
+from controller.train.settings import ScratchModel
+from controller.train.start import check_arch, check_pretrained
+from diagnose.modes.examples import read_mode_labels
+from evals.harness import LoadedSuite, load_suite
+from evals.splits import Split
+from evals.suite import EvalSuite
+
+log = logging.getLogger(__name__)
+
+NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget")
+"""Where and how fast a run goes and how far, not what it does: a larger budget goes on where the smaller ended.
+Neither are the settings of `diagnose.fidelity`, which a finished run may be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Rows on disk."""
+
+    folder: Path
+    digest: str
+    num_rows: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    settings: LoopSettings
+    run_dir: Path
+    runner: Runner
+    books: Books
+    corpus: Data
+    pool: Data | None
+    suite: EvalSuite
+    loaded: LoadedSuite
+    data_slices: tuple[str, ...]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        counts = Counter(item.split for item in self.loaded.items)
+        return {split.value: counts[split] for split in Split}
+
+    @property
+    def items_key(self) -> str:
+        """Hash of every item, of how it is asked, and of the tasks' versions."""
+        versions = {task: self.loaded.versions[task] for task in (*self.loaded.tasks, *self.loaded.guards)}
+        return hash_of([versions, [[item.task, item.id, item.prompt, item.target] for item in self.loaded.items]])
+
+    def split_hash(self, split: Split) -> str:
+        """For the ledger: which items a judgement looked at."""
+        return hash_of(sorted([item.task, item.id] for item in self.loaded.items if item.split is split))
+
+
+def settings_dict(settings: LoopSettings) -> dict[str, Any]:
+    return asdict(settings)
+
+
+def config_hash(settings: LoopSettings) -> str:
+    kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
+    return hash_of(kept | {"diagnose": settings.diagnose.determining, "verify": settings.verify.determining})
+
+
+def choose_run_dir(settings: LoopSettings) -> Path:
+    """`run_dir`, or runs/<name>-<config hash>; absolute."""
+    name = settings.run_dir or f"runs/{settings.name}-{config_hash(settings)[:8]}"
+    return Path(name).expanduser().absolute()
+
+
+def check_settings(settings: LoopSettings) -> None:
+    """What can be told wrong from the settings and small files that they name, before any data is read."""
+    if not settings.evals.tasks:
+        raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
+    if settings.diagnose.mode_labels is not None:
+        read_mode_labels(settings.diagnose.mode_labels)
+    if isinstance(settings.model, ScratchModel):
+        check_arch(settings.model.arch)
+        if settings.train.initial is False:
+            raise ValueError("train.initial=false needs a trained model, got model=scratch; set model=pretrained")
+    else:
+        check_pretrained(settings.model)
+
+
+def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books) -> Run:
+    """Check everything that is cheap to check, then read the data.
+
+    Raises:
+        ValueError: about the first key that cannot be right.
+    """
+    check_settings(settings)
+    data_dir = run_dir / "data"
+    files: Corpus = settings.corpus.materialise(data_dir)
+    assert files.train is not None, "materialise checks it"
+    check_source("corpus.train", files.train)
+    if files.pool is not None:
+        check_source("corpus.pool", files.pool)
+    tasks = settings.corpus.task_folder(data_dir)
+    suite = (
+        settings.evals
+        if tasks is None or settings.evals.include_path
+        else replace(settings.evals, include_path=str(tasks))
+    )
+    loaded = load_suite(suite)
+    corpus = _read(runner, books, files, "corpus.train", files.train)
+    pool = _read(runner, books, files, "corpus.pool", files.pool) if files.pool is not None else None
+    log.info(
+        "corpus %d rows, pool %d rows, %d items of %d tasks",
+        corpus.num_rows,
+        pool.num_rows if pool is not None else 0,
+        len(loaded.items),
+        len({item.task for item in loaded.items}),
+    )
+    return Run(settings, run_dir, runner, books, corpus, pool, suite, loaded, tuple(files.slices))
+
+
+def _read(runner: Runner, books: Books, files: Corpus, key: str, source: str) -> Data:
+    inputs: Mapping[str, Any] = {
+        "corpus": asdict(replace(files, train=None, pool=None)),
+        "content": _content(source),
+    }
+    stage = Stage(key.replace(".", "-"), inputs, read_data, (files, key, source), PoolSize)
+    result = runner.do(stage)
+    books.add("read_data", result.seconds, 0, 0.0)
+    return Data(result.folder, hash_of(inputs), result.value.num_rows, source)
+
+
+def _content(source: str) -> Any:
+    """Hash of every file; of a hub data set its name, which a revision may change under us."""
+    return source if source.startswith("hub:") else fingerprint(Path(source).expanduser())
+
+
+def data_hash(run: Run) -> str:
+    """Of corpus, pool and items: runs with the same one can be compared."""
+    return hash_of([run.corpus.digest, run.pool.digest if run.pool is not None else None, run.items_key])

@@ -1,0 +1,1 @@
+"""What describes and decides nothing."""

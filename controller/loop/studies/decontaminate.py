@@ -1,0 +1,64 @@
+"""After contamination: the score without the evaluation items that stood in the corpus (design rule 7).
+
+A model that the loop itself trained is trained again without those rows; a given one cannot be made to forget, so it is
+measured on the items that its corpus does not repeat.
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from controller.engine.runner import Stage
+from controller.loop.models import Model, trained_model
+from controller.loop.proposing import MeasuredModel, ProposedRound, measure_model
+from controller.loop.run import Data, Run
+from controller.stages.work import train_arm
+from controller.train.recipe import recipe
+from controller.train.settings import TrainUpdate
+from controller.train.trainer import Training
+from controller.verdict.arms import CONTINUE
+from diagnose.evidence.contamination import OTHERS, REPEATED
+from diagnose.finding.finding import Cause, Diagnosis
+from evals.splits import Split
+
+
+def is_only_contaminated(diagnosis: Diagnosis) -> bool:
+    return bool(diagnosis.findings) and all(f.cause is Cause.CONTAMINATION for f in diagnosis.findings)
+
+
+def measured_again(
+    run: Run, base: Model, champion: Model, probe: MeasuredModel, diagnosis: Diagnosis, proposal: ProposedRound
+) -> str:
+    """One sentence for each contaminated task: its score with and without the repeated items."""
+    is_ours = champion.key != base.key
+    words = []
+    after = _retrained(run, base, champion, proposal) if is_ours else None
+    for finding in diagnosis.findings:
+        task = finding.slice.as_dict()["task"]
+        before = _score(probe, task)
+        if after is not None:
+            words.append(f"{task} {before:.3f} with them, {_score(after, task):.3f} trained again without")
+        elif OTHERS in finding.evidence:
+            words.append(
+                f"{task} {float(finding.evidence[REPEATED]):.3f} on repeated items, "
+                f"{float(finding.evidence[OTHERS]):.3f} on the others"
+            )
+    return "; ".join(words)
+
+
+def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) -> MeasuredModel:
+    """The initial training on the corpus without the rows, measured on the same probe items."""
+    mix = proposal.folder / CONTINUE
+    num_rows = champion.corpus.num_rows - len(proposal.plan.blocked)
+    plan = recipe(run.settings.train, run.settings.model, TrainUpdate(), num_rows, mean_tokens=None)
+    seed = run.settings.seed
+    inputs = {"model": base.key, "mix": [proposal.digest, CONTINUE], "recipe": asdict(plan), "seed": seed}
+    result = run.runner.do(Stage("train-again", inputs, train_arm, (base.ref, mix, plan, seed, False), Training))
+    training = result.value
+    run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
+    model = trained_model(base, result, Data(mix, f"{proposal.digest}-{CONTINUE}", num_rows, str(mix)))
+    return measure_model(run, model, Split.PROBE, "measure-again")
+
+
+def _score(measured: MeasuredModel, task: str) -> float:
+    return float(np.mean([result.score for result in measured.report.results if result.item.task == task]))

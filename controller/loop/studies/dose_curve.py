@@ -1,0 +1,162 @@
+"""The dose curve: would half of the added data have done, would twice as much do more (`verify.doses`)?
+
+Each dose is the fix once more, with another number of added rows and the same share of the draws, trained by the
+challenger's recipe on as many tokens with the same seeds, and measured on `select`. It describes and decides nothing:
+no control, unknown to gate, variances and ledger, and trained when all rounds are played and the sealed items read, of
+what a budget leaves. Whoever runs the fix again with the dose that did best has it judged there, as another look. Rows
+of a smaller dose are among those of the fix; of a larger one the fix's are among them but for rows of programs, which
+write others. Cost: a retrieval and `verify.seeds` trainings for each dose.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from controller.engine.budget import FORWARD_BACKWARD
+from controller.engine.errors import BudgetSpent
+from controller.engine.runner import Stage
+from controller.loop.models import Model
+from controller.loop.proposing import ProposedRound
+from controller.loop.run import Data, Run
+from controller.loop.trial import Account, MixTrial, fix_recipe, try_mixes
+from controller.results.loop_json import DosePoint
+from controller.stages.inputs import PlanInputs
+from controller.stages.propose import save_arm
+from controller.stages.work import num_parameters
+from controller.verdict.arm_scores import Arm, recipe_interval, scored_by_all
+from controller.verdict.promise import Promise
+from interventions.proposal import NothingToDo, plan_fix
+
+log = logging.getLogger(__name__)
+
+BOOK = "dose"
+MIX_FOLDER = "mix"
+
+
+@dataclass(frozen=True, slots=True)
+class DoseMade:
+    num_rows: int
+    """Of the mix; 0 where there is none."""
+    num_added: int
+    """Of them the new ones, not in the place of others."""
+    reason: str
+    """Why there is no mix; empty where there is one."""
+    num_tokens: int
+    """Through the model, forward and backward, to choose rows."""
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """A mix that is worth training on."""
+
+    dose: float
+    num_added: int
+    mix: Data
+
+
+@dataclass(frozen=True, slots=True)
+class DosedArm:
+    dose: float
+    num_added: int
+    arm: Arm
+
+
+def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
+    """The mix of the plan with `dose` times its added rows, in the stage's folder."""
+    asked = made_from.ask_model()
+    resources = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+    done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
+    flops = FORWARD_BACKWARD * num_parameters(made_from.model) * asked.num_tokens
+    if isinstance(done, NothingToDo):
+        return DoseMade(0, 0, done.plan.reason, asked.num_tokens, flops)
+    save_arm(done.mix, folder / MIX_FOLDER)
+    return DoseMade(len(done.mix.weights), done.num_added, "", asked.num_tokens, flops)
+
+
+def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
+    """The doses of a plan that adds rows, ascending; those that are no further point of the curve are logged and left
+    out. A dose is a stage by itself, so that more of them keep what is there."""
+    doses = sorted(run.settings.verify.doses)
+    if not doses:
+        return ()
+    fix = proposal.proposed.num_added
+    if not fix:
+        log.info("dose curve: the plan adds no rows, so there is none")
+        return ()
+    made = []
+    for dose in doses:
+        inputs = {"proposal": proposal.digest, "dose": dose}
+        result = run.runner.do(Stage(f"dose-{dose:g}", inputs, make_dose, (proposal.made_from, dose), DoseMade))
+        value = result.value
+        run.books.add(BOOK, result.seconds, value.num_tokens, value.flops)
+        if value.reason:
+            log.info("dose %g: left out, %s", dose, value.reason)
+            continue
+        folder = result.folder / MIX_FOLDER
+        made.append(Dose(dose, value.num_added, Data(folder, result.digest, value.num_rows, str(folder))))
+    return tuple(further(made, fix))
+
+
+def dose_curve(
+    run: Run, champion: Model, proposal: ProposedRound, agreed: Promise, fix: Arm, number: int
+) -> tuple[DosePoint, ...]:
+    """Points of the curve, the fix among them, ascending; empty, and a line that says why, where there is none.
+
+    Args:
+        run: This one.
+        champion: That the arms started from.
+        proposal: The plan.
+        agreed: What is measured: endpoint and guards.
+        fix: The arm of the fix, which is a point of its own.
+        number: Of the round.
+    """
+    try:
+        doses = make_doses(run, proposal)
+        if not doses:
+            return ()
+        plan = fix_recipe(run, proposal)
+        trials = [MixTrial(f"dose-{dose.dose:g}", dose.mix, plan) for dose in doses]
+        tried = try_mixes(run, champion, proposal, trials, number, Account("verify.doses", BOOK, BOOK))
+    except BudgetSpent as end:
+        log.warning("dose curve: not measured, %s", end)
+        return ()
+    arms = [DosedArm(dose.dose, dose.num_added, one.arm) for dose, one in zip(doses, tried, strict=True)]
+    arms.append(DosedArm(1.0, proposal.proposed.num_added, fix))
+    points = dose_points(agreed, sorted(arms, key=lambda dosed: dosed.dose))
+    told = ", ".join(f"{point.num_added} rows {point.score:.3f}" for point in points)
+    log.info("dose curve: %s", told or "none, no item was scored by every run")
+    return points
+
+
+def dose_points(agreed: Promise, arms: Sequence[DosedArm]) -> tuple[DosePoint, ...]:
+    """Scores on the items that every run of every dose scored; empty where endpoint or a guard has no such item."""
+    named = [replace(dosed.arm, name=str(dosed.dose)) for dosed in arms]
+    endpoint = scored_by_all(named, agreed.chosen)
+    guards = {guard.name: scored_by_all(named, guard.chosen) for guard in agreed.guards}
+    if not endpoint or not all(guards.values()):
+        return ()
+    return tuple(
+        DosePoint(
+            dose=dosed.dose,
+            num_added=dosed.num_added,
+            score=float(endpoint[name].scores.mean()),
+            ci=recipe_interval(endpoint[name]),
+            tokens=dosed.arm.tokens,
+            guards={task: float(scores[name].scores.mean()) for task, scores in guards.items()},
+        )
+        for name, dosed in zip([arm.name for arm in named], arms, strict=True)
+    )
+
+
+def further(made: Sequence[Dose], fix: int) -> list[Dose]:
+    """Of ascending doses those that add more rows than any smaller one, and below 1 fewer than the fix."""
+    found: list[Dose] = []
+    for dose in made:
+        most = max([fix if dose.dose > 1 else 0, *(other.num_added for other in found)])
+        if most < dose.num_added and (dose.dose > 1 or dose.num_added < fix):
+            found.append(dose)
+        else:
+            log.info("dose %g: left out, there is a point with its %d rows already", dose.dose, dose.num_added)
+    return found

@@ -1,0 +1,7 @@
+"""What the worker server imports before it forks its first worker."""
+
+from controller.engine.workers.server import die_with_parent, lasting_imports
+
+die_with_parent()
+with lasting_imports():
+    import controller.stages.work  # noqa: F401

@@ -1,0 +1,207 @@
+"""What attribution is held against: trainings on the corpus without some rows, asked what the diagnosis asked.
+
+Stages as functions of a folder. A training leaves two small files, never its model: a diagnosis asks for dozens.
+Cost: as many trainings as there are parts and seeds, each with a forward pass over the failed items and the probe items
+of the failing slices.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.data.tables import load_corpus
+from controller.engine.budget import FORWARD
+from controller.engine.hashes import hash_of
+from controller.engine.workers.progress import Progress
+from controller.stages.row_effects import Effects, load_effects
+from controller.stages.work import loaded_suite, num_parameters
+from controller.train.recipe import Recipe
+from controller.train.start import load_tokenizer, trained_ref
+from controller.train.trainer import MODEL_FOLDER, expected_tokens, train
+from diagnose.model.losses import item_values
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import Slice, item_members, row_members, row_table
+from evals.harness import evaluate
+from evals.model_ref import ModelRef
+from evals.splits import Split
+from evals.suite import EvalSuite
+
+DROPPED_SHARE, LEAST_DROPPED = 0.05, 5
+"""Of the attributed rows of the corpus: those that are dropped because they help most."""
+MOST_SLICES = 12
+"""Data slices that are left out: those of the findings, and others to calibrate on."""
+LEAST_ROWS = 5
+"""Of a slice that is only calibrated on."""
+VALUES_FILE, SCORES_FILE = "values.npy", "scores.npy"
+
+
+class PartKind(StrEnum):
+    FULL = "full"
+    HALF = "half"
+    """A random half of the attributed rows left out."""
+    HELPFUL = "helpful"
+    """Without the rows that help a finding most."""
+    RANDOM = "random"
+    """Without as many at random."""
+    SLICE = "slice"
+    """Without a data slice, attributed or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the corpus."""
+
+    kind: PartKind
+    number: int
+    """In its kind; of `helpful` that of the finding."""
+    num_left_out: int
+    digest: str
+    """Of the rows left out."""
+    slice: Slice
+    """Left out; everywhere else without a condition."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.number}" if self.kind is not PartKind.FULL else self.kind
+
+    @property
+    def file(self) -> str:
+        """Of the rows left out, their places in the corpus."""
+        return f"{self.name}.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    parts: tuple[Part, ...]
+    """The full corpus first."""
+    mean_tokens: float
+    """Of a draw from the corpus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every retrained model is asked."""
+
+    diagnosis: Path
+    """Folder of `effects.npz`."""
+    failing: tuple[Slice, ...]
+    """Of the findings, in the order of the effects."""
+    suite: EvalSuite
+    items_key: str
+    batch_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    train_tokens: int
+    num_tokens: int
+    """Through the model, answers included."""
+    flops: float
+
+
+def choose_parts(
+    folder: Path,
+    corpus: Path,
+    diagnosis: Path,
+    data_slices: Sequence[Slice],
+    row_fields: Sequence[str],
+    num_halves: int,
+    model: ModelRef,
+    max_length: int,
+    seed: int,
+) -> Parts:
+    """Which rows each training leaves out, a file of places for each.
+
+    Args:
+        folder: Of the stage.
+        corpus: What the diagnosed model was trained on.
+        diagnosis: Folder of `effects.npz`.
+        data_slices: Of all findings, the most important first.
+        row_fields: By which data is reported; slices of theirs are left out where the findings name few.
+        num_halves: More of them leave the first ones as they are.
+        model: With the tokenizer.
+        max_length: Tokens of a row.
+        seed: Of the draws.
+    """
+    mix = load_corpus(corpus)
+    effects = load_effects(diagnosis).of_corpus(len(mix.examples))
+    parts = []
+    drawn = _drawn(effects, num_halves, seed)
+    for kind, number, rows, where in chain(drawn, _slices(mix.examples, data_slices, row_fields)):
+        part = Part(kind, number, len(rows), hash_of(rows.tolist()), where)
+        np.save(folder / part.file, rows)
+        parts.append(part)
+    return Parts(tuple(parts), expected_tokens(load_tokenizer(model), mix, max_length))
+
+
+def num_dropped(num_scored: int) -> int:
+    """Rows that are dropped because they help most, or at random."""
+    return max(LEAST_DROPPED, round(DROPPED_SHARE * num_scored))
+
+
+def retrain(
+    folder: Path, start: ModelRef, corpus: Path, left_out: Path, recipe: Recipe, seed: int, asked: Asked
+) -> Retraining:
+    """`values.npy`, [num_items] nats of the items that attribution was asked about, and `scores.npy`, [num_findings]
+    mean scores of the failing slices; not finite where there is none."""
+    mix = load_corpus(corpus).without(np.load(left_out))
+    training = train(start, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
+    ref = trained_ref(start, folder / MODEL_FOLDER)
+    queries = load_effects(asked.diagnosis).queries
+    np.save(folder / VALUES_FILE, item_values(ref, queries, asked.batch_tokens))
+    suite = loaded_suite(asked.suite, asked.items_key)
+    probe = [item for item in suite.items if item.split is Split.PROBE]
+    members = [item_members(where, probe) for where in asked.failing]
+    report = evaluate(ref, suite, [probe[place] for place in np.flatnonzero(np.logical_or.reduce(members)).tolist()])
+    score = {(result.item.task, result.item.id): result.score for result in report.results}
+    scores = np.array([score.get((item.task, item.id), np.nan) for item in probe])
+    np.save(folder / SCORES_FILE, np.array([_mean(scores[is_in]) for is_in in members]))
+    shutil.rmtree(folder / MODEL_FOLDER)
+    answered = queries.rows.num_tokens + report.num_tokens
+    flops = training.flops + FORWARD * num_parameters(start) * answered
+    return Retraining(training.num_tokens, training.num_tokens + answered, flops)
+
+
+_LeftOut = tuple[PartKind, int, NDArray[np.int64], Slice]
+
+
+def _drawn(effects: Effects, num_halves: int, seed: int) -> Iterator[_LeftOut]:
+    scored, nowhere = effects.scored, Slice(())
+    few = num_dropped(len(scored))
+    yield PartKind.FULL, 0, np.zeros(0, np.int64), nowhere
+    for number in range(num_halves):
+        yield PartKind.HALF, number, _draw(scored, len(scored) // 2, [seed, 0, number]), nowhere
+    for number, effect in enumerate(effects.effect.T):
+        yield PartKind.HELPFUL, number, np.sort(scored[np.argsort(-effect, kind="stable")[:few]]), nowhere
+        yield PartKind.RANDOM, number, _draw(scored, few, [seed, 1, number]), nowhere
+
+
+def _slices(corpus: TrainPool, named: Sequence[Slice], row_fields: Sequence[str]) -> Iterator[_LeftOut]:
+    """The named ones, then the largest of the fields; each set of rows once, none that is the whole corpus."""
+    table = row_table(corpus, row_fields)
+    counts = Counter((key, value) for key, column in table.fields.items() for value in column if value is not None)
+    others = [Slice((pair,)) for pair, count in counts.most_common(10 * MOST_SLICES) if count >= LEAST_ROWS]
+    seen: set[str] = set()
+    for where in dict.fromkeys([*named, *others]):
+        rows = np.flatnonzero(row_members(where, corpus))
+        digest = hash_of(rows.tolist())
+        if 0 < len(rows) < len(corpus) and digest not in seen and len(seen) < MOST_SLICES:
+            yield PartKind.SLICE, len(seen), rows, where
+            seen.add(digest)
+
+
+def _draw(rows: NDArray[np.int64], count: int, seed: Sequence[int]) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+
+
+def _mean(scores: NDArray[np.float64]) -> float:
+    """Of those that are scored."""
+    known = scores[np.isfinite(scores)]
+    return float(known.mean()) if len(known) else np.nan

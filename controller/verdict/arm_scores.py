@@ -1,0 +1,96 @@
+"""Trained arms, and their scores on the items that all of them answered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.results.loop_json import AT_COMPUTE, ArmRecord
+from controller.results.records import score_records
+from evals.items import EvalReport, ItemResult
+from evals.statistics.compare import ArmScores
+from evals.statistics.intervals import score_interval
+
+Choose = Callable[[Sequence[ItemResult]], Sequence[ItemResult]]
+"""Of the results of one run, those that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A recipe that was trained `len(reports)` times."""
+
+    name: str
+    reports: tuple[EvalReport, ...]
+    """One for each training seed, on `select`."""
+    tokens: int
+    flops: float
+    steps: int
+    """Of one training; means over the seeds."""
+
+    @property
+    def is_of(self) -> str:
+        """The name without what says at which compute."""
+        return self.name.removesuffix(AT_COMPUTE)
+
+
+def scored_by_all(arms: Sequence[Arm], choose: Choose) -> dict[str, ArmScores]:
+    """Scores of each arm on the chosen items that every run of every arm scored; empty without such an item."""
+    chosen = {arm.name: [choose(report.results) for report in arm.reports] for arm in arms}
+    shared = set.intersection(*({item_key(result) for result in run} for runs in chosen.values() for run in runs))
+    if not shared:
+        return {}
+    return {
+        name: arm_scores(name, [[result for result in run if item_key(result) in shared] for run in runs])
+        for name, runs in chosen.items()
+    }
+
+
+def arm_scores(name: str, runs: Sequence[Sequence[ItemResult]]) -> ArmScores:
+    """One row for each run; items that one of the runs left unscored are left out of all."""
+    shared = set.intersection(*({item_key(result) for result in run} for run in runs))
+    items = tuple(key for key in map(item_key, runs[0]) if key in shared)
+    rows = [{item_key(result): result.score for result in run} for run in runs]
+    return ArmScores(name, items, np.array([[row[item] for item in items] for row in rows], dtype=np.float64))
+
+
+def item_key(result: ItemResult) -> str:
+    return f"{result.item.task}/{result.item.id}"
+
+
+def arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:
+    """An arm as `loop.json` shows it, `scores` being those on the endpoint."""
+    return ArmRecord(
+        score=float(scores.scores.mean()),
+        ci=recipe_interval(scores),
+        seeds=tuple(float(value) for value in scores.seed_means),
+        tokens=arm.tokens,
+        flops=arm.flops,
+        steps=arm.steps,
+        scores=tuple(score_records(arm.reports, fields)),
+    )
+
+
+def model_record(report: EvalReport, chosen: Sequence[ItemResult], fields: Sequence[str]) -> ArmRecord:
+    """A model that nothing was trained for, `chosen` being its results on the endpoint."""
+    interval = score_interval([result.score for result in chosen])
+    return ArmRecord(
+        score=interval.mean,
+        ci=(interval.low, interval.high),
+        seeds=(interval.mean,),
+        tokens=0,
+        flops=0.0,
+        steps=0,
+        scores=tuple(score_records([report], fields)),
+    )
+
+
+def recipe_interval(scores: ArmScores) -> tuple[float, float]:
+    """95 %, over items, widened by the deviation over the recipe's seeds."""
+    items = score_interval(scores.scores.mean(axis=0))
+    mean = float(scores.scores.mean())
+    if scores.num_seeds == 1:
+        return items.low, items.high
+    seeds = 1.96**2 * float(scores.seed_means.var(ddof=1)) / scores.num_seeds
+    low = mean - float(np.sqrt((mean - items.low) ** 2 + seeds))
+    high = mean + float(np.sqrt((items.high - mean) ** 2 + seeds))
+    return low, high

@@ -1,0 +1,125 @@
+"""From scores to findings: the data behind each failing slice, its likely cause, rows and items to look at."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.case import Case, Question
+from diagnose.evidence.examine import values_of
+from diagnose.finding.answer_labels import label_golds
+from diagnose.finding.causes import cause_probabilities
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Examples, FailedItem, Finding, ScoredExample
+from diagnose.model.leaned_words import WordShares
+from diagnose.model.queries import has_rival
+from diagnose.slices.data.find import DataJoin
+from diagnose.slices.predicate import Slice
+
+_REPEATS = 20
+"""Rows looked at for each that is shown: contents repeat, and are shown once."""
+
+
+def make_finding(
+    case: Case,
+    asked: Question,
+    number: int,
+    data: DataJoin,
+    controls: Mapping[str, DataJoin],
+    examples: Examples,
+    num_examples: int,
+    words: Mapping[tuple[str, str], WordShares],
+    tests: tuple[Evidence, ...],
+    modes: Mapping[str, float],
+) -> Finding:
+    """The finding of failing slice `number`.
+
+    Args:
+        data: Its data slices by attribution.
+        controls: The same by other means, by name.
+        examples: Rows to show.
+        num_examples: Failed items that are shown.
+        words: What they leaned on, by task and id.
+        tests: What tests found.
+        modes: Share of its failed items in each failure mode.
+    """
+    found, failed = asked.failing[number], asked.failures[number]
+    pointed = {item for test in tests for item in test.items}
+    shown = sorted(failed, key=lambda result: result.item.id not in pointed)[:num_examples]
+    values = values_of(tests)
+    evidence: dict[str, float | str] = dict(values)
+    if data.coverage is not None:
+        evidence["coverage"] = data.coverage
+    if data.unconfirmed is not None:
+        evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
+    return Finding(
+        slice=found.slice,
+        data_slice=data.slices[0].slice if data.slices else Slice(()),
+        num_items=found.num_items,
+        num_failed=found.num_failed,
+        failure_rate=found.failure_rate,
+        ci=found.ci,
+        p_adjusted=found.p_adjusted,
+        modes=modes,
+        causes=cause_probabilities(values),
+        data_slices=data.slices,
+        named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in controls.items()},
+        evidence=evidence,
+        tests=tests,
+        examples=examples,
+        failed_items=tuple(
+            FailedItem(
+                r.item.id,
+                r.item.task,
+                r.item.prompt,
+                r.item.target,
+                r.answer,
+                has_rival=has_rival(r),
+                leaned_on=words.get((r.item.task, r.item.id), ()),
+            )
+            for r in shown
+        ),
+        queries=tuple(asked.texts[number]),
+        forms=tuple(form for test in tests for form in test.forms),
+        unconfirmed=data.unconfirmed,
+        golds=label_golds(case.probe.results, asked.items.members(found.slice)),
+    )
+
+
+def find_examples(
+    case: Case, asked: Question, effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
+) -> list[Examples]:
+    """Of each query the rows with the highest and the lowest effect, each content once.
+
+    Args:
+        effects: Places among the scored rows with their effects [num_rows, num_queries], part by part.
+    """
+    queries = range(len(asked.failing))
+    highest: list[list[tuple[float, int]]] = [[] for _ in queries]
+    lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
+    most = _REPEATS * num_examples
+    for places, effect in effects:
+        rows = asked.scored[places].tolist()
+        for query in queries:
+            ranked = list(zip(effect[:, query].tolist(), (-row for row in rows), strict=True))
+            highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
+            opposite = [(-effect, row) for effect, row in ranked]
+            lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])
+    return [
+        Examples(
+            helpful=_distinct(case, [(effect, -row) for effect, row in highest[query]], num_examples),
+            harmful=_distinct(case, [(-effect, -row) for effect, row in lowest[query]], num_examples),
+        )
+        for query in queries
+    ]
+
+
+def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tuple[ScoredExample, ...]:
+    shown: dict[tuple[str, str], ScoredExample] = {}
+    for effect, row in ranked:
+        if len(shown) >= most or effect == 0:
+            break
+        example = case.row(row, effect)
+        shown.setdefault((example.prompt, example.completion), example)
+    return tuple(shown.values())

@@ -1,0 +1,1 @@
+"""Gradients of rows and queries: caught, projected, whitened, stored."""

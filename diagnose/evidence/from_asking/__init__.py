@@ -1,0 +1,1 @@
+"""Tests that ask the model again under other prompts."""

@@ -1,0 +1,1 @@
+"""Tests that read what the model makes of rows and items."""

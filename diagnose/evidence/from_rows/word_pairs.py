@@ -1,0 +1,76 @@
+"""How well plain text is foretold by who follows whom: the least that a model of it has to beat.
+
+Tokens and pairs of tokens are counted in other rows; a pair's probability is interpolated with that of its second
+token, and that with an equal share for every token of the vocabulary, by Witten and Bell's rule (1991, IEEE
+Transactions on Information Theory 37, method C): what followed a token in `c` places with `t` different successors
+gives `t` of `c + t` parts of its trust away. It has no constant to set. One sort of the counted tokens.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.rows.tokens import TokenRows
+
+
+@dataclass(frozen=True, slots=True)
+class WordPairs:
+    """Counts over rows of text."""
+
+    vocabulary: int
+    totals: NDArray[np.int64]
+    """[vocabulary]; how often each token is foretold."""
+    places: NDArray[np.int64]
+    """[vocabulary]; how often each token has a successor."""
+    successors: NDArray[np.int64]
+    """[vocabulary]; how many different ones."""
+    pairs: NDArray[np.int64]
+    """First token times `vocabulary` plus the second, ascending, each once."""
+    counts: NDArray[np.int64]
+    """Of `pairs`."""
+
+    def log_likelihood(self, rows: TokenRows) -> NDArray[np.float64]:
+        """[num_rows], nats, summed over the tokens with loss that have one before them, as a model is read."""
+        first, second, number = _successions(rows)
+        num_words = max(1, int(np.count_nonzero(self.totals)))
+        single = (self.totals[second] + num_words / self.vocabulary) / (self.totals.sum() + num_words)
+        places, successors = self.places[first], self.successors[first]
+        seen = self._count(first * self.vocabulary + second)
+        paired = (seen + successors * single) / np.maximum(places + successors, 1)
+        each = np.log(np.where(places > 0, paired, single))
+        return np.bincount(number, weights=each, minlength=len(rows)).astype(np.float64)
+
+    def _count(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        if not len(self.pairs):
+            return np.zeros(len(keys), np.int64)
+        at = np.minimum(np.searchsorted(self.pairs, keys), len(self.pairs) - 1)
+        return np.where(self.pairs[at] == keys, self.counts[at], 0)
+
+
+def count_pairs(rows: TokenRows, vocabulary: int) -> WordPairs:
+    """Counts of the tokens with loss, each with the one before it.
+
+    Args:
+        rows: Of text.
+        vocabulary: Number of tokens that there are.
+    """
+    first, second, _ = _successions(rows)
+    pairs, counts = np.unique(first * vocabulary + second, return_counts=True)
+    return WordPairs(
+        vocabulary=vocabulary,
+        totals=np.bincount(second, minlength=vocabulary),
+        places=np.bincount(first, minlength=vocabulary),
+        successors=np.bincount(pairs // vocabulary, minlength=vocabulary),
+        pairs=pairs,
+        counts=counts,
+    )
+
+
+def _successions(rows: TokenRows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of each token with loss but a row's first: the one before it, itself, and its row's number."""
+    number = np.repeat(np.arange(len(rows)), rows.lengths)
+    second = np.flatnonzero(rows.has_loss.astype(bool))
+    second = second[second > rows.offsets[number[second]]]
+    ids = rows.ids.astype(np.int64)
+    return ids[second - 1], ids[second], number[second]

@@ -1,0 +1,1 @@
+"""What diagnosis hands on."""

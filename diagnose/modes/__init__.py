@@ -1,0 +1,1 @@
+"""In what way is an answer wrong?"""

@@ -1,0 +1,1 @@
+"""Which rows are behind the failures?"""

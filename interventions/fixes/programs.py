@@ -1,0 +1,281 @@
+"""`interventions=programs`: rows that a user's own programs write, each held right by the program's checker.
+
+A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Program`. For a finding each program is
+asked for rows of its data slice, at each of its difficulties a few first: rows are then written where the model gives
+about half of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv
+1704.03003), and where there are too few of these at the next nearest to half; where none is near half, at every
+difficulty alike. Every row passes the checker, is in the slice, passes the gate, and is new. A program that is a
+checker alone has the slice's own rows perturbed (`interventions.makers.perturb`). Where no row of corpus or pool
+teaches what is asked, so that there is no data slice, the program is taken whose rows are about as near to the failed
+items as those are to each other.
+"""
+
+import hashlib
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from diagnose.finding.finding import Finding
+from diagnose.rows.pool import COLUMNS, TrainPool
+from diagnose.rows.similarity import word_similarity
+from diagnose.slices.predicate import SOURCE, Slice, row_members
+from interventions.admission.gate import Stock, admit
+from interventions.makers.perturb import Perturbation
+from interventions.plan.advice import advice
+from interventions.plan.limits import Additions
+from interventions.plan.step import PROGRAMS, Declined, Made, Resources, Steps, action_key
+from interventions.program import Program, Row, load_programs
+
+BAND = (0.2, 0.8)
+"""Share of a difficulty's rows that the model gives right where they teach most."""
+_TRIED = 32
+"""Rows of each difficulty that the model is asked."""
+_MOST_MADE = 400
+"""Rows written where `num_examples` is unset."""
+_ATTEMPTS = 20
+"""Rows asked of a program for each that is wanted."""
+_MOST_PARENTS = 2_000
+"""Rows of the corpus, and of the pool, that are perturbed."""
+_LEAST_INSIDE = 0.2
+"""Share of a program's rows in the data slice that makes it a program for it."""
+_AS_NEAR = 0.7
+"""Of the nearness of failed items to each other that their nearness to a program's rows must have."""
+
+
+@dataclass
+class WithPrograms(Additions):
+    """Settings of fixes that may ask programs for rows."""
+
+    programs: str | None = None
+    """A Python file that registers programs which write rows."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.programs is not None:
+            load_programs(self.programs)
+
+
+@dataclass
+class Programs(WithPrograms):
+    """Settings of the programs; every field is a key `interventions.<field>`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.programs is None:
+            raise ValueError("interventions=programs needs interventions.programs, a file that registers them")
+
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        return written(finding, resources, self.programs, self.num_examples)
+
+
+def written(finding: Finding, resources: Resources, file: str | None, num_examples: int | None) -> Steps:
+    """New rows of the finding's data slice, or where it has none of its failing slice."""
+    if reason := advice(finding):
+        return Declined(reason)
+    where = finding.acted_on
+    if file is None:
+        return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
+    if action_key(PROGRAMS, where) in resources.judged:
+        return Declined(f"rows with {where} were written and judged already")
+    trials = [_trial(program, finding, resources) for program in load_programs(file)]
+    fit = [trial for trial in trials if _fits(trial, finding)]
+    if not fit:
+        return Declined(f"no program of {file} writes rows with {where}")
+    return _written(finding, resources, max(fit, key=lambda trial: _nearness(trial, finding)), num_examples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A few rows of a program at each difficulty."""
+
+    program: Program
+    make: Callable[[int], Row | None]
+    """One more row of a difficulty."""
+    where: Slice
+    rows: Mapping[int, Sequence[Row]]
+    rng: Random
+
+    @property
+    def texts(self) -> list[str]:
+        return [f"{row.prompt} {row.completion}" for rows in self.rows.values() for row in rows]
+
+
+def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
+    where = _asked_for(finding)
+    rng = Random(f"{program.name}/{where}/{resources.seed}")
+    make: Callable[[int], Row | None]
+    if program.make is not None:
+        make = partial(_from_program, program.make, where.as_dict(), rng)
+    else:
+        make = _from_rows(program, finding.acted_on, resources.stock, rng)
+    rows = {d: _rows(program, make, where, d, _TRIED) for d in program.difficulties}
+    return _Trial(program, make, where, {d: found for d, found in rows.items() if found}, rng)
+
+
+def _from_program(
+    make: Callable[[Mapping[str, str], int, Random], Row | None], where: Mapping[str, str], rng: Random, difficulty: int
+) -> Row | None:
+    return make(where, difficulty, rng)
+
+
+def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[int], Row | None]:
+    """Rows of the corpus in the slice, and of the pool, perturbed."""
+    rows: list[dict[str, Any]] = []
+    for source in (stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])):
+        inside = np.flatnonzero(row_members(where, source)).tolist()
+        rows += source.select(np.array(sorted(rng.sample(inside, min(len(inside), _MOST_PARENTS))), np.int64)).rows
+    perturbation = Perturbation([(row["prompt"], row["completion"]) for row in rows], program.accepts)
+
+    def make(difficulty: int) -> Row | None:
+        del difficulty  # that of the rows that there are
+        made = perturbation.make(rng)
+        if made is None:
+            return None
+        fields = {
+            key: str(value) for key, value in rows[made.parent].items() if key not in COLUMNS and value is not None
+        }
+        return Row(made.prompt, made.completion, fields, rows[made.parent]["id"])
+
+    return make
+
+
+def _asked_for(finding: Finding) -> Slice:
+    """What rows are asked for by: new ones are in no list of the nearest rows, as they are in no failing slice."""
+    return finding.slice if finding.data_slice.contents else finding.acted_on
+
+
+def _fits(trial: _Trial, finding: Finding) -> bool:
+    """Rows in the data slice, or where no predicate tells it rows like the failed items."""
+    if len(trial.texts) < _LEAST_INSIDE * _TRIED * len(trial.program.difficulties):
+        return False
+    is_told = bool(finding.data_slices) and not finding.data_slice.contents
+    return is_told or _nearness(trial, finding) >= _AS_NEAR
+
+
+def _nearness(trial: _Trial, finding: Finding) -> float:
+    """How near the failed items are to the rows, against how near they are to each other."""
+    asked = list(finding.queries)
+    if len(asked) < 2 or not trial.texts:
+        return 0.0
+    among = word_similarity(asked, asked)
+    np.fill_diagonal(among, 0)
+    usual = float(among.max(axis=1).mean())
+    return float(word_similarity(asked, trial.texts).max(axis=1).mean()) / usual if usual else 0.0
+
+
+def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:
+    program, where = trial.program, trial.where
+    new = _new_rows(resources, trial, num_examples or _MOST_MADE)
+    if not new.rows:
+        return Declined(f"every row that program {program.name} writes with {where} is blocked")
+    is_written = program.make is not None
+    written_at = f"written by program {program.name} at difficulty {', '.join(map(str, new.difficulties))}"
+    how = written_at if is_written else "made of its own rows"
+    step = Made(
+        finding=finding,
+        kind=PROGRAMS,
+        rows=_pool(new.rows, program.name, resources.stock.corpus.delimiter),
+        parents=() if is_written else tuple(row.parent for row in new.rows),
+        maker=f"program {program.name}" if is_written else "other words in their places",
+        verifier=f"the checker of program {program.name}",
+        why=f"{finding.fails}: {len(new.rows)} new rows with {where}, {how}",
+        is_in_place=False,
+        is_raised=True,
+        blocked=new.blocked,
+    )
+    return (step,)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewRows:
+    rows: Sequence[Row]
+    """As many as are wanted, or as there are."""
+    blocked: Mapping[str, str]
+    """Id of each row that the quality gate kept out, with the reason."""
+    difficulties: Sequence[int]
+    """Those that gave rows."""
+
+
+def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
+    """Each difficulty is asked as long as new rows of it pass the gate."""
+    stock, name = resources.stock, trial.program.name
+    asked: dict[tuple[str, str], Row] = {}
+    passed: list[Row] = []
+    blocked: Mapping[str, str] = {}
+    giving: list[int] = []
+    for difficulties in _in_turn(resources, trial.rows, stock.corpus.delimiter):
+        num_before = len(passed)
+        while len(passed) < number:
+            each = -(-2 * (number - len(passed)) // len(difficulties))  # some will repeat each other or the corpus
+            more = [r for d in difficulties for r in _rows(trial.program, trial.make, trial.where, d, each, asked)]
+            if not more:
+                break
+            trial.rng.shuffle(more)
+            asked |= {(row.prompt, row.completion): row for row in more}
+            rows = list(asked.values())
+            made = _pool(rows, name, stock.corpus.delimiter)
+            admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
+            blocked = admitted.blocked
+            if len(admitted.rows) == len(passed):
+                break
+            passed = [rows[k] for k in admitted.rows.tolist()]
+        if len(passed) > num_before:
+            giving += difficulties
+    return _NewRows(passed[:number], blocked, giving)
+
+
+def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:
+    """Difficulties that are asked together, those whose rows the model gives right about half of the time first.
+
+    Then one by one, the nearest to half first; all together where none is near, or no model is there.
+    """
+    if resources.solves is None or len(trial) == 1:
+        return [list(trial)]
+    rate = {d: float(resources.solves(_pool(rows, "", delimiter)).mean()) for d, rows in trial.items()}
+    band = [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]]
+    if not band:
+        return [list(rate)]
+    return [band, *([d] for d in sorted((d for d in rate if d not in band), key=lambda d: abs(rate[d] - 0.5)))]
+
+
+def _rows(
+    program: Program,
+    make: Callable[[int], Row | None],
+    where: Slice,
+    difficulty: int,
+    number: int,
+    asked: Container[tuple[str, str]] = (),
+) -> list[Row]:
+    """Distinct rows of the slice that the checker accepts; none that was asked before."""
+    known = Slice(tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE)))
+    found: dict[tuple[str, str], Row] = {}
+    for _ in range(_ATTEMPTS * number):
+        if len(found) == number:
+            break
+        row = make(difficulty)
+        if row is None or not known.holds(row.prompt or row.completion, row.fields, row.completion):
+            continue
+        if (row.prompt, row.completion) not in asked and program.accepts(row.prompt, row.completion):
+            found.setdefault((row.prompt, row.completion), row)
+    return list(found.values())
+
+
+def _pool(rows: Sequence[Row], name: str, delimiter: str) -> TrainPool:
+    fields = sorted({key for row in rows for key in row.fields})
+    columns: dict[str, list[object]] = {
+        "id": [f"{name}~{_digest(row)}" for row in rows],
+        "source": [f"program {name}"] * len(rows),
+        "prompt": [row.prompt for row in rows],
+        "completion": [row.completion for row in rows],
+    }
+    columns |= {key: [row.fields.get(key) for row in rows] for key in fields}
+    return TrainPool(Dataset.from_dict(columns), delimiter)
+
+
+def _digest(row: Row) -> str:
+    return hashlib.blake2b(f"{row.prompt}\x00{row.completion}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""Who writes new rows, and who checks them."""
