@@ -11,9 +11,10 @@ from diagnose.evidence.examine import values_of
 from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.evidence import Evidence
-from diagnose.finding.finding import Examples, FailedItem, Finding, ScoredExample
+from diagnose.finding.finding import Examples, FailedItem, Finding
 from diagnose.model.leaned_words import WordShares
 from diagnose.model.queries import has_rival
+from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.predicate import Slice
 

@@ -5,17 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
-from diagnose.finding.finding import ScoredExample
-from diagnose.model.checkpoint import Checkpoint, context_length
 from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import FailingItems
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice, SliceTable, item_table
 from evals.items import Item, ItemResult, ProbeReport
 from evals.leaks.item_index import ItemIndex
-from evals.model_ref import ModelRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +46,6 @@ class Case:
         source = self.pool if in_pool and self.pool is not None else self.corpus
         row = source[number - len(self.corpus) if in_pool else number]
         return ScoredExample(row.id, row.source, row.prompt, row.completion, score)
-
-
-@dataclass(frozen=True, slots=True)
-class AskedModel:
-    """The model whose gradients are asked."""
-
-    tokenizer: PreTrainedTokenizerBase
-    checkpoints: Sequence[Checkpoint]
-    """Of one training, oldest first; the last is the model that was measured."""
-    max_length: int
-    """Tokens of a row, as in training."""
-    end_in_loss: bool | None = None
-    """Whether training saw the end token in the loss; None where it was not ours."""
-
-    @property
-    def measured(self) -> ModelRef:
-        return self.checkpoints[-1].model
-
-    @property
-    def most_tokens(self) -> int:
-        """Of a row: no more than the model takes; reads its configuration."""
-        return min(self.max_length, context_length(self.measured) or self.max_length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,18 @@ from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.baselines import CONTROLS, beside, by_words
-from diagnose.case import AskedModel, Case, Question, ask
+from diagnose.case import Case, Question, ask
 from diagnose.evidence.contamination import find_contamination, in_order
 from diagnose.evidence.examine import examine
 from diagnose.evidence.from_model.golds import answer_likelihoods
 from diagnose.evidence.from_rows.amounts import nearest_rows
+from diagnose.evidence.nearest import NearestRows, StatesOf
 from diagnose.evidence.profiles import join_profiles
 from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
-from diagnose.evidence.subject import Asker, Trained
 from diagnose.finding.causes import cause_model_digest
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
+from diagnose.model.asked_model import AskedModel, Asker, Trained
 from diagnose.model.checkpoint import Checkpoint, check_checkpoints, load_model
 from diagnose.model.leaned_words import WordShares, leaned_on
 from diagnose.model.queries import Queries, failed_items
@@ -44,7 +45,6 @@ from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
 from diagnose.rows.tokens import TokenSource
 from diagnose.slices.data.find import DataJoin, find_data_slices
-from diagnose.slices.data.nearest import NearestRows, StatesOf
 from diagnose.slices.data.parts import scored_parts
 from diagnose.slices.failing.counts import Thresholds
 from diagnose.slices.failing.find import FailingSlice, find_failing_slices

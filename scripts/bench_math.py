@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from diagnose.case import AskedModel
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.text_states import TextStates
 from diagnose.slices.failing.counts import Thresholds

@@ -43,11 +43,12 @@ from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
 from controller.settings import LoopSettings
-from diagnose.finding.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
+from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.predicate import Slice
 from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.statistics.intervals import wilson
+from evals.statistics.intervals import Interval, wilson
 from interventions.fixes.retrieve import Retrieve
 from interventions.fixes.reweight import Reweight
 

@@ -32,11 +32,11 @@ from controller.loop.attempts import Tried
 from controller.loop.models import Model, base_model, initial_model, trained_model
 from controller.loop.proposing import diagnose_round, measure_model, measure_stage, propose_round, read_measured
 from controller.loop.run import Data, Run, open_run
+from controller.results.arm_names import CHALLENGER
 from controller.stages.inputs import INDEX_FILE
 from controller.stages.work import train_arm
 from controller.train.recipe import Recipe, recipe
 from controller.train.trainer import Training
-from controller.verdict.arms import CHALLENGER
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from evals.items import ItemResult
 from evals.leaks.item_index import load_index

@@ -30,10 +30,12 @@ from controller.loop.run import open_run
 from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import plant
-from diagnose.finding.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
+from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.predicate import Slice, row_members
 from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
+from evals.statistics.intervals import Interval
 from interventions.admission.gate import made_from
 from interventions.fixes.clean import RELABEL
 from interventions.plan.step import CLEAN, Made, Remove, Resources, Steps

@@ -12,8 +12,8 @@ from gate_worlds import TARGET, Arms, Items, World, add_gain, add_loss, arm_scor
 from numpy.typing import NDArray
 from scipy import special
 
+from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.loop_json import GroupRecord
-from controller.verdict.arms import CHALLENGER, CONTINUE
 from controller.verdict.groups import TIMES_MARGIN
 from controller.verdict.guards import REST
 from controller.verdict.judge import Ruling, rule

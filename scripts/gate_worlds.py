@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from evals.statistics.compare import ArmScores
 from evals.statistics.power import REPAIR_CONCENTRATION
 

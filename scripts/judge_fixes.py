@@ -30,7 +30,7 @@ from kept_results import PAGE, ROOT, RUNS, kept_of, order, put_into
 from scipy import stats
 
 from controller.prove.result import ProveResult
-from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from evals.statistics.gap_share import SMALLEST_GAP
 
 JUDGED = "tables"

@@ -10,13 +10,14 @@ from controller.loop.models import Model, base_model, model_key
 from controller.loop.proposing import LEDGER_FILE, measure_model
 from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
+from controller.results.arm_names import CHALLENGER
 from controller.results.estimate import Estimate
 from controller.train.recipe import recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer
 from controller.train.trainer import expected_tokens
 from controller.verdict.arm_scores import arm_scores
-from controller.verdict.arms import CHALLENGER, arm_tokens
+from controller.verdict.arms import arm_tokens
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint

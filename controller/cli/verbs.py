@@ -27,11 +27,11 @@ from controller.prove.prover import prove as run_prove
 from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
 from controller.prove.settings import ProveSettings
+from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import Decision, LoopResult
 from controller.results.page.fidelity import believed, calibrated, of_slices
 from controller.results.summary import summary, write_summary
 from controller.settings import LoopSettings
-from controller.verdict.arms import CHALLENGER
 from evals.splits import Split
 
 

@@ -10,8 +10,8 @@ that was rejected is not proposed again.
 
 from dataclasses import dataclass, replace
 
-from controller.results.loop_json import AT_COMPUTE, VerdictRecord
-from controller.verdict.arms import CONTINUE
+from controller.results.arm_names import AT_COMPUTE, CONTINUE
+from controller.results.loop_json import VerdictRecord
 from interventions.plan.plan import Plan
 
 LEAST_TAKEN = 0.05

@@ -42,6 +42,7 @@ from controller.loop.studies.decontaminate import is_only_contaminated, measured
 from controller.loop.studies.dose_curve import dose_curve
 from controller.loop.studies.fidelity import prove_attribution
 from controller.loop.trial import try_and_judge
+from controller.results.arm_names import CHALLENGER, RANDOM
 from controller.results.loop_json import (
     SCHEMA_VERSION,
     Champion,
@@ -57,7 +58,6 @@ from controller.results.records import diagnosis_record, measure_record
 from controller.results.tracking import Tracker, default_uri
 from controller.settings import LoopSettings
 from controller.verdict.arm_scores import Arm
-from controller.verdict.arms import CHALLENGER, RANDOM
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
 from diagnose.slices.predicate import Slice

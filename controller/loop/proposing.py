@@ -15,6 +15,7 @@ from controller.engine.runner import Result, Stage
 from controller.loop.attempts import Tried
 from controller.loop.models import Model, is_trained_here
 from controller.loop.run import Run
+from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import ActionRecord, PilotRecord, PlanRecord
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
 from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
@@ -26,7 +27,6 @@ from controller.stages.work import (
     measure,
 )
 from controller.train.settings import Train
-from controller.verdict.arms import CHALLENGER
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
 from controller.verdict.run_noise import known_noises

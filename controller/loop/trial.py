@@ -17,13 +17,14 @@ from controller.loop.proposing import (
     reduced_round,
 )
 from controller.loop.run import Data, Run
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
 from controller.stages.work import train_arm
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import TrainUpdate
 from controller.train.trainer import Training
 from controller.verdict.arm_scores import Arm
-from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT, ControlArm, arm_tokens
+from controller.verdict.arms import ControlArm, arm_tokens
 from controller.verdict.enough import with_random
 from controller.verdict.judge import judge, run_noises, with_arms
 from controller.verdict.promise import Promise, endpoint_name

@@ -39,6 +39,7 @@ from controller.prove.result import (
 from controller.prove.scenario import Scenario
 from controller.prove.settings import Prove, ProveSettings
 from controller.prove.truth import true_causes
+from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.diagnosis_json import FindingRecord
 from controller.results.loop_json import (
     Decision,
@@ -49,7 +50,6 @@ from controller.results.loop_json import (
 from controller.results.records import diagnosis_record
 from controller.results.tracking import default_uri
 from controller.settings import LoopSettings
-from controller.verdict.arms import CHALLENGER, CONTINUE
 from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import World
 from evals.splits import Split

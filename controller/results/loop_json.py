@@ -19,9 +19,6 @@ SCHEMA_VERSION = 1
 
 LOOP_FILE = "loop.json"
 
-AT_COMPUTE = "@compute"
-"""Ends the name of an arm that trained with the FLOPs of the fix, diagnosis included; others have its tokens."""
-
 
 class Decision(StrEnum):
     ACCEPTED = "accepted"

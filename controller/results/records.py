@@ -24,7 +24,9 @@ from controller.results.diagnosis_json import (
 from controller.results.estimate import Estimate
 from controller.results.loop_json import Measure, Score
 from diagnose.finding.causes import would_decide
-from diagnose.finding.finding import DataSlice, Diagnosis, Finding, Profiles, ScoredExample, SliceNode
+from diagnose.finding.finding import Diagnosis, Finding, Profiles
+from diagnose.slices.data.data_slice import DataSlice, ScoredExample
+from diagnose.slices.tree import SliceNode
 from evals.items import EvalReport, ItemResult
 from evals.statistics.intervals import score_interval
 

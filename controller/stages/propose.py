@@ -12,12 +12,12 @@ from transformers import PreTrainedTokenizerBase
 
 from controller.data.tables import load_pool, num_of_corpus, save_mix, write_patch
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
+from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
 from controller.stages.inputs import INDEX_FILE, DiagnosisInputs, PlanInputs
 from controller.stages.model_questions import ModelResources
 from controller.stages.work import case_of, num_parameters
 from controller.train.start import load_tokenizer
 from controller.train.trainer import expected_tokens
-from controller.verdict.arms import CHALLENGER, CONTINUE, WITHOUT
 from diagnose.finding.finding import Diagnosis
 from diagnose.model.losses import RowLosses, row_losses
 from diagnose.rows.pool import TrainPool
@@ -30,10 +30,10 @@ from interventions.controls.contest import Contest
 from interventions.mix.compose import compose
 from interventions.mix.mix import TrainingMix
 from interventions.plan.plan import Action, Plan
-from interventions.plan.reductions import OptionalStep, Reduction, optional_steps, reductions
 from interventions.plan.step import Declined, Resources
 from interventions.proposal import NothingToDo, Proposal
 from interventions.proposal import propose as propose_plan
+from interventions.reductions import OptionalStep, Reduction, optional_steps, reductions
 
 PATCH_FILE = "patch.parquet"
 

@@ -31,8 +31,9 @@ from controller.train.settings import ScratchModel
 from controller.train.start import build_scratch, load_tokenizer
 from controller.train.trainer import MODEL_FOLDER, Training, train
 from diagnose.attribution.stream import Attribution
-from diagnose.case import AskedModel, Case, Question
+from diagnose.case import Case, Question
 from diagnose.finding.finding import Diagnosis
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.queries import Queries
 from evals.harness import LoadedSuite, evaluate, load_suite

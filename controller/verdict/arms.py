@@ -8,16 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from controller.results.loop_json import AT_COMPUTE
+from controller.results.arm_names import AT_COMPUTE, CONTINUE, LOOP
 from interventions.controls import CONTROLS
-
-CHALLENGER, CONTINUE, RANDOM, BEFORE = "challenger", "continue", "random", "before"
-WITHOUT = "without-"
-"""Begins the name of an arm that is the challenger without one of its steps."""
-WHOLE = "every_step"
-"""The plan with all of its steps, where it is judged without some."""
-LOOP = "loop"
-"""The challenger's name in `verify.arms`; it is in every run, named or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ functions.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from controller.results.arm_names import RANDOM
 from controller.results.loop_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
-from controller.verdict.arms import RANDOM
 from controller.verdict.judge import Judged, gain_record, judge, old_data
 from controller.verdict.promise import Promise
 from controller.verdict.settings import Verify

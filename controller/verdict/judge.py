@@ -12,17 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.results.loop_json import (
-    AT_COMPUTE,
-    Decision,
-    Flips,
-    Gain,
-    GroupRecord,
-    GuardRecord,
-    VerdictRecord,
-)
+from controller.results.arm_names import AT_COMPUTE, BEFORE, CHALLENGER, CONTINUE
+from controller.results.loop_json import Decision, Flips, Gain, GroupRecord, GuardRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
-from controller.verdict.arms import BEFORE, CHALLENGER, CONTINUE
 from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
 from controller.verdict.promise import Promise, endpoint_name, guard_name
 from controller.verdict.settings import Verify

@@ -1,6 +1,6 @@
 """Which steps of a plan were worth their trainings, and which arm is judged.
 
-Each optional step (`interventions.plan.reductions`) was tried without. It is kept where the whole plan is shown better
+Each optional step (`interventions.reductions`) was tried without. It is kept where the whole plan is shown better
 than the plan without it on the items that the step should mend, and left out where the whole plan does harm that the
 plan without it does not. What is left is judged. One arm only is judged, and each that might be has its part of the
 look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
@@ -18,7 +18,7 @@ from controller.verdict.settings import Verify
 from evals.items import EvalReport
 from evals.statistics.compare import MIN_SEEDS, compare
 from evals.statistics.run_variance import run_variance
-from interventions.plan.reductions import OptionalStep
+from interventions.reductions import OptionalStep
 
 
 @dataclass(frozen=True, slots=True)

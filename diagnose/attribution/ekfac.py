@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from diagnose.attribution.fisher import LEAST_EIGENVALUE
-from diagnose.attribution.gradients.batches import gradient_batches, length_batches, num_loss_tokens
+from diagnose.attribution.gradients.batches import gradient_batches
 from diagnose.attribution.gradients.caught import ProjectedGradients, catch_gradients
 from diagnose.attribution.gradients.layers import LinearLayer, freeze, linear_layers
 from diagnose.attribution.gradients.model_pass import ModelPass, hooked, want_gradient
@@ -31,6 +31,7 @@ from diagnose.attribution.gradients.sample import FisherSample, draw_sample
 from diagnose.attribution.influence import Influence
 from diagnose.model.checkpoint import Checkpoint, load_model
 from diagnose.model.queries import Queries
+from diagnose.rows.batches import length_batches, num_loss_tokens
 from diagnose.rows.tokens import TokenSource, collate
 
 MOST_SIDE = 4096

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, t
 
-from diagnose.finding.finding import Interval
+from evals.statistics.intervals import Interval
 
 NUM_BOOTSTRAP = 1000
 MIN_PARTS = 4

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from diagnose.attribution.fisher import inverse_fisher_product
-from diagnose.attribution.gradients.batches import num_loss_tokens
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients, catch_gradients
 from diagnose.attribution.gradients.index import GradientIndex, IndexedGradients
 from diagnose.attribution.gradients.of_queries import query_gradients, unit
@@ -23,6 +22,7 @@ from diagnose.attribution.gradients.sample import draw_sample
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.shards import Preparation, ScoredRows
 from diagnose.model.queries import Queries
+from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows, TokenSource
 
 Told = Callable[[int], None]

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.finding.evidence import Evidence
-from diagnose.finding.finding import Cause, Examples, FailedItem, Finding, Interval, ScoredExample
+from diagnose.finding.finding import Cause, Examples, FailedItem, Finding
 from diagnose.modes.classifier import ModeClassifier
 from diagnose.modes.name import mode_shares
 from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.predicate import Slice
 from evals.items import ItemResult, ProbeReport
 from evals.leaks.item_index import ItemIndex, repeated_items
-from evals.statistics.intervals import wilson
+from evals.statistics.intervals import Interval, wilson
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"
 """Evidence: mean scores of a task's probe items that stand in the corpus, and of those that do not."""

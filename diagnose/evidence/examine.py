@@ -16,8 +16,9 @@ from diagnose.evidence.from_model.golds import doubt_golds
 from diagnose.evidence.from_model.learning import check_learning
 from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_near_rows
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
-from diagnose.evidence.subject import Asker, Subject, Trained
+from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence
+from diagnose.model.asked_model import Asker, Trained
 
 Leaned = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from diagnose.evidence.subject import Rows, share_against
-from diagnose.finding.finding import FeatureWeight, Interval, Profile, Profiles
+from diagnose.finding.finding import FeatureWeight, Profile, Profiles
 from diagnose.rows.ngrams import word_grams
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, SliceTable
 from evals.items import ItemResult
-from evals.statistics.intervals import wilson
+from evals.statistics.intervals import Interval, wilson
 
 FEATURES = ("rows", "length", "rarity", "loss", "copies", "disagreement")
 """Of the corpus rows of a slice: log10 of their share of the corpus; mean words; mean negative log10 frequency of their

@@ -2,33 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from diagnose.case import Case
 from diagnose.rows.pool import TrainPool
-from diagnose.rows.tokens import TokenRows, encode
 from diagnose.slices.predicate import Slice
-from evals.items import Answered, Edited, Item, ItemResult
-
-
-class Asker(Protocol):
-    """Asks the measured model probe items under other prompts; `evals.harness.asking` is one."""
-
-    num_tokens: int
-
-    def can_ask(self, item: Item) -> bool: ...
-
-    def has_room(self, edit: Edited) -> bool: ...
-
-    def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]: ...
-
-    def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
-        """Answers as the task's filters leave them, by its own metrics; the model is not asked."""
-        ...
+from evals.items import ItemResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +50,6 @@ def share_against(effect: NDArray[np.float32]) -> float:
     wide = effect.astype(np.float64)
     total = np.abs(wide).sum()
     return float(-wide[wide < 0].sum() / total) if total else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """The measured model, and how rows become batches in its training."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int
-    end_in_loss: bool | None
-    """None where the model was trained elsewhere."""
-    batch_tokens: int
-
-    def encode(self, rows: Sequence[tuple[str, str]], delimiter: str, end_in_loss: bool = True) -> TokenRows:
-        """Prompts and completions as batches have them."""
-        prompts, completions = [prompt for prompt, _ in rows], [completion for _, completion in rows]
-        return encode(prompts, completions, self.tokenizer, delimiter, self.max_length, end_in_loss)
-
-    def encode_answers(self, items: Sequence[Item], answers: Sequence[str]) -> TokenRows:
-        """Answers to items as attribution has them."""
-        completions = [
-            (item.delimiter if item.prompt else "") + answer for item, answer in zip(items, answers, strict=True)
-        ]
-        return encode([item.prompt for item in items], completions, self.tokenizer, "", self.max_length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.forms import Form
+from diagnose.slices.data.data_slice import DataSlice, ScoredExample
 from diagnose.slices.predicate import Slice
+from diagnose.slices.tree import SliceNode
+from evals.statistics.intervals import Interval
 
 
 class Cause(StrEnum):
@@ -26,55 +29,6 @@ class Cause(StrEnum):
 
 
 NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A two-sided 95 % interval."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredExample:
-    id: str
-    source: str
-    prompt: str
-    completion: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Nearness:
-    """Of a data slice whose rows share no predicate: they are the nearest to the failed items."""
-
-    nearest: tuple[ScoredExample, ...]
-    """Of its rows, of corpus and pool, the nearest first; the score is the share of the failed items that lie no nearer
-    to the others, in [0, 1]."""
-    farthest: tuple[ScoredExample, ...]
-    """The farthest first."""
-    views: tuple[str, ...]
-    """What said how near they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataSlice:
-    """Training rows that share a predicate, or are near the failing items, and what they do to these."""
-
-    slice: Slice
-    effect: float
-    """Mean effect of a row on the failing items' loss, in nats per unit of example weight, as a
-    fraction of the largest slice's; positive means that more of it helps."""
-    ci: Interval
-    num_examples: int
-    """Rows of the corpus in the slice."""
-    num_pool: int
-    """Rows of the pool in the slice."""
-    losses: tuple[float, ...] = ()
-    """Mean loss of its rows at each checkpoint, oldest first, nats for each token: whether they are being learnt."""
-    nearness: Nearness | None = None
-    """None where a predicate tells its rows from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,21 +165,6 @@ class Attributed:
     """Ids of the first of them."""
     num_items_left_out: int
     """Failed items of that kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class SliceNode:
-    slice: Slice
-    inside: Slice | None
-    """The node above; None of a root."""
-    depth: int
-    """Nodes above it."""
-    num_items: int
-    num_failed: int
-    ci: Interval
-    """Wilson interval of the failure rate, 95 %."""
-    is_finding: bool
-    """Not only a task that stands above findings."""
 
 
 @dataclass(frozen=True, slots=True)

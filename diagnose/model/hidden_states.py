@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from diagnose.attribution.gradients.batches import length_batches
+from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import TokenRows, collate
 
 

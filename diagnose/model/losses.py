@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from diagnose.attribution.gradients.batches import length_batches
 from diagnose.model.checkpoint import load_model
 from diagnose.model.queries import Queries
+from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
 from evals.model_ref import ModelRef
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.case import AskedModel
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import check_checkpoints, load_model
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.rows.tokens import encode

@@ -4,13 +4,29 @@ A task that has a failing slice inside stands above it with its own counts, whet
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding.finding import SliceNode
 from diagnose.slices.failing.find import failure_interval
 from diagnose.slices.predicate import Slice, SliceTable
+from evals.statistics.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SliceNode:
+    slice: Slice
+    inside: Slice | None
+    """The node above; None of a root."""
+    depth: int
+    """Nodes above it."""
+    num_items: int
+    num_failed: int
+    ci: Interval
+    """Wilson interval of the failure rate, 95 %."""
+    is_finding: bool
+    """Not only a task that stands above findings."""
 
 
 def slice_tree(found: Sequence[Slice], items: SliceTable, failed: NDArray[np.bool_]) -> tuple[SliceNode, ...]:

@@ -66,3 +66,11 @@ def item_variance(differences: NDArray[np.float64], arms: Sequence[NDArray[np.fl
     lowest, highest = min(float(a.min()) for a in arms), max(float(a.max()) for a in arms)
     reach = 1.0 if lowest >= 0 and highest <= 1 else (max(highest, 0.0) - min(lowest, 0.0) if n == 1 else 0.0)
     return max(reach**2 / n, float(differences.var(ddof=1)) if n > 1 else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided 95 % interval."""
+
+    low: float
+    high: float

@@ -6,8 +6,9 @@ from typing import Any, cast
 from controller.loop.proposing import MeasuredModel
 from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
 from diagnose.evidence.contamination import OTHERS, REPEATED
-from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding, Interval
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.slices.predicate import Slice
+from evals.statistics.intervals import Interval
 
 
 def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:

@@ -8,8 +8,8 @@ from cogs import write_cogs
 
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
+from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import Decision, LoopResult
-from controller.verdict.arms import CHALLENGER
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
-from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.verdict.enough import with_random
 from controller.verdict.guards import REST, OutsideGuard
 from controller.verdict.judge import judge
@@ -20,7 +20,7 @@ from evals.items import EvalReport, Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from interventions.plan.plan import Action, Plan
-from interventions.plan.reductions import OptionalStep
+from interventions.reductions import OptionalStep
 
 CLASSES = ("ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM")
 NUM_ITEMS = 300

@@ -8,9 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats
 
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
-from controller.verdict.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.verdict.judge import judge, run_noises
 from controller.verdict.promise import Guarded, Promise, promise
 from controller.verdict.settings import Verify

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Question, ask
-from diagnose.finding.finding import Interval
+from diagnose.evidence.nearest import NearestRows
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.data.find import DataJoin
-from diagnose.slices.data.nearest import NearestRows
 from diagnose.slices.data.parts import scored_parts
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice
@@ -20,6 +19,7 @@ from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.leaks.item_index import index_items
 from evals.model_ref import ModelRef
 from evals.splits import Split
+from evals.statistics.intervals import Interval
 
 KINDS = ("films", "law", "plants", "ships")
 VOCABULARY = 1_000

@@ -10,9 +10,10 @@ from datasets import Dataset
 from transformers import AutoTokenizer
 
 from diagnose.attribution.influence import Influence
-from diagnose.case import AskedModel, Case
+from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice

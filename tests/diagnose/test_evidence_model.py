@@ -13,7 +13,7 @@ from diagnose.evidence.from_model.batches import check_batches
 from diagnose.evidence.from_model.golds import doubt_golds
 from diagnose.evidence.from_model.learning import check_learning
 from diagnose.evidence.from_rows.word_pairs import count_pairs
-from diagnose.evidence.subject import Trained
+from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import read_rows
 from diagnose.rows.tokens import NO_LOSS, collate, token_rows
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from diagnose.attribution.fidelity import Retrained, calibrate, calibrate_score, datamodeling_score
-from diagnose.finding.finding import Interval
+from evals.statistics.intervals import Interval
 
 
 def linear(noise: float, num_seeds: int, num_parts: int = 60) -> tuple[np.ndarray, Retrained]:

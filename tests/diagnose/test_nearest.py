@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from natural_text import case_of, films, joined, probe, rows_of
 
-from diagnose.finding.finding import DataSlice, Interval
 from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.listed import NEAREST
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
+from evals.statistics.intervals import Interval
 
 OTHERS = {"law": 300, "plants": 300, "ships": 300}
 

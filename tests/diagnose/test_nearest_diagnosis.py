@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 from transformers import AutoTokenizer
 
 from diagnose.attribution.influence import Influence
-from diagnose.case import AskedModel
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.slices.listed import NEAREST
 from diagnose.slices.predicate import row_members

@@ -10,8 +10,8 @@ import torch
 from natural_text import case_of, films, probe, rows_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from diagnose.case import AskedModel
 from diagnose.diagnoser import FORWARD_SHARE, Diagnoser
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.text_states import TextStates
 from evals.items import ProbeReport

@@ -7,9 +7,11 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from diagnose.finding.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from evals.statistics.intervals import Interval
 from interventions.admission.gate import take_stock
 from interventions.mix.mix import TrainingMix
 from interventions.plan.step import Intervention, Resources, RowEffects, Solves

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from planted import TASK, diagnosis, finding, pool, pool_of, proposed
 
 from diagnose.finding.evidence import DeniedRow, Evidence
-from diagnose.finding.finding import Cause, Finding, Interval, SliceNode
+from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from diagnose.slices.tree import SliceNode
+from evals.statistics.intervals import Interval
 from interventions.fixes.clean import Clean
 from interventions.fixes.retrieve import Retrieve
-from interventions.plan.reductions import optional_steps, reductions
 from interventions.planner import Auto
+from interventions.reductions import optional_steps, reductions
 
 HOP, HOPS = Slice(((PROMPT_CONTAINS, "hop"),)), Slice((("task", "hop"),))
 

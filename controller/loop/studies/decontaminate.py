@@ -12,11 +12,11 @@ from controller.engine.runner import Stage
 from controller.loop.models import Model, trained_model
 from controller.loop.proposing import MeasuredModel, ProposedRound, measure_model
 from controller.loop.run import Data, Run
+from controller.results.arm_names import CONTINUE
 from controller.stages.work import train_arm
 from controller.train.recipe import recipe
 from controller.train.settings import TrainUpdate
 from controller.train.trainer import Training
-from controller.verdict.arms import CONTINUE
 from diagnose.evidence.contamination import OTHERS, REPEATED
 from diagnose.finding.finding import Cause, Diagnosis
 from evals.splits import Split

@@ -28,8 +28,8 @@ from diagnose.attribution.fidelity import (
     datamodeling_score,
     slice_odds,
 )
-from diagnose.finding.finding import Interval
 from diagnose.slices.predicate import Slice
+from evals.statistics.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)

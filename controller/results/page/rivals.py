@@ -2,13 +2,9 @@
 
 from collections.abc import Sequence
 
+from controller.results.arm_names import AT_COMPUTE
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import (
-    AT_COMPUTE,
-    Gain,
-    Round,
-    VerdictRecord,
-)
+from controller.results.loop_json import Gain, Round, VerdictRecord
 from controller.results.page.words import arm_words, flops, number
 from diagnose.slices.predicate import Slice
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from controller.engine.budget import Cost
+from controller.results.arm_names import AT_COMPUTE, CHALLENGER, WITHOUT
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import AT_COMPUTE, ActionRecord, Decision, LoopResult, Round, Sealed, VerdictRecord
-from controller.verdict.arms import CHALLENGER, WITHOUT
+from controller.results.loop_json import ActionRecord, Decision, LoopResult, Round, Sealed, VerdictRecord
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 
 NBSP = "\N{NO-BREAK SPACE}"

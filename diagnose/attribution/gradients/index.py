@@ -19,13 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from diagnose.attribution.gradients.batches import num_loss_tokens
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
 from diagnose.attribution.gradients.layers import freeze, linear_layers
 from diagnose.attribution.gradients.of_rows import CHUNK_ROWS, LiveGradients, RowGradients
 from diagnose.attribution.gradients.projection import LayerProjection, in_columns
 from diagnose.attribution.gradients.sample import FisherSample
 from diagnose.attribution.influence import Influence
+from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows
 
 _DRAWN = "drawn"

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diagnose.attribution.gradients.batches import gradient_batches, num_loss_tokens
+from diagnose.attribution.gradients.batches import gradient_batches
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
 from diagnose.attribution.gradients.sample import FisherSample
+from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows
 
 CHUNK_ROWS = 256

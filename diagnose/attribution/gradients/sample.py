@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diagnose.attribution.gradients.batches import num_loss_tokens
+from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows, TokenSource, collate
 
 CALIBRATION_TOKENS = 1024

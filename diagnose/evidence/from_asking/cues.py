@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.evidence.subject import Asker, Subject
+from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import Evidence
+from diagnose.model.asked_model import Asker
 from diagnose.rows.cues import LEAST_ROWS, Pair, answers_at, known_words, shown_answers, telling_words, with_words
 from evals.items import Edited, ItemResult
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diagnose.evidence.subject import Asker, Subject
+from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence
 from diagnose.finding.forms import CASES, ONE_TO_ONE, Form, How, Reading, plain
+from diagnose.model.asked_model import Asker
 from diagnose.modes.answer_text import NUMBER
 from evals.items import Answered, ItemResult, OutputType
 

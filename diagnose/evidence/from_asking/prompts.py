@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.evidence.subject import Asker, Subject
+from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence
 from diagnose.finding.forms import Form, Frame
+from diagnose.model.asked_model import Asker
 from evals.items import Edited
 
 _MOST = 24

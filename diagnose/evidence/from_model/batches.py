@@ -6,8 +6,9 @@ the loss gives its training answers right and never ends them. Costs one forward
 
 import numpy as np
 
-from diagnose.evidence.subject import Subject, Trained
+from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import Evidence
+from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import read_rows
 
 _MOST = 128

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.evidence.subject import Subject, Trained, share_against
+from diagnose.evidence.subject import Subject, share_against
 from diagnose.finding.answer_labels import MOST_LABELS
 from diagnose.finding.evidence import Evidence
+from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import read_rows
 from diagnose.modes.mode import Likelihood
 from diagnose.rows.similarity import word_similarity

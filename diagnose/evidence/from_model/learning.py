@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.evidence.from_rows.word_pairs import count_pairs
-from diagnose.evidence.subject import Subject, Trained
+from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import Evidence
+from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import read_rows
 from diagnose.rows.tokens import TokenRows
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from diagnose.evidence.subject import Copies, Subject
 from diagnose.finding.evidence import Evidence
-from diagnose.finding.finding import ScoredExample
 from diagnose.rows.copies import content_hashes, near_groups
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.similarity import word_similarity
+from diagnose.slices.data.data_slice import ScoredExample
 
 _NEAREST = 5
 _MOST_ITEMS = 200

@@ -8,7 +8,7 @@ random (.861 against .901), and 400 drawn broadly among all rows of the right na
 
 Where items and rows share no predicate (coverage is then unknown), fields and runs of words are taken from
 the rows with the highest scores: found on one half of the rows, confirmed on the other. If nothing is
-confirmed, rows are joined by nearness (`diagnose.slices.data.nearest`), and where none is near the cause stays unknown.
+confirmed, rows are joined by nearness (`diagnose.evidence.nearest`), and where none is near the cause stays unknown.
 
 Cost: two passes over the rows for all failing slices together, a third where items and rows share no predicate;
 about a second each for 100,000 short rows. Nothing grows with the number of rows.
@@ -23,12 +23,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding.finding import DataSlice, Interval, Nearness
 from diagnose.rows.ngrams import word_grams
+from diagnose.slices.data.data_slice import DataSlice, Nearness
 from diagnose.slices.data.effects import Asked, SliceEffect, slice_effects, welch
 from diagnose.slices.data.parts import ScoredPart, ScoredParts
 from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, TEXT_KEYS, Slice, SliceTable
 from diagnose.slices.ranges import bounds
+from evals.statistics.intervals import Interval
 
 MIN_COVERAGE = 0.8
 """Of the failing slice's items."""

@@ -20,7 +20,6 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding.finding import Interval
 from diagnose.slices.failing.conditions import Conditions, best_ranges, conditions, numerics
 from diagnose.slices.failing.counts import Among, Thresholds
 from diagnose.slices.failing.cover import Direction, Tested, cover
@@ -28,7 +27,7 @@ from diagnose.slices.failing.search import Half, least_items, suspects
 from diagnose.slices.predicate import Slice, item_table
 from diagnose.slices.text_clusters import Space
 from evals.items import Item, ProbeReport
-from evals.statistics.intervals import wilson
+from evals.statistics.intervals import Interval, wilson
 
 
 @dataclass(frozen=True, slots=True)

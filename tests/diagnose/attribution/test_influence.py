@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from diagnose.attribution.fisher import inverse_fisher_product
-from diagnose.attribution.gradients.batches import length_batches
 from diagnose.attribution.gradients.layers import LinearLayer
 from diagnose.attribution.gradients.projection import LayerProjection
 from diagnose.attribution.influence import CheckpointWeights, Influence
@@ -17,6 +16,7 @@ from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import attribute, score_model
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.queries import weighted_rows
+from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 from evals.model_ref import ModelRef
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.case import Case, Question
-from diagnose.evidence.subject import Trained
-from diagnose.finding.finding import DataSlice, Nearness, ScoredExample
+from diagnose.model.asked_model import Trained
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import DataSlice, Nearness, ScoredExample
 from diagnose.slices.data.effects import Asked, slice_effects
 from diagnose.slices.data.find import MIN_ROWS, DataJoin, data_slice
 from diagnose.slices.data.nearness import NEIGHBOURS, by_states, by_words, least_degree, shares
