@@ -11,7 +11,7 @@ class EvalSuite:
 
     tasks: list[str] = field(default_factory=list)
     """lm-eval task or group names."""
-    include_path: str | None = None
+    include_path: str | None = field(default=None, metadata={"determines": False})
     """Folder of lm-eval YAML task files, searched before the built-in ones."""
     guards: list[str] = field(default_factory=list)
     """Further tasks or groups that must not get worse; measured like `tasks`, never fixed."""

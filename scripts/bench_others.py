@@ -32,15 +32,15 @@ from controller.cli.compose import composed
 from controller.data.named_corpora import POOL, TRAIN, write_rows
 from controller.engine import logs
 from controller.engine.budget import Books
-from controller.engine.journal.store import code_version
 from controller.engine.runner import Runner
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
 from controller.loop.loop import run_loop
-from controller.loop.models import Model, base_model, initial_model, read_champion
-from controller.loop.proposing import measure_stage, read_measured
+from controller.loop.models import base_model, initial_model, measure_stage, read_champion, read_measured
 from controller.loop.run import Run, open_run
 from controller.results.loop_json import LoopResult, Round
 from controller.settings import LoopSettings
+from controller.stages.model import Model
 from evals.splits import Split
 
 SHARES = (0, 20, 40)

@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from peers_report import Results, draw, table
 from transformers import PreTrainedModel
 
-from controller.engine.journal.store import code_version
+from controller.engine.versions import code_version
 from diagnose.model.checkpoint import load_model
 from diagnose.rows.tokens import TokenRows, token_rows
 from evals.model_ref import ModelRef

@@ -24,25 +24,21 @@ from pydantic import TypeAdapter
 
 from controller.cli.compose import composed_prove
 from controller.engine import logs
+from controller.engine.artifacts import Artifact
 from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
-from controller.engine.journal.store import code_version
 from controller.engine.runner import Runner
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
-from controller.loop.models import Model, base_model, initial_model, read_champion, write_champion
-from controller.loop.proposing import (
-    DiagnosedRound,
-    agree,
-    diagnose_round,
-    measure_model,
-    propose_round,
-)
+from controller.loop.diagnosing import DiagnosedRound, diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model, read_champion, write_champion
+from controller.loop.proposing import agree, propose_round
 from controller.loop.run import open_run
 from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
 from controller.settings import LoopSettings
+from controller.stages.model import Model
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.predicate import Slice
@@ -51,6 +47,7 @@ from evals.splits import Split
 from evals.statistics.intervals import Interval, wilson
 from interventions.fixes.retrieve import Retrieve
 from interventions.fixes.reweight import Reweight
+from interventions.plan.attempts import Attempts
 
 MOST_ACCEPTED = 3
 """Of 60: with probability .94 where one in forty is accepted."""
@@ -152,7 +149,7 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
         run = open_run(settings, folder / "run", Runner(folder / "run", workers, books.check_time), books)
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
-        proposal = propose_round(run, champion, blamed, Tried(), 0)
+        proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         agreed = agree(run, proposal, before, {})
         verdict = try_and_judge(run, champion, proposal, agreed, before, {}, 0).verdict
@@ -245,7 +242,7 @@ def _blaming(diagnosed: DiagnosedRound, items: Slice, rows: Slice, folder: Path)
     text = TypeAdapter(Diagnosis).dump_json(diagnosis)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "diagnosis.json").write_bytes(text)
-    return replace(diagnosed, diagnosis=diagnosis, folder=folder, digest=hash_of(text.decode()))
+    return replace(diagnosed, diagnosis=diagnosis, artifact=Artifact(folder, hash_of(text.decode())))
 
 
 if __name__ == "__main__":

@@ -21,22 +21,23 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from controller.cli.compose import composed
-from controller.data.tables import load_pool, save_mix
+from controller.data.mixes import load_pool, save_mix
 from controller.engine import logs
+from controller.engine.artifacts import Data
 from controller.engine.budget import Books
-from controller.engine.hashes import fingerprint
-from controller.engine.journal.store import code_version
+from controller.engine.hashes import fingerprint, hash_of
 from controller.engine.runner import Runner, Stage
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
-from controller.loop.models import Model, base_model, initial_model, trained_model
-from controller.loop.proposing import diagnose_round, measure_model, measure_stage, propose_round, read_measured
-from controller.loop.run import Data, Run, open_run
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model, measure_stage, read_measured, trained_model
+from controller.loop.proposing import propose_round
+from controller.loop.run import Run, open_run
 from controller.results.arm_names import CHALLENGER
-from controller.stages.inputs import INDEX_FILE
-from controller.stages.work import train_arm
+from controller.stages.measure import INDEX_FILE
+from controller.stages.model import Model
+from controller.stages.train import train_arm
 from controller.train.recipe import Recipe, recipe
-from controller.train.trainer import Training
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from evals.items import ItemResult
 from evals.leaks.item_index import load_index
@@ -44,6 +45,7 @@ from evals.splits import Split
 from interventions.admission.gate import admit, contents, take_stock
 from interventions.mix.compose import Draw, compose
 from interventions.mix.mix import Origin
+from interventions.plan.attempts import Attempts
 
 SIZES = (400, 100)
 """Rows added."""
@@ -107,15 +109,15 @@ def play(seed: int, folder: Path, work: Path) -> SeedResult:
         arms: dict[str, _Arm] = {}
         for size in SIZES:
             sized = replace(settings, interventions=replace(settings.interventions, num_examples=size))
-            proposal = propose_round(replace(run, settings=sized), champion, diagnosed, Tried(), 0)
+            proposal = propose_round(replace(run, settings=sized), champion, diagnosed, Attempts(), 0)
             proposed = proposal.proposed
             plan = recipe(sized.train, sized.model, sized.train.update, proposed.num_rows, proposed.mean_tokens)
             oracle = work / f"oracle-{size}"
-            _save_oracle(run, diagnosed.inputs.index, size, seed, oracle)
+            _save_oracle(run, diagnosed.inputs.index.folder, size, seed, oracle)
             for name, mix in {
-                RANDOM: proposal.folder / RANDOM,
+                RANDOM: proposal.artifact.folder / RANDOM,
                 ORACLE: oracle,
-                FIX: proposal.folder / CHALLENGER,
+                FIX: proposal.artifact.folder / CHALLENGER,
             }.items():
                 arms[f"{name}-{size}"] = _Arm(mix, plan)
         scores = _trained_scores(run, champion, arms, seed)
@@ -132,22 +134,14 @@ class _Arm:
 
 def _trained_scores(run: Run, champion: Model, arms: Mapping[str, _Arm], seed: int) -> dict[str, tuple[float, float]]:
     """Each arm trained on from the champion and measured."""
+    mixes = {name: Data(arm.mix, hash_of(fingerprint(arm.mix)), 0, name) for name, arm in arms.items()}
     trained = run.runner.do_all(
         [
-            Stage(
-                f"train-{name}",
-                {"model": champion.key, "mix": fingerprint(arm.mix), "recipe": asdict(arm.recipe), "seed": seed},
-                train_arm,
-                (champion.ref, arm.mix, arm.recipe, seed, False),
-                Training,
-            )
+            Stage(f"train-{name}", train_arm, (champion, mixes[name], arm.recipe, seed, False))
             for name, arm in arms.items()
         ]
     )
-    models = [
-        trained_model(champion, result, Data(arm.mix, name, 0, name))
-        for result, (name, arm) in zip(trained, arms.items(), strict=True)
-    ]
+    models = [trained_model(champion, result, mixes[name]) for result, name in zip(trained, arms, strict=True)]
     stages = [
         measure_stage(run, model, Split.SELECT, f"measure-{name}") for name, model in zip(arms, models, strict=True)
     ]

@@ -18,14 +18,15 @@ from pydantic import TypeAdapter
 
 from controller.cli.compose import composed_prove
 from controller.engine import logs
+from controller.engine.artifacts import Artifact
 from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
-from controller.engine.journal.store import code_version
 from controller.engine.runner import Runner
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
-from controller.loop.models import base_model, initial_model
-from controller.loop.proposing import DiagnosedRound, agree, diagnose_round, measure_model, propose_round
+from controller.loop.diagnosing import DiagnosedRound, diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model
+from controller.loop.proposing import agree, propose_round
 from controller.loop.run import open_run
 from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
@@ -38,6 +39,7 @@ from evals.splits import Split
 from evals.statistics.intervals import Interval
 from interventions.admission.gate import made_from
 from interventions.fixes.clean import RELABEL
+from interventions.plan.attempts import Attempts
 from interventions.plan.step import CLEAN, Made, Remove, Resources, Steps
 from interventions.planner import Auto
 
@@ -131,7 +133,7 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
             Slice(((world.fields[0], sound),)),
             folder / "blaming",
         )
-        proposal = propose_round(run, champion, blamed, Tried(), 0)
+        proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         judged = try_and_judge(run, champion, proposal, agree(run, proposal, before, {}), before, {}, 0)
     verdict = judged.verdict
@@ -173,9 +175,9 @@ def _also_blaming(diagnosed: DiagnosedRound, items: Slice, rows: Slice, folder: 
     text = TypeAdapter(Diagnosis).dump_json(diagnosis)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "diagnosis.json").write_bytes(text)
-    for effects in diagnosed.folder.glob("effects*"):
+    for effects in diagnosed.artifact.folder.glob("effects*"):
         (folder / effects.name).write_bytes(effects.read_bytes())
-    return replace(diagnosed, diagnosis=diagnosis, folder=folder, digest=hash_of(text.decode()))
+    return replace(diagnosed, diagnosis=diagnosis, artifact=Artifact(folder, hash_of(text.decode())))
 
 
 if __name__ == "__main__":

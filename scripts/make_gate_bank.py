@@ -18,8 +18,7 @@ from controller.engine import logs
 from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
-from controller.loop.models import base_model, train_initially
-from controller.loop.proposing import measure_model
+from controller.loop.models import base_model, measure_model, train_initially
 from controller.loop.run import open_run
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant

@@ -18,14 +18,14 @@ from real_faults import CASES, Ground
 from sklearn.metrics import roc_auc_score
 
 from controller.cli.compose import composed
-from controller.data.tables import load_pool
+from controller.data.mixes import load_pool
 from controller.engine import logs
 from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
-from controller.loop.models import base_model, initial_model
-from controller.loop.proposing import diagnose_round, measure_model, propose_round
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model
+from controller.loop.proposing import propose_round
 from controller.loop.run import open_run
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis, Finding
@@ -34,6 +34,7 @@ from diagnose.rows.pool import ContentIds
 from diagnose.rows.tokens import encode
 from evals.items import EvalReport
 from evals.splits import Split
+from interventions.plan.attempts import Attempts
 
 ARCH = {
     "hidden_size": 128,
@@ -79,7 +80,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = diagnose_round(run, model, probe)
-        proposal = propose_round(run, model, diagnosed, Tried(), 0)
+        proposal = propose_round(run, model, diagnosed, Attempts(), 0)
     told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]
     changes = ", ".join(action.kind for action in proposal.plan.actions) or "nothing"
     first = diagnosed.diagnosis.findings[0].cause.value if told else "none"

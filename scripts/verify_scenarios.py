@@ -21,11 +21,10 @@ from controller.cli.compose import CONF, composed_prove
 from controller.data.named_corpora import TASKS
 from controller.engine import logs
 from controller.engine.budget import Books
-from controller.engine.journal.store import code_version
 from controller.engine.runner import Runner
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.models import base_model, initial_stage, trained_model
-from controller.loop.proposing import measure_model
+from controller.loop.models import base_model, initial_stage, measure_model, trained_model
 from controller.loop.run import Run, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant

@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from controller.data.tables import load_pool
+from controller.data.mixes import load_pool
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
 from controller.engine.hashes import hash_of
-from controller.loop.models import Model, base_model, model_key
-from controller.loop.proposing import LEDGER_FILE, measure_model
+from controller.loop.models import base_model, measure_model, model_key
+from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.results.estimate import Estimate
+from controller.stages.model import Model
 from controller.train.recipe import recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer

@@ -11,15 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
-from controller.data.tables import ItemTable, export_mix, load_mix
+from controller.data.mixes import load_mix
+from controller.data.patches import export_mix
+from controller.data.reports import ItemTable
 from controller.engine.budget import Books
 from controller.engine.journal.lock import locked
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
+from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
-from controller.loop.models import CHAMPION_FILE, base_model, initial_model, read_champion
-from controller.loop.proposing import diagnose_round, leave_patch, measure_model, propose_round
+from controller.loop.models import CHAMPION_FILE, base_model, initial_model, measure_model, read_champion
+from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.run import Run, choose_run_dir, open_run
 from controller.loop.studies.dose_curve import make_doses
 from controller.loop.studies.fidelity import prove_attribution
@@ -33,6 +35,7 @@ from controller.results.page.fidelity import believed, calibrated, of_slices
 from controller.results.summary import summary, write_summary
 from controller.settings import LoopSettings
 from evals.splits import Split
+from interventions.plan.attempts import Attempts
 
 
 def loop(settings: LoopSettings, sweep: str | None) -> int:
@@ -94,7 +97,7 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
         if proven is not None:
             _say(believed(proven))
             _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
-        _say(f"{diagnosed.folder / 'diagnosis.json'}")
+        _say(f"{diagnosed.artifact.folder / 'diagnosis.json'}")
     return 0
 
 
@@ -104,7 +107,7 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
     with _opened(settings) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
-        proposal = propose_round(run, model, diagnosed, Tried(), 0)
+        proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         _say(proposal.plan.reason)
         for action in proposal.plan.actions:
             _say(f"{action.kind}: {action.why}")
@@ -121,7 +124,7 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
         if export is not None and not proposal.plan.actions:
             _say(f"{export} is not written: the plan changes no data")
         if export is not None and proposal.plan.actions:
-            export_mix(load_mix(proposal.folder / CHALLENGER), Path(export))
+            export_mix(load_mix(proposal.artifact.folder / CHALLENGER), Path(export))
             _say(export)
     return 0
 

@@ -14,6 +14,8 @@ from typing import Any
 import datasets
 from datasets import Dataset
 
+from controller.engine.hashes import fingerprint
+from controller.engine.keys import FREE
 from diagnose.rows.pool import COLUMNS, ContentIds, TrainPool
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,26 @@ class Corpus:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the rows of a corpus or a pool are read from."""
+
+    name: str = field(metadata=FREE)
+    """A path or `hub:...`, as the user gave it."""
+    content: Any
+    """Hashes of the files; of a hub data set its name, which a revision may change under us."""
+
+
+def find_source(key: str, name: str) -> Source:
+    """The source with what it holds.
+
+    Raises:
+        ValueError: what reading would raise later, where it can be known at once.
+    """
+    check_source(key, name)
+    return Source(name, name if name.startswith("hub:") else fingerprint(Path(name).expanduser()))
+
+
 def check_source(key: str, source: str) -> None:
     """Raise the ValueError that reading would raise later, where it can be known at once."""
     if source.startswith("hub:"):
@@ -84,7 +106,7 @@ def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
     """Rows of one source.
 
     Args:
-        corpus: Settings; `source` is one of its paths.
+        corpus: How its rows are to be read.
         key: `corpus.train` or `corpus.pool`, for messages.
 
     Raises:

@@ -5,7 +5,7 @@ from concurrent.futures.process import _RemoteTraceback
 from pathlib import Path
 from types import TracebackType
 
-from controller.engine.journal.store import PACKAGES
+from controller.engine.versions import PACKAGES
 
 _ROOT = Path(__file__).parents[2]
 

@@ -3,14 +3,17 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
+from controller.engine.artifacts import Artifact
 from controller.engine.journal.store import StageKey, Store
+from controller.engine.keys import determining, types_in
+from controller.engine.versions import this_code
 from controller.engine.workers.pool import Job, Workers
 from controller.engine.workers.progress import read_share
 
@@ -21,20 +24,27 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[T]):
-    """One piece of work that is done once."""
+    """One piece of work that is done once: a call of a function in a worker."""
 
     name: str
     """Of the folder, for people: `measure`, `train-random-2`."""
-    inputs: Mapping[str, Any]
-    """Everything that the result depends on, as JSON; the key of the stage."""
     function: Callable[..., T]
-    """Called in a worker with the stage's folder and `arguments`; what it returns is kept as JSON."""
+    """Called with the stage's folder and `arguments`; what it returns, of the type that it is annotated with, is kept
+    as
+    JSON. At the top of a module."""
     arguments: tuple[Any, ...]
-    result: type[T]
+    """They pickle, and say what of them determines the result (`controller.engine.keys`)."""
 
     @property
     def key(self) -> StageKey:
-        return StageKey(self.name, self.inputs)
+        modules = {self.function.__module__, *(kind.__module__ for kind in types_in(self.arguments))}
+        version = this_code().version(modules - {"builtins"})
+        return StageKey(self.name, version, [self.function.__qualname__, determining(self.arguments)])
+
+    @property
+    def result(self) -> TypeAdapter[T]:
+        """Of what the function returns."""
+        return TypeAdapter(get_type_hints(self.function)["return"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +52,15 @@ class Result(Generic[T]):
     value: T
     folder: Path
     digest: str
-    """Key of the stage; what depends on the result names this among its inputs."""
+    """Key of the stage."""
     started: float
     """Unix time in seconds."""
     seconds: float
+
+    @property
+    def artifact(self) -> Artifact:
+        """What a later stage that reads the folder is handed."""
+        return Artifact(self.folder, self.digest)
 
 
 class Runner:
@@ -85,7 +100,7 @@ class Runner:
         if jobs:
             for finished in self._workers.run(jobs, lambda: self._watch(line)):
                 number = missing[finished.number]
-                value = TypeAdapter(stages[number].result).dump_python(finished.value, mode="json")
+                value = stages[number].result.dump_python(finished.value, mode="json")
                 found[number] = self._store.finish(keys[number], value, finished.started, finished.seconds)
                 self.busy.append((finished.started, finished.started + finished.seconds))
                 line.clear()
@@ -93,8 +108,7 @@ class Runner:
         line.clear()
         for stage, key, done in zip(stages, keys, found, strict=True):
             assert done is not None, "every stage was found or carried out"
-            value = TypeAdapter(stage.result).validate_python(done.value)
-            yield Result(value, done.folder, key.digest, done.started, done.seconds)
+            yield Result(stage.result.validate_python(done.value), done.folder, key.digest, done.started, done.seconds)
 
     def _watch(self, line: "_StatusLine") -> None:
         line.draw()

@@ -15,27 +15,18 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
-from controller.data.tables import ItemTable
+from controller.data.reports import ItemTable
 from controller.engine.budget import Books, Cost
 from controller.engine.errors import BudgetSpent
 from controller.engine.journal.lock import locked
-from controller.engine.journal.store import code_version
 from controller.engine.runner import Runner
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
-from controller.loop.models import Model, base_model, initial_model, write_champion
+from controller.loop.attempts import attempts_after
+from controller.loop.diagnosing import DiagnosedRound, diagnose_round
+from controller.loop.models import MeasuredModel, base_model, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
-from controller.loop.proposing import (
-    DiagnosedRound,
-    MeasuredModel,
-    ProposedRound,
-    agree,
-    diagnose_round,
-    leave_patch,
-    measure_model,
-    plan_record,
-    propose_round,
-)
+from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
 from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
@@ -57,6 +48,7 @@ from controller.results.page.page import write_report
 from controller.results.records import diagnosis_record, measure_record
 from controller.results.tracking import Tracker, default_uri
 from controller.settings import LoopSettings
+from controller.stages.model import Model
 from controller.verdict.arm_scores import Arm
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
@@ -64,6 +56,7 @@ from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
 from evals.splits import Split
 from evals.statistics.run_variance import RunVariance
+from interventions.plan.attempts import Attempts
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +75,7 @@ class LoopState:
     """The model that the loop started with, on `select`."""
     promises: list[Promise] = field(default_factory=list)
     """Of accepted rounds."""
-    tried: Tried = field(default_factory=Tried)
+    tried: Attempts = field(default_factory=Attempts)
     """What the present champion was tried with."""
     variances: dict[tuple[bool, float, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
     """Of earlier rounds, by whether they retrained from the given model, by how far from the champion they went, and by
@@ -223,10 +216,10 @@ def play_round(
         if judged.champions:
             state.champion, state.champion_round, state.champions = judged.champions[0], number, judged.champions
             state.promises.append(judged.agreed)
-            state.tried = Tried()
+            state.tried = Attempts()
             tracker.register(_folder(state.champion), "champion", number)
         else:
-            state.tried = state.tried.after(whole.plan, verdict, whole.from_base)
+            state.tried = attempts_after(state.tried, whole.plan, verdict, whole.from_base)
     leave_patch(proposal, run.run_dir, number)
     round_ = Round(
         number=number,

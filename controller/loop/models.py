@@ -1,41 +1,33 @@
 """The models of a run: the given one, that of round 0, those that trainings leave, the champion."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.data.reports import read_report_json
+from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.hashes import fingerprint, hash_of
 from controller.engine.runner import Result, Stage
-from controller.loop.run import Data, Run
-from controller.stages.work import build, num_parameters, train_initial
+from controller.loop.run import Run
+from controller.stages.measure import Measured, measure
+from controller.stages.model import Model
+from controller.stages.train import build, train_initial
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
-from controller.train.start import load_tokenizer, trained_ref
+from controller.train.start import load_tokenizer, num_parameters, trained_ref
 from controller.train.trainer import MODEL_FOLDER, Training
 from diagnose.model.checkpoint import Checkpoint, check_checkpoints
+from evals.items import EvalReport, ProbeReport
 from evals.model_ref import ModelRef
+from evals.splits import Split
 
 CHAMPION_FILE = "champion.json"
 
 HERE = "$RUN_DIR"
 """Stands in `champion.json` for the run directory, which may be moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model with what the loop knows of it."""
-
-    ref: ModelRef
-    key: str
-    """Of its content: what was measured with one key holds for every model of that key."""
-    checkpoints: tuple[Checkpoint, ...]
-    """Oldest first, the model last; for attribution."""
-    num_parameters: int
-    corpus: Data
-    """What it was trained on: `corpus.train`, and the rows of every accepted fix since."""
 
 
 def base_model(run: Run, seed: int | None = None) -> Model:
@@ -54,19 +46,7 @@ def base_model(run: Run, seed: int | None = None) -> Model:
         return Model(
             ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus
         )
-    stage = Stage(
-        "build",
-        {
-            "model": asdict(settings.model),
-            "corpus": run.corpus.digest,
-            "max_length": settings.train.max_length,
-            "seed": seed,
-        },
-        build,
-        (settings.model, run.corpus.folder, settings.train.max_length, seed),
-        str,
-    )
-    result = run.runner.do(stage)
+    result = run.runner.do(Stage("build", build, (settings.model, run.corpus, settings.train.max_length, seed)))
     ref = ModelRef(str(result.folder / result.value), None, "float32")
     return Model(ref, result.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus)
 
@@ -95,14 +75,7 @@ def train_initially(run: Run, bases: Sequence[Model], seeds: Sequence[int]) -> l
 
 def initial_stage(run: Run, base: Model, seed: int) -> Stage[Training]:
     """The training of `train_initially`."""
-    plan = _initial_recipe(run)
-    return Stage(
-        "train-initial",
-        {"model": base.key, "corpus": run.corpus.digest, "recipe": asdict(plan), "seed": seed},
-        train_initial,
-        (base.ref, run.corpus.folder, plan, seed),
-        Training,
-    )
+    return Stage("train-initial", train_initial, (base, run.corpus, _initial_recipe(run), seed))
 
 
 def _initial_recipe(run: Run) -> Recipe:
@@ -145,3 +118,32 @@ def read_champion(run_dir: Path) -> Model:
 def model_key(name: str) -> str:
     """Of a folder its files' hash; of a hub id the id."""
     return hash_of(fingerprint(Path(name).expanduser()))
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredModel:
+    report: EvalReport
+    artifact: Artifact
+
+
+def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
+    """Every item of the split, answered by the model.
+
+    Raises:
+        PermissionError: the split is `sealed`; `controller.loop.sealed` opens it.
+    """
+    if split is Split.SEALED:
+        raise PermissionError("sealed items are asked by controller.loop.sealed alone, which notes it in the ledger")
+    result = run.runner.do(measure_stage(run, model, split, name))
+    return read_measured(run, result, split, "measure")
+
+
+def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
+    return Stage(name, measure, (model, run.asked, split))
+
+
+def read_measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
+    """What a measurement left, its costs in the books under `book`."""
+    run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
+    kind = ProbeReport if split is Split.PROBE else EvalReport
+    return MeasuredModel(read_report_json(result.folder, kind), result.artifact)

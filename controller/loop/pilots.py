@@ -17,20 +17,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controller.engine.artifacts import Data
 from controller.engine.runner import Stage
-from controller.loop.attempts import LEAST_TAKEN, Tried
-from controller.loop.models import Model
-from controller.loop.proposing import DiagnosedRound, MeasuredModel, ProposedRound, propose_round, what_is_guarded
-from controller.loop.run import Data, Run
-from controller.loop.studies.dose_curve import MIX_FOLDER, DoseMade, make_dose
+from controller.loop.diagnosing import DiagnosedRound
+from controller.loop.models import MeasuredModel
+from controller.loop.proposing import ProposedRound, propose_round, what_is_guarded
+from controller.loop.run import Run
 from controller.loop.trial import Account, MixTrial, challenger_mix, fix_recipe, measured_mixes, training_seed
 from controller.results.loop_json import PilotRecord
+from controller.stages.model import Model
+from controller.stages.propose import MIX_FOLDER, make_dose
 from controller.train.recipe import Tokens
 from controller.verdict.arm_scores import Arm, Choose, scored_by_all
 from controller.verdict.guards import Guard, chosen_in
 from controller.verdict.promise import endpoint_slices, guards_of
 from evals.items import ItemResult
 from evals.splits import Split
+from interventions.plan.attempts import LEAST_TAKEN, Attempts
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class Piloted:
     """A proposal whose share of the draws is settled."""
 
     proposal: ProposedRound
-    tried: Tried
+    tried: Attempts
     """With the part of the draws that it has."""
 
 
@@ -61,7 +64,7 @@ def settle_share(
     probe: MeasuredModel,
     diagnosed: DiagnosedRound,
     proposal: ProposedRound,
-    tried: Tried,
+    tried: Attempts,
     number: int,
 ) -> Piloted:
     """The proposal, with less of the draws where small trainings ask for it; the same where its share is told.
@@ -155,8 +158,7 @@ def _mix(run: Run, proposal: ProposedRound, scale: float) -> Data:
     if scale == 1:
         return challenger_mix(proposal)
     made_from = replace(proposal.made_from, tried=proposal.made_from.tried.scaled(scale))
-    inputs = {"proposal": proposal.digest, "scale": scale}
-    result = run.runner.do(Stage(f"pilot-mix-{scale:g}", inputs, make_dose, (made_from, 1.0), DoseMade))
+    result = run.runner.do(Stage(f"pilot-mix-{scale:g}", make_dose, (made_from, 1.0)))
     value = result.value
     run.books.add(BOOK, result.seconds, value.num_tokens, value.flops)
     assert not value.reason, "fewer draws leave the actions as they are"

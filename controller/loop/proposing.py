@@ -9,35 +9,30 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.data.tables import read_report_json, write_blocked
+from controller.data.patches import write_blocked
+from controller.engine.artifacts import Artifact
 from controller.engine.hashes import hash_of
-from controller.engine.runner import Result, Stage
-from controller.loop.attempts import Tried
-from controller.loop.models import Model, is_trained_here
+from controller.engine.runner import Stage
+from controller.loop.diagnosing import DiagnosedRound
+from controller.loop.models import MeasuredModel
 from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import ActionRecord, PilotRecord, PlanRecord
-from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.inputs import PlanInputs
+from controller.stages.model import Model
 from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
-from controller.stages.work import (
-    Diagnosed,
-    Measured,
-    diagnose,
-    hash_items,
-    measure,
-)
 from controller.train.settings import Train
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
 from controller.verdict.run_noise import known_noises
 from controller.verdict.steps import Candidate
-from diagnose.finding.finding import Diagnosis
 from diagnose.slices.predicate import Slice
-from evals.items import EvalReport, ProbeReport
+from evals.items import EvalReport
 from evals.splits import Split
 from evals.statistics.compare import alpha_at
 from evals.statistics.run_variance import RunVariance
 from interventions.fixes.programs import WithPrograms
+from interventions.plan.attempts import Attempts
 from interventions.plan.plan import Plan
 from interventions.program import programs_digest
 
@@ -48,31 +43,12 @@ LEDGER_FILE, NOISES_FILE = "ledger.jsonl", "run_variance.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredModel:
-    report: EvalReport
-    folder: Path
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class DiagnosedRound:
-    diagnosis: Diagnosis
-    folder: Path
-    digest: str
-    inputs: DiagnosisInputs
-    probe: str
-    """Digest of the probe report."""
-    flops: float
-
-
-@dataclass(frozen=True, slots=True)
 class ProposedRound:
     """A plan with the mixes of its arms, and what it promises."""
 
     plan: Plan
     record: PlanRecord
-    folder: Path
-    digest: str
+    artifact: Artifact
     proposed: Proposed
     from_base: bool
     """Its arms start from the given model, not from the champion."""
@@ -83,72 +59,7 @@ class ProposedRound:
     """Small trainings that settled its share of the draws."""
 
 
-def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
-    """Every item of the split, answered by the model.
-
-    Raises:
-        PermissionError: the split is `sealed`; `controller.loop.sealed` opens it.
-    """
-    if split is Split.SEALED:
-        raise PermissionError("sealed items are asked by controller.loop.sealed alone, which notes it in the ledger")
-    result = run.runner.do(measure_stage(run, model, split, name))
-    return read_measured(run, result, split, "measure")
-
-
-def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
-    """The failed probe items, explained; only their report is handed over."""
-    settings, items = run.settings, _index(run)
-    inputs = DiagnosisInputs(
-        diagnoser=settings.diagnose,
-        report=probe.folder,
-        corpus=champion.corpus.folder,
-        pool=run.pool.folder if run.pool is not None else None,
-        item_fields=tuple(run.suite.slices),
-        row_fields=run.data_slices,
-        guards=run.loaded.guards,
-        index=items.folder,
-        suite=run.suite,
-        items_key=run.items_key,
-        max_length=settings.train.max_length,
-        end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
-        seed=settings.seed,
-    )
-    stage = Stage(
-        "diagnose",
-        {
-            "report": probe.digest,
-            "diagnose": settings.diagnose.determining,
-            "fields": [run.suite.slices, run.data_slices],
-            "model": champion.key,
-            "data": _data_keys(run, champion),
-            "max_length": settings.train.max_length,
-            "guards": run.loaded.guards,
-            "items": items.digest,
-            "suite": suite_key(run),
-            "end_in_loss": inputs.end_in_loss,
-            "seed": settings.seed,
-        },
-        diagnose,
-        (inputs, champion.checkpoints),
-        Diagnosed,
-    )
-    result = run.runner.do(stage)
-    run.books.add("diagnose", result.seconds, result.value.num_tokens, result.value.flops)
-    diagnosis = TypeAdapter(Diagnosis).validate_json((result.folder / "diagnosis.json").read_bytes())
-    for finding in diagnosis.findings:
-        log.info(
-            "finding: %s fails %d of %d, %s (%.0f %%), data: %s",
-            finding.slice,
-            finding.num_failed,
-            finding.num_items,
-            finding.cause.value,
-            100 * finding.causes[finding.cause],
-            finding.data_slice,
-        )
-    return DiagnosedRound(diagnosis, result.folder, result.digest, inputs, probe.digest, result.value.flops)
-
-
-def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: Tried, number: int) -> ProposedRound:
+def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: Attempts, number: int) -> ProposedRound:
     """What to change, with the mixes of all arms; nothing is trained.
 
     Args:
@@ -156,38 +67,18 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: T
         number: Of the round.
     """
     settings = run.settings
-    kind, items = type(settings.interventions).__name__, _index(run)
     fix = settings.interventions
     programs = fix.programs if isinstance(fix, WithPrograms) else None
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     made_from = PlanInputs(
-        settings.interventions,
-        diagnosed.inputs,
-        diagnosed.folder,
-        tried,
-        champion.checkpoints,
-        settings.seed + number,
+        intervention=fix,
+        inputs=diagnosed.inputs,
+        programs=programs_digest(programs) if programs is not None else None,
+        diagnosis=diagnosed.artifact,
+        tried=tried,
+        seed=settings.seed + number,
     )
-    stage = Stage(
-        "propose",
-        {
-            "diagnosis": diagnosed.digest,
-            "report": diagnosed.probe,
-            "controls": controls,
-            "interventions": [kind, asdict(settings.interventions)],
-            "programs": programs_digest(programs) if programs is not None else None,
-            "data": _data_keys(run, champion),
-            "items": items.digest,
-            "tried": asdict(tried),
-            "max_length": settings.train.max_length,
-            "seed": settings.seed,
-            "round": number,
-        },
-        propose,
-        (made_from, controls),
-        Proposed,
-    )
-    result = run.runner.do(stage)
+    result = run.runner.do(Stage("propose", propose, (made_from, controls)))
     run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
@@ -204,8 +95,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: T
     return ProposedRound(
         plan,
         plan_record(plan, result.value, None),
-        result.folder,
-        result.digest,
+        result.artifact,
         result.value,
         from_base,
         diagnosed.flops + result.value.flops,
@@ -220,7 +110,7 @@ def retrains(train: Train, num_left: int, num_rows: int) -> bool:
 
 def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
     """What a person can read of a plan: `mix-<round>.parquet` where it changes something, `blocked-<round>.jsonl`."""
-    patch, left = proposal.folder / PATCH_FILE, run_dir / f"mix-{number}.parquet"
+    patch, left = proposal.artifact.folder / PATCH_FILE, run_dir / f"mix-{number}.parquet"
     left.unlink(missing_ok=True)  # an earlier version of the code may have changed something
     if patch.is_file():
         shutil.copyfile(patch, left)
@@ -257,22 +147,15 @@ def plan_record(
 def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> ProposedRound:
     """The proposal without some of its steps, with controls of its own; its arms start where those of the whole do."""
     controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
-    stage = Stage(
-        "propose-reduced",
-        {"proposal": proposal.digest, "left_out": made.left_out, "controls": controls},
-        propose_reduced,
-        (proposal.made_from, made.left_out, controls),
-        Proposed,
-    )
-    result = run.runner.do(stage)
+    arguments = (proposal.made_from, made.left_out, controls)
+    result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments))
     run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     return replace(
         proposal,
         plan=plan,
         record=plan_record(plan, result.value, None),
-        folder=result.folder,
-        digest=result.digest,
+        artifact=result.artifact,
         proposed=result.value,
     )
 
@@ -339,37 +222,4 @@ def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> s
     """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
     settled = [settings.verify.determining, asdict(settings.train), settings.evals.guard_rest]
-    return hash_of([proposal.digest, proposal.finding_flops, before.digest, *settled])
-
-
-def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
-    return Stage(
-        name,
-        {"model": model.key, "suite": suite_key(run), "items": run.items_key, "split": split.value},
-        measure,
-        (model.ref, run.suite, run.items_key, split),
-        Measured,
-    )
-
-
-def read_measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
-    """What a measurement left, its costs in the books under `book`."""
-    run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
-    kind = ProbeReport if split is Split.PROBE else EvalReport
-    return MeasuredModel(read_report_json(result.folder, kind), result.folder, result.digest)
-
-
-def _index(run: Run) -> Result[str]:
-    """What diagnosis and fixes may ask about the items of all splits."""
-    inputs = {"items": run.items_key, "templates": run.suite.templates}
-    return run.runner.do(Stage("index", inputs, hash_items, (run.suite, run.items_key), str))
-
-
-def suite_key(run: Run) -> Mapping[str, object]:
-    """How items are asked: without the folder of the task files, for what they say stands in the items' key, and
-    without what only the verdict reads."""
-    return {key: value for key, value in asdict(run.suite).items() if key not in ("include_path", "guard_rest")}
-
-
-def _data_keys(run: Run, champion: Model) -> list[str | None]:
-    return [champion.corpus.digest, run.pool.digest if run.pool is not None else None]
+    return hash_of([proposal.artifact.digest, proposal.finding_flops, before.artifact.digest, *settled])

@@ -2,17 +2,19 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from controller.data.corpus import Corpus, check_source
+from controller.data.corpus import Corpus, check_source, find_source
+from controller.engine.artifacts import Data
 from controller.engine.budget import Books
-from controller.engine.hashes import fingerprint, hash_of
+from controller.engine.hashes import hash_of
+from controller.engine.keys import determining
 from controller.engine.runner import Runner, Stage
 from controller.settings import LoopSettings
-from controller.stages.work import PoolSize, read_data
+from controller.stages.measure import AskedSuite
+from controller.stages.read import read_data
 from controller.train.settings import ScratchModel
 from controller.train.start import check_arch, check_pretrained
 from diagnose.modes.examples import read_mode_labels
@@ -25,16 +27,6 @@ log = logging.getLogger(__name__)
 NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget")
 """Where and how fast a run goes and how far, not what it does: a larger budget goes on where the smaller ended.
 Neither are the settings of `diagnose.fidelity`, which a finished run may be asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Rows on disk."""
-
-    folder: Path
-    digest: str
-    num_rows: int
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +51,11 @@ class Run:
         """Hash of every item, of how it is asked, and of the tasks' versions."""
         versions = {task: self.loaded.versions[task] for task in (*self.loaded.tasks, *self.loaded.guards)}
         return hash_of([versions, [[item.task, item.id, item.prompt, item.target] for item in self.loaded.items]])
+
+    @property
+    def asked(self) -> AskedSuite:
+        """What stages are told of the items."""
+        return AskedSuite(self.suite, self.items_key)
 
     def split_hash(self, split: Split) -> str:
         """For the ledger: which items a judgement looked at."""
@@ -108,11 +105,9 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books
     if files.pool is not None:
         check_source("corpus.pool", files.pool)
     tasks = settings.corpus.task_folder(data_dir)
-    suite = (
-        settings.evals
-        if tasks is None or settings.evals.include_path
-        else replace(settings.evals, include_path=str(tasks))
-    )
+    suite = replace(settings.evals, guard_rest=EvalSuite.guard_rest)  # which the verdict alone reads
+    if tasks is not None and not suite.include_path:
+        suite = replace(suite, include_path=str(tasks))
     loaded = load_suite(suite)
     corpus = _read(runner, books, files, "corpus.train", files.train)
     pool = _read(runner, books, files, "corpus.pool", files.pool) if files.pool is not None else None
@@ -126,20 +121,11 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books
     return Run(settings, run_dir, runner, books, corpus, pool, suite, loaded, tuple(files.slices))
 
 
-def _read(runner: Runner, books: Books, files: Corpus, key: str, source: str) -> Data:
-    inputs: Mapping[str, Any] = {
-        "corpus": asdict(replace(files, train=None, pool=None)),
-        "content": _content(source),
-    }
-    stage = Stage(key.replace(".", "-"), inputs, read_data, (files, key, source), PoolSize)
-    result = runner.do(stage)
+def _read(runner: Runner, books: Books, files: Corpus, key: str, name: str) -> Data:
+    source, how = find_source(key, name), replace(files, train=None, pool=None)
+    result = runner.do(Stage(key.replace(".", "-"), read_data, (how, key, source)))
     books.add("read_data", result.seconds, 0, 0.0)
-    return Data(result.folder, hash_of(inputs), result.value.num_rows, source)
-
-
-def _content(source: str) -> Any:
-    """Hash of every file; of a hub data set its name, which a revision may change under us."""
-    return source if source.startswith("hub:") else fingerprint(Path(source).expanduser())
+    return Data(result.folder, hash_of([determining(how), source.content]), result.value.num_rows, name)
 
 
 def data_hash(run: Run) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.data.tables import ItemTable
+from controller.data.reports import ItemTable
 from controller.engine.hashes import hash_of
-from controller.loop.models import Model
-from controller.loop.proposing import LEDGER_FILE, MeasuredModel, measure_stage, read_measured
+from controller.loop.models import MeasuredModel, measure_stage, read_measured
+from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.results.loop_json import GuardRecord, Sealed
+from controller.stages.model import Model
 from controller.verdict.arm_scores import arm_scores
 from controller.verdict.guards import REST, RestGuard
 from controller.verdict.ledger import look_at

@@ -2,24 +2,18 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
+from controller.engine.artifacts import Data
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.runner import Result, Stage
-from controller.loop.models import Model, base_model, trained_model
-from controller.loop.proposing import (
-    NOISES_FILE,
-    MeasuredModel,
-    ProposedRound,
-    judgement_key,
-    measure_stage,
-    read_measured,
-    reduced_round,
-)
-from controller.loop.run import Data, Run
+from controller.loop.models import MeasuredModel, base_model, measure_stage, read_measured, trained_model
+from controller.loop.proposing import NOISES_FILE, ProposedRound, judgement_key, reduced_round
+from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
-from controller.stages.work import train_arm
+from controller.stages.model import Model
+from controller.stages.train import train_arm
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import TrainUpdate
 from controller.train.trainer import Training
@@ -157,15 +151,8 @@ def measured_mixes(
         [
             Stage(
                 f"train-{trial.name}-{seed}",
-                {
-                    "model": starts[seed].key,
-                    "mix": trial.mix.digest,
-                    "recipe": asdict(trial.recipe),
-                    "seed": seed,
-                },
                 train_arm,
-                (starts[seed].ref, trial.mix.folder, trial.recipe, seed, trial.may_go_on),
-                Training,
+                (starts[seed], trial.mix, trial.recipe, seed, trial.may_go_on),
             )
             for trial, seed in jobs
         ]
@@ -304,8 +291,8 @@ def challenger_mix(proposal: ProposedRound) -> Data:
 
 def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
     """Of the challenger, a reduction or a control."""
-    folder = proposal.folder / name
-    return Data(folder, f"{proposal.digest}-{name}", num_rows, str(folder))
+    folder = proposal.artifact.folder / name
+    return Data(folder, f"{proposal.artifact.digest}-{name}", num_rows, str(folder))
 
 
 def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:

@@ -5,6 +5,7 @@ the journal, so a run that was stopped goes on where it stopped.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from controller.data.mixes import load_mix
 from controller.data.named_corpora import TRAIN
-from controller.data.tables import load_mix
 from controller.engine.budget import Books
 from controller.engine.journal.lock import locked
-from controller.engine.journal.store import code_version
 from controller.engine.runner import Runner
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.attempts import Tried
+from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
-from controller.loop.models import base_model, initial_model, train_initially
-from controller.loop.proposing import diagnose_round, leave_patch, measure_model, propose_round
+from controller.loop.models import base_model, initial_model, measure_model, train_initially
+from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.run import config_hash, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
@@ -54,6 +55,7 @@ from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import World
 from evals.splits import Split
 from evals.statistics.gap_share import gap_share
+from interventions.plan.attempts import Attempts
 from interventions.proposal import CONTAMINATION
 
 ITEMS_FILE = "items-select.parquet"
@@ -135,7 +137,7 @@ def _stopped(given: LoopSettings) -> Played:
         run = open_run(given, run_dir, Runner(run_dir, workers, books.check_time), books)
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
-        proposal = propose_round(run, model, diagnosed, Tried(), 0)
+        proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
     plan = proposal.plan
@@ -154,11 +156,15 @@ def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[s
     """Score of each arm's seeds on the `select` items of the tasks, in the first round that judged arms."""
     if not (run_dir / ITEMS_FILE).is_file() or not tasks:
         return {}
-    table = pq.read_table(run_dir / ITEMS_FILE, columns=["round", "arm", "seed", "task", "score"]).to_pandas()
     number = next(round_.number for round_ in loop.rounds if round_.verdict.arms)
-    table = table[(table["round"] == number) & table["task"].isin(list(tasks))]
-    means = table.groupby(["arm", "seed"], dropna=False)["score"].mean()
-    return {str(arm): tuple(float(value) for value in means[arm]) for arm in table["arm"].unique()}
+    chosen = [("round", "=", number), ("task", "in", list(tasks))]
+    table = pq.read_table(run_dir / ITEMS_FILE, columns=["arm", "seed", "score"], filters=chosen)
+    scores: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+    for row in table.to_pylist():
+        scores[row["arm"], row["seed"]].append(row["score"])
+    arms = dict.fromkeys(arm for arm, _ in scores)
+    # Of one arm all seeds are numbers, or there is none: a model that was not trained in the round.
+    return {arm: tuple(float(np.mean(scores[key])) for key in sorted(scores) if key[0] == arm) for arm in arms}
 
 
 def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove, folder: Path) -> Oracle:

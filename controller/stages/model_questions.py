@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.loop.attempts import Tried
 from controller.stages.row_effects import load_effects
 from controller.train.start import load_tokenizer
 from diagnose.attribution.influence import Influence
@@ -21,6 +20,7 @@ from diagnose.model.likelihoods import read_rows
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import TokenRows, encode
 from interventions.admission.gate import Stock
+from interventions.plan.attempts import Attempts
 from interventions.plan.step import Resources, States
 
 
@@ -61,7 +61,7 @@ class ModelResources:
         self.num_tokens = 0
         """Through a forward and backward pass; three forward alone count as one."""
 
-    def resources(self, stock: Stock, tried: Tried, seed: int) -> Resources:
+    def resources(self, stock: Stock, tried: Attempts, seed: int) -> Resources:
         """All that a fix can draw on, the model among it; arguments as of `Resources`."""
         pool = stock.pool
         return Resources(

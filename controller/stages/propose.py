@@ -1,6 +1,7 @@
 """The stage that proposes: the plan, what it changes, and the mixes of the fix, of its reductions and of its controls.
 
-Nothing is trained. As the other stages (`controller.stages.work`) it is called with its folder and values that pickle.
+Nothing is trained.
+pickle.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from transformers import PreTrainedTokenizerBase
 
-from controller.data.tables import load_pool, num_of_corpus, save_mix, write_patch
+from controller.data.mixes import load_pool, save_mix
+from controller.data.patches import num_of_corpus, write_patch
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
 from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
-from controller.stages.inputs import INDEX_FILE, DiagnosisInputs, PlanInputs
+from controller.stages.diagnose import case_of
+from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.measure import INDEX_FILE
 from controller.stages.model_questions import ModelResources
-from controller.stages.work import case_of, num_parameters
 from controller.train.start import load_tokenizer
 from controller.train.trainer import expected_tokens
 from diagnose.finding.finding import Diagnosis
@@ -31,7 +34,7 @@ from interventions.mix.compose import compose
 from interventions.mix.mix import TrainingMix
 from interventions.plan.plan import Action, Plan
 from interventions.plan.step import Declined, Resources
-from interventions.proposal import NothingToDo, Proposal
+from interventions.proposal import NothingToDo, Proposal, plan_fix
 from interventions.proposal import propose as propose_plan
 from interventions.reductions import OptionalStep, Reduction, optional_steps, reductions
 
@@ -107,11 +110,11 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
 
     proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
     if isinstance(proposal, NothingToDo):
-        flops = FORWARD_BACKWARD * num_parameters(made_from.model) * asked.num_tokens
+        flops = FORWARD_BACKWARD * made_from.model.num_parameters * asked.num_tokens
         write_plan(proposal.plan, folder)
         if proposal.plan.blocked:
             inputs = made_from.inputs
-            stock = take_stock(load_pool(inputs.corpus), None, load_index(inputs.index / INDEX_FILE))
+            stock = take_stock(load_pool(inputs.corpus.folder), None, load_index(inputs.index.folder / INDEX_FILE))
             save_arm(compose((), stock), folder / CONTINUE)
         return Proposed(0, 0, 0, 0.0, (), (), asked.num_tokens, flops)
     optional = optional_steps(proposal)
@@ -149,7 +152,7 @@ def save_proposal(
 ) -> Proposed:
     """Plan, patch and the mixes of challenger and controls."""
     inputs, model = made_from.inputs, made_from.model
-    corpus, tokenizer = load_pool(inputs.corpus), load_tokenizer(model)
+    corpus, tokenizer = load_pool(inputs.corpus.folder), load_tokenizer(model.ref)
     num_tokens = asked.num_tokens  # what controls ask for is not the fix's
     write_plan(proposal.plan, folder)
     save_arm(proposal.mix, folder / CHALLENGER)
@@ -162,11 +165,11 @@ def save_proposal(
         resources=proposal.resources,
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
-        row_losses=lambda rows: _row_losses(rows, model, tokenizer, inputs),
+        row_losses=lambda rows: _row_losses(rows, model.ref, tokenizer, inputs),
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
         seed=made_from.seed,
     )
-    made = tuple(_made(name, contest, folder, num_parameters(model), asked) for name in controls)
+    made = tuple(_made(name, contest, folder, model.num_parameters, asked) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
         num_left=num_of_corpus(proposal.mix),
@@ -175,7 +178,7 @@ def save_proposal(
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
         num_tokens=num_tokens,
-        flops=FORWARD_BACKWARD * num_parameters(model) * num_tokens,
+        flops=FORWARD_BACKWARD * model.num_parameters * num_tokens,
     )
 
 
@@ -226,3 +229,31 @@ def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, ma
     lengths = encode(rows["prompt"][:], rows["completion"][:], tokenizer, mix.examples.delimiter, max_length).lengths
     of_reason = {origin.reason: place for place, origin in enumerate(mix.origins)}
     return tuple(int(lengths[mix.origin == of_reason.get(a.why, -1)].sum()) for a in proposal.plan.actions)
+
+
+MIX_FOLDER = "mix"
+
+
+@dataclass(frozen=True, slots=True)
+class DoseMade:
+    num_rows: int
+    """Of the mix; 0 where there is none."""
+    num_added: int
+    """Of them the new ones, not in the place of others."""
+    reason: str
+    """Why there is no mix; empty where there is one."""
+    num_tokens: int
+    """Through the model, forward and backward, to choose rows."""
+    flops: float
+
+
+def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
+    """The mix of the plan with `dose` times its added rows, in the stage's folder."""
+    asked = made_from.ask_model()
+    resources = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+    done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
+    flops = FORWARD_BACKWARD * made_from.model.num_parameters * asked.num_tokens
+    if isinstance(done, NothingToDo):
+        return DoseMade(0, 0, done.plan.reason, asked.num_tokens, flops)
+    save_arm(done.mix, folder / MIX_FOLDER)
+    return DoseMade(len(done.mix.weights), done.num_added, "", asked.num_tokens, flops)

@@ -16,12 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.data.tables import load_corpus
+from controller.data.mixes import load_corpus
+from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD
 from controller.engine.hashes import hash_of
 from controller.engine.workers.progress import Progress
+from controller.stages.measure import AskedSuite
+from controller.stages.model import Model
 from controller.stages.row_effects import Effects, load_effects
-from controller.stages.work import loaded_suite, num_parameters
 from controller.train.recipe import Recipe
 from controller.train.start import load_tokenizer, trained_ref
 from controller.train.trainer import MODEL_FOLDER, expected_tokens, train
@@ -29,9 +31,7 @@ from diagnose.model.losses import item_values
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import Slice, item_members, row_members, row_table
 from evals.harness import evaluate
-from evals.model_ref import ModelRef
 from evals.splits import Split
-from evals.suite import EvalSuite
 
 DROPPED_SHARE, LEAST_DROPPED = 0.05, 5
 """Of the attributed rows of the corpus: those that are dropped because they help most."""
@@ -89,12 +89,11 @@ class Parts:
 class Asked:
     """What every retrained model is asked."""
 
-    diagnosis: Path
+    diagnosis: Artifact
     """Folder of `effects.npz`."""
     failing: tuple[Slice, ...]
     """Of the findings, in the order of the effects."""
-    suite: EvalSuite
-    items_key: str
+    suite: AskedSuite
     batch_tokens: int
 
 
@@ -108,12 +107,12 @@ class Retraining:
 
 def choose_parts(
     folder: Path,
-    corpus: Path,
-    diagnosis: Path,
+    corpus: Data,
+    diagnosis: Artifact,
     data_slices: Sequence[Slice],
     row_fields: Sequence[str],
     num_halves: int,
-    model: ModelRef,
+    model: Model,
     max_length: int,
     seed: int,
 ) -> Parts:
@@ -130,15 +129,15 @@ def choose_parts(
         max_length: Tokens of a row.
         seed: Of the draws.
     """
-    mix = load_corpus(corpus)
-    effects = load_effects(diagnosis).of_corpus(len(mix.examples))
+    mix = load_corpus(corpus.folder)
+    effects = load_effects(diagnosis.folder).of_corpus(len(mix.examples))
     parts = []
     drawn = _drawn(effects, num_halves, seed)
     for kind, number, rows, where in chain(drawn, _slices(mix.examples, data_slices, row_fields)):
         part = Part(kind, number, len(rows), hash_of(rows.tolist()), where)
         np.save(folder / part.file, rows)
         parts.append(part)
-    return Parts(tuple(parts), expected_tokens(load_tokenizer(model), mix, max_length))
+    return Parts(tuple(parts), expected_tokens(load_tokenizer(model.ref), mix, max_length))
 
 
 def num_dropped(num_scored: int) -> int:
@@ -147,16 +146,34 @@ def num_dropped(num_scored: int) -> int:
 
 
 def retrain(
-    folder: Path, start: ModelRef, corpus: Path, left_out: Path, recipe: Recipe, seed: int, asked: Asked
+    folder: Path,
+    start: Model,
+    corpus: Data,
+    left_out: Artifact,
+    file: str,
+    recipe: Recipe,
+    seed: int,
+    asked: Asked,
 ) -> Retraining:
     """`values.npy`, [num_items] nats of the items that attribution was asked about, and `scores.npy`, [num_findings]
-    mean scores of the failing slices; not finite where there is none."""
-    mix = load_corpus(corpus).without(np.load(left_out))
-    training = train(start, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
-    ref = trained_ref(start, folder / MODEL_FOLDER)
-    queries = load_effects(asked.diagnosis).queries
+    mean scores of the failing slices; not finite where there is none.
+
+    Args:
+        folder: Of the stage.
+        start: What is trained.
+        corpus: On which rows.
+        left_out: Folder of `file`; its digest is that of the rows that are left out.
+        file: Places of these rows in the corpus.
+        recipe: How to train.
+        seed: Of the training.
+        asked: What the trained model is asked.
+    """
+    mix = load_corpus(corpus.folder).without(np.load(left_out.folder / file))
+    training = train(start.ref, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
+    ref = trained_ref(start.ref, folder / MODEL_FOLDER)
+    queries = load_effects(asked.diagnosis.folder).queries
     np.save(folder / VALUES_FILE, item_values(ref, queries, asked.batch_tokens))
-    suite = loaded_suite(asked.suite, asked.items_key)
+    suite = asked.suite.load()
     probe = [item for item in suite.items if item.split is Split.PROBE]
     members = [item_members(where, probe) for where in asked.failing]
     report = evaluate(ref, suite, [probe[place] for place in np.flatnonzero(np.logical_or.reduce(members)).tolist()])
@@ -165,7 +182,7 @@ def retrain(
     np.save(folder / SCORES_FILE, np.array([_mean(scores[is_in]) for is_in in members]))
     shutil.rmtree(folder / MODEL_FOLDER)
     answered = queries.rows.num_tokens + report.num_tokens
-    flops = training.flops + FORWARD * num_parameters(start) * answered
+    flops = training.flops + FORWARD * start.num_parameters * answered
     return Retraining(training.num_tokens, training.num_tokens + answered, flops)
 
 

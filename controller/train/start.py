@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -197,3 +198,10 @@ def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrained
             task_type="CAUSAL_LM",
         ),
     )
+
+
+def num_parameters(model: ModelRef) -> int:
+    """Counted without loading weights."""
+    config = AutoConfig.from_pretrained(model.path, revision=model.revision)
+    with torch.device("meta"):
+        return int(AutoModelForCausalLM.from_config(config).num_parameters())

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from controller.loop.proposing import MeasuredModel
+from controller.loop.models import MeasuredModel
 from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
 from diagnose.evidence.contamination import OTHERS, REPEATED
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding

@@ -8,7 +8,7 @@ import pytest
 from sample_loop import dosed_round, loop_result
 from test_verify import agreed, arm
 
-from controller.loop.run import Data
+from controller.engine.artifacts import Data
 from controller.loop.studies.dose_curve import Dose, DosedArm, dose_points, further
 from controller.results.loop_json import DosePoint
 from controller.results.page.doses import doses_view, told

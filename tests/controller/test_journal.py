@@ -17,13 +17,13 @@ from evals.statistics.run_variance import RunNoise, RunVariance
 
 
 def test_a_finished_stage_is_found_again_by_a_new_process(tmp_path: Path) -> None:
-    key = StageKey("measure", {"model": "a", "seed": 0})
+    key = StageKey("measure", "v", [{"model": "a", "seed": 0}])
     store = Store(tmp_path)
     assert store.find(key) is None
     folder = store.open(key)
     (folder / "report.json").write_text("{}")
     store.finish(key, {"num": 3}, started=1.0, seconds=2.0)
-    found = Store(tmp_path).find(StageKey("measure", {"seed": 0, "model": "a"}))
+    found = Store(tmp_path).find(StageKey("measure", "v", [{"seed": 0, "model": "a"}]))
     assert found is not None
     assert found.value == {"num": 3}
     assert (found.folder / "report.json").is_file()
@@ -31,14 +31,14 @@ def test_a_finished_stage_is_found_again_by_a_new_process(tmp_path: Path) -> Non
 
 def test_another_input_is_another_stage(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    key = StageKey("measure", {"model": "a"})
+    key = StageKey("measure", "v", [{"model": "a"}])
     store.open(key)
     store.finish(key, 1, started=0.0, seconds=0.0)
-    assert store.find(StageKey("measure", {"model": "b"})) is None
+    assert store.find(StageKey("measure", "v", [{"model": "b"}])) is None
 
 
 def test_what_a_killed_attempt_left_is_there_for_the_next(tmp_path: Path) -> None:
-    key = StageKey("train", {"seed": 1})
+    key = StageKey("train", "v", [{"seed": 1}])
     (Store(tmp_path).open(key) / "checkpoint").write_text("half")
     assert Store(tmp_path).find(key) is None
     assert (Store(tmp_path).open(key) / "checkpoint").read_text() == "half"
@@ -47,7 +47,7 @@ def test_what_a_killed_attempt_left_is_there_for_the_next(tmp_path: Path) -> Non
 def test_the_journal_has_a_line_for_each_start_and_finish(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in range(3):
-        key = StageKey("train", {"seed": seed})
+        key = StageKey("train", "v", [{"seed": seed}])
         store.open(key)
         store.finish(key, None, started=0.0, seconds=0.0)
     events = [json.loads(line)["event"] for line in (tmp_path / "journal.jsonl").read_text().splitlines()]

@@ -11,12 +11,12 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
 from controller.cli.compose import composed
-from controller.data.tables import load_pool
+from controller.data.mixes import load_pool
 from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
-from controller.loop.models import base_model, initial_model
-from controller.loop.proposing import diagnose_round, measure_model
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.run import open_run
 from controller.stages.model_questions import ModelResources
 from diagnose.rows.pool import TrainPool
@@ -49,7 +49,7 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")
     corpus = load_pool(model.corpus.folder)
     asked_of = ModelResources(
-        diagnosed.diagnosis, diagnosed.folder, model.checkpoints, corpus, settings.diagnose.influence, 16, 0
+        diagnosed.diagnosis, diagnosed.artifact.folder, model.checkpoints, corpus, settings.diagnose.influence, 16, 0
     )
     asked = np.flatnonzero(row_members(Slice((("skill", "jump"),)), corpus))
     found = asked_of.row_effects(finding, asked)

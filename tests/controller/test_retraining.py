@@ -12,15 +12,17 @@ from datasets import Dataset
 from sample_corpus import SKILLS, TASKS, write_toy
 
 from controller.cli.compose import composed
+from controller.engine.artifacts import Data
 from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
-from controller.loop.models import Model, base_model, initial_model, initial_stage
-from controller.loop.proposing import diagnose_round, measure_model
-from controller.loop.run import Data, config_hash, open_run
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import base_model, initial_model, initial_stage, measure_model
+from controller.loop.run import config_hash, open_run
 from controller.loop.studies.fidelity import prove_attribution, training_again
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
+from controller.stages.model import Model
 from controller.stages.retrain import Part, PartKind
 from controller.stages.row_effects import Effects
 from controller.train.recipe import Draws, recipe

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.data.tables import read_report_json, write_report_json
-from controller.loop.proposing import measure_model
+from controller.data.reports import read_report_json, write_report_json
+from controller.loop.models import measure_model
 from controller.prove.result import read_prove
 from evals.items import EvalReport, Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef

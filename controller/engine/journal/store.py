@@ -1,7 +1,8 @@
 """The stage store: what was done once is never done again.
 
-A stage is a name, its inputs and a function. Its key is the hash of the stage, the code version and the
-inputs, so an old result is unreachable as soon as anything that made it changes. The function works in
+A stage is a name, a function and its arguments. Its key is the hash of the name, of the code that the function can run
+and of the arguments, so an old result is unreachable as soon as anything that made it changes, and stays where nothing
+did. The function works in
 `stages/<name>-<key>.partial`; a kill leaves that folder, and a function that can resume (training) finds
 its own checkpoints there. Done means renamed to `stages/<name>-<key>`: a rename is atomic, so a stage is
 finished or not, at any moment of a kill. `journal.jsonl` has a line for each start, finish and reuse.
@@ -13,26 +14,26 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-PACKAGES = ("evals", "diagnose", "interventions", "controller")
-VERSIONED = (*PACKAGES, "conf")
 
 
 @dataclass(frozen=True, slots=True)
 class StageKey:
-    """`inputs` are JSON values; everything that the result depends on, and nothing else."""
+    """Everything that the result of a stage depends on, and nothing else."""
 
     name: str
-    inputs: Mapping[str, Any]
+    """Of the stage; it begins the name of its folder."""
+    version: str
+    """Of the code that the stage runs (`controller.engine.versions`)."""
+    inputs: Sequence[Any]
+    """What of each argument determines the result, as JSON (`controller.engine.keys`)."""
 
     @property
     def digest(self) -> str:
-        text = json.dumps([self.name, code_version(), self.inputs], sort_keys=True, allow_nan=False)
+        text = json.dumps([self.name, self.version, self.inputs], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -80,6 +81,7 @@ class Store:
         partial = self._stages / f"{key.folder_name}.partial"
         record = {
             "name": key.name,
+            "version": key.version,
             "inputs": key.inputs,
             "value": value,
             "started": started,
@@ -104,15 +106,3 @@ class Store:
         line = {"time": time.time(), "event": event, "stage": key.folder_name, "pid": os.getpid()}
         with self._journal.open("a") as file:  # one short write in append mode is atomic
             file.write(json.dumps(line) + "\n")
-
-
-@cache
-def code_version() -> str:
-    """Hash of the four packages and of `conf/`; not of the commit, so a note changes nothing."""
-    root = Path(__file__).parents[3]
-    digest = hashlib.sha256()
-    for package in VERSIONED:
-        for path in sorted((root / package).rglob("*")):
-            if path.is_file() and path.suffix in {".py", ".yaml", ".j2"}:
-                digest.update(str(path.relative_to(root)).encode() + b"\x00" + path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -4,19 +4,18 @@ A model that the loop itself trained is trained again without those rows; a give
 measured on the items that its corpus does not repeat.
 """
 
-from dataclasses import asdict
-
 import numpy as np
 
+from controller.engine.artifacts import Data
 from controller.engine.runner import Stage
-from controller.loop.models import Model, trained_model
-from controller.loop.proposing import MeasuredModel, ProposedRound, measure_model
-from controller.loop.run import Data, Run
+from controller.loop.models import MeasuredModel, measure_model, trained_model
+from controller.loop.proposing import ProposedRound
+from controller.loop.run import Run
 from controller.results.arm_names import CONTINUE
-from controller.stages.work import train_arm
+from controller.stages.model import Model
+from controller.stages.train import train_arm
 from controller.train.recipe import recipe
 from controller.train.settings import TrainUpdate
-from controller.train.trainer import Training
 from diagnose.evidence.contamination import OTHERS, REPEATED
 from diagnose.finding.finding import Cause, Diagnosis
 from evals.splits import Split
@@ -48,15 +47,15 @@ def measured_again(
 
 def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) -> MeasuredModel:
     """The initial training on the corpus without the rows, measured on the same probe items."""
-    mix = proposal.folder / CONTINUE
     num_rows = champion.corpus.num_rows - len(proposal.plan.blocked)
+    folder = proposal.artifact.folder / CONTINUE
+    mix = Data(folder, f"{proposal.artifact.digest}-{CONTINUE}", num_rows, str(folder))
     plan = recipe(run.settings.train, run.settings.model, TrainUpdate(), num_rows, mean_tokens=None)
     seed = run.settings.seed
-    inputs = {"model": base.key, "mix": [proposal.digest, CONTINUE], "recipe": asdict(plan), "seed": seed}
-    result = run.runner.do(Stage("train-again", inputs, train_arm, (base.ref, mix, plan, seed, False), Training))
+    result = run.runner.do(Stage("train-again", train_arm, (base, mix, plan, seed, False)))
     training = result.value
     run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-    model = trained_model(base, result, Data(mix, f"{proposal.digest}-{CONTINUE}", num_rows, str(mix)))
+    model = trained_model(base, result, mix)
     return measure_model(run, model, Split.PROBE, "measure-again")
 
 

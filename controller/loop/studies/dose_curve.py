@@ -11,40 +11,22 @@ write others. Cost: a retrieval and `verify.seeds` trainings for each dose.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from controller.engine.budget import FORWARD_BACKWARD
+from controller.engine.artifacts import Data
 from controller.engine.errors import BudgetSpent
 from controller.engine.runner import Stage
-from controller.loop.models import Model
 from controller.loop.proposing import ProposedRound
-from controller.loop.run import Data, Run
+from controller.loop.run import Run
 from controller.loop.trial import Account, MixTrial, fix_recipe, try_mixes
 from controller.results.loop_json import DosePoint
-from controller.stages.inputs import PlanInputs
-from controller.stages.propose import save_arm
-from controller.stages.work import num_parameters
+from controller.stages.model import Model
+from controller.stages.propose import MIX_FOLDER, make_dose
 from controller.verdict.arm_scores import Arm, recipe_interval, scored_by_all
 from controller.verdict.promise import Promise
-from interventions.proposal import NothingToDo, plan_fix
 
 log = logging.getLogger(__name__)
 
 BOOK = "dose"
-MIX_FOLDER = "mix"
-
-
-@dataclass(frozen=True, slots=True)
-class DoseMade:
-    num_rows: int
-    """Of the mix; 0 where there is none."""
-    num_added: int
-    """Of them the new ones, not in the place of others."""
-    reason: str
-    """Why there is no mix; empty where there is one."""
-    num_tokens: int
-    """Through the model, forward and backward, to choose rows."""
-    flops: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +45,6 @@ class DosedArm:
     arm: Arm
 
 
-def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
-    """The mix of the plan with `dose` times its added rows, in the stage's folder."""
-    asked = made_from.ask_model()
-    resources = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
-    done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
-    flops = FORWARD_BACKWARD * num_parameters(made_from.model) * asked.num_tokens
-    if isinstance(done, NothingToDo):
-        return DoseMade(0, 0, done.plan.reason, asked.num_tokens, flops)
-    save_arm(done.mix, folder / MIX_FOLDER)
-    return DoseMade(len(done.mix.weights), done.num_added, "", asked.num_tokens, flops)
-
-
 def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
     """The doses of a plan that adds rows, ascending; those that are no further point of the curve are logged and left
     out. A dose is a stage by itself, so that more of them keep what is there."""
@@ -87,8 +57,7 @@ def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
         return ()
     made = []
     for dose in doses:
-        inputs = {"proposal": proposal.digest, "dose": dose}
-        result = run.runner.do(Stage(f"dose-{dose:g}", inputs, make_dose, (proposal.made_from, dose), DoseMade))
+        result = run.runner.do(Stage(f"dose-{dose:g}", make_dose, (proposal.made_from, dose)))
         value = result.value
         run.books.add(BOOK, result.seconds, value.num_tokens, value.flops)
         if value.reason:

@@ -7,19 +7,20 @@ Cost: (1 + `fidelity_parts` + 2 for each finding + up to 12 data slices) times `
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import chain, zip_longest
 
 import numpy as np
 
+from controller.engine.artifacts import Artifact
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.errors import BudgetSpent
 from controller.engine.runner import Result, Stage
-from controller.loop.models import Model, is_initial
-from controller.loop.proposing import DiagnosedRound, suite_key
+from controller.loop.diagnosing import DiagnosedRound
+from controller.loop.models import is_initial
 from controller.loop.run import Run
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
+from controller.stages.model import Model
 from controller.stages.retrain import (
     MOST_SLICES,
     SCORES_FILE,
@@ -55,7 +56,7 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     if diagnosed.diagnosis.attributed is None:
         log.info("fidelity: nothing was attributed, so there is nothing to hold it against")
         return None
-    effects = load_effects(diagnosed.folder).of_corpus(champion.corpus.num_rows)
+    effects = load_effects(diagnosed.artifact.folder).of_corpus(champion.corpus.num_rows)
     least = 2 * num_dropped(len(effects.scored))
     if len(effects.scored) < least:
         log.info("fidelity: %d rows of the corpus are attributed, %d are needed", len(effects.scored), least)
@@ -74,7 +75,7 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     jobs = [(part, seed) for part in chosen.value.parts for seed in seeds]
     asked = _asked(run, diagnosed)
     trained = run.runner.do_all(
-        [_training_stage(run, start, plan, champion, diagnosed, chosen, part, seed, asked) for part, seed in jobs]
+        [_training_stage(start, plan, champion, chosen, part, seed, asked) for part, seed in jobs]
     )
     for result in trained:
         spent = result.value
@@ -114,66 +115,34 @@ def _parts_stage(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRou
     settings = run.settings
     return Stage(
         "fidelity-parts",
-        {
-            "diagnosis": diagnosed.digest,
-            "corpus": champion.corpus.digest,
-            "fields": run.data_slices,
-            "num_halves": settings.diagnose.fidelity_parts,
-            "model": base.key,
-            "max_length": settings.train.max_length,
-            "seed": settings.seed,
-        },
         choose_parts,
         (
-            champion.corpus.folder,
-            diagnosed.folder,
+            champion.corpus,
+            diagnosed.artifact,
             _data_slices(diagnosed.diagnosis),
             run.data_slices,
             settings.diagnose.fidelity_parts,
-            base.ref,
+            base,
             settings.train.max_length,
             settings.seed,
         ),
-        Parts,
     )
 
 
 def _training_stage(
-    run: Run,
-    start: Model,
-    plan: Recipe,
-    champion: Model,
-    diagnosed: DiagnosedRound,
-    chosen: Result[Parts],
-    part: Part,
-    seed: int,
-    asked: Asked,
+    start: Model, plan: Recipe, champion: Model, chosen: Result[Parts], part: Part, seed: int, asked: Asked
 ) -> Stage[Retraining]:
     """Keyed by the rows left out, so that more parts keep the trainings of fewer."""
-    return Stage(
-        f"fidelity-{part.name}-{seed}",
-        {
-            "diagnosis": diagnosed.digest,
-            "model": start.key,
-            "corpus": champion.corpus.digest,
-            "left_out": part.digest,
-            "recipe": asdict(plan),
-            "seed": seed,
-            "suite": suite_key(run),
-            "items": run.items_key,
-        },
-        retrain,
-        (start.ref, champion.corpus.folder, chosen.folder / part.file, plan, seed, asked),
-        Retraining,
-    )
+    left_out = Artifact(chosen.folder, part.digest)
+    arguments = (start, champion.corpus, left_out, part.file, plan, seed, asked)
+    return Stage(f"fidelity-{part.name}-{seed}", retrain, arguments)
 
 
 def _asked(run: Run, diagnosed: DiagnosedRound) -> Asked:
     return Asked(
-        diagnosis=diagnosed.folder,
+        diagnosis=diagnosed.artifact,
         failing=tuple(finding.slice for finding in diagnosed.diagnosis.attributed_findings),
-        suite=run.suite,
-        items_key=run.items_key,
+        suite=run.asked,
         batch_tokens=run.settings.diagnose.influence.batch_tokens,
     )
 

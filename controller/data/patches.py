@@ -7,56 +7,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from diagnose.rows.pool import TrainPool
-from evals.items import EvalReport, ItemResult
-from interventions.mix.mix import ORIGINAL, Origin, TrainingMix, original_mix
+from interventions.mix.mix import ORIGINAL, Origin, TrainingMix
 from interventions.plan.allocate import Removed
 from interventions.plan.step import REWEIGHT
 
-PROVENANCE_FILE = "provenance.parquet"
-ORIGINS_FILE = "origins.json"
-_ORIGINS = TypeAdapter(tuple[Origin, ...])
 FROM_CORPUS = (ORIGINAL.kind, REWEIGHT)
 """Kinds of rows that were drawn before."""
-
-
-def save_pool(pool: TrainPool, folder: Path) -> None:
-    pool.rows.save_to_disk(folder / "rows")
-    (folder / "delimiter.json").write_text(json.dumps(pool.delimiter))
-
-
-def load_pool(folder: Path) -> TrainPool:
-    """Memory-mapped."""
-    return TrainPool(Dataset.load_from_disk(str(folder / "rows")), json.loads((folder / "delimiter.json").read_text()))
-
-
-def save_mix(mix: TrainingMix, folder: Path) -> None:
-    save_pool(mix.examples, folder)
-    parents = [mix.parents.get(place) for place in range(len(mix.weights))]
-    provenance = pa.table({"weight": mix.weights, "origin": mix.origin, "parent": pa.array(parents, pa.string())})
-    pq.write_table(provenance, folder / PROVENANCE_FILE)
-    (folder / ORIGINS_FILE).write_bytes(_ORIGINS.dump_json(mix.origins))
-
-
-def load_mix(folder: Path) -> TrainingMix:
-    provenance = pq.read_table(folder / PROVENANCE_FILE)
-    parents = provenance["parent"].to_pylist()
-    return TrainingMix(
-        examples=load_pool(folder),
-        weights=np.asarray(provenance["weight"], dtype=np.float64),
-        origins=_ORIGINS.validate_json((folder / ORIGINS_FILE).read_bytes()),
-        origin=np.asarray(provenance["origin"], dtype=np.int64),
-        parents={place: parent for place, parent in enumerate(parents) if parent is not None},
-    )
-
-
-def load_corpus(folder: Path) -> TrainingMix:
-    """What a model was trained on: a mix, or rows as they stand."""
-    return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))
 
 
 def num_of_corpus(mix: TrainingMix) -> int:
@@ -134,45 +93,3 @@ def export_mix(mix: TrainingMix, path: Path) -> None:
                 "reason": reason,
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def write_report_json(report: EvalReport, folder: Path) -> None:
-    (folder / "report.json").write_bytes(TypeAdapter(type(report)).dump_json(report))
-
-
-def read_report_json(folder: Path, kind: type[EvalReport] = EvalReport) -> EvalReport:
-    return TypeAdapter(kind).validate_json((folder / "report.json").read_bytes())
-
-
-class ItemTable:
-    """`items-<split>.parquet`: every item, every arm, every seed and round of one split."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, object]] = []
-
-    def add(self, round_number: int, arm: str, seed: int | None, results: Sequence[ItemResult]) -> None:
-        """`seed` is None for a model that was not trained in the round."""
-        self._rows += [
-            {
-                "round": round_number,
-                "arm": arm,
-                "seed": seed,
-                "task": result.item.task,
-                "id": result.item.id,
-                "document": json.dumps(dict(result.item.document), ensure_ascii=False, default=str),
-                "prompt": result.item.prompt,
-                "target": result.item.target,
-                "answer": result.answer,
-                "metric": result.metric,
-                "score": result.score,
-                "is_failed": result.is_failed,
-            }
-            for result in results
-        ]
-
-    def write(self, path: Path) -> None:
-        """Nothing when there is no row: a split that was never opened has no file."""
-        if self._rows:
-            temporary = path.with_suffix(".tmp")
-            pq.write_table(pa.Table.from_pylist(self._rows), temporary)
-            temporary.replace(path)
