@@ -7,7 +7,7 @@ most `max_rows` training rows for all findings together, and is by far the large
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from diagnose.evidence.from_rows.amounts import nearest_rows
 from diagnose.evidence.nearest import NearestRows, StatesOf
 from diagnose.evidence.profiles import join_profiles
 from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
-from diagnose.finding.causes import cause_model_digest
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
@@ -39,7 +38,6 @@ from diagnose.model.checkpoint import Checkpoint, check_checkpoints, load_model
 from diagnose.model.leaned_words import WordShares, leaned_on
 from diagnose.model.queries import Queries, failed_items
 from diagnose.model.text_states import TextStates
-from diagnose.modes.classifier import shipped_digest
 from diagnose.modes.examples import labels_digest
 from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
@@ -70,6 +68,10 @@ _MOST_NAMED = 20
 """Rows left out whose ids are kept."""
 
 
+_FREE = {"determines": False}
+"""Metadata of settings that change nothing in a diagnosis."""
+
+
 @dataclass
 class Diagnoser:
     """Settings of the diagnosis; every field is a key `diagnose.<field>`."""
@@ -98,11 +100,11 @@ class Diagnoser:
     """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
     output_type:
     what the classifier of failure modes is taught beyond the examples that ship with it."""
-    fidelity: bool = False
+    fidelity: bool = field(default=False, metadata=_FREE)
     """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
-    fidelity_parts: int = 16
+    fidelity_parts: int = field(default=16, metadata=_FREE)
     """Random halves of the attributed rows that are trained on for it."""
-    fidelity_seeds: int = 2
+    fidelity_seeds: int = field(default=2, metadata=_FREE)
     """Trainings of each part, in other orders; with one nobody knows how much chance alone decides."""
 
     def __post_init__(self) -> None:
@@ -128,16 +130,14 @@ class Diagnoser:
 
     @property
     def determining(self) -> dict[str, Any]:
-        """The settings that a diagnosis depends on: not those of the trainings that hold it to the test, nor where
-        gradients are kept; of labels what they say, and of the shipped classifier its coefficients.
+        """The settings that a diagnosis depends on, of labels what they say; not those of the trainings that hold it to
+        the test, nor where gradients are kept.
 
         Raises:
             ValueError: as `read_mode_labels`.
         """
-        settings = {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
-        settings["influence"].pop("index")
-        settings["mode_labels"] = labels_digest(self.mode_labels) if self.mode_labels is not None else None
-        return settings | {"mode_model": shipped_digest(), "cause_model": cause_model_digest()}
+        settings = _determining(self) | {"influence": _determining(self.influence)}
+        return settings | {"mode_labels": labels_digest(self.mode_labels) if self.mode_labels is not None else None}
 
     def find(
         self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str], hidden: Space | None = None
@@ -343,3 +343,7 @@ def _is_failed(case: Case) -> NDArray[np.bool_]:
 
 def _num_failed(case: Case) -> int:
     return sum(result.is_failed for result in case.probe.results)
+
+
+def _determining(settings: Any) -> dict[str, Any]:
+    return {one.name: getattr(settings, one.name) for one in fields(settings) if one.metadata.get("determines", True)}

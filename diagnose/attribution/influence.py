@@ -25,7 +25,7 @@ checkpoint has a projection of its own, so that their errors average out too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -58,7 +58,7 @@ class Influence:
     shard_rows: int = 8192
     """Training rows that are read and scored at a time; a killed pass repeats at most as many."""
     checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
-    index: str | None = None
+    index: str | None = field(default=None, metadata={"determines": False})
     """Folder where projected gradients are kept for other questions of the same model and data; unset keeps none
     (`diagnose.attribution.gradients.index` says how much room they take)."""
 

@@ -6,7 +6,6 @@ worlds and seeds apart from those that it is judged on, and stand in `cause_mode
 answer is `unknown`, with the experiment that would decide.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -195,11 +194,6 @@ def fair_share(item_share: float, num_siblings: int | None) -> float:
     if num_siblings is not None and num_siblings > 1:
         shares.append(1 / num_siblings)
     return min(shares)
-
-
-def cause_model_digest() -> str:
-    """Of the stored coefficients: what they say of evidence changes with them."""
-    return hashlib.sha256(MODEL_FILE.read_bytes()).hexdigest()[:16]
 
 
 @cache

@@ -4,7 +4,6 @@ Its coefficients are numbers in `mode_model.json`, fitted by `scripts/fit_modes.
 how far they can be believed on other text stands in docs/LOG.md.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,7 +114,3 @@ def load_classifier(file: Path = SHIPPED) -> ModeClassifier:
     )
     assert classifier.coef.shape == (len(classifier.modes), NUM_FEATURES), "one coefficient for each mode and feature"
     return classifier
-
-
-def shipped_digest() -> str:
-    return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:16]
