@@ -31,13 +31,10 @@ from pydantic import TypeAdapter
 from controller.cli.compose import composed
 from controller.data.named_corpora import POOL, TRAIN, write_rows
 from controller.engine import logs
-from controller.engine.budget import Books
-from controller.engine.runner import Runner
 from controller.engine.versions import code_version
-from controller.engine.workers.pool import Workers
 from controller.loop.loop import run_loop
-from controller.loop.models import base_model, initial_model, measure_stage, read_champion, read_measured
-from controller.loop.run import Run, open_run
+from controller.loop.models import base_model, initial_model, measure_models, read_champion
+from controller.loop.run import Run, opened
 from controller.results.loop_json import LoopResult, Round
 from controller.settings import LoopSettings
 from controller.stages.model import Model
@@ -150,9 +147,7 @@ def _measured(settings: LoopSettings, run_dir: Path, data: str) -> tuple[Mapping
 
     The loop is over, so asking sealed items takes nothing from a judgement and no ledger needs to know.
     """
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, run_dir, Runner(run_dir, workers, books.check_time), books)
+    with opened(settings, run_dir) as run:
         models = (initial_model(run, base_model(run)), read_champion(run_dir))
         start, champion = (_scores(run, model, data) for model in models)
     return start, champion
@@ -161,9 +156,7 @@ def _measured(settings: LoopSettings, run_dir: Path, data: str) -> tuple[Mapping
 def _scores(run: Run, model: Model, data: str) -> Mapping[str, Scored]:
     found: list[tuple[str, float]] = []
     for split in (Split.SELECT, Split.SEALED):
-        measured = read_measured(
-            run, run.runner.do(measure_stage(run, model, split, f"others-{split}")), split, "verify"
-        )
+        (measured,) = measure_models(run, [(f"others-{split}", model)], split, "verify")
         found += [(group_of(data, r.item.task, r.item.document), r.score) for r in measured.report.results]
     return _by_group(found)
 

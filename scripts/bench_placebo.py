@@ -25,15 +25,12 @@ from pydantic import TypeAdapter
 from controller.cli.compose import composed_prove
 from controller.engine import logs
 from controller.engine.artifacts import Artifact
-from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
-from controller.engine.runner import Runner
 from controller.engine.versions import code_version
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model, read_champion, write_champion
 from controller.loop.proposing import agree, propose_round
-from controller.loop.run import open_run
+from controller.loop.run import opened
 from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
@@ -144,9 +141,7 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
     skill, champion = rng.choice(ground.skills), ground.champion
     settings = replace(ground.settings, interventions=intervention, seed=number + 1, run_dir=str(folder / "run"))
     mark = Slice(((f"mark_{number // len(names)}", rng.choice(MARKS)),))
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder / "run", Runner(folder / "run", workers, books.check_time), books)
+    with opened(settings, folder / "run") as run:
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
         proposal = propose_round(run, champion, blamed, Attempts(), 0)
@@ -205,9 +200,7 @@ def _measured_champion(settings: LoopSettings, folder: Path) -> tuple[Model, dic
     """The model of round 0, and its score on each skill's probe items; both kept."""
     kept = folder / "scores.json"
     if not kept.is_file():
-        books = Books(settings.budget)
-        with Workers(settings.workers) as workers:
-            run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+        with opened(settings, folder) as run:
             model = initial_model(run, base_model(run))
             write_champion(model, folder)
             probe = measure_model(run, model, Split.PROBE, "measure-probe").report

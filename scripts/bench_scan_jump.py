@@ -24,19 +24,15 @@ from controller.cli.compose import composed
 from controller.data.mixes import load_pool, save_mix
 from controller.engine import logs
 from controller.engine.artifacts import Data
-from controller.engine.budget import Books
 from controller.engine.hashes import fingerprint, hash_of
-from controller.engine.runner import Runner, Stage
 from controller.engine.versions import code_version
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
-from controller.loop.models import base_model, initial_model, measure_model, measure_stage, read_measured, trained_model
+from controller.loop.models import TrainingJob, base_model, initial_model, measure_model, measure_models, train_models
 from controller.loop.proposing import propose_round
-from controller.loop.run import Run, open_run
+from controller.loop.run import Run, opened
 from controller.results.arm_names import CHALLENGER
 from controller.stages.measure import INDEX_FILE
 from controller.stages.model import Model
-from controller.stages.train import train_arm
 from controller.train.recipe import Recipe, recipe
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from evals.items import ItemResult
@@ -99,9 +95,7 @@ def _kept(path: Path) -> dict[int, SeedResult]:
 def play(seed: int, folder: Path, work: Path) -> SeedResult:
     """All arms of one seed."""
     settings = composed(["experiment=scan_jump", f"corpus.root={folder.absolute()}", f"seed={seed}"])
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, work, Runner(work, workers, books.check_time), books)
+    with opened(settings, work) as run:
         champion = initial_model(run, base_model(run))
         probe = measure_model(run, champion, Split.PROBE, "measure-probe")
         before = measure_model(run, champion, Split.SELECT, "measure-select")
@@ -135,17 +129,13 @@ class _Arm:
 def _trained_scores(run: Run, champion: Model, arms: Mapping[str, _Arm], seed: int) -> dict[str, tuple[float, float]]:
     """Each arm trained on from the champion and measured."""
     mixes = {name: Data(arm.mix, hash_of(fingerprint(arm.mix)), 0, name) for name, arm in arms.items()}
-    trained = run.runner.do_all(
-        [
-            Stage(f"train-{name}", train_arm, (champion, mixes[name], arm.recipe, seed, False))
-            for name, arm in arms.items()
-        ]
-    )
-    models = [trained_model(champion, result, mixes[name]) for result, name in zip(trained, arms, strict=True)]
-    stages = [
-        measure_stage(run, model, Split.SELECT, f"measure-{name}") for name, model in zip(arms, models, strict=True)
+    jobs = [
+        TrainingJob(f"train-{name}", champion, mixes[name], arm.recipe, seed, keeps_middle=False)
+        for name, arm in arms.items()
     ]
-    measured = [read_measured(run, result, Split.SELECT, "verify") for result in run.runner.do_all(stages)]
+    trained = train_models(run, jobs, "train", "the arms")
+    named = [(f"measure-{name}", one.model) for name, one in zip(arms, trained, strict=True)]
+    measured = measure_models(run, named, Split.SELECT, "verify")
     return {name: _scores(one.report.results) for name, one in zip(arms, measured, strict=True)}
 
 

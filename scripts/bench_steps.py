@@ -19,15 +19,12 @@ from pydantic import TypeAdapter
 from controller.cli.compose import composed_prove
 from controller.engine import logs
 from controller.engine.artifacts import Artifact
-from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
-from controller.engine.runner import Runner
 from controller.engine.versions import code_version
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.proposing import agree, propose_round
-from controller.loop.run import open_run
+from controller.loop.run import opened
 from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import plant
@@ -122,9 +119,7 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
     settings = loop_settings(proving, world, folder / "given", folder / "run")
     settings = replace(settings, interventions=Harming())
     sound = next(skill.name for skill in world.skills if skill.name not in (world.target, world.second))
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder / "run", Runner(folder / "run", workers, books.check_time), books)
+    with opened(settings, folder / "run") as run:
         champion = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _also_blaming(

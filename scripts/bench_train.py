@@ -25,7 +25,7 @@ from controller.train.recipe import Draws, Recipe
 from controller.train.sampling import draw_order
 from controller.train.settings import ScratchModel
 from controller.train.start import build_scratch
-from controller.train.trainer import train
+from controller.train.trainer import train_on
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import collate, encode
 from evals.model_ref import ModelRef
@@ -96,7 +96,7 @@ def bare_loop(model_dir: Path, pool: TrainPool) -> tuple[float, int]:
 def through_trainer(model_dir: Path, pool: TrainPool, folder: Path) -> tuple[float, int]:
     start = time.perf_counter()
     ref = ModelRef(str(model_dir), dtype="float32")
-    done = train(ref, original_mix(pool), RECIPE, 0, folder, keeps_middle=False, progress=Progress(folder))
+    done = train_on(ref, original_mix(pool), RECIPE, 0, folder, keeps_middle=False, progress=Progress(folder))
     return time.perf_counter() - start, done.num_tokens
 
 

@@ -15,11 +15,8 @@ import numpy as np
 
 from controller.cli.compose import composed_prove
 from controller.engine import logs
-from controller.engine.budget import Books
-from controller.engine.runner import Runner
-from controller.engine.workers.pool import Workers
 from controller.loop.models import base_model, measure_model, train_initially
-from controller.loop.run import open_run
+from controller.loop.run import opened
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant
 from evals.fixtures.worlds import WORLDS
@@ -48,10 +45,8 @@ def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
     settings = composed_prove([f"world={name}", f"scenario={SCENARIO}"])
     write_ground(plant(world, settings.prove.scenario, 0), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "loop")
-    books = Books(given.budget)
     rows: list[dict[tuple[str, str], float]] = []
-    with Workers(given.workers) as workers:
-        run = open_run(given, folder / "loop", Runner(folder / "loop", workers, books.check_time), books)
+    with opened(given, folder / "loop") as run:
         for start in range(0, num_runs, _CHUNK):
             seeds = list(range(start, min(start + _CHUNK, num_runs)))
             models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)

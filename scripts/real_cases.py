@@ -20,13 +20,10 @@ from sklearn.metrics import roc_auc_score
 from controller.cli.compose import composed
 from controller.data.mixes import load_pool
 from controller.engine import logs
-from controller.engine.budget import Books
-from controller.engine.runner import Runner
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.proposing import propose_round
-from controller.loop.run import open_run
+from controller.loop.run import opened
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis, Finding
 from diagnose.model.losses import row_losses
@@ -74,9 +71,7 @@ def main() -> None:
 def play(name: str, ground: Ground, folder: Path) -> str:
     """Train, measure, diagnose, propose; what was found beside the truth, in words."""
     settings = composed([*write(ground, name, folder / "given"), f"name={name}", f"run_dir={folder}"])
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+    with opened(settings, folder) as run:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = diagnose_round(run, model, probe)
@@ -93,7 +88,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
         )
         losses = row_losses(model.ref, encoded, batch_tokens=8192).per_token
         lists += f" (plain loss {roc_auc_score(_is_wrong(ground), losses):.3f})"
-    costs, train = books.costs(), settings.train
+    costs, train = run.books.costs(), settings.train
     drawn = (train.max_steps or 0) * train.per_device_train_batch_size
     passes = costs["diagnose"].flops / costs["train_initial"].flops * drawn / len(ground.train)
     return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}; costs {passes:.2f} passes over the corpus"

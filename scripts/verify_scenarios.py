@@ -24,7 +24,7 @@ from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
-from controller.loop.models import base_model, initial_stage, measure_model, trained_model
+from controller.loop.models import base_model, initial_job, measure_model, train_models
 from controller.loop.run import Run, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant
@@ -75,23 +75,20 @@ class Bench:
         if not jobs:
             return {}
         books = Books(jobs[0][0].settings.budget)
-        runner = Runner(self.folder, self.workers, books.check_time)
-        runs = {v.name: self._open(v, runner, books) for v, _ in jobs}
-        bases = [base_model(runs[v.name], seed) for v, seed in jobs]
-        trained = runner.do_all(
-            [initial_stage(runs[v.name], base, seed) for (v, seed), base in zip(jobs, bases, strict=True)]
-        )
+        runner = Runner(self.folder, self.workers, books)
+        runs = {v.name: self._open(v, runner) for v, _ in jobs}
+        trainings = [initial_job(runs[v.name], base_model(runs[v.name], seed), seed) for v, seed in jobs]
+        trained = train_models(runs[jobs[0][0].name], trainings, "train_initial", "the variants")
         answers: dict[tuple[str, int], list[ItemResult]] = {}
-        for (v, seed), base, result in zip(jobs, bases, trained, strict=True):
+        for (v, seed), one in zip(jobs, trained, strict=True):
             run = runs[v.name]
-            model = trained_model(base, result, run.corpus)
-            reports = [measure_model(run, model, split, f"measure-{v.name}-{seed}").report for split in splits]
+            reports = [measure_model(run, one.model, split, f"measure-{v.name}-{seed}").report for split in splits]
             answers[v.name, seed] = [r for report in reports for r in report.results]
         return answers
 
-    def _open(self, variant: Variant, runner: Runner, books: Books) -> Run:
+    def _open(self, variant: Variant, runner: Runner) -> Run:
         file = self.folder / "rows" / f"{variant.name}.jsonl"
-        return open_run(on_rows(variant.settings, variant.rows, file, self.folder), self.folder, runner, books)
+        return open_run(on_rows(variant.settings, variant.rows, file, self.folder), self.folder, runner)
 
 
 def main() -> None:

@@ -5,8 +5,6 @@ Single stages are the loop's own, stopped early: the journal finds what earlier 
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +12,11 @@ from controller.cli.forecast import compare_models, plan_lines
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
-from controller.engine.budget import Books
-from controller.engine.journal.lock import locked
-from controller.engine.runner import Runner
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
 from controller.loop.models import CHAMPION_FILE, base_model, initial_model, measure_model, read_champion
 from controller.loop.proposing import leave_patch, propose_round
-from controller.loop.run import Run, choose_run_dir, open_run
+from controller.loop.run import choose_run_dir, opened
 from controller.loop.studies.dose_curve import make_doses
 from controller.loop.studies.fidelity import prove_attribution
 from controller.prove.prover import prove as run_prove
@@ -63,7 +57,7 @@ def nightly(settings: LoopSettings, sweep: str | None) -> int:
 def measure(settings: LoopSettings, sweep: str | None) -> int:
     """Round 0's model on the probe items."""
     del sweep
-    with _opened(settings) as run:
+    with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
         measured = measure_model(run, model, Split.PROBE, "measure-probe")
         items = ItemTable()
@@ -82,7 +76,7 @@ def measure(settings: LoopSettings, sweep: str | None) -> int:
 def diagnose(settings: LoopSettings, sweep: str | None) -> int:
     """The findings of round 0."""
     del sweep
-    with _opened(settings) as run:
+    with opened(settings, choose_run_dir(settings)) as run:
         base = base_model(run)
         model = initial_model(run, base)
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
@@ -104,7 +98,7 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
 def propose(settings: LoopSettings, sweep: str | None) -> int:
     """The plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
     del sweep
-    with _opened(settings) as run:
+    with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
@@ -132,7 +126,7 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
 def plan(settings: LoopSettings, sweep: str | None) -> int:
     """What a loop would do, cost and be able to detect."""
     del sweep
-    with _opened(settings) as run:
+    with opened(settings, choose_run_dir(settings)) as run:
         for line in plan_lines(run):
             _say(line)
     return 0
@@ -164,16 +158,8 @@ def prove(settings: ProveSettings, sweep: str | None) -> int:
     return 0
 
 
-@contextmanager
-def _opened(settings: LoopSettings) -> Iterator[Run]:
-    run_dir = choose_run_dir(settings)
-    books = Books(settings.budget)
-    with locked(run_dir), Workers(settings.workers) as workers:
-        yield open_run(settings, run_dir, Runner(run_dir, workers, books.check_time), books)
-
-
 def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> int:
-    with _opened(settings) as run:
+    with opened(settings, choose_run_dir(settings)) as run:
         for line in compare_models(run, before, after):
             _say(line)
     return 0

@@ -29,41 +29,47 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
+    """What a kind of work took, as `loop.json` has it."""
+
     seconds: float
     tokens: int
+    """Through a model."""
     flops: float
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    stage: str
-    seconds: float
-    tokens: int
-    flops: float
-    train_tokens: int
+    """What one piece of work took."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+    """Through a model, whether it was trained or asked."""
+    flops: float = 0.0
+    train_tokens: int = 0
+    """Of them those that a model was trained on."""
 
 
 class Books:
-    """Costs by stage, and the check against the budget."""
+    """Costs by kind of work, and the check against the budget."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._lines: list[Spent] = []
+        self._lines: list[tuple[str, Spent]] = []
         self._started = time.monotonic()
 
-    def add(self, stage: str, seconds: float, tokens: int, flops: float, train_tokens: int = 0) -> None:
-        self._lines.append(Spent(stage, seconds, tokens, flops, train_tokens))
+    def add(self, book: str, spent: Spent) -> None:
+        self._lines.append((book, spent))
 
     def mark(self) -> int:
         """A place in the books, for `costs`."""
         return len(self._lines)
 
     def costs(self, since: int = 0) -> dict[str, Cost]:
-        """Totals by stage from a mark on, in the order in which stages first came."""
+        """Totals by kind of work from a mark on, in the order in which they first came."""
         totals: dict[str, Cost] = {}
-        for line in self._lines[since:]:
-            cost = totals.get(line.stage, Cost(0.0, 0, 0.0))
-            totals[line.stage] = Cost(cost.seconds + line.seconds, cost.tokens + line.tokens, cost.flops + line.flops)
+        for book, spent in self._lines[since:]:
+            cost = totals.get(book, Cost(0.0, 0, 0.0))
+            totals[book] = Cost(cost.seconds + spent.seconds, cost.tokens + spent.tokens, cost.flops + spent.flops)
         return totals
 
     def check_time(self) -> None:
@@ -79,8 +85,8 @@ class Books:
             train_tokens: Tokens that it would train on.
             flops: All FLOPs that it would take.
         """
-        spent_tokens = sum(line.train_tokens for line in self._lines)
-        spent_flops = sum(line.flops for line in self._lines)
+        spent_tokens = sum(spent.train_tokens for _, spent in self._lines)
+        spent_flops = sum(spent.flops for _, spent in self._lines)
         limit = self._budget.train_tokens
         if limit is not None and spent_tokens + train_tokens > limit:
             raise BudgetSpent(

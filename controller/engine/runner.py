@@ -4,13 +4,14 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
 from controller.engine.artifacts import Artifact
+from controller.engine.budget import Books, Spent
 from controller.engine.journal.store import StageKey, Store
 from controller.engine.keys import determining, types_in
 from controller.engine.versions import this_code
@@ -47,44 +48,54 @@ class Stage(Generic[T]):
         return TypeAdapter(get_type_hints(self.function)["return"])
 
 
-@dataclass(frozen=True, slots=True)
-class Result(Generic[T]):
-    value: T
-    folder: Path
-    digest: str
-    """Key of the stage."""
-    started: float
-    """Unix time in seconds."""
-    seconds: float
+class Spending(Protocol):
+    """What a stage may return, to have its costs booked."""
 
     @property
-    def artifact(self) -> Artifact:
-        """What a later stage that reads the folder is handed."""
-        return Artifact(self.folder, self.digest)
+    def spent(self) -> Spent: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A stage that is done."""
+
+    value: T
+    artifact: Artifact
+    """Its folder; what a later stage that reads it is handed."""
+    spent: Spent
+
+    @property
+    def folder(self) -> Path:
+        return self.artifact.folder
 
 
 class Runner:
-    """Runs the stages of one run directory."""
+    """Runs the stages of one run directory, and books what they take."""
 
-    def __init__(self, run_dir: Path, workers: Workers, guard: Callable[[], None]) -> None:
-        """`guard` is called about once a second and may raise to stop everything."""
+    def __init__(self, run_dir: Path, workers: Workers, books: Books) -> None:
+        """The budget of the books is looked at about once a second, and stops everything when it is spent."""
         self._store = Store(run_dir)
         self._workers = workers
-        self._guard = guard
+        self.books = books
         self.busy: list[tuple[float, float]] = []
         """Start and end of every stage that this process carried out, Unix time."""
 
-    def do(self, stage: Stage[T]) -> Result[T]:
+    def do(self, stage: Stage[T], book: str | None) -> Done[T]:
         """One stage with half of the cores: a second thread on the same core, or on one that others use too, made
-        small models up to ten times slower than one thread alone."""
-        return next(iter(self._carry_out([stage], max(1, self._workers.num_cores // 2))))
+        small models up to ten times slower than one thread alone.
 
-    def do_all(self, stages: Sequence[Stage[T]]) -> list[Result[T]]:
+        Args:
+            stage: What to do.
+            book: Under which its costs are booked; None for those of no account.
+        """
+        return next(iter(self._carry_out([stage], book, max(1, self._workers.num_cores // 2))))
+
+    def do_all(self, stages: Sequence[Stage[T]], book: str) -> list[Done[T]]:
         """Stages side by side, results in their order. Threads do not depend on how many are left to do, for
         they change the last bits of a sum and a resumed run must end as one that ran through."""
-        return list(self._carry_out(stages, self._workers.threads_each)) if stages else []
+        return list(self._carry_out(stages, book, self._workers.threads_each)) if stages else []
 
-    def _carry_out(self, stages: Sequence[Stage[T]], num_threads: int) -> Iterator[Result[T]]:
+    def _carry_out(self, stages: Sequence[Stage[T]], book: str | None, num_threads: int) -> Iterator[Done[T]]:
         keys = [stage.key for stage in stages]
         found = [self._store.find(key) for key in keys]
         missing = [number for number, done in enumerate(found) if done is None]
@@ -108,11 +119,15 @@ class Runner:
         line.clear()
         for stage, key, done in zip(stages, keys, found, strict=True):
             assert done is not None, "every stage was found or carried out"
-            yield Result(stage.result.validate_python(done.value), done.folder, key.digest, done.started, done.seconds)
+            value = stage.result.validate_python(done.value)
+            spent = replace(value.spent if hasattr(value, "spent") else Spent(), seconds=done.seconds)
+            if book is not None:
+                self.books.add(book, spent)
+            yield Done(value, Artifact(done.folder, key.digest), spent)
 
     def _watch(self, line: "_StatusLine") -> None:
         line.draw()
-        self._guard()
+        self.books.check_time()
 
     def busy_seconds(self) -> float:
         """Seconds in which at least one stage was under way."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from controller.engine.artifacts import Artifact
-from controller.engine.runner import Result, Stage
+from controller.engine.runner import Stage
 from controller.loop.models import MeasuredModel, is_trained_here
 from controller.loop.run import Run
 from controller.stages.diagnose import diagnose
@@ -28,7 +28,7 @@ class DiagnosedRound:
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
     """The failed probe items, explained; only their report is handed over."""
-    settings, items = run.settings, _index(run)
+    settings = run.settings
     inputs = DiagnosisInputs(
         diagnoser=settings.diagnose,
         report=probe.artifact,
@@ -38,15 +38,14 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         item_fields=tuple(run.suite.slices),
         row_fields=run.data_slices,
         guards=run.loaded.guards,
-        index=items.artifact,
+        index=_index(run),
         suite=run.asked,
         max_length=settings.train.max_length,
         end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
         seed=settings.seed,
     )
-    result = run.runner.do(Stage("diagnose", diagnose, (inputs,)))
-    run.books.add("diagnose", result.seconds, result.value.num_tokens, result.value.flops)
-    diagnosis = TypeAdapter(Diagnosis).validate_json((result.folder / "diagnosis.json").read_bytes())
+    done = run.runner.do(Stage("diagnose", diagnose, (inputs,)), "diagnose")
+    diagnosis = TypeAdapter(Diagnosis).validate_json((done.folder / "diagnosis.json").read_bytes())
     for finding in diagnosis.findings:
         log.info(
             "finding: %s fails %d of %d, %s (%.0f %%), data: %s",
@@ -57,9 +56,9 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             100 * finding.causes[finding.cause],
             finding.data_slice,
         )
-    return DiagnosedRound(diagnosis, result.artifact, inputs, result.value.flops)
+    return DiagnosedRound(diagnosis, done.artifact, inputs, done.spent.flops)
 
 
-def _index(run: Run) -> Result[str]:
+def _index(run: Run) -> Artifact:
     """What diagnosis and fixes may ask about the items of all splits."""
-    return run.runner.do(Stage("index", hash_items, (run.asked,)))
+    return run.runner.do(Stage("index", hash_items, (run.asked,)), None).artifact

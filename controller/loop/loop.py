@@ -16,18 +16,15 @@ from itertools import count
 from pathlib import Path
 
 from controller.data.reports import ItemTable
-from controller.engine.budget import Books, Cost
+from controller.engine.budget import Cost
 from controller.engine.errors import BudgetSpent
-from controller.engine.journal.lock import locked
-from controller.engine.runner import Runner
 from controller.engine.versions import code_version
-from controller.engine.workers.pool import Workers
 from controller.loop.attempts import attempts_after
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import MeasuredModel, base_model, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
-from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, open_run, settings_dict
+from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, opened, settings_dict
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
 from controller.loop.studies.dose_curve import dose_curve
@@ -98,11 +95,8 @@ def run_loop(settings: LoopSettings, sweep: str | None, champion: Model | None =
         ValueError: a setting, the data or the tasks cannot be right; nothing expensive was begun.
     """
     run_dir = choose_run_dir(settings)
-    books = Books(settings.budget)
     started = time.monotonic()
-    with locked(run_dir), Workers(settings.workers) as workers:
-        runner = Runner(run_dir, workers, books.check_time)
-        run = open_run(settings, run_dir, runner, books)
+    with opened(settings, run_dir) as run:
         uri = settings.tracking.uri or default_uri(run_dir)
         tracker = Tracker(uri, run_dir, settings.name, sweep)
         try:

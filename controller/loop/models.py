@@ -10,11 +10,11 @@ from controller.data.reports import read_report_json
 from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.hashes import fingerprint, hash_of
-from controller.engine.runner import Result, Stage
+from controller.engine.runner import Done, Stage
 from controller.loop.run import Run
-from controller.stages.measure import Measured, measure
+from controller.stages.measure import measure
 from controller.stages.model import Model
-from controller.stages.train import build, train_initial
+from controller.stages.train import build, train
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer, num_parameters, trained_ref
@@ -46,50 +46,86 @@ def base_model(run: Run, seed: int | None = None) -> Model:
         return Model(
             ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus
         )
-    result = run.runner.do(Stage("build", build, (settings.model, run.corpus, settings.train.max_length, seed)))
-    ref = ModelRef(str(result.folder / result.value), None, "float32")
-    return Model(ref, result.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus)
+    done = run.runner.do(Stage("build", build, (settings.model, run.corpus, settings.train.max_length, seed)), None)
+    ref = ModelRef(str(done.folder / done.value), None, "float32")
+    return Model(ref, done.artifact.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """One training."""
+
+    name: str
+    """Of the stage."""
+    start: Model
+    mix: Data
+    """What it trains on: a mix, or a corpus as it stands."""
+    recipe: Recipe
+    seed: int
+    keeps_middle: bool
+    """Whether the model half way is left too, for attribution."""
+
+    @property
+    def stage(self) -> Stage[Training]:
+        return Stage(self.name, train, (self.start, self.mix, self.recipe, self.seed, self.keeps_middle))
+
+    @property
+    def tokens(self) -> int:
+        """That it will train on, where they are known beforehand; else 0."""
+        return self.recipe.length.count if isinstance(self.recipe.length, Tokens) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    model: Model
+    training: Training
+
+
+def train_models(run: Run, jobs: Sequence[TrainingJob], book: str, what: str) -> list[TrainedModel]:
+    """All trainings of a run go this way, side by side.
+
+    Args:
+        run: This one.
+        jobs: What to train.
+        book: Under which they are booked.
+        what: They are, for the message that refuses them.
+
+    Raises:
+        BudgetSpent: they would pass a limit.
+    """
+    tokens = sum(job.tokens for job in jobs)
+    run.books.check(what, tokens, sum(FORWARD_BACKWARD * job.start.num_parameters * job.tokens for job in jobs))
+    trained = run.runner.do_all([job.stage for job in jobs], book)
+    return [_trained(job, done) for job, done in zip(jobs, trained, strict=True)]
+
+
+def _trained(job: TrainingJob, done: Done[Training]) -> TrainedModel:
+    checkpoints = tuple(
+        Checkpoint(trained_ref(job.start.ref, done.folder / kept.folder), kept.learning_rate)
+        for kept in done.value.checkpoints
+    )
+    ref = trained_ref(job.start.ref, done.folder / MODEL_FOLDER)
+    model = Model(ref, done.artifact.digest, checkpoints, job.start.num_parameters, job.mix)
+    return TrainedModel(model, done.value)
 
 
 def initial_model(run: Run, base: Model) -> Model:
     """The model of round 0: the given one, trained on `corpus.train` where `train.initial` says so."""
     settings = run.settings
     is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
-    if not is_wanted:
-        return base
-    return train_initially(run, [base], [settings.seed])[0]
+    return train_initially(run, [base], [settings.seed])[0] if is_wanted else base
 
 
 def train_initially(run: Run, bases: Sequence[Model], seeds: Sequence[int]) -> list[Model]:
     """Each base trained on `corpus.train` as it stands, with its seed."""
-    plan = _initial_recipe(run)
-    if isinstance(plan.length, Tokens):
-        tokens = plan.length.count * len(seeds)
-        run.books.check("the initial training", tokens, FORWARD_BACKWARD * bases[0].num_parameters * tokens)
-    results = run.runner.do_all([initial_stage(run, base, seed) for base, seed in zip(bases, seeds, strict=True)])
-    for result in results:
-        training = result.value
-        run.books.add("train_initial", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-    return [trained_model(base, result, run.corpus) for base, result in zip(bases, results, strict=True)]
+    jobs = [initial_job(run, base, seed) for base, seed in zip(bases, seeds, strict=True)]
+    return [one.model for one in train_models(run, jobs, "train_initial", "the initial training")]
 
 
-def initial_stage(run: Run, base: Model, seed: int) -> Stage[Training]:
+def initial_job(run: Run, base: Model, seed: int) -> TrainingJob:
     """The training of `train_initially`."""
-    return Stage("train-initial", train_initial, (base, run.corpus, _initial_recipe(run), seed))
-
-
-def _initial_recipe(run: Run) -> Recipe:
-    return recipe(run.settings.train, run.settings.model, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
-
-
-def trained_model(start: Model, result: Result[Training], corpus: Data) -> Model:
-    """The model that a training of `start` left."""
-    checkpoints = tuple(
-        Checkpoint(trained_ref(start.ref, result.folder / kept.folder), kept.learning_rate)
-        for kept in result.value.checkpoints
-    )
-    ref = trained_ref(start.ref, result.folder / MODEL_FOLDER)
-    return Model(ref, result.digest, checkpoints, start.num_parameters, corpus)
+    how = recipe(run.settings.train, run.settings.model, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
+    return TrainingJob("train-initial", base, run.corpus, how, seed, keeps_middle=True)
 
 
 def is_trained_here(run: Run, model: Model) -> bool:
@@ -99,7 +135,7 @@ def is_trained_here(run: Run, model: Model) -> bool:
 
 def is_initial(run: Run, base: Model, model: Model) -> bool:
     """Whether it is `base` after the initial training of these settings."""
-    return model.key == initial_stage(run, base, run.settings.seed).key.digest
+    return model.key == initial_job(run, base, run.settings.seed).stage.key.digest
 
 
 def write_champion(champion: Model, run_dir: Path) -> None:
@@ -134,16 +170,20 @@ def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredMo
     """
     if split is Split.SEALED:
         raise PermissionError("sealed items are asked by controller.loop.sealed alone, which notes it in the ledger")
-    result = run.runner.do(measure_stage(run, model, split, name))
-    return read_measured(run, result, split, "measure")
+    return measure_models(run, [(name, model)], split, "measure")[0]
 
 
-def measure_stage(run: Run, model: Model, split: Split, name: str) -> Stage[Measured]:
-    return Stage(name, measure, (model, run.asked, split))
+def measure_models(run: Run, models: Sequence[tuple[str, Model]], split: Split, book: str) -> list[MeasuredModel]:
+    """Every item of the split, answered by each model, side by side.
 
-
-def read_measured(run: Run, result: Result[Measured], split: Split, book: str) -> MeasuredModel:
-    """What a measurement left, its costs in the books under `book`."""
-    run.books.add(book, result.seconds, result.value.num_tokens, result.value.flops)
+    Args:
+        run: This one.
+        models: Each with the name of its stage.
+        split: Which items; whoever asks sealed ones answers for it.
+        book: Under which it is booked.
+    """
+    stages = [Stage(name, measure, (model, run.asked, split)) for name, model in models]
+    # One alone has more of the cores.
+    measured = [run.runner.do(stages[0], book)] if len(stages) == 1 else run.runner.do_all(stages, book)
     kind = ProbeReport if split is Split.PROBE else EvalReport
-    return MeasuredModel(read_report_json(result.folder, kind), result.artifact)
+    return [MeasuredModel(read_report_json(done.folder, kind), done.artifact) for done in measured]

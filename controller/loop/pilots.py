@@ -158,12 +158,10 @@ def _mix(run: Run, proposal: ProposedRound, scale: float) -> Data:
     if scale == 1:
         return challenger_mix(proposal)
     made_from = replace(proposal.made_from, tried=proposal.made_from.tried.scaled(scale))
-    result = run.runner.do(Stage(f"pilot-mix-{scale:g}", make_dose, (made_from, 1.0)))
-    value = result.value
-    run.books.add(BOOK, result.seconds, value.num_tokens, value.flops)
-    assert not value.reason, "fewer draws leave the actions as they are"
-    folder = result.folder / MIX_FOLDER
-    return Data(folder, result.digest, value.num_rows, str(folder))
+    done = run.runner.do(Stage(f"pilot-mix-{scale:g}", make_dose, (made_from, 1.0)), BOOK)
+    assert not done.value.reason, "fewer draws leave the actions as they are"
+    folder = done.folder / MIX_FOLDER
+    return Data(folder, done.artifact.digest, done.value.num_rows, str(folder))
 
 
 def _mean(results: Sequence[ItemResult]) -> float:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from controller.data.patches import write_blocked
 from controller.engine.artifacts import Artifact
+from controller.engine.budget import Spent
 from controller.engine.hashes import hash_of
 from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
@@ -78,8 +79,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: A
         tried=tried,
         seed=settings.seed + number,
     )
-    result = run.runner.do(Stage("propose", propose, (made_from, controls)))
-    run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
+    result = run.runner.do(Stage("propose", propose, (made_from, controls)), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
     if plan.actions and from_base:
@@ -90,7 +90,9 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: A
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
         if made.flops:
-            run.books.add("choose_controls", 0.0, made.num_tokens, made.flops)  # its seconds are the proposal's
+            run.books.add(
+                "choose_controls", Spent(tokens=made.num_tokens, flops=made.flops)
+            )  # its seconds are the proposal's
         log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
     return ProposedRound(
         plan,
@@ -148,8 +150,7 @@ def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> Propo
     """The proposal without some of its steps, with controls of its own; its arms start where those of the whole do."""
     controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
     arguments = (proposal.made_from, made.left_out, controls)
-    result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments))
-    run.books.add("propose", result.seconds, result.value.num_tokens, result.value.flops)
+    result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     return replace(
         proposal,

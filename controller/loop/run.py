@@ -2,6 +2,8 @@
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from controller.data.corpus import Corpus, check_source, find_source
 from controller.engine.artifacts import Data
 from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
+from controller.engine.journal.lock import locked
 from controller.engine.keys import determining
 from controller.engine.runner import Runner, Stage
+from controller.engine.workers.pool import Workers
 from controller.settings import LoopSettings
 from controller.stages.measure import AskedSuite
 from controller.stages.read import read_data
@@ -34,12 +38,15 @@ class Run:
     settings: LoopSettings
     run_dir: Path
     runner: Runner
-    books: Books
     corpus: Data
     pool: Data | None
     suite: EvalSuite
     loaded: LoadedSuite
     data_slices: tuple[str, ...]
+
+    @property
+    def books(self) -> Books:
+        return self.runner.books
 
     @property
     def splits(self) -> dict[str, int]:
@@ -91,7 +98,18 @@ def check_settings(settings: LoopSettings) -> None:
         check_pretrained(settings.model)
 
 
-def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books) -> Run:
+@contextmanager
+def opened(settings: LoopSettings, run_dir: Path) -> Iterator[Run]:
+    """A run with workers and books of its own; another process is kept out of its folder meanwhile.
+
+    Raises:
+        ValueError: as `open_run`, and where another process works in the folder.
+    """
+    with locked(run_dir), Workers(settings.workers) as workers:
+        yield open_run(settings, run_dir, Runner(run_dir, workers, Books(settings.budget)))
+
+
+def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     """Check everything that is cheap to check, then read the data.
 
     Raises:
@@ -109,8 +127,8 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books
     if tasks is not None and not suite.include_path:
         suite = replace(suite, include_path=str(tasks))
     loaded = load_suite(suite)
-    corpus = _read(runner, books, files, "corpus.train", files.train)
-    pool = _read(runner, books, files, "corpus.pool", files.pool) if files.pool is not None else None
+    corpus = _read(runner, files, "corpus.train", files.train)
+    pool = _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None
     log.info(
         "corpus %d rows, pool %d rows, %d items of %d tasks",
         corpus.num_rows,
@@ -118,14 +136,13 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner, books: Books
         len(loaded.items),
         len({item.task for item in loaded.items}),
     )
-    return Run(settings, run_dir, runner, books, corpus, pool, suite, loaded, tuple(files.slices))
+    return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
 
 
-def _read(runner: Runner, books: Books, files: Corpus, key: str, name: str) -> Data:
+def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:
     source, how = find_source(key, name), replace(files, train=None, pool=None)
-    result = runner.do(Stage(key.replace(".", "-"), read_data, (how, key, source)))
-    books.add("read_data", result.seconds, 0, 0.0)
-    return Data(result.folder, hash_of([determining(how), source.content]), result.value.num_rows, name)
+    done = runner.do(Stage(key.replace(".", "-"), read_data, (how, key, source)), "read_data")
+    return Data(done.folder, hash_of([determining(how), source.content]), done.value.num_rows, name)
 
 
 def data_hash(run: Run) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controller.data.reports import ItemTable
 from controller.engine.hashes import hash_of
-from controller.loop.models import MeasuredModel, measure_stage, read_measured
+from controller.loop.models import MeasuredModel, measure_models
 from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.results.loop_json import GuardRecord, Sealed
@@ -86,4 +86,4 @@ def _rest(run: Run, whole: Promise, before: EvalReport, after: Sequence[EvalRepo
 
 
 def _measure(run: Run, model: Model, name: str) -> MeasuredModel:
-    return read_measured(run, run.runner.do(measure_stage(run, model, Split.SEALED, name)), Split.SEALED, "measure")
+    return measure_models(run, [(name, model)], Split.SEALED, "measure")[0]

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 
 from controller.engine.artifacts import Data
 from controller.engine.budget import FORWARD_BACKWARD
-from controller.engine.runner import Result, Stage
-from controller.loop.models import MeasuredModel, base_model, measure_stage, read_measured, trained_model
+from controller.loop.models import (
+    MeasuredModel,
+    TrainingJob,
+    base_model,
+    measure_models,
+    train_models,
+)
 from controller.loop.proposing import NOISES_FILE, ProposedRound, judgement_key, reduced_round
 from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
-from controller.stages.train import train_arm
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import TrainUpdate
 from controller.train.trainer import Training
@@ -143,36 +147,21 @@ def measured_mixes(
     account: Account,
 ) -> tuple[TriedMix, ...]:
     """`try_mixes` with these seeds and on this split."""
-    num_tokens = sum(trial.tokens for trial in trials) * len(seeds)
-    run.books.check(account.what, num_tokens, FORWARD_BACKWARD * champion.num_parameters * num_tokens)
     starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
-    jobs = [(trial, seed) for seed in seeds for trial in trials]
-    trained = run.runner.do_all(
-        [
-            Stage(
-                f"train-{trial.name}-{seed}",
-                train_arm,
-                (starts[seed], trial.mix, trial.recipe, seed, trial.may_go_on),
-            )
-            for trial, seed in jobs
-        ]
-    )
-    models = []
-    for result, (trial, seed) in zip(trained, jobs, strict=True):
-        training = result.value
-        run.books.add(account.training, result.seconds, training.num_tokens, training.flops, training.num_tokens)
-        models.append(trained_model(starts[seed], result, trial.mix))
-    measured = run.runner.do_all(
-        [
-            measure_stage(run, model, split, f"measure-{trial.name}-{seed}")
-            for model, (trial, seed) in zip(models, jobs, strict=True)
-        ]
-    )
-    reports = [read_measured(run, result, split, account.measuring).report for result in measured]
-    places = [[k for k, (tried, _) in enumerate(jobs) if tried is trial] for trial in trials]
+    jobs = [
+        TrainingJob(f"train-{one.name}-{seed}", starts[seed], one.mix, one.recipe, seed, one.may_go_on)
+        for seed in seeds
+        for one in trials
+    ]
+    trained = train_models(run, jobs, account.training, account.what)
+    named = [(job.name.replace("train", "measure", 1), one.model) for job, one in zip(jobs, trained, strict=True)]
+    reports = [one.report for one in measure_models(run, named, split, account.measuring)]
     return tuple(
-        TriedMix(_arm(trial.name, own, trained, reports), tuple(models[k] for k in own))
-        for trial, own in zip(trials, places, strict=True)
+        TriedMix(
+            _arm(trial.name, [one.training for one in trained[place :: len(trials)]], reports[place :: len(trials)]),
+            tuple(one.model for one in trained[place :: len(trials)]),
+        )
+        for place, trial in enumerate(trials)
     )
 
 
@@ -295,11 +284,10 @@ def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
     return Data(folder, f"{proposal.artifact.digest}-{name}", num_rows, str(folder))
 
 
-def _arm(name: str, places: Sequence[int], trained: Sequence[Result[Training]], reports: Sequence[EvalReport]) -> Arm:
-    trainings = [trained[place].value for place in places]
+def _arm(name: str, trainings: Sequence[Training], reports: Sequence[EvalReport]) -> Arm:
     return Arm(
         name=name,
-        reports=tuple(reports[place] for place in places),
+        reports=tuple(reports),
         tokens=round(sum(t.num_tokens for t in trainings) / len(trainings)),
         flops=sum(t.flops for t in trainings) / len(trainings),
         steps=round(sum(t.num_steps for t in trainings) / len(trainings)),

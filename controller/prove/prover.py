@@ -15,16 +15,13 @@ import pyarrow.parquet as pq
 
 from controller.data.mixes import load_mix
 from controller.data.named_corpora import TRAIN
-from controller.engine.budget import Books
 from controller.engine.journal.lock import locked
-from controller.engine.runner import Runner
 from controller.engine.versions import code_version
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
 from controller.loop.models import base_model, initial_model, measure_model, train_initially
 from controller.loop.proposing import leave_patch, propose_round
-from controller.loop.run import config_hash, open_run
+from controller.loop.run import config_hash, opened
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
 from controller.prove.result import (
@@ -132,9 +129,7 @@ def planted_skills(world: World, scenario: Scenario) -> list[str]:
 def _stopped(given: LoopSettings) -> Played:
     """Measure, diagnose, propose; no arm is trained."""
     run_dir = Path(given.run_dir or "")
-    books = Books(given.budget)
-    with locked(run_dir), Workers(given.workers) as workers:
-        run = open_run(given, run_dir, Runner(run_dir, workers, books.check_time), books)
+    with opened(given, run_dir) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
@@ -169,10 +164,8 @@ def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[s
 
 def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove, folder: Path) -> Oracle:
     """The original recipe on the repaired corpus."""
-    books = Books(given.budget)
-    with Workers(given.workers) as workers:
-        settings = on_rows(given, planted.repaired, folder / TRAIN, folder)
-        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+    settings = on_rows(given, planted.repaired, folder / TRAIN, folder)
+    with opened(settings, folder) as run:
         seeds = [given.seed + number for number in range(proving.oracle_seeds)]
         models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
         tasks = planted_tasks(world, proving.scenario)
@@ -180,7 +173,7 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
         for model, seed in zip(models, seeds, strict=True):
             report = measure_model(run, model, Split.SELECT, f"measure-oracle-{seed}").report
             scores.append(float(np.mean([r.score for r in report.results if r.item.task in tasks])))
-    return Oracle(tuple(scores), books.costs()["train_initial"].tokens // len(seeds))
+    return Oracle(tuple(scores), run.books.costs()["train_initial"].tokens // len(seeds))
 
 
 def _result(

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from controller.data.mixes import load_pool
 from controller.data.reports import read_report_json
-from controller.engine.budget import FORWARD_BACKWARD
+from controller.engine.budget import FORWARD_BACKWARD, Spent
 from controller.engine.workers.progress import Progress
 from controller.stages.inputs import DiagnosisInputs
 from controller.stages.measure import INDEX_FILE
@@ -28,6 +28,10 @@ from evals.leaks.item_index import load_index
 class Diagnosed:
     num_tokens: int
     flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:

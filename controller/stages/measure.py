@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from controller.data.reports import write_report_json
-from controller.engine.budget import FORWARD
+from controller.engine.budget import FORWARD, Spent
 from controller.stages.model import Model
 from evals.harness import LoadedSuite, evaluate, load_suite
 from evals.leaks.item_index import index_items
@@ -23,6 +23,10 @@ class Measured:
     num_items: int
     num_tokens: int
     flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from controller.data.mixes import load_pool, save_mix
 from controller.data.patches import num_of_corpus, write_patch
-from controller.engine.budget import FORWARD, FORWARD_BACKWARD
+from controller.engine.budget import FORWARD, FORWARD_BACKWARD, Spent
 from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
 from controller.stages.diagnose import case_of
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
@@ -92,6 +92,10 @@ class Proposed:
     """Steps that can be left out."""
     reduced: tuple[ReducedMade, ...] = ()
     """The plan without each of them, and without all."""
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Proposed:
@@ -245,6 +249,10 @@ class DoseMade:
     num_tokens: int
     """Through the model, forward and backward, to choose rows."""
     flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:

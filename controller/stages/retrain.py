@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from controller.data.mixes import load_corpus
 from controller.engine.artifacts import Artifact, Data
-from controller.engine.budget import FORWARD
+from controller.engine.budget import FORWARD, Spent
 from controller.engine.hashes import hash_of
 from controller.engine.workers.progress import Progress
 from controller.stages.measure import AskedSuite
@@ -26,7 +26,7 @@ from controller.stages.model import Model
 from controller.stages.row_effects import Effects, load_effects
 from controller.train.recipe import Recipe
 from controller.train.start import load_tokenizer, trained_ref
-from controller.train.trainer import MODEL_FOLDER, expected_tokens, train
+from controller.train.trainer import MODEL_FOLDER, expected_tokens, train_on
 from diagnose.model.losses import item_values
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import Slice, item_members, row_members, row_table
@@ -104,6 +104,10 @@ class Retraining:
     """Through the model, answers included."""
     flops: float
 
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.train_tokens)
+
 
 def choose_parts(
     folder: Path,
@@ -169,7 +173,7 @@ def retrain(
         asked: What the trained model is asked.
     """
     mix = load_corpus(corpus.folder).without(np.load(left_out.folder / file))
-    training = train(start.ref, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
+    training = train_on(start.ref, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
     ref = trained_ref(start.ref, folder / MODEL_FOLDER)
     queries = load_effects(asked.diagnosis.folder).queries
     np.save(folder / VALUES_FILE, item_values(ref, queries, asked.batch_tokens))

@@ -1,16 +1,15 @@
-"""The stages that train: a model from nothing, the initial training, and the arms."""
+"""The stages that make models: one from nothing, and trainings."""
 
 from pathlib import Path
 
-from controller.data.mixes import load_mix, load_pool
+from controller.data.mixes import load_corpus, load_pool
 from controller.engine.artifacts import Data
 from controller.engine.workers.progress import Progress
 from controller.stages.model import Model
 from controller.train.recipe import Recipe
 from controller.train.settings import ScratchModel
 from controller.train.start import build_scratch
-from controller.train.trainer import MODEL_FOLDER, Training, train
-from interventions.mix.mix import original_mix
+from controller.train.trainer import MODEL_FOLDER, Training, train_on
 
 
 def build(folder: Path, settings: ScratchModel, corpus: Data, max_length: int, seed: int) -> str:
@@ -19,12 +18,7 @@ def build(folder: Path, settings: ScratchModel, corpus: Data, max_length: int, s
     return MODEL_FOLDER
 
 
-def train_initial(folder: Path, model: Model, corpus: Data, recipe: Recipe, seed: int) -> Training:
-    """The training on `corpus.train` before round 0: every row alike, as it stands."""
-    mix = original_mix(load_pool(corpus.folder))
-    return train(model.ref, mix, recipe, seed, folder, keeps_middle=True, progress=Progress(folder))
-
-
-def train_arm(folder: Path, model: Model, mix: Data, recipe: Recipe, seed: int, keeps_middle: bool) -> Training:
-    """The training of an arm on its mix; with `keeps_middle` the model half way is left too, for attribution."""
-    return train(model.ref, load_mix(mix.folder), recipe, seed, folder, keeps_middle, Progress(folder))
+def train(folder: Path, model: Model, rows: Data, recipe: Recipe, seed: int, keeps_middle: bool) -> Training:
+    """A model trained on a mix, or on a corpus as it stands: every row alike; with `keeps_middle` the model half way is
+    left too, for attribution."""
+    return train_on(model.ref, load_corpus(rows.folder), recipe, seed, folder, keeps_middle, Progress(folder))

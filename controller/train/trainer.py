@@ -30,6 +30,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from controller.engine.budget import Spent
 from controller.engine.workers.progress import Progress
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
@@ -64,12 +65,16 @@ class Training:
     losses: tuple[float, ...]
     """Mean loss in nats per token over each twentieth of the steps."""
 
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.num_tokens)
+
 
 MODEL_FOLDER = "model"
 MIDDLE_FOLDER = "middle"
 
 
-def train(
+def train_on(
     model: ModelRef,
     mix: TrainingMix,
     recipe: Recipe,

@@ -22,7 +22,7 @@ def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:
 def test_a_given_model_is_measured_on_the_items_that_its_corpus_does_not_repeat() -> None:
     model = cast(Any, SimpleNamespace(key="given"))
     results = [SimpleNamespace(item=SimpleNamespace(task="sums"), score=score) for score in (1.0, 0.0)]
-    probe = MeasuredModel(cast(Any, SimpleNamespace(results=results)), cast(Any, None), "")
+    probe = MeasuredModel(cast(Any, SimpleNamespace(results=results)), cast(Any, None))
     diagnosis = Diagnosis((finding(Cause.CONTAMINATION, {REPEATED: 0.95, OTHERS: 0.6}),), 20, 1, 0)
     words = measured_again(cast(Any, None), model, model, probe, diagnosis, cast(Any, None))
     assert words == "sums 0.950 on repeated items, 0.600 on the others"

@@ -12,12 +12,9 @@ from sklearn.metrics import roc_auc_score
 
 from controller.cli.compose import composed
 from controller.data.mixes import load_pool
-from controller.engine.budget import Books
-from controller.engine.runner import Runner
-from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
-from controller.loop.run import open_run
+from controller.loop.run import opened
 from controller.stages.model_questions import ModelResources
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import Slice, row_members
@@ -41,9 +38,7 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = composed(words)
     run_dir = Path(settings.run_dir or "")
-    books = Books(settings.budget)
-    with Workers(None) as workers:
-        run = open_run(settings, run_dir, Runner(run_dir, workers, lambda: None), books)
+    with opened(settings, run_dir) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
     finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")

@@ -17,7 +17,7 @@ from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
-from controller.loop.models import base_model, initial_model, initial_stage, measure_model
+from controller.loop.models import base_model, initial_job, initial_model, measure_model
 from controller.loop.run import config_hash, open_run
 from controller.loop.studies.fidelity import prove_attribution, training_again
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
@@ -49,13 +49,13 @@ def prove(words: list[str], workers: Workers, most_trainings: int | None = None)
     run_dir = Path(settings.run_dir or "")
     before = len(finished(run_dir))
 
-    def guard() -> None:
-        done = [name for name in finished(run_dir)[before:] if name.startswith("fidelity-")]
-        if most_trainings is not None and len(done) >= most_trainings:
-            raise Stopped
+    class Watched(Books):
+        def check_time(self) -> None:
+            done = [name for name in finished(run_dir)[before:] if name.startswith("fidelity-")]
+            if most_trainings is not None and len(done) >= most_trainings:
+                raise Stopped
 
-    books = Books(settings.budget)
-    run = open_run(settings, run_dir, Runner(run_dir, workers, guard), books)
+    run = open_run(settings, run_dir, Runner(run_dir, workers, Watched(settings.budget)))
     base = base_model(run)
     model = initial_model(run, base)
     diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
@@ -126,7 +126,7 @@ def test_a_model_that_was_given_goes_on_and_one_that_was_trained_here_is_trained
     corpus = Data(tmp_path, "corpus", 160, "rows.jsonl")
     run = cast(Any, SimpleNamespace(settings=settings, corpus=corpus))
     base = Model(ModelRef("base"), "base", (), 1, corpus)
-    ours = Model(ModelRef("ours"), initial_stage(run, base, settings.seed).key.digest, (), 1, corpus)
+    ours = Model(ModelRef("ours"), initial_job(run, base, settings.seed).stage.key.digest, (), 1, corpus)
     accepted = Model(ModelRef("accepted"), "accepted", (), 1, replace(corpus, digest="mix", num_rows=200))
     batch = settings.train.per_device_train_batch_size
     assert training_again(run, base, ours) == (base, recipe(settings.train, settings.model, TrainUpdate(), 160, None))

@@ -16,7 +16,7 @@ from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order
 from controller.train.settings import Lora, ScratchModel
 from controller.train.start import build_scratch, check_arch, make_tokenizer
-from controller.train.trainer import train
+from controller.train.trainer import train_on
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import collate, encode
 from evals.model_ref import ModelRef
@@ -73,7 +73,9 @@ def start(tiny_model_dir: Callable[..., Path]) -> ModelRef:
 
 def test_training_ends_with_the_weights_of_a_bare_loop_over_the_same_rows(start: ModelRef, tmp_path: Path) -> None:
     mix = original_mix(corpus())
-    result = train(start, mix, RECIPE, seed=7, folder=tmp_path / "run", keeps_middle=True, progress=Progress(tmp_path))
+    result = train_on(
+        start, mix, RECIPE, seed=7, folder=tmp_path / "run", keeps_middle=True, progress=Progress(tmp_path)
+    )
 
     tokenizer = AutoTokenizer.from_pretrained(start.path)
     rows = encode(mix.examples.rows["prompt"], mix.examples.rows["completion"], tokenizer, " ", 32)
@@ -108,16 +110,16 @@ def test_a_training_that_died_goes_on_from_its_checkpoint_to_the_same_weights(
 ) -> None:
     mix = original_mix(corpus())
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    expected = train(start, mix, RECIPE, 3, whole, keeps_middle=True, progress=Progress(tmp_path))
+    expected = train_on(start, mix, RECIPE, 3, whole, keeps_middle=True, progress=Progress(tmp_path))
     monkeypatch.setattr(trainer_module, "SAVE_EVERY_S", 0.0)
     with monkeypatch.context() as context:
         report = trainer_module._Report
         context.setattr(trainer_module, "_Report", lambda progress: _Dies())
         with pytest.raises(KeyboardInterrupt):
-            train(start, mix, RECIPE, 3, halves, keeps_middle=True, progress=Progress(tmp_path))
+            train_on(start, mix, RECIPE, 3, halves, keeps_middle=True, progress=Progress(tmp_path))
         context.setattr(trainer_module, "_Report", report)
     assert list((halves / "trainer").glob("checkpoint-*"))
-    resumed = train(start, mix, RECIPE, 3, halves, keeps_middle=True, progress=Progress(tmp_path))
+    resumed = train_on(start, mix, RECIPE, 3, halves, keeps_middle=True, progress=Progress(tmp_path))
     assert distance(whole / "model", halves / "model") == 0.0
     assert distance(whole / "middle", halves / "middle") == 0.0
     assert replace(resumed, losses=()) == replace(expected, losses=())
@@ -131,7 +133,7 @@ def test_arms_of_one_token_budget_train_on_the_same_tokens_whatever_their_rows(s
     tokens = []
     for name, weights in (("all", np.ones(40)), ("long", long_rows)):
         mix = TrainingMix(pool, weights / weights.sum(), (ORIGINAL,), np.zeros(40, np.int64))
-        done = train(start, mix, budget, 0, tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
+        done = train_on(start, mix, budget, 0, tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
         tokens.append(done.num_tokens)
     assert all(500 <= count < 500 + 14 for count in tokens)  # within one row of at most 13 tokens and an end
 
@@ -148,7 +150,7 @@ def test_the_loss_is_taken_on_completion_and_end_only(start: ModelRef) -> None:
 def test_lora_trains_the_adapter_and_leaves_the_model_as_it_was(start: ModelRef, tmp_path: Path) -> None:
     recipe = replace(RECIPE, lora=Lora(r=4))
     before = weights_of(Path(start.path))
-    train(
+    train_on(
         start,
         original_mix(corpus()),
         recipe,
@@ -203,7 +205,7 @@ def test_a_model_left_half_way_has_the_mean_of_the_first_and_the_trained_weights
     mix = original_mix(corpus())
     for name, share in (("whole", 1.0), ("half", 0.5)):
         recipe = replace(RECIPE, interpolation=share)
-        train(start, mix, recipe, seed=7, folder=tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
+        train_on(start, mix, recipe, seed=7, folder=tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
     first, whole, half = (
         weights_of(Path(path)) for path in (start.path, tmp_path / "whole/model", tmp_path / "half/model")
     )

@@ -42,7 +42,7 @@ class StageKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Kept:
     """A finished stage."""
 
     folder: Path
@@ -61,13 +61,13 @@ class Store:
         self._journal = run_dir / "journal.jsonl"
         self._stages.mkdir(parents=True, exist_ok=True)
 
-    def find(self, key: StageKey) -> Done | None:
+    def find(self, key: StageKey) -> Kept | None:
         """The finished stage, or None."""
         folder = self._stages / key.folder_name
         if not folder.is_dir():
             return None
         record = json.loads((folder / "done.json").read_text())
-        return Done(folder, record["value"], record["started"], record["seconds"])
+        return Kept(folder, record["value"], record["started"], record["seconds"])
 
     def open(self, key: StageKey) -> Path:
         """The folder to work in; may hold what a killed attempt left."""
@@ -76,7 +76,7 @@ class Store:
         self._write("started", key)
         return folder
 
-    def finish(self, key: StageKey, value: Any, started: float, seconds: float) -> Done:
+    def finish(self, key: StageKey, value: Any, started: float, seconds: float) -> Kept:
         """Make the stage's folder final."""
         partial = self._stages / f"{key.folder_name}.partial"
         record = {
@@ -96,9 +96,9 @@ class Store:
         folder = self._stages / key.folder_name
         partial.rename(folder)
         self._write("finished", key)
-        return Done(folder, value, started, seconds)
+        return Kept(folder, value, started, seconds)
 
-    def reuse(self, key: StageKey, done: Done) -> Done:
+    def reuse(self, key: StageKey, done: Kept) -> Kept:
         self._write("reused", key)
         return done
 

@@ -7,13 +7,11 @@ measured on the items that its corpus does not repeat.
 import numpy as np
 
 from controller.engine.artifacts import Data
-from controller.engine.runner import Stage
-from controller.loop.models import MeasuredModel, measure_model, trained_model
+from controller.loop.models import MeasuredModel, TrainingJob, measure_model, train_models
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.results.arm_names import CONTINUE
 from controller.stages.model import Model
-from controller.stages.train import train_arm
 from controller.train.recipe import recipe
 from controller.train.settings import TrainUpdate
 from diagnose.evidence.contamination import OTHERS, REPEATED
@@ -51,12 +49,9 @@ def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) 
     folder = proposal.artifact.folder / CONTINUE
     mix = Data(folder, f"{proposal.artifact.digest}-{CONTINUE}", num_rows, str(folder))
     plan = recipe(run.settings.train, run.settings.model, TrainUpdate(), num_rows, mean_tokens=None)
-    seed = run.settings.seed
-    result = run.runner.do(Stage("train-again", train_arm, (base, mix, plan, seed, False)))
-    training = result.value
-    run.books.add("train", result.seconds, training.num_tokens, training.flops, training.num_tokens)
-    model = trained_model(base, result, mix)
-    return measure_model(run, model, Split.PROBE, "measure-again")
+    job = TrainingJob("train-again", base, mix, plan, run.settings.seed, keeps_middle=False)
+    (again,) = train_models(run, [job], "train", "the training without repeated items")
+    return measure_model(run, again.model, Split.PROBE, "measure-again")
 
 
 def _score(measured: MeasuredModel, task: str) -> float:

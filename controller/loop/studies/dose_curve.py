@@ -57,14 +57,13 @@ def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
         return ()
     made = []
     for dose in doses:
-        result = run.runner.do(Stage(f"dose-{dose:g}", make_dose, (proposal.made_from, dose)))
-        value = result.value
-        run.books.add(BOOK, result.seconds, value.num_tokens, value.flops)
+        done = run.runner.do(Stage(f"dose-{dose:g}", make_dose, (proposal.made_from, dose)), BOOK)
+        value = done.value
         if value.reason:
             log.info("dose %g: left out, %s", dose, value.reason)
             continue
-        folder = result.folder / MIX_FOLDER
-        made.append(Dose(dose, value.num_added, Data(folder, result.digest, value.num_rows, str(folder))))
+        folder = done.folder / MIX_FOLDER
+        made.append(Dose(dose, value.num_added, Data(folder, done.artifact.digest, value.num_rows, str(folder))))
     return tuple(further(made, fix))
 
 

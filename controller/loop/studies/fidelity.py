@@ -14,7 +14,7 @@ import numpy as np
 from controller.engine.artifacts import Artifact
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.errors import BudgetSpent
-from controller.engine.runner import Result, Stage
+from controller.engine.runner import Done, Stage
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import is_initial
 from controller.loop.run import Run
@@ -62,8 +62,7 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
         log.info("fidelity: %d rows of the corpus are attributed, %d are needed", len(effects.scored), least)
         return None
     start, plan = training_again(run, base, champion)
-    chosen = run.runner.do(_parts_stage(run, base, champion, diagnosed))
-    run.books.add("fidelity", chosen.seconds, 0, 0.0)
+    chosen = run.runner.do(_parts_stage(run, base, champion, diagnosed), "fidelity")
     length = plan.length.count * (1 if isinstance(plan.length, Tokens) else chosen.value.mean_tokens)
     seeds = [1000 * run.settings.seed + seed + 1 for seed in range(settings.fidelity_seeds)]
     tokens = round(length * len(chosen.value.parts) * len(seeds))
@@ -75,11 +74,9 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     jobs = [(part, seed) for part in chosen.value.parts for seed in seeds]
     asked = _asked(run, diagnosed)
     trained = run.runner.do_all(
-        [_training_stage(start, plan, champion, chosen, part, seed, asked) for part, seed in jobs]
+        [_training_stage(start, plan, champion, chosen, part, seed, asked) for part, seed in jobs],
+        "fidelity",
     )
-    for result in trained:
-        spent = result.value
-        run.books.add("fidelity", result.seconds, spent.num_tokens, spent.flops, spent.train_tokens)
     shape = (len(chosen.value.parts), len(seeds), -1)
     outcomes = Outcomes(
         effects=effects,
@@ -130,7 +127,7 @@ def _parts_stage(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRou
 
 
 def _training_stage(
-    start: Model, plan: Recipe, champion: Model, chosen: Result[Parts], part: Part, seed: int, asked: Asked
+    start: Model, plan: Recipe, champion: Model, chosen: Done[Parts], part: Part, seed: int, asked: Asked
 ) -> Stage[Retraining]:
     """Keyed by the rows left out, so that more parts keep the trainings of fewer."""
     left_out = Artifact(chosen.folder, part.digest)
