@@ -11,7 +11,6 @@ from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
-from controller.results.estimate import Estimate
 from controller.stages.model import Model
 from controller.train.recipe import recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
@@ -26,6 +25,7 @@ from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
+from evals.statistics.intervals import Estimate
 from evals.statistics.power import Judgement, detectable_gain
 from interventions.mix.mix import original_mix
 

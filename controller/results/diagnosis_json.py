@@ -3,78 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.results.estimate import Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleRecord:
-    id: str
-    source: str
-    prompt: str
-    completion: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class NearnessRecord:
-    """Rows of a data slice that no predicate tells; scores are the share of the failed items that lie no nearer to each
-    other, in [0, 1]."""
-
-    nearest: tuple[ExampleRecord, ...]
-    farthest: tuple[ExampleRecord, ...]
-    """The farthest first."""
-    views: tuple[str, ...]
-    """What said how near they are: words, hidden states, attribution."""
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Attributed, Examples, FailedItem, FeatureWeight
+from diagnose.slices.data.data_slice import Nearness
+from evals.statistics.intervals import Estimate, Interval
 
 
 @dataclass(frozen=True, slots=True)
 class DataSliceRecord:
     slice: Mapping[str, str]
     effect: float
-    ci: tuple[float, float]
+    ci: Interval
     num_examples: int
     num_pool: int
     losses: tuple[float, ...] = ()
     """Mean loss of its rows at each checkpoint, oldest first, nats for each token; empty where none was attributed."""
-    nearness: NearnessRecord | None = None
+    nearness: Nearness | None = None
     """Null where a predicate tells its rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExamplesRecord:
-    helpful: tuple[ExampleRecord, ...]
-    harmful: tuple[ExampleRecord, ...]
-    nearest: tuple[ExampleRecord, ...] = ()
-    """Of the corpus, by word similarity to a failed item."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedItemRecord:
-    id: str
-    task: str
-    prompt: str
-    target: str
-    answer: str
-    has_rival: bool = False
-    """Multiple choice where another answer won."""
-    leaned_on: tuple[tuple[str, float], ...] = ()
-    """Words of the prompt with their shares, absolute values sum to 1: positive speaks for the gold answer, or, where
-    there is a rival, for the rival over the gold answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class TestRecord:
-    """What one test of a finding found."""
-
-    test: str
-    values: Mapping[str, float]
-    says: str
-    num_tokens: int
-    seconds: float
-    items: tuple[str, ...]
-    """Ids of the probe items that it points at."""
-    rows: tuple[str, ...]
-    """Ids of the training rows that it points at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +29,7 @@ class FindingRecord:
     num_items: int
     num_failed: int
     failure_rate: float
-    ci: tuple[float, float]
+    ci: Interval
     p_adjusted: float
     modes: Mapping[str, float]
     cause: str
@@ -92,11 +37,11 @@ class FindingRecord:
     causes: Mapping[str, float]
     data_slices: tuple[DataSliceRecord, ...]
     evidence: Mapping[str, float | str]
-    examples: ExamplesRecord
-    failed_items: tuple[FailedItemRecord, ...]
+    examples: Examples
+    failed_items: tuple[FailedItem, ...]
     named_by: Mapping[str, str] = field(default_factory=dict)
     """The data slice that BM25, hidden states and plain loss name by the same rule; empty where they name none."""
-    tests: tuple[TestRecord, ...] = ()
+    tests: tuple[Evidence, ...] = ()
     """In the order in which they were made."""
     would_decide: str = ""
     """The cheapest experiment that would change the answer, or confirm it."""
@@ -109,40 +54,18 @@ class ProfileRecord:
     slice: Mapping[str, str]
     num_items: int
     failure_rate: float
-    ci: tuple[float, float]
+    ci: Interval
     num_rows: int
     """Of a sample of the corpus."""
     features: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureWeightRecord:
-    """Change of the log-odds of failing with a standard deviation of a feature, the others held."""
-
-    feature: str
-    weight: float
-    ci: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
 class ProfilesRecord:
     profiles: tuple[ProfileRecord, ...]
-    weights: tuple[FeatureWeightRecord, ...]
+    weights: tuple[FeatureWeight, ...]
     explained: float | None
     """Share of the variance of the log-odds told of slices left out; None without a fit."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttributedRecord:
-    """The training rows whose gradients were asked."""
-
-    num_rows: int
-    num_truncated: int
-    num_left_out: int
-    """Not finite: named, and scored 0."""
-    left_out: tuple[str, ...]
-    """Ids of the first of them."""
-    num_items_left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +162,14 @@ class SliceNodeRecord:
     num_items: int
     num_failed: int
     failure_rate: float
-    ci: tuple[float, float]
+    ci: Interval
     is_finding: bool
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisRecord:
     findings: tuple[FindingRecord, ...]
-    attributed: AttributedRecord | None = None
+    attributed: Attributed | None = None
     fidelity: FidelityRecord | None = None
     """Null where `diagnose.fidelity` is off, nothing was attributed, or the budget does not allow it."""
     profiles: ProfilesRecord | None = None

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
-from controller.results.estimate import Estimate
+from evals.statistics.intervals import Estimate
 
 SCHEMA_VERSION = 1
 

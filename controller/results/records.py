@@ -1,31 +1,22 @@
 """From the stages' values to what `loop.json` says of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
 from controller.results.diagnosis_json import (
-    AttributedRecord,
     DataSliceRecord,
     DiagnosisRecord,
-    ExampleRecord,
-    ExamplesRecord,
-    FailedItemRecord,
-    FeatureWeightRecord,
     FidelityRecord,
     FindingRecord,
-    NearnessRecord,
     ProfileRecord,
     ProfilesRecord,
     SliceNodeRecord,
-    TestRecord,
 )
-from controller.results.estimate import Estimate
 from controller.results.loop_json import Measure, Score
 from diagnose.finding.causes import would_decide
 from diagnose.finding.finding import Diagnosis, Finding, Profiles
-from diagnose.slices.data.data_slice import DataSlice, ScoredExample
+from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.tree import SliceNode
 from evals.items import EvalReport, ItemResult
 from evals.statistics.intervals import score_interval
@@ -64,10 +55,9 @@ def score_records(reports: Sequence[EvalReport], fields: Sequence[str]) -> Itera
 
 
 def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = None) -> DiagnosisRecord:
-    attributed = diagnosis.attributed
     return DiagnosisRecord(
         tuple(_finding(finding) for finding in diagnosis.findings),
-        None if attributed is None else AttributedRecord(**asdict(attributed)),
+        diagnosis.attributed,
         fidelity,
         _profiles(diagnosis.profiles) if diagnosis.profiles is not None else None,
         tuple(_node(node) for node in diagnosis.tree),
@@ -82,7 +72,7 @@ def _node(node: SliceNode) -> SliceNodeRecord:
         num_items=node.num_items,
         num_failed=node.num_failed,
         failure_rate=node.num_failed / max(node.num_items, 1),
-        ci=(node.ci.low, node.ci.high),
+        ci=node.ci,
         is_finding=node.is_finding,
     )
 
@@ -94,13 +84,13 @@ def _profiles(found: Profiles) -> ProfilesRecord:
                 slice=profile.slice.as_dict(),
                 num_items=profile.num_items,
                 failure_rate=profile.failure_rate,
-                ci=(profile.ci.low, profile.ci.high),
+                ci=profile.ci,
                 num_rows=profile.num_rows,
                 features=profile.features,
             )
             for profile in found.profiles
         ),
-        weights=tuple(FeatureWeightRecord(one.feature, one.weight, (one.ci.low, one.ci.high)) for one in found.weights),
+        weights=found.weights,
         explained=found.explained,
     )
 
@@ -111,7 +101,7 @@ def _score(task: str, where: dict[str, str], items: list[list[ItemResult]]) -> S
         task=task,
         slice=where,
         metric=items[0][0].metric,
-        score=Estimate(interval.mean, interval.low, interval.high),
+        score=interval,
         num_items=len(items),
     )
 
@@ -123,7 +113,7 @@ def _finding(finding: Finding) -> FindingRecord:
         num_items=finding.num_items,
         num_failed=finding.num_failed,
         failure_rate=finding.failure_rate,
-        ci=(finding.ci.low, finding.ci.high),
+        ci=finding.ci,
         p_adjusted=finding.p_adjusted,
         modes=finding.modes,
         cause=finding.cause.value,
@@ -131,32 +121,21 @@ def _finding(finding: Finding) -> FindingRecord:
         causes={cause.value: share for cause, share in finding.causes.items()},
         data_slices=tuple(_data_slice(data) for data in finding.data_slices),
         evidence=finding.evidence,
-        examples=ExamplesRecord(
-            _examples(finding.examples.helpful),
-            _examples(finding.examples.harmful),
-            _examples(finding.examples.nearest),
-        ),
-        failed_items=tuple(FailedItemRecord(**asdict(item)) for item in finding.failed_items),
+        examples=finding.examples,
+        failed_items=finding.failed_items,
         named_by=finding.named_by,
-        tests=tuple(
-            TestRecord(t.test, t.values, t.says, t.num_tokens, t.seconds, t.items, t.rows) for t in finding.tests
-        ),
+        tests=finding.tests,
         would_decide=would_decide(finding.causes),
     )
 
 
 def _data_slice(data: DataSlice) -> DataSliceRecord:
-    near = data.nearness
     return DataSliceRecord(
         data.slice.as_dict(),
         data.effect,
-        (data.ci.low, data.ci.high),
+        data.ci,
         data.num_examples,
         data.num_pool,
         data.losses,
-        None if near is None else NearnessRecord(_examples(near.nearest), _examples(near.farthest), near.views),
+        data.nearness,
     )
-
-
-def _examples(examples: Sequence[ScoredExample]) -> tuple[ExampleRecord, ...]:
-    return tuple(ExampleRecord(e.id, e.source, e.prompt, e.completion, e.score) for e in examples)

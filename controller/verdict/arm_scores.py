@@ -10,7 +10,7 @@ from controller.results.loop_json import ArmRecord
 from controller.results.records import score_records
 from evals.items import EvalReport, ItemResult
 from evals.statistics.compare import ArmScores
-from evals.statistics.intervals import score_interval
+from evals.statistics.intervals import Z, score_interval
 
 Choose = Callable[[Sequence[ItemResult]], Sequence[ItemResult]]
 """Of the results of one run, those that are looked at."""
@@ -91,7 +91,7 @@ def recipe_interval(scores: ArmScores) -> tuple[float, float]:
     mean = float(scores.scores.mean())
     if scores.num_seeds == 1:
         return items.low, items.high
-    seeds = 1.96**2 * float(scores.seed_means.var(ddof=1)) / scores.num_seeds
+    seeds = Z**2 * float(scores.seed_means.var(ddof=1)) / scores.num_seeds
     low = mean - float(np.sqrt((mean - items.low) ** 2 + seeds))
     high = mean + float(np.sqrt((items.high - mean) ** 2 + seeds))
     return low, high

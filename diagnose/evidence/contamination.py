@@ -18,7 +18,7 @@ from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.predicate import Slice
 from evals.items import ItemResult, ProbeReport
 from evals.leaks.item_index import ItemIndex, repeated_items
-from evals.statistics.intervals import Interval, wilson
+from evals.statistics.intervals import wilson
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"
 """Evidence: mean scores of a task's probe items that stand in the corpus, and of those that do not."""
@@ -77,7 +77,7 @@ def find_contamination(
                 num_items=len(hits),
                 num_failed=len(failed),
                 failure_rate=rate.mean,
-                ci=Interval(rate.low, rate.high),
+                ci=rate.interval,
                 p_adjusted=0.0,  # seen, not inferred
                 modes=mode_shares(failed, classifier) if failed else {},
                 causes={Cause.CONTAMINATION: 1.0},

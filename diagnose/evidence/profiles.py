@@ -58,7 +58,7 @@ def join_profiles(results: Sequence[ItemResult], items: SliceTable, rows: Rows, 
                 slice=where,
                 num_items=int(inside.sum()),
                 failure_rate=rate.mean,
-                ci=Interval(rate.low, rate.high),
+                ci=rate.interval,
                 num_rows=int(own.sum()),
                 features=_features(rows, table, own, corpus, frequency),
             )

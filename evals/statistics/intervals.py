@@ -6,22 +6,37 @@ Pure functions of numpy arrays.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+Z = float(stats.norm.ppf(0.975))
+"""Standard errors from the middle of a two-sided 95 % interval to its ends, by the normal distribution."""
+
+
+class Interval(NamedTuple):
+    """A two-sided 95 % interval."""
+
+    low: float
+    high: float
+
 
 @dataclass(frozen=True, slots=True)
-class ScoreInterval:
-    """A mean score and its two-sided interval."""
+class Estimate:
+    """A number with its two-sided 95 % interval."""
 
     mean: float
     low: float
     high: float
 
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.low, self.high)
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> ScoreInterval:
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     """Interval of a proportion (Wilson 1927); inside [0, 1] and never empty, with 0 or n successes too."""
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"a proportion needs 0 <= successes <= n and n >= 1, got {successes} of {n}")
@@ -30,10 +45,10 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> ScoreInterval:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # At 0 and n the exact bound is the score itself; rounding must not put it on the other side.
-    return ScoreInterval(share, max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share)))
+    return Estimate(share, max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share)))
 
 
-def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: float = 0.95) -> ScoreInterval:
+def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: float = 0.95) -> Estimate:
     """Mean score of one model on a sample of items: Wilson for 0/1 scores, else by t.
 
     Args:
@@ -51,8 +66,8 @@ def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: fl
     half = math.sqrt(item_variance(values, [values]) / n)
     half *= float(stats.t.ppf((1 + confidence) / 2, max(n - 1, 1)))
     if values.min() >= 0 and values.max() <= 1:
-        return ScoreInterval(mean, max(0.0, mean - half), min(1.0, mean + half))
-    return ScoreInterval(mean, mean - half, mean + half)
+        return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Estimate(mean, mean - half, mean + half)
 
 
 def item_variance(differences: NDArray[np.float64], arms: Sequence[NDArray[np.float64]]) -> float:
@@ -66,11 +81,3 @@ def item_variance(differences: NDArray[np.float64], arms: Sequence[NDArray[np.fl
     lowest, highest = min(float(a.min()) for a in arms), max(float(a.max()) for a in arms)
     reach = 1.0 if lowest >= 0 and highest <= 1 else (max(highest, 0.0) - min(lowest, 0.0) if n == 1 else 0.0)
     return max(reach**2 / n, float(differences.var(ddof=1)) if n > 1 else 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A two-sided 95 % interval."""
-
-    low: float
-    high: float

@@ -4,20 +4,15 @@ from dataclasses import replace
 
 from controller.engine.budget import Cost
 from controller.results.diagnosis_json import (
-    AttributedRecord,
     CalibrationRecord,
     ChangeRecord,
     DataSliceRecord,
     DiagnosisRecord,
     DroppedRecord,
-    ExampleRecord,
-    ExamplesRecord,
-    FailedItemRecord,
     FidelityRecord,
     FindingRecord,
     LeftOutRecord,
 )
-from controller.results.estimate import Estimate
 from controller.results.loop_json import (
     SCHEMA_VERSION,
     ActionRecord,
@@ -39,6 +34,9 @@ from controller.results.loop_json import (
     StepRecord,
     VerdictRecord,
 )
+from diagnose.finding.finding import Attributed, Examples, FailedItem
+from diagnose.slices.data.data_slice import ScoredExample
+from evals.statistics.intervals import Estimate
 
 JUMP = {"prompt contains": "jump"}
 ENDPOINT = Endpoint("exact_match", JUMP, 318, 0.05, 0.18, 0.071)
@@ -85,9 +83,9 @@ def finding() -> FindingRecord:
             DataSliceRecord({"source": "augmented.jsonl"}, -0.22, (-0.33, -0.11), 1_204, 0),
         ),
         evidence={"rows_of_slice": 80.0, "share_of_items": 0.3, "gap_to_rest": 0.344, "probe": "none closes"},
-        examples=ExamplesRecord(
+        examples=Examples(
             helpful=tuple(
-                ExampleRecord(
+                ScoredExample(
                     f"h{k}",
                     "scan/simple_train.txt",
                     f"jump {w} twice",
@@ -96,11 +94,11 @@ def finding() -> FindingRecord:
                 )
                 for k, w in enumerate(("left", "right", "around left"))
             ),
-            harmful=(ExampleRecord("x0", "augmented.jsonl", "jump and walk", "I_WALK I_WALK", -0.41),),
+            harmful=(ScoredExample("x0", "augmented.jsonl", "jump and walk", "I_WALK I_WALK", -0.41),),
         ),
         named_by={"bm25": "prompt contains 'jump'", "hidden": "prompt contains 'jump'", "loss": ""},
         failed_items=(
-            FailedItemRecord(
+            FailedItem(
                 "a1-0",
                 "scan",
                 "jump around right thrice",
@@ -108,7 +106,7 @@ def finding() -> FindingRecord:
                 "I_TURN_RIGHT I_WALK",
                 leaned_on=(("jump", -0.52), ("around", 0.08), ("right", 0.3), ("thrice", 0.1)),
             ),
-            FailedItemRecord("a2-0", "scan", "look twice after jump left", "I_TURN_LEFT I_JUMP I_LOOK I_LOOK", ""),
+            FailedItem("a2-0", "scan", "look twice after jump left", "I_TURN_LEFT I_JUMP I_LOOK I_LOOK", ""),
         ),
     )
 
@@ -168,7 +166,7 @@ def accepted_round(number: int = 0) -> Round:
     return Round(
         number=number,
         measure=measure(),
-        diagnosis=DiagnosisRecord((finding(),), AttributedRecord(6_000, 3, 0, (), 0), fidelity()),
+        diagnosis=DiagnosisRecord((finding(),), Attributed(6_000, 3, 0, (), 0), fidelity()),
         plan=PlanRecord(
             actions=(
                 ActionRecord("retrieve", JUMP, 400, 0, 80, 0.5, 5_210, "rows with this word are 0.4 % of the draws"),

@@ -19,11 +19,11 @@ from sample_loop import (
 )
 
 from controller.engine.budget import Cost
-from controller.results.diagnosis_json import FailedItemRecord
 from controller.results.loop_json import Decision, LoopResult, Sealed, read_loop, write_loop
 from controller.results.page import pictures, rivals, words
 from controller.results.page.page import cost_rows, render, write_report
 from controller.results.page.shading import shaded
+from diagnose.finding.finding import FailedItem
 
 VOID = {"meta", "br", "line", "circle"}
 
@@ -342,9 +342,9 @@ def test_of_a_long_prompt_start_and_end_are_kept() -> None:
     assert "4,713 characters left out" in short
 
 
-def leaning(prompt: str, *shares: float, has_rival: bool = False) -> FailedItemRecord:
+def leaning(prompt: str, *shares: float, has_rival: bool = False) -> FailedItem:
     words_of = tuple(zip(prompt.split(), shares, strict=True))
-    return FailedItemRecord("1-0", "t", prompt, "gold", "rival", has_rival=has_rival, leaned_on=words_of)
+    return FailedItem("1-0", "t", prompt, "gold", "rival", has_rival=has_rival, leaned_on=words_of)
 
 
 def test_words_are_shaded_for_or_against_the_gold_answer_relative_to_the_largest() -> None:

@@ -6,9 +6,9 @@ import pytest
 from sample_loop import accepted_round, fidelity, loop_result
 from test_report import flat
 
-from controller.results.estimate import Estimate
 from controller.results.page.fidelity import believed, calibrated, scatter
 from controller.results.page.page import render
+from evals.statistics.intervals import Estimate
 
 
 def test_the_page_says_how_far_to_believe_it_only_where_that_was_asked() -> None:

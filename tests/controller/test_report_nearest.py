@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from sample_loop import accepted_round, finding, loop_result
 
-from controller.results.diagnosis_json import FindingRecord, NearnessRecord
+from controller.results.diagnosis_json import FindingRecord
 from controller.results.page.page import render
+from diagnose.slices.data.data_slice import Nearness
 
 
 def page(found: FindingRecord) -> str:
@@ -17,7 +18,7 @@ def test_where_no_predicate_tells_the_rows_the_nearest_and_the_farthest_are_show
     found = finding()
     near = replace(found.examples.helpful[0], prompt="the nearest row of all", score=0.97)
     far = replace(found.examples.harmful[0], prompt="the farthest row of all", score=0.06)
-    nearness = NearnessRecord((near,), (far,), ("words", "hidden states"))
+    nearness = Nearness((near,), (far,), ("words", "hidden states"))
     where = {"nearness to failed items of": "task = scan"}
     shown = page(replace(found, data_slices=(replace(found.data_slices[0], slice=where, nearness=nearness),)))
     assert "the 80 rows of the corpus and 7,706 of the pool that lie nearest" in shown

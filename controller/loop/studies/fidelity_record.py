@@ -14,7 +14,6 @@ from controller.results.diagnosis_json import (
     FidelityRecord,
     LeftOutRecord,
 )
-from controller.results.estimate import Estimate
 from controller.stages.retrain import Part, PartKind
 from controller.stages.row_effects import Effects
 from diagnose.attribution.fidelity import (
@@ -29,7 +28,7 @@ from diagnose.attribution.fidelity import (
     slice_odds,
 )
 from diagnose.slices.predicate import Slice
-from evals.statistics.intervals import Interval
+from evals.statistics.intervals import Estimate, Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ Both axes of the picture are logarithmic and alike, so that a change that came a
 from dataclasses import dataclass
 
 from controller.results.diagnosis_json import FidelityRecord, LeftOutRecord
-from controller.results.estimate import Estimate
 from controller.results.page.pictures import LogAxis, PlacedPoint, Tick
 from controller.results.page.words import interval, number, signed, slice_words
 from diagnose.attribution.fidelity import MIN_CALIBRATION
+from evals.statistics.intervals import Estimate
 
 MOST_ROWS = 12
 _LOW_CEILING = 0.3

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.estimate import Estimate
 from controller.results.loop_json import GuardRecord, Measure, Score, VerdictRecord
 from controller.results.page.words import (
     amount,
@@ -21,6 +20,7 @@ from controller.results.page.words import (
     signed_interval,
     slice_words,
 )
+from evals.statistics.intervals import Estimate
 
 MOST_ROWS = 16
 

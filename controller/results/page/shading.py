@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.results.diagnosis_json import FailedItemRecord
 from controller.results.page.words import excerpt_ends, left_out, percent, signed
+from diagnose.finding.finding import FailedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class _Word:
     """Positive for the gold answer."""
 
 
-def shaded(item: FailedItemRecord) -> list[Piece]:
+def shaded(item: FailedItem) -> list[Piece]:
     """Start and end of the prompt, cut as `words.excerpt` cuts it."""
     sign = -1 if item.has_rival else 1
     places = re.finditer(r"\S+", item.prompt) if item.leaned_on else ()

@@ -29,7 +29,7 @@ from diagnose.slices.data.effects import Asked, SliceEffect, slice_effects, welc
 from diagnose.slices.data.parts import ScoredPart, ScoredParts
 from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, TEXT_KEYS, Slice, SliceTable
 from diagnose.slices.ranges import bounds
-from evals.statistics.intervals import Interval
+from evals.statistics.intervals import Interval, Z
 
 MIN_COVERAGE = 0.8
 """Of the failing slice's items."""
@@ -312,7 +312,7 @@ def _from_rows(rows: ScoredParts, collected: _Collected, queries: Sequence[int])
 
 def data_slice(effect: SliceEffect, scale: float, nearness: Nearness | None = None) -> DataSlice:
     """What is handed on of a slice of rows; effects as fractions of `scale`."""
-    half = 1.959964 * effect.stderr
+    half = Z * effect.stderr
     return DataSlice(
         slice=effect.slice,
         effect=effect.mean / scale,

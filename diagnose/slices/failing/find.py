@@ -104,7 +104,7 @@ def first_half(items: Sequence[Item]) -> NDArray[np.bool_]:
 def failure_interval(num_failed: int, num_items: int) -> Interval:
     """Wilson's 95 % interval of a failure rate."""
     found = wilson(num_failed, num_items)
-    return Interval(found.low, found.high)
+    return found.interval
 
 
 def _described(tested: Tested, failed: NDArray[np.bool_]) -> FailingSlice:
