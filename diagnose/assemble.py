@@ -17,6 +17,7 @@ from diagnose.model.queries import has_rival
 from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.predicate import Slice
+from evals.items import ItemKey
 
 _REPEATS = 20
 """Rows looked at for each that is shown: contents repeat, and are shown once."""
@@ -30,7 +31,7 @@ def make_finding(
     controls: Mapping[str, DataJoin],
     examples: Examples,
     num_examples: int,
-    words: Mapping[tuple[str, str], WordShares],
+    words: Mapping[ItemKey, WordShares],
     tests: tuple[Evidence, ...],
     modes: Mapping[str, float],
 ) -> Finding:
@@ -47,7 +48,7 @@ def make_finding(
     """
     found, failed = asked.failing[number], asked.failures[number]
     pointed = {item for test in tests for item in test.items}
-    shown = sorted(failed, key=lambda result: result.item.id not in pointed)[:num_examples]
+    shown = sorted(failed, key=lambda result: result.item.key not in pointed)[:num_examples]
     values = values_of(tests)
     evidence: dict[str, float | str] = dict(values)
     if data.coverage is not None:
@@ -77,7 +78,7 @@ def make_finding(
                 r.item.target,
                 r.answer,
                 has_rival=has_rival(r),
-                leaned_on=words.get((r.item.task, r.item.id), ()),
+                leaned_on=words.get(r.item.key, ()),
             )
             for r in shown
         ),

@@ -48,7 +48,7 @@ from diagnose.slices.failing.counts import Thresholds
 from diagnose.slices.failing.find import FailingSlice, find_failing_slices
 from diagnose.slices.text_clusters import Space
 from diagnose.slices.tree import slice_tree
-from evals.items import ProbeReport
+from evals.items import ItemKey, ProbeReport
 
 log = logging.getLogger(__name__)
 
@@ -296,7 +296,7 @@ class Diagnoser:
         asked: Question,
         joins: Sequence[tuple[DataJoin, Mapping[str, DataJoin]]],
         examples: Sequence[Examples],
-        words: Mapping[tuple[str, str], WordShares],
+        words: Mapping[ItemKey, WordShares],
         tests: Sequence[tuple[Evidence, ...]],
         modes: Sequence[Mapping[str, float]],
     ) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ function of `diagnose` or `interventions` accepts: it refuses items of the other
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from evals.model_ref import ModelRef
 from evals.splits import Split, split_of
@@ -20,6 +20,16 @@ class OutputType(StrEnum):
     MULTIPLE_CHOICE = "multiple_choice"
     LOGLIKELIHOOD = "loglikelihood"
     LOGLIKELIHOOD_ROLLING = "loglikelihood_rolling"
+
+
+class ItemKey(NamedTuple):
+    """What names an item: ids of two tasks may be alike, where one holds the documents of the other."""
+
+    task: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,10 @@ class Item:
     question: str = ""
     """The prompt without description and few-shot examples, the target where a task has no prompt;
     empty where it is the prompt itself."""
+
+    @property
+    def key(self) -> ItemKey:
+        return ItemKey(self.task, self.id)
 
     @property
     def text(self) -> str:
@@ -116,7 +130,7 @@ def check_pairable(reports: Mapping[str, EvalReport]) -> None:
                     f"cannot pair reports of different task versions: {task} is version {known} in {other}, "
                     f"{version} in {name}; measure both with the same task files"
                 )
-    keys = {name: {f"{r.item.task}/{r.item.id}" for r in report.results} for name, report in reports.items()}
+    keys = {name: {str(r.item.key) for r in report.results} for name, report in reports.items()}
     most = max(keys, key=lambda name: len(keys[name]))
     everything = dict.fromkeys(key for of_report in keys.values() for key in sorted(of_report))
     for name, report in reports.items():
@@ -140,7 +154,7 @@ class ProbeReport(EvalReport):
     def __post_init__(self) -> None:
         foreign = [r.item for r in self.results if r.item.split is not Split.PROBE]
         if foreign or self.split is not Split.PROBE:
-            first = f" (first: {foreign[0].task}/{foreign[0].id})" if foreign else ""
+            first = f" (first: {foreign[0].key})" if foreign else ""
             raise PermissionError(
                 f"a diagnosis may read probe items only, got {len(foreign)} of {len(self.results)} items "
                 f"from another split{first}; pass the report of split 'probe'"

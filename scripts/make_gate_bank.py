@@ -55,7 +55,7 @@ def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
                     measure_model(run, model, split, f"measure-{split.value}-{seed}").report
                     for split in (Split.PROBE, Split.SELECT)
                 ]
-                rows.append({(r.item.task, r.item.id): r.score for report in reports for r in report.results})
+                rows.append({r.item.key: r.score for report in reports for r in report.results})
     items = sorted(rows[0])
     scores = np.array([[row[item] for item in items] for row in rows], dtype=np.uint8)
     tasks = np.array([task for task, _ in items])

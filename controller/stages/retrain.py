@@ -181,8 +181,8 @@ def retrain(
     probe = [item for item in suite.items if item.split is Split.PROBE]
     members = [item_members(where, probe) for where in asked.failing]
     report = evaluate(ref, suite, [probe[place] for place in np.flatnonzero(np.logical_or.reduce(members)).tolist()])
-    score = {(result.item.task, result.item.id): result.score for result in report.results}
-    scores = np.array([score.get((item.task, item.id), np.nan) for item in probe])
+    score = {result.item.key: result.score for result in report.results}
+    scores = np.array([score.get(item.key, np.nan) for item in probe])
     np.save(folder / SCORES_FILE, np.array([_mean(scores[is_in]) for is_in in members]))
     shutil.rmtree(folder / MODEL_FOLDER)
     answered = queries.rows.num_tokens + report.num_tokens

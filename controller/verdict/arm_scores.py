@@ -55,7 +55,7 @@ def arm_scores(name: str, runs: Sequence[Sequence[ItemResult]]) -> ArmScores:
 
 
 def item_key(result: ItemResult) -> str:
-    return f"{result.item.task}/{result.item.id}"
+    return str(result.item.key)
 
 
 def arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:

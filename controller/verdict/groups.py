@@ -116,7 +116,7 @@ def _columns(own: Sequence[ItemResult], fields: Sequence[str]) -> Iterator[tuple
 
 def _large(where: Slice, members: Sequence[ItemResult]) -> Iterator[tuple[Slice, tuple[str, ...]]]:
     if len(members) >= LEAST_ITEMS:
-        yield where, tuple(f"{r.item.task}/{r.item.id}" for r in members)
+        yield where, tuple(str(r.item.key) for r in members)
 
 
 def _part(arm: ArmScores, items: tuple[str, ...]) -> ArmScores:

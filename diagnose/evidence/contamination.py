@@ -127,7 +127,7 @@ def _listed(
         test="overlap",
         values={name: float(value) for name, value in evidence.items()},
         says=f"{len(matched):,} rows of the corpus repeat evaluation items; {what}",
-        items=tuple(result.item.id for result in hits),
+        items=tuple(result.item.key for result in hits),
         rows=tuple(corpus.select(matched).rows["id"][:]),
     )
 

@@ -19,8 +19,9 @@ from diagnose.evidence.from_rows.labels import check_effects, check_labels
 from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence
 from diagnose.model.asked_model import Asker, Trained
+from evals.items import ItemKey
 
-Leaned = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
+Leaned = Mapping[ItemKey, Sequence[tuple[str, float]]]
 
 
 def examine(subject: Subject, trained: Trained, asker: Asker | None, leaned: Leaned) -> tuple[Evidence, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from diagnose.finding.forms import Form
+from evals.items import ItemKey
 
 SETTLED = 0.5
 """Share of failures that a test must explain: the definition of `format` and `shortcut`."""
@@ -29,8 +30,8 @@ class Evidence:
     num_tokens: int = 0
     """Through a forward pass of the model."""
     seconds: float = field(default=0.0, compare=False)
-    items: tuple[str, ...] = field(default=())
-    """Ids of the probe items that it points at."""
+    items: tuple[ItemKey, ...] = field(default=())
+    """Probe items that it points at."""
     rows: tuple[str, ...] = field(default=())
     """Ids of the training rows that it points at."""
     forms: tuple[Form, ...] = field(default=())

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from diagnose.model.checkpoint import load_model
 from diagnose.model.integrated_gradients import integrated_gradients, mean_embedding
 from diagnose.model.queries import failed_items
-from evals.items import ItemResult
+from evals.items import ItemKey, ItemResult
 from evals.model_ref import ModelRef
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ WordShares = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class LeanedOn:
-    words: Mapping[tuple[str, str], WordShares]
+    words: Mapping[ItemKey, WordShares]
     """By task and id of the item."""
     num_tokens: int
     """That went through the model."""
@@ -55,7 +55,7 @@ def leaned_on(
     Positive speaks for the gold answer; where a rival won (`queries.has_rival`), for that one against the gold answer.
     Empty where no gradient, or no finite one, reaches a word. `num_steps` 0 asks for nothing.
     """
-    distinct = {(r.item.task, r.item.id): r for r in results if r.item.prompt.strip()}
+    distinct = {r.item.key: r for r in results if r.item.prompt.strip()}
     if not distinct or num_steps == 0:
         return LeanedOn({}, 0)
     if not tokenizer.is_fast:

@@ -11,7 +11,7 @@ from math import log
 from diagnose.modes.classifier import ModeClassifier
 from diagnose.modes.mode import Likelihood, Mode
 from diagnose.modes.rules import edit_distance, mode_by_rules
-from evals.items import ItemResult, OutputType
+from evals.items import ItemKey, ItemResult, OutputType
 
 __all__ = ["Likelihood", "Mode", "edit_distance", "mode_of", "mode_shares", "modes_of"]
 
@@ -29,8 +29,8 @@ def mode_of(result: ItemResult, gold_words: Collection[str]) -> Mode:
 def modes_of(
     failed: Sequence[ItemResult],
     classifier: ModeClassifier | None = None,
-    likelihoods: Mapping[tuple[str, str], Likelihood] | None = None,
-    cut_off: Collection[tuple[str, str]] = (),
+    likelihoods: Mapping[ItemKey, Likelihood] | None = None,
+    cut_off: Collection[ItemKey] = (),
 ) -> list[Mode]:
     """How each of comparable failed items went wrong.
 
@@ -42,7 +42,7 @@ def modes_of(
     gold_words = {word for result in failed for word in result.item.target.split()}
     modes: list[Mode | None] = []
     for result in failed:
-        key = (result.item.task, result.item.id)
+        key = result.item.key
         mode = mode_by_rules(result, gold_words, is_cut_off=key in cut_off)
         if mode is None and likelihoods is not None and key in likelihoods and _is_confident(likelihoods[key]):
             mode = Mode.CONFIDENT_WRONG
@@ -57,8 +57,8 @@ def modes_of(
 def mode_shares(
     failed: Sequence[ItemResult],
     classifier: ModeClassifier | None = None,
-    likelihoods: Mapping[tuple[str, str], Likelihood] | None = None,
-    cut_off: Collection[tuple[str, str]] = (),
+    likelihoods: Mapping[ItemKey, Likelihood] | None = None,
+    cut_off: Collection[ItemKey] = (),
 ) -> Mapping[str, float]:
     """Share of failed items in each mode that occurs, largest first; sum 1. Arguments as of `modes_of`."""
     counts = Counter(modes_of(failed, classifier, likelihoods, cut_off))

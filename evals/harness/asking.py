@@ -31,13 +31,13 @@ class Asker:
 
     def can_ask(self, item: Item) -> bool:
         """Whether the prompt stands in every request alone and in front; not so where each choice has its own."""
-        sent = self.suite.requests.get((item.task, item.id), ())
+        sent = self.suite.requests.get(item.key, ())
         return bool(item.prompt) and bool(sent) and all(instance.args[0] == item.prompt for instance in sent)
 
     def has_room(self, edit: Edited) -> bool:
         """Whether the context holds the prompt with the longest answer; else it would lose its beginning."""
         lm = self._loaded()
-        sent = self.suite.requests[edit.item.task, edit.item.id]
+        sent = self.suite.requests[edit.item.key]
         longest = max(
             normalize_gen_kwargs(instance.args[1], lm.max_gen_toks)["max_gen_toks"]
             if instance.request_type == OutputType.GENERATE_UNTIL
@@ -57,10 +57,10 @@ class Asker:
             return []
         _check_probe([edit.item for edit in edits])
         if unasked := [edit.item for edit in edits if not self.can_ask(edit.item)]:
-            raise ValueError(f"{unasked[0].task}/{unasked[0].id} has no single prompt that could be edited")
+            raise ValueError(f"{unasked[0].key} has no single prompt that could be edited")
         lm = self._loaded()
         before = lm.num_tokens
-        sent = [[_edited(i, edit.prompt) for i in self.suite.requests[edit.item.task, edit.item.id]] for edit in edits]
+        sent = [[_edited(i, edit.prompt) for i in self.suite.requests[edit.item.key]] for edit in edits]
         with harness_seeds():
             answer(lm, [instance for instances in sent for instance in instances])
         self.num_tokens += lm.num_tokens - before
@@ -76,10 +76,8 @@ class Asker:
         """
         _check_probe([given.item for given in answered])
         if unwritten := [given.item for given in answered if given.item.output_type is not OutputType.GENERATE_UNTIL]:
-            raise ValueError(f"{unwritten[0].task}/{unwritten[0].id} has no written answer that could be scored")
-        sent = [
-            [_edited(i, i.args[0]) for i in self.suite.requests[given.item.task, given.item.id]] for given in answered
-        ]
+            raise ValueError(f"{unwritten[0].key} has no written answer that could be scored")
+        sent = [[_edited(i, i.args[0]) for i in self.suite.requests[given.item.key]] for given in answered]
         return self._scored([given.item for given in answered], sent, [given.answer for given in answered])
 
     def _scored(
@@ -111,7 +109,7 @@ class Asker:
 
 def _check_probe(items: Sequence[Item]) -> None:
     if foreign := [item for item in items if item.split is not Split.PROBE]:
-        raise PermissionError(f"only probe items may be asked again, got {foreign[0].task}/{foreign[0].id}")
+        raise PermissionError(f"only probe items may be asked again, got {foreign[0].key}")
 
 
 def _edited(instance: Instance, prompt: str) -> Instance:

@@ -12,7 +12,7 @@ from lm_eval.defaults import DEFAULT_OTHER_SEED
 from evals.harness.documents import digest, json_document, occurrence_ids
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task
-from evals.items import Item, OutputType
+from evals.items import Item, ItemKey, OutputType
 from evals.leaks.near_copies import ItemText, split_keys
 from evals.leaks.templates import make_templates
 from evals.splits import Split, split_of
@@ -33,7 +33,7 @@ class LoadedSuite:
     versions: Mapping[str, str]
     """Of lm-eval and of each leaf task."""
     leaves: Mapping[str, Task] = field(repr=False, compare=False)
-    requests: Mapping[tuple[str, str], Sequence[Instance]] = field(repr=False, compare=False)
+    requests: Mapping[ItemKey, Sequence[Instance]] = field(repr=False, compare=False)
     """By task and item id; copied before they are sent, for answers are appended to what is sent."""
 
 
@@ -77,14 +77,14 @@ def load_suite(suite: EvalSuite) -> LoadedSuite:
         texts = [ItemText(d.task, d.text, d.target, d.digest) for leaf in leaves for d in drafts[leaf]]
         keys = iter(split_keys(texts, make_templates(suite.templates)))
         items: list[Item] = []
-        requests: dict[tuple[str, str], Sequence[Instance]] = {}
+        requests: dict[ItemKey, Sequence[Instance]] = {}
         for leaf, task in leaves.items():
             own_keys = [next(keys) for _ in drafts[leaf]]
             asked = _build_requests(task, drafts[leaf], own_keys)
             ids = occurrence_ids(draft.digest for draft in drafts[leaf])
             for draft, key, item_id, instances in zip(drafts[leaf], own_keys, ids, asked, strict=True):
                 items.append(_item(task, draft, key, item_id, instances))
-                requests[leaf, item_id] = instances
+                requests[ItemKey(leaf, item_id)] = instances
     versions = {"lm-eval": lm_eval.__version__} | {leaf: str(task.VERSION) for leaf, task in leaves.items()}
     return LoadedSuite(suite, tuple(items), tasks, guards, versions, leaves, requests)
 

@@ -62,7 +62,7 @@ def _items(finding: Finding) -> str:
     doubted = [item for test in finding.tests if test.test == "golds" for item in test.items]
     if not doubted:
         return "have the failed items reviewed"
-    listed = ", ".join(doubted[:_SHOWN]) + (", ..." if len(doubted) > _SHOWN else "")
+    listed = ", ".join(map(str, doubted[:_SHOWN])) + (", ..." if len(doubted) > _SHOWN else "")
     return f"have {len(doubted)} items reviewed, or leave them out of the task's documents: {listed}"
 
 

@@ -83,7 +83,7 @@ def test_a_word_that_tells_the_label_is_found_and_its_edit_flips_the_failures() 
 
 def test_a_word_that_misleads_is_left_out_where_the_model_leans_on_it() -> None:
     failed = [result(f"sort question {k} obviously", "yes", "no") for k in range(20)]
-    leaned = {(r.item.task, r.item.id): [("obviously", 0.9), ("sort", 0.1)] for r in failed}
+    leaned = {r.item.key: [("obviously", 0.9), ("sort", 0.1)] for r in failed}
     model = Answering(lambda prompt: "no" if "obviously" in prompt else "yes")
     found = edit_cues(subject(failed, [("sort x", "yes")]), model, leaned)
     assert found.values["cue_flips"] == 1.0

@@ -80,7 +80,7 @@ def model(tiny_model_dir: Callable[..., Path]) -> ModelRef:
 
 def all_results(model: ModelRef, loaded: LoadedSuite) -> dict[tuple[str, str], object]:
     reports = [evaluate(model, loaded, split) for split in Split]
-    return {(r.item.task, r.item.id): r for report in reports for r in report.results}
+    return {r.item.key: r for report in reports for r in report.results}
 
 
 class SlowScorer:

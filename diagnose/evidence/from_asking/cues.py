@@ -19,7 +19,7 @@ from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Asker
 from diagnose.rows.cues import LEAST_ROWS, Pair, answers_at, known_words, shown_answers, telling_words, with_words
-from evals.items import Edited, ItemResult
+from evals.items import Edited, ItemKey, ItemResult
 
 _MOST = 32
 """Items asked for each cue."""
@@ -38,9 +38,7 @@ class _Cue:
     right counts. More than one where it is not known how many words the cue has."""
 
 
-def edit_cues(
-    subject: Subject, asker: Asker, leaned: Mapping[tuple[str, str], Sequence[tuple[str, float]]]
-) -> Evidence:
+def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Evidence:
     """Value `cue_flips`: share of the failed items that turn right when the best cue is edited.
 
     Args:
@@ -113,13 +111,11 @@ def _cues(pairs: Sequence[Pair], failed: Sequence[ItemResult]) -> Iterator[_Cue]
             )
 
 
-def _left_out(
-    failed: Sequence[ItemResult], leaned: Mapping[tuple[str, str], Sequence[tuple[str, float]]]
-) -> Iterator[_Cue]:
+def _left_out(failed: Sequence[ItemResult], leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Iterator[_Cue]:
     """Without one of the words that the model leans on most."""
     weight: dict[str, float] = {}
     for result in failed:
-        for word, share in leaned.get((result.item.task, result.item.id), ()):
+        for word, share in leaned.get(result.item.key, ()):
             weight[word] = weight.get(word, 0.0) + abs(share)
     for word in sorted(weight, key=lambda word: -weight[word])[:_MOST_LEFT_OUT]:
         edits = {}

@@ -21,7 +21,7 @@ from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import read_rows
 from diagnose.modes.mode import Likelihood
 from diagnose.rows.similarity import word_similarity
-from evals.items import ItemResult, OutputType
+from evals.items import ItemKey, ItemResult, OutputType
 
 _MOST = 400
 """Failed items, and passing ones, that are looked at."""
@@ -74,14 +74,13 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
         f"{passing.mean():.0%} of their nearest items pass; {against:.0%} of the training rows' effect is against "
         f"their gold answers. The gold answers of {int(is_doubted.sum())} are doubtful."
     )
-    items = tuple(r.item.id for r, doubted in zip(failed, is_doubted.tolist(), strict=True) if doubted)
+    items = tuple(r.item.key for r, doubted in zip(failed, is_doubted.tolist(), strict=True) if doubted)
     return Evidence("golds", values, says, answers.num_tokens + golds.num_tokens, items=items)
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLikelihoods:
-    of: Mapping[tuple[str, str], Likelihood]
-    """By task and id of the item."""
+    of: Mapping[ItemKey, Likelihood]
     num_tokens: int
     """Through the forward pass."""
 
@@ -97,7 +96,7 @@ def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> Answe
         for texts in ([r.answer for r in asked], [item.target for item in items])
     ]
     answer, gold = ((r.log_likelihood / np.maximum(r.num_loss_tokens, 1)).tolist() for r in readings)
-    of = {(i.task, i.id): Likelihood(min(a, 0.0), min(g, 0.0)) for i, a, g in zip(items, answer, gold, strict=True)}
+    of = {i.key: Likelihood(min(a, 0.0), min(g, 0.0)) for i, a, g in zip(items, answer, gold, strict=True)}
     return AnswerLikelihoods(of, sum(reading.num_tokens for reading in readings))
 
 

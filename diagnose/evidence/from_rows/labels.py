@@ -61,8 +61,8 @@ def check_labels(subject: Subject) -> Evidence:
         values["conflicts"] = float(_conflicts(prompts, np.array(labels, object))[inside].mean())
     says = f"{values.get('conflicts', 0):.0%} of the slice's prompts stand in the corpus with another answer."
     results = subject.case.probe.results
-    failing = {(r.item.task, r.item.id) for r in (*subject.failed, *subject.passed)}
-    is_own = np.array([(r.item.task, r.item.id) in failing for r in results], bool)
+    failing = {r.item.key for r in (*subject.failed, *subject.passed)}
+    is_own = np.array([r.item.key in failing for r in results], bool)
     where = subject.where
     found = None if where is None else slice_labels(asked, [r.item for r in results], is_own, where)
     if found is None:
