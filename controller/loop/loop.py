@@ -15,13 +15,12 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
-from controller.data.reports import ItemTable
 from controller.engine.budget import Cost
 from controller.engine.errors import BudgetSpent
 from controller.engine.versions import code_version
 from controller.loop.attempts import attempts_after
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
-from controller.loop.models import MeasuredModel, base_model, initial_model, measure_model, write_champion
+from controller.loop.models import base_model, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
 from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, opened, settings_dict
@@ -31,6 +30,19 @@ from controller.loop.studies.dose_curve import dose_curve
 from controller.loop.studies.fidelity import prove_attribution
 from controller.loop.trial import try_and_judge
 from controller.results.arm_names import CHALLENGER, RANDOM
+from controller.results.events import (
+    DataRead,
+    Event,
+    ItemsAnswered,
+    Listener,
+    LoopEnded,
+    LoopInterrupted,
+    LoopOpened,
+    ModelNamed,
+    RoundEnded,
+    Tell,
+)
+from controller.results.files import RunFiles
 from controller.results.loop_json import (
     SCHEMA_VERSION,
     Champion,
@@ -38,15 +50,14 @@ from controller.results.loop_json import (
     DosePoint,
     LoopResult,
     Round,
+    Sealed,
+    Status,
     VerdictRecord,
-    write_loop,
 )
-from controller.results.page.page import write_report
 from controller.results.records import diagnosis_record, measure_record
 from controller.results.tracking import Tracker, default_uri
 from controller.settings import LoopSettings
 from controller.stages.model import Model
-from controller.verdict.arm_scores import Arm
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
 from diagnose.slices.predicate import Slice
@@ -65,6 +76,8 @@ class LoopState:
     """What the loop knows so far; the one place that changes from round to round."""
 
     champion: Model
+    started: float
+    """On the monotonic clock, in seconds."""
     champion_round: int | None = None
     champions: tuple[Model, ...] = ()
     """Of the arm that was taken last, one for each training seed; none as long as the first model stays."""
@@ -83,13 +96,19 @@ class LoopState:
     """By round, what measures its dose curve, when everything else is done."""
 
 
-def run_loop(settings: LoopSettings, sweep: str | None, champion: Model | None = None) -> LoopResult:
+def run_loop(
+    settings: LoopSettings,
+    sweep: str | None,
+    champion: Model | None = None,
+    listeners: Sequence[Listener] = (),
+) -> LoopResult:
     """Rounds until nothing more can be gained or the budget ends; leaves `loop.json` and what stands beside it.
 
     Args:
         settings: All of them.
         sweep: Name of the sweep that this is a job of.
         champion: Model of round 0 that an earlier run left (`champion.json`), instead of the given one.
+        listeners: Are told what happens, after the files of the run and MLflow.
 
     Raises:
         ValueError: a setting, the data or the tasks cannot be right; nothing expensive was begun.
@@ -97,40 +116,39 @@ def run_loop(settings: LoopSettings, sweep: str | None, champion: Model | None =
     run_dir = choose_run_dir(settings)
     started = time.monotonic()
     with opened(settings, run_dir) as run:
-        uri = settings.tracking.uri or default_uri(run_dir)
-        tracker = Tracker(uri, run_dir, settings.name, sweep)
+        tracker = Tracker(settings.tracking.uri or default_uri(run_dir), run_dir, settings.name, sweep)
+        everyone: tuple[Listener, ...] = (RunFiles(run_dir), tracker, *listeners)
+
+        def tell(event: Event) -> None:
+            for listener in everyone:
+                listener.hear(event)
+
         try:
-            return _tracked_loop(run, tracker, champion, started)
+            return _play(run, tell, champion, started)
         except KeyboardInterrupt:
-            tracker.interrupt("KILLED")
+            tell(LoopInterrupted(is_error=False))
             raise
         except (ValueError, RuntimeError, OSError):
-            tracker.interrupt("FAILED")
+            tell(LoopInterrupted(is_error=True))
             raise
 
 
-def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: float) -> LoopResult:
+def _play(run: Run, tell: Tell, champion: Model | None, started: float) -> LoopResult:
     settings = run.settings
-    tracker.log_settings(
-        settings_dict(settings),
-        {"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())},
-    )
-    for context, data in (("corpus", run.corpus), ("pool", run.pool)):
-        if data is not None:
-            tracker.log_data(context, context, data.digest, data.source, data.num_rows)
-    items = {split: ItemTable() for split in Split}
+    tell(_opened(run))
     base = base_model(run)
     start = champion if champion is not None else initial_model(run, base)
-    state = LoopState(champion=start)
-    tracker.register(_folder(start), "champion", -1)
+    state = LoopState(champion=start, started=started)
+    write_champion(start, run.run_dir)
+    tell(ModelNamed(_folder(start), "champion", -1))
     stopped = ""
     try:
         for number in count():
             if settings.budget.rounds is not None and number >= settings.budget.rounds:
                 stopped = f"budget.rounds: {number} rounds are done"
                 break
-            stopped = play_round(run, base, state, number, items, tracker)
-            if stopped:
+            played = play_round(run, base, state, number, tell)
+            if stopped := _why_it_ends(played.verdict):
                 break
     except BudgetSpent as end:
         stopped = str(end)
@@ -138,40 +156,55 @@ def _tracked_loop(run: Run, tracker: Tracker, champion: Model | None, started: f
     sealed = None
     try:
         if state.champions:
-            sealed = open_sealed(run, start, state.champions, state.promises, items[Split.SEALED], len(state.rounds))
+            sealed = open_sealed(run, start, state.champions, state.promises, tell, len(state.rounds))
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
     _measure_doses(run, state)
-    for split, table in items.items():
-        table.write(run.run_dir / f"items-{split.value}.parquet")
-    result = LoopResult(
+    result = _result(run, state, "ended", stopped, sealed)
+    tell(LoopEnded(result))
+    return result
+
+
+def _opened(run: Run) -> LoopOpened:
+    settings = run.settings
+    read = (("corpus", run.corpus), ("pool", run.pool))
+    return LoopOpened(
+        run_dir=run.run_dir,
+        settings=settings_dict(settings),
+        tags={"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())},
+        data=tuple(DataRead(what, d.digest, d.source, d.num_rows) for what, d in read if d is not None),
+    )
+
+
+def _result(run: Run, state: LoopState, status: Status, stopped: str = "", sealed: Sealed | None = None) -> LoopResult:
+    return LoopResult(
         schema_version=SCHEMA_VERSION,
-        name=settings.name,
-        seed=settings.seed,
+        name=run.settings.name,
+        seed=run.settings.seed,
         rounds=tuple(state.rounds),
         sealed=sealed,
         champion=_champion(run, state),
         stopped_because=stopped,
-        costs=run.books.costs() | {"overhead": _overhead(run, started)},
+        costs=run.books.costs() | {"overhead": _overhead(run, state.started)},
         versions={name: version(name) for name in LIBRARIES} | {"evalmend": code_version()} | dict(run.loaded.versions),
-        config_hash=config_hash(settings),
+        config_hash=config_hash(run.settings),
         data_hash=data_hash(run),
+        status=status,
     )
-    write_champion(state.champion, run.run_dir)
-    write_loop(result, run.run_dir)
-    report = write_report(result, run.run_dir)
-    tracker.finish(result, [run.run_dir / "loop.json", report])
-    return result
 
 
-def play_round(
-    run: Run, base: Model, state: LoopState, number: int, items: dict[Split, ItemTable], tracker: Tracker
-) -> str:
-    """One round; returns why the loop stops after it, or nothing."""
+def _why_it_ends(verdict: VerdictRecord) -> str:
+    """Empty where another round may do more."""
+    is_over = verdict.decision in (Decision.NOT_DATA, Decision.NOTHING_TO_DO)
+    return f"{verdict.decision.value}: {verdict.reason}" if is_over else ""
+
+
+def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell) -> Round:
+    """One round; what it leaves is in the state."""
     mark = run.books.mark()
     champion = state.champion
     probe = measure_model(run, champion, Split.PROBE, "measure-probe")
-    items[Split.PROBE].add(number, "champion", None, probe.report.results)
+    tell(ItemsAnswered(Split.PROBE, number, "champion", None, probe.report.results))
     diagnosed = diagnose_round(run, champion, probe)
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
@@ -180,13 +213,11 @@ def play_round(
         piloted = settle_share(run, champion, probe, diagnosed, proposal, state.tried, number)
         proposal, state.tried = piloted.proposal, piloted.tried
     plan = proposal.record
-    stopped = ""
     if not proposal.plan.actions:
         verdict = _no_change(diagnosed, proposal)
         if is_only_contaminated(diagnosed.diagnosis):
             again = measured_again(run, base, champion, probe, diagnosed.diagnosis, proposal)
             verdict = replace(verdict, reason=f"{verdict.reason}; measured again: {again}")
-        stopped = f"{verdict.decision.value}: {verdict.reason}"
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         earlier = {
@@ -202,8 +233,11 @@ def play_round(
         plan = plan_record(proposal.plan, proposal.proposed, judged.agreed, proposal.pilots)
         if proposal is whole:
             state.curves[number] = partial(dose_curve, run, champion, proposal, judged.agreed, judged.arms[0], number)
-        _note_items(items[Split.SELECT], number, before, judged.arms)
-        tracker.register(_folder(judged.challenger), "challenger", number)
+        tell(ItemsAnswered(Split.SELECT, number, "before", None, before.report.results))
+        for arm in judged.arms:
+            for seed, report in enumerate(arm.reports):
+                tell(ItemsAnswered(Split.SELECT, number, arm.name, seed, report.results))
+        tell(ModelNamed(_folder(judged.challenger), "challenger", number))
         if judged.run_variance is not None:
             alike = (proposal.from_base, state.tried.interpolation, judged.agreed.slices)
             state.variances.setdefault(alike, []).append(judged.run_variance)
@@ -211,7 +245,7 @@ def play_round(
             state.champion, state.champion_round, state.champions = judged.champions[0], number, judged.champions
             state.promises.append(judged.agreed)
             state.tried = Attempts()
-            tracker.register(_folder(state.champion), "champion", number)
+            tell(ModelNamed(_folder(state.champion), "champion", number))
         else:
             state.tried = attempts_after(state.tried, whole.plan, verdict, whole.from_base)
     leave_patch(proposal, run.run_dir, number)
@@ -224,11 +258,11 @@ def play_round(
         costs=run.books.costs(since=mark),
     )
     state.rounds.append(round_)
-    mix = run.run_dir / f"mix-{number}.parquet"
-    tracker.log_round(round_, [mix] if mix.is_file() else [])
-    if fidelity is not None:
-        tracker.log_fidelity(fidelity, number)
-    return stopped
+    write_champion(state.champion, run.run_dir)
+    patch = run.run_dir / f"mix-{number}.parquet"
+    so_far = _result(run, state, "running")
+    tell(RoundEnded(round_, fidelity, patch if patch.is_file() else None, so_far))
+    return round_
 
 
 def _measure_doses(run: Run, state: LoopState) -> None:
@@ -249,13 +283,6 @@ def _no_change(diagnosed: DiagnosedRound, proposal: ProposedRound) -> VerdictRec
 
 def _folder(model: Model) -> Path:
     return Path(model.ref.adapter or model.ref.path)
-
-
-def _note_items(table: ItemTable, number: int, before: MeasuredModel, arms: Sequence[Arm]) -> None:
-    table.add(number, "before", None, before.report.results)
-    for arm in arms:
-        for seed, report in enumerate(arm.reports):
-            table.add(number, arm.name, seed, report.results)
 
 
 def _champion(run: Run, state: LoopState) -> Champion:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.data.reports import ItemTable
 from controller.engine.hashes import hash_of
 from controller.loop.models import MeasuredModel, measure_models
 from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
+from controller.results.events import ItemsAnswered, Tell
 from controller.results.loop_json import GuardRecord, Sealed
 from controller.stages.model import Model
 from controller.verdict.arm_scores import arm_scores
@@ -20,7 +20,7 @@ from evals.statistics.compare import Comparison, alpha_at, compare_to_model
 
 
 def open_sealed(
-    run: Run, start: Model, champions: Sequence[Model], promises: Sequence[Promise], items: ItemTable, number: int
+    run: Run, start: Model, champions: Sequence[Model], promises: Sequence[Promise], tell: Tell, number: int
 ) -> Sealed:
     """The headline: the final champion's recipe against the starting model, on items that nothing has seen.
 
@@ -31,7 +31,7 @@ def open_sealed(
         start: The model of round 0.
         champions: Of the last accepted round, one for each training seed.
         promises: Of all accepted rounds: together they are the endpoint.
-        items: Takes every answer.
+        tell: Is told every answer.
         number: Of rounds played.
     """
     ledger = run.run_dir.parent / LEDGER_FILE
@@ -39,9 +39,9 @@ def open_sealed(
     look = look_at(ledger, run.split_hash(Split.SEALED), key, "sealed")
     before = _measure(run, start, "measure-sealed-start")
     after = [_measure(run, model, f"measure-sealed-{seed}") for seed, model in enumerate(champions)]
-    items.add(number, "start", None, before.report.results)
+    tell(ItemsAnswered(Split.SEALED, number, "start", None, before.report.results))
     for seed, measured in enumerate(after):
-        items.add(number, "champion", seed, measured.report.results)
+        tell(ItemsAnswered(Split.SEALED, number, "champion", seed, measured.report.results))
     check_pairable({"start": before.report} | {f"champion-{seed}": a.report for seed, a in enumerate(after)})
     whole = Promise.over(promises)
     challenger = arm_scores("champion", [whole.chosen(measured.report.results) for measured in after])

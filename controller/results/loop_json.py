@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -16,6 +17,8 @@ from controller.results.diagnosis_json import DiagnosisRecord
 from evals.statistics.intervals import Estimate
 
 SCHEMA_VERSION = 1
+
+Status = Literal["running", "ended"]
 
 LOOP_FILE = "loop.json"
 
@@ -287,12 +290,15 @@ class LoopResult:
     """None when nothing was accepted: the sealed items stay closed."""
     champion: Champion
     stopped_because: str
+    """Empty while it runs."""
     costs: Mapping[str, Cost]
     """Over all rounds, by stage; `overhead` is wall time that no stage accounts for."""
     versions: Mapping[str, str]
     config_hash: str
     data_hash: str
     seed: int
+    status: Status = "ended"
+    """running: the rounds so far; the loop goes on, or was killed and goes on when it is started again."""
 
 
 def read_loop(path: Path) -> LoopResult:

@@ -22,7 +22,17 @@ from mlflow.tracking import MlflowClient
 from controller.engine.budget import Cost
 from controller.engine.hashes import hash_of
 from controller.results.diagnosis_json import FidelityRecord
-from controller.results.loop_json import LoopResult, Round, Score, VerdictRecord
+from controller.results.events import (
+    DataRead,
+    Event,
+    LoopEnded,
+    LoopInterrupted,
+    LoopOpened,
+    ModelNamed,
+    RoundEnded,
+)
+from controller.results.loop_json import LOOP_FILE, LoopResult, Round, Score, VerdictRecord
+from controller.results.page.page import PAGE_FILE
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +48,7 @@ def default_uri(run_dir: Path) -> str:
 
 
 class Tracker:
-    """The MLflow runs of one loop."""
+    """Listens, and keeps the MLflow runs of one loop; a resumed loop opens its run again."""
 
     def __init__(self, uri: str, run_dir: Path, name: str, sweep: str | None) -> None:
         self._run_dir = run_dir
@@ -56,7 +66,24 @@ class Tracker:
     def loop_run_id(self) -> str:
         return self._loop
 
-    def log_settings(self, settings: Mapping[str, object], tags: Mapping[str, str]) -> None:
+    def hear(self, event: Event) -> None:
+        match event:
+            case LoopOpened():
+                self._log_settings(event.settings, event.tags)
+                for data in event.data:
+                    self._log_data(data)
+            case ModelNamed():
+                self._register(event.folder, event.role, event.round)
+            case RoundEnded():
+                self._log_round(event.round, [event.patch] if event.patch is not None else [])
+                if event.fidelity is not None:
+                    self._log_fidelity(event.fidelity, event.round.number)
+            case LoopEnded():
+                self._finish(event.result, [self._run_dir / LOOP_FILE, self._run_dir / PAGE_FILE])
+            case LoopInterrupted():
+                self._client.set_terminated(self._loop, "FAILED" if event.is_error else "KILLED")
+
+    def _log_settings(self, settings: Mapping[str, object], tags: Mapping[str, str]) -> None:
         """Settings as parameters; what may change between attempts as tags."""
         params = [Param(key, str(value)[:6000]) for key, value in _flat(settings)]
         known = self._client.get_run(self._loop).data.params
@@ -65,18 +92,19 @@ class Tracker:
             self._client.log_batch(self._loop, params=params[start : start + 100])
         self._client.log_batch(self._loop, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def log_data(self, context: str, name: str, digest: str, source: str, num_rows: int) -> None:
+    def _log_data(self, data: DataRead) -> None:
         """A data set as an input of the loop."""
-        data = Dataset(
-            name=name,
-            digest=digest[:36],
-            source_type="local" if not source.startswith("hub:") else "hugging_face",
-            source=json.dumps({"uri": source}),
-            profile=json.dumps({"num_rows": num_rows}),
+        entity = Dataset(
+            name=data.context,
+            digest=data.digest[:36],
+            source_type="local" if not data.source.startswith("hub:") else "hugging_face",
+            source=json.dumps({"uri": data.source}),
+            profile=json.dumps({"num_rows": data.num_rows}),
         )
-        self._client.log_inputs(self._loop, [DatasetInput(data, [InputTag("mlflow.data.context", context)])])
+        context = [InputTag("mlflow.data.context", data.context)]
+        self._client.log_inputs(self._loop, [DatasetInput(entity, context)])
 
-    def log_round(self, round_: Round, artifacts: Iterable[Path]) -> None:
+    def _log_round(self, round_: Round, artifacts: Iterable[Path]) -> None:
         """A finished round, its stages nested in it."""
         key = f"round-{round_.number}"
         if key in self._ids:
@@ -99,7 +127,7 @@ class Tracker:
         self._client.set_terminated(run)
         self._remember(key, run)
 
-    def log_fidelity(self, fidelity: FidelityRecord, round_number: int) -> None:
+    def _log_fidelity(self, fidelity: FidelityRecord, round_number: int) -> None:
         """By itself, for a finished round may be asked for it afterwards."""
         key = f"fidelity-{round_number}"
         if key in self._ids:
@@ -107,7 +135,7 @@ class Tracker:
         self._log_metrics(self._loop, list(_fidelity_metrics(fidelity, round_number)))
         self._remember(key, self._loop)
 
-    def register(self, folder: Path, alias: str, round_number: int) -> None:
+    def _register(self, folder: Path, alias: str, round_number: int) -> None:
         """A model version whose alias is `champion` or `challenger`."""
         key = f"model-{alias}-{round_number}"
         if key in self._ids:
@@ -122,7 +150,7 @@ class Tracker:
         self._client.set_registered_model_alias(model, alias, version.version)
         self._remember(key, str(version.version))
 
-    def finish(self, result: LoopResult, artifacts: Iterable[Path]) -> None:
+    def _finish(self, result: LoopResult, artifacts: Iterable[Path]) -> None:
         key = f"finished after {len(result.rounds)}"  # a larger budget may add rounds to a finished loop
         if key in self._ids:
             self._client.set_terminated(self._loop)
@@ -140,10 +168,6 @@ class Tracker:
             self._client.log_artifact(self._loop, str(path))
         self._client.set_terminated(self._loop)
         self._remember(key, self._loop)
-
-    def interrupt(self, status: str) -> None:
-        """Close the loop's run as FAILED or KILLED; a resumed loop opens it again."""
-        self._client.set_terminated(self._loop, status)
 
     def _log_stage(self, key: str, name: str, parent: str, cost: Cost) -> None:
         if key in self._ids:

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -25,6 +26,9 @@ from tqdm import tqdm
 from controller.engine.errors import is_user_error
 from controller.engine.logs import quiet_libraries
 from controller.engine.workers import server as worker_server
+
+_STARTING = threading.Lock()
+"""Held while a pool starts processes: loops of several threads must not take each other's for their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Workers:
         self.num_cores = len(os.sched_getaffinity(0))
         self.count = count or torch.cuda.device_count() or max(min(self.num_cores, 4), self.num_cores // 2)
         self._pool: ProcessPoolExecutor | None = None
+        self._children: set[BaseProcess] = set()
 
     @property
     def threads_each(self) -> int:
@@ -63,7 +68,7 @@ class Workers:
         return max(1, self.num_cores // self.count)
 
     def __enter__(self) -> "Workers":
-        self._started().submit(_nothing)
+        self._submit(_nothing)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -79,8 +84,7 @@ class Workers:
             RuntimeError: a worker was killed, mostly for memory.
         """
         is_done = False
-        pool = self._started()
-        waiting: dict[Future[Any], int] = {pool.submit(_work, job): number for number, job in enumerate(jobs)}
+        waiting = {self._submit(_work, job): number for number, job in enumerate(jobs)}
         try:
             while waiting:
                 done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -102,10 +106,18 @@ class Workers:
         """Kill what is running: after an error, Ctrl-C or the end of the budget its result is not wanted."""
         if self._pool is None:
             return
-        for child in multiprocessing.active_children():
+        for child in self._children:
             child.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._pool = None
+        self._pool, self._children = None, set()
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Processes are started by submitting; which are this pool's own nobody else says."""
+        with _STARTING:
+            others = set(multiprocessing.active_children())
+            future = self._started().submit(function, *arguments)
+            self._children |= set(multiprocessing.active_children()) - others
+        return future
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

@@ -23,6 +23,7 @@ from controller.results.page.pictures import Picture
 from controller.results.page.profiles import ProfilesView, profiles_view
 from controller.results.page.shading import shaded
 
+PAGE_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_FINDINGS = 6
 MOST_EXAMPLES = 4
@@ -73,8 +74,8 @@ class RoundView:
 
 def write_report(result: LoopResult, path: Path) -> Path:
     """Write `report.html` into the run directory `path`; returns the file."""
-    file = path / "report.html"
-    temporary = path / "report.html.tmp"
+    file = path / PAGE_FILE
+    temporary = path / f"{PAGE_FILE}.tmp"
     temporary.write_text(render(result), encoding="utf-8")
     temporary.replace(file)
     return file
