@@ -4,7 +4,7 @@ opens the sealed items, where it has hardly anything else random rows are enough
 from pathlib import Path
 
 import pytest
-from cogs import write_cogs
+from builders.cogs import write_cogs
 
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop

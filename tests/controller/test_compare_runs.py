@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sample_loop import idle_round, loop_result, rejected_round
+from builders.loop_results import idle_round, loop_result, rejected_round
 
 from controller.results.compare_runs import compare_table
 from controller.results.loop_json import Decision, LoopResult, write_loop

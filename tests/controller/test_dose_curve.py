@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sample_loop import dosed_round, loop_result
+from builders.loop_results import dosed_round, loop_result
 from test_verify import agreed, arm
 
 from controller.engine.artifacts import Data

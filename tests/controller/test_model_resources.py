@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.toy import write_toy
 from datasets import Dataset
-from sample_corpus import write_toy
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 

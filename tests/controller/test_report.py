@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sample_loop import (
+from builders.loop_results import (
     accepted_round,
     enough_round,
     finding,

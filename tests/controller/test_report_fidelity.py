@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sample_loop import accepted_round, fidelity, loop_result
+from builders.loop_results import accepted_round, fidelity, loop_result
 from test_report import flat
 
 from controller.results.page.fidelity import believed, calibrated, scatter

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sample_loop import accepted_round, finding, loop_result
+from builders.loop_results import accepted_round, finding, loop_result
 
 from controller.results.diagnosis_json import FindingRecord
 from controller.results.page.page import render

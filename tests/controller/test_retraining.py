@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from builders.toy import SKILLS, TASKS, write_toy
 from datasets import Dataset
-from sample_corpus import SKILLS, TASKS, write_toy
 
 from controller.cli.compose import composed
 from controller.engine.artifacts import Data

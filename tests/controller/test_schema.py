@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from sample_loop import idle_round, loop_result, rejected_round
+from builders.loop_results import idle_round, loop_result, rejected_round
 
 from controller.results.loop_json import (
     Decision,

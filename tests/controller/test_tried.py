@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sample_loop import accepted_round, rejected_round
+from builders.loop_results import accepted_round, rejected_round
 
 from controller.results.loop_json import VerdictRecord
 from diagnose.slices.predicate import Slice

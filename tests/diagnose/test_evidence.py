@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from builders.subjects import SLICE, result, sorted_rows, subject, train_pool, words
 from numpy.typing import NDArray
-from sample_subject import SLICE, result, sorted_rows, subject, train_pool, words
 
 from diagnose.evidence.from_asking.mappings import map_answers
 from diagnose.evidence.from_rows.amounts import count_copies, count_rows, find_copies, find_near_rows

@@ -1,7 +1,7 @@
 """Items asked again under other prompts and without their cues: what was planted turns right, and nothing else."""
 
 import numpy as np
-from sample_subject import Answering, result, sorted_rows, subject, words
+from builders.subjects import Answering, result, sorted_rows, subject, words
 
 from diagnose.evidence.from_asking.cues import edit_cues
 from diagnose.evidence.from_asking.prompts import change_prompts

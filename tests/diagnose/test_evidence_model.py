@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sample_subject import LETTERS, result, sorted_rows, subject, words
+from builders.subjects import LETTERS, result, sorted_rows, subject, words
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from diagnose.evidence.from_model.batches import check_batches

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
+from builders.subjects import Answering, result, sorted_rows, subject
 from pydantic import TypeAdapter
-from sample_subject import Answering, result, sorted_rows, subject
 
 from diagnose.evidence.from_asking.mappings import map_answers
 from diagnose.evidence.from_asking.prompts import change_prompts

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from natural_text import case_of, films, joined, probe, rows_of
+from builders.natural_text import case_of, films, joined, probe, rows_of
 
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.data.data_slice import DataSlice

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from natural_text import case_of, films, probe, rows_of
+from builders.natural_text import case_of, films, probe, rows_of
 from pydantic import TypeAdapter
 from transformers import AutoTokenizer
 

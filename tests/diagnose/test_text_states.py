@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from natural_text import case_of, films, probe, rows_of
+from builders.natural_text import case_of, films, probe, rows_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from diagnose.diagnoser import FORWARD_SHARE, Diagnoser

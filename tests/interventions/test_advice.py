@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from planted import finding
+from builders.findings import finding
 
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Cause

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.findings import JUMP, NO_ITEMS, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 from datasets import Dataset
 from numpy.typing import NDArray
-from planted import JUMP, NO_ITEMS, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Cause, Finding

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted import JUMP, NO_ITEMS, Prompts, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
+from builders.findings import JUMP, NO_ITEMS, Prompts, corpus, diagnosis, finding, pool, pool_of, proposed, share_of
 
 from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.model.losses import RowLosses

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from builders.findings import JUMP, Prompts, diagnosis, finding, planned, pool, proposed, share_of
 from datasets import Dataset
-from planted import JUMP, Prompts, diagnosis, finding, planned, pool, proposed, share_of
 
 from diagnose.finding.finding import Cause
 from diagnose.rows.cues import shown_answers, telling_words, with_words

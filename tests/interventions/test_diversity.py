@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from planted import corpus, diagnosis, finding, planned, pool, pool_of, proposed
+from builders.findings import corpus, diagnosis, finding, planned, pool, pool_of, proposed
 
 from diagnose.finding.finding import Cause
 from diagnose.rows.pool import TrainPool

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from planted import NO_ITEMS, TASK, corpus, diagnosis, finding, pool, share_of
+from builders.findings import NO_ITEMS, TASK, corpus, diagnosis, finding, pool, share_of
 from test_counter_examples import hinted
 
 from diagnose.finding.finding import Cause, Diagnosis

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.findings import diagnosis, finding, pool_of, proposed, share_of
 from datasets import concatenate_datasets
-from planted import diagnosis, finding, pool_of, proposed, share_of
 
 from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.finding import Cause

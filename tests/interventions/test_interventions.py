@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted import (
+from builders.findings import (
     JUMP,
     NO_ITEMS,
     TASK,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+from builders.findings import corpus, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 from numpy.typing import NDArray
-from planted import corpus, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 from pydantic import TypeAdapter
 
 from diagnose.finding.finding import Cause, Diagnosis, Finding

@@ -7,8 +7,8 @@ from random import Random
 
 import numpy as np
 import pytest
+from builders.findings import JUMP, Prompts, diagnosis, finding, planned, pool, pool_of, proposed
 from numpy.typing import NDArray
-from planted import JUMP, Prompts, diagnosis, finding, planned, pool, pool_of, proposed
 
 from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.pool import TrainPool

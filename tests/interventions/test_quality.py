@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.findings import NO_ITEMS, Prompts, corpus, diagnosis, finding, pool_of, proposed, share_of
 from datasets import Dataset
-from planted import NO_ITEMS, Prompts, corpus, diagnosis, finding, pool_of, proposed, share_of
 from test_counter_examples import hinted
 
 from diagnose.finding.finding import Cause

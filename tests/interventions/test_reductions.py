@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+from builders.findings import TASK, diagnosis, finding, pool, pool_of, proposed
 from datasets import Dataset
 from numpy.typing import NDArray
-from planted import TASK, diagnosis, finding, pool, pool_of, proposed
 
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Cause, Finding

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
+from builders.findings import JUMP, Prompts, diagnosis, finding, planned, pool_of, proposed, share_of
 from datasets import Dataset
-from planted import JUMP, Prompts, diagnosis, finding, planned, pool_of, proposed, share_of
 from pydantic import TypeAdapter
 
 from diagnose.finding.finding import Cause, Finding
