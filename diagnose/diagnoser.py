@@ -34,7 +34,7 @@ from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
-from diagnose.model.checkpoint import Checkpoint, check_checkpoints, load_model
+from diagnose.model.checkpoint import check_checkpoints
 from diagnose.model.leaned_words import WordShares, leaned_on
 from diagnose.model.queries import Queries, failed_items
 from diagnose.model.text_states import TextStates
@@ -177,17 +177,19 @@ class Diagnoser:
         max_length = model.most_tokens
         queries = failed_items(asked.queries, model.tokenizer, max_length)
         train = TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length)
-        attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
+        attribution = attribute(
+            self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told, load=model.load
+        )
         keep(asked, queries, attribution)
-        ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
+        ranked = self._reranked(attribution, model, queries, train, case.seed)
         num_words_of = self.num_examples if asker is None else max(self.num_examples, _WORDS_OF)
         shown = [result for failed in asked.failures for result in failed[:num_words_of]]
-        leaned = leaned_on(shown, model.measured, model.tokenizer, max_length, self.token_steps)
+        leaned = leaned_on(shown, model, self.token_steps)
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
         scores = partial(_with_controls, case, asked, attribution)
         trained = Trained(
-            load_model(model.measured),
+            model.load(),
             model.tokenizer,
             max_length,
             model.end_in_loss,
@@ -263,7 +265,7 @@ class Diagnoser:
     def _reranked(
         self,
         attribution: Attribution,
-        checkpoints: Sequence[Checkpoint],
+        model: AskedModel,
         queries: Queries,
         train: TokenSource,
         seed: int,
@@ -272,7 +274,7 @@ class Diagnoser:
         if not self.influence.rerank:
             return None
         chosen = attribution.extreme_rows(self.influence.rerank)
-        return ekfac_effects(self.influence, checkpoints, queries, train, chosen, seed)
+        return ekfac_effects(self.influence, model.checkpoints, queries, train, chosen, seed, model.load)
 
     def _joins(
         self,

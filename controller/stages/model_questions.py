@@ -14,7 +14,8 @@ from diagnose.attribution.stream import attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.diagnoser import FORWARD_SHARE
 from diagnose.finding.finding import Diagnosis, Finding
-from diagnose.model.checkpoint import Checkpoint, context_length, load_model
+from diagnose.model.asked_model import AskedModel
+from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.model.likelihoods import read_rows
 from diagnose.rows.pool import TrainPool
@@ -52,10 +53,9 @@ class ModelResources:
     ) -> None:
         self._findings = diagnosis.attributed_findings
         self._folder = folder
-        self._checkpoints = checkpoints
+        self._model = AskedModel(load_tokenizer(checkpoints[-1].model), checkpoints, max_length)
         self._corpus = corpus
         self._influence = influence
-        self._max_length = min(max_length, context_length(checkpoints[-1].model) or max_length)
         self._seed = seed
         self._max_rows = max_rows
         self.num_tokens = 0
@@ -87,9 +87,11 @@ class ModelResources:
         rng = np.random.default_rng(self._seed)
         beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)
         asked = np.union1d(rows, beside)
-        tokenizer = load_tokenizer(self._checkpoints[-1].model)
-        train = TrainRows(self._corpus, None, asked, tokenizer, self._max_length)
-        attribution = attribute(self._influence, self._checkpoints, queries, train, self._seed)
+        tokenizer = self._model.tokenizer
+        train = TrainRows(self._corpus, None, asked, tokenizer, self._model.most_tokens)
+        attribution = attribute(
+            self._influence, self._model.checkpoints, queries, train, self._seed, load=self._model.load
+        )
         self.num_tokens += attribution.num_tokens
         return np.asarray(attribution.whole().effect[np.searchsorted(asked, rows), 0])
 
@@ -108,7 +110,7 @@ class ModelResources:
         first = sum(len(other.queries) for other in self._findings[: self._number(finding)])
         is_own = (queries.item >= first) & (queries.item < first + len(finding.queries))
         items = queries.rows.select(np.flatnonzero(is_own & queries.is_gold))
-        model, batch_tokens = load_model(self._checkpoints[-1].model), self._influence.batch_tokens
+        model, batch_tokens = self._model.load(), self._influence.batch_tokens
         self.num_tokens += (asked.num_tokens + items.num_tokens) // FORWARD_SHARE
         return States(
             rows=mean_hidden_states(model, asked, batch_tokens), items=mean_hidden_states(model, items, batch_tokens)
@@ -119,11 +121,13 @@ class ModelResources:
         return [other.slice for other in self._findings].index(finding.slice)
 
     def _encoded(self, rows: TrainPool) -> TokenRows:
-        tokenizer = load_tokenizer(self._checkpoints[-1].model)
-        return encode(rows.rows["prompt"][:], rows.rows["completion"][:], tokenizer, rows.delimiter, self._max_length)
+        tokenizer = self._model.tokenizer
+        return encode(
+            rows.rows["prompt"][:], rows.rows["completion"][:], tokenizer, rows.delimiter, self._model.most_tokens
+        )
 
     def solves(self, rows: TrainPool) -> NDArray[np.bool_]:
         """Whether greedy decoding gives the completion, [num_rows]."""
-        found = read_rows(load_model(self._checkpoints[-1].model), self._encoded(rows), self._influence.batch_tokens)
+        found = read_rows(self._model.load(), self._encoded(rows), self._influence.batch_tokens)
         self.num_tokens += found.num_tokens // FORWARD_SHARE
         return found.is_greedy

@@ -29,7 +29,7 @@ from diagnose.attribution.gradients.of_queries import query_gradients
 from diagnose.attribution.gradients.projection import LayerProjection, in_columns
 from diagnose.attribution.gradients.sample import FisherSample, draw_sample
 from diagnose.attribution.influence import Influence
-from diagnose.model.checkpoint import Checkpoint, load_model
+from diagnose.model.checkpoint import Checkpoint, Load, load_model
 from diagnose.model.queries import Queries
 from diagnose.rows.batches import length_batches, num_loss_tokens
 from diagnose.rows.tokens import TokenSource, collate
@@ -54,6 +54,7 @@ def ekfac_effects(
     train: TokenSource,
     chosen: NDArray[np.int64],
     seed: int,
+    load: Load = load_model,
 ) -> EkfacEffects:
     """Effect of the rows `chosen` of `train` on each query, over all checkpoints.
 
@@ -67,7 +68,7 @@ def ekfac_effects(
     shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
     effect, num_tokens = np.zeros((len(chosen), len(queries)), np.float32), 0
     for checkpoint, share in zip(checkpoints, shares, strict=True):
-        found = model_effects(influence, load_model(checkpoint.model), queries, train, chosen, seed)
+        found = model_effects(influence, load(checkpoint.model), queries, train, chosen, seed)
         effect += np.float32(share) * found.effect
         num_tokens += found.num_tokens
     return EkfacEffects(chosen, effect, num_tokens)

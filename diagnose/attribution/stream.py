@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_of
-from diagnose.model.checkpoint import Checkpoint, load_model
+from diagnose.model.checkpoint import Checkpoint, Load, load_model
 from diagnose.model.queries import Queries
 from diagnose.rows.tokens import TokenSource
 
@@ -94,6 +94,7 @@ def attribute(
     *,
     folder: Path | None = None,
     told: Told = lambda _done, _total: None,
+    load: Load = load_model,
 ) -> Attribution:
     """Effect and retrieval of each training row for each query.
 
@@ -103,6 +104,7 @@ def attribute(
         seed: Of the projection and the Fisher sample.
         folder: Where scores are kept as they come, of this very call; without it they stay in memory.
         told: Progress.
+        load: Gives the model of a checkpoint, as it was loaded.
 
     Raises:
         ValueError: no checkpoint has a weight, or no training row has anything to attribute to.
@@ -126,7 +128,7 @@ def attribute(
         if not missing[number] and shards.has_preparation(number):
             continue
         start = time.perf_counter()
-        with prepared(load_model(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
+        with prepared(load(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
             shards.put_preparation(number, scorer.preparation)
             for shard in missing[number]:
                 rows = ranges[shard]

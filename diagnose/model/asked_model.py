@@ -1,20 +1,20 @@
 """The model that is asked: its checkpoints, its tokenizer, and how rows become batches in its training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from diagnose.model.checkpoint import Checkpoint, context_length
+from diagnose.model.checkpoint import Checkpoint, context_length, device, load_model
 from diagnose.rows.tokens import TokenRows, encode
 from evals.items import Answered, Edited, Item, ItemResult
 from evals.model_ref import ModelRef
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class AskedModel:
-    """The model whose gradients are asked."""
+    """The model that is diagnosed; its weights are read once, whatever is asked of them."""
 
     tokenizer: PreTrainedTokenizerBase
     checkpoints: Sequence[Checkpoint]
@@ -23,10 +23,28 @@ class AskedModel:
     """Tokens of a row, as in training."""
     end_in_loss: bool | None = None
     """Whether training saw the end token in the loss; None where it was not ours."""
+    _kept: PreTrainedModel | None = field(default=None, init=False, repr=False)
+    _trainable: frozenset[str] = field(default=frozenset(), init=False, repr=False)
 
     @property
     def measured(self) -> ModelRef:
         return self.checkpoints[-1].model
+
+    def load(self, ref: ModelRef | None = None) -> PreTrainedModel:
+        """The measured model, or another checkpoint: as it was loaded, whatever was done with it meanwhile.
+
+        Only the measured one is kept, and outside the accelerator's memory while another is asked.
+        """
+        if ref is not None and ref != self.measured:
+            if self._kept is not None:
+                self._kept.to("cpu")
+            return load_model(ref)
+        if self._kept is None:
+            self._kept = load_model(self.measured)
+            self._trainable = frozenset(name for name, p in self._kept.named_parameters() if p.requires_grad)
+        for name, parameter in self._kept.named_parameters():
+            parameter.requires_grad_(name in self._trainable)
+        return self._kept.to(device())
 
     @property
     def most_tokens(self) -> int:

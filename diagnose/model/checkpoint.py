@@ -1,6 +1,6 @@
 """The models that attribution asks: checkpoints of one training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,12 @@ def load_model(ref: ModelRef) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
         model = PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.to(device())
+
+
+def device() -> str:
+    """Where models are asked."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def check_checkpoints(checkpoints: Sequence[Checkpoint], num_words: int) -> None:
@@ -55,6 +60,10 @@ def check_checkpoints(checkpoints: Sequence[Checkpoint], num_words: int) -> None
             f"model.name: the tokenizer of {checkpoints[-1].model.path!r} gives ids up to {num_words - 1}, the model "
             f"has {last.vocab_size} embeddings; give the tokenizer that it was trained with, or resize its embeddings"
         )
+
+
+Load = Callable[[ModelRef], PreTrainedModel]
+"""Gives the model of a checkpoint with its weights."""
 
 
 def context_length(ref: ModelRef) -> int | None:

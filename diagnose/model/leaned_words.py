@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from diagnose.model.checkpoint import load_model
+from diagnose.model.asked_model import AskedModel
 from diagnose.model.integrated_gradients import integrated_gradients, mean_embedding
 from diagnose.model.queries import failed_items
 from evals.items import ItemKey, ItemResult
-from evals.model_ref import ModelRef
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +44,7 @@ class WordAttribution:
 
 def leaned_on(
     results: Iterable[ItemResult],
-    model: ModelRef,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
+    model: AskedModel,
     num_steps: int,
 ) -> LeanedOn:
     """Shares of the words of each item, signed; their absolute values sum to 1.
@@ -58,11 +55,11 @@ def leaned_on(
     distinct = {r.item.key: r for r in results if r.item.prompt.strip()}
     if not distinct or num_steps == 0:
         return LeanedOn({}, 0)
-    if not tokenizer.is_fast:
-        log.info("%s does not tell which word a token is of, so no word has a share", type(tokenizer).__name__)
+    if not model.tokenizer.is_fast:
+        log.info("%s does not tell which word a token is of, so no word has a share", type(model.tokenizer).__name__)
         return LeanedOn({}, 0)
     start = time.perf_counter()
-    found = word_attributions(list(distinct.values()), load_model(model), tokenizer, max_length, num_steps)
+    found = word_attributions(list(distinct.values()), model.load(), model.tokenizer, model.most_tokens, num_steps)
     num_tokens = sum(attribution.num_tokens for attribution in found)
     log.info("words of %d failed items: %.1f s, %d tokens", len(found), time.perf_counter() - start, num_tokens)
     return LeanedOn({key: word_shares(each) for key, each in zip(distinct, found, strict=True)}, num_tokens)

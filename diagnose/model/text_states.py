@@ -1,6 +1,6 @@
-"""Mean hidden states of texts by the measured model, which is loaded only when it is asked and not kept.
+"""Mean hidden states of texts by the measured model, which is loaded only when it is asked.
 
-Failing slices are found before attribution, which loads models of its own; of a small vocabulary none are asked for.
+Of a small vocabulary none are asked for.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.model.asked_model import AskedModel
-from diagnose.model.checkpoint import check_checkpoints, load_model
+from diagnose.model.checkpoint import check_checkpoints
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.rows.tokens import encode
 
@@ -34,4 +34,4 @@ class TextStates:
         check_checkpoints(self.model.checkpoints, len(self.model.tokenizer))
         rows = encode([""] * len(texts), texts, self.model.tokenizer, "", self.model.most_tokens)
         self.num_tokens += rows.num_tokens
-        return mean_hidden_states(load_model(self.model.measured), rows, self.batch_tokens)
+        return mean_hidden_states(self.model.load(), rows, self.batch_tokens)

@@ -10,9 +10,17 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordLevel
 from tokenizers.pre_tokenizers import ByteLevel, WhitespaceSplit
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from diagnose.model import integrated_gradients
+from diagnose.model.asked_model import AskedModel
+from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.leaned_words import WordAttribution, leaned_on, word_attributions, word_shares
 from evals.items import Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
@@ -153,10 +161,14 @@ def test_a_model_without_finite_gradients_gives_no_shares() -> None:
     assert word_shares(attributed(failed("the red lamp", "stop", ""), model, tokenizer)) == ()
 
 
+def asked_model(ref: ModelRef, tokenizer: PreTrainedTokenizerBase) -> AskedModel:
+    return AskedModel(tokenizer, [Checkpoint(ref, 1.0)], MAX_LENGTH)
+
+
 def test_without_a_prompt_or_without_steps_no_model_is_loaded(tmp_path: Path) -> None:
     nowhere = ModelRef(str(tmp_path / "no model is loaded"))
     for prompt, num_steps in (("", 16), (" \n", 16), ("the red lamp", 0)):
-        found = leaned_on([failed(prompt, "stop", "")], nowhere, word_tokenizer(), MAX_LENGTH, num_steps)
+        found = leaned_on([failed(prompt, "stop", "")], asked_model(nowhere, word_tokenizer()), num_steps)
         assert (found.words, found.num_tokens) == ({}, 0)
 
 
@@ -195,7 +207,7 @@ def test_the_word_that_the_answer_hangs_on_has_the_largest_share(tmp_path: Path)
         for kind, gold in ((OutputType.MULTIPLE_CHOICE, other), (OutputType.GENERATE_UNTIL, says)):
             item = Item(kind, str(k), str(k), {}, prompt, gold, " ", kind)
             asked.append(ItemResult(item, says, {"acc": 0.0}, "acc", 0.0, True))
-    found = leaned_on(asked, ModelRef(str(tmp_path)), tokenizer, MAX_LENGTH, 16)
+    found = leaned_on(asked, asked_model(ModelRef(str(tmp_path)), tokenizer), 16)
     assert len(found.words) == 20
     for (_, k), shares in found.words.items():
         assert [word for word, _ in shares] == prompts[int(k)].split()
