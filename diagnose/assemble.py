@@ -2,13 +2,13 @@
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.case import Case, Question
 from diagnose.evidence.examine import values_of
-from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Examples, FailedItem, Finding
@@ -16,39 +16,48 @@ from diagnose.model.leaned_words import WordShares
 from diagnose.model.queries import has_rival
 from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import DataJoin
+from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice
-from evals.items import ItemKey
+from evals.items import ItemKey, ItemResult
 
 _REPEATS = 20
 """Rows looked at for each that is shown: contents repeat, and are shown once."""
 
 
-def make_finding(
-    case: Case,
-    asked: Question,
-    number: int,
-    data: DataJoin,
-    controls: Mapping[str, DataJoin],
-    examples: Examples,
-    num_examples: int,
-    words: Mapping[ItemKey, WordShares],
-    tests: tuple[Evidence, ...],
-    modes: Mapping[str, float],
-) -> Finding:
-    """The finding of failing slice `number`.
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """All that is known of one failing slice."""
+
+    failing: FailingSlice
+    failed: Sequence[ItemResult]
+    """Its failed items, in random order."""
+    queries: Sequence[str]
+    """Question and target of those that were attributed."""
+    data: DataJoin
+    """Its data slices by attribution."""
+    rivals: Mapping[str, DataJoin]
+    """Its data slices by other means, by name."""
+    examples: Examples
+    """Rows to show."""
+    tests: tuple[Evidence, ...]
+    """What tests found, in the order in which they were made."""
+    modes: Mapping[str, float]
+    """Share of its failed items in each failure mode."""
+    golds: Mapping[str, int]
+    """Probe items of its tasks by gold answer, where answers are labels; else empty."""
+
+
+def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_shown: int) -> Finding:
+    """What diagnosis hands on of a dossier.
 
     Args:
-        data: Its data slices by attribution.
-        controls: The same by other means, by name.
-        examples: Rows to show.
-        num_examples: Failed items that are shown.
-        words: What they leaned on, by task and id.
-        tests: What tests found.
-        modes: Share of its failed items in each failure mode.
+        dossier: Of one failing slice.
+        words: What items leaned on, as far as it is known.
+        num_shown: Failed items that are shown, first those that a test points at.
     """
-    found, failed = asked.failing[number], asked.failures[number]
+    found, data, tests = dossier.failing, dossier.data, dossier.tests
     pointed = {item for test in tests for item in test.items}
-    shown = sorted(failed, key=lambda result: result.item.key not in pointed)[:num_examples]
+    shown = sorted(dossier.failed, key=lambda result: result.item.key not in pointed)[:num_shown]
     values = values_of(tests)
     evidence: dict[str, float | str] = dict(values)
     if data.coverage is not None:
@@ -63,13 +72,13 @@ def make_finding(
         failure_rate=found.failure_rate,
         ci=found.ci,
         p_adjusted=found.p_adjusted,
-        modes=modes,
+        modes=dossier.modes,
         causes=cause_probabilities(values),
         data_slices=data.slices,
-        named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in controls.items()},
+        named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in dossier.rivals.items()},
         evidence=evidence,
         tests=tests,
-        examples=examples,
+        examples=dossier.examples,
         failed_items=tuple(
             FailedItem(
                 r.item.id,
@@ -82,10 +91,10 @@ def make_finding(
             )
             for r in shown
         ),
-        queries=tuple(asked.texts[number]),
+        queries=tuple(dossier.queries),
         forms=tuple(form for test in tests for form in test.forms),
         unconfirmed=data.unconfirmed,
-        golds=label_golds(case.probe.results, asked.items.members(found.slice)),
+        golds=dossier.golds,
     )
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.assemble import find_examples, make_finding
+from diagnose.assemble import Dossier, find_examples, make_finding
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
 from diagnose.attribution.fidelity import MIN_PARTS
 from diagnose.attribution.influence import Influence
@@ -25,12 +25,13 @@ from diagnose.attribution.train_rows import TrainRows
 from diagnose.baselines import CONTROLS, beside, by_words
 from diagnose.case import Case, Question, ask
 from diagnose.evidence.contamination import find_contamination, in_order
-from diagnose.evidence.examine import examine
+from diagnose.evidence.examine import TESTS, CauseTest, Means, examine
 from diagnose.evidence.from_model.golds import answer_likelihoods
 from diagnose.evidence.from_rows.amounts import nearest_rows
 from diagnose.evidence.nearest import NearestRows, StatesOf
 from diagnose.evidence.profiles import join_profiles
 from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
+from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
@@ -106,6 +107,9 @@ class Diagnoser:
     """Random halves of the attributed rows that are trained on for it."""
     fidelity_seeds: int = field(default=2, metadata=_FREE)
     """Trainings of each part, in other orders; with one nobody knows how much chance alone decides."""
+
+    tests: ClassVar[tuple[CauseTest, ...]] = TESTS
+    """Made of each failing slice; a subclass may add its own."""
 
     def __post_init__(self) -> None:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
@@ -200,7 +204,8 @@ class Diagnoser:
         rows = sample_rows(case, asked, attribution)
         table = sample_table(case, rows)
         subjects = make_subjects(case, asked, [own for own, _ in joins], rows, table)
-        tests = [examine(subject, trained, asker, leaned.words) for subject in subjects]
+        means = Means(trained, asker, leaned.words)
+        tests = [examine(subject, means, self.tests) for subject in subjects]
         examples = [
             replace(found, nearest=nearest_rows(subject, self.num_examples))
             for found, subject in zip(examples, subjects, strict=True)
@@ -302,10 +307,21 @@ class Diagnoser:
         tests: Sequence[tuple[Evidence, ...]],
         modes: Sequence[Mapping[str, float]],
     ) -> tuple[Finding, ...]:
-        return tuple(
-            make_finding(case, asked, k, own, controls, examples[k], self.num_examples, words, tests[k], modes[k])
-            for k, (own, controls) in enumerate(joins)
-        )
+        dossiers = [
+            Dossier(
+                failing=found,
+                failed=asked.failures[k],
+                queries=asked.texts[k],
+                data=joins[k][0],
+                rivals=joins[k][1],
+                examples=examples[k],
+                tests=tests[k],
+                modes=modes[k],
+                golds=label_golds(case.probe.results, asked.items.members(found.slice)),
+            )
+            for k, found in enumerate(asked.failing)
+        ]
+        return tuple(make_finding(dossier, words, self.num_examples) for dossier in dossiers)
 
 
 def _failing(finding: Finding) -> FailingSlice:

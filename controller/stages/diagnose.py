@@ -38,7 +38,7 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
     """`diagnosis.json`, and `effects.npz` where a slice fails."""
     measured = inputs.model.ref
     model = AskedModel(load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss)
-    asker = Asker(measured, inputs.suite.load())
+    asker = Asker(measured, inputs.suite.load(), model.load)
     told = Progress(folder).at
 
     def keep(asked: Question, queries: Queries, attribution: Attribution) -> None:

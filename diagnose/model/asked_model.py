@@ -25,6 +25,7 @@ class AskedModel:
     """Whether training saw the end token in the loss; None where it was not ours."""
     _kept: PreTrainedModel | None = field(default=None, init=False, repr=False)
     _trainable: frozenset[str] = field(default=frozenset(), init=False, repr=False)
+    _use_cache: bool = field(default=True, init=False, repr=False)
 
     @property
     def measured(self) -> ModelRef:
@@ -42,6 +43,8 @@ class AskedModel:
         if self._kept is None:
             self._kept = load_model(self.measured)
             self._trainable = frozenset(name for name, p in self._kept.named_parameters() if p.requires_grad)
+            self._use_cache = self._kept.config.use_cache
+        self._kept.config.use_cache = self._use_cache
         for name, parameter in self._kept.named_parameters():
             parameter.requires_grad_(name in self._trainable)
         return self._kept.to(device())

@@ -9,6 +9,7 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
+from transformers import PreTrainedModel
 
 from evals.harness.tasks import first_line
 from evals.items import OutputType
@@ -32,8 +33,11 @@ class CountingModel(HFLM):  # type: ignore[misc]
         )
 
 
-def load_model(model: ModelRef, batch_size: int) -> CountingModel:
+def load_model(model: ModelRef, batch_size: int, weights: PreTrainedModel | None = None) -> CountingModel:
+    """The model as lm-eval asks it; with `weights` given these are asked, and nothing but the tokenizer is read."""
     try:
+        if weights is not None:
+            return CountingModel(pretrained=weights, tokenizer=model.path, batch_size=batch_size)
         return CountingModel(
             pretrained=model.path,
             revision=model.revision or "main",

@@ -4,11 +4,12 @@ Requests are lm-eval's own with another context; filters and metrics are the tas
 forward pass for each choice, an item; the model is loaded at the first question. Given answers cost no model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lm_eval.api.instance import Instance
 from lm_eval.models.utils import normalize_gen_kwargs
+from transformers import PreTrainedModel
 
 from evals.harness.answers import CountingModel, answer, load_model
 from evals.harness.loading import LoadedSuite
@@ -25,6 +26,8 @@ class Asker:
 
     model: ModelRef
     suite: LoadedSuite = field(repr=False)
+    load: Callable[[], PreTrainedModel] | None = field(default=None, repr=False)
+    """Gives the model's weights where they are in memory already."""
     num_tokens: int = 0
     """Of prompts and answers, so far."""
     _lm: CountingModel | None = field(default=None, repr=False)
@@ -103,7 +106,8 @@ class Asker:
     def _loaded(self) -> CountingModel:
         if self._lm is None:
             quieten()
-            self._lm = load_model(self.model, self.suite.suite.batch_size)
+            weights = self.load() if self.load is not None else None
+            self._lm = load_model(self.model, self.suite.suite.batch_size, weights)
         return self._lm
 
 
