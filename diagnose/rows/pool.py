@@ -7,6 +7,7 @@ names are resolved in `controller.data.corpus`; this module knows only rows.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class TrainPool:
     rows: Dataset
     delimiter: str
     """Stands between prompt and completion, as lm-eval's `target_delimiter` does."""
+    folder: Path | None = None
+    """Where these rows are stored, all of them and in this order; None for rows that were selected or made."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import Dataset, Value, concatenate_datasets
 from numpy.typing import NDArray
 
-from diagnose.rows.pool import COLUMNS, TrainPool
+from diagnose.rows.pool import TrainPool
 from interventions.admission.gate import Stock
-from interventions.mix.mix import ORIGINAL, Origin, TrainingMix
+from interventions.mix.mix import ORIGINAL, MixPart, Origin, TrainingMix, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,53 +39,23 @@ def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
         weights[places] = draw.share / len(draw.rows)
     rest = origin == 0
     weights[rest] = (1 - sum(d.share for d in draws)) / max(int(rest.sum()), 1)
-    parts, all_weights, all_origins = [stock.corpus.select(kept).rows], [weights], [origin]
+    parts, all_weights, all_origins = [MixPart(stock.corpus, kept)], [weights], [origin]
     parents: dict[int, str] = {}
     size = len(kept)
     for draw in added:
-        parts.append(_like(draw, stock.corpus.delimiter))
+        assert draw.source is not None, "the others are rows of the corpus"
+        parts.append(MixPart(draw.source, draw.rows))
         all_weights.append(np.full(len(draw.rows), draw.share / len(draw.rows)))
         all_origins.append(np.full(len(draw.rows), len(origins)))
         origins.append(draw.origin)
         parents |= {size + place: parent for place, parent in enumerate(draw.parents)}
         size += len(draw.rows)
-    joined = np.concatenate(all_weights)
+    shares = np.concatenate(all_weights)
     return TrainingMix(
-        examples=TrainPool(rows=_concatenated(parts), delimiter=stock.corpus.delimiter),
-        weights=joined / joined.sum(),
+        parts=tuple(parts),
+        examples=joined(parts),
+        weights=shares / shares.sum(),
         origins=tuple(origins),
         origin=np.concatenate(all_origins),
         parents=parents,
     )
-
-
-def _like(draw: Draw, delimiter: str) -> Dataset:
-    """Rows of the source, to be joined to prompts by this delimiter."""
-    source = draw.source
-    assert source is not None
-    part = source.rows.select(draw.rows)
-    if source.delimiter == delimiter:
-        return part
-    raise ValueError(
-        f"corpus.pool joins prompt and completion by {source.delimiter!r} and corpus.train by {delimiter!r}; "
-        "rows of one training need the same corpus.delimiter"
-    )
-
-
-def _concatenated(parts: Sequence[Dataset]) -> Dataset:
-    """One table; metadata of different types in different parts becomes text, nested ones are left out."""
-    types: dict[str, set[str]] = {}
-    for part in parts:
-        for name, feature in part.features.items():
-            types.setdefault(name, set()).add(str(feature))
-    mixed = [name for name, found in types.items() if len(found) > 1]
-    aligned = []
-    for part in parts:
-        table = part
-        for name in mixed:
-            if name in table.column_names:
-                is_plain = isinstance(table.features[name], Value)
-                assert is_plain or name not in COLUMNS, "prompts and completions are text"
-                table = table.cast_column(name, Value("string")) if is_plain else table.remove_columns(name)
-        aligned.append(table)
-    return concatenate_datasets(aligned) if len(aligned) > 1 else aligned[0]

@@ -20,7 +20,7 @@ from controller.train.trainer import train_on
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import collate, encode
 from evals.model_ref import ModelRef
-from interventions.mix.mix import ORIGINAL, TrainingMix, original_mix
+from interventions.mix.mix import original_mix
 
 RECIPE = Recipe(
     length=Draws(12 * 8),
@@ -132,7 +132,7 @@ def test_arms_of_one_token_budget_train_on_the_same_tokens_whatever_their_rows(s
     budget = replace(RECIPE, length=Tokens(500))
     tokens = []
     for name, weights in (("all", np.ones(40)), ("long", long_rows)):
-        mix = TrainingMix(pool, weights / weights.sum(), (ORIGINAL,), np.zeros(40, np.int64))
+        mix = replace(original_mix(pool), weights=weights / weights.sum())
         done = train_on(start, mix, budget, 0, tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
         tokens.append(done.num_tokens)
     assert all(500 <= count < 500 + 14 for count in tokens)  # within one row of at most 13 tokens and an end
