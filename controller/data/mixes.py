@@ -1,4 +1,4 @@
-"""Rows and mixes on disk: Arrow, memory-mapped, with what becomes of each row beside them."""
+"""Save and load rows and mixes: Arrow, memory-mapped, with the provenance of each row beside them."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def save_pool(pool: TrainPool, folder: Path) -> None:
 
 
 def load_pool(folder: Path) -> TrainPool:
-    """Memory-mapped."""
+    """Load rows, memory-mapped."""
     return TrainPool(Dataset.load_from_disk(str(folder / "rows")), json.loads((folder / "delimiter.json").read_text()))
 
 
@@ -52,5 +52,5 @@ def load_mix(folder: Path) -> TrainingMix:
 
 
 def load_corpus(folder: Path) -> TrainingMix:
-    """What a model was trained on: a mix, or rows as they stand."""
+    """Load what a model was trained on: a mix, or rows as they stand."""
     return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))
