@@ -1,7 +1,7 @@
-"""What one evaluation item is, what a model did with it, and the report of many.
+"""Evaluation items, what a model did with each, and the report of many.
 
 An item belongs to one of three splits (`evals.splits`). `ProbeReport` is the only report that a
-function of `diagnose` or `interventions` accepts: it refuses items of the other two when it is built.
+function of `diagnose` or `interventions` accepts: it refuses items of the other splits when built.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class OutputType(StrEnum):
 
 
 class ItemKey(NamedTuple):
-    """What names an item: ids of two tasks may be alike, where one holds the documents of the other."""
+    """Key of an item. Ids alone can repeat across tasks, where one task holds the documents of another."""
 
     task: str
     id: str
@@ -38,17 +38,17 @@ class Item:
 
     task: str
     id: str
-    """`<hash of the document>-<number of its occurrence in the task>`."""
+    """Hash of the document and number of its occurrence in the task, `<hash>-<number>`."""
     split_key: str
-    """Shared by near copies; alone decides the split."""
+    """Key that near copies share; it alone decides the split."""
     document: Mapping[str, Any]
     """The task's own document, JSON values only."""
     prompt: str
     """The context as sent, few-shot examples included; empty for rolling tasks."""
     target: str
-    """The gold answer as text, without delimiter; of a rolling task the whole text."""
+    """The gold answer as text, without delimiter; the whole text of a rolling task."""
     delimiter: str
-    """Stands between prompt and target."""
+    """Text between prompt and target."""
     output_type: OutputType
     question: str = ""
     """The prompt without description and few-shot examples, the target where a task has no prompt;
@@ -60,7 +60,7 @@ class Item:
 
     @property
     def text(self) -> str:
-        """What makes it this item, whatever examples stand before it; near copies share it."""
+        """Text that identifies the item whatever few-shot examples precede it; near copies share it."""
         return self.question or self.prompt or self.target
 
     @property
@@ -94,9 +94,9 @@ class ItemResult:
     metrics: Mapping[str, float]
     """Every finite scalar metric of the item."""
     metric: str
-    """The metric it is judged by: `evals.metric`, else the task's first."""
+    """Name of the metric that the item is judged by: `evals.metric`, else the task's first."""
     score: float
-    """That metric, oriented so that higher is better; in [0, 1] for 0/1 metrics."""
+    """Value of that metric, oriented so that higher is better; in [0, 1] for 0/1 metrics."""
     is_failed: bool
 
 
@@ -112,11 +112,11 @@ class EvalReport:
     num_tokens: int
     """Tokens of prompts and answers that went through the model."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of each task, as the task file says; a task that is not named has an unknown version."""
+    """Version of each task, as the task file says; a task that is not named has an unknown version."""
 
 
 def check_pairable(reports: Mapping[str, EvalReport]) -> None:
-    """Whether scores of these reports, by name, can be compared item by item.
+    """Check that scores of these reports, given by name, can be compared item by item.
 
     Raises:
         ValueError: a report lacks more items than it left unscored, or has a task of another version.
@@ -145,7 +145,7 @@ def check_pairable(reports: Mapping[str, EvalReport]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport(EvalReport):
-    """A report of probe items only; what diagnosis and interventions may see.
+    """A report of probe items only, the one report that diagnosis and interventions may see.
 
     Raises:
         PermissionError: an item of `select` or `sealed` is among the results, whatever `split` says.

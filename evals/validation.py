@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 
 def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise a ValueError that offers the nearest of the allowed values."""
+    """Raise a ValueError that offers the nearest of the allowed values where `value` is none of them."""
     if value not in allowed:
         near = get_close_matches(value, allowed, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
@@ -14,7 +14,7 @@ def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def check_doses(key: str, doses: Sequence[float]) -> None:
-    """Raise a ValueError for multiples that make no points of a curve of their own."""
+    """Raise a ValueError where multiples are not distinct, positive and finite, or hold 1, the fix itself."""
     listed = f"[{', '.join(f'{dose:g}' for dose in doses)}]"
     if bad := [dose for dose in doses if not 0 < dose < math.inf]:
         raise ValueError(

@@ -63,7 +63,7 @@ class Auto(WithPrograms):
 
 
 def _first(*options: Callable[[], Steps]) -> Steps:
-    """The first that can be done; later ones are not asked for."""
+    """First option that is not declined; later ones are not called."""
     tried = []
     for option in options:
         tried.append(option())
@@ -73,7 +73,7 @@ def _first(*options: Callable[[], Steps]) -> Steps:
 
 
 def _all(*options: Callable[[], Steps]) -> Steps:
-    """All that can be done."""
+    """Steps of all options that are not declined."""
     tried = [option() for option in options]
     return tuple(step for steps in tried if not isinstance(steps, Declined) for step in steps) or _none_of(tried)
 

@@ -1,1 +1,1 @@
-"""Corpora and mixes on disk."""
+"""Corpora, mixes and reports on disk."""

@@ -1,4 +1,4 @@
-"""Reading `corpus.train` and `corpus.pool` into a `TrainPool`.
+"""Read `corpus.train` and `corpus.pool` into a `TrainPool`.
 
 JSONL, JSONL.gz and Parquet files, folders of them, and hub data sets, all through `datasets`: rows become
 an Arrow table on disk and stay there. Costs one pass over the data.
@@ -28,7 +28,7 @@ class Corpus:
     """`corpus.*`: files or a hub data set of the user's own."""
 
     train: str | None = None
-    """JSONL, JSONL.gz, Parquet, a folder of them, or `hub:name[:config]:split`."""
+    """Training data: JSONL, JSONL.gz, Parquet, a folder of them, or `hub:name[:config]:split`."""
     pool: str | None = None
     """Further data that a fix may draw on, in the same forms."""
     prompt: str = "prompt"
@@ -37,7 +37,7 @@ class Corpus:
     """Field of plain text; when set, prompt and completion are not read and the loss is taken on all of it."""
     prompt_template: str = "{prompt}"
     delimiter: str = " "
-    """Between prompt and completion, as lm-eval's `target_delimiter`."""
+    """Text between prompt and completion, as lm-eval's `target_delimiter`."""
     id: str | None = None
     """Field of a stable id; unset means a hash of the content."""
     slices: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Corpus:
                 )
 
     def materialise(self, folder: Path) -> "Corpus":
-        """The same data as files; a named data set writes them to `folder`."""
+        """Return the same data as files; a named data set writes them to `folder`."""
         del folder
         if self.train is None:
             raise ValueError(
@@ -76,19 +76,19 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the rows of a corpus or a pool are read from."""
+    """Source of a corpus's or a pool's rows."""
 
     name: str = field(metadata=FREE)
     """A path or `hub:...`, as the user gave it."""
     content: Any
-    """Hashes of the files; of a hub data set its name, which a revision may change under us."""
+    """Hashes of the files; for a hub data set its name, although its content may change under that."""
 
 
 def find_source(key: str, name: str) -> Source:
-    """The source with what it holds.
+    """Find the source with the hash of its content.
 
     Raises:
-        ValueError: what reading would raise later, where it can be known at once.
+        ValueError: reading would raise it later, and it can be known at once.
     """
     check_source(key, name)
     return Source(name, name if name.startswith("hub:") else fingerprint(Path(name).expanduser()))
@@ -103,10 +103,10 @@ def check_source(key: str, source: str) -> None:
 
 
 def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
-    """Rows of one source.
+    """Read the rows of one source.
 
     Args:
-        corpus: How its rows are to be read.
+        corpus: Settings by which the rows are read.
         key: `corpus.train` or `corpus.pool`, for messages.
 
     Raises:

@@ -90,5 +90,5 @@ def load_mix(folder: Path) -> TrainingMix:
 
 
 def load_corpus(folder: Path) -> TrainingMix:
-    """What a model was trained on: a mix, or rows as they stand."""
+    """Load what a model was trained on: a mix, or rows as they stand."""
     return load_mix(folder) if (folder / PROVENANCE_FILE).is_file() else original_mix(load_pool(folder))

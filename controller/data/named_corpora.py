@@ -1,4 +1,4 @@
-"""Corpora with a name: the embedded starter and known data sets, written as files like a user's own.
+"""Corpora with a name: the embedded starter and known data sets, written as files like a user's data.
 
 A named corpus makes its rows and items from a seed, writes them to the run directory as JSONL, and puts the
 task files of `evals/` beside the items. From there on nothing knows that it had a name.
@@ -30,7 +30,7 @@ class StarterCorpus(Corpus):
 
     slices: list[str] = field(default_factory=lambda: ["skill"])
     data_seed: int = 0
-    """Of the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+    """Seeds the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
     def materialise(self, folder: Path) -> Corpus:
         check_makes_rows(self)
@@ -55,7 +55,7 @@ class ScanJumpCorpus(Corpus):
     """Rows with `jump` that join the evaluation."""
     max_actions: int = 24
     data_seed: int = 0
-    """Of the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+    """Seeds the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
     def materialise(self, folder: Path) -> Corpus:
         check_makes_rows(self)
@@ -112,7 +112,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def write_tasks(folder: Path, templates: Path, items: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
-    """The items of each task, and its task file with the items' full path."""
+    """Write the items of each task, and its task file with the items' full path."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(templates.glob("*.yaml")):
         config = yaml.safe_load(path.read_text())

@@ -1,4 +1,4 @@
-"""Tables on disk: the training mix as Arrow for training, items and mix as Parquet for people."""
+"""Write what a plan changes for people: the mix with removed rows as Parquet, blocked rows and the mix as JSONL."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,23 +15,23 @@ from interventions.plan.allocate import Removed
 from interventions.plan.step import REWEIGHT
 
 FROM_CORPUS = (ORIGINAL.kind, REWEIGHT)
-"""Kinds of rows that were drawn before."""
+"""Kinds of rows that stood in the corpus before."""
 
 
 def num_of_corpus(mix: TrainingMix) -> int:
-    """Rows that stood in the corpus, or were made from one that did."""
+    """Count the rows that stood in the corpus, or were made from another row."""
     is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
     return int(is_old.sum()) + len(mix.parents)
 
 
 def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, path: Path) -> None:
-    """`mix-<round>.parquet`: every example with what becomes of it and why, and behind them those that leave.
+    """Write `mix-<round>.parquet`: every example with its change and the reason, and after them the rows that leave.
 
     Args:
-        mix: What is trained on.
-        removed: Rows of the corpus that are not in it.
-        corpus: What was trained on before, each row as often as any other.
-        path: Of the file.
+        mix: Mix that is trained on.
+        removed: Rows of the corpus that are not in the mix.
+        corpus: Rows trained on before, all with the same weight.
+        path: File to write.
     """
     is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
     parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, is_old / len(corpus), mix.parents)]
@@ -73,12 +73,12 @@ def _patch(
 
 
 def write_blocked(reasons: Mapping[str, str], path: Path) -> None:
-    """`blocked-<round>.jsonl`: ids of the rows that the quality gate kept out, each with the reason."""
+    """Write `blocked-<round>.jsonl`: ids of the rows that the quality gate kept out, each with the reason."""
     path.write_text("".join(json.dumps({"id": row, "reason": reason}) + "\n" for row, reason in reasons.items()))
 
 
 def export_mix(mix: TrainingMix, path: Path) -> None:
-    """The mix as JSONL that any trainer takes."""
+    """Write the mix as JSONL that any trainer takes."""
     kinds = mix.kinds
     reasons = mix.of_rows([origin.reason for origin in mix.origins])
     with path.open("w") as file:

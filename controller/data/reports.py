@@ -1,4 +1,4 @@
-"""What models answered, on disk: reports as JSON for stages, tables of items as Parquet for people."""
+"""Store what models answered: reports as JSON for stages, tables of items as Parquet for people."""
 
 import json
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ def read_report_json(folder: Path, kind: type[EvalReport] = EvalReport) -> EvalR
 
 
 class ItemTable:
-    """`items-<split>.parquet`: every item, every arm, every seed and round of one split."""
+    """Rows of `items-<split>.parquet`: every item, arm, seed and round of one split."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, object]] = []
 
     def add(self, round_number: int, arm: str, seed: int | None, results: Sequence[ItemResult]) -> None:
-        """`seed` is None for a model that was not trained in the round."""
+        """Add results; `seed` is None for a model that was not trained in the round."""
         self._rows += [
             {
                 "round": round_number,
@@ -46,7 +46,7 @@ class ItemTable:
         ]
 
     def write(self, path: Path) -> None:
-        """Nothing when there is no row: a split that was never opened has no file."""
+        """Write the file, unless there is no row: a split that was never opened has no file."""
         if self._rows:
             temporary = path.with_suffix(".tmp")
             pq.write_table(pa.Table.from_pylist(self._rows), temporary)

@@ -1,1 +1,1 @@
-"""What a run leaves."""
+"""Results that a run leaves."""

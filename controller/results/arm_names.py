@@ -2,10 +2,10 @@
 
 CHALLENGER, CONTINUE, RANDOM, BEFORE = "challenger", "continue", "random", "before"
 WITHOUT = "without-"
-"""Begins the name of an arm that is the challenger without one of its steps."""
+"""Prefix of an arm that is the challenger without one of its steps."""
 WHOLE = "every_step"
-"""The plan with all of its steps, where it is judged without some."""
+"""Arm of the plan with all of its steps, where the challenger is without some."""
 LOOP = "loop"
 """The challenger's name in `verify.arms`; it is in every run, named or not."""
 AT_COMPUTE = "@compute"
-"""Ends the name of an arm that trained with the FLOPs of the fix, diagnosis included; others have its tokens."""
+"""Suffix of an arm that trained with the FLOPs of the fix, diagnosis included; others have its tokens."""

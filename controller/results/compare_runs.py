@@ -38,15 +38,15 @@ COLUMNS = (
 )
 NUMERIC = frozenset({"before", "after", "tokens", "time", "seed"})
 WIDEST = 36
-"""Characters of a cell in the plain table; the Markdown table is not cut."""
+"""Most characters of a cell in the plain table; the Markdown table is not cut."""
 
 
 def compare_table(paths: Sequence[Path], *, markdown: bool = False) -> str:
-    """A table of finished runs: the round that decided each, its gain, and what the run cost.
+    """Make a table of finished runs: the round that decided each, its gain, and what the run cost.
 
     Args:
-        paths: Run directories. `runs/*/` names more than those: folders without a `loop.json` are left out and
-            named below the table.
+        paths: Run directories. Folders without a `loop.json`, as in `runs/*/`, are left out and named below the
+            table.
         markdown: A Markdown table instead of aligned plain text.
 
     Raises:
@@ -116,7 +116,7 @@ def _markdown(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _not_comparable(paths: Sequence[Path], results: Sequence[LoopResult]) -> str:
-    """Which runs had other data or items than most; of equally many, than the first."""
+    """Name runs whose data or items differ from those of most; of equally many, from the first run's."""
     counts = Counter(result.data_hash for result in results)
     if len(counts) == 1:
         return ""

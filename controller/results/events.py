@@ -1,7 +1,7 @@
-"""What happens in a loop, told to whoever listens.
+"""Events of a loop, sent to listeners.
 
-The files of a run, MLflow, the page and any listener of a user's own are told the same, one after the other, in the
-process of the loop. A listener that raises stops the loop; what was computed stays in the journal.
+The files of a run, MLflow, the page and any listener of a user get the same events, one after the other, in the process
+of the loop. A listener that raises stops the loop; what was computed stays in the journal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ class DataRead:
     """Rows that the loop works with."""
 
     context: str
-    """corpus or pool."""
+    """Use of the rows: corpus or pool."""
     digest: str
     source: str
     num_rows: int
@@ -28,25 +28,25 @@ class DataRead:
 
 @dataclass(frozen=True, slots=True)
 class LoopOpened:
-    """Settings, data and tasks are in order; nothing was trained."""
+    """Settings, data and tasks have been checked; nothing was trained."""
 
     run_dir: Path
     settings: Mapping[str, object]
     tags: Mapping[str, str]
-    """What may differ between attempts at one run: version of the code, process."""
+    """Values that may differ between attempts at one run: version of the code, process."""
     data: tuple[DataRead, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ItemsAnswered:
-    """A model was asked the items of a split."""
+    """A model has answered the items of a split."""
 
     split: Split
     round: int
-    """Rounds before it."""
+    """Number of rounds before this one."""
     arm: str
     seed: int | None
-    """None for a model that was not trained in the round."""
+    """Seed of the training; None for a model that was not trained in the round."""
     results: Sequence[ItemResult]
 
 
@@ -56,9 +56,9 @@ class ModelNamed:
 
     folder: Path
     role: str
-    """champion or challenger."""
+    """Role of the model: champion or challenger."""
     round: int
-    """-1 for the model of round 0."""
+    """Number of the round; -1 for the model of round 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class RoundEnded:
     patch: Path | None
     """Table of what the plan changes; None where it changes nothing."""
     result: LoopResult
-    """Of the loop so far."""
+    """Result of the loop so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class LoopEnded:
 
 @dataclass(frozen=True, slots=True)
 class LoopInterrupted:
-    """Ctrl-C, or an error."""
+    """The loop was stopped by Ctrl-C or an error."""
 
     is_error: bool
 
@@ -91,10 +91,10 @@ Event = LoopOpened | ItemsAnswered | ModelNamed | RoundEnded | LoopEnded | LoopI
 
 
 class Listener(Protocol):
-    """Whoever is told."""
+    """Receiver of events."""
 
     def hear(self, event: Event) -> None: ...
 
 
 Tell = Callable[[Event], None]
-"""Tells every listener."""
+"""Sends an event to every listener."""

@@ -1,6 +1,6 @@
-"""The files that a loop keeps up to date: `loop.json`, `items-<split>.parquet` and `report.html`.
+"""Keep the files of a loop up to date: `loop.json`, `items-<split>.parquet` and `report.html`.
 
-They stand after every round, each written whole or not at all, so that a killed loop leaves what it knew.
+They are written after every round, each completely or not at all, so that a killed loop leaves its results so far.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from evals.splits import Split
 
 
 class RunFiles:
-    """Listens, and writes to a run directory."""
+    """Listener that writes to a run directory."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir

@@ -38,7 +38,7 @@ class Score:
 
     task: str
     slice: Mapping[str, str]
-    """Empty for the whole task."""
+    """Slice of the task; empty for the whole task."""
     metric: str
     score: Estimate
     num_items: int
@@ -52,7 +52,7 @@ class Measure:
     num_unscored: int
     scores: tuple[Score, ...]
     splits: Mapping[str, int]
-    """Items in each split."""
+    """Number of items in each split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Endpoint:
     metric: str
     slice: Mapping[str, str]
     num_items: int
-    """`select` items that match, failed before or not."""
+    """Number of `select` items that match, failed before or not."""
     min_gain: float
     expected_gain: float
     detectable_gain: float | None
@@ -85,11 +85,11 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class PilotRecord:
-    """A small training of the fix, asked the `probe` items: what a share of the draws does to what it is to mend and to
-    the rest."""
+    """Small training of the fix, measured on the `probe` items: what a share of the draws does to the items that the
+    fix is for and to the rest."""
 
     scale: float
-    """Part of the draws that the fix would take from the corpus's other rows."""
+    """Multiplies the draws that the fix would take from the corpus's other rows."""
     endpoint: float
     """Score on the failing slices."""
     rest: float
@@ -102,17 +102,17 @@ class PlanRecord:
     actions: tuple[ActionRecord, ...]
     reason: str
     num_blocked: int
-    """Rows that the quality gate kept out."""
+    """Number of rows that the quality gate kept out."""
     endpoint: Endpoint | None
-    """None where there is nothing to train."""
+    """Endpoint of the gate; None where there is nothing to train."""
     warning: str
-    """Too few items or seeds for the expected gain; empty when there are enough."""
+    """Warning of too few items or seeds for the expected gain; empty when there are enough."""
     controls: Mapping[str, str] = field(default_factory=dict)
-    """What each control trains on in the place of the fix; or why it is not trained."""
+    """Description of what each control trains on in the place of the fix, or why it is not trained."""
     blocked: Mapping[str, int] = field(default_factory=dict)
-    """Rows that the quality gate kept out, by reason."""
+    """Number of rows that the quality gate kept out, by reason."""
     pilots: tuple[PilotRecord, ...] = ()
-    """Small trainings that settled the share of the draws, ascending; none where it was told without."""
+    """Small trainings that determined the share of the draws, ascending; none where it was known without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class ArmRecord:
     seeds: tuple[float, ...]
     """Score of each training seed on the endpoint."""
     tokens: int
-    """Per seed."""
+    """Training tokens per seed."""
     flops: float
     steps: int
     scores: tuple[Score, ...]
@@ -134,9 +134,9 @@ class Gain:
     mean: float
     ci: tuple[float, float]
     p: float
-    """One-sided."""
+    """One-sided p-value."""
     control: str
-    """The control it is measured against."""
+    """Control that the gain is measured against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,35 +146,35 @@ class GuardRecord:
     ci: tuple[float, float]
     ok: bool
     lower: float
-    """One-sided lower 95 % bound of the change: what `ok` is decided by."""
+    """One-sided lower 95 % bound of the change, by which `ok` is decided."""
     margin: float
-    """`ok` is lower > -margin, and `since` >= -margin where it is known."""
+    """Largest loss allowed: `ok` is lower > -margin, and `since` >= -margin where it is known."""
     since: float | None = None
-    """As measured, the challenger against the model that the round opened with or that the loop started with, whichever
-    is better; None where neither is known."""
+    """Measured change from the better of the models that the round and the loop opened with; None where neither is
+    known."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """Gain or loss of one task, or of one class or field value in it: none may be shown to lose, and more than twice
-    the margin."""
+    """Gain or loss of one task, or of one class or field value in it; one that is shown to lose, and more than twice
+    the margin, is harmed."""
 
     slice: Mapping[str, str]
     num_items: int
     before: float
     control: float
-    """Of `continue`, mean over the seeds; as `challenger`."""
+    """Score of `continue`, mean over the seeds; `challenger` likewise."""
     challenger: float
     change: float
     """Challenger minus `continue`."""
     ci: tuple[float, float]
     p: float
-    """One-sided: it loses nothing."""
+    """One-sided p-value of the hypothesis that the group loses nothing."""
     is_harmed: bool
-    """A loss is shown against `continue` or against the models before, corrected for the number of groups, and it is
-    larger than twice the margin."""
+    """A loss is shown against `continue` or against the models before, corrected for the number of groups, and its
+    estimate is larger than twice the margin."""
     best_before: float | None = None
-    """Of the models that the round and the loop opened with, the better one's; None where they are one."""
+    """Better score of the models that the round and the loop opened with; None where they are one."""
 
     @property
     def held_to(self) -> float:
@@ -183,43 +183,43 @@ class GroupRecord:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """Whether a step of the plan that takes rows out, or gives them other labels, was worth it."""
+    """Test of a step of the plan that removes or relabels rows, by the plan without it."""
 
     step: str
-    """In words: what is done, for which failing slice."""
+    """Step in words: what is done, for which failing slice."""
     arm: str
-    """That was trained without it."""
+    """Arm that was trained without the step."""
     gain: float
-    """Of the whole plan over the plan without the step, on the items that the step should mend."""
+    """Gain of the whole plan over the plan without the step, on the items that the step should fix."""
     ci: tuple[float, float]
     p: float
-    """One-sided."""
+    """One-sided p-value."""
     is_kept: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """A description of one pair of models; it never accepts."""
+    """Items that differ between one pair of models: a description that never accepts."""
 
     fixed: int
     broken: int
     p: float
-    """McNemar's, exact and two-sided."""
+    """McNemar's p-value, exact and two-sided."""
 
 
 @dataclass(frozen=True, slots=True)
 class DosePoint:
-    """A description; it never accepts."""
+    """Scores at one number of added rows: a description that never accepts."""
 
     dose: float
     """Multiple of the rows that the fix adds; 1 is the fix itself."""
     num_added: int
-    """Rows that it really adds: a pool may have no more."""
+    """Number of rows really added: a pool may have no more."""
     score: float
-    """On the endpoint, mean over the seeds."""
+    """Score on the endpoint, mean over the seeds."""
     ci: tuple[float, float]
     tokens: int
-    """Per seed."""
+    """Training tokens per seed."""
     guards: Mapping[str, float]
     """Score on each guard."""
 
@@ -230,9 +230,9 @@ class VerdictRecord:
     reason: str
     endpoint: Endpoint | None
     gain: Gain | None
-    """Against the strongest control."""
+    """Gain over the strongest control."""
     gains: tuple[Gain, ...]
-    """Against every control."""
+    """Gain over every control."""
     arms: Mapping[str, ArmRecord]
     """`before` is the champion that the round opened with, `challenger` the fix; the others are controls."""
     guards: tuple[GuardRecord, ...]
@@ -240,13 +240,13 @@ class VerdictRecord:
     """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""
     alpha: float | None
     groups: tuple[GroupRecord, ...] = ()
-    """The largest loss first."""
+    """Changes of all groups, the largest loss first."""
     steps: tuple[StepRecord, ...] = ()
-    """Of plans of several steps, those that were tried without; what is not kept is not in the challenger."""
+    """Steps of the plan that were tested by leaving them out; one that is not kept is not in the challenger."""
     champion_arm: str = ""
-    """Whose model opens the next round: an arm; empty where the old champion stays."""
+    """Arm whose model opens the next round; empty where the old champion stays."""
     doses: tuple[DosePoint, ...] = ()
-    """Of the added rows, the fix among them, the smallest first; empty without `verify.doses`."""
+    """Points by number of added rows, the fix among them, the smallest first; empty without `verify.doses`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,20 +264,20 @@ class Sealed:
     gain: float
     ci: tuple[float, float]
     claim: str
-    """confirmed or unconfirmed; a gain is not confirmed where the rest of the tasks is shown to lose more than the
-    margin."""
+    """Claim, confirmed or unconfirmed; a gain is not confirmed where the rest of the tasks is shown to lose more than
+    the margin."""
     num_items: int
     alpha: float
     rest: GuardRecord | None = None
-    """All other items of the tasks, champion against starting model; None where they are not guarded, or there are
-    none."""
+    """Change of all other items of the tasks, champion against starting model; None where they are not guarded, or
+    there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
     path: str
     round: int | None
-    """None: the model of round 0."""
+    """Round of the champion; None for the model of round 0."""
     recipe: str
 
 
@@ -287,22 +287,22 @@ class LoopResult:
     name: str
     rounds: tuple[Round, ...]
     sealed: Sealed | None
-    """None when nothing was accepted: the sealed items stay closed."""
+    """Gain on the sealed items; None when nothing was accepted: they stay closed."""
     champion: Champion
     stopped_because: str
-    """Empty while it runs."""
+    """Reason why the loop stopped; empty while it runs."""
     costs: Mapping[str, Cost]
-    """Over all rounds, by stage; `overhead` is wall time that no stage accounts for."""
+    """Costs over all rounds, by stage; `overhead` is wall time that no stage accounts for."""
     versions: Mapping[str, str]
     config_hash: str
     data_hash: str
     seed: int
     status: Status = "ended"
-    """running: the rounds so far; the loop goes on, or was killed and goes on when it is started again."""
+    """State of the loop; running: the rounds so far, the loop goes on, or was killed and goes on when started again."""
 
 
 def read_loop(path: Path) -> LoopResult:
-    """The `loop.json` of a run directory.
+    """Read the `loop.json` of a run directory.
 
     Raises:
         ValueError: there is none, or it is not of this schema.

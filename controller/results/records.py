@@ -1,4 +1,4 @@
-"""From the stages' values to what `loop.json` says of them."""
+"""Turn the stages' values into the records of `loop.json`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,7 @@ from evals.items import EvalReport, ItemResult
 from evals.statistics.intervals import score_interval
 
 MOST_VALUES = 50
-"""A field with more values than this is no slice to report by."""
+"""Most values of a field to report by."""
 
 
 def measure_record(report: EvalReport, fields: Sequence[str], splits: dict[str, int]) -> Measure:
@@ -37,7 +37,7 @@ def measure_record(report: EvalReport, fields: Sequence[str], splits: dict[str, 
 
 
 def score_records(reports: Sequence[EvalReport], fields: Sequence[str]) -> Iterator[Score]:
-    """Score of each task and of each of its slices: mean over reports, interval over items."""
+    """Yield the score of each task and of each of its slices: mean over reports, interval over items."""
     by_task: dict[str, dict[str, list[ItemResult]]] = {}
     for report in reports:
         for result in report.results:

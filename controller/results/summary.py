@@ -1,4 +1,4 @@
-"""A one-page Markdown summary of a run, for a mail or a chat."""
+"""Summarise a run on one page of Markdown, for a mail or a chat."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from controller.results.loop_json import LoopResult, Round
 
 
 def write_summary(result: LoopResult, run_dir: Path) -> Path:
-    """`summary.md` beside `loop.json`."""
+    """Write `summary.md` beside `loop.json`."""
     path = run_dir / "summary.md"
     path.write_text(summary(result) + "\n")
     return path
 
 
 def summary(result: LoopResult) -> str:
-    """Findings, what was changed, whether it held, and what it cost."""
+    """Summary of findings, what was changed, whether it held, and what it cost."""
     lines = [f"# {result.name}", "", f"Stopped: {result.stopped_because}.", ""]
     for round_ in result.rounds:
         lines += _round_lines(round_)

@@ -1,7 +1,7 @@
-"""MLflow: a run for the loop, one for each round in it, one for each stage in that. The only importer of it.
+"""Log to MLflow: a run for the loop, one for each round in it, one for each stage in that. Its only importer.
 
-Values come from `loop.json`'s types, so what MLflow shows and what the file says cannot differ. Run ids are
-kept in `tracking.json` of the run directory: a resumed loop goes on in its own runs and logs nothing twice.
+Values come from `loop.json`'s types, so MLflow and the file cannot differ. Run ids are
+kept in `tracking.json` of the run directory: a resumed loop continues its own runs and logs nothing twice.
 Only the parent process writes, in batches; a first use of an empty database takes some seconds and racing
 processes break it, so it is made under a lock.
 """
@@ -43,12 +43,12 @@ _LONGEST_NAME = 250
 
 
 def default_uri(run_dir: Path) -> str:
-    """One database for all runs beside each other; absolute, because sweeps change directory."""
+    """Address of one database for all runs beside each other; absolute, because sweeps change directory."""
     return f"sqlite:///{(run_dir.parent / 'mlflow.db').absolute()}"
 
 
 class Tracker:
-    """Listens, and keeps the MLflow runs of one loop; a resumed loop opens its run again."""
+    """Listener that keeps the MLflow runs of one loop; a resumed loop opens its run again."""
 
     def __init__(self, uri: str, run_dir: Path, name: str, sweep: str | None) -> None:
         self._run_dir = run_dir
@@ -84,7 +84,7 @@ class Tracker:
                 self._client.set_terminated(self._loop, "FAILED" if event.is_error else "KILLED")
 
     def _log_settings(self, settings: Mapping[str, object], tags: Mapping[str, str]) -> None:
-        """Settings as parameters; what may change between attempts as tags."""
+        """Log settings as parameters, and what may change between attempts as tags."""
         params = [Param(key, str(value)[:6000]) for key, value in _flat(settings)]
         known = self._client.get_run(self._loop).data.params
         params = [param for param in params if param.key not in known]  # parameters cannot be written again
@@ -93,7 +93,7 @@ class Tracker:
         self._client.log_batch(self._loop, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def _log_data(self, data: DataRead) -> None:
-        """A data set as an input of the loop."""
+        """Log a data set as an input of the loop."""
         entity = Dataset(
             name=data.context,
             digest=data.digest[:36],
@@ -105,7 +105,7 @@ class Tracker:
         self._client.log_inputs(self._loop, [DatasetInput(entity, context)])
 
     def _log_round(self, round_: Round, artifacts: Iterable[Path]) -> None:
-        """A finished round, its stages nested in it."""
+        """Log a finished round, its stages nested in it."""
         key = f"round-{round_.number}"
         if key in self._ids:
             return
@@ -128,7 +128,7 @@ class Tracker:
         self._remember(key, run)
 
     def _log_fidelity(self, fidelity: FidelityRecord, round_number: int) -> None:
-        """By itself, for a finished round may be asked for it afterwards."""
+        """Log the fidelity apart from its round, since it may be measured after the round is finished."""
         key = f"fidelity-{round_number}"
         if key in self._ids:
             return
@@ -136,7 +136,7 @@ class Tracker:
         self._remember(key, self._loop)
 
     def _register(self, folder: Path, alias: str, round_number: int) -> None:
-        """A model version whose alias is `champion` or `challenger`."""
+        """Register a model version whose alias is `champion` or `challenger`."""
         key = f"model-{alias}-{round_number}"
         if key in self._ids:
             return
@@ -209,7 +209,7 @@ class Tracker:
         temporary.replace(self._file)
 
     def _close_killed(self) -> None:
-        """Runs that a killed attempt left RUNNING and that no id remembers."""
+        """Close runs that a killed attempt left RUNNING and that no id remembers."""
         where = f"tags.`evalmend.run_dir` = '{self._run_dir}' and attributes.status = 'RUNNING'"
         for run in self._client.search_runs([self._experiment], where):
             if run.info.run_id != self._loop:
@@ -222,7 +222,7 @@ class Tracker:
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=artifacts.absolute().as_uri()))
 
     def _sweep_run(self, sweep: str) -> str:
-        """The parent of all jobs of a sweep; the first job makes it."""
+        """Find the parent run of all jobs of a sweep; the first job makes it."""
         found = self._client.search_runs([self._experiment], f"tags.`{SWEEP_TAG}` = '{sweep}'")
         if found:
             return str(found[0].info.run_id)
@@ -244,7 +244,7 @@ def _now() -> int:
 
 
 def metric_name(name: str) -> str:
-    """MLflow's names have letters, digits and a few signs, are normal paths, and end after 250 characters."""
+    """Make a name that MLflow takes: letters, digits and a few signs, a normal path, at most 250 characters."""
     safe = re.sub(r"[^\w./: -]", "_", name)
     path = "/".join(part for part in safe.split("/") if part.strip("."))
     if len(path) <= _LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""How to train, from the settings: what the same for every arm means."""
+"""Turn the settings into a recipe, which is the same for every arm."""
 
 from dataclasses import dataclass
 
@@ -37,8 +37,8 @@ class Recipe:
     activation_checkpointing: bool
     lora: Lora | None
     interpolation: float = 1.0
-    """Share of the trained weights in the model that is left, of the start's the rest (Wortsman et al. 2022, arXiv
-    2109.01903): 1 leaves what was trained, less forgets less."""
+    """Share of the trained weights in the model that is left; the rest is of the start's weights (Wortsman et al. 2022,
+    arXiv 2109.01903). 1 leaves what was trained, less forgets less."""
 
 
 def recipe(
@@ -48,15 +48,15 @@ def recipe(
     num_rows: int,
     mean_tokens: float | None,
 ) -> Recipe:
-    """`train.*` with `update` laid over it.
+    """Lay `update` over `train.*` and fill in the defaults.
 
     Args:
         train: Settings of the training.
         model: Settings of the model, which decide the default learning rate and whether an adapter is trained.
-        update: What differs; a default one changes nothing.
-        num_rows: Rows of the mix: an epoch.
-        mean_tokens: Mean tokens of a draw. Given, the length is in tokens, so that arms have the same; else
-            in rows.
+        update: Settings that differ; a default one changes nothing.
+        num_rows: Rows of the mix, which are an epoch.
+        mean_tokens: Mean tokens of a draw. If given, the length is in tokens, so that all arms have the
+            same; else in rows.
     """
     batch = train.per_device_train_batch_size * train.gradient_accumulation_steps
     own = any(getattr(update, name) is not None for name in ("tokens", "max_steps", "num_train_epochs"))

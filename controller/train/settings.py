@@ -13,9 +13,9 @@ class ScratchModel:
     """`model=scratch`: a model from nothing, its tokenizer made from the corpus."""
 
     arch: dict[str, Any] = field(default_factory=dict)
-    """`model_type` (default llama) and any field of that transformers config."""
+    """Transformers config: `model_type` (default llama) and any of its fields."""
     tokenizer: str = "bpe"
-    """word, char or bpe."""
+    """Kind of tokenizer: word, char or bpe."""
     vocab_size: int = 8192
     """Largest vocabulary."""
 
@@ -36,7 +36,7 @@ class Lora:
     alpha: float = 16.0
     dropout: float = 0.0
     target_modules: str = "all-linear"
-    """As peft's `target_modules`."""
+    """Value for peft's `target_modules`."""
 
     def __post_init__(self) -> None:
         positive("model.lora.r", self.r)
@@ -49,9 +49,9 @@ class PretrainedModel:
     name: str = MISSING
     revision: str | None = None
     dtype: str = "float32"
-    """Of the weights in memory; AdamW on bfloat16 weights loses small updates, so that is yours to choose."""
+    """Data type of the weights in memory; AdamW on bfloat16 weights loses small updates, so the choice is yours."""
     checkpoints: list[str] = field(default_factory=list)
-    """Earlier checkpoints of the same training, oldest first; attribution sums over them."""
+    """Earlier checkpoints of the same training, oldest first; attribution averages over them."""
     lora: Lora = field(default_factory=Lora)
 
     is_trained = True
@@ -62,7 +62,7 @@ class PretrainedModel:
 
 @dataclass
 class TrainUpdate:
-    """`train.update.*`: what differs when an arm goes on from the champion; unset means as in `train`."""
+    """`train.update.*`: settings that differ when an arm goes on from the champion; unset means as in `train`."""
 
     num_train_epochs: float | None = None
     max_steps: int | None = None
@@ -76,32 +76,32 @@ class TrainUpdate:
 
 @dataclass
 class Train:
-    """`train.*`, named as in transformers' TrainingArguments where it has a name."""
+    """`train.*`, with the names of transformers' TrainingArguments where these exist."""
 
     initial: bool | None = None
     """Train on `corpus.train` before round 0; unset means yes for scratch, no for pretrained."""
     start: str = "champion"
-    """base: every arm retrains from the given model; champion: it goes on from the last accepted one."""
+    """Start of every arm; base: it retrains from the given model, champion: it goes on from the last accepted one."""
     retrain_below: float = 0.5
-    """A fix that leaves less than this share of the corpus is trained on another corpus: every arm of its round
-    retrains from the given model, as with `base`. 0 means never."""
+    """Where a fix leaves less than this share of the corpus, every arm of its round retrains from the given model, as
+    with `base`, since it is another corpus. 0 means never."""
     num_train_epochs: float = 1.0
-    """Used when neither `max_steps` nor `tokens` is set."""
+    """Number of passes over the mix, used when neither `max_steps` nor `tokens` is set."""
     max_steps: int | None = None
     tokens: int | None = None
-    """Tokens without padding; the last row that passes it is the last one."""
+    """Tokens to train on, padding not counted; the row that reaches them is the last one."""
     learning_rate: float | None = None
-    """Unset: 1e-3 from scratch, 2e-4 for LoRA, 5e-5 otherwise."""
+    """Learning rate; unset means 1e-3 from scratch, 2e-4 for LoRA, 5e-5 otherwise."""
     per_device_train_batch_size: int = 32
     gradient_accumulation_steps: int = 1
     max_length: int = 512
-    """Tokens; longer rows are truncated and counted."""
+    """Most tokens of a row; longer rows are truncated and counted."""
     end_in_loss: bool = True
-    """false leaves the end token out of the loss, as collators do that mask padding where it is the end token: the
-    model then never learns to stop."""
+    """Whether the end token is in the loss; false leaves it out, as collators do that mask padding where it is the end
+    token: the model then never learns to stop."""
     lr_scheduler_type: str = "linear"
     warmup_steps: float = 0.0
-    """Steps, or a share of them when below 1."""
+    """Number of warm-up steps, or their share of all steps when below 1."""
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     bf16: bool = False

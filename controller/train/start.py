@@ -1,4 +1,4 @@
-"""The model that training starts from: built from nothing, or loaded.
+"""Build from nothing, or load, the model that training starts from.
 
 A scratch model is a transformers config of any kind with random weights, and a tokenizer made from the
 corpus and saved beside it, so that everything later only ever loads a folder.
@@ -51,7 +51,7 @@ def build_scratch(settings: ScratchModel, corpus: TrainPool, max_length: int, fo
 
 
 def check_arch(arch: dict[str, Any]) -> None:
-    """Raise a ValueError for a model type or field that transformers does not know; it would ignore the latter."""
+    """Raise a ValueError for a model type or field that transformers does not know; it would ignore such a field."""
     model_type = arch.get("model_type", "llama")
     if model_type not in CONFIG_MAPPING:
         near = get_close_matches(str(model_type), list(CONFIG_MAPPING.keys()), n=1)
@@ -90,11 +90,11 @@ def make_config(settings: ScratchModel, tokenizer: PreTrainedTokenizerBase, max_
 
 
 def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedTokenizerBase:
-    """word: runs between white space; char: single characters; bpe: byte-level pairs. Made from the corpus.
+    """Make a tokenizer from the corpus; word: runs between white space, char: single characters, bpe: byte-level pairs.
 
-    Of words those that stand in prompts once and in no completion are left out: by them training learns what a word
-    says that it does not know. With all of them known that is never trained, and the first rows that are added with
-    new words make it a cue for their answer.
+    Words that stand in prompts once and in no completion are left out, so that training meets the token for unknown
+    words. With all words known that token is never trained, and the first rows that are added with new words make it a
+    cue for their answer.
     """
     special = [PAD, END, UNKNOWN]
     trainer: Any
@@ -133,8 +133,8 @@ def _texts(corpus: TrainPool) -> Iterator[list[str]]:
 
 
 def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:
-    """Texts without the words that stand in prompts once and in no completion; of plain texts, without those that
-    stand there once."""
+    """Texts without the words that stand in prompts once and in no completion; plain texts without words that stand
+    there once."""
     asked: Counter[str] = Counter()
     answered: set[str] = set()
     for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
@@ -147,7 +147,7 @@ def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:
 
 
 def check_pretrained(settings: PretrainedModel) -> None:
-    """Read the config only, so that a wrong name is told before anything long.
+    """Read configurations only, so that a wrong name is reported before anything long.
 
     Raises:
         ValueError: transformers does not find a model at `model.name`.
@@ -174,14 +174,14 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
 
 
 def trained_ref(start: ModelRef, folder: Path) -> ModelRef:
-    """The model that a training of `start` left in `folder`; an adapter stands on the base it was made for."""
+    """Reference to the model that a training of `start` left in `folder`; an adapter stays on its base."""
     if (folder / "adapter_config.json").is_file():
         return replace(start, adapter=str(folder))
     return ModelRef(str(folder), None, start.dtype)
 
 
 def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrainedModel | PeftModel:
-    """The model with the weights to train; with LoRA only the adapter's."""
+    """Load the model with the weights to train; with LoRA only the adapter's are."""
     set_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
@@ -201,7 +201,7 @@ def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrained
 
 
 def num_parameters(model: ModelRef) -> int:
-    """Counted without loading weights."""
+    """Count the parameters without loading weights."""
     config = AutoConfig.from_pretrained(model.path, revision=model.revision)
     with torch.device("meta"):
         return int(AutoModelForCausalLM.from_config(config).num_parameters())

@@ -1,12 +1,12 @@
-"""How far attribution can be believed on this very model: its predictions against retrainings.
+"""Measure how reliable attribution is on a model: its predictions against retrainings.
 
 linear datamodeling score   rank correlation, over random halves of the rows, of the predicted and the real change of a
                             query's loss (Park et al. 2023, arXiv 2303.14186, definition 3)
 noise ceiling               the most that any prediction could reach, since retraining with another seed changes losses
                             too: the square root of the reliability of the mean over seeds (Spearman and Brown)
-dropped rows                the rows that attribution says help most, left out, against as many at random
-calibration                 real changes after leaving slices out, regressed on how much of all that attribution sees
-                            comes from the slice (`slice_odds`): what it gives in nats per unit of example weight is a
+dropped rows                the rows that help most by attribution, left out, against as many at random
+calibration                 real changes after leaving slices out, regressed on the slice's share of all effects by
+                            attribution (`slice_odds`): an effect in nats per unit of example weight is a
                             slope at the trained weights, and leaving out all rows of a skill is no small step, so its
                             own scale is seldom right. The loss answers by a power of the odds, the score by their
                             logarithm, since scores end at 0 and 1
@@ -24,9 +24,9 @@ from evals.statistics.intervals import Interval
 
 NUM_BOOTSTRAP = 1000
 MIN_PARTS = 4
-"""Fewer trainings give no rank correlation worth an interval."""
+"""Fewest trainings that give a rank correlation with a useful interval."""
 MIN_CALIBRATION = 5
-"""Changes of slices left out; fewer give no residual worth an interval."""
+"""Fewest slices left out that give a residual with a useful interval."""
 _MOST_LOG = 700.0
 
 
@@ -35,9 +35,9 @@ class Retrained:
     """Losses of the queries after training on parts of the rows."""
 
     kept: NDArray[np.bool_]
-    """[num_parts, num_rows]"""
+    """Whether each row was trained on, [num_parts, num_rows]."""
     losses: NDArray[np.float64]
-    """[num_parts, num_seeds, num_queries], nats."""
+    """Losses of the queries, [num_parts, num_seeds, num_queries], nats."""
 
     def __post_init__(self) -> None:
         if len(self.kept) != len(self.losses) or self.losses.ndim != 3:
@@ -50,30 +50,30 @@ class Retrained:
 @dataclass(frozen=True, slots=True)
 class Fidelity:
     lds: float
-    """Mean over queries."""
+    """Linear datamodeling score, mean over queries, in [-1, 1]."""
     ci: Interval
-    """Bootstrap over the parts."""
+    """Bootstrap interval over the parts, 95 %."""
     ceiling: float | None
-    """None with one seed: then nobody knows."""
+    """Largest score that any prediction could reach; None with one seed, which does not show it."""
     num_parts: int
     num_seeds: int
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`y = intercept + slope log predicted + residual`, by least squares over changes that were predicted and made."""
+    """Fit of `y = intercept + slope log predicted + residual` by least squares."""
 
     slope: float
     intercept: float
     residual_sd: float
     num_changes: int
     mean_log: float
-    """Of the predicted changes."""
+    """Mean logarithm of the predictions."""
     spread: float
-    """Sum of squared deviations of their logarithms."""
+    """Sum of squared deviations of the predictions' logarithms."""
 
     def at(self, predicted: float, level: float) -> tuple[float, float]:
-        """Center and half width of the prediction interval (Student's t) at a positive predicted change."""
+        """Center and half width of the prediction interval (Student's t) at a positive prediction."""
         x = math.log(predicted)
         leverage = 1 / self.num_changes + ((x - self.mean_log) ** 2 / self.spread if self.spread > 0 else 0.0)
         width = float(t.ppf(0.5 + level / 2, self.num_changes - 2)) * self.residual_sd
@@ -82,14 +82,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Of the loss: `log real = intercept + slope log predicted + residual`, over slices that did harm when left out."""
+    """Calibration of the loss, `log real = intercept + slope log predicted + residual`, on removals that did harm."""
 
     line: Line
 
     def change(self, predicted: float, level: float = 0.95) -> tuple[float, Interval]:
-        """Real change of the loss to be expected for a predicted one, with a prediction interval, nats.
+        """Expected change of the loss, with a prediction interval, nats.
 
-        A prediction that is not positive has no logarithm; nothing is said of it, from minus to plus infinity.
+        A prediction that is not positive has no logarithm: 0, from minus to plus infinity.
         """
         if not predicted > 0:
             return 0.0, Interval(-math.inf, math.inf)
@@ -99,17 +99,17 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class ScoreCalibration:
-    """Of the score: `real = intercept + slope log predicted + residual`. Harm, so the slope is mostly negative."""
+    """Calibration of the score, `real = intercept + slope log predicted + residual`; the slope is mostly negative."""
 
     line: Line
 
     def change(self, predicted: float, possible: Interval, level: float = 0.95) -> tuple[float, Interval]:
-        """Real change of a slice's score to be expected for a predicted change of its loss, with a prediction interval.
+        """Expected change of a slice's score, with a prediction interval.
 
         Args:
-            predicted: Nats; where it is not positive nothing is said beyond what is possible.
-            possible: Changes that the score's range leaves; minus to plus infinity where it has none.
-            level: Of the interval.
+            predicted: As calibrated on; where it is not positive, the result is 0 and all that is possible.
+            possible: Changes that the score's range allows; minus to plus infinity where it has none.
+            level: Level of the interval.
         """
         if not predicted > 0:
             return 0.0, possible
@@ -121,14 +121,14 @@ class ScoreCalibration:
 
 
 def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed: int = 0) -> Fidelity:
-    """Rank correlation of predicted and real losses over parts of the rows.
+    """Correlate the ranks of predicted and real losses over parts of the rows.
 
     Args:
-        effect: [num_rows, num_queries], positive where more of the row lowers the loss.
-        retrained: At least 4 parts.
+        effect: Effect of each row, [num_rows, num_queries], positive where more of the row lowers the loss.
+        retrained: Losses after training on at least 4 parts.
 
     Raises:
-        ValueError: fewer parts, or losses that are not finite.
+        ValueError: there are fewer parts, or losses that are not finite.
     """
     num_parts, num_seeds, num_queries = retrained.losses.shape
     if num_parts < MIN_PARTS:
@@ -152,9 +152,9 @@ def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed:
 
 
 def slice_odds(effect: NDArray[np.floating], inside: NDArray[np.bool_]) -> float:
-    """Absolute effect of the rows of a slice over that of all other rows, both [num_rows].
+    """Odds of a slice: absolute effect of its rows over that of all other rows, both arguments [num_rows].
 
-    What leaving a slice out does hangs on who can stand in for it as much as on what it does itself. On a model that
+    What leaving a slice out does depends on the rows that can replace it as much as on its own effect. On a model that
     was retrained without each of 16 slices, a line in the logarithm of these odds leaves a deviation of 1.0 in the
     logarithm of the harm, in that of the summed effect 1.7.
     """
@@ -164,9 +164,9 @@ def slice_odds(effect: NDArray[np.floating], inside: NDArray[np.bool_]) -> float
 
 
 def calibrate(predicted: Iterable[float], real: Iterable[float]) -> Calibration | None:
-    """From slices that were left out: the predicted changes of their queries' loss and the real ones, nats.
+    """Fit the real change of the loss, nats, to a prediction of each slice left out, usually its odds (`slice_odds`).
 
-    Slices whose predicted or real change is not positive are left out; None where fewer than 5 are left.
+    Slices whose prediction or real change is not positive are ignored; None where fewer than 5 are left.
     """
     pairs = [(p, math.log(r)) for p, r in zip(predicted, real, strict=True) if p > 0 and 0 < r < math.inf]
     line = _fit(pairs)
@@ -174,9 +174,9 @@ def calibrate(predicted: Iterable[float], real: Iterable[float]) -> Calibration 
 
 
 def calibrate_score(predicted: Iterable[float], real: Iterable[float]) -> ScoreCalibration | None:
-    """From slices that were left out: the predicted changes of their queries' loss and the real ones of the score.
+    """Fit the real change of the score to a prediction of each slice left out, usually its odds (`slice_odds`).
 
-    Slices whose predicted change is not positive are left out; None where fewer than 5 are left.
+    Slices whose prediction is not positive are ignored; None where fewer than 5 are left.
     """
     pairs = [(p, r) for p, r in zip(predicted, real, strict=True) if p > 0 and math.isfinite(r)]
     line = _fit(pairs)
@@ -202,12 +202,12 @@ def _fit(pairs: Sequence[tuple[float, float]]) -> Line | None:
 
 
 def _exp(value: float) -> float:
-    """Infinite where a float is too small for it."""
+    """Exponential, infinite where it exceeds a float."""
     return math.exp(value) if value < _MOST_LOG else math.inf
 
 
 def _mean_spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Mean over columns; a column without any spread counts as 0."""
+    """Mean rank correlation over columns; a column without any spread counts as 0."""
     left, right = _ranks(left), _ranks(right)
     norms = np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=0)
     return float(np.divide((left * right).sum(axis=0), norms, out=np.zeros_like(norms), where=norms > 0).mean())

@@ -1,1 +1,1 @@
-"""What does the model itself say of rows?"""
+"""Measure rows with the model itself."""

@@ -1,4 +1,4 @@
-"""The model that is asked: its checkpoints, its tokenizer, and how rows become batches in its training."""
+"""The measured model: its checkpoints, its tokenizer, and how its training made rows into batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ class AskedModel:
 
     tokenizer: PreTrainedTokenizerBase
     checkpoints: Sequence[Checkpoint]
-    """Of one training, oldest first; the last is the model that was measured."""
+    """Checkpoints of one training, oldest first; the last is the model that was measured."""
     max_length: int
-    """Tokens of a row, as in training."""
+    """Most tokens of a row, as in training."""
     end_in_loss: bool | None = None
-    """Whether training saw the end token in the loss; None where it was not ours."""
+    """Whether the training's loss included the end token; None where the model was trained elsewhere."""
     _kept: PreTrainedModel | None = field(default=None, init=False, repr=False)
     _trainable: frozenset[str] = field(default=frozenset(), init=False, repr=False)
     _use_cache: bool = field(default=True, init=False, repr=False)
@@ -51,12 +51,12 @@ class AskedModel:
 
     @property
     def most_tokens(self) -> int:
-        """Of a row: no more than the model takes; reads its configuration."""
+        """Most tokens of a row that the model takes, at most `max_length`; reads its configuration."""
         return min(self.max_length, context_length(self.measured) or self.max_length)
 
 
 class Asker(Protocol):
-    """Asks the measured model probe items under other prompts; `evals.harness.asking` is one."""
+    """Asks the measured model probe items under other prompts; `evals.harness.asking.Asker` is one."""
 
     num_tokens: int
 
@@ -67,28 +67,28 @@ class Asker(Protocol):
     def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]: ...
 
     def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
-        """Answers as the task's filters leave them, by its own metrics; the model is not asked."""
+        """Score answers, as the task's filters leave them, by its own metrics; the model is not used."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The measured model, and how rows become batches in its training."""
+    """The measured model in memory, and how its training made rows into batches."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     end_in_loss: bool | None
-    """None where the model was trained elsewhere."""
+    """Whether the training's loss included the end token; None where the model was trained elsewhere."""
     batch_tokens: int
 
     def encode(self, rows: Sequence[tuple[str, str]], delimiter: str, end_in_loss: bool = True) -> TokenRows:
-        """Prompts and completions as batches have them."""
+        """Encode prompts and completions as training batches have them."""
         prompts, completions = [prompt for prompt, _ in rows], [completion for _, completion in rows]
         return encode(prompts, completions, self.tokenizer, delimiter, self.max_length, end_in_loss)
 
     def encode_answers(self, items: Sequence[Item], answers: Sequence[str]) -> TokenRows:
-        """Answers to items as attribution has them."""
+        """Encode answers to items as attribution has them."""
         completions = [
             (item.delimiter if item.prompt else "") + answer for item, answer in zip(items, answers, strict=True)
         ]

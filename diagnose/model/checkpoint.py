@@ -1,4 +1,4 @@
-"""The models that attribution asks: checkpoints of one training."""
+"""Load the models that attribution uses: checkpoints of one training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from evals.model_ref import ModelRef
 
 _SHAPE = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
-"""What checkpoints of one training have in common."""
+"""Configuration values that checkpoints of one training share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     model: ModelRef
     learning_rate: float
-    """At that step; its weight among the checkpoints where `checkpoint_weights` is `learning_rate`."""
+    """Learning rate at that step; the checkpoint's weight where `checkpoint_weights` is `learning_rate`."""
 
 
 def load_model(ref: ModelRef) -> PreTrainedModel:
-    """The causal language model, on the accelerator if there is one; only an adapter is trainable."""
+    """Load the causal language model, on the accelerator if there is one; of an adapter, only that is trainable."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
         model = PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
@@ -35,11 +35,11 @@ def device() -> str:
 
 
 def check_checkpoints(checkpoints: Sequence[Checkpoint], num_words: int) -> None:
-    """Whether gradients at these models can be asked together; reads configurations only.
+    """Check that gradients at these models can be combined; reads configurations only.
 
     Args:
         checkpoints: Oldest first, the model that was measured last.
-        num_words: Of its tokenizer: one more than the largest id.
+        num_words: Vocabulary size of its tokenizer: one more than the largest id.
 
     Raises:
         ValueError: a folder is missing, a model is of another shape than the last one, or the tokenizer knows more
@@ -73,10 +73,10 @@ def context_length(ref: ModelRef) -> int | None:
 
 
 def read_config(ref: ModelRef) -> PretrainedConfig:
-    """The configuration alone.
+    """Read the configuration alone.
 
     Raises:
-        ValueError: what looks like a folder is none, or has no configuration.
+        ValueError: the path looks like a folder and is none, or has no configuration.
     """
     folder = Path(ref.path)
     is_folder = folder.is_dir() or folder.is_absolute() or ref.path.startswith(".")

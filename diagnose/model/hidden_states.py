@@ -1,4 +1,4 @@
-"""Where a model puts rows: the mean over a row's tokens of its last hidden states.
+"""Embed rows by a model: the mean of the last hidden states over a row's tokens.
 
 One forward pass, 2 FLOPs for each parameter and token.
 """
@@ -13,7 +13,7 @@ from diagnose.rows.tokens import TokenRows, collate
 
 
 def mean_hidden_states(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> NDArray[np.float32]:
-    """[num_rows, hidden_size]; 0 for a row without tokens, or with a state that is not finite.
+    """Mean last hidden state of each row, [num_rows, hidden_size]; 0 without tokens or with a state that is not finite.
 
     Args:
         batch_tokens: Most tokens in a batch, padding included.

@@ -1,11 +1,11 @@
-"""What each token of a prompt does for the log-probability of the tokens that follow it.
+"""Attribute the log-probability of the tokens that follow a prompt to its tokens.
 
 Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) on the input embeddings, by captum: along the straight
-way from a prompt that says nothing to the prompt as it is. In the prompt that says nothing every token is the mean of
-the failing prompts' tokens. Of twelve small models trained to answer by one word among seven, that word then came out
-first in all of 384 attributions; from the mean of the vocabulary in 98 %, from end tokens, which move where attention
-goes, in 73 %, and by leaving out one word at a time in 88 %. On six of large weights it is 80 %, 73 %, 70 % and 75 %.
-From zero embeddings, where a normalised layer jumps, 256 steps still missed half of the change or more.
+line from a neutral prompt to the prompt as it is. In the neutral prompt every token is the mean of the failing prompts'
+tokens. Of twelve small models trained to answer by one word among seven, that word then came out first in all of 384
+attributions; from the mean of the vocabulary in 98 %, from end tokens, which move where attention goes, in 73 %, and by
+leaving out one word at a time in 88 %. On six of large weights it is 80 %, 73 %, 70 % and 75 %. From zero embeddings,
+where a normalised layer jumps, 256 steps still missed half of the change or more.
 
 Costs `num_steps` passes forward and backward over the row.
 """
@@ -20,11 +20,11 @@ from transformers import PreTrainedModel
 from diagnose.rows.tokens import TokenRows
 
 _BATCH_TOKENS = 4_096
-"""Steps that go through the model together have at most so many tokens, unless one step has more."""
+"""Most tokens of the steps that go through the model together, unless one step has more."""
 
 
 def mean_embedding(model: PreTrainedModel, rows: TokenRows) -> Tensor:
-    """[width], over the tokens without loss."""
+    """Mean input embedding over the tokens without loss, [width]."""
     ids, counts = np.unique(rows.ids[~rows.has_loss], return_counts=True)
     embedded: Tensor = model.get_input_embeddings()(torch.from_numpy(ids.astype(np.int64)).to(model.device))
     shares = torch.from_numpy(counts / counts.sum()).to(embedded)
@@ -34,7 +34,7 @@ def mean_embedding(model: PreTrainedModel, rows: TokenRows) -> Tensor:
 def integrated_gradients(
     model: PreTrainedModel, row: TokenRows, prompt: list[int], nothing: Tensor, num_steps: int
 ) -> NDArray[np.float64]:
-    """[num_tokens]: of the log-probability of the tokens with loss, in nats; zero off the places in `prompt`."""
+    """Attribution to each token of the log-probability of those with loss, [num_tokens], nats; zero off `prompt`."""
     ids = torch.from_numpy(row.ids.astype(np.int64)).to(model.device)
     predicted = torch.from_numpy(1 + np.flatnonzero(row.has_loss[1:])).to(model.device)
     embedded: Tensor = model.get_input_embeddings()(ids)[None]  # [1, time, width]

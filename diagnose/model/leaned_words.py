@@ -1,4 +1,4 @@
-"""Which words of a failing item's prompt the model leaned on, and for or against which answer.
+"""Find the words of a failing item's prompt that the model relied on, for or against which answer.
 
 Integrated gradients (`diagnose.model.integrated_gradients`) of each token, summed over the tokens of a word. Costs
 `num_steps` passes forward and backward for each item, twice that where a rival won.
@@ -22,23 +22,23 @@ from evals.items import ItemKey, ItemResult
 log = logging.getLogger(__name__)
 
 WordShares = tuple[tuple[str, float], ...]
-"""The words of a prompt, in order, each with its share."""
+"""Words of a prompt, in order, each with its signed share."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeanedOn:
     words: Mapping[ItemKey, WordShares]
-    """By task and id of the item."""
+    """Shares of the words of each item's prompt."""
     num_tokens: int
-    """That went through the model."""
+    """Tokens that went through the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordAttribution:
     words: tuple[str, ...]
-    """The prompt, split at whitespace."""
+    """Words of the prompt, split at whitespace."""
     nats: NDArray[np.float64]
-    """[num_words]; summed, what the prompt changes against one that says nothing. Zero of words that are cut off."""
+    """Attribution, [num_words]; the sum is the change against a neutral prompt. Zero for words that are cut off."""
     num_tokens: int
 
 
@@ -47,10 +47,10 @@ def leaned_on(
     model: AskedModel,
     num_steps: int,
 ) -> LeanedOn:
-    """Shares of the words of each item, signed; their absolute values sum to 1.
+    """Attribute each item to the words of its prompt, as signed shares whose absolute values sum to 1.
 
     Positive speaks for the gold answer; where a rival won (`queries.has_rival`), for that one against the gold answer.
-    Empty where no gradient, or no finite one, reaches a word. `num_steps` 0 asks for nothing.
+    Empty where no gradient, or no finite one, reaches a word. With `num_steps` 0 nothing is computed.
     """
     distinct = {r.item.key: r for r in results if r.item.prompt.strip()}
     if not distinct or num_steps == 0:
@@ -79,12 +79,12 @@ def word_attributions(
     max_length: int,
     num_steps: int,
 ) -> list[WordAttribution]:
-    """In nats: of the log-probability of the gold answer, or of the rival's less that of the gold answer.
+    """Attribute the log-probability of the gold answer, or that of a rival that won less the gold's, in nats.
 
-    The rows are those of `failed_items`, end token included; of one that is too long the first words are cut off.
+    The rows are those of `failed_items`, end token included; a row that is too long loses its first words.
 
     Args:
-        results: Each with a word in its prompt.
+        results: Results of items, each with a word in its prompt.
     """
     model.eval().requires_grad_(False)
     model.config.use_cache = False
@@ -111,7 +111,7 @@ def word_attributions(
 
 
 def _token_starts(text: str, num_tokens: int, tokenizer: PreTrainedTokenizerBase) -> dict[int, int]:
-    """Where in the text each token begins, by its place in a row of `encode`; the end token stands after them."""
+    """Start of each token in the text, by the token's place in a row of `encode`; the end token follows them."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     # Counted from the end: in front stand special tokens, or the row is cut off.
     starts = enumerate((start for start, _ in offsets), num_tokens - 1 - len(offsets))

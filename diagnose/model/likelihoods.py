@@ -1,4 +1,4 @@
-"""What one model says of token rows: how likely each is, whether greedy decoding would give it, whether it ends.
+"""Read token rows with one model: how likely each is, whether greedy decoding would give it, whether it ends.
 
 One forward pass, 2 FLOPs for each parameter and token.
 """
@@ -16,26 +16,26 @@ from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """[num_rows] each; of a row without loss, or with one that is not finite, 0 and False."""
+    """Readings of each row, [num_rows] each; 0 and False for a row without loss or with one that is not finite."""
 
     log_likelihood: NDArray[np.float64]
-    """Nats, summed over the tokens with loss."""
+    """Log-likelihood in nats, summed over the tokens with loss."""
     num_loss_tokens: NDArray[np.int64]
     is_greedy: NDArray[np.bool_]
-    """Each token with loss is the most likely one, given those before it."""
+    """Whether each token with loss is the most likely one, given those before it."""
     last_log_likelihood: NDArray[np.float64]
-    """Nats, of the last token: the end token, as rows are encoded."""
+    """Log-likelihood of the last token in nats; rows are encoded to end with the end token."""
     num_tokens: int
-    """Through the forward pass."""
+    """Tokens through the forward pass."""
 
     @property
     def likelihood(self) -> NDArray[np.float64]:
-        """Of the whole row, in [0, 1]."""
+        """Likelihood of the tokens with loss, in [0, 1]; 1 for a row without any."""
         return np.exp(np.minimum(self.log_likelihood, 0.0))
 
 
 def read_rows(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> Readings:
-    """Reads each row once.
+    """Read each row once.
 
     Args:
         batch_tokens: Most tokens in a batch, padding included.

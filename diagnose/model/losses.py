@@ -1,8 +1,8 @@
-"""Losses under one model: of training rows, and of what attribution asks about.
+"""Losses under one model: of training rows, and of the items that attribution explains.
 
-A selection of rows by loss finds what the model does not know yet and what it should never learn, rare skills, hard
-rows and wrong labels alike; that is why it is a control and not a fix. The loss of failed items is what attribution
-says it predicts, so retraining holds it against that. Costs one forward pass, 2 FLOPs for each parameter and token.
+Selecting rows by loss finds what the model does not know yet and what it should never learn, rare skills, hard rows and
+wrong labels alike; that is why it is a control and not a fix. The loss of failed items is what attribution predicts, so
+retraining compares the two. Costs one forward pass, 2 FLOPs for each parameter and token.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from evals.model_ref import ModelRef
 @dataclass(frozen=True, slots=True)
 class RowLosses:
     per_token: NDArray[np.float32]
-    """[num_rows], nats, mean over the tokens with loss; 0 where a row has none or its loss is not finite."""
+    """Mean loss over the tokens with loss, [num_rows], nats; 0 where a row has none or its loss is not finite."""
     num_tokens: int
-    """Through a forward pass."""
+    """Tokens through a forward pass."""
 
 
 def row_losses(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> RowLosses:
-    """Mean loss of each row, completion and end token; not summed, which would rank rows by length.
+    """Compute the mean loss of each row, completion and end token; a sum would rank rows by length.
 
     Args:
-        ref: The model.
-        rows: As trained on.
+        ref: Model to load.
+        rows: Token rows as trained on.
         batch_tokens: Most tokens in a batch, padding included.
     """
     summed, counts = _summed(ref, rows, batch_tokens)
@@ -41,12 +41,12 @@ def row_losses(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> RowLosses:
 
 
 def item_values(ref: ModelRef, queries: Queries, batch_tokens: int) -> NDArray[np.float64]:
-    """Each item of the queries under the model, [num_items], nats summed over tokens as attribution asks them: lower is
-    better; not finite where a loss is not.
+    """Value of each item of the queries, [num_items], in nats summed over tokens as in attribution: lower is better;
+    not finite where a loss is not.
 
     Args:
-        ref: The model.
-        queries: As attribution was asked.
+        ref: Model to load.
+        queries: Queries of the attribution.
         batch_tokens: Most tokens in a batch, padding included.
     """
     summed, _ = _summed(ref, queries.rows, batch_tokens)
@@ -55,7 +55,7 @@ def item_values(ref: ModelRef, queries: Queries, batch_tokens: int) -> NDArray[n
 
 
 def _summed(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Loss of each row over its tokens with loss, and their number; 0 and 0 where there is none."""
+    """Sum the loss of each row over its tokens with loss, and count these; 0 and 0 where there are none."""
     model = load_model(ref).eval()
     summed, numbers = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
     asked = np.flatnonzero(rows.lengths > 1)

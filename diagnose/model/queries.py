@@ -1,7 +1,7 @@
-"""What is asked of every training row: does it change how these items came out?
+"""Queries of attribution: items whose outcome each training row may have changed.
 
 An item is a function of the model in nats, lower is better: the loss of its gold answer; where another of its answers
-won, the loss of the gold answer less the loss of that one, so that what lowers both alike does nothing. A query is a
+won, the loss of the gold answer less the loss of that one, so that what lowers both alike has no effect. A query is a
 weighted mean of items, one for each failing slice.
 """
 
@@ -22,11 +22,11 @@ class Queries:
 
     rows: TokenRows
     item: NDArray[np.int64]
-    """[num_rows]: which item the row belongs to."""
+    """Index of the item that the row belongs to, [num_rows]."""
     is_gold: NDArray[np.bool_]
-    """[num_rows]; the loss of the other rows is subtracted."""
+    """Whether the row is a gold answer, [num_rows]; the loss of the other rows is subtracted."""
     weights: NDArray[np.float64]
-    """[num_queries, num_items], each row of it sums to 1."""
+    """Weight of each item in each query, [num_queries, num_items]; each query's sum is 1, or 0 if it has none."""
 
     def __post_init__(self) -> None:
         if self.weights.size == 0 or len(self.rows) == 0:
@@ -41,14 +41,14 @@ class Queries:
         return len(self.weights)
 
     def only(self, number: int) -> "Queries":
-        """One of the queries, with its own items."""
+        """Keep one of the queries, with its own items."""
         own = np.flatnonzero(self.weights[number])
         rows = np.flatnonzero(np.isin(self.item, own))
         item = np.searchsorted(own, self.item[rows])
         return Queries(self.rows.select(rows), item, self.is_gold[rows], self.weights[[number]][:, own])
 
     def without(self, items: Collection[int] | NDArray[np.int64]) -> "Queries":
-        """The other items of each query speak for these; a query of these alone has no weight."""
+        """Leave out items, whose weight goes to the others of their query; a query of these alone has no weight."""
         weights = self.weights * ~np.isin(np.arange(self.weights.shape[1]), list(items))
         total = weights.sum(axis=1, keepdims=True)
         weights = np.divide(weights, total, out=np.zeros_like(weights), where=total != 0)
@@ -56,22 +56,22 @@ class Queries:
 
 
 def weighted_rows(rows: TokenRows, weights: NDArray[np.float64]) -> Queries:
-    """Each row is an item; `weights` [num_queries, num_rows], the identity asks for each row alone."""
+    """Make each row an item; `weights` is [num_queries, num_rows], the identity for a query of each row."""
     return Queries(rows, np.arange(len(rows)), np.ones(len(rows), bool), weights)
 
 
 def failed_items(
     groups: Sequence[Sequence[ItemResult]], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Queries:
-    """One query for each group of failed items, all of its items alike.
+    """Make one query of each group of failed items, all of its items with equal weight.
 
-    The item as the harness scored it: of a generation the gold answer after the prompt, of a multiple choice the gold
-    answer against the one that won, of rolling likelihood the whole text.
+    An item is taken as the harness scored it: a generation as the gold answer after the prompt, a multiple choice as
+    the gold answer against the one that won, a rolling likelihood as the whole text.
 
     Args:
-        groups: Not empty, each with an item.
-        tokenizer: Of the model.
-        max_length: Tokens of a row; longer ones lose tokens at the front.
+        groups: At least one group, each with an item.
+        tokenizer: Tokenizer of the model.
+        max_length: Most tokens of a row; longer ones lose tokens at the front.
     """
     results = [result for group in groups for result in group]
     asked = [(k, True, result.item.target) for k, result in enumerate(results)]
@@ -94,5 +94,5 @@ def failed_items(
 
 
 def has_rival(result: ItemResult) -> bool:
-    """Whether another of its answers won."""
+    """Whether another answer of a multiple choice won."""
     return result.item.output_type is OutputType.MULTIPLE_CHOICE and result.answer not in ("", result.item.target)

@@ -1,6 +1,6 @@
-"""Mean hidden states of texts by the measured model, which is loaded only when it is asked.
+"""Embed texts by the measured model's mean hidden states; it is loaded when it is first asked.
 
-Of a small vocabulary none are asked for.
+For a small vocabulary none are computed.
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from diagnose.rows.tokens import encode
 
 @dataclass
 class TextStates:
-    """A space for `diagnose.slices.text_clusters`; counts the tokens that it takes."""
+    """An embedding for `diagnose.slices.text_clusters`; counts the tokens that it takes."""
 
     model: AskedModel
     batch_tokens: int
     """Most tokens in a batch, padding included."""
     num_tokens: int = 0
-    """Through a forward pass."""
+    """Tokens through a forward pass so far."""
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """[num_texts, hidden_size]; 0 for a text with a state that is not finite. Long texts lose their ends.
+        """Embed texts, [num_texts, hidden_size]; 0 where a state is not finite. Long texts lose their ends.
 
         Raises:
-            ValueError: as `check_checkpoints`.
+            ValueError: as in `check_checkpoints`.
         """
         check_checkpoints(self.model.checkpoints, len(self.model.tokenizer))
         rows = encode([""] * len(texts), texts, self.model.tokenizer, "", self.model.most_tokens)

@@ -1,1 +1,1 @@
-"""In what way is an answer wrong?"""
+"""Name the way in which an answer is wrong."""

@@ -1,4 +1,4 @@
-"""What an answer says, under its form: the part that counts, its value as a number, how often it repeats itself.
+"""Read an answer regardless of its form: the part that counts, its value as a number, how often it repeats itself.
 
 For rules and features of failure modes; English, as far as words matter. Linear in the length of the text.
 """
@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 _LONGEST_RUN = 8
-"""Words of the longest run whose repetition is looked for at the end of an answer."""
+"""Longest run of words whose repetition at the end of an answer is counted."""
 
 _FINAL = re.compile(r"(?:####|\bfinal answer\b\s*(?:is\b|:)|\banswer\b\s*(?:is\b|:)|\\boxed\{)\s*:?", re.IGNORECASE)
 _ANNOTATION = re.compile(r"<<[^<>\n]*>>")
@@ -31,17 +31,17 @@ _SPELLED = (
 
 
 def without_annotations(text: str) -> str:
-    """Without what a calculator wrote into a worked answer, `<<3*4=12>>`."""
+    """Remove what a calculator wrote into a worked answer, `<<3*4=12>>`."""
     return _ANNOTATION.sub("", text)
 
 
 def has_final(text: str) -> bool:
-    """Whether it marks which part of it is the answer."""
+    """Whether the text marks which part of it is the answer."""
     return _FINAL.search(text) is not None
 
 
 def final_answer(text: str) -> str:
-    """What stands behind the last `####`, `answer is`, `answer:` or in the last `\\boxed{}`; else the whole text."""
+    """Text behind the last `####`, `answer is`, `answer:` or in the last `\\boxed{}`; else the whole text."""
     start = 0
     for mark in _FINAL.finditer(text):
         start = mark.end()
@@ -51,12 +51,12 @@ def final_answer(text: str) -> str:
 
 
 def numbers_of(text: str) -> list[float]:
-    """In digits, in their order."""
+    """Numbers written in digits, in their order."""
     return [_value(found) for found in NUMBER.findall(text)]
 
 
 def number_of(text: str) -> float | None:
-    """The value of a text that is a number and no more but a sign of currency or percent, in digits or spelled."""
+    """Value of a text that is only a number, in digits or spelled, with a sign of currency or percent at most."""
     bare = text.strip().strip("$€£%()[]{}\"'*` ").rstrip(".").strip()
     if NUMBER.fullmatch(bare):
         return _value(bare)
@@ -67,22 +67,22 @@ def number_of(text: str) -> float | None:
 
 
 def equations_of(text: str) -> list[bool]:
-    """Of every `a + b = c` in it, whether it holds."""
+    """Whether each `a + b = c` in the text holds."""
     return [_holds(_value(a), sign, _value(b), _value(c)) for a, sign, b, c in _EQUATION.findall(text)]
 
 
 def bare(text: str) -> str:
-    """Its letters and digits alone, in lower case; a text without any as it is."""
+    """Letters and digits alone, in lower case; a text without any loses its spaces."""
     return _NOT_ALPHANUMERIC.sub("", text.casefold()) or "".join(text.split())
 
 
 def options_of(question: str) -> dict[str, str]:
-    """The texts that it offers, by their letter."""
+    """Texts of the options that a question offers, by their letter."""
     return {letter.upper(): text.strip() for letter, text in _OPTION.findall(question)}
 
 
 def num_repeats(words: Sequence[str]) -> int:
-    """How often the run of words at the end stands there in a row, for the best length of the run."""
+    """Number of times that the run of words at the end stands there in a row, for the best length of the run."""
     best = 1
     for length in range(1, min(_LONGEST_RUN, len(words) // 2) + 1):
         run = words[-length:]

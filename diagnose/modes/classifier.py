@@ -1,7 +1,7 @@
-"""What rules leave of failure modes, told from the texts by a logistic regression that knows when to abstain.
+"""Classify the failure modes that rules leave, by a logistic regression on the texts that may abstain.
 
-Its coefficients are numbers in `mode_model.json`, fitted by `scripts/fit_modes.py` on examples that we make ourselves;
-how far they can be believed on other text stands in docs/LOG.md.
+Its coefficients are numbers in `model.json`, fitted by `scripts/fit_modes.py` on examples that we make ourselves;
+docs/LOG.md says how reliable they are on other text.
 """
 
 import json
@@ -18,51 +18,51 @@ from evals.items import ItemResult, OutputType
 
 SHIPPED = Path(__file__).with_name("model.json")
 MIN_PROBABILITY = 0.7
-"""Below it the classifier abstains."""
+"""Probability below which the classifier abstains."""
 _FARTHEST = 3.0
-"""Standard deviations beyond which a measure counts no more."""
+"""Standard deviations at which a measure is clipped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModeClassifier:
-    """Multinomial logistic regression with a temperature."""
+    """A multinomial logistic regression with a temperature."""
 
     modes: tuple[Mode, ...]
     idf: NDArray[np.float64]
-    """Of hashed words, [num_buckets]."""
+    """Inverse document frequency of hashed words, [num_buckets]."""
     mean: NDArray[np.float64]
-    """Of the measures in the examples, [len(MEASURES)]."""
+    """Mean of each measure in the examples, [len(MEASURES)]."""
     scale: NDArray[np.float64]
     coef: NDArray[np.float64]
-    """[num_modes, NUM_FEATURES]"""
+    """Coefficients, [num_modes, NUM_FEATURES]."""
     intercept: NDArray[np.float64]
     temperature: float
-    """Divides the logits, so that probabilities hold on templates that were not fitted."""
+    """Divisor of the logits, so that probabilities hold on templates that were not fitted."""
 
     def features(self, items: Sequence[Answered]) -> NDArray[np.float64]:
-        """[num_items, NUM_FEATURES], as the regression takes them."""
+        """Features as the regression takes them, [num_items, NUM_FEATURES]."""
         return self.scaled(raw_vectors(items))
 
     def scaled(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of `raw_vectors`: words weighted, measures in standard deviations from their mean."""
+        """Scale `raw_vectors`: words weighted, measures in standard deviations from their mean."""
         features = tf_idf(raw, self.idf)
         num = len(self.mean)
         features[:, :num] = np.clip((features[:, :num] - self.mean) / self.scale, -_FARTHEST, _FARTHEST)
         return features
 
     def logits(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[num_items, num_modes], before the temperature."""
+        """Logits before the temperature, [num_items, num_modes]."""
         return np.asarray(features @ self.coef.T + self.intercept)
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[num_items, num_modes], rows sum to 1."""
+        """Probability of each mode, [num_items, num_modes]; rows sum to 1."""
         logits = self.logits(features) / self.temperature
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
     def modes_of(self, items: Sequence[Answered]) -> list[Mode]:
-        """The most probable mode of each, `wrong` below `MIN_PROBABILITY` or where a choice cannot have it."""
+        """Most probable mode of each item; `wrong` below `MIN_PROBABILITY` or where a choice cannot have it."""
         if not items:
             return []
         probabilities = self.probabilities(self.features(items))

@@ -1,4 +1,4 @@
-"""Labelled failures: those that ship with the package, and a user's own.
+"""Read labelled failures: those that ship with the package, and a user's own.
 
 A row of JSON has prompt, target, answer and mode, optionally output_type (`generate_until`). Shipped rows are made by
 `scripts/make_mode_examples.py` and also name the template that they were made from.
@@ -25,7 +25,7 @@ class LabelledFailure:
     item: Answered
     mode: Mode
     template: str
-    """Rows of one template are alike; what is measured on some of them says little about others."""
+    """Name of the row's template; rows of one are alike, so results on some say little about other templates."""
 
 
 def shipped_examples() -> list[LabelledFailure]:
@@ -34,10 +34,10 @@ def shipped_examples() -> list[LabelledFailure]:
 
 
 def read_mode_labels(path: str) -> list[LabelledFailure]:
-    """A user's labelled failures; rows of one prompt count as one template.
+    """Read a user's labelled failures; rows of one prompt count as one template.
 
     Raises:
-        ValueError: there is no such file, or a line of it is not as it must be.
+        ValueError: there is no such file, or a line of it is malformed.
     """
     file = Path(path).expanduser()
     try:
@@ -56,7 +56,7 @@ def read_mode_labels(path: str) -> list[LabelledFailure]:
 
 
 def labels_digest(path: str) -> str:
-    """Of what a user's file says, not of where it lies or how it is laid out."""
+    """Hash of the labelled failures in a user's file, whatever its path and layout."""
     rows = [[r.item.question, r.item.gold, r.item.answer, r.item.is_generated, r.mode] for r in read_mode_labels(path)]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 

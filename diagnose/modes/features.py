@@ -1,8 +1,8 @@
-"""Question, gold and answer as a short vector of numbers, for the classifier of failure modes.
+"""Turn question, gold and answer into a short vector of numbers, for the classifier of failure modes.
 
-Measures of form, of overlap and of what the question asks for, then TF-IDF of hashed words and pairs of words. No
-word of an answer's content counts by itself unless it is hashed, so that they carry over to other subjects. Half a
-millisecond to one for each item, in its length linear; of long texts the ends.
+Measures of form, of overlap and of what the question asks for, then TF-IDF of hashed words and pairs of words. No word
+of an answer's content counts by itself unless it is hashed, so that they carry over to other subjects. Half a
+millisecond to one for each item, linear in its length; of long texts only ends are read.
 """
 
 import re
@@ -30,9 +30,9 @@ from diagnose.modes.answer_text import (
 from diagnose.modes.rules import declines
 
 NUM_BUCKETS = {"question": 64, "answer": 64}
-"""Hashed words and pairs of words, by text."""
+"""Number of buckets for hashed words and pairs of words, by text."""
 _MOST_CHARACTERS = 500
-"""Of each text; of a longer question the end, of a longer answer beginning and end."""
+"""Most characters of a text that are read: the end of a longer question or gold, both ends of a longer answer."""
 
 _TOKEN = re.compile(r"\d[\d,]*(?:\.\d+)?|\w+(?:['’]\w+)?|[^\w\s]")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
@@ -92,7 +92,7 @@ class Answered:
 
 
 class _Text:
-    """A text with what several measures ask of it."""
+    """A text with the values that several measures need."""
 
     def __init__(self, text: str) -> None:
         self.text = without_annotations(text).strip()
@@ -111,7 +111,7 @@ class _Text:
         return len(self.tokens)
 
     def num_of(self, words: frozenset[str]) -> int:
-        """Tokens that are among `words`."""
+        """Count the tokens that are among `words`."""
         return sum(self.counts[word] for word in words & self.words)
 
     def num_signs(self, signs: Iterable[str]) -> int:
@@ -119,7 +119,7 @@ class _Text:
 
 
 def measures(item: Answered) -> dict[str, float]:
-    """What is measured of form, overlap and question, by name; each within about [-5, 10]."""
+    """Measures of form, overlap and question, by name; each within about [-5, 10]."""
     return _measures(item, *_texts(item))
 
 
@@ -236,15 +236,15 @@ def _of_overlap(question: _Text, gold: _Text, answer: _Text) -> dict[str, float]
 
 
 def _hashed(text: _Text, size: int) -> NDArray[np.float64]:
-    """[size]: 1 + log of the number of words and pairs that fall into each bucket, 0 where none does; digits are all
-    alike."""
+    """Weight of each bucket, [size]: 1 + log of the number of words and pairs that fall into it, 0 where none does; all
+    digits are alike."""
     words = np.array([_hash("0" if word[0].isdigit() else word) for word in text.tokens], np.int64)
     counts = np.bincount(np.concatenate([words, words[:-1] * 31 + words[1:]]) % size, minlength=size)
     return np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0.0)
 
 
 def raw_vectors(items: Sequence[Answered]) -> NDArray[np.float64]:
-    """[num_items, NUM_FEATURES]: measures, then 1 + log of the counts of hashed words, by text."""
+    """Raw features, [num_items, NUM_FEATURES]: measures, then 1 + log of the counts of hashed words, by text."""
     found = np.zeros((len(items), NUM_FEATURES))
     for row, item in zip(found, items, strict=True):
         question, gold, answer = _texts(item)
@@ -257,10 +257,10 @@ def raw_vectors(items: Sequence[Answered]) -> NDArray[np.float64]:
 
 
 def tf_idf(raw: NDArray[np.float64], idf: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`raw_vectors` with the words of each text weighted and of unit length.
+    """Weight the words of each text in `raw_vectors`, scaled to unit length.
 
     Args:
-        idf: Of each bucket, [NUM_FEATURES - len(MEASURES)].
+        idf: Inverse document frequency of each bucket, [NUM_FEATURES - len(MEASURES)].
     """
     found = raw.copy()
     found[:, len(MEASURES) :] *= idf
@@ -278,7 +278,7 @@ def _ends(text: str) -> str:
 
 
 def _repetition(text: str, tokens: Sequence[str]) -> dict[str, float]:
-    """How much of it has stood there before; 0 for what is too short to tell."""
+    """Measures of how much of a text repeats earlier parts; 0 for texts under 20 characters."""
     if len(text) < 20:
         return {"repeats": 0.0, "compression": 0.0, "old_pairs": 0.0, "old_words": 0.0}
     raw = text.encode()
@@ -291,7 +291,7 @@ def _repetition(text: str, tokens: Sequence[str]) -> dict[str, float]:
 
 
 def _num_names(text: _Text) -> int:
-    """Words in capitals that open no sentence."""
+    """Count the capitalised words that open no sentence."""
     return sum(word[0].isupper() for before, word in pairwise(text.cased) if before not in {".", "?", "!", ":"})
 
 
@@ -314,5 +314,5 @@ def _hash(word: str) -> int:
 
 
 MEASURES = tuple(measures(Answered("", "", "")))
-"""Names, in the order of the vector; hashed words stand behind them."""
+"""Names of the measures, in the order of the vector; hashed words follow them."""
 NUM_FEATURES = len(MEASURES) + sum(NUM_BUCKETS.values())

@@ -1,7 +1,7 @@
-"""Fit the classifier of failure modes on labelled ones, and hold it against templates that it has not seen.
+"""Fit the classifier of failure modes on labelled examples, and test it on held-out templates.
 
-Logistic regression, then a temperature by the likelihood of what stands outside each of five folds; whole templates
-are kept apart (Guo et al. 2017, arXiv 1706.04599). Seconds for two thousand examples.
+Logistic regression, then a temperature by the likelihood of what each of five folds holds out; templates are never
+split (Guo et al. 2017, arXiv 1706.04599). Seconds for two thousand examples.
 """
 
 from collections.abc import Sequence
@@ -18,25 +18,25 @@ from diagnose.modes.features import MEASURES, raw_vectors
 from diagnose.modes.mode import Mode
 
 USER_WEIGHT = 10.0
-"""Shipped examples that one of the user's counts for."""
+"""Number of shipped examples that one of the user's counts for."""
 _INVERSE_PENALTY = 0.03
 _TOLERANCE = 1e-5
 _LEAST_SCALE = 0.05
-"""Standard deviation of a measure that hardly varies among the examples."""
+"""Smallest standard deviation of a measure, for those that hardly vary among the examples."""
 _NUM_FOLDS = 5
 _DIGITS = 6
-"""Significant, of what is stored."""
+"""Significant digits of stored numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Examples as a classifier sees them that was fitted on other templates."""
+    """Predictions for examples by a classifier that was fitted on other templates."""
 
     modes: tuple[Mode, ...]
     logits: NDArray[np.float64]
-    """[num_examples, num_modes]"""
+    """Logits of the classifier, [num_examples, num_modes]."""
     truth: NDArray[np.int64]
-    """[num_examples], columns of `logits`."""
+    """Column of the true mode in `logits`, [num_examples]."""
     weights: NDArray[np.float64]
 
     def probabilities(self, temperature: float) -> NDArray[np.float64]:
@@ -50,10 +50,10 @@ class HeldOut:
 
 
 def classifier_with(mode_labels: str | None) -> ModeClassifier:
-    """The shipped classifier, or where a user's file is given one that is fitted anew on both.
+    """Load the shipped classifier, or fit a new one on both where a user's file is given.
 
     Raises:
-        ValueError: as `read_mode_labels`.
+        ValueError: as in `read_mode_labels`.
     """
     if mode_labels is None:
         return load_classifier()
@@ -61,7 +61,7 @@ def classifier_with(mode_labels: str | None) -> ModeClassifier:
 
 
 def fit_classifier(examples: Sequence[LabelledFailure], own: Sequence[LabelledFailure] = ()) -> ModeClassifier:
-    """The same for the same examples; `own` ones count `USER_WEIGHT` times."""
+    """Fit the classifier, deterministically; each of the `own` examples counts `USER_WEIGHT` times."""
     everything = [*examples, *own]
     weights = _weights(examples, own)
     raw = raw_vectors([example.item for example in everything])
@@ -80,10 +80,10 @@ def fit_classifier(examples: Sequence[LabelledFailure], own: Sequence[LabelledFa
 
 
 def held_out(examples: Sequence[LabelledFailure], raw: NDArray[np.float64], weights: NDArray[np.float64]) -> HeldOut:
-    """Every example by the fold that lacks its template; those of a mode that no other fold has are left out.
+    """Predict every example by the fold that lacks its template; those of a mode that no other fold has are left out.
 
     Args:
-        raw: Their `raw_vectors`.
+        raw: The examples' `raw_vectors`.
     """
     modes = tuple(sorted({example.mode for example in examples}))
     truth = np.array([modes.index(example.mode) for example in examples])
@@ -105,7 +105,7 @@ def _weights(examples: Sequence[LabelledFailure], own: Sequence[LabelledFailure]
 
 
 def _folds(examples: Sequence[LabelledFailure]) -> NDArray[np.int64]:
-    """Of each example, by its template; those of a mode are dealt out in turn."""
+    """Fold of each example, by its template; the templates of a mode are dealt out in turn."""
     fold_of: dict[tuple[Mode, str], int] = {}
     dealt: dict[Mode, int] = {}
     for example in examples:
@@ -117,7 +117,7 @@ def _folds(examples: Sequence[LabelledFailure]) -> NDArray[np.int64]:
 
 
 def _fit(raw: NDArray[np.float64], labels: Sequence[Mode], weights: NDArray[np.float64]) -> ModeClassifier:
-    """Without a temperature."""
+    """Fit the regression without a temperature."""
     measured, words = raw[:, : len(MEASURES)], raw[:, len(MEASURES) :]
     empty = ModeClassifier(
         modes=(),
@@ -135,5 +135,5 @@ def _fit(raw: NDArray[np.float64], labels: Sequence[Mode], weights: NDArray[np.f
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To as many digits as are stored, so that what is stored is what was fitted."""
+    """Round to the stored number of digits, so that what is stored is what was fitted."""
     return np.array([float(f"{value:.{_DIGITS}g}") for value in np.ravel(values)]).reshape(np.shape(values))

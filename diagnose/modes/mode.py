@@ -1,4 +1,4 @@
-"""In what ways a failed answer can be wrong, and what beside the texts tells them apart."""
+"""Ways in which a failed answer can be wrong."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """The first that fits names the answer; the order is that of the rules, then what is left to the classifier."""
+    """A failure mode. The first that fits names the answer: rules come in this order, then model and classifier."""
 
     NO_ANSWER = "no_answer"
     FORMAT = "format"
-    """The right answer in a form that is not accepted, or a form from which no answer could be extracted."""
+    """The answer is right but in a form that is not accepted, or no answer could be extracted from its form."""
     TRUNCATED = "truncated"
     """The answer breaks off: it is the beginning of the gold, ends amid a sentence, or met the limit of tokens."""
     REPETITION = "repetition"
@@ -18,20 +18,20 @@ class Mode(StrEnum):
     REFUSAL = "refusal"
     """The answer declines: it apologizes, will not, cannot, or says that it does not know."""
     NEAR_MISS = "near_miss"
-    """At most a quarter of the gold's words differ; of its characters, where there are fewer than four. A number
-    within a hundredth of the gold."""
+    """At most a quarter of the gold's words differ, or of its characters where it has fewer than four words; or a
+    number lies within a hundredth of the gold."""
     CONFIDENT_WRONG = "confident_wrong"
-    """The model holds its wrong answer for certain and the gold for unlikely: it has learnt otherwise."""
+    """The model is certain of its wrong answer and holds the gold for unlikely: it has learnt otherwise."""
     REASONING = "reasoning"
-    """A derivation that slips, or the result of one: the question gives all that the answer follows from."""
+    """The answer is a derivation that slips, or the result of one: the question gives all that it follows from."""
     KNOWLEDGE = "knowledge"
-    """Another fact in the place of the right one: the question does not give what the answer follows from."""
+    """The answer is another fact than the right one: the question does not give what it follows from."""
     WRONG = "wrong"
-    """None of these, or undecided."""
+    """No other mode fits, or the classifier abstains."""
 
 
 ABOUT_GENERATION = frozenset({Mode.NO_ANSWER, Mode.FORMAT, Mode.TRUNCATED, Mode.REPETITION, Mode.REFUSAL})
-"""Only a generated answer has them: a choice among given texts cannot be empty, cut off or badly formatted."""
+"""Modes of generated answers only: a choice among given texts cannot be empty, cut off or badly formatted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,6 @@ class Likelihood:
 
 
 def nearest_mode(name: str) -> str:
-    """`; did you mean ...?` where a mode is called nearly so."""
+    """Hint `; did you mean ...?` where a mode has a similar name; else empty."""
     near = get_close_matches(name.lower().replace(" ", "_").replace("-", "_"), [mode.value for mode in Mode], n=1)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,7 +1,7 @@
-"""In what way a failed answer is wrong: by rules, by how sure the model is of it, by a classifier, in that order.
+"""Name the way in which a failed answer is wrong: by rules, by the model's certainty, by a classifier, in that order.
 
 A rule that fits is right by its definition, so it comes first. The classifier may abstain, and what it leaves is
-`wrong`. Costs an edit distance for each failed item, and half a millisecond to one where the classifier is asked.
+`wrong`. Costs an edit distance for each failed item, and half a millisecond to one where the classifier is used.
 """
 
 from collections import Counter
@@ -16,13 +16,13 @@ from evals.items import ItemKey, ItemResult, OutputType
 __all__ = ["Likelihood", "Mode", "edit_distance", "mode_of", "mode_shares", "modes_of"]
 
 _CONFIDENT = log(0.9)
-"""Least log-probability for each token of an answer that the model is sure of."""
+"""Smallest log-probability per token of an answer that the model is certain of."""
 _UNLIKELY = log(2)
-"""How much less the gold must have, for each token."""
+"""Smallest lead of that answer over the gold in log-probability per token."""
 
 
 def mode_of(result: ItemResult, gold_words: Collection[str]) -> Mode:
-    """How a failed item went wrong, by rules alone; as `mode_by_rules`, `wrong` where none fits."""
+    """Name the mode of a failed item by rules alone, as `mode_by_rules`; `wrong` where none fits."""
     return mode_by_rules(result, gold_words, is_cut_off=False) or Mode.WRONG
 
 
@@ -32,12 +32,12 @@ def modes_of(
     likelihoods: Mapping[ItemKey, Likelihood] | None = None,
     cut_off: Collection[ItemKey] = (),
 ) -> list[Mode]:
-    """How each of comparable failed items went wrong.
+    """Name the mode of each of comparable failed items.
 
     Args:
-        classifier: Is asked for what rules leave; without it that is `wrong`.
-        likelihoods: Of answer and gold, by task and id. Where it lacks an item, that cannot be `confident_wrong`.
-        cut_off: Task and id of items whose generation met the limit of tokens and not an end.
+        classifier: Names what rules leave; without it that is `wrong`.
+        likelihoods: Likelihood of answer and gold, by item. An item without one cannot be `confident_wrong`.
+        cut_off: Items whose generation met the limit of tokens and not an end.
     """
     gold_words = {word for result in failed for word in result.item.target.split()}
     modes: list[Mode | None] = []
@@ -60,7 +60,7 @@ def mode_shares(
     likelihoods: Mapping[ItemKey, Likelihood] | None = None,
     cut_off: Collection[ItemKey] = (),
 ) -> Mapping[str, float]:
-    """Share of failed items in each mode that occurs, largest first; sum 1. Arguments as of `modes_of`."""
+    """Share of failed items in each mode that occurs, largest first; sum 1. Arguments are those of `modes_of`."""
     counts = Counter(modes_of(failed, classifier, likelihoods, cut_off))
     return {mode.value: count / len(failed) for mode, count in counts.most_common()}
 
@@ -70,7 +70,7 @@ def _is_confident(likelihood: Likelihood) -> bool:
 
 
 def _has_answer(result: ItemResult) -> bool:
-    """A log-likelihood that is asked alone leaves no answer that could be looked at."""
+    """Whether there is an answer to look at; a log-likelihood that is asked alone leaves none."""
     return result.item.output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE) and bool(
         result.answer.strip()
     )

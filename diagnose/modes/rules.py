@@ -1,4 +1,4 @@
-"""Failure modes that the texts of answer and gold show by themselves.
+"""Name failure modes that the texts of answer and gold show by themselves.
 
 The first rule that fits names the mode. Costs an edit distance for each failed item, with a band as wide as the
 distance that still counts as near.
@@ -25,13 +25,13 @@ _NEAR = 0.25
 _NEAR_NUMBER = 0.01
 """Largest difference of a number that is a near miss, as a share of the gold."""
 _MIN_REPEATS = 4
-"""Times in a row that a run of words stands at the end of a repetitive answer."""
+"""Smallest number of times in a row that a run of words stands at the end of a repetitive answer."""
 _MOST_WRAPPING = 8
-"""Words around a gold that the question names."""
+"""Most words that an answer may have beyond a gold that the question names."""
 _MIN_WORDS_CUT = 6
-"""Words of an answer whose end can tell that it is cut off."""
+"""Fewest words of an answer whose end can show that it is cut off."""
 _EXTRACTION_FAILED = "[invalid]"
-"""What lm-eval's filters put in the place of an answer that they do not find."""
+"""Text that lm-eval's filters put in the place of an answer that they do not find."""
 
 _OPEN_END = re.compile(
     r"(?:[,(\[{=+*/×÷$<;]|\s-|\b(?:a|an|the|of|to|and|or|is|are|was|were|in|on|at|for|with|by|from|than|per|which|"
@@ -54,18 +54,18 @@ _DECLINES = re.compile(
     re.IGNORECASE,
 )
 _MAY_DECLINE = re.compile(r"\b(?:i|we|sorry|apologies|my|ai|assistant|model|intelligence)\b", re.IGNORECASE)
-"""Cheap, and true wherever `_DECLINES` is."""
+"""Cheap pattern that matches wherever `_DECLINES` does."""
 _DECLINES_WITHIN = 120
-"""Characters at the beginning of an answer in which it declines."""
+"""Number of characters at the beginning of an answer in which a refusal is searched."""
 
 
 def mode_by_rules(result: ItemResult, gold_words: Collection[str], is_cut_off: bool) -> Mode | None:
-    """How a failed item went wrong; None where no rule says.
+    """Name the mode of a failed item; None where no rule fits.
 
     Args:
         gold_words: Words of the golds of comparable items. An answer that adds such words to the gold is
             another answer; one that adds `The answer is` is the right one in a wrong form.
-        is_cut_off: Generation met the limit of tokens and not an end.
+        is_cut_off: Whether generation met the limit of tokens and not an end.
     """
     if result.item.output_type is not OutputType.GENERATE_UNTIL:
         return None
@@ -88,7 +88,7 @@ def mode_by_rules(result: ItemResult, gold_words: Collection[str], is_cut_off: b
 
 
 def declines(text: str) -> bool:
-    """Whether it opens with a refusal, an apology, or with that it does not know."""
+    """Whether the text opens with a refusal, an apology, or that it does not know."""
     opening = text.strip()[:_DECLINES_WITHIN]
     return _MAY_DECLINE.search(opening) is not None and _DECLINES.search(opening) is not None
 
@@ -115,7 +115,7 @@ def _is_right_in_another_form(
 
 
 def _is_same_option(answer: str, gold: str, question: str) -> bool:
-    """The letter of the gold, or the text of the gold's letter."""
+    """Whether the answer is the letter of the gold, or the text of the gold's letter."""
     options = options_of(question)
     letter, gold_letter = (bare(text.removeprefix("Option").removeprefix("option")).upper() for text in (answer, gold))
     if letter in options:
@@ -139,8 +139,8 @@ def _stripped(word: str) -> str:
 
 
 def _breaks_off(answer: Sequence[str], gold: Sequence[str]) -> bool:
-    """Prose that ends in a word or a sign that something must follow, where the gold does not; a letter `a` at the
-    end of a row of letters is none."""
+    """Whether prose ends in a word or a sign that something must follow, where the gold does not; a letter `a` at the
+    end of a row of letters is no such word."""
     if len(answer) < _MIN_WORDS_CUT or (gold and _OPEN_END.search(gold[-1])):
         return False
     if sum(len(word) > 2 and word.isalpha() for word in answer) < _MIN_WORDS_CUT // 2:

@@ -1,6 +1,6 @@
-"""BM25 between failing items and training rows: what attribution by gradients has to beat.
+"""BM25 between failing items and training rows, the baseline of attribution by gradients.
 
-Robertson and Zaragoza 2009, in Lucene's variant as bm25s computes it (arXiv 2407.03618). No model is asked.
+Robertson and Zaragoza 2009, in Lucene's variant as bm25s computes it (arXiv 2407.03618). No model is needed.
 Cost: 1.5 s to index 50,000 short texts, then 0.2 ms for each query.
 """
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # importing it sets DEBUG, and every index is a line
 
 K1, B = 1.5, 0.75
-"""bm25s's and Lucene's usual saturation of repeated words and discount of long texts."""
+"""Saturation of repeated words and discount of long texts, as is usual in bm25s and Lucene."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
-"""Single letters and signs are words too: prompts may be nothing else. The weighting makes frequent ones cheap."""
+"""Pattern of a word. Single letters and signs count too: prompts may be nothing else. Frequent words weigh little."""
 
 
 def scores_of_each(queries: Sequence[str], texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
@@ -31,7 +31,7 @@ def scores_of_each(queries: Sequence[str], texts: Sequence[str]) -> Iterator[NDA
 
 
 def mean_scores(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float32]:
-    """Mean over the queries, [num_texts]."""
+    """Mean score of every text over the queries, [num_texts]."""
     total = np.zeros(len(texts), np.float64)
     for scores in scores_of_each(queries, texts):
         total += scores
@@ -39,9 +39,9 @@ def mean_scores(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.floa
 
 
 def in_turn(queries: Sequence[str], texts: Sequence[str], depth: int) -> NDArray[np.int64]:
-    """All texts in the order in which the queries, taking turns, take the nearest that is left.
+    """Order all texts by letting the queries take turns to take the nearest text that is left.
 
-    Each query looks at its `depth` nearest; what none of them takes follows by mean score.
+    Each query takes among its `depth` nearest; texts that none takes follow by mean score.
     """
     nearest: list[Iterator[int]] = []
     total = np.zeros(len(texts), np.float64)

@@ -1,8 +1,8 @@
-"""Rows that say the same: exact copies, and near ones of long texts.
+"""Find rows that say the same: exact copies, and near copies of long texts.
 
 Copies are exact after normalising case, space and punctuation. Near copies are texts of 13 words and more of an open
 vocabulary whose runs of three words have a Jaccard similarity of .8 (Broder 1997; `evals.leaks.resemblance`), and that
-have the same answer or no prompt: long prompts may differ in the few words that are asked. The words that all prompts
+have the same answer or no prompt: long prompts may differ in few, decisive words. The words that all prompts
 begin and end with do not count. In a closed grammar of short texts most rows are near each other, and only equality
 counts.
 
@@ -22,60 +22,60 @@ from evals.leaks.near_copies import NGrams, normalise, template_lengths, text_ha
 from evals.leaks.resemblance import band_keys, is_long, is_open, short_runs, signatures, similarity
 
 NEAR = 0.8
-"""Jaccard similarity of near copies."""
+"""Smallest Jaccard similarity of near copies."""
 _MAYBE = 0.65
-"""Estimated similarity from which the real one is asked for: three standard errors below that of near copies."""
+"""Estimated similarity from which the real one is computed: three standard errors below that of near copies."""
 _BAND = 5
-"""Numbers of a signature in each of 12 bands: of pairs with a similarity of .8 one agrees in 99 %, of .3 in 3 %."""
+"""Numbers of a signature in each of 12 bands: one band agrees for 99 % of pairs with a similarity of .8, 3 % at .3."""
 _MOST_LONG = 5_000
-"""Long rows that are compared, unless more are asked for."""
+"""Long rows that are compared by default."""
 _SAMPLE = 5_000
-"""Prompts that tell the template."""
+"""Most prompts from which the template is found."""
 _CHUNK = 65_536
 _COMPARED = 8_192
-"""Texts or pairs taken at once: bounds the memory."""
+"""Texts or pairs processed at once, which bounds the memory."""
 _NO_RUNS = np.zeros(0, np.uint64)
 
 
 def content_hashes(rows: TrainPool) -> NDArray[np.uint64]:
-    """Equal for exact copies, [num_rows]."""
+    """Hashes of contents, equal for exact copies, [num_rows]."""
     parts = (range(start, min(start + _CHUNK, len(rows))) for start in range(0, len(rows), _CHUNK))
     hashes = [text_hashes([_whole(content) for content in contents(rows.select(part))]) for part in parts]
     return np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
 
 
 def near_groups(rows: TrainPool, most: int = _MOST_LONG) -> NDArray[np.int64]:
-    """Number of the group of near copies that each row is in, [num_rows]; rows that are not compared are alone.
+    """Number the groups of near copies that rows are in, [num_rows]; rows that are not compared are alone.
 
     Args:
         rows: Exact copies are in one group only where they are long.
-        most: The first so many long rows are compared with each other.
+        most: Number of long rows, the first ones, that are compared with each other.
     """
     return first_alike(list(contents(rows)), most)
 
 
 def contents(rows: TrainPool) -> Iterator[str]:
-    """What makes a row the same as another one: normalised prompt and completion, a zero byte between them."""
+    """Normalised prompt and completion of each row, a zero byte between them; equal for rows that are the same."""
     for prompt, completion in zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True):
         yield f"{normalise(prompt)}\x00{normalise(completion)}"
 
 
 def first_alike(contents: Sequence[str], most: int | None = None) -> NDArray[np.int64]:
-    """Of each content the first one that is its near copy, or a near copy of those, [num_contents]; as a rule itself.
+    """Index of the first content in each one's group of near copies, [num_contents]; mostly its own.
 
-    Which ones are in a group does not depend on their order. Every text is compared with two at most for each of 12
+    Groups do not depend on the order of contents. Every text is compared with two at most for each of 12
     bands, so the cost grows with their number, and a million needs no bound; 600 bytes are held for each.
 
     Args:
-        contents: As of `contents`.
-        most: The first so many long ones are compared; None for all.
+        contents: Contents from `contents`.
+        most: Number of long ones, the first, that are compared; None for all.
     """
     first = np.arange(len(contents))
     long = np.array([k for k, content in enumerate(contents) if has_near_copies(content)][:most], np.int64)
     if len(long) < 2 or not is_open(_whole(contents[k]) for k in long.tolist()):
         return first
     hashes = text_hashes([contents[k] for k in long.tolist()])
-    long = long[np.argsort(hashes, kind="stable")]  # an order that is theirs
+    long = long[np.argsort(hashes, kind="stable")]  # an order that depends on the contents alone
     label = _groups([contents[k] for k in long.tolist()])
     least = np.full(len(long), len(contents))
     np.minimum.at(least, label, long)
@@ -84,12 +84,12 @@ def first_alike(contents: Sequence[str], most: int | None = None) -> NDArray[np.
 
 
 def has_near_copies(content: str) -> bool:
-    """Whether a content has the words to be compared at all."""
+    """Whether a content has enough words to be compared."""
     return is_long(_whole(content))
 
 
 def _groups(contents: Sequence[str]) -> NDArray[np.int64]:
-    """Number of the group that each content is in, [num_contents]."""
+    """Number the groups that contents are in, [num_contents]."""
     sample = np.linspace(0, len(contents) - 1, min(len(contents), _SAMPLE)).astype(np.int64)
     template = template_lengths([contents[k].split("\x00")[0] for k in sample.tolist()])
     found = [np.zeros((0, 2), np.int64)]
@@ -112,7 +112,7 @@ def _groups(contents: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _signed(contents: Sequence[str], template: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """Numbers of the contents that are compared, and their signatures."""
+    """Indices of the contents that are compared, and their signatures."""
     owners, signed = [], []
     for start in range(0, len(contents), _COMPARED):
         runs = _runs(contents[start : start + _COMPARED], template)
@@ -122,7 +122,7 @@ def _signed(contents: Sequence[str], template: tuple[int, int]) -> tuple[NDArray
 
 
 def _jaccard(contents: Sequence[str], pairs: NDArray[np.int64], template: tuple[int, int]) -> NDArray[np.float64]:
-    """Similarity of the runs of pairs of contents, [num_pairs]."""
+    """Jaccard similarity of the runs of pairs of contents, [num_pairs]."""
     found = [np.zeros(0)]
     for start in range(0, len(pairs), _COMPARED):
         part = pairs[start : start + _COMPARED]
@@ -136,7 +136,7 @@ def _jaccard(contents: Sequence[str], pairs: NDArray[np.int64], template: tuple[
 
 
 def _runs(contents: Sequence[str], template: tuple[int, int]) -> NGrams:
-    """Of the texts without their template; those of different answers share none."""
+    """Runs of the texts without their template; texts of different answers share none."""
     prefix, suffix = template
     texts, answers = [], []
     for content in contents:

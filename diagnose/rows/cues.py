@@ -1,7 +1,7 @@
-"""Cues in training prompts that give the answer away.
+"""Find cues in training prompts that give the answer away.
 
 Two kinds. A shown answer: the completion stands in the prompt, at the same place in many rows. A telling word: the word
-at some place tells the completion. A rule of words, no model: milliseconds for some hundred rows.
+at some place predicts the completion. Rules on words, no model: milliseconds for some hundred rows.
 """
 
 import re
@@ -14,23 +14,23 @@ Pair = tuple[Sequence[str], Sequence[str]]
 
 LEAST_ROWS = 10
 _SHOWN = 0.25
-"""Share of training rows that show their answer at one place; other rows may show none."""
+"""Smallest share of training rows that show their answer at one place; other rows may show none."""
 _MOSTLY = 0.8
-"""Share of training rows whose answer a word tells, or of those with words of answers at a place whose answer they
-are."""
+"""Smallest share of rows whose answer a word predicts; of rows with words of answers at a place, smallest share that
+shows its own answer there."""
 _PLACES = 3
-"""Words from either end of the prompt that may tell the answer."""
+"""Number of words at either end of the prompt that may predict the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a prompt: so many words from its start, from its end, or behind a word."""
+    """A place in a prompt: a number of words from its start, from its end, or directly behind a word."""
 
     kind: str
     value: int | str
 
     def span(self, words: Sequence[str], length: int) -> tuple[int, int] | None:
-        """Where so many words stand there."""
+        """Range of `length` words at this place; None where the prompt has too few."""
         if self.kind == "end":
             start = len(words) - int(self.value) - length
         elif self.kind == "start":
@@ -40,7 +40,7 @@ class Place:
         return (start, start + length) if length and start >= 0 and start + length <= len(words) else None
 
     def shows(self, words: Sequence[str], answer: Sequence[str]) -> bool:
-        """Whether the answer stands there."""
+        """Whether the answer stands at this place."""
         span = self.span(words, len(answer))
         return span is not None and list(words[slice(*span)]) == list(answer)
 
@@ -54,13 +54,13 @@ class Place:
 class ShownAnswer:
     place: Place
     share: float
-    """Of the rows that show their answer there."""
+    """Share of rows that show their answer at the place."""
 
 
 @dataclass(frozen=True, slots=True)
 class TellingWord:
     place: int
-    """Of the word in the prompt; from the end where negative."""
+    """Position of the word in the prompt, from the end where negative."""
     word_of: Mapping[str, str]
     """The word that goes with each completion."""
 
@@ -69,20 +69,20 @@ class TellingWord:
 
 
 def known_words(pairs: Iterable[Pair]) -> set[str]:
-    """Words of completions."""
+    """All words of completions."""
     return {word for _, answer in pairs for word in answer}
 
 
 def shown_answers(pairs: Sequence[Pair]) -> list[ShownAnswer]:
-    """Places at which many rows show their completion, the two that most rows have; none where rows as often have other
-    answers' words there, as in a question whose answer is one of its parts."""
+    """Find places at which many rows show their completion, the two with most rows; none where other answers' words
+    stand there as often, as in a question whose answer is one of its parts."""
     known = known_words(pairs)
     seen = Counter(
         place
         for words, answer in pairs
         for place in {p for s in _starts(words, answer) for p in _places(words, answer, s)}
     )
-    # Of places that mean the same, the first in this order.
+    # Where places mean the same, the first in this order is kept.
     order = {"behind": 0, "start": 1, "end": 2}
     found = [
         place
@@ -97,7 +97,7 @@ def shown_answers(pairs: Sequence[Pair]) -> list[ShownAnswer]:
 def answers_at(
     place: Place, words: Sequence[str], lengths: Iterable[int], known: Set[str]
 ) -> Iterator[tuple[int, int]]:
-    """Where words of answers stand; to put an answer where a prompt shows none would only give it away."""
+    """Ranges at a place that hold words of answers; an answer put where a prompt shows none would only give it away."""
     for length in lengths:
         span = place.span(words, length)
         if span is not None and known >= set(words[slice(*span)]):
@@ -105,13 +105,13 @@ def answers_at(
 
 
 def with_words(text: str, span: tuple[int, int], words: Sequence[str]) -> str:
-    """The text with these words in the place of those of a span; all other space and words stay as they are."""
+    """Replace the words of a span by these; all other space and words stay as they are."""
     found = list(re.finditer(r"\S+", text))
     return text[: found[span[0]].start()] + " ".join(words) + text[found[span[1] - 1].end() :]
 
 
 def telling_words(pairs: Sequence[Pair]) -> Iterator[TellingWord]:
-    """Words that tell the completion where there are few of them, and more than the commonest alone would."""
+    """Find places whose few distinct words predict the completion, better than the most frequent label would."""
     labels = Counter(" ".join(answer) for _, answer in pairs)
     if len(labels) < 2 or len(labels) > len(pairs) / LEAST_ROWS:
         return
@@ -127,7 +127,7 @@ def telling_words(pairs: Sequence[Pair]) -> Iterator[TellingWord]:
 
 
 def giving_away(pairs: Sequence[Pair], among: Sequence[Pair]) -> list[bool]:
-    """Which rows have a cue that goes with their own answer; cues are those of the rows `among` which they stand."""
+    """Tell which rows have a cue that goes with their own answer; cues are found in the rows `among`."""
     shown, telling = [one.place for one in shown_answers(among)], list(telling_words(among))
 
     def gives(words: Sequence[str], answer: Sequence[str]) -> bool:

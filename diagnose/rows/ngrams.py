@@ -1,4 +1,4 @@
-"""Which texts contain which runs of words, as one sparse matrix.
+"""Find which texts contain which runs of words, as one sparse matrix.
 
 Words become integers once and runs are found on integer arrays, so that 50,000 prompts of 50 words take
 about two seconds; rare runs are dropped before the matrix is made.
@@ -18,11 +18,11 @@ class WordGrams:
     grams: tuple[str, ...]
     """Runs of words with one space between them."""
     holds: csc_array
-    """[num_texts, num_grams], 1 where the text contains the run."""
+    """Matrix with 1 where the text contains the run, [num_texts, num_grams]."""
 
 
 def word_grams(texts: Sequence[str], min_texts: int) -> WordGrams:
-    """Single words and pairs of neighbours that at least `min_texts` texts contain."""
+    """Find single words and pairs of neighbours that at least `min_texts` texts contain."""
     split = [text.split() for text in texts]
     lengths = np.fromiter(map(len, split), np.int64, len(split))
     codes: dict[str, int] = {}
@@ -45,7 +45,7 @@ def _matrix(
     words: NDArray[np.object_],
     min_texts: int,
 ) -> WordGrams:
-    """Each (run, text) once, runs of too few texts left out."""
+    """Build the matrix with each (run, text) once, without runs of too few texts."""
     order = np.lexsort((owners, runs))
     runs, owners = runs[order], owners[order]
     first = np.ones(len(runs), bool)

@@ -21,9 +21,9 @@ COLUMNS = ("id", "source", "prompt", "completion")
 class TrainExample:
     id: str
     source: str
-    """File or hub name that it came from."""
+    """File or hub name that the row came from."""
     prompt: str
-    """Empty for plain text: then the loss is taken on all of it."""
+    """Prompt; empty for plain text, whose loss is taken on all of it."""
     completion: str
     metadata: Mapping[str, Any]
 
@@ -34,7 +34,7 @@ class TrainPool:
 
     rows: Dataset
     delimiter: str
-    """Stands between prompt and completion, as lm-eval's `target_delimiter` does."""
+    """Text between prompt and completion, as lm-eval's `target_delimiter`."""
     folder: Path | None = None
     """Where these rows are stored, all of them and in this order; None for rows that were selected or made."""
 
@@ -52,7 +52,7 @@ class TrainPool:
         return tuple(name for name in self.rows.column_names if name not in COLUMNS)
 
     def select(self, indices: NDArray[np.int64] | Sequence[int]) -> "TrainPool":
-        """The rows at `indices`, in that order; repeats allowed."""
+        """Select the rows at `indices`, in that order; repeats are allowed."""
         return TrainPool(rows=self.rows.select(indices), delimiter=self.delimiter)
 
     def _example(self, row: Mapping[str, Any]) -> TrainExample:
@@ -75,7 +75,7 @@ class ContentIds:
         self._seen: dict[str, int] = {}
 
     def take(self, prompts: Sequence[str], completions: Sequence[str]) -> list[str]:
-        """Ids of the next rows."""
+        """Take the ids of the next rows."""
         ids = []
         for prompt, completion in zip(prompts, completions, strict=True):
             digest = hashlib.sha256(f"{prompt}\x00{completion}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Prompts and completions as the token rows that training and attribution both see.
+"""Encode prompts and completions as the token rows that training and attribution both use.
 
 A row is tokenised exactly as lm-eval asks for its log-likelihood: prompt, delimiter and completion as one
 text, the number of prompt tokens counted on the prompt alone, trailing spaces of the prompt moved to the
@@ -24,7 +24,7 @@ NO_LOSS = -100
 """Label of a token without loss, as transformers wants it."""
 
 _CHUNK_ROWS = 16_384
-"""Rows tokenised at a time: lists of Python integers take ten times the room of the arrays."""
+"""Rows tokenised at a time; lists of Python integers take ten times the memory of the arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,20 @@ class TokenRows:
     """Token rows of different lengths, end to end."""
 
     ids: NDArray[np.int32]
-    """[num_tokens]"""
+    """Token ids, [num_tokens]."""
     has_loss: NDArray[np.bool_]
-    """[num_tokens]; whether the token is predicted. The first of a row never can be."""
+    """Whether the loss is on the token, [num_tokens]; the first token of a row is never predicted."""
     offsets: NDArray[np.int64]
-    """[num_rows + 1]; row i is `ids[offsets[i]:offsets[i + 1]]`."""
+    """Row i is `ids[offsets[i]:offsets[i + 1]]`, [num_rows + 1]."""
     is_truncated: NDArray[np.bool_]
-    """[num_rows]"""
+    """Whether the row lost tokens to `max_length`, [num_rows]."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each row, [num_rows]."""
+        """Number of tokens of each row, [num_rows]."""
         return np.diff(self.offsets)
 
     @property
@@ -57,7 +57,7 @@ class TokenRows:
         return int(self.is_truncated.sum())
 
     def select(self, indices: NDArray[np.int64] | Sequence[int]) -> "TokenRows":
-        """The rows at `indices`, in that order; repeats allowed."""
+        """Select the rows at `indices`, in that order; repeats are allowed."""
         rows = np.asarray(indices, dtype=np.int64)
         offsets = _offsets(self.lengths[rows])
         # Position of each token in the old arrays: the start of its row plus its place in it.
@@ -66,12 +66,12 @@ class TokenRows:
 
 
 class TokenSource(Protocol):
-    """Token rows that are read a part at a time; `TokenRows` is one that lies in memory."""
+    """Token rows that are read in parts; `TokenRows` is a source in memory."""
 
     def __len__(self) -> int: ...
 
     def select(self, indices: NDArray[np.int64]) -> TokenRows:
-        """The rows at `indices`, ascending."""
+        """Read the rows at `indices`, ascending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ def encode(
     max_length: int,
     end_in_loss: bool = True,
 ) -> TokenRows:
-    """Token rows of prompts and completions; loss on the completion and, with `end_in_loss`, on the end token.
+    """Encode prompts and completions; the loss is on the completion and, with `end_in_loss`, on the end token.
 
     A row with an empty prompt is plain text: the delimiter is left out and the loss is on all of it. Rows
     longer than `max_length` lose tokens at the front, as in lm-eval, so that the answer and the end token
-    stay; plain text loses them at the end. Either way `is_truncated` says so.
+    stay; plain text loses them at the end. In both cases `is_truncated` is set.
 
     Raises:
         ValueError: the tokenizer has no end token, or `max_length` is below 2.
@@ -129,7 +129,7 @@ def encode(
 
 
 def token_rows(ids: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> TokenRows:
-    """Rows that are tokens already; a label is its token, or `NO_LOSS`."""
+    """Build rows from tokens; a label is its token, or `NO_LOSS`."""
     lengths = np.array([len(row) for row in ids], dtype=np.int64)
     flat_ids = np.concatenate([np.asarray(row, dtype=np.int32) for row in ids] or [np.zeros(0, np.int32)])
     flat_labels = np.concatenate([np.asarray(row) for row in labels] or [np.zeros(0, np.int32)])
@@ -211,7 +211,7 @@ def _tokenize(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> _Encoded:
 
 
 def _special_prefix(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that the tokenizer puts in front of every text of its own accord, mostly none or BOS."""
+    """Tokens that the tokenizer puts in front of every text by itself, mostly none or BOS."""
     probe = "a"
     plain: list[int] = tokenizer(probe, add_special_tokens=False)["input_ids"]
     full: list[int] = tokenizer(probe)["input_ids"]

@@ -1,1 +1,1 @@
-"""Predicates over items and rows."""
+"""Slices: predicates over items and rows."""

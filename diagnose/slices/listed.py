@@ -1,7 +1,7 @@
-"""Rows that no predicate tells from others, told by what they say: the condition `NEAREST` of a slice.
+"""Slices of rows that no predicate describes, listed by content: the condition `NEAREST` of a slice.
 
-A digest of text and answer reads the same in corpus, pool and any part of them, so that a diagnosis can be handed on
-as numbers and words. A microsecond a row.
+A digest of text and answer reads the same in corpus, pool and any part of them, so that a diagnosis can be passed on as
+numbers and words. A microsecond a row.
 """
 
 import hashlib
@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAREST = "nearness to failed items of"
-"""The value names the failing slice; the rows are those of `Slice.contents`, and others are far."""
+"""Key of the condition. Its value names the failing slice; its rows are those of `Slice.contents`."""
 
 
 def content_digest(text: str, answer: str) -> str:
-    """Of the prompt, or the whole of a plain text, and of the completion; spaces between words do not count."""
+    """Digest of the prompt, or the whole of a plain text, and of the completion; spaces between words do not count."""
     said = f"{' '.join(text.split())}\x00{' '.join(answer.split())}"
     return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
 
 def are_listed(contents: Collection[str], texts: Sequence[str], answers: Sequence[str]) -> NDArray[np.bool_]:
-    """Which texts with their answers are among these contents, [num_texts]."""
+    """Whether each text with its answer is among these contents, [num_texts]."""
     known = frozenset(contents)
     if not known:
         return np.zeros(len(texts), bool)

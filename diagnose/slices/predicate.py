@@ -20,19 +20,19 @@ from diagnose.slices.topics import TOPIC_KEYS, are_about, is_about
 from evals.items import Item
 
 PROMPT_CONTAINS = "prompt contains"
-"""Condition on the text: the value is a run of words that the prompt (or plain text) contains."""
+"""Key of a condition on the text: the value is a run of words that the prompt (or plain text) contains."""
 
 SOURCE = "source"
 """Field of every training row: the file or data set that it came from."""
 PROMPT_WORDS = "prompt words"
-"""Condition on the number of words of the text: `7`, or a range (`diagnose.slices.ranges`)."""
+"""Key of a condition on the number of words of the text: `7`, or a range (`diagnose.slices.ranges`)."""
 TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TOPIC_KEYS, IS_ABOUT, *TAG_KEYS)
-"""Conditions that every item and row can be asked; a field of the same name is asked instead of a tag."""
+"""Keys that apply to every item and row; a field with the name of a tag takes the place of the tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """All of its conditions hold. Keys are fields (of the document, of a row's metadata, `task`, `source`) or
+    """A conjunction of conditions. Keys are fields (of the document, of a row's metadata, `task`, `source`) or
     `TEXT_KEYS`; an empty slice holds everywhere. The value of a field is its text, or a range of numbers."""
 
     conditions: tuple[tuple[str, str], ...]
@@ -60,11 +60,11 @@ class SliceTable:
     """Texts, fields and answers of many items or rows, as slices read them."""
 
     texts: tuple[str, ...]
-    """Words with one space between them and one at each end."""
+    """Texts with one space between words and one at each end."""
     fields: Mapping[str, NDArray[np.object_]]
     """Values as text, [num_texts] each; None where an item or row lacks the field."""
     answers: tuple[str, ...] = ()
-    """Targets or completions; empty where nobody can ask for their form."""
+    """Targets or completions; empty where no condition on them is needed."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -75,13 +75,13 @@ class SliceTable:
 
     @property
     def task_numbers(self) -> NDArray[np.int64]:
-        """Of each text, from 0 in the order of their names; all 0 where there is no field `task`."""
+        """Number of each text's task, from 0 in the order of task names; all 0 where there is no field `task`."""
         names = self.fields.get("task", np.zeros(len(self), object)).astype(str)
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
     @property
     def tag_keys(self) -> tuple[str, ...]:
-        """Of the tags, those that are no field."""
+        """Tags whose names are no field."""
         return tuple(key for key in TAG_KEYS if key not in self.fields)
 
     @property
@@ -89,7 +89,7 @@ class SliceTable:
         return self.answers or ("",) * len(self)
 
     def members(self, where: Slice) -> NDArray[np.bool_]:
-        """Which texts are in the slice, [num_texts]; as `Slice.holds` on each."""
+        """Whether each text is in the slice, [num_texts]; same as `Slice.holds` on each."""
         inside = np.ones(len(self.texts), bool)
         for key, value in where.conditions:
             if key == NEAREST:
@@ -121,7 +121,7 @@ class SliceTable:
 
 
 def item_table(items: Sequence[Item], fields: Iterable[str]) -> SliceTable:
-    """Items with these document fields, and `task`; the text is `Item.text`, without few-shot examples.
+    """Build a table of items with these document fields and `task`; the text is `Item.text`, without few-shots.
 
     A field with the name of a tag is one only if a document has it, and then always.
     """
@@ -134,7 +134,7 @@ def item_table(items: Sequence[Item], fields: Iterable[str]) -> SliceTable:
 
 
 def row_table(pool: TrainPool, fields: Iterable[str]) -> SliceTable:
-    """Training rows with these metadata fields, and `source`; the text of a plain row is all of it.
+    """Build the table of training rows with these metadata fields and `source`; the text of a plain row is all of it.
 
     A metadata field with the name of a tag is always one.
     """
@@ -148,7 +148,7 @@ def row_table(pool: TrainPool, fields: Iterable[str]) -> SliceTable:
 
 
 def joined(first: SliceTable, second: SliceTable) -> SliceTable:
-    """The rows of both, in that order; a field that one lacks is missing there."""
+    """Stack the rows of both tables, in that order; a field that one lacks is missing there."""
     names = dict.fromkeys([*first.fields, *second.fields])
     return SliceTable(
         texts=first.texts + second.texts,
@@ -166,12 +166,12 @@ def joined(first: SliceTable, second: SliceTable) -> SliceTable:
 
 
 def item_members(where: Slice, items: Sequence[Item]) -> NDArray[np.bool_]:
-    """Which items are in the slice."""
+    """Whether each item is in the slice, [num_items]."""
     return item_table(items, [key for key, _ in where.conditions]).members(where)
 
 
 def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
-    """Which training rows are in the slice."""
+    """Whether each training row is in the slice, [num_rows]."""
     return row_table(pool, [key for key, _ in where.conditions]).members(where)
 
 

@@ -1,4 +1,4 @@
-"""Ranges of numbers, as text that items and training rows are asked alike: `3 to 7`, `12 or more`, `2.5 or less`.
+"""Ranges of numbers as text, the same for items and training rows: `3 to 7`, `12 or more`, `2.5 or less`.
 
 Both ends belong to the range. Numbers are text here as in tables: those of a CSV file and those of JSON are alike.
 """
@@ -16,12 +16,12 @@ _IS_RANGE = re.compile(rf"({_NUMBER}) (?:to ({_NUMBER})|or (more|less))")
 
 
 def number(text: str) -> float:
-    """NaN if it is none; `nan`, `inf` and `1_000` are none."""
+    """Parse a number; NaN if the text is none, as `nan`, `inf` and `1_000`."""
     return float(text) if _IS_NUMBER.fullmatch(text) else math.nan
 
 
 def numbers(column: Iterable[str | None]) -> NDArray[np.float64]:
-    """Of each value; NaN where there is none."""
+    """Parse each value; NaN where it is no number."""
     known: dict[str | None, float] = {None: math.nan}
     return np.array([known[text] if text in known else known.setdefault(text, number(text or "")) for text in column])
 
@@ -38,13 +38,13 @@ def bounds(value: str) -> tuple[float, float] | None:
 
 
 def in_range(value: str, text: str) -> bool:
-    """Whether the text is a number of the range; never if `value` is no range."""
+    """Whether the text is a number in the range; false if `value` is no range."""
     found = bounds(value)
     return found is not None and found[0] <= number(text) <= found[1]
 
 
 def described(values: NDArray[np.float64], first: int, last: int) -> str:
-    """The range of `values[first]` to `values[last]`, in the roundest numbers that hold none of the others.
+    """Describe the range of `values[first]` to `values[last]`, in the roundest numbers that exclude all others.
 
     Args:
         values: Distinct and ascending; not all of them are in the range.
@@ -60,7 +60,7 @@ def described(values: NDArray[np.float64], first: int, last: int) -> str:
 
 
 def _roundest(own: float, other: float, rounded: np.ufunc) -> str:
-    """Fewest digits after the point of a number from `own` to the next value outside, which is not included."""
+    """Number with the fewest decimals from `own` up to, but without, the next value outside."""
     if own == int(own):
         return _exact(own)
     for digits in range(17):

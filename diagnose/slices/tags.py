@@ -1,9 +1,9 @@
-"""What a prompt and its answer show by a few plain rules: how is asked, what has to be done, amid what, in what form.
+"""Tag prompts and answers by a few plain rules: type of question, operation, background, form of the answer.
 
 Tags are conditions of slices where no field of the user says as much, and read the same on evaluation items (text and
 target) and on training rows (prompt and completion). A text may have several tags of one key, or none. The rules know
 English key words only. How the harness asks (likelihood or generation) and whether examples stand before the question
-are left out, since rows do not tell. Where a few answers are all there are, as in a classification, each answer is a
+are left out, since rows do not show it. Where a few answers are all there are, as in a classification, each answer is a
 tag.
 
 Cost: about 20 microseconds for a short text and all tags.
@@ -23,14 +23,14 @@ PROMPT_OPERATION = "prompt operation"
 PROMPT_BACKGROUND = "prompt background"
 ANSWER_FORM = "answer form"
 GOLD_ANSWER = "gold answer"
-"""Its values are the answers themselves."""
+"""Key whose values are the answers themselves."""
 TAG_KEYS = (PROMPT_TYPE, PROMPT_OPERATION, PROMPT_BACKGROUND, ANSWER_FORM, GOLD_ANSWER)
 
 LONG_CONTEXT, LONG_ANSWER = 200, 50
-"""Words from which a prompt has a long context, and an answer is a long text."""
+"""Fewest words of a prompt with a long context, and of an answer that is a long text."""
 _FEW = 5
 _MOST_ANSWERS = 60
-"""Distinct answers of a classification."""
+"""Most distinct answers of a classification."""
 
 _OPTIONS = re.compile(r"(?:^|\s)\(?A[.):] .*\s\(?B[.):] ")
 _OPERATOR = re.compile(r"\d\s*[-+*/×÷^]\s*\d")
@@ -38,7 +38,7 @@ _QUOTED = re.compile(r"\"[^\" ]+ [^\"]+\"|“[^”]+ [^”]+”")
 _CODE = re.compile(r"```|\b(?:def|class) \w+[(:]|\breturn \w+|\bimport \w+|\w\(\);|[;{] *\}|=> *\{|</\w+>")
 _DIGIT = re.compile(r"\d")
 EDGES = ".,;:!?()[]{}\"'“”‘’`"
-"""Marks around a word that are not part of it."""
+"""Marks that are stripped around a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _Read:
 
     text: str
     words: frozenset[str]
-    """Of the text, in lower case and without punctuation around them."""
+    """Words of the text, in lower case and without punctuation around them."""
     answer: str
     num_answer_words: int
 
@@ -77,7 +77,7 @@ def _has_words(least: int, most: int) -> _Rule:
 
 
 def _is_bare(answer: str) -> bool:
-    """A number, yes or no, or one letter: a form of its own."""
+    """Whether the answer is a number, yes or no, or one letter, each a form of its own."""
     return len(answer.strip(EDGES)) == 1 or _is_number(answer) or answer.strip(EDGES).lower() in _YES_OR_NO
 
 
@@ -127,7 +127,7 @@ TAGS = tuple(_RULES)
 
 
 def has_tag(key: str, value: str, text: str, answer: str) -> bool:
-    """Whether the rule of a tag holds; never for a tag that does not exist."""
+    """Whether the rule of a tag holds; false for a tag that does not exist."""
     if key == GOLD_ANSWER:
         return " ".join(answer.split()) == value
     rule = _RULES.get((key, value))
@@ -135,14 +135,14 @@ def has_tag(key: str, value: str, text: str, answer: str) -> bool:
 
 
 def with_tag(key: str, value: str, texts: Iterable[str], answers: Iterable[str]) -> NDArray[np.bool_]:
-    """As `has_tag` on each, [num_texts]."""
+    """Value of `has_tag` for each text, [num_texts]."""
     return np.array([has_tag(key, value, *pair) for pair in zip(texts, answers, strict=True)], bool)
 
 
 def all_tags(
     texts: Sequence[str], answers: Sequence[str], keys: Sequence[str]
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Every tag of these keys and the texts that have it; each text is read once."""
+    """Yield every tag of these keys and which texts have it, [num_texts]; each text is read once."""
     rules = {tag: rule for tag, rule in _RULES.items() if tag[0] in keys}
     holds = np.zeros((len(rules), len(texts)), bool)
     for place, pair in enumerate(zip(texts, answers, strict=True)):

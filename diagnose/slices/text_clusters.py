@@ -1,10 +1,10 @@
-"""Clusters of texts as conditions that can be read and asked: words that count points, and how many points it takes.
+"""Clusters of texts as readable conditions: words that count points, and the points that a text needs.
 
 Texts of natural language are clustered by k-means at several granularities, from several starts, in a latent semantic
 index of the letters of their words (runs of three to five, so that `factor` and `factoring` are near; weighted by
-TF-IDF, 200 dimensions). A cluster is then told by a few words with whole points, for or against it, fitted by least
-squares; what words do not tell is no candidate. The points alone decide what belongs to it, so that it reads the same
-on evaluation items and on training rows. Failures play no part. Texts of a small vocabulary have no clusters,
+TF-IDF, 200 dimensions). A cluster is then described by a few words, with whole points for or against it by least
+squares; one that words do not describe is no candidate. The points alone decide what belongs to it, so that it reads
+the same on evaluation items and on training rows. Failures play no part. Texts of a small vocabulary have no clusters,
 numbers and codes not counted: their words and fields say all. Further spaces, such as the measured model's hidden
 states, are clustered beside the letters; what they find is told by words all the same: membership takes no model.
 
@@ -28,44 +28,44 @@ from diagnose.slices.topics import words_of
 from evals.leaks.near_copies import OPEN_VOCABULARY
 
 IS_ABOUT = "prompt is about"
-"""The value lists words with their points and ends in the points that a text needs."""
+"""Key of the condition. The value lists words with their points and ends in the points that a text needs."""
 
 _NEEDS = "; from "
 _NUM_CLUSTERS = (10, 20, 30, 45, 60, 80, 110)
-"""Coarse to fine; those whose clusters would be too small are left out."""
+"""Numbers of clusters, coarse to fine; those whose clusters would be too small are left out."""
 _NUM_STARTS = 5
-"""No start of k-means finds every cluster that others find."""
+"""Starts of k-means, none of which finds every cluster that others find."""
 _NUM_DIMENSIONS = 200
 _LEAST_TEXTS = 5
-"""A word of fewer tells no cluster."""
+"""Fewest texts of a word that describes clusters."""
 _MOST_WORDS = 1_500
-"""That may count points, the most frequent ones; bounds memory and time."""
+"""Most words that may count points, the most frequent ones; bounds memory and time."""
 _NUM_WORDS = (3, 16)
-"""Of a cluster: fewer are conditions of their own, and more cannot be read."""
+"""Number of words of a cluster: fewer are conditions of their own, and more cannot be read."""
 _MOST_POINTS = 9
 _TOLD = 0.5
-"""Jaccard index from which a cluster is what its words tell."""
+"""Smallest Jaccard index of a cluster with the texts that its words select."""
 _ALIKE = 0.9
-"""Jaccard index from which two are one that is told twice."""
+"""Jaccard index from which two clusters count as the same."""
 _SAMPLE = 10_000
-"""Distinct texts that are clustered; the words found are asked of all."""
+"""Most distinct texts that are clustered; the words found select among all texts."""
 
 Space = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Vectors of texts, [num_texts, dim]; a row that is 0 or not finite has none."""
+"""Embeds texts, [num_texts, dim]; a row that is 0 or not finite is no vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """Words that tell a cluster."""
+    """Words that describe a cluster, with their points."""
 
     words: NDArray[np.int64]
-    """Columns, those with most points first."""
+    """Columns of the words, those with most points first."""
     points: NDArray[np.float64]
-    """Whole numbers, negative ones against it."""
+    """Points, whole numbers; negative ones speak against the cluster."""
     needed: int
 
     def members(self, has: csc_array) -> NDArray[np.bool_]:
-        """Which texts have the points; `has`: [num_texts, num_words]."""
+        """Whether each text has the points; `has` is [num_texts, num_words]."""
         return np.asarray(has[:, self.words] @ self.points >= self.needed)
 
     def value(self, vocabulary: NDArray[np.object_]) -> str:
@@ -76,11 +76,11 @@ class _List:
 def find_clusters(
     texts: Sequence[str], min_texts: int, spaces: Sequence[Space] = ()
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Key, value and members of each, [num_texts], by letters and then by each of the `spaces`, coarse to fine; none
-    where the vocabulary is small, and then no space is asked. The same in whatever order the texts are.
+    """Yield key, value and members of each cluster, [num_texts], by letters and then by each of the `spaces`, coarse to
+    fine; none where the vocabulary is small, and then no space is used. The order of texts does not matter.
 
     Args:
-        spaces: Each is asked once, for the distinct texts that are clustered, in order.
+        spaces: Each is called once, on the distinct texts that are clustered, in order.
     """
     vectorizer = CountVectorizer(analyzer=words_of, binary=True, dtype=np.float64)
     try:
@@ -105,14 +105,14 @@ def find_clusters(
 
 
 def has_points(value: str, texts: Sequence[str]) -> NDArray[np.bool_]:
-    """Whether each text has the points that `value` asks for, [num_texts]."""
+    """Whether each text has the points that `value` requires, [num_texts]."""
     points, needed = _parsed(value)
     found = (sum(points[word] for word in words_of(text) & points.keys()) for text in texts)
     return np.fromiter((total >= needed for total in found), bool, len(texts))
 
 
 def _parsed(value: str) -> tuple[dict[str, int], int]:
-    """Points by word, and those that a text needs."""
+    """Points of each word, and the points that a text needs."""
     listed, _, needed = value.rpartition(_NEEDS)
     pairs = (part.rpartition(" ") for part in listed.split(", "))
     return {word: int(own) for word, _, own in pairs}, int(needed)
@@ -126,7 +126,7 @@ def _telling(has: csr_array) -> NDArray[np.int64]:
 
 
 def _vectors(has: csr_array, vocabulary: NDArray[np.object_]) -> NDArray[np.float32]:
-    """[num_texts, _NUM_DIMENSIONS] or fewer, of length 1."""
+    """Latent semantic vectors of length 1, [num_texts, _NUM_DIMENSIONS] or fewer columns."""
     letters = CountVectorizer(analyzer="char_wb", ngram_range=(3, 5), dtype=np.float64)
     counts = csr_array(has @ csr_array(letters.fit_transform(vocabulary)))
     common = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) >= _LEAST_TEXTS)
@@ -136,7 +136,7 @@ def _vectors(has: csr_array, vocabulary: NDArray[np.object_]) -> NDArray[np.floa
 
 
 def _whitened(states: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[num_texts, _NUM_DIMENSIONS] or fewer, of length 1, and 0 for a text without a vector.
+    """Whitened vectors of length 1, [num_texts, _NUM_DIMENSIONS] or fewer columns; 0 for a text without a vector.
 
     Vectors of a language model share one large direction, and few others hold most of what they differ by: whitened
     (Su et al. 2021, arXiv 2103.15316), each of the main directions counts alike.
@@ -151,7 +151,7 @@ def _whitened(states: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _clusters(vectors: NDArray[np.float32], least: int) -> Iterator[NDArray[np.bool_]]:
-    """Members of each with at least so many, [num_texts]; texts of the vector 0 are in none."""
+    """Yield members of each cluster of `least` texts or more, [num_texts]; texts of the vector 0 are in none."""
     known = np.flatnonzero(vectors.any(axis=1))
     for number in _NUM_CLUSTERS:
         if number * least > len(known):
@@ -165,7 +165,7 @@ def _clusters(vectors: NDArray[np.float32], least: int) -> Iterator[NDArray[np.b
 
 
 def _told(shown: csc_array, clusters: Iterable[NDArray[np.bool_]]) -> Iterator[_List]:
-    """Those clusters that words tell. `shown`: [num_texts, num_words]."""
+    """Yield the clusters that words describe; `shown` is [num_texts, num_words]."""
     num_texts = shown.shape[0]
     share = shown.sum(axis=0) / num_texts
     together = (shown.T @ shown).toarray() - num_texts * np.outer(share, share)
@@ -188,7 +188,7 @@ def _told(shown: csc_array, clusters: Iterable[NDArray[np.bool_]]) -> Iterator[_
 
 
 def _needed(score: NDArray[np.float64], inside: NDArray[np.bool_]) -> tuple[int, float]:
-    """The points above zero at which the Jaccard index with the cluster is greatest, and that index."""
+    """Points above zero at which the Jaccard index with the cluster is greatest, and that index."""
     order = np.argsort(-score, kind="stable")
     both = np.cumsum(inside[order])
     overlap = both / (np.arange(1, len(order) + 1) + inside.sum() - both)
@@ -200,7 +200,7 @@ def _needed(score: NDArray[np.float64], inside: NDArray[np.bool_]) -> tuple[int,
 
 
 def _unlike(lists: Sequence[_List], shown: csc_array) -> list[_List]:
-    """Of those that hold nearly the same texts the first. `shown`: [num_texts, num_words]."""
+    """Keep the first of lists that select nearly the same texts; `shown` is [num_texts, num_words]."""
     if not lists:
         return []
     members = csc_array(np.stack([one.members(shown) for one in lists], axis=1, dtype=np.float64))

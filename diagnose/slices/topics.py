@@ -1,6 +1,6 @@
-"""Topics as conditions that can be read and asked: words that go together, of which a text has any, or two.
+"""Topics as readable conditions: words that go together, of which a text has any, or two.
 
-Words that share texts far more often than chance has it are joined, the closest first, by the mean over all of their
+Words that share texts far more often than by chance are joined, the closest first, by the mean over all of their
 pairs (average linkage on the logarithm of the lift, Church & Hanks 1990, by `scikit-learn`), and cut at three levels.
 Which texts belong to a topic is then decided by its words alone, so that it reads the same on evaluation items and on
 training rows. Failures play no part. Texts of a small vocabulary have no topics: their words and fields say all.
@@ -25,23 +25,23 @@ TWO_OF = "prompt has two of"
 TOPIC_KEYS = (ANY_OF, TWO_OF)
 
 _LEAST_TEXTS = 5
-"""A word of fewer shows no company that is more than chance."""
+"""Fewest texts of a word; of rarer ones co-occurrence is chance."""
 _EVERYWHERE = 0.2
-"""Words of more texts than that say nothing of a topic."""
+"""Largest share of texts that have a word of a topic; more frequent words mark no topic."""
 _LIFTS = (1.5, 2.0, 3.0)
-"""So many times as often as by chance do two words of a topic meet, in the mean over its pairs: coarse to fine."""
+"""Mean lift over a topic's pairs of words, how many times as often they meet as by chance: coarse to fine."""
 _SHRUNK_BY = 2.0
-"""Texts added to those seen and to those expected: that rare words met once says little."""
+"""Texts added to observed and expected co-occurrence, so that rare words met once count little."""
 _NUM_WORDS = (3, 12)
-"""Of a topic: two words are a pair of conditions, and more than twelve cannot be read."""
+"""Number of words of a topic: two words are a pair of conditions, and more than twelve cannot be read."""
 _MOST_WORDS = 2_000
-"""Words that are joined, the most frequent ones; bounds memory and time."""
+"""Most words that are joined, the most frequent ones; bounds memory and time."""
 _SAMPLE = 10_000
-"""Texts in which words are joined; the topics found are asked of all."""
+"""Most texts in which words are joined; the topics found select among all texts."""
 
 
 def find_topics(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Key, value and members of each, [num_texts]; none where the vocabulary is small."""
+    """Yield key, value and members of each topic, [num_texts]; none where the vocabulary is small."""
     vectorizer = CountVectorizer(analyzer=words_of, binary=True, dtype=np.float64)
     try:
         has = csr_array(vectorizer.fit_transform(texts))
@@ -67,12 +67,12 @@ def find_topics(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, str
 
 
 def is_about(key: str, value: str, text: str) -> bool:
-    """Whether a text has enough of the words of `value`, which commas part."""
+    """Whether a text has enough of the words of `value`, which commas separate."""
     return len(words_of(text) & _listed(value)) >= _needed(key)
 
 
 def are_about(key: str, value: str, texts: Sequence[str]) -> NDArray[np.bool_]:
-    """As `is_about` on each, [num_texts]."""
+    """Value of `is_about` for each text, [num_texts]."""
     listed, needed = _listed(value), _needed(key)
     return np.fromiter((len(listed & words_of(text)) >= needed for text in texts), bool, len(texts))
 
@@ -111,5 +111,5 @@ def _topics(has: csr_array) -> list[tuple[int, ...]]:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """In lower case, without punctuation around them or inside a list of them."""
+    """Words of a text in lower case, without marks around them; words with a comma inside are left out."""
     return frozenset(word for word in (part.strip(EDGES).lower() for part in text.split()) if word and "," not in word)

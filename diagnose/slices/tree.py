@@ -1,6 +1,6 @@
-"""Failing slices as a tree: each inside the smallest other one that holds all of its items, and at last in its task.
+"""Arrange failing slices as a tree: each inside the smallest other one with all of its items, and finally in its task.
 
-A task that has a failing slice inside stands above it with its own counts, whether it is named itself or not.
+A task with a failing slice inside stands above it with its own counts, whether it is a finding itself or not.
 """
 
 from collections.abc import Sequence
@@ -18,24 +18,24 @@ from evals.statistics.intervals import Interval
 class SliceNode:
     slice: Slice
     inside: Slice | None
-    """The node above; None of a root."""
+    """Slice of the node above; None for a root."""
     depth: int
-    """Nodes above it."""
+    """Number of nodes above."""
     num_items: int
     num_failed: int
     ci: Interval
     """Wilson interval of the failure rate, 95 %."""
     is_finding: bool
-    """Not only a task that stands above findings."""
+    """Whether the slice was found to fail, not only a task above such slices."""
 
 
 def slice_tree(found: Sequence[Slice], items: SliceTable, failed: NDArray[np.bool_]) -> tuple[SliceNode, ...]:
-    """Nodes in the order in which a tree is read: each followed by what is inside it, in the order of `found`.
+    """Build the nodes in reading order: each is followed by those inside it, in the order of `found`.
 
     Args:
         found: Failing slices, distinct.
         items: All items, with the field `task` and those of the slices.
-        failed: [num_items]
+        failed: Whether each item failed, [num_items].
     """
     members = {where: items.members(where) for where in found}
     tasks = items.fields["task"]
@@ -62,7 +62,7 @@ def slice_tree(found: Sequence[Slice], items: SliceTable, failed: NDArray[np.boo
 
 
 def _parent(where: Slice, members: dict[Slice, NDArray[np.bool_]]) -> Slice | None:
-    """The smallest other that holds all of its items; of equal ones each is at most one's parent."""
+    """Smallest other slice with all of its items; of equal slices each is at most one's parent."""
     own, names = members[where], list(members)
     place = names.index(where)
     holding = [

@@ -1,4 +1,4 @@
-"""Measurement with lm-eval: task names to items, and a model's answers to item results.
+"""Measure models with lm-eval: turn task names into items, and a model's answers into item results.
 
 The only importer of lm_eval (0.4.13). Tasks are lm-eval's own, unmodified: their prompts, requests, filters
 and metrics. The loop around them is ours, because `simple_evaluate` draws few-shot examples anew for every
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Sequence[Item]) -> EvalReport:
-    """What the model does with the items of one split.
+    """Measure a model on the items of one split.
 
     Args:
         model: Loaded in this process, on the GPU if there is one.

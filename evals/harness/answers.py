@@ -1,4 +1,4 @@
-"""A model's answers to lm-eval's requests, its tokens counted."""
+"""Collect a model's answers to lm-eval's requests and count its tokens."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class CountingModel(HFLM):  # type: ignore[misc]
-    """Counts tokens; its rolling requests show bars on a terminal only."""
+    """lm-eval's Hugging Face model that counts tokens; rolling requests show bars on a terminal only."""
 
     num_tokens = 0
 

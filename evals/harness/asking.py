@@ -1,7 +1,7 @@
-"""The same items under other prompts, or with other answers: what tells a cue or a format from a lack of data.
+"""Score items under other prompts or with given answers, to tell a cue or a format from a lack of data.
 
 Requests are lm-eval's own with another context; filters and metrics are the task's. Costs one generation, or one
-forward pass for each choice, an item; the model is loaded at the first question. Given answers cost no model.
+forward pass for each choice, per item; the model is loaded at first use. Given answers need no model.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,11 +29,11 @@ class Asker:
     load: Callable[[], PreTrainedModel] | None = field(default=None, repr=False)
     """Gives the model's weights where they are in memory already."""
     num_tokens: int = 0
-    """Of prompts and answers, so far."""
+    """Tokens of prompts and answers so far."""
     _lm: CountingModel | None = field(default=None, repr=False)
 
     def can_ask(self, item: Item) -> bool:
-        """Whether the prompt stands in every request alone and in front; not so where each choice has its own."""
+        """Whether all requests of the item have its prompt as their context; not so where each choice has its own."""
         sent = self.suite.requests.get(item.key, ())
         return bool(item.prompt) and bool(sent) and all(instance.args[0] == item.prompt for instance in sent)
 
@@ -50,7 +50,7 @@ class Asker:
         return bool(len(lm.tok_encode(edit.prompt)) + longest <= lm.max_length)
 
     def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]:
-        """Results in the order of the edits, each with the item as it was asked; None without a finite score.
+        """Ask each item under its edited prompt.
 
         Raises:
             PermissionError: an item is not a probe item.
@@ -70,8 +70,7 @@ class Asker:
         return self._scored([replace(edit.item, prompt=edit.prompt) for edit in edits], sent)
 
     def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
-        """What the task's metrics make of answers that are given as its filters leave them, in their order; None
-        without a finite score.
+        """Score given answers, as the task's filters leave them, in their order; None without a finite score.
 
         Raises:
             PermissionError: an item is not a probe item.
@@ -86,7 +85,7 @@ class Asker:
     def _scored(
         self, items: Sequence[Item], sent: Sequence[Sequence[Instance]], answers: Sequence[str] | None = None
     ) -> list[ItemResult | None]:
-        """By the model's own answers, which the requests have, or by those that are given."""
+        """Score the model's own answers, which the requests hold, or the given ones."""
         found: dict[int, ItemResult] = {}
         with templates_compiled_once():
             for task in dict.fromkeys(item.task for item in items):

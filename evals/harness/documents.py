@@ -13,18 +13,18 @@ from typing import Any
 
 
 def json_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with JSON values only; bytes, images and the like become text that names their content."""
+    """Convert a document to JSON values; bytes, images and the like become text that names their content."""
     return {str(key): _json_value(value) for key, value in document.items()}
 
 
 def digest(document: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits of the hash of a JSON document; the order of its keys does not matter."""
+    """Hash of a JSON document, 16 hexadecimal digits; the order of its keys does not matter."""
     canonical = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def occurrence_ids(digests: Iterable[str]) -> list[str]:
-    """`<digest>-<number of its occurrence, from 0>` for each."""
+    """Item ids `<digest>-<number of its occurrence, from 0>`, one for each digest."""
     seen: Counter[str] = Counter()
     ids = []
     for value in digests:

@@ -1,4 +1,4 @@
-"""What lm-eval expects of the process it runs in: seeds, compiled templates, and silence where nobody watches."""
+"""Set up the process as lm-eval expects it: seeds, templates compiled once, and no progress bars in log files."""
 
 import logging
 import random
@@ -17,7 +17,7 @@ from lm_eval.defaults import DEFAULT_OTHER_SEED, DEFAULT_RANDOM_SEED
 
 @contextmanager
 def harness_seeds() -> Iterator[None]:
-    """lm-eval's seeds, for tasks that shuffle and models that sample; the caller's state comes back."""
+    """Set lm-eval's seeds, for tasks that shuffle and models that sample, and restore the caller's state afterwards."""
     state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         random.seed(DEFAULT_RANDOM_SEED)
@@ -32,8 +32,8 @@ def harness_seeds() -> Iterator[None]:
 
 @contextmanager
 def templates_compiled_once() -> Iterator[None]:
-    """lm-eval compiles a task's Jinja templates anew for every document: nine tenths of the time that 7,600 items
-    took to load. Inside, a template is compiled once; what it renders is the same."""
+    """Compile each Jinja template once; lm-eval compiles it for every document, nine tenths of the time that 7,600
+    items took to load. What it renders is the same."""
     utils.env.from_string = lru_cache(maxsize=4096)(utils.env.from_string)
     try:
         yield

@@ -1,4 +1,4 @@
-"""From what a task computes for one item to a score, and from scores to failures.
+"""Turn what a task computes for one item into a score, and scores into failures.
 
 An lm-eval metric is not always a number for each item: some hand a pair to a function of the whole task
 (`perplexity`, `f1`, `bleu`). What each becomes here:
@@ -30,13 +30,13 @@ class Metric:
     """A task's metric as one of its filters gives it."""
 
     name: str
-    """The task's name for it; with `/<filter>` appended for every filter but the task's first."""
+    """The task's name for the metric, with `/<filter>` appended for every filter but the task's first."""
     kind: MetricKind
     is_higher_better: bool
 
 
 def item_value(raw: object, kind: MetricKind) -> float | None:
-    """The metric of one item, None when it has no finite one."""
+    """Value of the metric for one item, None where it is not a finite number."""
     value: object = raw
     if isinstance(raw, (tuple, list)):
         if len(raw) != 2:
@@ -55,8 +55,8 @@ def item_value(raw: object, kind: MetricKind) -> float | None:
 
 
 def oriented(value: float, metric: Metric) -> float:
-    """The score: higher is better. A metric where lower is better counts as 1 minus its value, which keeps
-    0/1 metrics in [0, 1] and the differences of the others."""
+    """Score in which higher is better. A metric where lower is better counts as 1 minus its value, which keeps 0/1
+    metrics in [0, 1] and the differences of the others."""
     is_higher_better = metric.kind is not MetricKind.VALUE or metric.is_higher_better
     return value if is_higher_better else 1 - value
 
@@ -64,8 +64,8 @@ def oriented(value: float, metric: Metric) -> float:
 def judged_metric(
     wanted: str | None, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]
 ) -> Metric | None:
-    """The metric that a task's items are judged by: the wanted one where the task has it, else the first
-    that has a value for any item; None when no metric has."""
+    """Metric by which a task's items are judged: the wanted one where the task has it, else the first that has a value
+    for any item; None where no metric has one."""
     named = [metric for metric in metrics if metric.name == wanted]
     for metric in named or metrics:
         if any(metric.name in of_item for of_item in values):
@@ -74,12 +74,12 @@ def judged_metric(
 
 
 def failures(scores: Sequence[float]) -> list[bool]:
-    """Which items of one task failed, from the scores of one report.
+    """Tell which items of one task failed, from their scores in one report.
 
     Scores that all lie in [0, 1] fail below one half: a 0/1 metric fails at 0, an F1 or a ROUGE when it
     misses more than it has. Where the scale has no such point (log-likelihoods, BLEU in percent) the worse
-    half fails: what is strictly below the median of the task's items in this report. That says where a
-    model is comparatively bad; only scores, never these failures, can be compared between models.
+    half fails: what is strictly below the median of the task's items in this report. This shows where
+    a model is comparatively weak; compare scores between models, never these failures.
     """
     if all(0 <= score <= 1 for score in scores):
         return [score < 0.5 for score in scores]

@@ -1,1 +1,1 @@
-"""Does a text repeat an evaluation item?"""
+"""Find texts that repeat an evaluation item."""

@@ -1,8 +1,8 @@
-"""What a text says, whatever its wording: its content words and its numbers, as a set that holds no order.
+"""Represent a text by its content words and numbers, as a set without order, to compare texts across wordings.
 
 Words are stems of five letters (truncation does nearly as well as a stemmer of the language; McNamee and Mayfield 2004,
 "Character n-gram tokenization for European language text retrieval") without the stop words of scikit-learn; numbers
-are values, in digits or words. Of code only what its comments and documentation strings say counts: names and
+are values, in digits or words. Of code, only comments and documentation strings count: names and
 statements change freely. Each term is one of 65,536 buckets, in which several words of a language lie.
 
 Cost: 15 microseconds for a text of 45 words.
@@ -21,11 +21,11 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from evals.leaks.near_copies import text_hashes
 
 NUM_BUCKETS = 1 << 16
-"""Columns of words; as many of numbers follow."""
+"""Number of columns for words; as many columns for numbers follow."""
 NUM_TERMS = 2 * NUM_BUCKETS
 
 _STEM = 5
-"""Letters of a word that count."""
+"""Number of a word's first letters that count."""
 _TOKEN = re.compile(r"[^\W\d_][^\W_]*|\d+(?:,\d{3})*(?:\.\d+)?")
 _NUMBER_WORDS = {
     "zero": 0.0,
@@ -67,7 +67,7 @@ _NUMBER_WORDS = {
     "million": 1e6,
     "billion": 1e9,
 }
-"""Not "one" and "second", which count seldom."""
+"""Values of number words; "one" and "second" are left out because they seldom count."""
 _CODE = re.compile(
     r"^[ \t]*(?:(?:async )?def \w+\(|(?:async )?function\b.*\(|class \w+.*[:{]$|from [\w.]+ import |import [\w.]+;?$"
     r"|#include\b|(?:const|let|var) \w+ ?=|(?:public|private|static)\b.*[({]$|fn \w+\(|func \w+\()",
@@ -84,7 +84,7 @@ _ANSWER = re.compile(r"\s*(?:answer|a)\s*:?\s*", re.IGNORECASE)
 
 
 def contents(texts: Sequence[str]) -> csr_array:
-    """Which terms each text has, [num_texts, NUM_TERMS], ones of float32, sorted."""
+    """Terms of each text, [num_texts, NUM_TERMS], ones of float32, sorted."""
     tokens = [_TOKEN.findall(_folded(said(text))) for text in texts]
     flat = list(chain.from_iterable(tokens))
     number_of = {token: k for k, token in enumerate(dict.fromkeys(flat))}
@@ -98,12 +98,12 @@ def contents(texts: Sequence[str]) -> csr_array:
 
 
 def of_terms(starts: NDArray[np.int64], columns: NDArray[np.int64]) -> csr_array:
-    """The same of the sorted terms of one text after the other; the terms of text k start at `starts[k]`."""
+    """Build the matrix of `contents` from the sorted terms of all texts; those of text k start at `starts[k]`."""
     return csr_array((np.ones(len(columns), np.float32), columns, starts), shape=(len(starts) - 1, NUM_TERMS))
 
 
 def said(text: str) -> str:
-    """The text itself; of code its comments and documentation strings, where it has any."""
+    """The text itself; for code, its comments and documentation strings where it has any."""
     if not _CODE.search(text):
         return text
     comments = " ".join(part for found in _SAID_IN_CODE.findall(text) for part in found if part)
@@ -111,8 +111,8 @@ def said(text: str) -> str:
 
 
 def asked_with_options(text: str) -> str:
-    """Of a question with options in lines of their own: the line before them and they, without a passage that several
-    questions may share; of any other text all of it."""
+    """Question with options in lines of their own, from the line before them on, without a passage that several
+    questions may share; any other text is returned whole."""
     lines = [line for line in text.splitlines() if line.strip()]
     while lines and _ANSWER.fullmatch(lines[-1]):
         lines.pop()
@@ -123,7 +123,7 @@ def asked_with_options(text: str) -> str:
 
 
 def question_of(text: str) -> str:
-    """Of plain text: what stands before a line that begins an answer; all of it where there is no such line."""
+    """Part of a plain text before a line that begins an answer; all of it where there is no such line."""
     question = _BEGINS_ANSWER.split(text, maxsplit=1)[0]
     return question if question.strip() else text
 
@@ -133,7 +133,7 @@ def _folded(text: str) -> str:
 
 
 def _columns(tokens: Sequence[str]) -> NDArray[np.int64]:
-    """Column of each token, [num_tokens]; -1 for those that say nothing."""
+    """Column of each token, [num_tokens]; -1 for stop words and single letters."""
     values = [_value(token) for token in tokens]
     names = [token[:_STEM] if value is None else repr(value) for token, value in zip(tokens, values, strict=True)]
     columns = (text_hashes(names) % np.uint64(NUM_BUCKETS)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Does a training row repeat an evaluation item? Answered without giving any item away.
+"""Find training rows that repeat an evaluation item, without revealing any item.
 
 Diagnosis and quality gate need to know about items of all splits (design rule 7), while everything below the
 controller may read probe items only. An `ItemIndex` holds hashes and counts, nothing else.
@@ -43,17 +43,17 @@ class ItemIndex:
 
     num_items: int
     _prompts: NDArray[np.uint64]
-    """Sorted; what a row's prompt, or a plain-text row, must not be."""
+    """Hashes of questions, sorted; neither a row's prompt nor a plain-text row may match one."""
     _texts: NDArray[np.uint64]
-    """Sorted; what a row's prompt and completion together must not be."""
+    """Hashes of prompt and target together, sorted; no whole row may match one."""
     _runs: NDArray[np.uint64]
-    """Sorted; runs of 13 words, of questions and answers, that a row must not contain."""
+    """Hashes of runs of 13 words in questions and answers, sorted; no row may contain one."""
     _rewordings: Rewordings
-    """What items say, which a row must not say in other words."""
+    """Contents of items, which a row must not repeat in other words."""
     _names: NDArray[np.uint64]
-    """Of each item."""
+    """Name of each item (`item_names`)."""
     _templates: Templates
-    """Rules by which texts were told apart."""
+    """Rules for near copies that the texts were compared by."""
 
     @property
     def templates(self) -> Templates:
@@ -61,7 +61,7 @@ class ItemIndex:
         return self._templates
 
     def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
-        """Which training rows are near copies of an item of any split.
+        """Tell which training rows are near copies of an item of any split.
 
         Args:
             texts: Prompt (shaped by the corpus's template; empty for plain text) and completion of each row.
@@ -89,7 +89,7 @@ class ItemIndex:
         return found
 
     def reworded_names(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.uint64]:
-        """Sorted; names (`item_names`) of the items that rows, as for `matches`, repeat in other words."""
+        """Names (`item_names`) of the items that rows, given as for `matches`, repeat in other words; sorted."""
         return np.unique(self._names[self._reworded(rows)[:, 1]])
 
     def _reworded(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ class ItemIndex:
 
 
 def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> ItemIndex:
-    """Index of items, of all splits as a rule; `templates` are the suite's."""
+    """Index items, as a rule those of all splits; `templates` are the suite's."""
     texts = [ItemText(item.task, item.text, item.target, item.id) for item in items]
     normal = [normalise(text.text) for text in texts]
     targets = [normalise(text.target) for text in texts]
@@ -140,7 +140,7 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
 
 
 def load_index(path: Path) -> ItemIndex:
-    """What `ItemIndex.save` wrote."""
+    """Read what `ItemIndex.save` wrote."""
     with np.load(path) as arrays:
         templates = make_templates(dict(json.loads(str(arrays["templates"]))))
         return ItemIndex(
@@ -160,12 +160,12 @@ def item_names(texts: Sequence[ItemText]) -> NDArray[np.uint64]:
 
 
 def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], index: ItemIndex) -> NDArray[np.bool_]:
-    """Which of the items the training rows repeat, [num_items]; the other side of `ItemIndex.matches`.
+    """Tell which of the items the training rows repeat, [num_items]; the other side of `ItemIndex.matches`.
 
     Args:
         items: Items that the caller has anyway.
-        texts: Rows as for `matches`; few, as a rule those that matched.
-        index: Of the items of all splits, which tells rewordings and has the suite's templates.
+        texts: Rows as for `matches`; usually few, those that matched.
+        index: Index of the items of all splits, which finds rewordings and has the suite's templates.
     """
     pairs, templates = list(texts), index.templates
     rows = _row_texts(pairs, templates)
@@ -181,8 +181,8 @@ def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], inde
 
 
 def _item_runs(texts: Sequence[ItemText]) -> list[NGrams]:
-    """Of the questions, and of questions and answers where answers are natural language: a row that repeats a worked
-    solution gives it away. In a closed grammar of long answers unrelated rows share such runs."""
+    """Runs of the questions and, where answers are natural language, of questions with answers: a row that repeats a
+    worked solution gives it away. In a closed grammar of long answers unrelated rows share such runs."""
     told = [text for text in texts if text.target.count(" ") >= NUM_WORDS - 1]
     is_open = len({word for text in told for word in text.target.split()}) >= OPEN_VOCABULARY
     answered = [replace(text, text=f"{text.text} {text.target}") for text in texts]
@@ -199,7 +199,7 @@ def _is_asked(text: ItemText, identity: str, asked: Collection[str], templates: 
 @dataclass(frozen=True, slots=True)
 class _RowTexts:
     asked: list[str]
-    """The question of each row, by its template; the whole row where it is plain text."""
+    """Question of each row in canonical form (`Templates.canonical`); the whole row where it is plain text."""
     wholes: list[str]
 
 

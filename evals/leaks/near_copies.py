@@ -1,4 +1,4 @@
-"""Which items say the same thing: near copies must share a split, and must not be trained on.
+"""Find near copies of items, which must share a split and must not be trained on.
 
 Design rules 1 and 7. Two texts are near copies when they are equal after normalising case, space and
 punctuation, or, where both have 13 words or more, when they share a run of 13 words (the length of
@@ -25,7 +25,7 @@ from evals.leaks.templates import NO_TEMPLATES, Templates
 NUM_WORDS = 13
 """Length of the runs of words that make long texts near copies."""
 OPEN_VOCABULARY = 500
-"""Distinct words from which texts are taken for natural language, in which a long run is nobody else's by chance."""
+"""Distinct words from which texts count as natural language, where a long run is not shared by chance."""
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _LETTER = r"[^\W\d_]"
@@ -45,11 +45,11 @@ _MARKS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ItemText:
-    """The part of an item that decides whose near copy it is."""
+    """The part of an item that decides which items are its near copies."""
 
     task: str
     text: str
-    """`Item.text`: the prompt without few-shot examples, the target where there is none."""
+    """Value of `Item.text`: the prompt without few-shot examples, the target where there is none."""
     target: str
     digest: str
     """Hash of the document."""
@@ -65,9 +65,9 @@ class NGrams:
 
 
 def split_keys(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -> list[str]:
-    """One key for each text, equal for near copies: the smallest digest among them.
+    """Give each text a key that near copies share: the smallest digest among them.
 
-    Depends on the set of texts only, not on their order and on no seed.
+    Keys depend on the set of texts only, neither on their order nor on a seed.
     """
     if not texts:
         return []
@@ -89,7 +89,7 @@ def split_keys(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -
 
 
 def identity_texts(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -> list[str]:
-    """Normalised text, or template and slot values, that equals that of another item only for a near copy.
+    """Normalised text, or template and slot values, which two items share only where they are near copies.
 
     A prompt that more than 5 % and more than 20 of a task's items share ("Which sentence is right?") asks
     nothing by itself: there the target is part of the identity.
@@ -106,7 +106,7 @@ def identity_texts(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATE
 
 
 def item_ngrams(texts: Sequence[ItemText], num_words: int = NUM_WORDS) -> NGrams:
-    """Runs that make a text the near copy of another one, each once for each text.
+    """Runs that make a text the near copy of another one, each once per text.
 
     Left out are a task's template, by two signs: the words that all of its texts begin and end with, and
     runs that stand in more than 1 % and more than 3 of its texts.
@@ -133,7 +133,7 @@ def _without_template(normal: Sequence[str]) -> list[str]:
 
 
 def template_lengths(normal: Sequence[str]) -> tuple[int, int]:
-    """Numbers of words that all of the texts begin and end with; few texts have no template."""
+    """Numbers of words that all texts begin and end with; 0 and 0 for up to three distinct texts."""
     distinct = sorted(words.split(" ") for words in set(normal))
     if len(distinct) <= 3:
         return 0, 0
@@ -143,13 +143,13 @@ def template_lengths(normal: Sequence[str]) -> tuple[int, int]:
 
 
 def _num_common(first: Sequence[str], last: Sequence[str]) -> int:
-    """Length of the common beginning; of sorted sequences, the first and last one's is everybody's."""
+    """Length of the common beginning; for the first and last of sorted sequences, that of all of them."""
     pairs = enumerate(zip(first, last, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
 
 
 def ngrams(normal: Sequence[str], num_words: int = NUM_WORDS) -> NGrams:
-    """Hashes of the runs of so many words in normalised texts; shorter texts have none."""
+    """Hashes of the runs of `num_words` words in normalised texts; shorter texts have none."""
     long = [i for i, words in enumerate(normal) if words.count(" ") >= num_words - 1]
     if not long:
         return NGrams(hashes=np.zeros(0, np.uint64), owners=np.zeros(0, np.int64))
@@ -168,7 +168,7 @@ def ngrams(normal: Sequence[str], num_words: int = NUM_WORDS) -> NGrams:
 
 
 def normalise(text: str) -> str:
-    """Lower case, single spaces, without prose punctuation; `normalise(a + " " + b)` joins the two."""
+    """Lower-case a text, with single spaces and no prose punctuation; `normalise(a + " " + b)` joins the two."""
     folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
     if not _MARK_OR_SYMBOL.search(folded):  # three times as fast, and most rows of small corpora
         return " ".join(folded.split())
@@ -177,6 +177,6 @@ def normalise(text: str) -> str:
 
 
 def text_hashes(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """64-bit hashes, the same in every process; [num_texts]."""
+    """Hashes of 64 bits, the same in every process; [num_texts]."""
     digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype=np.uint64)

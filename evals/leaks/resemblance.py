@@ -1,9 +1,9 @@
-"""How alike long texts are in their words: MinHash of the runs of three words, with numbers out of numpy alone.
+"""Estimate how similar long texts are in wording, by MinHash over runs of three words, in numpy alone.
 
 The share of equal numbers in two signatures estimates the Jaccard similarity of the two sets of runs (Broder 1997,
 "On the resemblance and containment of documents"), with a standard error of at most .0625. Texts whose signatures agree
 in one of several bands are worth comparing (locality-sensitive hashing, as in Leskovec, Rajaraman and Ullman, "Mining
-of Massive Datasets", chapter 3). Numbers of a signature tell no word of the text.
+of Massive Datasets", chapter 3). A signature reveals no word of the text.
 
 Cost: 30 microseconds for a text of 45 words; 256 bytes for each signature that is kept.
 """
@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 from evals.leaks.near_copies import NUM_WORDS, OPEN_VOCABULARY, NGrams, ngrams, text_hashes
 
 RUN = 3
-"""Words of the runs that texts are compared by."""
+"""Words in each run that texts are compared by."""
 NUM_HASHES = 64
 LEAST_RUNS = NUM_WORDS - RUN + 1
-"""Of a text that is compared: those of 13 words. With fewer only equality is left."""
+"""Fewest runs of a text that is compared, those of 13 words; shorter texts can only be equal."""
 
 _SEED = 1
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def is_long(text: str) -> bool:
-    """Whether a normalised text has the words to be compared at all."""
+    """Whether a normalised text has enough words to be compared."""
     return text.count(" ") >= NUM_WORDS - 1
 
 
 def is_open(texts: Iterable[str]) -> bool:
-    """Whether texts are natural language: in a closed grammar most of them are near each other."""
+    """Whether texts are natural language; in a closed grammar most texts are similar."""
     words: set[str] = set()
     for text in texts:
         words.update(text.split())
@@ -41,13 +41,12 @@ def is_open(texts: Iterable[str]) -> bool:
 
 
 def short_runs(normal: Sequence[str], salts: Sequence[str], left_out: NDArray[np.uint64]) -> NGrams:
-    """Runs of three words of the long ones of normalised texts, ordered by text.
+    """Runs of three words of the long texts among normalised ones, ordered by text.
 
     Args:
-        normal: Those that keep fewer than `LEAST_RUNS` runs have none.
-        salts: What texts must have in common beside their words to be alike at all, [num_texts]: texts of different
-            salts share no run.
-        left_out: Sorted; runs that do not count.
+        normal: Normalised texts; one that keeps fewer than `LEAST_RUNS` runs gets none.
+        salts: What texts must share beside their words, [num_texts]; texts of different salts share no run.
+        left_out: Hashes of runs that do not count, sorted.
     """
     runs = ngrams([text if is_long(text) else "" for text in normal], RUN)
     is_kept = ~contains(left_out, runs.hashes)
@@ -75,7 +74,7 @@ def signatures(runs: NGrams) -> NDArray[np.uint32]:
 
 
 def band_keys(signed: NDArray[np.uint32], width: int) -> NDArray[np.uint64]:
-    """Equal where signatures agree in all numbers of a band of so many, [num_texts, NUM_HASHES // width]."""
+    """Keys that are equal where signatures agree in a whole band of `width`, [num_texts, NUM_HASHES // width]."""
     num_bands = NUM_HASHES // width
     keys = np.repeat(np.arange(num_bands, dtype=np.uint64)[np.newaxis], len(signed), axis=0)
     for offset in range(width):

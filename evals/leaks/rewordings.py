@@ -1,12 +1,12 @@
-"""Items in other words: what no run of 13 words tells, from sets of hashed terms that spell no item.
+"""Find items in other words, which share no run of 13 words, from sets of hashed terms that reveal no item.
 
-How near a text is to an item: the square root of the cosine of their content words, each weighted by its rarity among
-the task's items (inverse document frequency; Sparck Jones 1972), times the overlap of their numbers. A text is a
+The nearness of a text to an item is the square root of the cosine of their content words, each weighted by its rarity
+among the task's items (inverse document frequency; Sparck Jones 1972), times the overlap of their numbers. A text is a
 rewording of the item that it is nearest to where it is nearer to it than to every other item by more than different
 items are, and where the two share more than two texts share by chance. Both bounds come from the evaluation itself:
-each of its items is compared with the others, and the tail of what that gives tells from where on one text in a
-thousand that asks something else would be told. So questions of one template, which differ in the values of its slots
-alone, and sentences of a closed grammar are no rewordings of each other: they are near many items at once.
+each of its items is compared with the others, and the tail of these leads gives the bound that one text in a thousand
+that asks something else exceeds. So questions of one template, which differ in the values of its slots alone, and
+sentences of a closed grammar are no rewordings of each other: they are near many items at once.
 
 Cost: 60 microseconds for a text of 30 words against 20,000 items; 200 bytes for each item.
 """
@@ -23,44 +23,44 @@ from evals.leaks.contents import NUM_BUCKETS, NUM_TERMS, asked_with_options, con
 from evals.leaks.near_copies import NUM_WORDS, ItemText
 
 FALSE_ALARMS = 1e-3
-"""Share of texts of a task's kind that ask something else and may be told; and the chance at which a text whose words
-were drawn one by one would share so much with any of the items."""
+"""Share of texts of a task's kind that ask something else and may be reported; also the chance at which a text whose
+words were drawn one by one would share as much with any of the items."""
 LEAST = (1 / 3) ** 1.5
-"""How near a rewording is at least: as near as a text without numbers at a cosine of a third."""
+"""Smallest lead of a rewording: the nearness of texts without numbers at a cosine of a third."""
 QUESTION, ANSWERED, OPTIONS = range(3)
-"""What of an item is compared: its text; text and answer, where answers are long and a row of plain text does not tell
-where its own begins; the question with its options alone, where a passage stands before it."""
+"""Parts of an item that are compared: its text; text and answer, where answers are long, because a row of plain text
+does not show where its own begins; the question with its options alone, where a passage stands before it."""
 
 _TAIL = 0.1
-"""Share of the items, those nearest to another one, that tells the tail."""
+"""Share of the items, those with the largest leads, that make up the tail."""
 _TRUSTED = 0.5
-"""Share of the tail that is measured, the lower one: the upper one may be items that an evaluation asks twice."""
+"""Share of the tail that is measured, the lower part: the upper part may be items that an evaluation asks twice."""
 _PSEUDO = 0.5
-"""Numbers that two texts have beside their own and that agree as far as their words do: so six of six agreeing numbers
-are more than one of one, and texts without numbers are compared by their words."""
+"""Pseudo-count added to the numbers of two texts, which agree as far as their words do: so six of six agreeing numbers
+count more than one of one, and texts without numbers are compared by their words."""
 _POSTINGS = 512
-"""Items that the rarest terms of a text are looked up in."""
+"""Most texts, counted once per term, in which the rarest terms of a text are looked up."""
 _CANDIDATES = 32
-"""Of them those that are compared: the ones that share most."""
+"""Most texts of a kind that a text is compared with, those that share most."""
 _IS_WORD = np.arange(NUM_TERMS) < NUM_BUCKETS
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Kind:
-    """Texts that are compared with each other: one of the three things to compare, of one task. `make_kind` makes it
-    of the first four."""
+    """Texts that are compared with each other: one part (`view`) of the items of one task. `make_kind` makes it of the
+    first four fields."""
 
     view: int
     owners: NDArray[np.int64]
-    """Index of the item that each text is of, [num_texts]."""
+    """Index of the item that each text belongs to, [num_texts]."""
     terms: csr_array
-    """See `evals.leaks.contents`; [num_texts, NUM_TERMS]."""
+    """Terms of each text (`evals.leaks.contents`), [num_texts, NUM_TERMS]."""
     least: float
-    """Distances in nearness above it make a rewording."""
+    """Bound on the lead: a text with a larger one is a rewording."""
     same: NDArray[np.int64]
-    """Equal for texts that have the same terms, [num_texts]."""
+    """Number of each text's set of terms, equal where the sets are, [num_texts]."""
     num_texts: NDArray[np.float32]
-    """That have each term, [NUM_TERMS]."""
+    """Number of texts that have each term, [NUM_TERMS]."""
     rarity: NDArray[np.float32]
     """Surprise at each term in nats, [NUM_TERMS]."""
     texts_of: csr_array
@@ -69,26 +69,26 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Nearest:
-    """For texts that are near any item of a kind; [num_found] each."""
+    """The nearest text of a kind to each text that is near any; [num_found] each."""
 
     texts: NDArray[np.int64]
-    """Index of the text asked about, increasing."""
+    """Index of the text that was compared, increasing."""
     found: NDArray[np.int64]
     """Index of the nearest text of the kind."""
     lead: NDArray[np.float64]
-    """How much nearer it is than the nearest other one, [0, 1]."""
+    """How much nearer that text is than the nearest one of other terms, [0, 1]."""
     shared: NDArray[np.float64]
-    """Surprise, in nats, at what the two share."""
+    """Surprise at the terms that the two share, nats."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Rewordings:
-    """What items say, as hashed terms. Build it with `make_rewordings`."""
+    """Contents of items as hashed terms. Build it with `make_rewordings`."""
 
     kinds: tuple[Kind, ...]
 
     def pairs(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Texts that are rewordings, [num_pairs, 2]: index of the text, index of the item.
+        """Pairs of a text and an item that it rewords, [num_pairs, 2]: index of the text, index of the item.
 
         Args:
             asked: Questions, or whole rows of plain text.
@@ -103,8 +103,7 @@ class Rewordings:
         return np.unique(np.concatenate(told), axis=0)
 
     def strength(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """How many times the bound each text's lead is, [num_texts]: rewordings are above 1; 0 where too little is
-        shared."""
+        """Lead of each text over its bound, [num_texts]: above 1 for rewordings, 0 where too little is shared."""
         strength = np.zeros(len(asked))
         for kind, near in self._near(asked, is_plain):
             strength[near.texts] = np.maximum(strength[near.texts], _strength(kind, near))
@@ -125,7 +124,7 @@ class Rewordings:
 
 
 def make_rewordings(texts: Sequence[ItemText]) -> Rewordings:
-    """Of items, as a rule of all splits: the more of a task, the better its bound is known."""
+    """Index items, as a rule those of all splits: the more of a task, the better its bound is known."""
     by_task: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
         by_task.setdefault(text.task, []).append(index)
@@ -146,9 +145,9 @@ def make_rewordings(texts: Sequence[ItemText]) -> Rewordings:
 
 
 def bounded(view: int, owners: NDArray[np.int64], terms: csr_array) -> Kind:
-    """A kind with the bound that its own texts tell.
+    """Make a kind with the bound that follows from its own texts.
 
-    Beyond the tenth of them that are nearest to another one distances fall off exponentially (Pickands 1975, with
+    Beyond the tenth of them that have the largest leads, leads fall off exponentially (Pickands 1975, with
     shape 0). The scale is that of the lower half of those, the upper half censored (Epstein and Sobel 1953), and the
     bound the one that a further draw exceeds with the probability asked for, whatever the scale is: the fewer texts,
     the higher it lies.
@@ -175,12 +174,12 @@ def make_kind(view: int, owners: NDArray[np.int64], terms: csr_array, least: flo
 
 
 def nearest(kind: Kind, terms: csr_array, but_same: bool = False) -> Nearest:
-    """The text of a kind that each text is nearest to.
+    """Find the text of a kind that each text is nearest to.
 
     Args:
-        kind: What to look in.
-        terms: Of the texts, [num_texts, NUM_TERMS].
-        but_same: The texts are the kind's own, and none of the same terms is near them.
+        kind: Texts to search.
+        terms: Terms of the texts, [num_texts, NUM_TERMS].
+        but_same: Leaves out texts of the same terms, where the texts are the kind's own.
     """
     one, other = _candidates(kind, terms)
     if but_same:
@@ -207,12 +206,12 @@ def _strength(kind: Kind, near: Nearest) -> NDArray[np.float64]:
 
 
 def _evidence(kind: Kind) -> float:
-    """Nats that texts share at least: of independent words, one in a thousand shares so much with any of the items."""
+    """Fewest nats to share: of texts of independent words, one in a thousand shares as much with any of the items."""
     return math.log(len(kind.owners) / FALSE_ALARMS)
 
 
 def _candidates(kind: Kind, terms: csr_array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of a text and one of the kind that share half of the evidence in the text's rarest terms; ordered."""
+    """Ordered pairs of a text and one of the kind that share half of the evidence in the text's rarest terms."""
     owners = np.repeat(np.arange(terms.shape[0]), np.diff(terms.indptr))
     sizes = kind.num_texts[terms.indices]
     order = np.lexsort((sizes, owners))
@@ -232,7 +231,7 @@ def _candidates(kind: Kind, terms: csr_array) -> tuple[NDArray[np.int64], NDArra
 
 
 def to_arrays(rewordings: Rewordings) -> dict[str, NDArray[np.generic]]:
-    """What `from_arrays` reads."""
+    """Arrays to store, which `from_arrays` reads."""
     kinds = rewordings.kinds
     columns = [np.zeros(0, np.uint32), *(kind.terms.indices.astype(np.uint32) for kind in kinds)]
     return {
@@ -250,7 +249,7 @@ def _num_terms(kind: Kind) -> NDArray[np.int64]:
 
 
 def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Rewordings:
-    """What `make_rewordings` made."""
+    """Rebuild what `to_arrays` stored."""
     ends = np.cumsum(arrays["kind_sizes"].astype(np.int64))
     starts = np.append(0, np.cumsum(arrays["kind_num_terms"].astype(np.int64)))
     columns = arrays["kind_terms"].astype(np.int64)

@@ -1,1 +1,1 @@
-"""What may be concluded from scores?"""
+"""Conclusions from scores: comparisons, intervals, harm and power."""

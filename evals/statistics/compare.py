@@ -1,4 +1,4 @@
-"""Did it help? Paired comparisons of training recipes, and the power to see a gain before paying for it.
+"""Paired comparisons of training recipes.
 
 A recipe is trained several times; every run answers the same items. Runs are a sample (another seed scores
 otherwise) and items are a sample (another test set would too), so the gate works in the crossed
@@ -18,7 +18,7 @@ difference over its standard error is compared with t on Satterthwaite's degrees
 Rejected: McNemar and bootstraps over items. They treat two trained models as the two recipes, and without any
 true effect they accept far more often than their level. `flips` keeps the counts as a description.
 
-`scripts/bench_gate.py` holds all of this against really trained runs. Pure functions of numpy arrays; a comparison
+`scripts/bench_gate.py` checks all of this on trained runs. Pure functions of numpy arrays; a comparison
 of 10 runs on 900 items takes a fifth of a millisecond.
 """
 
@@ -35,7 +35,7 @@ from evals.statistics.run_variance import RunVariance, pool_runs, residual_varia
 
 MIN_SEEDS = 3
 MIN_RUN_DF = 4
-"""Two arms of three seeds. With fewer the estimate of the run variance is too loose to judge by."""
+"""Degrees of freedom of two arms of three seeds; with fewer the run variance is too loose to judge by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class ArmScores:
 
     name: str
     items: tuple[str, ...]
-    """`task/id`, in the order of the columns."""
+    """Item keys `task/id`, in the order of the columns."""
     scores: NDArray[np.float64]
-    """[num_seeds, num_items], higher is better."""
+    """Scores, [num_seeds, num_items], higher is better."""
 
     def __post_init__(self) -> None:
         if self.scores.ndim != 2 or self.scores.shape[1] != len(self.items) or not self.scores.size:
@@ -74,7 +74,7 @@ class ArmScores:
 
     @property
     def seed_means(self) -> NDArray[np.float64]:
-        """[num_seeds]"""
+        """Mean score of each seed, [num_seeds]."""
         return np.asarray(self.scores.mean(axis=1), dtype=np.float64)
 
 
@@ -87,12 +87,12 @@ class Comparison:
     mean: float
     se: float
     df: float
-    """Satterthwaite's."""
+    """Satterthwaite's degrees of freedom."""
     p: float
-    """One-sided: challenger not better than control."""
+    """One-sided p-value of the hypothesis that the challenger is not better than the control."""
     low: float
     high: float
-    """Two-sided 95 %."""
+    """Upper end of the two-sided 95 % interval."""
     run: RunVariance
     num_items: int
 
@@ -113,12 +113,12 @@ class NonInferiority:
 class GateResult:
     is_accepted: bool
     comparisons: tuple[Comparison, ...]
-    """One for each control, in the order given."""
+    """Comparison with each control, in the order given."""
     alpha: float
 
     @property
     def hardest(self) -> Comparison:
-        """Against the control that was beaten least surely."""
+        """Comparison with the control that was beaten least surely, the one with the largest p."""
         return max(self.comparisons, key=lambda comparison: comparison.p)
 
 
@@ -129,7 +129,7 @@ class FlipCounts:
     fixed: int
     broken: int
     p: float
-    """McNemar's exact two-sided p for this one pair of models."""
+    """McNemar's exact two-sided p-value for this one pair of models."""
 
 
 def accepts(
@@ -141,7 +141,7 @@ def accepts(
 
     Args:
         challenger: The recipe that is judged, at least `MIN_SEEDS` seeds.
-        controls: Likewise, on the same items.
+        controls: Recipes to beat, at least `MIN_SEEDS` seeds each, on the same items.
         alpha: From `alpha_at`, in (0, 1).
         earlier: Run variances of earlier rounds, pooled with this round's.
     """
@@ -154,11 +154,11 @@ def accepts(
 
 
 def compare(challenger: ArmScores, control: ArmScores, run: RunVariance | None = None) -> Comparison:
-    """Challenger recipe against control recipe, both seeds and items taken as samples.
+    """Compare a challenger recipe with a control recipe, both seeds and items taken as samples.
 
     Args:
         challenger: At least `MIN_SEEDS` seeds.
-        control: Likewise, on the same items in any order.
+        control: At least `MIN_SEEDS` seeds, on the same items in any order.
         run: Run variance pooled over more arms than these two; by default over these two.
     """
     run = _enough_runs(challenger, control, run)
@@ -166,7 +166,7 @@ def compare(challenger: ArmScores, control: ArmScores, run: RunVariance | None =
 
 
 def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance | None = None) -> Comparison:
-    """Challenger recipe against one fixed model, such as the one that the loop started with.
+    """Compare a challenger recipe with one fixed model, such as the one that the loop started with.
 
     The model is what it is and brings no run variance; the question is whether the recipe beats it.
 
@@ -192,7 +192,7 @@ def non_inferior(
     confidence: float = 0.95,
     run: RunVariance | None = None,
 ) -> NonInferiority:
-    """Whether the challenger is shown to lose less than `margin`; with too little data it is not shown.
+    """Test whether the challenger loses less than `margin`; with too little data that is not shown.
 
     The bound takes the items' variance as a loss of `margin` would have it, by Tango's score test (1998, Statistics
     in Medicine 17, 891). Where nearly all answers are right the loss is a count of a few items, and a count that is
@@ -241,15 +241,15 @@ class _Pair:
     names: tuple[str, str]
     num_items: int
     mean: float
-    """Of the items' differences of arm means."""
+    """Mean of the items' differences of arm means."""
     square: float
-    """Mean square of the same."""
+    """Mean square of the items' differences."""
     item_variance: float
     residual: float
     residual_df: int
     lowest: float
     highest: float
-    """Of all scores."""
+    """Highest of all scores; `lowest` likewise."""
 
 
 def _paired(challenger: ArmScores, control: ArmScores) -> _Pair:
@@ -270,8 +270,8 @@ def _paired(challenger: ArmScores, control: ArmScores) -> _Pair:
 
 
 def _comparison(pair: _Pair, run: RunVariance, seed_factor: float, loss: float | None = None) -> Comparison:
-    """`seed_factor` is 1/Sa + 1/Sb, without the term of an arm that is one fixed model; with `loss` the variance is
-    that under a true difference of -loss."""
+    """Compare two arms; `seed_factor` is 1/Sa + 1/Sb, without the term of an arm that is one fixed model. With `loss`
+    the variance is that under a true difference of -loss."""
     mean, of_items = pair.mean, pair.item_variance
     if loss is not None and pair.lowest >= 0 and pair.highest <= 1:
         of_items = max(of_items, float(item_variance_at_loss(np.asarray(mean), np.asarray(pair.square), loss)))
@@ -307,23 +307,23 @@ def difference_variance(
     shared: NDArray[np.float64],
     dfs: tuple[int, int, int],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variance of a difference of arm means, and its degrees of freedom; of one experiment or of many.
+    """Variance of a difference of arm means and its degrees of freedom, for one experiment or many.
 
     Args:
         from_runs: `s2_run * (1/Sa + 1/Sb)`, any shape.
-        from_items: `s2_d / n`, likewise.
-        shared: `s2_e * (1/Sa + 1/Sb) / n`, likewise.
-        dfs: Of the three.
+        from_items: `s2_d / n`, of the same shape.
+        shared: `s2_e * (1/Sa + 1/Sb) / n`, of the same shape.
+        dfs: Degrees of freedom of the three.
     """
-    # Neither sample can be worth less than nothing, so the variance is at least that of each alone.
+    # Neither sample adds less than nothing, so the variance is at least that of each alone.
     variance = np.maximum(np.maximum(from_runs, from_items), from_runs + from_items - shared)
     return variance, satterthwaite(variance, (from_runs, from_items, shared), dfs)
 
 
 def item_variance_at_loss(mean: NDArray[np.float64], square: NDArray[np.float64], loss: float) -> NDArray[np.float64]:
-    """Variance of items' differences, each in [-1, 1], were their true mean -loss; nowhere used above it.
+    """Variance of items' differences, each in [-1, 1], were their true mean -loss; a mean below -loss counts as -loss.
 
-    Of items won and lost, whose shares per item are w and l: the likeliest w + l given l - w = loss solves
+    With w and l the shares of items won and lost, the likeliest w + l given l - w = loss solves
     T^2 - sT = loss * (loss + mean), where s = w + l as observed. Here s is the mean square, which is the
     same for single runs and less for means of several.
 
@@ -337,7 +337,7 @@ def item_variance_at_loss(mean: NDArray[np.float64], square: NDArray[np.float64]
 
 
 def _aligned(control: ArmScores, challenger: ArmScores) -> NDArray[np.float64]:
-    """Scores of the control in the challenger's order of items."""
+    """Reorder the scores of the control to the challenger's items."""
     if control.items == challenger.items:
         return control.scores
     column = {item: k for k, item in enumerate(control.items)}
@@ -354,8 +354,8 @@ def _aligned(control: ArmScores, challenger: ArmScores) -> NDArray[np.float64]:
 def satterthwaite(
     variance: NDArray[np.float64], parts: Sequence[NDArray[np.float64]], dfs: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Degrees of freedom of a sum of variances, each with its own; never below 1, the least of them for a sum of 0."""
-    # As ratios, for squares of variances near 1e-160 would underflow.
+    """Degrees of freedom of a sum of variances, each with its own; at least 1, and the least of them for a sum of 0."""
+    # Ratios, because squares of variances near 1e-160 would underflow.
     whole = np.where(variance > 0, variance, 1.0)
     spent = sum((part / whole) ** 2 / df for part, df in zip(parts, dfs, strict=True))
     return np.where(variance > 0, np.maximum(1.0, 1 / np.maximum(spent, 1e-300)), float(min(dfs)))
@@ -375,7 +375,7 @@ def _check_share(key: str, value: float) -> None:
 
 
 def flips(before: NDArray[np.bool_] | Sequence[bool], after: NDArray[np.bool_] | Sequence[bool]) -> FlipCounts:
-    """Items that became right, and wrong, between two models; each [num_items], true where right."""
+    """Count items that became right, and wrong, between two models; each [num_items], true where right."""
     was, now = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     if was.shape != now.shape:
         raise ValueError(f"cannot pair answers to different items: {len(was)} before, {len(now)} after")

@@ -1,4 +1,4 @@
-"""How much of the gap between doing nothing and the best repair a fix closes, with Fieller's interval.
+"""Share of the gap between doing nothing and the best repair that a fix closes, with Fieller's interval.
 
 share = (fix - nothing) / (oracle - nothing), each the mean score of several training seeds on the same items. Both
 differences contain `nothing`, so they are correlated, and a ratio of means has no variance to speak of where the
@@ -16,7 +16,7 @@ from scipy import stats
 from evals.statistics.compare import satterthwaite
 
 SMALLEST_GAP = 0.1
-"""Below it a share says nothing."""
+"""Smallest gap whose share is computed; below it a share means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class GapShare:
     share: float
     low: float
     high: float
-    """Two-sided 95 %; not finite where the gap is not told from zero."""
+    """Upper end of the two-sided 95 % interval; both ends are infinite where the gap may be zero."""
 
 
 def gap_share(
@@ -33,10 +33,10 @@ def gap_share(
     """Share of the gap that the fix closes.
 
     Args:
-        fix: Score of each training seed, at least two; likewise the others.
-        nothing: Of the control that continues on the old data.
-        oracle: Of the recipe on the repaired corpus.
-        confidence: Of the two-sided interval.
+        fix: Scores of the fix, one for each training seed, at least two; the other arms likewise.
+        nothing: Scores of the control that continues on the old data.
+        oracle: Scores of the recipe on the repaired corpus.
+        confidence: Level of the two-sided interval.
 
     Returns:
         None where the gap is below `SMALLEST_GAP`.

@@ -1,9 +1,9 @@
-"""Is any group of items shown to lose, and more than may be lost?
+"""Test whether any group of items loses more than it may.
 
-A guard has to be shown unharmed, which takes many items. A class or a field's value has few, so of each group the
-opposite is asked: is a loss shown, and is it larger than the limit? Where no group loses anything, all of them together
-raise a false alarm with a probability of `LEVEL` at most (Holm 1979, Scandinavian Journal of Statistics 6, 65). To ask
-that a loss beyond the limit itself be shown was rejected: of a class of 100 items with three seeds only a loss of three
+A guard has to be shown unharmed, which takes many items. A class or a field's value has few, so each is tested for the
+opposite: is a loss shown, and is it larger than the limit? Where no group loses anything, all of them together raise a
+false alarm with a probability of `LEVEL` at most (Holm 1979, Scandinavian Journal of Statistics 6, 65). To require
+that a loss beyond the limit itself be shown was rejected: in a class of 100 items with three seeds only a loss of three
 times the limit ever would be.
 
 A loss may be one against the old data, trained on as long, or against the model that there was before: training on
@@ -23,7 +23,7 @@ from evals.statistics.compare import ArmScores, Comparison, compare, compare_to_
 from evals.statistics.run_variance import run_variance
 
 LEVEL = 0.05
-"""Of all groups together."""
+"""Family-wise error rate over all groups."""
 
 Group = TypeVar("Group")
 
@@ -33,11 +33,11 @@ class GroupChange:
     """What a challenger did to the items of one group."""
 
     change: Comparison
-    """Challenger minus control."""
+    """Challenger minus control on the group's items."""
     p: float
-    """One-sided: the group loses nothing against the control."""
+    """One-sided p-value of the hypothesis that the group loses nothing against the control."""
     is_harmed: bool
-    """A loss is shown, corrected for the number of groups and comparisons, and as measured it is larger than the
+    """A loss is shown, corrected for the number of groups and comparisons, and its estimate is larger than the
     limit."""
 
 
@@ -47,13 +47,13 @@ def group_changes(
     level: float = LEVEL,
     models: Mapping[Group, ArmScores] | None = None,
 ) -> dict[Group, GroupChange]:
-    """Of each group how much it changed, and whether it is harmed.
+    """Tell how much each group changed, and whether it is harmed.
 
     Args:
-        groups: Of each group the challenger, the control, and any further arms, which tell how much runs vary.
+        groups: Arms of each group: challenger, control, and any further ones, which show how much runs vary.
         limit: Largest loss that may be, positive.
-        level: Of all groups together.
-        models: Of each group the one row of the model that there was before, where it is known.
+        level: Family-wise error rate over all groups.
+        models: Scores on each group of the model before, one row, where known.
 
     Raises:
         ValueError: the limit is not positive, or an arm has too few seeds.
@@ -77,7 +77,7 @@ def group_changes(
 
 
 def holm(p_values: Sequence[float], level: float) -> list[bool]:
-    """Which hypotheses are rejected so that any false rejection at all has at most this probability."""
+    """Reject hypotheses by Holm's method, so that any false rejection has at most the probability `level`."""
     order = np.argsort(p_values, kind="stable")
     rejected = [False] * len(p_values)
     for rank, place in enumerate(order.tolist()):

@@ -1,4 +1,4 @@
-"""Intervals of one model's score on a sample of items, and what a sample can say of the items' variance.
+"""Intervals of one model's score on a sample of items, and a floor on the items' variance.
 
 Pure functions of numpy arrays.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Z = float(stats.norm.ppf(0.975))
-"""Standard errors from the middle of a two-sided 95 % interval to its ends, by the normal distribution."""
+"""Standard errors between the middle and an end of a two-sided 95 % interval, by the normal distribution."""
 
 
 class Interval(NamedTuple):
@@ -75,7 +75,7 @@ def item_variance(differences: NDArray[np.float64], arms: Sequence[NDArray[np.fl
 
     Equal differences in a handful of items are no proof that all items are alike: none broken among 30 is
     compatible with one in ten. One item off by the whole range among n has the sample variance range^2 / n.
-    Scores outside [0, 1] have no known range, so there the floor holds for a single item only, and is their own size.
+    Scores outside [0, 1] have no known range, so there the floor holds for a single item only, and is the scores' size.
     """
     n = len(differences)
     lowest, highest = min(float(a.min()) for a in arms), max(float(a.max()) for a in arms)

@@ -1,4 +1,4 @@
-"""Power: how often the gate would accept a true gain, and which gain it would see, before anything is trained.
+"""Power of the gate: how often it accepts a true gain, and the least gain it detects, before anything is trained.
 
 The gate is a conjunction: every control beaten at the level of the look (all of them compared with the same challenger,
 so not independently), and every guard shown unharmed. Its probability is simulated from the sufficient statistics of
@@ -28,9 +28,9 @@ from scipy.stats import qmc
 from evals.statistics.compare import MIN_SEEDS, difference_variance, item_variance_at_loss
 
 TYPICAL_RUN_SD = 0.015
-"""Deviation between training seeds, item noise excluded; what small fine-tuned models show on 900 items."""
+"""Standard deviation between training seeds, item noise excluded; what small fine-tuned models show on 900 items."""
 TYPICAL_NOISE_SHARE = 0.83
-"""Of an answer's variance, what another training draws anew; .83 is a spread of item difficulty of one logit.
+"""Share of an answer's variance that another training draws anew; .83 is a spread of item difficulty of one logit.
 Trained models agree more, so this errs on the side of too little power."""
 REPAIR_CONCENTRATION = 2.0
 GUARD_CONFIDENCE = 0.95
@@ -47,7 +47,7 @@ class MeasuredOn:
     """Mean score of the controls, in [0, 1]."""
     num_items: int
     run_sd: float = TYPICAL_RUN_SD
-    """Deviation between seeds on infinitely many items."""
+    """Standard deviation between seeds on infinitely many items."""
     run_df: int | None = None
     """Degrees of freedom that `run_sd` was estimated on; None takes it as the truth."""
     noise_share: float = TYPICAL_NOISE_SHARE
@@ -56,7 +56,7 @@ class MeasuredOn:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the gate will judge.
+    """The comparison that the gate will judge.
 
     Raises:
         ValueError: too few seeds to accept ever, no item, or no control.
@@ -64,7 +64,7 @@ class Judgement:
 
     endpoint: MeasuredOn
     num_seeds: int
-    """Of each arm, at least `MIN_SEEDS`."""
+    """Training seeds of each arm, at least `MIN_SEEDS`."""
     alpha: float
     """One-sided level of the look."""
     num_controls: int = 2
@@ -86,14 +86,14 @@ def power_at(judgement: Judgement, gain: float) -> float:
     """Probability that a true gain over every control is accepted, when no guard is changed.
 
     Args:
-        judgement: Arms and items.
-        gain: In [0, 1 - base score].
+        judgement: Arms and items that are compared.
+        gain: True gain, in [0, 1 - base score].
     """
     return _endpoint_power(judgement, gain) * guard_power(judgement)
 
 
 def detectable_gain(judgement: Judgement, power: float = 0.8) -> float | None:
-    """True gain that is accepted in a share `power` of the experiments; None where no possible gain is."""
+    """Smallest true gain that is accepted in a share `power` of the experiments; None where no possible gain is."""
     if not 0 < power < 1:
         raise ValueError(f"power must be between 0 and 1, got {power}; .8 is usual")
     guards = guard_power(judgement)
@@ -110,7 +110,7 @@ def detectable_gain(judgement: Judgement, power: float = 0.8) -> float | None:
 
 
 def enough_seeds(judgement: Judgement, gain: float, power: float = 0.8) -> int | None:
-    """Fewest seeds, from `num_seeds` to `MOST_SEEDS`, that see the gain in a share `power`; None where none do."""
+    """Fewest seeds, from `num_seeds` to `MOST_SEEDS`, that detect the gain in a share `power`; None where none do."""
     return _first(
         range(judgement.num_seeds, MOST_SEEDS + 1),
         lambda num_seeds: power_at(replace(judgement, num_seeds=num_seeds), gain) >= power,
@@ -118,9 +118,9 @@ def enough_seeds(judgement: Judgement, gain: float, power: float = 0.8) -> int |
 
 
 def enough_items(judgement: Judgement, gain: float, power: float = 0.8) -> int | None:
-    """Fewest items of the endpoint, of guards as many times more, that see the gain in a share `power`.
+    """Fewest items of the endpoint that detect the gain in a share `power`; guards grow in proportion.
 
-    None where `MOST_TIMES_ITEMS` times as many do not: then it is the seeds that are missing.
+    None where `MOST_TIMES_ITEMS` times as many do not: then seeds are missing.
     """
     start = judgement.endpoint.num_items
 
@@ -144,7 +144,7 @@ def guard_power(judgement: Judgement) -> float:
 
 
 def _first(candidates: "range | list[int]", is_enough: Callable[[int], bool]) -> int | None:
-    """The first that is enough; all after it are taken to be enough, too."""
+    """First candidate that is enough, by bisection: all after it are taken to be enough, too."""
     if not candidates or not is_enough(candidates[-1]):
         return None
     return candidates[bisect_left(candidates, True, key=is_enough)]
@@ -194,12 +194,12 @@ def _guard_power(items: MeasuredOn, seeds: int, num_controls: int, margin: float
 
 @dataclass(frozen=True, slots=True)
 class _Repair:
-    """What turning wrong answers right does to the challenger's items."""
+    """Effect of turning wrong answers right on the challenger's items."""
 
     share: float
-    """Of wrong answers that become right."""
+    """Share of wrong answers that become right."""
     noise: float
-    """Residual variance of one of its answers."""
+    """Residual variance of one answer of the challenger."""
     between: float
     """Variance over items of the change of their expected score."""
 
@@ -217,12 +217,12 @@ def _noise(items: MeasuredOn) -> float:
     return items.noise_share * items.base_score * (1 - items.base_score)
 
 
-# Of the draws, [NUM_DRAWS, num_columns] in each experiment: column 0 is the true run variance, 1 and 2 are estimates
+# Draws are [NUM_DRAWS, num_columns], a row per experiment: column 0 is the true run variance, 1 and 2 are estimates
 # of it, 3 the items' sample variance, the rest the deviations of items and arms.
 
 
 def _run_variances(items: MeasuredOn, num_columns: int) -> NDArray[np.float64]:
-    """Variance between runs on infinitely many items, as the estimate leaves it possible."""
+    """Draws of the variance between runs on infinitely many items, given its estimate, [NUM_DRAWS]."""
     if items.run_df is None:
         return np.full(NUM_DRAWS, items.run_sd**2)
     item_noise = _noise(items) / items.num_items
@@ -231,7 +231,7 @@ def _run_variances(items: MeasuredOn, num_columns: int) -> NDArray[np.float64]:
 
 
 def _item_sample(variance: float, num_items: int, num_columns: int) -> NDArray[np.float64]:
-    """Sample variances of items' differences, with the gate's floor."""
+    """Draws of the sample variance of items' differences, with the gate's floor, [NUM_DRAWS]."""
     df = max(num_items - 1, 1)
     return np.maximum(variance * _chi_square(df, num_columns, 3) / df, 1 / num_items)
 
@@ -248,6 +248,6 @@ def _normal(num_columns: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _uniform(num_columns: int) -> NDArray[np.float64]:
-    """[NUM_DRAWS, num_columns] in (0, 1), the same in every call."""
+    """Quasi-random numbers in (0, 1), [NUM_DRAWS, num_columns], the same in every call."""
     points = qmc.Sobol(num_columns, rng=np.random.default_rng(0)).random(NUM_DRAWS)
     return np.asarray(np.clip(points, 1e-9, 1 - 1e-9))

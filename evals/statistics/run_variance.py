@@ -1,4 +1,4 @@
-"""How much trainings of one recipe differ: the variance of run means, pooled over arms, and what of it is the items'.
+"""Variance between trainings of one recipe: of run means, pooled over arms, and the part that items account for.
 
 Pure functions of numpy arrays.
 """
@@ -21,22 +21,22 @@ class RunVariance:
 
 @dataclass(frozen=True, slots=True)
 class RunNoise:
-    """What arms showed of the noise of training: for planning the next comparison on the same items."""
+    """Noise of training that arms showed, for planning the next comparison on the same items."""
 
     run: RunVariance
     item_noise: float
-    """Part of `run` that is the items' residual, another draw on other items."""
+    """Part of `run` that is the items' residual, which other items would draw anew."""
     noise_share: float
-    """Residual over score * (1 - score), in [0, 1]."""
+    """Residual variance over score * (1 - score), in [0, 1]."""
 
     @property
     def run_sd(self) -> float:
-        """Deviation between training seeds on infinitely many items."""
+        """Standard deviation between training seeds on infinitely many items."""
         return math.sqrt(max(self.run.variance - self.item_noise, 0.0))
 
 
 def run_variance(seed_means: Sequence[Sequence[float] | NDArray[np.float64]]) -> RunVariance:
-    """Pooled over arms, each given by the mean scores of its seeds; arms of one seed add nothing."""
+    """Pool the variance over arms, each given by the mean scores of its seeds; arms of one seed add nothing."""
     arms = [np.asarray(means, dtype=np.float64) for means in seed_means]
     df = sum(len(means) - 1 for means in arms)
     if df < 1:
@@ -45,13 +45,13 @@ def run_variance(seed_means: Sequence[Sequence[float] | NDArray[np.float64]]) ->
 
 
 def pool_runs(variances: Sequence[RunVariance]) -> RunVariance:
-    """Weighted by degrees of freedom."""
+    """Pool run variances, weighted by degrees of freedom."""
     df = sum(v.df for v in variances)
     return RunVariance(sum(v.variance * v.df for v in variances) / df, df)
 
 
 def run_noise(arms: Sequence[NDArray[np.float64]]) -> RunNoise:
-    """Of arms on the same items, each [num_seeds, num_items], at least one with two seeds."""
+    """Estimate the noise from arms on the same items, each [num_seeds, num_items], at least one with two seeds."""
     residual, _ = residual_variance(arms)
     means = [float(np.clip(scores.mean(), 0, 1)) for scores in arms]
     whole = sum(mean * (1 - mean) for mean in means) / len(means)
@@ -60,7 +60,7 @@ def run_noise(arms: Sequence[NDArray[np.float64]]) -> RunNoise:
 
 
 def pool_noises(noises: Sequence[RunNoise]) -> RunNoise:
-    """Weighted by degrees of freedom."""
+    """Pool noises, weighted by degrees of freedom."""
     run = pool_runs([noise.run for noise in noises])
     weights = [noise.run.df / run.df for noise in noises]
     return RunNoise(
@@ -71,7 +71,7 @@ def pool_noises(noises: Sequence[RunNoise]) -> RunNoise:
 
 
 def residual_variance(arms: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
-    """Seed by item within arms, and its degrees of freedom; 0 where arms have one seed or items are one."""
+    """Residual (seed by item) variance within arms and its degrees of freedom; 0 for one seed or one item."""
     squares, df = 0.0, 0
     for scores in arms:
         seeds, items = scores.shape

@@ -1,1 +1,1 @@
-"""Which rows may enter?"""
+"""Decide which rows may enter a training mix."""

@@ -1,10 +1,10 @@
-"""The gate that every added row passes, for fixes and controls alike, and what is left behind it.
+"""Quality gate that every added row passes, for fixes and controls alike, and the rows that it leaves.
 
 Blocked are near copies of evaluation items of any split, rows that the corpus has already, rows that repeat an added
-one (both as `diagnose.rows.copies` tells it: the same but for case, space and punctuation, and near copies of long
-texts), rows without an answer, far longer than any of the corpus, in a script that the corpus does not have, or under a
-licence that was not allowed. Rows of the corpus that are near copies of items leave every arm. Cost: about 20
-microseconds for a short row, 100 for one of 35 words.
+one (both by `diagnose.rows.copies`: the same but for case, space and punctuation, and near copies of long texts), rows
+without an answer, far longer than any of the corpus, in a script that the corpus does not have, or under a licence that
+was not allowed. Rows of the corpus that are near copies of items leave every arm. Cost: about 20 microseconds for a
+short row, 100 for one of 35 words.
 """
 
 import unicodedata
@@ -30,17 +30,17 @@ OTHER_SCRIPT = "in a script that the corpus does not have"
 LICENCE = "under a licence that is not allowed"
 LICENCE_FIELDS = ("license", "licence")
 _SAMPLE = 5_000
-"""Rows of the corpus that say what its rows look like."""
+"""Rows of the corpus that are sampled to learn lengths and scripts."""
 _MUCH_LONGER = 4
-"""Times the longest of them."""
+"""Multiple of the longest sampled row, in words, beyond which a row is too long."""
 _LEAST_LETTERS = 10
-"""Of a text whose script is told."""
+"""Fewest letters of a text whose script is determined."""
 _RARE = 0.002
-"""A script of fewer of the corpus's letters is not its own."""
+"""Share of the corpus's letters that a script must exceed to be one of its own."""
 
 
 class EvaluationIndex(Protocol):
-    """What `evals.leaks.item_index.ItemIndex` can be asked."""
+    """Part of `evals.leaks.item_index.ItemIndex` that the gate uses."""
 
     def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]: ...
 
@@ -50,7 +50,7 @@ class Admitted:
     """Rows that passed, and those that did not."""
 
     rows: NDArray[np.int64]
-    """Row numbers, in the order in which they were asked for."""
+    """Row numbers, in the order in which they were given."""
     blocked: Mapping[str, str]
     """Id of each blocked row, with the reason."""
 
@@ -62,17 +62,17 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a row must not be, and what it must be like."""
+    """Rules that added rows must meet."""
 
     index: EvaluationIndex
     most_words: int
     scripts: frozenset[str]
-    """Of the corpus, as in the names of letters: LATIN, CYRILLIC, CJK; without any, any is admitted."""
+    """Scripts of the corpus, as in the names of letters: LATIN, CYRILLIC, CJK; if empty, any is admitted."""
     licences: frozenset[str]
-    """Allowed, in lower case; without any, all are. Rows that name none have none to honour."""
+    """Allowed licences in lower case; if empty, all are. Rows that name no licence pass."""
 
     def faults(self, pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
-        """What is wrong with each row by itself, [num_rows]; empty where nothing is."""
+        """Fault of each row by itself, [num_rows]; empty where it has none."""
         part = pool.rows.select(rows)
         prompts, completions = part["prompt"][:], part["completion"][:]
         is_item = self.index.matches(zip(prompts, completions, strict=True)).tolist()
@@ -95,12 +95,12 @@ class Gate:
 
 
 def make_gate(corpus: TrainPool, index: EvaluationIndex, licences: Collection[str] = ()) -> Gate:
-    """The gate to a corpus.
+    """Make the gate to a corpus.
 
     Args:
-        corpus: Whose rows say how long rows are, and in which scripts.
-        index: Of the evaluation items of all splits.
-        licences: The only ones that rows may name; without any, all are allowed.
+        corpus: Rows that define how long rows may be, and their scripts.
+        index: Index of the evaluation items of all splits.
+        licences: Licences that rows may name; if empty, all are allowed.
     """
     numbers = np.linspace(0, len(corpus) - 1, min(len(corpus), _SAMPLE)).astype(np.int64)
     part = corpus.rows.select(numbers)
@@ -119,13 +119,13 @@ def make_gate(corpus: TrainPool, index: EvaluationIndex, licences: Collection[st
 
 
 def _script(text: str) -> str:
-    """That of most letters; empty for texts of few, as numbers and code."""
+    """Script of most letters; empty for texts of few letters, as numbers and code."""
     scripts = _scripts(text)
     return scripts.most_common(1)[0][0] if scripts.total() >= _LEAST_LETTERS else ""
 
 
 def _scripts(text: str) -> Counter[str]:
-    """Letters of each script."""
+    """Number of letters in each script."""
     if text.isascii():
         return Counter(LATIN=sum(map(str.isalpha, text)))
     return Counter(unicodedata.name(letter, "UNKNOWN").split(" ", 1)[0] for letter in text if letter.isalpha())
@@ -133,14 +133,14 @@ def _scripts(text: str) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Stock:
-    """What mixes are made from: the corpus without evaluation items, and the pool. Has no slots: what it says of all
-    rows is told once."""
+    """Rows that mixes are made from: the corpus without evaluation items, and the pool. Without slots, so that what is
+    computed over all rows is cached."""
 
     corpus: TrainPool
     kept: NDArray[np.int64]
     """Rows of the corpus that stay."""
     removed: tuple[str, ...]
-    """Ids of the others, near copies of evaluation items."""
+    """Ids of the other rows, near copies of evaluation items."""
     pool: TrainPool | None
     gate: Gate
 
@@ -151,14 +151,14 @@ class Stock:
 
     @cached_property
     def faults(self) -> tuple[str, ...]:
-        """Of each row that stays, what is wrong with it by itself; empty where nothing is."""
+        """Fault of each row that stays by itself, [num_kept]; empty where it has none."""
         return tuple(self.gate.faults(self.corpus, self.kept))
 
 
 def take_stock(
     corpus: TrainPool, pool: TrainPool | None, index: EvaluationIndex, licences: Collection[str] = ()
 ) -> Stock:
-    """The corpus without evaluation items, and the gate to it; arguments as of `make_gate`.
+    """Take the corpus without evaluation items, and the gate to it; arguments as for `make_gate`.
 
     Raises:
         ValueError: every row of the corpus is an evaluation item.
@@ -175,27 +175,27 @@ def take_stock(
 
 
 def contents(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
-    """What makes a row the same as another one."""
+    """Normalised prompt and completion of each row; equal for rows that are the same."""
     return list(copies.contents(pool.select(rows)))
 
 
 def made_from(parents: TrainPool, kind: str, columns: Mapping[str, Sequence[str]]) -> TrainPool:
-    """Rows like their parents but for these columns, with ids that name parent and kind."""
+    """Copy the parents with these columns replaced, and ids that name parent and kind."""
     rows = parents.rows.to_dict()
     rows |= {"id": [f"{key}~{kind}" for key in rows["id"]], **columns}
     return TrainPool(Dataset.from_dict(rows, features=parents.rows.features), parents.delimiter)
 
 
 def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collection[str]) -> Admitted:
-    """Rows of the pool that may be added; of rows that are near copies of each other the first.
+    """Admit rows of the pool that may be added; of near copies among them only the first.
 
-    Near copies are looked for among all long rows, of `rows` and of `known`: 30 microseconds each, and none where no
-    row that is asked for is long.
+    Near copies are searched among all long rows, of `rows` and of `known`: 30 microseconds each, and none where no
+    given row is long.
 
     Args:
         rows: Row numbers of the pool.
-        gate: To the corpus.
-        known: `contents` that are there already.
+        gate: Gate to the corpus.
+        known: `contents` that the corpus has already.
     """
     said = contents(pool, rows)
     distinct = _distinct(pool, rows, gate, known, said)
@@ -215,8 +215,8 @@ def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collectio
 
 
 def admit_edited(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collection[str]) -> Admitted:
-    """As `admit`, for rows that were made from rows of the corpus by an edit and are near copies of these by intent:
-    only what is equal repeats."""
+    """Admit rows as `admit` does, but for edits of corpus rows, which are near copies of these by intent: only equal
+    contents repeat."""
     return _distinct(pool, rows, gate, known, contents(pool, rows))
 
 

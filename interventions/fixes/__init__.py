@@ -1,1 +1,1 @@
-"""One module for each kind of fix."""
+"""Fixes, one module for each kind."""

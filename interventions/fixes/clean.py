@@ -1,4 +1,4 @@
-"""`interventions=clean`: rows that teach the wrong answer leave the corpus, and copies of rows that stay.
+"""`interventions=clean`: remove rows that teach the wrong answer, and copies of rows that stay.
 
 wrong_labels   where completions are labels, rows of the data slice whose label a classifier denies that has not seen
                them, if the golds of probe items show that at least nine in ten of them are wrong
@@ -33,25 +33,25 @@ from interventions.plan.limits import Additions
 from interventions.plan.step import CLEAN, Declined, Made, Remove, Resources, Steps, action_key, unfit
 
 RELABEL = "relabel"
-"""Kind of the steps that give rows another label."""
+"""Kind of steps that give rows another label."""
 _LEAST_DISTINCT = 20
-"""Rows of a corpus; fewer are not trained on alone."""
+"""Fewest rows that removing broken rows or copies may leave; fewer are not trained on alone."""
 _LEAST_BROKEN = 0.01
-"""Of the corpus: where fewer rows break a rule, to remove them alone is not worth a training."""
+"""Smallest share of the corpus that must break a rule for its removal alone to be worth a training."""
 _LEAST_LEFT = 0.1
-"""Of the slice's rows: where nearly all of them seem wrong, it is not the labels of some that are."""
+"""Share of the slice's rows that must not seem wrong: where nearly all do, the fault is not some wrong labels."""
 
 
 @dataclass
 class Clean(Additions):
-    """Settings of the cleaning: those of all fixes. All rows that stay are alike."""
+    """Settings of the cleaning, those of all fixes; all rows that stay have the same weight."""
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         return cleaned(finding, resources)
 
 
 def cleaned(finding: Finding, resources: Resources) -> Steps:
-    """What leaves the corpus for a finding, and what comes back."""
+    """Remove rows for a finding, and bring some back with other labels."""
     if reason := advice(finding):  # copies and broken rows leave wherever they stand, and need no data slice
         return Declined(reason)
     if action_key(CLEAN, finding.acted_on) in resources.judged:
@@ -61,7 +61,7 @@ def cleaned(finding: Finding, resources: Resources) -> Steps:
     left = np.setdiff1d(stock.kept, broken)
     if not len(broken) or len(left) < _LEAST_DISTINCT:
         return _for_cause(finding, resources)
-    # Copies are told among the rows that stay, or the last of a content might leave.
+    # Copies are searched among the rows that stay, or the last of a content might leave.
     of_cause = _for_cause(finding, replace(resources, stock=replace(stock, kept=left)))
     by_rule = _by_rule(finding, stock, broken)
     if not isinstance(of_cause, Declined):
@@ -85,10 +85,10 @@ def _for_cause(finding: Finding, resources: Resources) -> Steps:
 
 
 def _without_denied(finding: Finding, resources: Resources, asked: Evidence) -> Steps:
-    """Rows leave whose labels are shown to be wrong, and come back where others are shown to be right.
+    """Remove rows whose labels are shown to be wrong, and bring them back where other labels are shown to be right.
 
     Args:
-        asked: The test of the labels.
+        asked: Evidence of the test of the labels.
     """
     stock = resources.stock
     by_id = {row.id: row for row in asked.denied}
@@ -113,7 +113,7 @@ def _without_denied(finding: Finding, resources: Resources, asked: Evidence) -> 
 def _relabelled(
     finding: Finding, stock: Stock, rows: NDArray[np.int64], denied: Sequence[DeniedRow]
 ) -> tuple[Remove, Made] | tuple[()]:
-    """Those of the rows that come back with another label; nothing where none is known well enough."""
+    """Steps for rows that come back with another label; empty where none is known well enough."""
     known = [k for k, row in enumerate(denied) if row.label]
     if not known:
         return ()
@@ -174,7 +174,7 @@ def _without_copies(finding: Finding, stock: Stock) -> Steps:
 
 
 def _is_copy(stock: Stock) -> NDArray[np.bool_]:
-    """Of the kept rows, those that say what an earlier one says."""
+    """Whether each kept row repeats an earlier one, [num_kept]."""
     corpus = stock.corpus.select(stock.kept)
     _, first = np.unique(content_hashes(corpus), return_index=True)
     distinct = np.sort(first)

@@ -1,9 +1,9 @@
-"""`interventions=counter_examples`: rows in which a cue no longer gives the answer away, against a shortcut.
+"""`interventions=counter_examples`: add rows whose cue no longer gives the answer away, against a shortcut.
 
-In the place of each row of the slice that shows its answer, or has the word that tells it, stands a twin: the same
+In the place of each row of the slice that shows its answer, or has the word that goes with it, stands a twin: the same
 question and answer, the cue that of another answer (counterfactually augmented data, Kaushik et al. 2020, arXiv
 1909.12434; there people wrote the edits). No person and no model is needed, for the cue is no part of the question.
-Each twin is held to that: beside the cue nothing differs from its parent, and the cue goes with another answer.
+Each twin is checked: beside the cue nothing differs from its parent, and the cue goes with another answer.
 Milliseconds for a thousand rows.
 """
 
@@ -24,7 +24,7 @@ MAKER = "counterfactual edit of the cue"
 VERIFIER = "the cue goes with another answer; beside it prompt and answer are the parent's"
 SOURCE = "counter_examples"
 _ATTEMPTS = 4
-"""Other answers that are tried: one that begins as the right one does would still show it."""
+"""Other answers tried for a prompt: one that begins as the right one does would still show it."""
 
 
 @dataclass
@@ -37,12 +37,12 @@ class CounterExamples(Additions):
 
 
 def counter_examples(finding: Finding, resources: Resources, synthetic_share: float) -> Steps:
-    """Twins of the slice's rows; their parents leave where enough is left that people wrote.
+    """Make twins of the slice's rows; their parents leave where enough rows written by people remain.
 
     Args:
-        finding: Caused by a shortcut.
-        resources: Of which the corpus is asked.
-        synthetic_share: Of the draws, at most, for rows that no person wrote.
+        finding: A finding caused by a shortcut.
+        resources: Resources, of which the corpus and the gate are used.
+        synthetic_share: Largest share of the draws for rows that no person wrote.
     """
     if reason := unfit(finding):
         return Declined(reason)
@@ -65,7 +65,7 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")
     leaves = len(admitted.rows) <= synthetic_share * len(stock.kept)
-    # Beside their parents there may be room for some of them only: any.
+    # Where parents stay, limits may leave room for some twins only, so their order is random.
     chosen = admitted.rows if leaves else np.random.default_rng(resources.seed).permutation(admitted.rows)
     placed = places[chosen]
     removal = Remove(
@@ -90,8 +90,8 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
 
 
 def _twins(prompts: Sequence[str], completions: Sequence[str]) -> tuple[str, dict[int, str]]:
-    """What the cue is, and the prompts with that of another answer, by the place of the row; of several cues the one
-    that most rows have."""
+    """Describe the cue, and map the place of each row with it to the prompt with the cue of another answer; of several
+    cues the first that can be edited, shown answers before telling words."""
     pairs = [(prompt.split(), completion.split()) for prompt, completion in zip(prompts, completions, strict=True)]
     if len(pairs) < LEAST_ROWS:
         return "", {}

@@ -1,13 +1,12 @@
-"""`interventions=programs`: rows that a user's own programs write, each held right by the program's checker.
+"""`interventions=programs`: add rows that a user's programs write, each verified by the program's checker.
 
-A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Program`. For a finding each program is
-asked for rows of its data slice, at each of its difficulties a few first: rows are then written where the model gives
-about half of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv
-1704.03003), and where there are too few of these at the next nearest to half; where none is near half, at every
-difficulty alike. Every row passes the checker, is in the slice, passes the gate, and is new. A program that is a
-checker alone has the slice's own rows perturbed (`interventions.makers.perturb`). Where no row of corpus or pool
-teaches what is asked, so that there is no data slice, the program is taken whose rows are about as near to the failed
-items as those are to each other.
+A file registers them (`interventions.programs=FILE`): `PROGRAMS`, a list of `Program`. For a finding each program first
+writes a few rows of its data slice at each of its difficulties: more are then written where the model gives about half
+of them right, for those teach most (as in curricula by learning progress, Graves et al. 2017, arXiv 1704.03003), and
+where there are too few of these at the next nearest to half; where none is near half, at every difficulty alike. Every
+row passes the checker, is in the slice, passes the gate, and is new. A program that is a checker alone has the slice's
+own rows perturbed (`interventions.makers.perturb`). Where no row of corpus or pool teaches what is asked, so that there
+is no data slice, the program is taken whose rows are about as near to the failed items as those are to each other.
 """
 
 import hashlib
@@ -32,27 +31,27 @@ from interventions.plan.step import PROGRAMS, Declined, Made, Resources, Steps, 
 from interventions.program import Program, Row, load_programs
 
 BAND = (0.2, 0.8)
-"""Share of a difficulty's rows that the model gives right where they teach most."""
+"""Range of the share of a difficulty's rows that the model gives right, in which rows teach most."""
 _TRIED = 32
-"""Rows of each difficulty that the model is asked."""
+"""Rows of each difficulty that are tried first."""
 _MOST_MADE = 400
 """Rows written where `num_examples` is unset."""
 _ATTEMPTS = 20
-"""Rows asked of a program for each that is wanted."""
+"""Attempts of a program for each row that is wanted."""
 _MOST_PARENTS = 2_000
-"""Rows of the corpus, and of the pool, that are perturbed."""
+"""Most rows of the corpus, and of the pool, that are perturbed."""
 _LEAST_INSIDE = 0.2
-"""Share of a program's rows in the data slice that makes it a program for it."""
+"""Smallest share of the wanted first rows that a program must give in the slice to fit it."""
 _AS_NEAR = 0.7
-"""Of the nearness of failed items to each other that their nearness to a program's rows must have."""
+"""Smallest nearness of failed items to a program's rows, as a multiple of their nearness to each other."""
 
 
 @dataclass
 class WithPrograms(Additions):
-    """Settings of fixes that may ask programs for rows."""
+    """Settings of fixes that may let programs write rows."""
 
     programs: str | None = None
-    """A Python file that registers programs which write rows."""
+    """Python file that registers programs which write rows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,7 +73,7 @@ class Programs(WithPrograms):
 
 
 def written(finding: Finding, resources: Resources, file: str | None, num_examples: int | None) -> Steps:
-    """New rows of the finding's data slice, or where it has none of its failing slice."""
+    """Write new rows of the finding's data slice, or of its failing slice where it has none."""
     if reason := advice(finding):
         return Declined(reason)
     where = finding.acted_on
@@ -95,7 +94,7 @@ class _Trial:
 
     program: Program
     make: Callable[[int], Row | None]
-    """One more row of a difficulty."""
+    """Makes one more row of a difficulty."""
     where: Slice
     rows: Mapping[int, Sequence[Row]]
     rng: Random
@@ -124,7 +123,7 @@ def _from_program(
 
 
 def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[int], Row | None]:
-    """Rows of the corpus in the slice, and of the pool, perturbed."""
+    """Make a function that perturbs rows of the corpus in the slice, and of the pool."""
     rows: list[dict[str, Any]] = []
     for source in (stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])):
         inside = np.flatnonzero(row_members(where, source)).tolist()
@@ -145,12 +144,12 @@ def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Cal
 
 
 def _asked_for(finding: Finding) -> Slice:
-    """What rows are asked for by: new ones are in no list of the nearest rows, as they are in no failing slice."""
+    """Slice that new rows must be in: they are in no list of nearest rows, and then the failing slice is used."""
     return finding.slice if finding.data_slice.contents else finding.acted_on
 
 
 def _fits(trial: _Trial, finding: Finding) -> bool:
-    """Rows in the data slice, or where no predicate tells it rows like the failed items."""
+    """Whether a program writes rows of the slice; if no predicate defines that, rows like the failed items."""
     if len(trial.texts) < _LEAST_INSIDE * _TRIED * len(trial.program.difficulties):
         return False
     is_told = bool(finding.data_slices) and not finding.data_slice.contents
@@ -158,7 +157,7 @@ def _fits(trial: _Trial, finding: Finding) -> bool:
 
 
 def _nearness(trial: _Trial, finding: Finding) -> float:
-    """How near the failed items are to the rows, against how near they are to each other."""
+    """Nearness of the failed items to the rows, as a multiple of their nearness to each other."""
     asked = list(finding.queries)
     if len(asked) < 2 or not trial.texts:
         return 0.0
@@ -194,15 +193,15 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
 @dataclass(frozen=True, slots=True)
 class _NewRows:
     rows: Sequence[Row]
-    """As many as are wanted, or as there are."""
+    """Rows that pass, as many as are wanted or as there are."""
     blocked: Mapping[str, str]
     """Id of each row that the quality gate kept out, with the reason."""
     difficulties: Sequence[int]
-    """Those that gave rows."""
+    """Difficulties that gave rows."""
 
 
 def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
-    """Each difficulty is asked as long as new rows of it pass the gate."""
+    """Write rows of each difficulty as long as new ones pass the gate."""
     stock, name = resources.stock, trial.program.name
     asked: dict[tuple[str, str], Row] = {}
     passed: list[Row] = []
@@ -230,9 +229,9 @@ def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
 
 
 def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:
-    """Difficulties that are asked together, those whose rows the model gives right about half of the time first.
+    """Groups of difficulties in the order of use, those whose rows the model gives right about half of the time first.
 
-    Then one by one, the nearest to half first; all together where none is near, or no model is there.
+    The others follow one by one, the nearest to half first; without a model, or none near, all are one group.
     """
     if resources.solves is None or len(trial) == 1:
         return [list(trial)]
@@ -251,7 +250,7 @@ def _rows(
     number: int,
     asked: Container[tuple[str, str]] = (),
 ) -> list[Row]:
-    """Distinct rows of the slice that the checker accepts; none that was asked before."""
+    """Distinct rows of the slice that the checker accepts and that are not among `asked`."""
     known = Slice(tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE)))
     found: dict[tuple[str, str], Row] = {}
     for _ in range(_ATTEMPTS * number):

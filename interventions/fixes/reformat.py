@@ -1,7 +1,7 @@
-"""`interventions=reformat`: rows of the data slice again, in the form in which the evaluation asks and is answered.
+"""`interventions=reformat`: add rows of the data slice in the form in which the evaluation asks and is answered.
 
 For a model that knows the skill and was taught another form of prompt or answer (cause `format`). Forms are those that
-the diagnosis found and held to the items (`Finding.forms`); a user may declare wordings that ask the same
+the diagnosis found and tested on the items (`Finding.forms`); a user may declare wordings that ask the same
 (`interventions.wordings`), and variants of rows are written in those too, first in the ones that the failed items use.
 No label changes: an answer's mapping can be undone, or leaves golds alone, and slots keep their values. The rows that
 variants are made from stay. Milliseconds for a thousand rows.
@@ -25,7 +25,7 @@ from interventions.plan.limits import Additions
 from interventions.plan.step import REFORMAT, Declined, Made, Resources, Steps, action_key, unfit
 
 _ATTEMPTS = 20
-"""Rows looked at for each that is wanted."""
+"""Rows considered for each variant that is wanted."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Reformat(Additions):
     """Settings of the variants; every field is a key `interventions.<field>`."""
 
     wordings: dict[str, list[str]] = field(default_factory=dict)
-    """Wordings that ask the same, by a name for each group: format strings with the same slots."""
+    """Wordings that ask the same: format strings with the same slots, grouped under a name."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,7 +48,7 @@ class Reformat(Additions):
 
 
 def reformatted(finding: Finding, resources: Resources, wordings: Wordings, num_examples: int | None) -> Steps:
-    """Variants of the slice's rows in each form that was found, and in the declared wordings."""
+    """Write variants of the slice's rows in each form that was found, and in the declared wordings."""
     stock = resources.stock
     alike = _asking_the_same(wordings, finding, stock)
     # What is advised against a form is another cure of the same fault.
@@ -77,8 +77,8 @@ def reformatted(finding: Finding, resources: Resources, wordings: Wordings, num_
 
 
 def _asking_the_same(wordings: Wordings, finding: Finding, stock: Stock) -> NDArray[np.int64]:
-    """Rows of the corpus in the wordings that go with those of most failed items, in whatever slice: a slice that is
-    told by the words of the items has none of them."""
+    """Rows of the corpus in a group of wordings that most failed items use, in whatever slice: a slice defined by the
+    words of the items contains none of them."""
     groups = wordings.groups_of(finding.queries)
     if not groups.groups:
         return stock.kept[:0]
@@ -90,11 +90,11 @@ def _asking_the_same(wordings: Wordings, finding: Finding, stock: Stock) -> NDAr
 class _Parents:
     rows: TrainPool
     says: str
-    """Which they are."""
+    """Description of the rows, in words."""
 
 
 def _some(rows: NDArray[np.int64], says: str, resources: Resources, num_examples: int | None) -> _Parents:
-    """In random order."""
+    """Choose rows in random order, at most `_ATTEMPTS` for each variant that is wanted."""
     chosen = np.random.default_rng(resources.seed).permutation(rows)
     if num_examples is not None:
         chosen = chosen[: _ATTEMPTS * num_examples]
@@ -108,13 +108,13 @@ class _Written:
     parents: _Parents
     variants: Sequence[Variant]
     places: Sequence[int]
-    """Of the row that each was made from."""
+    """Place of the row that each variant was made from."""
     tag: str
-    """Tells the ids of variants apart."""
+    """Part of the ids that tells variants of one row apart."""
     maker: str
     verifier: str
     says: str
-    """What they are."""
+    """Description of the form or wordings, in words."""
 
 
 def _in_form(number: int, form: Form, parents: _Parents) -> _Written:

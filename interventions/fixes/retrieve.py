@@ -1,9 +1,9 @@
 """`interventions=retrieve`: add rows of the pool that cover the data slice of each finding.
 
-Of the rows inside the slice those stay that pass the gate and have to do with the failed items
-(`interventions.selection.relevance`), and the ones are added that cover them (`interventions.selection.cover`). A slice
-with more rows than can be compared with each other is an importance sample of itself
-(`interventions.selection.importance`); where more than that are wanted, chance draws them.
+Of the rows inside the slice those are kept that pass the gate and are relevant to the failed items
+(`interventions.selection.relevance`), and those that cover them are added (`interventions.selection.cover`). A slice
+with more rows than can be compared with each other is reduced to an importance sample
+(`interventions.selection.importance`); where more than that are wanted, they are drawn at random.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ class Retrieve(Additions):
 
 
 def supply(finding: Finding, resources: Resources, num_examples: int | None) -> Steps:
-    """New rows of the pool in the finding's data slice, at most `num_examples`, in the order in which they cover it."""
+    """Supply new rows of the pool in the finding's data slice, at most `num_examples`, in the order that covers it."""
     if reason := unfit(finding):
         return Declined(reason)
     where = finding.data_slice
@@ -68,7 +68,7 @@ def _chosen(
     is_inside: NDArray[np.bool_],
     most: int,
 ) -> tuple[NDArray[np.int64], str]:
-    """At most so many of the rows, in the order in which they cover the slice, and how they were chosen."""
+    """Choose at most `most` of the rows, in the order in which they cover the slice, and say how."""
     pool, items = resources.stock.pool, [normalise(query) for query in finding.queries]
     assert pool is not None, "rows of a pool are chosen"
     how, rng = [f"of {len(rows):,}"], np.random.default_rng(resources.seed)
@@ -93,7 +93,7 @@ def _chosen(
 
 
 def _cued(pool: TrainPool, rows: NDArray[np.int64], corpus: TrainPool, own: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows that would teach the shortcut once more."""
+    """Rows of the pool in which a cue gives the answer away, which would teach the shortcut once more."""
     gives = giving_away(_pairs(pool, rows), _pairs(corpus, own))
     return np.array([row for row, does in zip(rows.tolist(), gives, strict=True) if does], np.int64)
 

@@ -8,7 +8,7 @@ from interventions.plan.limits import LARGEST_SHARE, Amounts
 from interventions.plan.step import REWEIGHT, Declined, Limits, Raise, Resources, Steps, action_key, unfit
 
 _LEAST_FACTOR = 1.2
-"""A smaller change of the weights is not worth a training."""
+"""Smallest factor for which a change of weights is worth a training."""
 
 
 @dataclass
@@ -16,10 +16,9 @@ class Reweight(Amounts):
     """Settings of the reweighting; every field is a key `interventions.<field>`."""
 
     share: float | None = None
-    """Of the draws, for the raised rows of a slice; unset means the fair share of the finding."""
+    """Share of the draws for the raised rows of a slice; unset means the fair share of the finding."""
     max_factor: float = 8.0
-    """A row is drawn at most this many times as often as before: 80 rows at a third of the draws are learnt
-    by heart."""
+    """A row is drawn at most this many times as often as before: 80 rows at a third of the draws are memorised."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,12 +46,12 @@ def check_factor(max_factor: float) -> None:
 
 
 def raised(finding: Finding, resources: Resources, *, share: float | None, max_factor: float) -> Steps:
-    """The finding's rows in the corpus with the share that they should have, as far as the cap allows.
+    """Raise the finding's rows in the corpus to the share that they should have, as far as the cap allows.
 
     Args:
-        finding: With `fair_share` among its evidence, where it has a data slice.
-        resources: Of which the corpus is asked, and what was judged.
-        share: Wanted; None means the fair one.
+        finding: A finding with `fair_share` in its evidence, where it has a data slice.
+        resources: Resources, of which the corpus and the judged plans are used.
+        share: Share of the draws that is wanted; None means the fair one.
         max_factor: Largest change of a row's weight.
     """
     if reason := unfit(finding):
@@ -84,6 +83,6 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
 
 
 def factor_needed(finding: Finding) -> float:
-    """How many times as often the slice's rows would be drawn at their fair share; infinite without rows."""
+    """Factor by which the slice's rows would have to be raised to their fair share; infinite without rows."""
     corpus_share = float(finding.evidence.get("corpus_share", 0.0))
     return float(finding.evidence.get("fair_share", 1.0)) / corpus_share if corpus_share > 0 else float("inf")

@@ -1,1 +1,1 @@
-"""Who writes new rows, and who checks them."""
+"""Write new rows, and check them."""

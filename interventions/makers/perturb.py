@@ -1,4 +1,4 @@
-"""New rows out of old ones: other entities and parameters in the same places, held right by a program's checker.
+"""Make new rows from old ones, with other words in the same places, verified by a program's checker.
 
 A word of the prompt becomes another that stands at that place in another row of the slice. The answer is the old one
 with the same words replaced, or as it was, or that of another row: whichever the checker accepts first. For skills that
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from random import Random
 
 _MOST_ANSWERS = 200
-"""Of other rows, tried for one prompt."""
+"""Most answers of other rows that are tried for one prompt."""
 _PATIENCE = 2_000
-"""Answers refused in a row before no more are tried, of other rows and at all."""
+"""Refusals in a row after which no more answers are tried, of other rows or at all."""
 _MOST_CHANGED = 2
-"""Words of a prompt."""
+"""Most places of a prompt that are changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Perturbed:
     prompt: str
     completion: str
     parent: int
-    """Place of the row that it was made from."""
+    """Place of the row that this one was made from."""
 
 
 class Perturbation:
     """Makes rows like the given ones.
 
     Args:
-        pairs: Prompt and completion of each.
+        pairs: Prompt and completion of each row.
         accepts: (prompt, completion) -> whether the completion is right.
     """
 
@@ -49,7 +49,7 @@ class Perturbation:
         self._refused = self._refused_of_others = 0
 
     def make(self, rng: Random) -> Perturbed | None:
-        """One row; None where no answer was accepted."""
+        """Make one row; None where no answer was accepted."""
         if not self._pairs or self._refused >= _PATIENCE:
             return None
         parent = rng.randrange(len(self._pairs))

@@ -1,6 +1,6 @@
-"""The same question in other words, as a user declares it: format strings with the same slots.
+"""Put a question in other words that a user declares: format strings with the same slots.
 
-A prompt is in a wording where it fits the whole of it in one way only; else nobody knows which words are which slot's.
+A prompt is in a wording where it fits the whole of it in one way only; else the values of its slots are unknown.
 A variant must give the same values back, so that it asks what its parent asks.
 """
 
@@ -23,11 +23,11 @@ class Wording:
 
     @property
     def num_literal(self) -> int:
-        """Characters that are no slot's: of several wordings that fit, the one that says most is meant."""
+        """Number of characters outside slots: of several wordings that fit, the one with most is meant."""
         return sum(len(literal) for literal, *_ in Formatter().parse(self.text))
 
     def values(self, prompt: str) -> Mapping[str, str] | None:
-        """What stands in each slot; None where the prompt does not fit, or fits in more than one way."""
+        """Value of each slot; None where the prompt does not fit, or fits in more than one way."""
         # The shortest and the longest first slot are the same only where there is one way, and so for the next ones.
         short, long = self._short.fullmatch(prompt), self._long.fullmatch(prompt)
         if short is None or long is None or short.groupdict() != long.groupdict():
@@ -35,11 +35,11 @@ class Wording:
         return short.groupdict()
 
     def begins(self, query: str) -> bool:
-        """Whether the text is a prompt of this wording with something behind it."""
+        """Whether the text is a prompt of this wording, alone or followed by an answer."""
         return self._with_answer.fullmatch(query) is not None
 
     def filled(self, values: Mapping[str, str]) -> str | None:
-        """The prompt with these values; None where they could not be told from it."""
+        """Fill the slots with these values; None where they could not be read back from the prompt."""
         prompt = self.text.format(**values)
         return prompt if self.values(prompt) == values else None
 
@@ -78,7 +78,7 @@ class Wordings:
     groups: tuple[tuple[Wording, ...], ...]
 
     def variants(self, prompt: str) -> list[Reworded]:
-        """The prompt in all other wordings of its groups."""
+        """Put the prompt into all other wordings of its groups."""
         found = []
         for group in self.groups:
             own = _fullest([wording for wording in group if wording.values(prompt) is not None])
@@ -89,7 +89,7 @@ class Wordings:
         return [one for one in found if one.prompt != prompt]
 
     def used_by(self, queries: Sequence[str]) -> dict[Wording, int]:
-        """How many texts, each a prompt and its answer, use each wording."""
+        """Count the texts, each a prompt and its answer, that use each wording."""
         counts: dict[Wording, int] = {}
         for query in queries:
             for group in self.groups:
@@ -99,7 +99,7 @@ class Wordings:
         return counts
 
     def groups_of(self, queries: Sequence[str]) -> "Wordings":
-        """Those in whose wordings at least half of the texts are, each a prompt and its answer."""
+        """Groups whose wordings at least half of the texts use, each text a prompt and its answer."""
         used = self.used_by(queries)
         counts = [sum(used.get(wording, 0) for wording in group) for group in self.groups]
         return Wordings(
@@ -112,10 +112,10 @@ class Wordings:
 
 
 def make_wordings(declared: Mapping[str, Sequence[str]]) -> Wordings:
-    """From `interventions.wordings`.
+    """Check and build `interventions.wordings`.
 
     Raises:
-        ValueError: a name has fewer than two wordings, or they have no slots, or not the same.
+        ValueError: a name has fewer than two wordings, or its wordings have no slots, or not the same.
     """
     groups = []
     for name, texts in declared.items():

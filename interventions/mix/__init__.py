@@ -1,1 +1,1 @@
-"""What is trained on, row by row."""
+"""Training mixes: what is trained on, row by row."""

@@ -1,4 +1,4 @@
-"""The rows of the corpus and of the pool, each draw with its share, as one training mix."""
+"""Join the corpus and added rows, each draw with its share, into one training mix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ class Draw:
 
     origin: Origin
     source: TrainPool | None
-    """Whose rows stand beside the corpus; None for rows of the corpus itself."""
+    """Pool of the added rows; None for rows of the corpus itself."""
     rows: NDArray[np.int64]
     share: float
     parents: Sequence[str] = ()
-    """Id of the row that each was made from, if they were made."""
+    """Id of the row that each was made from; empty where they were not made."""
 
 
 def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
-    """The corpus's rows, then the added ones, each draw with its share and the other rows with the rest."""
+    """Compose a mix of the corpus's rows, then the added ones: each draw has its share, the other rows the rest."""
     kept = stock.kept
     position = np.full(len(stock.corpus), -1, np.int64)
     position[kept] = np.arange(len(kept))

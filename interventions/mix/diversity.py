@@ -1,4 +1,4 @@
-"""Does a mix still say as many different things as people did? An alarm against collapse.
+"""Measure whether a mix is as diverse as its corpus: an alarm against collapse.
 
 Models trained on data that repeats itself first lose the tails of what people write (Shumailov et al. 2024, Nature
 631). Three numbers, each of as many draws from the mix as from the corpus, since all grow with the size of a text:
@@ -19,34 +19,34 @@ from interventions.mix.mix import TrainingMix
 
 NUM_DRAWS = 2_000
 _RUN = 3
-"""Words."""
+"""Number of words in a run."""
 _COMMON = 0.9
-"""Of all words of the corpus are the common ones; the others are its tail."""
+"""Share of the corpus's words, counted with repeats, that the common ones make up; the others are its tail."""
 LEAST_KEPT = 0.4
-"""Of the corpus's distinct runs and of its tail, and of the number of words that its entropy is worth; with half of the
-draws a corpus keeps half of its tail."""
+"""Smallest share that must be left of the corpus's distinct runs, of its tail, and of 2 to the power of its entropy;
+with half of the draws a corpus keeps half of its tail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
     distinct: float
-    """Distinct runs of three words, for each run."""
+    """Distinct runs of three words per run, in (0, 1]."""
     entropy: float
-    """Of words, bits."""
+    """Entropy of words, bits."""
     tail: float
-    """Share of words that make up the last tenth of the corpus's."""
+    """Share of words outside the corpus's common ones; a tenth for the corpus itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiversityChange:
     before: Diversity
-    """Of the corpus."""
+    """Diversity of the corpus."""
     after: Diversity
-    """Of what is trained on."""
+    """Diversity of the mix."""
 
     @property
     def collapsed(self) -> str:
-        """What is lost beyond `LEAST_KEPT`, in words; empty where nothing is."""
+        """Losses beyond `LEAST_KEPT`, in words; empty where there are none."""
         before, after = self.before, self.after
         shares = {
             "distinct runs of three words": _share(after.distinct, before.distinct),
@@ -58,7 +58,7 @@ class DiversityChange:
 
 
 def diversity_change(corpus: TrainPool, mix: TrainingMix, seed: int) -> DiversityChange:
-    """Of the draws from a mix against draws from the corpus, every row alike."""
+    """Compare draws from a mix with draws from the corpus, where every row is alike."""
     rng = np.random.default_rng(seed)
     before = _words(corpus, rng.choice(len(corpus), NUM_DRAWS))
     after = _words(mix.examples, rng.choice(len(mix.weights), NUM_DRAWS, p=mix.weights))
@@ -72,7 +72,7 @@ def _words(pool: TrainPool, rows: NDArray[np.int64]) -> list[list[str]]:
 
 
 def _common(texts: Sequence[Sequence[str]]) -> frozenset[str]:
-    """The most frequent words that make up `_COMMON` of all."""
+    """Most frequent words, which make up `_COMMON` of all."""
     counts = Counter(word for text in texts for word in text).most_common()
     reached = np.cumsum([count for _, count in counts])
     number = int(np.searchsorted(reached, _COMMON * reached[-1])) + 1 if counts else 0

@@ -1,4 +1,4 @@
-"""What a model is trained on: every example, its weight, where it came from and why."""
+"""Training mix: every example, its weight, where it came from and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ from diagnose.rows.pool import COLUMNS, TrainPool
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where rows came from and why they are there: the same for all rows that one act concerns."""
+    """Where rows came from and why they are there; shared by all rows of one action."""
 
     kind: str
-    """One word: `original`, `retrieve`, `reweight`, `random`, ..."""
+    """Kind of the action in one word: `original`, `retrieve`, `reweight`, `random`, ..."""
     reason: str
-    """One sentence."""
+    """Reason in one sentence."""
     slice: str = ""
-    """Of training rows that was acted on, in words."""
+    """Slice of training rows that was acted on, in words."""
     maker: str = ""
-    """What wrote the rows, where no person did."""
+    """Maker of the rows, where no person wrote them."""
     verifier: str = ""
-    """What held each of them to be right."""
+    """How each row was verified."""
 
 
 ORIGINAL = Origin("original", "stood in the corpus")
@@ -47,12 +47,12 @@ class TrainingMix:
     examples: TrainPool
     """The rows themselves."""
     weights: NDArray[np.float64]
-    """[num_examples], non-negative, sum 1: the expected share of draws of each row."""
+    """Expected share of draws of each row, [num_examples], non-negative, sum 1."""
     origins: tuple[Origin, ...]
     origin: NDArray[np.int64]
-    """[num_examples], place of each row's among them."""
+    """Place of each row's origin in `origins`, [num_examples]."""
     parents: Mapping[int, str] = field(default_factory=dict)
-    """Place of each row that was made from another one, and the id of that."""
+    """Id of the parent of each row that was made from another, by the row's place."""
 
     def __post_init__(self) -> None:
         num_rows = sum(len(part.rows) for part in self.parts)
@@ -63,15 +63,15 @@ class TrainingMix:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Of each row."""
+        """Kind of each row's origin, [num_examples]."""
         return tuple(self.of_rows([origin.kind for origin in self.origins]))
 
     def of_rows(self, values: Sequence[str]) -> list[str]:
-        """The value of each row's origin, from one for each origin."""
+        """Spread one value per origin over the rows, [num_examples]."""
         return [values[place] for place in self.origin.tolist()]
 
     def without(self, left_out: NDArray[np.int64]) -> "TrainingMix":
-        """The other rows, as often to each other as before."""
+        """Leave rows out; the others keep their relative weights."""
         kept = np.setdiff1d(np.arange(len(self.weights)), left_out)
         weights, places = self.weights[kept], {old: new for new, old in enumerate(kept.tolist())}
         parts, start = [], 0
@@ -90,7 +90,7 @@ class TrainingMix:
 
 
 def original_mix(corpus: TrainPool) -> TrainingMix:
-    """The corpus as it stands, every row alike."""
+    """Mix of the corpus as it stands, every row alike."""
     size = len(corpus)
     whole = MixPart(corpus, np.arange(size))
     return TrainingMix((whole,), corpus, np.full(size, 1 / size), (ORIGINAL,), np.zeros(size, np.int64))

@@ -1,4 +1,4 @@
-"""What to do about a cause that no change of data cures: which setting, prompt or item to change, and what shows it.
+"""Advise on causes that no change of data cures: which setting, prompt or item to change, and what shows it.
 
 Names keys of this project and of lm-eval's task files; whoever trains or measures elsewhere has the same under another
 name.
@@ -7,14 +7,14 @@ name.
 from diagnose.finding.finding import Cause, Finding
 
 _SHOWN = 5
-"""Items named."""
+"""Most items that are named."""
 _OTHERWISE = "; or interventions=reformat, which writes training rows in the evaluation's form"
 _MUCH = 0.05
-"""Share of rows from which a fault of batches is told."""
+"""Share of rows above which a fault of batches is reported."""
 
 
 def advice(finding: Finding) -> str:
-    """Empty for causes that lie in the data."""
+    """Advice on the finding's cause, in words; empty for causes that lie in the data."""
     match finding.cause:
         case Cause.TRAINING_SETUP:
             return f"a setting of the training is wrong; {_setting(finding)}; more data would not help"

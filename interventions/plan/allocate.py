@@ -1,10 +1,10 @@
-"""How rows and draws are divided among the steps of a plan.
+"""Divide rows and draws among the steps of a plan.
 
 The corpus's own rows keep the part of the draws that the steps leave (replay); at least half, unless a larger share is
 asked for, and more where answers are labels (`interventions.plan.fair`). Reweightings come first, are never lowered,
-and leave at least half of the steps' share to additions. Findings divide added rows by their expected gains, what one
-cannot use going to the others, and additions the draws by their rows. Rows that are made in the place of others count
-for none of the added ones; those that only have another label are drawn as often as any row of the corpus.
+and leave at least half of the steps' share to additions. Findings share added rows by expected gain, what one cannot
+use going to the others, and additions share draws by their rows. Rows that are made in the place of others count for
+none of the added ones; those that only have another label are drawn as often as any row of the corpus.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from interventions.plan.plan import Action
 from interventions.plan.step import COUNTER_EXAMPLES, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
 
 _NEARLY = 0.98
-"""Of the rows wanted: a difference by rounding is not worth a word."""
+"""Share of the wanted rows from which a shortage is not mentioned, since rounding may cause it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Allocation:
     kept: NDArray[np.int64]
     """Rows of the corpus that stay."""
     num_added: int
-    """Rows that are new, not in the place of others."""
+    """Added rows that stand in the place of no others."""
     taken: float
     """Share of the draws that the corpus's other rows lose."""
     is_share_told: bool
-    """Whether a user or the answers say what share of the draws added rows should have."""
+    """Whether a user or the answers determine the share of the draws of added rows."""
     left_out: tuple[str, ...]
     """Findings whose steps did not fit, each with the reason."""
 
@@ -63,15 +63,15 @@ class _Picked:
 @dataclass(frozen=True, slots=True)
 class _Lots:
     shares: list[float]
-    """Of the draws, of each lot of added rows."""
+    """Share of the draws of each lot of added rows."""
     lowered: list[Draw]
-    """Rows of the corpus that leave draws to them."""
+    """Rows of the corpus that give up draws for the lots."""
     is_told: bool
-    """Whether the answers tell the share of each."""
+    """Whether the answers determine the share of each lot."""
 
 
 def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
-    """Actions and their rows, removals first; each row is acted on once."""
+    """Allocate rows and draws to actions, removals first; each row is acted on once."""
     actions: list[Action] = []
     removed: list[Removed] = []
     kept = stock.kept
@@ -142,7 +142,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
 
 
 def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> list[_Picked]:
-    """Rows of each step, no content twice; what stands in for rows that leave is not limited."""
+    """Pick the rows of each step, no content twice; rows that stand in the place of others are not limited."""
     limited = [step for step in steps if not _is_in_place(step)]
     gains = [step.finding.expected_gain for step in limited]
     most = divided(limits.num_examples, gains, [len(step.rows) for step in limited])
@@ -162,12 +162,12 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> lis
 
 
 def divided(total: int | None, gains: Sequence[float], rooms: Sequence[int]) -> list[int]:
-    """Rows of each step: by its expected gain, at most as many as it has; what one cannot use goes to the others.
+    """Divide rows among steps by expected gain, each at most its room; what one cannot use goes to the others.
 
     Args:
-        total: None means all.
-        gains: Not negative.
-        rooms: Rows that each has.
+        total: Rows in all; None means all that there are.
+        gains: Expected gain of each step, not negative.
+        rooms: Rows that each step has.
     """
     if total is None or total >= sum(rooms):
         return list(rooms)
@@ -195,14 +195,14 @@ def _fair(
     busy: NDArray[np.int64],
     scale: float,
 ) -> _Lots:
-    """The share of each, at most its largest; findings of the same tasks divide what their answers may have. A label
-    that has its share already divides it between the rows that have it and the added ones.
+    """Share of the draws of each lot, at most its largest; findings of the same tasks divide what their answers may
+    have. Where a label has its share already, the corpus's rows of that label and the added ones divide it.
 
     Args:
-        corpus: Its rows that stay.
-        kept: Their places.
-        busy: Places of those whose share is settled.
-        scale: Part of the share that is given.
+        corpus: Rows of the corpus that stay.
+        kept: Their row numbers.
+        busy: Row numbers of those whose share is settled.
+        scale: Part of the share that is given (`Limits.scale`).
     """
     shares, lowered, is_told = list(largest), [], True
     for golds in {tuple(sorted(picked.step.finding.golds)): picked.step.finding.golds for picked in added}.values():
@@ -258,8 +258,8 @@ def _why(picked: _Picked) -> str:
 
 
 def _raised(steps: Sequence[Step], kept: NDArray[np.int64], most: float) -> list[Raise]:
-    """Each row that is kept in the first slice that has it, all together with at most this share of the draws; the
-    last ones are left out where that is less than what they have already."""
+    """Assign each kept row to the first step that raises it, all with at most the share `most` of the draws; the last
+    steps are dropped while their rows have that share already."""
     taken = np.empty(0, np.int64)
     found = []
     for step in (step for step in steps if isinstance(step, Raise)):

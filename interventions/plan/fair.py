@@ -1,11 +1,11 @@
-"""The fair share of draws for added rows: at which a mix's answers are distributed as those of what is measured.
+"""Fair share of draws for added rows, at which the answers of a mix are distributed as those of the measured items.
 
 Where answers are labels, more rows of one make it the answer of items of the others too (prior shift, Saerens et al.
 2002, Neural Computation 14(1)). The mix is a mixture of the corpus's answers and of the added rows'; the share of each
 is the most likely one given the measured items' gold answers, found by expectation maximisation, whose log-likelihood
 is concave. Where the golds do not speak against the largest share (likelihood ratio), as of a slice that has every
-label as often as the rest has it, the largest stays. Answers that are no labels tell nothing: whether a share is too
-much shows only in trainings (`controller.loop.pilots`). Milliseconds.
+label as often as the rest has it, the largest stays. Answers that are no labels determine no share: whether one is too
+large shows only in trainings (`controller.loop.pilots`). Milliseconds.
 """
 
 from collections import Counter
@@ -19,16 +19,16 @@ from diagnose.finding.answer_labels import as_label
 from diagnose.rows.pool import TrainPool
 
 LEVEL = 0.05
-"""At which golds speak against a share."""
+"""Level of the likelihood-ratio test of golds against the largest share."""
 _LEAST_LABELLED = 0.5
-"""Of added rows, that have a label of the items as completion; fewer answer in another form."""
+"""Smallest share of added rows with a label of the items as completion; with fewer, they answer in another form."""
 MOSTLY = 0.5
-"""Of a lot's rows, that have the same label: more of it is more of that answer."""
+"""Share of a lot's rows with the same label above which more of the lot is more of that answer."""
 _STEPS = 500
 
 
 def answer_counts(rows: TrainPool, labels: Sequence[str]) -> NDArray[np.float64]:
-    """Share of the rows that have each label as completion, [num_labels]; the rest have another."""
+    """Share of the rows that have each label as completion, [num_labels]; the rest have other completions."""
     number = {label: place for place, label in enumerate(labels)}
     places = [number.get(as_label(completion), -1) for completion in rows.rows["completion"][:]]
     found = np.array([place for place in places if place >= 0], np.int64)
@@ -36,7 +36,7 @@ def answer_counts(rows: TrainPool, labels: Sequence[str]) -> NDArray[np.float64]
 
 
 def commonest(rows: TrainPool) -> tuple[str, float]:
-    """The completion that most rows have, and the share of them that have it."""
+    """Most frequent completion, and the share of the rows that have it."""
     [(label, number)] = Counter(as_label(completion) for completion in rows.rows["completion"][:]).most_common(1)
     return label, number / len(rows)
 
@@ -48,13 +48,13 @@ def has_label(rows: TrainPool, label: str) -> NDArray[np.bool_]:
 def fair_shares(
     golds: Mapping[str, int], corpus: TrainPool, added: Sequence[TrainPool], largest: Sequence[float]
 ) -> list[float] | None:
-    """Share of the draws of each lot of added rows, at most its largest; None where answers do not tell it.
+    """Share of the draws of each lot of added rows, at most its largest; None where answers do not determine it.
 
     Args:
-        golds: Measured items by gold answer; empty where these are no labels.
+        golds: Number of measured items with each gold answer; empty where these are no labels.
         corpus: Rows that keep the rest of the draws, each as often as any other.
         added: Rows of each lot.
-        largest: Share of each, sum below 1.
+        largest: Largest share of each lot, sum below 1.
     """
     if not golds or not added:
         return None

@@ -1,4 +1,4 @@
-"""What every kind of fix keeps to: how many rows it adds, how many of the draws may be synthetic, which licences."""
+"""Limits of every kind of fix: how many rows it adds, how many of the draws may be synthetic, which licences."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -6,7 +6,7 @@ from typing import Self
 from interventions.plan.step import Limits
 
 LARGEST_SHARE = 0.5
-"""Of the draws: the rows that are neither added nor raised keep at least the other half."""
+"""Default share of the draws for all added and raised rows, and the largest that a reweighting may take."""
 
 
 @dataclass
@@ -16,11 +16,11 @@ class Amounts:
     num_examples: int | None = 400
     """Rows added in all; unset means all that are fit. A reweighting or a cleaning adds none."""
     max_synthetic_share: float = 0.5
-    """Of the draws, for rows that no person wrote, at most."""
+    """Largest share of the draws for rows that no person wrote."""
     min_human_share: float = 0.25
-    """Of the draws, for rows that people wrote, at least."""
+    """Smallest share of the draws for rows that people wrote."""
     licences: list[str] = field(default_factory=list)
-    """The only ones that an added row may name in its field `license`; without any, all are allowed."""
+    """Licences that an added row may name in its field `license`; if empty, all are allowed."""
 
     def __post_init__(self) -> None:
         if self.num_examples is not None and self.num_examples < 1:
@@ -34,11 +34,11 @@ class Amounts:
 
     @property
     def synthetic_share(self) -> float:
-        """Of the draws, at most, by either rule."""
+        """Largest share of the draws for rows that no person wrote, by both rules."""
         return min(self.max_synthetic_share, 1 - self.min_human_share)
 
     def adding(self, num_examples: int) -> Self:
-        """The same fix, adding so many rows in all."""
+        """Copy the fix, adding this many rows in all."""
         return replace(self, num_examples=num_examples)
 
 
@@ -47,8 +47,8 @@ class Additions(Amounts):
     """Settings of fixes that give rows a share of the draws."""
 
     share: float | None = None
-    """Of the draws, for all that a fix adds or raises; the corpus's other rows keep the rest. Unset means half, and
-    where answers are labels the share at which they come as often as among the measured items
+    """Share of the draws for all that a fix adds or raises; the corpus's other rows keep the rest. Unset means half,
+    and where answers are labels the share at which they come as often as among the measured items
     (`interventions.plan.fair`)."""
 
     def __post_init__(self) -> None:

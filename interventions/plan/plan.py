@@ -1,4 +1,4 @@
-"""What will be changed and why, before anything is trained."""
+"""Plan of what will be changed and why, before anything is trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from interventions.mix.diversity import DiversityChange
 @dataclass(frozen=True, slots=True)
 class Action:
     kind: str
-    """`reweight`, `retrieve`, ...: the module of `interventions` that carries it out."""
+    """Kind of action: the module of `interventions.fixes` that carries it out, or `relabel`, which `clean` does."""
     slice: Slice
     """Training rows that it acts on."""
     items: Slice
@@ -27,18 +27,18 @@ class Action:
 class Plan:
     actions: tuple[Action, ...]
     reason: str
-    """Why these actions; or why there are none."""
+    """Why these actions, or why there are none."""
     blocked: Mapping[str, str]
     """Ids of rows that the quality gate kept out, each with the reason, for `blocked-<round>.jsonl`."""
 
     diversity: DiversityChange | None = None
-    """Of what is trained on; None where nothing is changed."""
+    """Change of diversity from the corpus to the mix; None where nothing is changed."""
     taken: float = 0.0
     """Share of the draws that the corpus's other rows lose."""
     is_share_told: bool = True
-    """Whether a user or the answers say what share added rows should have; where not, small trainings are asked."""
+    """Whether a user or the answers determine the share of added rows; if not, pilot trainings do."""
 
     @property
     def keys(self) -> list[str]:
-        """What it does where: a plan that was judged is not proposed again."""
+        """Kind and slice of each action; a plan whose keys were judged is not proposed again."""
         return [f"{action.kind}: {action.slice}" for action in self.actions]

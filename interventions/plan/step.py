@@ -1,4 +1,4 @@
-"""What can be done about one finding: steps, or the reason why not."""
+"""Steps that a fix takes for one finding, or the reason why it takes none."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from interventions.plan.advice import advice
 
 RETRIEVE, REWEIGHT, CLEAN = "retrieve", "reweight", "clean"
 COUNTER_EXAMPLES, PROGRAMS, REFORMAT = "counter_examples", "programs", "reformat"
-"""Kinds of actions: the module of `interventions` that carries each out."""
+"""Kinds of actions, each named as the module of `interventions.fixes` that carries it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Supply:
 
     finding: Finding
     rows: NDArray[np.int64]
-    """In the order in which they are added: fewer are the first of them."""
+    """Rows in the order in which they are added: a smaller number takes the first of them."""
     why: str
-    """Which they are."""
+    """Description of the rows, in words."""
     blocked: Mapping[str, str]
     """Id of each row that the gate kept out, with the reason."""
 
@@ -38,9 +38,9 @@ class Raise:
     finding: Finding
     rows: NDArray[np.int64]
     share: float
-    """Of the draws, that they should have."""
+    """Share of the draws that the rows should have."""
     present: float
-    """That they have now."""
+    """Share of the draws that the rows have now."""
     why: str
 
 
@@ -50,9 +50,9 @@ class Remove:
 
     finding: Finding
     kind: str
-    """The module of `interventions` that removes them."""
+    """Kind of action: `clean`, `relabel` or `counter_examples`."""
     rows: NDArray[np.int64]
-    """Ascending."""
+    """Row numbers of the corpus, ascending."""
     why: str
 
 
@@ -62,21 +62,21 @@ class Made:
 
     finding: Finding
     kind: str
-    """The module of `interventions` that made them."""
+    """Kind of action: `relabel`, `counter_examples`, `programs` or `reformat`."""
     rows: TrainPool
-    """In the order in which they are added, as of `Supply`."""
+    """Rows in the order in which they are added, as in `Supply`."""
     parents: tuple[str, ...]
     """Id of the row that each was made from; empty where a program made them."""
     maker: str
     verifier: str
-    """What held each of them to be right."""
+    """How each row was verified."""
     why: str
     is_in_place: bool
-    """They stand for rows that leave: however many there are, they count for none of the rows that a fix may add."""
+    """The rows replace rows that leave: however many there are, they do not count among those that a fix may add."""
     is_raised: bool
-    """They get a share of the draws, as other additions do; otherwise each is drawn as often as a row of the corpus."""
+    """The rows get a share of the draws, as other additions do; if not, each is drawn as often as a corpus row."""
     blocked: Mapping[str, str]
-    """As of `Supply`."""
+    """Id of each row that the gate kept out, with the reason."""
 
 
 Step = Supply | Raise | Remove | Made
@@ -84,61 +84,60 @@ Step = Supply | Raise | Remove | Made
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """Why a fix is not for this finding."""
+    """The reason why a fix does not act on a finding."""
 
     reason: str
 
 
 Steps = tuple[Step, ...] | Declined
-"""At least one of them."""
+"""At least one step, or the reason why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much all steps of a plan may change together."""
+    """Largest changes of all steps of a plan together."""
 
     num_examples: int | None
-    """Rows added, divided among findings by their expected gains; None means all."""
+    """Number of rows added, divided among findings by their expected gains; None means all."""
     share: float
-    """Of the draws; the corpus's own rows keep the rest."""
+    """Share of the draws for added and raised rows; the corpus's other rows keep the rest."""
     synthetic_share: float
-    """Of the draws, for rows that no person wrote."""
+    """Largest share of the draws for rows that no person wrote."""
     is_fair: bool = False
-    """Added rows whose answers are labels get less, where the share would make one of them more frequent than it is
-    among the measured items; false where a user asked for the share."""
+    """Whether added rows whose answers are labels get less, where the share would make one of these more frequent than
+    it is among the measured items; false where a user asked for the share."""
     dose: float = 1.0
-    """Of the rows that each step would add, so many times as many: the first of them, and never more than it has."""
+    """Multiplies the number of rows each step adds, up to those that it has; 1 is the plan itself."""
     scale: float = 1.0
-    """Part of the draws that they get, of those that they would take from the corpus's other rows: the rest is
-    replay."""
+    """Multiplies the draws that the plan takes from the corpus's other rows; the rest of these is replay."""
 
 
 RowEffects = Callable[[Finding, NDArray[np.int64]], NDArray[np.float32]]
-"""What more of each row of the corpus would do to the failed items of a finding, as `DataSlice.effect` says it:
-negative rows work against them; nan where a row was not asked. As dear as a forward and backward pass over the rows."""
+"""Effect of more of each row of the corpus on the failed items of a finding, as in `DataSlice.effect`: negative rows
+work against them; nan where a row was not attributed. Costs a forward and backward pass over the rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Where the model puts rows of the pool and failed items: mean hidden states."""
+    """Mean hidden states of rows of the pool and of failed items."""
 
     rows: NDArray[np.float32]
-    """[num_rows, hidden_size]"""
+    """Hidden states of the rows, [num_rows, hidden_size]."""
     items: NDArray[np.float32]
-    """[num_items, hidden_size], question and gold answer, in the order of `Finding.queries`."""
+    """Hidden states of question and gold answer, [num_items, hidden_size], in the order of `Finding.queries`."""
 
 
 ModelStates = Callable[[Finding, TrainPool], States]
-"""Of rows, and of the failed items of a finding. As dear as a forward pass over them."""
+"""Computes the states of rows and of a finding's failed items. Costs a forward pass over them."""
 
 
 PoolEffects = Callable[[Finding], NDArray[np.float32]]
-"""What each row of the pool would do to the failed items of a finding, [num_pool], as `RowEffects` says it; nan where
-the diagnosis did not ask. Costs nothing."""
+"""Effect of each row of the pool on the failed items of a finding, [num_pool], as in `RowEffects`; nan where the
+diagnosis did not attribute it. Costs nothing."""
 
 
 Solves = Callable[[TrainPool], NDArray[np.bool_]]
-"""Whether greedy decoding by the model gives the completion of each row. As dear as a forward pass over them."""
+"""Whether greedy decoding by the model gives the completion of each row, [num_rows]. Costs a forward pass over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,45 +146,45 @@ class Resources:
 
     stock: Stock
     judged: Collection[str] = ()
-    """`Plan.keys` that this model was already tried with."""
+    """Keys of plans that this model was already tried with (`Plan.keys`)."""
     seed: int = 0
-    """Of rows that are made or drawn: another one in each round, for those of earlier rounds stand in the corpus."""
+    """Seeds the rows that are made or drawn; differs in each round, since rows of earlier rounds are in the corpus."""
     scale: float = 1.0
-    """As of `Limits`: less where the same fix has broken a guard."""
+    """Scale of the limits (`Limits.scale`), below 1 where the same fix has broken a guard."""
     row_effects: RowEffects | None = None
-    """None where no gradients may be asked for."""
+    """Computes effects of corpus rows; None where no gradients may be computed."""
     pool_effects: PoolEffects | None = None
-    """As `row_effects`."""
+    """Reads effects of pool rows; None where there are none."""
     states: ModelStates | None = None
-    """None where the model may not be asked."""
+    """Computes hidden states; None where the model may not be used."""
     solves: Solves | None = None
-    """None where the model may not be asked."""
+    """Tests which rows the model solves; None where the model may not be used."""
 
 
 class Intervention(Protocol):
     """One kind of fix; its fields are its settings."""
 
     licences: list[str]
-    """The only ones that added rows may name, if any are given."""
+    """Licences that added rows may name; if empty, all are allowed."""
 
     def limits(self) -> Limits: ...
 
     def adding(self, num_examples: int) -> "Intervention":
-        """The same fix, adding so many rows in all."""
+        """Copy the fix, adding this many rows in all."""
         ...
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
-        """What to do about a finding of a diagnosis."""
+        """Steps for a finding of a diagnosis."""
         ...
 
 
 def unfit(finding: Finding) -> str:
-    """Why no change of data is for this finding; empty if one may be."""
+    """Reason why no change of data suits this finding; empty if one may."""
     if told := advice(finding):
         return told
     return "" if finding.data_slices else "no training data could be told to belong to it"
 
 
 def action_key(kind: str, where: Slice) -> str:
-    """As in `Plan.keys`."""
+    """Key of an action, as in `Plan.keys`."""
     return f"{kind}: {where}"

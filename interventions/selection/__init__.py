@@ -1,1 +1,1 @@
-"""Which rows among many?"""
+"""Choose among many rows."""

@@ -1,11 +1,11 @@
-"""Companions: new rows of the other answers beside new rows of one answer, so that newness does not tell the answer.
+"""Companions: new rows of the other answers beside new rows of one answer, so that newness is no cue for the answer.
 
-Where answers are labels and all that is added has one of them, whatever tells added rows from old ones becomes a cue
-for that label: words that the corpus does not have, their pieces, the style of a source. On question classes a model
-that had never met an unknown word learnt that unknown words mean the added class, and no dose, however small, kept the
-other classes whole; as many rows of the other labels from the same pool did (docs/LOG.md, 2026-11-28). They are drawn
-by chance in the proportions in which the measured items have their labels, pass the same gate, and count among the rows
-that a fix may add.
+Where answers are labels and all that is added has one of them, whatever sets added rows apart from old ones becomes a
+cue for that label: words that the corpus does not have, their pieces, the style of a source. On question classes a
+model that had never met an unknown word learnt that unknown words mean the added class, and no dose, however small,
+kept the other classes whole; as many rows of the other labels from the same pool did (docs/LOG.md, 2026-11-28). They
+are drawn by chance in the proportions in which the measured items have their labels, pass the same gate, and count
+among the rows that a fix may add.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from interventions.plan.fair import MOSTLY, commonest
 from interventions.plan.step import Limits, Resources, Step, Supply
 
 _TRIED = 4
-"""Times as many rows as are wanted are shown to the gate."""
+"""Multiple of the wanted rows that is passed to the gate."""
 
 
 def with_companions(steps: Sequence[Step], resources: Resources, limits: Limits) -> tuple[Step, ...]:
-    """The steps, and behind them companions for the supplies of each classification."""
+    """Add companions to the steps, for the supplies of each classification."""
     stock = resources.stock
     if not limits.is_fair or stock.pool is None:
         return tuple(steps)

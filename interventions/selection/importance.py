@@ -1,9 +1,9 @@
-"""An importance sample of a slice too large to be compared row by row.
+"""Draw an importance sample of a slice too large to be compared row by row.
 
-Data selection with importance resampling (Xie et al. 2023, arXiv 2302.03169, section 3): rows and failed items as bags
-of hashed words and pairs of words, a multinomial of each, and rows drawn without replacement in proportion to
-p(row | failed items) / p(row | slice) by the Gumbel trick. A mixture with the slice keeps the tail of rows that no
-failed item has asked for yet. 30 microseconds a row of twelve words.
+Data selection with importance resampling (Xie et al. 2023, arXiv 2302.03169, section 3): rows and failed items are bags
+of hashed words and pairs of words, with a multinomial for each, and rows are drawn without replacement in proportion to
+p(row | failed items) / p(row | slice) by the Gumbel trick. A mixture with the slice keeps the tail of rows that are
+like no failed item yet. 30 microseconds a row of twelve words.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 
 NUM_BUCKETS = 10_000
-"""As in the paper."""
+"""Number of hash buckets, as in the paper."""
 _UNIFORM = 0.2
-"""Of the target: the slice itself."""
+"""Share of the slice itself in the target distribution."""
 _LARGEST = 5.0
-"""Weight; of a long text the ratio of likelihoods has no bound, and one row would stand for all."""
+"""Largest weight; of a long text the ratio of likelihoods has no bound, and one row would stand for all."""
 _PRIOR = 2.0
-"""Times that a word is met beside those counted and those expected."""
+"""Pseudo-count added to the observed and the expected count of a word."""
 
 
 def importance_sample(
     rows: Sequence[str], items: Sequence[str], number: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Places of `number` of the rows, ascending; any, where no item is given.
+    """Draw the places of `number` rows, ascending, by importance; uniformly where no item is given.
 
     Args:
         rows: Texts of the slice.
@@ -51,10 +51,10 @@ def log_weights(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64
 
 
 def log_ratios(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]:
-    """log p(row | items) - log p(row | the other rows and the items), over the root of its words, [num_rows], nats.
+    """Compute (log p(row | items) - log p(row | other rows and items)) / sqrt(number of its words), [num_rows], nats.
 
-    Multinomials of hashed words and pairs, each as often among the items as it is or would be expected, with `_PRIOR`
-    added to both: of rare words nobody knows. What no other text has says nothing.
+    Multinomials of hashed words and pairs compare the observed with the expected count among the items, with `_PRIOR`
+    added to both, since counts of rare words are uncertain. A word that no other text has counts 0.
     """
     words = HashingVectorizer(
         n_features=NUM_BUCKETS, ngram_range=(1, 2), token_pattern=r"\S+", alternate_sign=False, norm=None

@@ -1,11 +1,10 @@
-"""Which rows of a data slice have to do with the items that fail, and which only bear its name.
+"""Tell which rows of a data slice are relevant to the failed items, and which only meet its predicate.
 
-Three signals, each of which says of a row that it is near or far: words (BM25 to the nearest failed item), hidden
-states (how far the nearest failed item is) and attribution (does it help more than rows elsewhere in the pool do). Near
-is what lies as near to the failed items as these lie to each other, all but the farthest; so hardly anything is left
-out of a slice whose rows are like the items. A row is left out where most of the signals that can be asked say far: by
-the most relevant alone a fix would be near copies, so what is left is for `interventions.selection.cover` to choose
-from.
+Three signals judge a row to be near or far: words (BM25 to the nearest failed item), hidden states (how far the nearest
+failed item is) and attribution (does it help more than rows elsewhere in the pool do). Near is what lies as near to the
+failed items as these lie to each other, all but the farthest; so hardly anything is left out of a slice whose rows are
+like the items. A row is left out where most of the available signals judge it far: the most relevant rows alone would
+be near copies, so `interventions.selection.cover` chooses from what is left.
 """
 
 from collections.abc import Sequence
@@ -17,11 +16,11 @@ from diagnose.slices.data.nearness import by_states, by_words
 from interventions.plan.step import States
 
 _FARTHEST = 0.02
-"""Of the failed items: those that are farther from all others than any row of the slice need be near."""
+"""Share of the failed items, those farthest from all others, that sets the bound for rows."""
 _LEAST_ITEMS = 20
-"""Failed items; of fewer nobody knows how near they lie to each other."""
+"""Fewest failed items whose nearness to each other sets a bound."""
 _LEAST_ELSEWHERE = 20
-"""Attributed rows of the pool outside the slice."""
+"""Fewest attributed rows of the pool outside the slice to compare with."""
 
 
 def is_relevant(
@@ -31,13 +30,13 @@ def is_relevant(
     effects: NDArray[np.float32],
     elsewhere: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """Of each row of a slice, [num_rows]; all of them where none would be left.
+    """Whether each row of a slice is relevant, [num_rows]; all of them where none would be left.
 
     Args:
-        rows: Texts.
+        rows: Texts of the rows.
         items: Failed items, question and gold answer.
-        states: Of the same rows and items; None where the model may not be asked.
-        effects: [num_rows] on the failed items; nan where a row was not attributed.
+        states: States of the same rows and items; None where the model may not be used.
+        effects: Effects on the failed items, [num_rows]; nan where a row was not attributed.
         elsewhere: Effects of attributed rows of the pool outside the slice.
     """
     num_known, num_far = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)

@@ -1,1 +1,1 @@
-"""The report: a run as one self-contained page that people read, print and send."""
+"""Report of a run: one self-contained page that people read, print and send."""

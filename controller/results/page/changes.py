@@ -1,5 +1,5 @@
-"""Gains and losses of tasks, classes and field values under the fix: those that are shown to lose, then the largest
-loss first."""
+"""Gains and losses of tasks, classes and field values under the fix: those shown to lose come first, then the largest
+losses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from controller.results.loop_json import GroupRecord
 
 MOST_SHOWN = 12
-"""At each end."""
+"""Most groups shown at each end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangesView:
     shown: tuple[GroupRecord, ...]
-    """Harmed ones first, ascending by change."""
+    """Groups that are shown, harmed ones first, then ascending by change."""
     num_between: int
     """Groups that are left out between the losses and the gains."""
     num_losses: int
-    """Rows above the gap."""
+    """Number of groups above the gap."""
     num_harmed: int
 
 
 def changes_view(groups: Sequence[GroupRecord]) -> ChangesView | None:
-    """None where nothing was compared."""
+    """Choose the groups to show; None where nothing was compared."""
     if not groups:
         return None
     ordered = sorted(groups, key=lambda group: (not group.is_harmed, group.change))

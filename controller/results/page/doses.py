@@ -1,4 +1,4 @@
-"""The dose curve as a picture, score over added rows, and whether less would have done or more does more, in words."""
+"""Show the dose curve, score over added rows, and say whether fewer rows would have done or more do more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from controller.results.page.pictures import LogAxis, PlacedPoint, Tick, scale_o
 from controller.results.page.words import interval, number
 
 _WIDE = 8
-"""Factor between the most and the fewest rows from which on their axis is logarithmic."""
+"""Ratio of the most to the fewest rows from which their axis is logarithmic."""
 _MARGIN = 1.5
-"""Factor that a logarithmic axis reaches beyond the points."""
+"""Factor by which a logarithmic axis extends beyond the points."""
 
 
 @dataclass(frozen=True, slots=True)
 class DosesView:
     points: tuple[DosePoint, ...]
     marks: tuple[PlacedPoint, ...]
-    """`after` is the fix, `control` the others; intervals of the score."""
+    """Points with intervals of the score: `after` is the fix, `control` the others."""
     across: tuple[Tick, ...]
-    """Rows."""
+    """Ticks of the axis of rows."""
     up: tuple[Tick, ...]
-    """Scores; 100 - at from the top."""
+    """Ticks of the axis of scores; a place from the top is 100 - at."""
     is_log: bool
     guards: tuple[str, ...]
     told: str
 
 
 def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
-    """None without a curve."""
+    """Lay out the dose curve; None without one."""
     if not points:
         return None
     rows = [point.num_added for point in points]
@@ -62,7 +62,7 @@ def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
 
 
 def told(points: Sequence[DosePoint]) -> str:
-    """Whether less would have done, and whether more does more, as far as the intervals tell."""
+    """Say whether fewer rows would have done, and whether more do more, as far as the intervals show."""
     (fix,) = [point for point in points if point.dose == 1]
     less, more = [p for p in points if p.dose < 1], [p for p in points if p.dose > 1]
     parts = []
@@ -88,7 +88,7 @@ def told(points: Sequence[DosePoint]) -> str:
 
 
 def _is_below(point: DosePoint, other: DosePoint) -> bool:
-    """Neither score lies in the interval of the other."""
+    """Whether a score is below the other, and neither lies in the interval of the other."""
     return point.ci[1] < other.score and point.score < other.ci[0]
 
 

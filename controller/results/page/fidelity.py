@@ -1,6 +1,6 @@
-"""How far to believe the diagnosis, in words, and predicted against real changes as a picture.
+"""Say how reliable attribution is, and show predicted against real changes as a picture.
 
-Both axes of the picture are logarithmic and alike, so that a change that came as expected lies on the diagonal.
+Both axes are logarithmic and have the same range, so that a change as expected lies on the diagonal.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from evals.statistics.intervals import Estimate
 
 MOST_ROWS = 12
 _LOW_CEILING = 0.3
-"""Below it no prediction could be told from chance by some dozen trainings."""
+"""Ceiling below which some dozen trainings could not tell any prediction from chance."""
 _MARGIN = 2.0
-"""Factor that the axes reach beyond the points; intervals may go on beyond the edge."""
+"""Factor by which the axes extend beyond the points; intervals may go on beyond the edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
     points: tuple[PlacedPoint, ...]
-    """`good`, `bad` or `control`; intervals of the expected change."""
+    """Points in the style `good`, `bad` or `control`, with intervals of the expected change."""
     ticks: tuple[Tick, ...]
-    """From the left and, as 100 - at, from the top."""
+    """Ticks from the left and, as 100 - at, from the top."""
     is_calibrated: bool
     num_left_out: int
-    """Changes without a logarithm or an expectation."""
+    """Number of changes without a logarithm or an expectation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def fidelity_view(record: FidelityRecord | None) -> FidelityView | None:
 
 
 def believed(record: FidelityRecord) -> str:
-    """The correlation with its interval and ceiling, and what follows."""
+    """Report the correlation with its interval and ceiling, and what follows."""
     lds = record.lds
     if lds is None:
         return f"Not known: {record.reason}."
@@ -83,7 +83,7 @@ def believed(record: FidelityRecord) -> str:
 
 
 def of_slices(record: FidelityRecord) -> str:
-    """The correlation over whole data slices."""
+    """Report the correlation over whole data slices."""
     lds = record.slice_lds
     if lds is None:
         return ""
@@ -96,7 +96,7 @@ def of_slices(record: FidelityRecord) -> str:
 
 
 def calibrated(record: FidelityRecord) -> str:
-    """What came of leaving slices out, and of the intervals that did not know it."""
+    """Report how many real changes lie in the intervals that were calibrated without them."""
     foretold = [row for row in record.left_out if row.expected_loss is not None]
     if not record.left_out:
         return "No data slice could be left out, so nothing is calibrated."
@@ -125,12 +125,12 @@ def calibrated(record: FidelityRecord) -> str:
 
 
 def spread(values: tuple[float, ...]) -> str:
-    """From the least to the most; nothing of one."""
+    """Range from the least to the most value; empty for a single one."""
     return f"{signed(min(values))} to {signed(max(values))}" if len(values) > 1 else ""
 
 
 def scatter(record: FidelityRecord) -> Scatter | None:
-    """Expected against real changes of the loss; raw predictions where nothing is calibrated."""
+    """Place expected against real changes of the loss; raw predictions where nothing is calibrated."""
     is_calibrated = any(row.expected_loss is not None and row.change.loss > 0 for row in record.left_out)
     shown = [
         (row, foretold)

@@ -1,10 +1,10 @@
-"""In words: which rows stand in for a data slice that no predicate tells."""
+"""Say which rows stand in for a data slice that no predicate defines."""
 
 from controller.results.diagnosis_json import FindingRecord
 
 
 def nearest_words(finding: FindingRecord) -> str:
-    """Empty where a predicate tells the data slice, or there is none."""
+    """Describe the nearest rows; empty where a predicate defines the data slice, or there is none."""
     if not finding.data_slices or (near := finding.data_slices[0].nearness) is None:
         return ""
     first, views = finding.data_slices[0], near.views

@@ -1,7 +1,7 @@
 """`report.html`: what was wrong, what was changed, whether it held and what it cost, on one page.
 
-Made from `loop.json` alone, so that an old run can be reported again. One file without scripts and without
-requests: it opens from a mail as well as from a server. Everything that came from data is escaped. A run of
+It is made from `loop.json` alone, so that an old run can be reported again. One file without scripts and without
+requests: it opens from a mail as well as from a server. Text from data is escaped. A run of
 three rounds takes about a tenth of a second.
 """
 
@@ -82,7 +82,7 @@ def write_report(result: LoopResult, path: Path) -> Path:
 
 
 def render(result: LoopResult) -> str:
-    """The page as text."""
+    """Render the page as text."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -130,7 +130,7 @@ def render(result: LoopResult) -> str:
 
 
 def cost_rows(costs: Mapping[str, Cost]) -> tuple[CostRow, ...]:
-    """By stage, the longest first, with shares of all seconds and of all FLOPs."""
+    """Costs by stage, the longest first, with shares of all seconds and of all FLOPs."""
     seconds = sum(cost.seconds for cost in costs.values()) or 1.0
     flops = sum(cost.flops for cost in costs.values()) or 1.0
     ordered = sorted(costs.items(), key=lambda entry: -entry[1].seconds)

@@ -30,11 +30,11 @@ class PlacedPoint:
     """A point with its interval: positions in percent, from the left and from the top."""
 
     kind: str
-    """Style."""
+    """Name of the style."""
     x: float
     y: float
     low: float
-    """Of the interval, along the axis that has one."""
+    """Lower end of the interval, along the axis that has one."""
     high: float
     title: str
 
@@ -44,12 +44,12 @@ class Mark:
     """A point with its interval; positions in percent of the scale."""
 
     kind: str
-    """Style: `before`, `after`, `control`, `good`, `bad`."""
+    """Name of the style: `before`, `after`, `control`, `good`, `bad`."""
     at: float
     low: float
     high: float
     dots: tuple[float, ...] = ()
-    """Single training seeds."""
+    """Scores of single training seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Picture:
     rows: tuple[Row, ...]
     ticks: tuple[Tick, ...]
     zero: float | None
-    """Where no effect is, when that is on the scale and worth a line."""
+    """Position of no effect, when it is on the scale and needs a line."""
     limit: Tick | None
-    """The guards' margin."""
+    """Line of the guards' margin."""
     num_left_out: int
 
 
@@ -119,7 +119,7 @@ class LogAxis:
 
 
 def scale_over(values: Iterable[float]) -> Scale:
-    """Round numbers around all values, four to eight steps; inside [0, 1] where they are."""
+    """Make a scale of round numbers around all values, with four to eight steps; inside [0, 1] where they are."""
     finite = list(values)
     low, high = min(finite), max(finite)
     if high - low < 1e-6 * max(1.0, abs(high)):
@@ -134,7 +134,7 @@ def scale_over(values: Iterable[float]) -> Scale:
 
 
 def arms(verdict: VerdictRecord) -> Picture:
-    """Every arm's score on the endpoint, its interval, and each training seed as a dot."""
+    """Show every arm's score on the endpoint, its interval, and each training seed as a dot."""
     ordered = sorted(verdict.arms.items(), key=lambda arm: (arm[0] != "before", arm[0] != "challenger"))
     scale = scale_over(value for _, arm in ordered for value in (*arm.ci, arm.score, *arm.seeds))
     rows = []
@@ -155,7 +155,7 @@ def arms(verdict: VerdictRecord) -> Picture:
 
 
 def before_after(verdict: VerdictRecord) -> Picture | None:
-    """Each task and slice on `select` before the round and with the fix; largest changes first in a task."""
+    """Show each task and slice on `select` before the round and with the fix; in a task the largest changes first."""
     if "before" not in verdict.arms or "challenger" not in verdict.arms:
         return None
     after = {_key(score): score for score in verdict.arms["challenger"].scores}
@@ -181,7 +181,7 @@ def before_after(verdict: VerdictRecord) -> Picture | None:
 
 
 def scores(measure: Measure) -> Picture | None:
-    """Each task and slice as measured, when nothing was trained to compare with."""
+    """Show each task and slice as measured, when nothing was trained to compare with."""
     if not measure.scores:
         return None
     ordered = [s for s in measure.scores if not s.slice]
@@ -202,7 +202,7 @@ def scores(measure: Measure) -> Picture | None:
 
 
 def guards(records: tuple[GuardRecord, ...]) -> Picture | None:
-    """Change of each guard against `continue`, with the largest loss that counts as none."""
+    """Show the change of each guard against `continue`, with the largest loss that counts as none."""
     if not records:
         return None
     margins = {guard.margin for guard in records if guard.margin is not None}
@@ -225,7 +225,7 @@ def guards(records: tuple[GuardRecord, ...]) -> Picture | None:
 
 
 def data_slices(finding: FindingRecord) -> Picture | None:
-    """What training rows of each slice do to the failing items; to the right: more of it helps."""
+    """Show the effect of training rows of each slice on the failing items; to the right, more of it helps."""
     chosen = finding.data_slices[:8]
     if not chosen:
         return None

@@ -1,4 +1,4 @@
-"""The table of slices, data on the one side and behaviour on the other, as one picture: cells shaded by column."""
+"""Show the table of slices, data on one side and behaviour on the other, with cells shaded by column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ _NAMES = {
     "copies": "copies",
     "disagreement": "against",
 }
-"""Column of each feature, in order."""
+"""Title of each feature's column, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     text: str
     shade: float
-    """In [0, 1], of the column's range."""
+    """Place of the value in the column's range, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class WeightCell:
     weight: float
     ci: tuple[float, float]
     is_open: bool
-    """The interval holds 0."""
+    """Whether the interval contains 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ProfilesView:
 
 
 def profiles_view(found: ProfilesRecord | None) -> ProfilesView | None:
-    """None where there is nothing to show."""
+    """Lay out the table; None where there is nothing to show."""
     if found is None or len(found.profiles) < 2:
         return None
     weights = {one.feature: one for one in found.weights}

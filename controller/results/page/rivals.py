@@ -1,4 +1,4 @@
-"""In words: what did as well as attribution or the fix, what did not, and whether the loop pays at equal compute."""
+"""Say what did as well as attribution or the fix, what did not, and whether the loop pays at equal compute."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _CONTROLS = {"bm25": "BM25 scores", "hidden": "hidden states", "loss": "plain lo
 
 
 def against(verdict: VerdictRecord) -> str:
-    """Beaten controls and the others, the hardest first; empty where nothing was compared."""
+    """Name the controls that the fix beat and the others, the hardest first; empty where nothing was compared."""
     if verdict.alpha is None or not verdict.gains:
         return ""
     hardest_first = sorted(verdict.gains, key=lambda gain: -gain.p)
@@ -32,7 +32,7 @@ def against(verdict: VerdictRecord) -> str:
 
 
 def named_alike(finding: FindingRecord) -> str:
-    """Which cheaper scores name the same data slice, and what the others name; empty where none was asked."""
+    """Name the cheaper scores that give the same data slice, and what others give; empty where none was computed."""
     if not finding.named_by or not finding.data_slice:
         return ""
     own = str(Slice(tuple(finding.data_slice.items())))
@@ -49,7 +49,7 @@ def named_alike(finding: FindingRecord) -> str:
 
 
 def pays(round_: Round) -> str:
-    """Whether what was spent on finding the data was well spent; empty without an arm at equal compute."""
+    """Say whether the compute for finding the data paid off; empty without an arm at equal compute."""
     verdict = round_.verdict
     gains = [gain for gain in verdict.gains if gain.control.endswith(AT_COMPUTE)]
     challenger = verdict.arms.get("challenger")

@@ -1,4 +1,4 @@
-"""The prompt of a failing item, its words shaded by how much the model leaned on them."""
+"""Shade the words of a failing item's prompt by how much the model relied on them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ from diagnose.finding.finding import FailedItem
 class Piece:
     text: str
     tone: str = ""
-    """`for` or `against` the gold answer; empty where nothing is shaded."""
+    """Style: `for` or `against` the gold answer; empty where nothing is shaded."""
     strength: float = 0.0
-    """In (0, 1], as a fraction of the item's largest share."""
+    """Strength of the shading, in (0, 1], as a fraction of the item's largest share; 0 for none."""
     note: str = ""
 
 
@@ -23,11 +23,11 @@ class _Word:
     start: int
     end: int
     share: float
-    """Positive for the gold answer."""
+    """Signed share, positive for the gold answer."""
 
 
 def shaded(item: FailedItem) -> list[Piece]:
-    """Start and end of the prompt, cut as `words.excerpt` cuts it."""
+    """Shade start and end of the prompt, cut as `words.excerpt` cuts it."""
     sign = -1 if item.has_rival else 1
     places = re.finditer(r"\S+", item.prompt) if item.leaned_on else ()
     words = [
@@ -44,7 +44,7 @@ def shaded(item: FailedItem) -> list[Piece]:
 
 
 def _pieces(text: str, words: Sequence[_Word], start: int, end: int) -> Iterator[Piece]:
-    """All of the text from `start` to `end`."""
+    """Yield all of the text from `start` to `end`."""
     largest = max((abs(word.share) for word in words), default=0.0)
     at = start
     for word in words:

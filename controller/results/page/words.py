@@ -1,4 +1,4 @@
-"""A result in words: the headline, and numbers with the digits that a reader can use."""
+"""Put a result in words: the headline, and numbers with the digits that a reader can use."""
 
 from collections.abc import Mapping
 
@@ -46,7 +46,7 @@ DECISIONS = {
 
 
 def number(value: float) -> str:
-    """Three decimals for scores, four digits for anything larger."""
+    """Write three decimals for scores, four digits for anything larger."""
     return _minus(f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}")
 
 
@@ -73,7 +73,7 @@ def p_value(p: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A count with its SI prefix: 950, 12.4 k, 3.1 M, ..."""
+    """Write a count with its SI prefix: 950, 12.4 k, 3.1 M, ..."""
     for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if value >= 0.9995 * 10**power:
             return f"{value / 10**power:.3g}{NBSP}{prefix}"
@@ -95,13 +95,13 @@ def duration(seconds: float) -> str:
 
 
 def excerpt(text: str) -> str:
-    """Start and end of a long text: of a few-shot prompt the question stands at the end."""
+    """Keep start and end of a long text; the question of a few-shot prompt is at the end."""
     head, tail = excerpt_ends(text)
     return text if head == tail else f"{text[:head]}{left_out(tail - head)}{text[tail:]}"
 
 
 def excerpt_ends(text: str, most: int = 700) -> tuple[int, int]:
-    """Where the part that is left out begins and ends."""
+    """Begin and end of the part that is left out."""
     return (len(text), len(text)) if len(text) <= most else (most // 3, len(text) - (most - most // 3))
 
 
@@ -114,20 +114,20 @@ def slice_words(where: Mapping[str, str]) -> str:
 
 
 def items_words(where: Mapping[str, str]) -> str:
-    """A slice of evaluation items as a noun."""
+    """Name a slice of evaluation items as a noun."""
     if set(where) == {PROMPT_CONTAINS}:
         return f"prompts with “{where[PROMPT_CONTAINS]}”"
     return f"items with {slice_words(where)}" if where else "all kinds of items"
 
 
 def items_title(where: Mapping[str, str]) -> str:
-    """The same at the start of a sentence."""
+    """Name a slice of evaluation items at the start of a sentence."""
     text = items_words(where)
     return text[:1].upper() + text[1:]
 
 
 def decisive(result: LoopResult) -> Round | None:
-    """The round that the headline is about: the last accepted one, else the last that decided something."""
+    """Round that the headline is about: the last accepted one, else the last that trained, else the last."""
     accepted = [r for r in result.rounds if r.verdict.champion_arm or r.verdict.decision is Decision.ACCEPTED]
     trained = [r for r in result.rounds if r.verdict.arms]
     for rounds in (accepted, trained, list(result.rounds)):
@@ -158,7 +158,7 @@ def headline(result: LoopResult) -> str:
 
 
 def wrong(round_: Round) -> str:
-    """What was wrong."""
+    """Say what was wrong."""
     finding = first_finding(round_)
     if finding is None:
         measure = round_.measure
@@ -172,7 +172,7 @@ def wrong(round_: Round) -> str:
 
 
 def changed(round_: Round) -> str:
-    """What was changed."""
+    """Say what was changed."""
     if not round_.plan.actions:
         return f"Nothing. {sentence(round_.plan.reason)}"
     tried = {
@@ -188,7 +188,7 @@ def changed(round_: Round) -> str:
 
 
 def held(round_: Round, sealed: Sealed | None) -> str:
-    """Whether it held."""
+    """Say whether it held."""
     verdict = round_.verdict
     if verdict.gain is None:
         return "Nothing was compared." if verdict.arms else "Nothing was trained."
@@ -210,7 +210,7 @@ def held(round_: Round, sealed: Sealed | None) -> str:
 
 
 def spent(result: LoopResult) -> str:
-    """At what cost."""
+    """Say what it cost."""
     total = total_cost(result)
     return f"{duration(total.seconds)} of work, {amount(total.tokens)} tokens, {flops(total.flops)}."
 
@@ -236,7 +236,7 @@ def arm_words(name: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital and a full stop."""
+    """Write a text with a capital and a full stop."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
 
@@ -274,7 +274,7 @@ def _confirmation(sealed: Sealed | None) -> str:
 
 
 def changes(action: ActionRecord) -> str:
-    """Which rows an action touches."""
+    """Count the rows that an action touches, in words."""
     counts = (
         (action.num_added, "added"),
         (action.num_removed, "removed"),
@@ -285,5 +285,5 @@ def changes(action: ActionRecord) -> str:
 
 
 def _minus(text: str) -> str:
-    """With the true minus sign, and none on a zero."""
+    """Use the true minus sign, and none on a zero."""
     return text.lstrip("-") if text.strip("-0.") == "" else text.replace("-", "−")

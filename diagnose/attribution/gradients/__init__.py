@@ -1,1 +1,1 @@
-"""Gradients of rows and queries: caught, projected, whitened, stored."""
+"""Gradients of rows and queries: catch, project, whiten and store them."""

@@ -1,4 +1,4 @@
-"""Rows as batches of like length, with their gradients."""
+"""Compute gradients of rows in batches of similar length."""
 
 from collections.abc import Iterator
 
@@ -20,12 +20,12 @@ def gradient_batches(
     without: NDArray[np.int64] | None = None,
     seeds: NDArray[np.int64] | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], BatchGradients]]:
-    """Places in `rows` and gradients, batch by batch; rows without loss are left out.
+    """Yield places in `rows` and gradients, batch by batch; rows without loss are left out.
 
     Args:
-        batch_tokens: Of a batch, padding included.
+        batch_tokens: Most tokens of a batch, padding included.
         without: Places of rows that are left out.
-        seeds: [num_rows], for `BatchGradients.sampled`.
+        seeds: One for each row, [num_rows], for `BatchGradients.sampled`.
     """
     chosen = num_loss_tokens(rows) > 0
     if without is not None:

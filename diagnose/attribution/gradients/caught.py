@@ -1,4 +1,4 @@
-"""Projected gradients of single examples, caught by hooks on frozen weights.
+"""Catch projected gradients of single examples by hooks on frozen weights.
 
 One forward and one backward pass serve a whole batch (`diagnose.attribution.gradients.model_pass`). Memory is below
 training's: without weight gradients a linear layer keeps no input for backward, only its projection.
@@ -24,18 +24,18 @@ from diagnose.attribution.gradients.projection import LayerProjection
 @dataclass(frozen=True, slots=True)
 class BatchGradients:
     grads: Tensor
-    """[batch, dim]; a row is zero where the loss or the gradient is not finite."""
+    """Projected gradient of each row, [batch, dim]; zero where the loss or the gradient is not finite."""
     losses: Tensor
-    """[batch], nats, summed over the tokens with loss, float32; NaN or infinite where the model says so."""
+    """Loss summed over the tokens with loss, [batch], nats, float32; NaN or infinite where the model's is."""
     hidden: Tensor
-    """[batch, hidden_size]: mean over the row's tokens of what the middle layer is given."""
+    """Mean over the row's tokens of the middle layer's input, [batch, hidden_size]."""
     is_finite: Tensor
-    """[batch], bool; whether loss and gradient are."""
+    """Whether loss and gradient are finite, [batch], bool."""
     sampled: Tensor | None = None
-    """[batch, dim]: the same of random labels, whose second moment is the Fisher matrix, where asked for."""
+    """Gradients of random labels, [batch, dim], whose second moment is the Fisher matrix; None without seeds."""
 
     def select(self, places: Tensor) -> "BatchGradients":
-        """Some of the rows, without `sampled`."""
+        """Select some of the rows, without `sampled`."""
         return BatchGradients(self.grads[places], self.losses[places], self.hidden[places], self.is_finite[places])
 
 
@@ -58,7 +58,7 @@ class ProjectedGradients:
         """Gradient of the summed loss, at the temperature, of each row of a batch of `diagnose.rows.tokens.collate`.
 
         Args:
-            seeds: [batch]: asks for `sampled` too, at half the price of another batch.
+            seeds: One for each row, [batch]; gives `sampled` too, at half the price of another batch.
         """
         self._grads = self._zeros(batch)
         losses = self._pass.run(batch, keeps=seeds is not None)
@@ -105,7 +105,7 @@ class ProjectedGradients:
 def catch_gradients(
     model: PreTrainedModel, projections: Sequence[LayerProjection], temperature: float = 1.0
 ) -> Iterator[ProjectedGradients]:
-    """Hook the layers of the projections, which froze the model, and take the hooks off again at the end."""
+    """Hook the layers of the projections, whose making froze the model, and remove the hooks at the end."""
     gradients = ProjectedGradients(model, projections, temperature)
     hooks = [(projection.layer.module, gradients.hook(projection)) for projection in projections]
     with hooked(model, hooks, gradients.head_hook()):

@@ -1,9 +1,9 @@
-"""Projected gradients of training rows on disk, for questions that are asked again of the same model and data.
+"""Keep projected gradients of training rows on disk, for further queries on the same model and data.
 
-A question then costs a pass over its queries alone. One folder for each model, projection and Fisher sample, by the
+An attribution then costs a pass over its queries alone. Each model, projection and Fisher sample has a folder, by the
 hash of weights, settings and tokens; in it one float16 file for each shard of rows, by the hash of its tokens, which is
-memory-mapped. A shard that is there is whole, so an index that was killed goes on, and one whose corpus grew keeps what
-it has. Room: 2 bytes for each number of a gradient, `projection_dim` squared for each linear layer and row.
+memory-mapped. A shard that exists is complete, so a killed index continues, and one whose corpus grew keeps what it
+has. Space: 2 bytes for each number of a gradient, `projection_dim` squared for each linear layer and row.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _Batches = Iterator[tuple[NDArray[np.int64], BatchGradients]]
 
 
 class IndexedGradients:
-    """From the index where it has them, and from the model otherwise; within `catch_gradients`."""
+    """Gradients from the index where it has them, else from the model; valid within `catch_gradients`."""
 
     def __init__(
         self, index: "GradientIndex", gradients: ProjectedGradients, sample: FisherSample, batch_tokens: int
@@ -66,7 +66,7 @@ class IndexedGradients:
 
 
 class GradientIndex:
-    """The index of one model, projection and sample."""
+    """Index of one model, projection and sample."""
 
     def __init__(
         self, folder: Path, model: PreTrainedModel, sample: FisherSample, settings: Influence, seed: int
@@ -82,11 +82,11 @@ class GradientIndex:
 
     @property
     def is_begun(self) -> bool:
-        """Whether projections and the sample's gradients are there."""
+        """Whether projections and the sample's gradients are stored."""
         return self._head.is_file()
 
     def projections(self, model: PreTrainedModel) -> list[LayerProjection]:
-        """As they were when the index was begun; freezes the model."""
+        """Load the projections with which the index was begun; freezes the model."""
         layers = linear_layers(model)
         freeze(model)
         device, kept = next(model.parameters()).device, load_file(self._head)
@@ -134,7 +134,7 @@ class GradientIndex:
             )
 
     def kept(self, rows: TokenRows, batches: _Batches, dim: int) -> _Batches:
-        """Hands the batches of the rows on and keeps them; what is kept beside the gradients is written last."""
+        """Pass on the batches of the rows and store them; what belongs beside the gradients is written last."""
         num_rows = int((num_loss_tokens(rows) > 0).sum())
         if num_rows == 0:  # an empty file cannot be mapped, and there is nothing to keep
             return

@@ -1,4 +1,4 @@
-"""The linear layers of a model, whose weights' gradients are attributed by."""
+"""The linear layers of a model, whose weights' gradients attribution uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class LinearLayer:
     num_in: int
     num_out: int
     is_head: bool = False
-    """It is given only the tokens with loss, those of all rows in one list."""
+    """Whether the layer's input is only the tokens with loss, those of all rows in one list."""
 
 
 def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
-    """Every trainable linear layer, in the model's order."""
+    """Find every trainable linear layer, in the model's order."""
     head = model.get_output_embeddings()
     layers = []
     for name, module in model.named_modules():
@@ -36,14 +36,14 @@ def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
 
 
 def freeze(model: PreTrainedModel) -> None:
-    """No weight wants a gradient, nothing is dropped out, no keys are cached."""
+    """Turn off weight gradients, dropout and the cache of keys."""
     model.requires_grad_(False)
     model.eval()
     model.config.use_cache = False
 
 
 def middle_layer(layers: Sequence[LinearLayer], model: PreTrainedModel) -> LinearLayer:
-    """Of the layers that are given the residual stream, the middle one."""
+    """Middle one of the layers whose input is the residual stream."""
     inner = [layer for layer in layers if not layer.is_head] or list(layers)
     of_stream = [layer for layer in inner if layer.num_in == model.config.get_text_config().hidden_size]
     chosen = of_stream or inner

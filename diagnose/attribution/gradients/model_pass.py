@@ -1,11 +1,11 @@
-"""A forward and backward pass through hooks on linear layers, for all rows of a batch at once.
+"""Run a forward and backward pass through hooks on linear layers, for all rows of a batch at once.
 
 No weight wants a gradient, so backward computes input gradients only, two thirds of the multiplications of training,
 and starts at the first hooked layer. The head sees only the positions with loss.
 
 Gradients can be those of a softer model: at temperature T backward starts at the logits z from
 `softmax(z / T) - label`, the gradient of T times the loss of the model whose logits are z / T.
-`diagnose.attribution.influence` says what for.
+`diagnose.attribution.influence` says why.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ class ModelPass:
         self._logits = torch.zeros(0)
 
     def run(self, batch: dict[str, Tensor], keeps: bool = False) -> Tensor:
-        """Forward and backward; loss of each row at temperature 1, [batch]. `keeps` what `run_sampled` needs."""
+        """Run forward and backward; loss of each row at temperature 1, [batch]. `keeps` is for `run_sampled`."""
         logits = self.forward(batch)
         labels = batch["labels"].to(self.device)[:, 1:].flatten()[self._places]
         log_probabilities = logits.detach().to(self.dtype).log_softmax(-1)  # [tokens with loss, vocab]
@@ -63,15 +63,15 @@ class ModelPass:
         return self._logits
 
     def run_sampled(self, seeds: Sequence[int]) -> None:
-        """Backward from the batch of the last `forward`, or of a `run` that keeps it, from random labels.
+        """Run backward from random labels for the batch of the last `forward`, or of a `run` that keeps it.
 
         The gradient at the logits is drawn as `sqrt(p) (e - sqrt(p) <sqrt(p), e>)` with e normal, p the model's
         probabilities: it has the covariance `diag(p) - p p^T` of the gradient of a label drawn from p, and so gives
         the Fisher matrix, without the rare large values that labels of a sure model have. At temperature T, where p
-        is softer, it is shorter by the root of T, for T times the loss curves as `(diag(p) - p p^T) / T`.
+        is softer, it is shorter by the root of T, since T times the loss curves as `(diag(p) - p p^T) / T`.
 
         Args:
-            seeds: [batch], one for each row.
+            seeds: One for each row, [batch].
         """
         logits, self._logits = self._logits, torch.zeros(0)
         root = logits.detach().to(self.dtype).div(self._temperature).softmax(-1).sqrt()  # [tokens with loss, vocab]
@@ -82,11 +82,11 @@ class ModelPass:
         logits.backward(grad.to(logits.dtype))  # type: ignore[no-untyped-call]
 
     def keep_positions_with_loss(self, _head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        """Before the head: hidden states [batch, time, width] become [tokens with loss, width]."""
+        """Reduce the head's input, [batch, time, width], to the positions with loss, [tokens with loss, width]."""
         return (args[0][:, :-1].flatten(0, 1)[self._places],)
 
     def mean_of_tokens(self, values: Tensor) -> Tensor:
-        """[batch, time, width] becomes [batch, width], padding left out."""
+        """Average [batch, time, width] over tokens to [batch, width], padding left out."""
         shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
         return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
 
@@ -95,7 +95,7 @@ class ModelPass:
         return torch.bmm(self.by_row(grads, layer).transpose(1, 2), self.by_row(inputs, layer))
 
     def by_row(self, values: Tensor, layer: LinearLayer) -> Tensor:
-        """[batch, time, p], also of layers that are given the tokens of all rows in one list."""
+        """Arrange values as [batch, time, p], also of layers whose input is the tokens of all rows in one list."""
         if layer.is_head:
             padded = torch.zeros(self._has_loss.numel(), values.shape[-1], dtype=values.dtype, device=self.device)
             padded[self._places] = values

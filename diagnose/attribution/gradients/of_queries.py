@@ -1,4 +1,4 @@
-"""Gradients of queries: signed and weighted sums over the rows of their items."""
+"""Sum gradients of queries, signed and weighted, over the rows of their items."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ class QueryGradients:
     effect: Tensor
     """Gradient of each query, [num_queries, dim]."""
     retrieval: Tensor
-    """Weighted mean of its gold answers' gradients, each of length 1, [num_queries, dim]."""
+    """Weighted mean of the gold answers' gradients, each of length 1, [num_queries, dim]."""
     hidden: Tensor
-    """The same of their hidden states, [num_queries, width]."""
+    """Weighted mean of the gold answers' hidden states, each of length 1, [num_queries, width]."""
     left_out: NDArray[np.int64]
 
 
 def query_gradients(gradients: ProjectedGradients, queries: Queries, batch_tokens: int) -> QueryGradients:
-    """Of all queries; items that are not finite are left out and named, the others of their query speak for it."""
+    """Compute the gradients of all queries; items that are not finite are named, others of their query replace them."""
     left_out: set[int] = set()
     while True:
         found = _without(gradients, queries, batch_tokens, left_out)
@@ -35,13 +35,13 @@ def query_gradients(gradients: ProjectedGradients, queries: Queries, batch_token
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Each row divided by its length; zero rows stay zero."""
+    """Divide each row by its length; zero rows stay zero."""
     norms = vectors.norm(dim=1, keepdim=True)
     return torch.where(norms > 0, vectors / norms, 0)
 
 
 def _without(gradients: ProjectedGradients, queries: Queries, batch_tokens: int, left_out: set[int]) -> QueryGradients:
-    """Without the items `left_out`; names those and the ones found not to be finite."""
+    """Leave out the items `left_out`; names those and the ones found not to be finite."""
     like = {"dtype": gradients.dtype, "device": gradients.device}
     is_in = ~np.isin(np.arange(queries.weights.shape[1]), list(left_out))
     weights = queries.without(left_out).weights[:, queries.item]

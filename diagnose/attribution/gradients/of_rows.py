@@ -1,6 +1,6 @@
-"""Gradients of training rows, taken as they are asked for; those of the Fisher sample are taken first, and wait.
+"""Compute gradients of training rows on demand; those of the Fisher sample are computed first and kept.
 
-So all of it costs one pass over the training rows, and half of one more over the sample.
+In all this costs one pass over the training rows, and half of one more over the sample.
 """
 
 from collections.abc import Iterator
@@ -19,43 +19,43 @@ from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows
 
 CHUNK_ROWS = 256
-"""Rows whose gradients are there already that are handed on at a time."""
+"""Rows passed on at a time whose gradients are known already."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowGradients:
-    """Of some rows."""
+    """Gradients of some rows, yet to be computed."""
 
     batches: Iterator[tuple[NDArray[np.int64], BatchGradients]]
-    """Places in the rows, with what belongs to them; rows without loss never come."""
+    """Places in the rows, with their gradients; rows without loss never come."""
     num_tokens: int
-    """That go through a forward and backward pass for it."""
+    """Tokens that go through a forward and backward pass for the batches."""
 
 
 class TrainGradients(Protocol):
-    """Gradients of training rows, wherever they come from."""
+    """Gradients of training rows from any source."""
 
     @property
     def drawn(self) -> Tensor:
-        """[num_sample, dim], of the random labels of the Fisher sample."""
+        """Gradients of the Fisher sample's random labels, [num_sample, dim]."""
 
     @property
     def num_tokens(self) -> int:
-        """Of the calibration batch, where it went through the model."""
+        """Tokens of the calibration batch, where it went through the model."""
 
     def of(self, rows: TokenRows, start: int) -> RowGradients:
-        """Of the training rows `start` to `start + len(rows)`."""
+        """Gradients of the training rows `start` to `start + len(rows)`."""
 
 
 class LiveGradients:
-    """From the model; within `catch_gradients`."""
+    """Gradients from the model; valid within `catch_gradients`."""
 
     def __init__(self, gradients: ProjectedGradients, sample: FisherSample, batch_tokens: int) -> None:
         self._gradients, self._sample, self._batch_tokens = gradients, sample, batch_tokens
         self.num_tokens = int(sample.calibration["attention_mask"].sum())
         caught = list(gradient_batches(gradients, sample.rows, batch_tokens, seeds=sample.seeds))
         self._order = np.concatenate([places for places, _ in caught])
-        """[num_caught], places in the sample."""
+        """Places in the sample, [num_caught]."""
         self._caught = concatenated([batch for _, batch in caught])
         assert self._caught.sampled is not None, "asked for with seeds"
         self.drawn = self._caught.sampled
@@ -73,7 +73,7 @@ class LiveGradients:
 
 
 def concatenated(batches: list[BatchGradients]) -> BatchGradients:
-    """One behind the other."""
+    """Join batches, one after the other."""
     sampled = [batch.sampled for batch in batches if batch.sampled is not None]
     return BatchGradients(
         grads=torch.cat([batch.grads for batch in batches]),

@@ -1,12 +1,12 @@
-"""How the gradient of a linear layer's weight shrinks to p x p numbers before it is ever formed.
+"""Project the gradient of a linear layer's weight to p x p numbers before it is ever formed.
 
-The gradient for one example is `sum_t dy_t x_t^T`. Multiplied from both sides with a matrix of p columns it is
-`(dy P_out)^T (x P_in)`, the Kronecker projection of LoGra (Choe et al. 2024, arXiv 2405.13954). Each side is random
-with orthogonal columns, then shrunk in the directions in which activations or their gradients are large (their second
-moment to the power -1/4, on one batch): the inverse Fisher would discount those anyway, and p columns then keep
-more of what counts. On a model of 148 k parameters that raises the rank correlation with retraining within slices from
-.143 to .159; eigenvectors in place of random columns lower it to .13. Layers that are given the same input share their
-input side, and so one product serves them all; that changes no rank correlation.
+The gradient for one example is `sum_t dy_t x_t^T`. Multiplied from both sides with a matrix of p columns it is `(dy
+P_out)^T (x P_in)`, the Kronecker projection of LoGra (Choe et al. 2024, arXiv 2405.13954). Each side is random with
+orthogonal columns, then shrunk in the directions in which activations or their gradients are large (their second moment
+to the power -1/4, on one batch): the inverse Fisher would discount those anyway, and p columns then keep more of what
+counts. On a model of 148 k parameters that raises the rank correlation with retraining within slices from .143 to .159;
+eigenvectors in place of random columns lower it to .13. Layers with the same input share their input side, and so one
+product serves them all; that changes no rank correlation.
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ from diagnose.attribution.gradients.whitening import SharedInput, whitened
 
 @dataclass(frozen=True, slots=True)
 class LayerProjection:
-    """How the gradient of one layer's weight becomes `width` columns."""
+    """Projection of the gradient of one layer's weight to `width` columns."""
 
     layer: LinearLayer
     input_side: Tensor
-    """[in, p_in]; the very same for layers that are given the same input, as queries, keys and values are"""
+    """Input side, [in, p_in]; the same tensor for layers with the same input, as queries, keys and values."""
     output_side: Tensor
-    """[out, p_out]"""
+    """Output side, [out, p_out]."""
     start: int
-    """First of its columns among those of all layers."""
+    """First of the layer's columns among those of all layers."""
 
     @property
     def width(self) -> int:
@@ -50,7 +50,7 @@ def random_projections(
     seed: int,
     temperature: float = 1.0,
 ) -> list[LayerProjection]:
-    """The projection of each trainable linear layer, shaped by one pass over the calibration batch.
+    """Draw the projection of each trainable linear layer, shaped by one pass over the calibration batch.
 
     Freezes the model. Of a model with adapters only the adapters' layers count: those are what training changes.
 
@@ -102,7 +102,7 @@ def random_projections(
 
 
 def in_columns(layers: Sequence[LinearLayer], sides: Sequence[tuple[Tensor, Tensor]]) -> list[LayerProjection]:
-    """The projections with these input and output sides, one behind the other."""
+    """Lay out projections with these input and output sides one after the other."""
     projections = []
     start = 0
     for layer, (side_in, side_out) in zip(layers, sides, strict=True):
@@ -112,7 +112,7 @@ def in_columns(layers: Sequence[LinearLayer], sides: Sequence[tuple[Tensor, Tens
 
 
 def random_side(size: int, projection_dim: int, generator: torch.Generator) -> Tensor:
-    """[size, p], E[P P^T] = 1; the identity where nothing would be saved."""
+    """Draw a side, [size, p], with E[P P^T] = 1; the identity where nothing would be saved."""
     if size <= projection_dim:
         return torch.eye(size)
     columns: Tensor = torch.linalg.qr(torch.randn(size, projection_dim, generator=generator)).Q

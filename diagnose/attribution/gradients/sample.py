@@ -1,4 +1,4 @@
-"""The training rows that a Fisher matrix is estimated on."""
+"""Draw the training rows on which a Fisher matrix is estimated."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,25 +14,25 @@ CALIBRATION_TOKENS = 1024
 """Tokens of the batch whose activations shape the projections."""
 
 LEAST_ROWS, MOST_SHARE = 128, 1 / 16
-"""A row of the sample costs half as much again as another: of a small corpus few rows do, for a few percent of it."""
+"""The sample is at most `MOST_SHARE` of a corpus, or `LEAST_ROWS` if more: a row of it costs half as much again."""
 
 
 @dataclass(frozen=True, slots=True)
 class FisherSample:
     places: NDArray[np.int64]
-    """[num_sample], among all training rows, ascending."""
+    """Places among all training rows, [num_sample], ascending."""
     rows: TokenRows
     seeds: NDArray[np.int64]
-    """[num_sample], of the random labels of each row."""
+    """Seeds of each row's random labels, [num_sample]."""
     calibration: dict[str, Tensor]
-    """A batch of some of the rows."""
+    """A batch of some of the sample's rows."""
 
 
 def draw_sample(train: TokenSource, most_rows: int, seed: int) -> FisherSample:
-    """At random: `most_rows`, but no more than a share of `MOST_SHARE` where that leaves `LEAST_ROWS`.
+    """Draw `most_rows` at random, but at most a share of `MOST_SHARE` unless that is less than `LEAST_ROWS`.
 
     Raises:
-        ValueError: none of them has a token with loss.
+        ValueError: no row drawn has a token with loss.
     """
     rng = np.random.default_rng(seed)
     num_rows = min(most_rows, max(LEAST_ROWS, int(MOST_SHARE * len(train))))
@@ -43,7 +43,7 @@ def draw_sample(train: TokenSource, most_rows: int, seed: int) -> FisherSample:
 
 
 def _calibration_rows(rows: TokenRows, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows with loss that fill a batch of `CALIBRATION_TOKENS`, padding included."""
+    """Draw rows with loss that fill a batch of `CALIBRATION_TOKENS`, padding included."""
     order = rng.permutation(np.flatnonzero(num_loss_tokens(rows) > 0))
     if len(order) == 0:
         raise ValueError(
@@ -56,7 +56,7 @@ def _calibration_rows(rows: TokenRows, rng: np.random.Generator) -> NDArray[np.i
 
 
 def _seeds(rows: TokenRows, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random number for each row, [num_rows]; the same for the same rows in any order."""
+    """Draw a random number for each row, [num_rows]; the same for the same rows in any order."""
     texts = [rows.ids[start:stop].tobytes() for start, stop in pairwise(rows.offsets.tolist())]
     seeds = np.zeros(len(rows), np.int64)
     seeds[sorted(range(len(rows)), key=texts.__getitem__)] = rng.integers(2**62, size=len(rows))

@@ -1,42 +1,42 @@
-"""Sides of a projection, shrunk in the directions in which activations or their gradients are large.
+"""Shrink sides of a projection in the directions in which activations or their gradients are large.
 
-A token counts for one side by how much it moves the weight: by the length of its other side.
+A token counts for one side by how much it moves the weight, which is the length of its other side.
 """
 
 import torch
 from torch import Tensor
 
 _MOST_MOMENT_TOKENS = 128
-"""Tokens that a second moment is taken of: its eigenvectors cost the cube of this. Twice as many gain nothing."""
+"""Tokens from which a second moment is computed: its eigenvectors cost the cube of this. Twice as many gain nothing."""
 
 _MOMENT_DAMPING = 0.1
-"""Fraction of the mean eigenvalue; .03 to .3 make no difference."""
+"""Damping as a fraction of the mean eigenvalue; .03 to .3 make no difference."""
 
 
 class SharedInput:
-    """A tensor that one layer is given, or several."""
+    """A tensor that is the input of one layer or several."""
 
     def __init__(self, given: Tensor) -> None:
         self.given = given
         self._squares: Tensor | None = None  # [tokens]
 
     def add(self, grads: Tensor) -> None:
-        """Gradients of the output of one of the layers, [tokens, out]."""
+        """Add gradients of the output of one of the layers, [tokens, out]."""
         squares = grads.square().sum(1)
         self._squares = squares if self._squares is None else self._squares + squares
 
     def tokens(self, dtype: torch.dtype) -> Tensor:
-        """[tokens, in]"""
+        """The input as tokens, [tokens, in]."""
         return self.given.detach().reshape(-1, self.given.shape[-1]).to(dtype)
 
     def weighted(self, dtype: torch.dtype) -> Tensor:
-        """[tokens, in], each times the length of the gradients of all the layers; none where there are none."""
+        """Tokens times the length of all the layers' gradients, [tokens, in]; no token where there are none."""
         tokens = self.tokens(dtype)
         return tokens[:0] if self._squares is None else tokens * self._squares.sqrt()[:, None]
 
 
 def whitened(side: Tensor, rows: Tensor) -> Tensor:
-    """`(M + damping)^(-1/4) side`, M the second moment of some of `rows` [tokens, size] with mean eigenvalue 1."""
+    """Return `(M + damping)^(-1/4) side`; M is the second moment of some `rows`, [tokens, size], mean eigenvalue 1."""
     if side.shape[0] == side.shape[1]:
         return side
     sizes = rows.norm(dim=1)

@@ -1,1 +1,1 @@
-"""Which rows are behind the failures?"""
+"""Find training rows behind the failures."""

@@ -1,6 +1,6 @@
-"""What the rows of a slice do to a query, each slice against all other rows: count, mean, error and contrast.
+"""Effect of a slice's rows on a query, compared with all other rows: count, mean, error and contrast.
 
-Only counts, sums and sums of squares are kept, so a corpus of any size can be asked for hundreds of slices. Errors
+Only counts, sums and sums of squares are kept, so any corpus can be summed over for hundreds of slices. Errors
 are those of a mean over rows: of many rows with effects of either sign the total is mostly noise (a bootstrap over
 the rows of one slice of 125 puts the relative error of its total at .35), and a slice is named only with its interval.
 """
@@ -24,7 +24,7 @@ class Asked:
     slice: Slice
     query: int
     is_confirming: bool = False
-    """Sum over every second scored row only: the others have found the slice."""
+    """Whether only every second scored row counts, because the others have found the slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,16 @@ class SliceEffect:
     num_pool: int
     num_scored: int
     mean: float
-    """Effect of a row, as attribution gives it; 0 without one."""
+    """Mean effect of a row, as attribution gives it; 0 if none is scored."""
     stderr: float
     contrast: float
-    """Mean effect of its rows less that of the rest."""
+    """Mean effect of the slice's rows less that of the rest."""
     z: float
-    """Welch's, of the contrast."""
+    """Welch's z of the contrast."""
     members: str
-    """Equal for slices that hold for the same rows."""
+    """Hash of the rows in the slice, equal for slices of the same rows."""
     losses: tuple[float, ...]
-    """Mean loss of its rows at each checkpoint, nats for each token; of no row, empty."""
+    """Mean loss of the slice's rows at each checkpoint, nats per token; empty if none is scored."""
 
     @property
     def num_rows(self) -> int:
@@ -58,13 +58,13 @@ class _Sums:
     inside: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     """Count, sum and sum of squares of the scored rows in the slice."""
     losses: NDArray[np.float64] | None = None
-    """[num_checkpoints], summed over the same rows."""
+    """Losses summed over the same rows, [num_checkpoints]."""
     everywhere: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
 
 def slice_effects(parts: ScoredParts, asked: Sequence[Asked]) -> list[SliceEffect]:
-    """The effect of each, in one pass over the rows."""
+    """Compute the effect of each slice, in one pass over the rows."""
     sums = [_Sums() for _ in asked]
     for part in parts if asked else ():
         members = {where: part.table.members(where) for where in dict.fromkeys(one.slice for one in asked)}
@@ -87,11 +87,11 @@ def slice_effects(parts: ScoredParts, asked: Sequence[Asked]) -> list[SliceEffec
 
 
 def welch(inside: NDArray[np.float64], everywhere: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Mean inside, its standard error, the contrast to the outside, and Welch's z of that.
+    """Compute the mean inside, its standard error, the contrast to the outside, and Welch's z of that.
 
     Args:
-        inside: Count, sum and sum of squares.
-        everywhere: The same of inside and outside together.
+        inside: Count, sum and sum of squares of the rows inside.
+        everywhere: The same for all rows, inside and outside.
     """
     outside = everywhere - inside
     if inside[0] < 2 or outside[0] < 2:

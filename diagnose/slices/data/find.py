@@ -1,9 +1,9 @@
-"""From failing items to training rows: which predicate over rows names the skill that fails?
+"""Find the predicate over training rows that names the skill of failing items.
 
 Evaluation and training data are joined by predicates that read the same on both: metadata fields, `source`,
 runs of words, and whatever else names the failing slice. The chosen one is broad: it covers the failing slice,
 seldom holds for other items, its rows help more than the rest do by attribution, and among near ties it has the
-most rows. Breadth is measured, not taste: on SCAN with a starved `jump` the 400 top-scored rows lose to 400 at
+most rows. Breadth is a measured choice: on SCAN with a starved `jump` the 400 top-scored rows lose to 400 at
 random (.861 against .901), and 400 drawn broadly among all rows of the right name beat both (.967).
 
 Where items and rows share no predicate (coverage is then unknown), fields and runs of words are taken from
@@ -32,25 +32,25 @@ from diagnose.slices.ranges import bounds
 from evals.statistics.intervals import Interval, Z
 
 MIN_COVERAGE = 0.8
-"""Of the failing slice's items."""
+"""Smallest share of the failing slice's items for which a predicate holds."""
 MAX_OUTSIDE = 0.3
-"""Share of the other items for which a predicate may hold."""
+"""Largest share of the other items for which a predicate may hold."""
 MIN_Z = 2.0
-"""Contrast of attribution that confirms a predicate of known coverage."""
+"""Smallest z of the contrast that confirms a predicate of known coverage."""
 MIN_Z_FOUND = 4.0
-"""And one that was searched for among the rows: thousands were looked at."""
+"""Smallest z for a predicate searched for among the rows, where thousands were tried."""
 NEAR_TIE = 0.8
 MIN_ROWS = 5
-"""Fewer scored rows cannot contradict a predicate, nor confirm one."""
+"""Fewest scored rows that confirm or contradict a predicate."""
 _TOP_SHARE = 0.05
 _MOST_TOP = 1000
 _MAX_LISTED = 8
 _MAX_VALUES = 200
 _MOST_DISTINCT = 20_000
-"""A field with more values than this names rows, not slices."""
+"""Most values of a field that names slices; one with more names rows."""
 _MAX_RUNS = 40
 _RANKING_ROWS = 2000
-"""Scored rows by which runs of words are ranked where there are too many."""
+"""Scored rows by which runs of words are ranked where there are too many runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class FailingItems:
 
     slice: Slice
     is_in: NDArray[np.bool_]
-    """[num_items]"""
+    """Whether each item is in the slice, [num_items]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class DataJoin:
 
     slices: tuple[DataSlice, ...]
     coverage: float | None
-    """Share of the failing slice's items in the first; None without one, or where items lack the field."""
+    """Share of the failing slice's items in the first data slice; None without one, or where items lack the field."""
     unconfirmed: Slice | None
-    """The best by items alone, when attribution does not confirm it."""
+    """Best predicate by items alone, when attribution does not confirm it."""
     num_siblings: int | None = None
-    """Values, each of some rows, of the field that names the first; None where no field does."""
+    """Number of values, each of some rows, of the field that names the first slice; None where no field does."""
     is_by_words: bool = False
-    """Nothing but a run of words that most failing items share speaks for the first, or for the unconfirmed one: few
-    rows have it, or most, or attribution is not as sure of it as of one that was searched for."""
+    """Whether only a run of words that most failing items share supports the first slice, or the unconfirmed one: few
+    rows have it, or most, or its attribution is below the bound for predicates that were searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +97,23 @@ class _Judged:
 
 @dataclass
 class _Collected:
-    """What candidates are made from."""
+    """What candidates are made from, collected in one pass over the rows."""
 
     values: dict[str, Counter[str]] = field(default_factory=dict)
-    """Of each field of the rows; empty where there are too many to be slices."""
+    """Number of rows with each value, by field; empty where there are too many values to be slices."""
     texts: list[str] = field(default_factory=list)
-    """Of scored rows, evenly spaced."""
+    """Texts of scored rows, evenly spaced."""
     effects: list[NDArray[np.float32]] = field(default_factory=list)
-    """[num_queries] of each."""
+    """Effects of each of these rows, [num_queries]."""
     top: list[list[tuple[float, int, str]]] = field(default_factory=list)
-    """By query: cosine, minus the place and text of the rows of highest cosine, of every second scored row."""
+    """Rows of highest cosine for each query, among every second scored row: cosine, minus the row's place, text."""
 
 
 def find_data_slices(failing: Sequence[FailingItems], items: SliceTable, rows: ScoredParts) -> list[DataJoin]:
-    """Data slices behind each failing slice.
+    """Find data slices behind each failing slice.
 
     Args:
-        failing: Failing slices, as the queries of `rows` in order; their own conditions are candidates, `task` aside.
+        failing: Failing slices in the order of the queries of `rows`; their conditions except `task` are candidates.
         items: All probe items, with the fields of `rows` that documents have.
         rows: Corpus and pool, with the fields by which data is reported, and `source`.
     """
@@ -186,7 +186,7 @@ def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
 
 
 def _finding_rows(part: ScoredPart, query: int, most: int) -> list[tuple[float, int, str]]:
-    """Of the rows that may find slices: every second one, since neighbours in a file share their origin."""
+    """Best rows of a part that may find slices: every second one, since neighbours in a file share their origin."""
     finds = np.flatnonzero(part.order % 2 == 0)
     best = finds[np.argsort(-part.retrieval[finds, query], kind="stable")[:most]]
     return [
@@ -200,7 +200,7 @@ def _highest(rows: Iterable[tuple[float, int, str]], most: int) -> list[tuple[fl
 
 
 def _named_candidates(found: FailingItems, query: int, items: SliceTable, collected: _Collected) -> list[Slice]:
-    """Field values of items and rows, runs of words of the failing items, the failing slice itself."""
+    """Candidates: field values of items and rows, runs of words of the failing items, and the failing slice itself."""
     own = tuple(
         (key, value)
         for key, value in found.slice.conditions
@@ -217,7 +217,7 @@ def _named_candidates(found: FailingItems, query: int, items: SliceTable, collec
 
 
 def _covering_runs(in_slice: NDArray[np.bool_], query: int, items: SliceTable, collected: _Collected) -> list[Slice]:
-    """Runs of words that stand in most failing items and in few others; the most promising by attribution."""
+    """Runs of words that stand in most failing items and in few others; if too many, the best by attribution."""
     least = max(1, math.ceil(MIN_COVERAGE * int(in_slice.sum())))
     grams = word_grams(items.texts, least)
     coverage = grams.holds.T @ in_slice.astype(float) / max(int(in_slice.sum()), 1)
@@ -248,8 +248,8 @@ def _judge(effect: SliceEffect, found: FailingItems, items: SliceTable) -> _Judg
 
 
 def _is_a_side(effect: SliceEffect, rows: ScoredParts) -> bool:
-    """Whether it names the one source of the whole pool or of the whole corpus: rows drawn from there are the
-    random control, and the name of the only file says nothing about a skill."""
+    """Whether a slice is the one source of the whole pool or of the whole corpus: rows drawn from there are the random
+    control, and the name of the only file says nothing about a skill."""
     if [key for key, _ in effect.slice.conditions] != [SOURCE]:
         return False
     return effect.num_corpus == rows.num_corpus or effect.num_pool == rows.num_pool > 0
@@ -264,12 +264,12 @@ def _is_match(judged: _Judged) -> bool:
 
 
 def _balance(judged: _Judged) -> float:
-    """How much more often it holds for failing items than for others; 1 where items cannot tell."""
+    """How much more often the predicate holds for failing items than for others; 1 where items lack the field."""
     return 1.0 if judged.coverage is None else judged.coverage - judged.outside
 
 
 def _broadest(found: Sequence[_Judged]) -> _Judged:
-    """Of the near ties for the best, the one with the most rows; then a field, then the shorter one."""
+    """Of the near ties for the best, choose the one with the most rows; then a field, then the shorter one."""
     largest = max(j.rows.contrast for j in found)
     worth = [
         # Without enough scored rows the items decide alone.
@@ -285,7 +285,7 @@ def _broadest(found: Sequence[_Judged]) -> _Judged:
 
 
 def _distinct(rest: Iterable[_Judged], first: _Judged) -> list[_Judged]:
-    """Without predicates that hold for the same rows as one listed before."""
+    """Leave out predicates that hold for the same rows as one listed before."""
     seen = {first.rows.members}
     kept = []
     for judged in rest:
@@ -296,7 +296,7 @@ def _distinct(rest: Iterable[_Judged], first: _Judged) -> list[_Judged]:
 
 
 def _from_rows(rows: ScoredParts, collected: _Collected, queries: Sequence[int]) -> dict[int, list[_Judged]]:
-    """By query: runs of words of the rows with the highest cosine, confirmed on rows that did not find them."""
+    """Find runs of words in the rows of highest cosine, by query, and judge them on rows that did not find them."""
     asked = []
     for query in queries:
         texts = [text for _, _, text in collected.top[query]]
@@ -311,7 +311,7 @@ def _from_rows(rows: ScoredParts, collected: _Collected, queries: Sequence[int])
 
 
 def data_slice(effect: SliceEffect, scale: float, nearness: Nearness | None = None) -> DataSlice:
-    """What is handed on of a slice of rows; effects as fractions of `scale`."""
+    """Make the data slice of an effect, with effects as fractions of `scale`."""
     half = Z * effect.stderr
     return DataSlice(
         slice=effect.slice,

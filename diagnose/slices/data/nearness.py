@@ -1,16 +1,16 @@
-"""How near rows lie to failed items, against how near these lie to each other, and from where they are of one kind.
+"""Measure how near rows lie to failed items, compared with how near these lie to each other, and which are of one kind.
 
-A view (words, hidden states) says of rows and items how near the nearest other items are, in a unit of its own. What
-has a unit is the share of the failed items that are no nearer to the others: the degree of a row, in [0, 1], is the
-mean of these shares over the views.
+A view (words, hidden states) measures how near the nearest other items are to rows and items, in a unit of its own. The
+share of the failed items that are no nearer to the others is comparable: the degree of a row, in [0, 1], is the mean of
+these shares over the views.
 
 Which rows are inside: rows are a mixture of a share pi that lies as near as the items do, and of others, of which
-nothing is known. Where the items of at least a degree t are the share F(t) of all and the rows G(t), pi is at most
-G(t) / F(t) for every t (Blanchard, Lee and Scott 2010, Semi-supervised novelty detection), and the least of these
-bounds is taken, over degrees that at least the nearer half of the items has; of G the upper end of its interval, for
-of few rows the least would be chance. Rows from the degree on are inside where 2 pi F(t) - G(t), the expected rows of
-the kind less the others, is largest. So a corpus without any is told to have none, one of nothing else to have all, and
-no number was chosen for a data set.
+nothing is known. Where the items of at least a degree t are the share F(t) of all and the rows G(t), pi is at most G(t)
+/ F(t) for every t (Blanchard, Lee and Scott 2010, Semi-supervised novelty detection), and the least of these bounds is
+taken, over degrees that at least the nearer half of the items has; of G the upper end of its interval, for of few rows
+the least would be chance. Rows from the degree on are inside where 2 pi F(t) - G(t), the expected rows of the kind less
+the others, is largest. So a corpus without any is found to have none, one of nothing else to have all, and no number
+was chosen for a data set.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from diagnose.rows.bm25 import scores_of_each
 from evals.statistics.intervals import wilson
 
 NEIGHBOURS = 5
-"""The nearest item that counts: up to four near copies of an item, or other questions about one passage, do not."""
+"""Rank of the near item that counts: up to four near copies, or other questions about one passage, do not."""
 _NEARER = 0.5
-"""Share of the items by which the mixture is told: of fewer, farther in the tail, the ratio is chance."""
+"""Smallest share of the items that bounds the mixture: of fewer, farther in the tail, the ratio is chance."""
 _CHUNK = 8_192
 
 
 def by_words(rows: Sequence[str], items: Sequence[str], neighbour: int = 1) -> NDArray[np.float64]:
-    """BM25 of rows and then items for the nearest other item, or the next ones, [num_rows + num_items].
+    """BM25 of rows, then items, with the `neighbour`-th nearest other item, [num_rows + num_items].
 
-    As a share of what the item scores with itself, for long ones score more.
+    It is a share of the item's score with itself, since long items score more.
     """
     best = np.zeros((len(rows) + len(items), min(neighbour, max(len(items) - 1, 1))), np.float32)
     for number, scores in enumerate(scores_of_each(items, [*rows, *items])):
@@ -46,11 +46,11 @@ def by_words(rows: Sequence[str], items: Sequence[str], neighbour: int = 1) -> N
 
 
 def by_states(rows: NDArray[np.float32], items: NDArray[np.float32], neighbour: int = 1) -> NDArray[np.float64]:
-    """Less the distance of rows and then items to the nearest other item, or the next ones, [num_rows + num_items].
+    """Negative distance of rows, then items, to the `neighbour`-th nearest other item, [num_rows + num_items].
 
     Args:
-        rows: [num_rows, hidden_size], mean hidden states.
-        items: [num_items, hidden_size]
+        rows: Mean hidden states of rows, [num_rows, hidden_size].
+        items: Mean hidden states of items, [num_items, hidden_size].
     """
     states, which = np.concatenate([rows, items]), min(neighbour, max(len(items) - 1, 1)) - 1
     found = []
@@ -64,7 +64,7 @@ def by_states(rows: NDArray[np.float32], items: NDArray[np.float32], neighbour: 
 
 
 def shares(near: NDArray[np.float64], items: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the items that are no nearer, in [0, 1], [len(near)]."""
+    """Share of the items that are no nearer than each of `near`, in [0, 1], [len(near)]."""
     return np.asarray(np.searchsorted(np.sort(items), near, side="right") / len(items))
 
 
@@ -72,8 +72,8 @@ def least_degree(rows: NDArray[np.float64], items: NDArray[np.float64]) -> float
     """Degree from which rows are of the items' kind; infinite where none is.
 
     Args:
-        rows: [num_rows], degrees.
-        items: [num_items], degrees by the same views.
+        rows: Degrees of the rows, [num_rows].
+        items: Degrees of the items by the same views, [num_items].
     """
     if not len(rows):
         return np.inf

@@ -1,4 +1,4 @@
-"""Training rows as slices read them, with what attribution says of them, a part at a time.
+"""Read training rows in parts, as slices need them, with their attribution.
 
 Texts of a corpus larger than memory are read in passes: one collects what candidates are made from, one sums the
 effects of each candidate's rows (`diagnose.slices.data.effects`). Each pass costs what preparing the texts costs, a
@@ -25,20 +25,20 @@ class ScoredPart:
     table: SliceTable
     in_pool: bool
     scored: NDArray[np.int64]
-    """Which of its rows are scored, [num_scored], ascending places in the part."""
+    """Places in the part of the rows that are scored, [num_scored], ascending."""
     order: NDArray[np.int64]
-    """[num_scored]: their places among all scored rows."""
+    """Place of each among all scored rows, [num_scored]."""
     effect: NDArray[np.float32]
-    """[num_scored, num_queries]; positive means that more of the row helps."""
+    """Effect of each row on each query, [num_scored, num_queries]; positive means that more of the row helps."""
     retrieval: NDArray[np.float32]
-    """[num_scored, num_queries], cosine."""
+    """Mean cosine of a row's gradient with those of a query's gold answers, [num_scored, num_queries]."""
     losses: NDArray[np.float32]
-    """[num_scored, num_checkpoints], nats for each token with loss, oldest checkpoint first."""
+    """Loss of each row, [num_scored, num_checkpoints], nats per token with loss, oldest checkpoint first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredParts:
-    """Corpus and then pool; each pass over them reads anew."""
+    """Parts of the corpus and then of the pool; each pass reads anew."""
 
     num_corpus: int
     num_pool: int
@@ -56,11 +56,11 @@ def scored_parts(
     chosen: NDArray[np.int64],
     scores: Callable[[], Iterator[ScoredRows]],
 ) -> ScoredParts:
-    """The rows with these metadata fields and `source`.
+    """Read the rows with these metadata fields and `source`.
 
     Args:
         chosen: Rows that are scored, ascending, corpus first and then pool.
-        scores: Gives the scores of `chosen`, in order, in any shards; left-out rows count as not scored.
+        scores: Yields the scores of `chosen`, in order, in any shards; rows left out count as not scored.
     """
     num_pool = 0 if pool is None else len(pool)
 
@@ -90,7 +90,7 @@ def scored_parts(
 
 
 class _Buffer:
-    """Takes so many scores at a time from shards of other sizes."""
+    """Takes any number of scores from shards of other sizes."""
 
     def __init__(self, shards: Iterator[ScoredRows]) -> None:
         self._shards = shards
@@ -98,7 +98,7 @@ class _Buffer:
         self._used = 0
 
     def take(self, number: int) -> list[ScoredRows]:
-        """The next so many rows, in one or more pieces."""
+        """Take the next `number` rows, in one or more pieces."""
         taken: list[ScoredRows] = []
         while True:
             if self._shard is not None:

@@ -1,1 +1,1 @@
-"""Which items fail?"""
+"""Find slices of items that fail."""

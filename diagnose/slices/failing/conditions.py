@@ -1,4 +1,4 @@
-"""All single conditions that items may share, as one sparse matrix: what failing slices are searched among.
+"""Collect all single conditions that items may share, as one sparse matrix to search failing slices in.
 
 Tasks, values of fields, ranges of numeric fields, tags, runs of one or two words, topics, clusters of texts, and
 lengths. Numbers are cut at quartiles here; `best_ranges` finds the ends of a range by the failures of one half of the
@@ -25,34 +25,34 @@ from diagnose.slices.text_clusters import Space, find_clusters
 from diagnose.slices.topics import find_topics
 
 TASK, FIELD, TAG, WORD, TOPIC, CLUSTER, LENGTH = range(7)
-"""Ranks: of near ties the lowest is preferred."""
+"""Ranks of kinds of conditions: of near ties the lowest is preferred."""
 NUM_RANKS = 7
 MOST = 0.5
-"""Of the items of its tasks: what holds for more of them, and is no value that the data gives, is the rule, and those
-outside it the exception."""
+"""Largest share of the items of its tasks that a condition may hold for unless the data gives its value: beyond that it
+is the rule, and the items outside it the exception."""
 _MAX_BINS = 256
-"""Of a numeric field: every place where a range may begin or end."""
+"""Most bins of a numeric field, at whose edges ranges may begin or end."""
 _FEW_NUMBERS = 50
-"""Of lengths up to which each is a condition of its own."""
+"""Most distinct lengths of which each is a condition of its own."""
 _MIN_NUMBERS = 11
-"""Distinct numbers from which a field has ranges; fewer are values like others."""
+"""Fewest distinct numbers of a field that has ranges; fewer are values like others."""
 _NEAR_BEST = 30
-"""Ranges of a field that are looked at around the best one: half of the items blur its ends."""
+"""Ranges of a field that are kept around the best one, whose ends half of the items show only roughly."""
 _OTHERS = 10
-"""And apart from it."""
+"""Ranges that are kept apart from the best one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
     names: tuple[tuple[str, str], ...]
-    """Key and value of each."""
+    """Key and value of each condition."""
     ranks: NDArray[np.int64]
-    """[num_conditions]"""
+    """Rank of each condition, [num_conditions]."""
     costs: NDArray[np.float64]
-    """Nats by which it must say more than one that cannot be chosen: the logarithm of how many of its kind there are to
-    choose from, [num_conditions]."""
+    """Nats that choosing the condition costs, [num_conditions]: the logarithm of the number of conditions of its
+    kind."""
     holds: csc_array
-    """[num_items, num_conditions], 1 where it holds."""
+    """Matrix with 1 where the condition holds, [num_items, num_conditions]."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,7 +68,7 @@ class Conditions:
         return type(self)(names, self.ranks[columns], self.costs[columns], csc_array(self.holds[:, columns]))
 
     def beside(self, other: Self) -> Self:
-        """Those of both; of equal names the first."""
+        """Join the conditions of both; of equal names the first is kept."""
         known = set(self.names)
         new = other.take(np.array([k for k, name in enumerate(other.names) if name not in known], np.int64))
         return type(self)(
@@ -86,16 +86,16 @@ class Numeric:
     key: str
     rank: int
     values: NDArray[np.float64]
-    """[num_items], NaN where there is none."""
+    """Number of each item, [num_items], NaN where there is none."""
     bins: NDArray[np.int64]
-    """[num_items], -1 where there is no number."""
+    """Bin of each item, [num_items], -1 where there is no number."""
     first: NDArray[np.float64]
     """Lowest number of each bin, ascending."""
     cuts: NDArray[np.float64]
     """All distinct numbers, ascending."""
 
     def range_of(self, low: int, high: int) -> tuple[str, NDArray[np.bool_]]:
-        """Name and members of the bins `low` to `high`."""
+        """Name and members of the range of bins `low` to `high`."""
         first = int(np.searchsorted(self.cuts, self.first[low]))
         is_last = high + 1 == len(self.first)
         last = len(self.cuts) - 1 if is_last else int(np.searchsorted(self.cuts, self.first[high + 1])) - 1
@@ -112,7 +112,7 @@ def conditions(
     min_items: int,
     hidden: Space | None = None,
 ) -> Conditions:
-    """Those that at least `min_items` items share; the same in whatever order the items are. `hidden` as of
+    """Collect conditions that at least `min_items` items share; the order of items does not matter. For `hidden` see
     `find_failing_slices`."""
     made: list[tuple[tuple[str, str], int, NDArray[np.int64]]] = []
     for name in ("task", *(name for name in fields if name != "task")):
@@ -153,8 +153,8 @@ def conditions(
 
 
 def is_loose(names: Sequence[tuple[str, str]], ranks: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which conditions are not a value that the data gives, [num_conditions]: those are slices however many items they
-    hold for."""
+    """Whether each condition is no value that the data gives, [num_conditions]; given values are slices however many
+    items they hold for."""
     is_given = [
         rank == TASK or (rank == FIELD and bounds(value) is None) or key == GOLD_ANSWER
         for (key, value), rank in zip(names, ranks.tolist(), strict=True)
@@ -163,7 +163,7 @@ def is_loose(names: Sequence[tuple[str, str]], ranks: NDArray[np.int64]) -> NDAr
 
 
 def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
-    """Without those that hold for most items of their tasks, and without runs that have a word of a task's template."""
+    """Leave out loose conditions that hold for most items of their tasks, and runs with a word of a task's template."""
     num_items = len(task)
     of_task = csc_array((np.ones(num_items), (np.arange(num_items), task)))
     sizes: NDArray[np.float64] = of_task.sum(axis=0)
@@ -179,7 +179,7 @@ def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
 
 
 def numerics(table: SliceTable, fields: Sequence[str]) -> list[Numeric]:
-    """Fields of numbers with many values, and the lengths of prompts."""
+    """Find fields of numbers with many values, and the lengths of prompts."""
     found = []
     for name in (name for name in fields if name != "task"):
         column = table.fields[name]
@@ -192,8 +192,8 @@ def numerics(table: SliceTable, fields: Sequence[str]) -> list[Numeric]:
 
 
 def best_ranges(numeric: Numeric, half: Among, least: int) -> Conditions:
-    """The ranges that fail most clearly on one half against the rates of their tasks, which have at least so many
-    items there, and not most of all: those around the best, and the best apart from it."""
+    """Find the ranges that fail most clearly on one half against the rates of their tasks, among those with `least`
+    items there but not most of all: those around the best, and the best apart from it."""
     num_bins = len(numeric.first)
     known = half.items & (numeric.bins >= 0)
     items = _sums(numeric.bins[known], num_bins)
@@ -224,7 +224,7 @@ def best_ranges(numeric: Numeric, half: Among, least: int) -> Conditions:
 
 
 def _values(column: NDArray[np.object_]) -> list[tuple[str, NDArray[np.int64]]]:
-    """Each value, in order, and where it stands."""
+    """Places of each value, in the order of values."""
     codes: dict[str, int] = {}
     code_of = np.array([-1 if value is None else codes.setdefault(value, len(codes)) for value in column], np.int64)
     order = np.argsort(code_of, kind="stable")
@@ -233,7 +233,7 @@ def _values(column: NDArray[np.object_]) -> list[tuple[str, NDArray[np.int64]]]:
 
 
 def _quartered(numeric: Numeric) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Ranges between quartiles, and lengths one by one where they are few."""
+    """Yield ranges between quartiles, and single lengths where they are few."""
     known = np.sort(numeric.bins[numeric.bins >= 0])
     cuts = sorted({int(known[int(q * (len(known) - 1))]) for q in (0.25, 0.5, 0.75)})
     edges = [-1, *cuts, len(numeric.first) - 1]
@@ -256,5 +256,5 @@ def _numeric(key: str, rank: int, values: NDArray[np.float64]) -> Numeric:
 
 
 def _sums(bins: NDArray[np.int64], num_bins: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Weight of the items before each bin, and of all; without weights their number."""
+    """Total weight of the items before each bin, and of all; without weights, their number."""
     return np.concatenate([[0.0], np.cumsum(np.bincount(bins, weights, minlength=num_bins))])

@@ -1,4 +1,4 @@
-"""What the failures in a slice say against those outside it in the same tasks, and what counts as clear.
+"""Compare the failures in a slice with those outside it in the same tasks, and decide which differences are clear.
 
 A slice is measured against the rates of the tasks that its items come from, so that it is neither hidden by a task that
 fails as a whole nor named for belonging to one.
@@ -13,13 +13,13 @@ from scipy.special import xlogy
 from scipy.stats import binom, hypergeom
 
 MIN_RATIO = 1.25
-"""A slice fails at least this many times as often as the rest, or the rest passes so many times as often as it: a gap
-that is only significant says little."""
+"""Smallest ratio of the failure rates of a slice and its rest, or of the pass rates of rest and slice: a gap that is
+only significant says little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What counts as failing; as the fields of the same names of `diagnose.diagnoser.Diagnoser`."""
+    """Thresholds for failing, the fields of the same names in `diagnose.diagnoser.Diagnoser`."""
 
     alpha: float = 0.05
     min_items: int = 20
@@ -29,13 +29,13 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Failures and items of a slice and of its rest, task by task; a task that it holds wholly or not at all has no
-    contrast and is left out. One entry for each task that is left."""
+    """Failures and items of a slice and its rest, one entry per task; a task that it holds wholly or not at all has no
+    contrast and is left out."""
 
     failed: NDArray[np.int64]
     items: NDArray[np.int64]
     all_failed: NDArray[np.int64]
-    """Of the task, slice and rest."""
+    """Failures of the task, slice and rest together."""
     all_items: NDArray[np.int64]
 
     def is_clear(self, min_gap: float) -> bool:
@@ -43,7 +43,7 @@ class Counts:
 
     @property
     def nats(self) -> float:
-        """As `contrast`."""
+        """Nats of the slice, as `contrast` computes them."""
         return float(contrast(*self._pooled())[0])
 
     def _pooled(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int, int]:
@@ -58,7 +58,7 @@ class Among:
 
     failed: NDArray[np.bool_]
     group: NDArray[np.int64]
-    """The task of each, numbered from 0; all 0 where tasks are compared with one another."""
+    """Task of each item, numbered from 0; all 0 where tasks are compared with one another."""
     items: NDArray[np.bool_]
 
     def count(self, members: NDArray[np.bool_]) -> Counts:
@@ -82,7 +82,7 @@ class Among:
 
 
 def fisher(counts: Counts) -> float:
-    """One-sided p of the slice failing more often than the rest of its tasks, given how many of each task fail; exact.
+    """Exact one-sided p-value for the slice failing more often than the rest of its tasks, given each task's failures.
 
     With several tasks the failures of the slice are a sum of hypergeometric numbers (Birch 1964).
     """
@@ -98,12 +98,12 @@ def fisher(counts: Counts) -> float:
 
 
 def above_level(num_failed: int, num_items: int, level: float) -> float:
-    """One-sided p of a slice failing more often than `level`."""
+    """One-sided p-value for a slice failing more often than `level`."""
     return float(binom.sf(num_failed - 1, num_items, level)) if num_items else 1.0
 
 
 def nats_above(num_failed: int, num_items: int, level: float) -> float:
-    """By which a slice's own failure rate says more than `level`; 0 if it is lower."""
+    """Nats by which a slice's own failure rate fits better than `level`; 0 if it is lower."""
     own = num_failed / max(num_items, 1)
     if own <= level:
         return 0.0
@@ -118,16 +118,16 @@ def is_clear(
     all_items: Any,
     min_gap: float,
 ) -> NDArray[np.bool_]:
-    """Whether slices fail by `min_gap` and, or pass, by `MIN_RATIO` otherwise than their rests; never without a rest.
+    """Whether each slice fails more often than its rest, by `min_gap` and by `MIN_RATIO`; false without a rest.
 
     Args:
-        expected: Failures of each slice if its items failed as often as their tasks do.
+        expected: Failures of each slice, were its items to fail as often as their tasks do.
         all_failed: Failures of the tasks, slice and rest.
-        all_items: And items.
+        all_items: Items of the tasks, slice and rest.
     """
     num_rest = np.maximum(all_items - num_items, 1)
     rate = num_failed / np.maximum(num_items, 1)
-    # What the slice has too many, the rest has too few; with one task this is the rest's failure rate.
+    # Failures that the slice has too many, the rest has too few; with one task this is the rest's failure rate.
     rest = expected / np.maximum(num_items, 1) - (num_failed - expected) / num_rest
     has_both = (num_items > 0) & (all_items > num_items)
     is_far = (rate >= MIN_RATIO * rest) | (1 - rest >= MIN_RATIO * (1 - rate))
@@ -137,8 +137,8 @@ def is_clear(
 def contrast(
     num_failed: NDArray[Any], num_items: NDArray[Any], expected: NDArray[Any], all_failed: Any, all_items: Any
 ) -> NDArray[np.float64]:
-    """Nats by which failure rates of their own, of a slice and its rest, say more than those of their tasks; 0 if the
-    rest fails more often. Arguments as of `is_clear`."""
+    """Nats by which own failure rates of a slice and its rest fit better than those of their tasks; 0 if the rest fails
+    more often. Arguments are those of `is_clear`."""
     num_rest = all_items - num_items
     inside = _divergence(num_failed, num_items, expected)
     outside = _divergence(all_failed - num_failed, num_rest, all_failed - expected)
@@ -153,7 +153,7 @@ def _divergence(num_failed: Any, num_items: Any, expected: Any) -> Any:
 
 
 def gain(num_failed: int, num_items: int, all_failed: int, all_items: int, ceiling: float) -> float:
-    """Log-likelihood above that of one rate for all items; that rate and the rest's are at most `ceiling`."""
+    """Log-likelihood gained over one rate for all items; that rate and the rest's are at most `ceiling`."""
     inside = float(log_likelihood(num_failed, num_items, num_failed / max(num_items, 1)))
     rest = _capped(all_failed - num_failed, all_items - num_items, ceiling)
     return inside + rest - _capped(all_failed, all_items, ceiling)

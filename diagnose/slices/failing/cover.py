@@ -1,10 +1,10 @@
-"""Which candidates fail on the items that did not find them, and the few of them that say which items fail.
+"""Test candidates on the items that did not find them, and choose the few that explain which items fail.
 
 Each half of the items finds candidates for the other (cross-fitting): no item both finds and tests the same one. The
-tests of one direction are one Benjamini-Hochberg family whose items did not choose it, weighted by what the other half
-said (Genovese, Roeder and Wasserman 2006): of some hundred candidates most are chance, and barely passed there. With
-two directions every adjusted p counts twice (Bonferroni). Where nothing fails, a slice is named in at most `alpha` of
-runs.
+tests of one direction are one Benjamini-Hochberg family whose items did not choose it, weighted by the evidence of the
+other half (Genovese, Roeder and Wasserman 2006): of some hundred candidates most are chance, and barely passed there.
+With two directions every adjusted p counts twice (Bonferroni). Where nothing fails, a slice is named in at most `alpha`
+of runs.
 
 Slices that survive overlap, so they are covered greedily. The next slice is the one that best explains which items of
 its tasks fail: the log-likelihood with rates of their own for the slice and its rest above that of the rates of the
@@ -26,24 +26,24 @@ from diagnose.slices.failing.search import Candidate
 from diagnose.slices.predicate import Slice
 
 ENOUGH = 6.0
-"""Nats on the half that finds a candidate beyond which it weighs no more: chance among hundreds says as much."""
+"""Nats on the half that finds a candidate beyond which it weighs no more: chance among hundreds gives as much."""
 SAME = 0.5
-"""Jaccard index from which two slices are one that is described twice."""
+"""Jaccard index above which two slices count as the same."""
 NEAR_TIE = 0.95
 """Share of the best slice's gain at which a simpler description is preferred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What one half has found, to be tested on the other."""
+    """Candidates that one half has found, to be tested on the other."""
 
     candidates: tuple[Candidate, ...]
     finds: NDArray[np.bool_]
-    """Items that found them, [num_items]."""
+    """Items that found the candidates, [num_items]."""
 
     @property
     def tests(self) -> NDArray[np.bool_]:
-        """The others."""
+        """Items that test the candidates, all others, [num_items]."""
         return ~self.finds
 
 
@@ -55,23 +55,23 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Which items fail, and what the slices named so far say of it; all are [num_items]."""
+    """Which items fail, and which slices named so far they are in; all are [num_items]."""
 
     failed: NDArray[np.bool_]
     group: NDArray[np.int64]
-    """Items of one task that are in the same of the named slices have one number."""
+    """Number of each item's group: items of one task in the same named slices have the same."""
     left: NDArray[np.bool_]
-    """Those in none."""
+    """Whether an item is in no named slice."""
 
     def among(self, items: NDArray[np.bool_], candidate: Candidate) -> Among:
-        """What a candidate is compared with: the other items of its groups, or of a whole task the other tasks as far
-        as no slice has explained them."""
+        """Items that a candidate is compared with: the others of its groups or, for a whole task, the other tasks as
+        far as no slice explains them."""
         if candidate.is_whole:
             return Among(self.failed, np.zeros_like(self.group), items & self.left)
         return Among(self.failed, self.group, items)
 
     def by(self, named: Candidate) -> "Explained":
-        """After one more slice."""
+        """Add one more named slice."""
         group = np.unique(2 * self.group + named.members, return_inverse=True)[1].astype(np.int64)
         return Explained(self.failed, group, self.left & ~named.members)
 
@@ -81,22 +81,22 @@ class _Test:
     candidate: Candidate
     p: float
     nats: float
-    """By which the half that found it says the same."""
+    """Nats by which the half that found the candidate supports it."""
     is_clear: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What may be named next."""
+    """Candidates that may be named next."""
 
     directions: Sequence[Direction]
     explained: Explained
     tested: Sequence[Tested]
 
     def after(self, named: Candidate, thresholds: Thresholds) -> "_State":
-        """Those that failed are tested again in what is left to explain: many did only where they overlap with the
-        slice just named. All others that were found count as tests too. Were they left out, what chance has chosen once
-        would be judged as if it were the first test."""
+        """State after naming a slice. Candidates that failed are tested again in what is left to explain: many failed
+        only where they overlap with that slice. All others that were found count as tests too; without them, what
+        chance has chosen once would be judged as if it were the first test."""
         explained = self.explained.by(named)
         directions = [_left_over(found, named, explained.left, thresholds.min_items) for found in self.directions]
         before = {one.candidate.slice for one in self.tested}
@@ -104,7 +104,7 @@ class _State:
         return _State(directions, explained, again)
 
     def best(self, among: Sequence[Tested], thresholds: Thresholds) -> Tested | None:
-        """The one that says most, of near ties the simplest; None where none says anything."""
+        """Candidate of largest gain, of near ties the simplest; None where none gains."""
         gains = [_gain(one.candidate, self.explained, thresholds) for one in among]
         most = max(gains, default=0.0)
         if most <= 0:
@@ -120,7 +120,7 @@ class _State:
 def cover(
     directions: Sequence[Direction], failed: NDArray[np.bool_], task: NDArray[np.int64], thresholds: Thresholds
 ) -> list[Tested]:
-    """One after the other the slice that says most about the failures that are left; whole tasks after what is inside
+    """Name slices one by one, each explaining most of the failures that are left; whole tasks follow what is inside
     them."""
     nothing = Explained(failed, task, np.ones(len(failed), bool))
     state = _State(directions, nothing, confirmed(directions, nothing, thresholds))
@@ -134,7 +134,7 @@ def cover(
             return _in_order(named, nothing, thresholds)
         after = state.after(chosen.candidate, thresholds)
         if not chosen.candidate.is_given and not chosen.candidate.is_whole:
-            # What the data's own fields say, and the text does not take away, is named first: it is what people know
+            # A slice by the data's own fields that still fails without the chosen one is named first: people know it,
             # and rows have.
             given = [one for one in after.tested if one.candidate.is_given and _overlap(one, chosen)]
             if (better := after.best(given, thresholds)) is not None:
@@ -148,8 +148,8 @@ def _overlap(one: Tested, other: Tested) -> bool:
 
 
 def _in_order(named: Sequence[Tested], nothing: Explained, thresholds: Thresholds) -> list[Tested]:
-    """What the data's own fields say before what was found in texts, each by what it says on its own; a whole task
-    where it belongs by that, but after all that is inside it."""
+    """Order slices by the data's own fields before those found in texts, each by its own gain; a whole task by its
+    gain, but after all that is inside it."""
     worth = [_gain(one.candidate, nothing, thresholds) for one in named]
     inner = [k for k, one in enumerate(named) if not one.candidate.is_whole]
     inner.sort(key=lambda k: (not named[k].candidate.is_given, -worth[k]))
@@ -171,7 +171,7 @@ def confirmed(
     explained: Explained,
     thresholds: Thresholds,
 ) -> list[Tested]:
-    """Candidates that fail on the items that did not find them, with the p-value adjusted over all tests made."""
+    """Candidates that fail on the items that did not find them, with p adjusted over all tests made."""
     best: dict[Slice, Tested] = {}
     for direction in directions:
         for one in _tested(direction, explained, thresholds):
@@ -183,7 +183,7 @@ def confirmed(
 
 
 def _tested(direction: Direction, explained: Explained, thresholds: Thresholds) -> list[Tested]:
-    """Those that are clear, adjusted within this half."""
+    """Candidates of one half that are clear, with p adjusted within that half."""
     level = thresholds.max_failure_rate
     tests: list[_Test] = []
     for one in direction.candidates:
@@ -204,7 +204,7 @@ def _tested(direction: Direction, explained: Explained, thresholds: Thresholds) 
 
 
 def _failures(candidate: Candidate, explained: Explained, items: NDArray[np.bool_]) -> tuple[int, int]:
-    """Of those that no slice has explained; and items."""
+    """Failures and items of a candidate among those that no slice has explained."""
     inside = candidate.members & items & explained.left
     return int((inside & explained.failed).sum()), int(inside.sum())
 
@@ -219,7 +219,7 @@ def _gain(candidate: Candidate, explained: Explained, thresholds: Thresholds) ->
 
 
 def _is_another(candidate: Candidate, named: Candidate, left: NDArray[np.bool_], min_items: int) -> bool:
-    """Not nearly the same items as those just named, and enough that no slice has named; of a whole task most."""
+    """Whether a candidate differs from the slice just named and has enough items, of a task half, in no named one."""
     size = int(candidate.members.sum())
     if int((candidate.members & left).sum()) < max(min_items, 0.5 * size if candidate.is_whole else 0):
         return False

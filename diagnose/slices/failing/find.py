@@ -1,4 +1,4 @@
-"""Which kinds of items fail: slices found on one half of the probe items and tested on the other, both ways.
+"""Find kinds of items that fail: slices found on one half of the probe items and tested on the other, both ways.
 
 Candidates are tasks, values and ranges of document fields, tags, runs of one or two words, topics
 (`diagnose.slices.topics`), clusters of texts (`diagnose.slices.text_clusters`), lengths, and conjunctions of two
@@ -36,9 +36,9 @@ class FailingSlice:
     num_items: int
     num_failed: int
     ci: Interval
-    """Wilson interval of the failure rate."""
+    """Wilson interval of the failure rate, 95 %."""
     p_adjusted: float
-    """Benjamini-Hochberg, on the half that did not find the slice, times two for the two halves."""
+    """Benjamini-Hochberg p on the half that did not find the slice, times two for the two halves."""
 
     @property
     def failure_rate(self) -> float:
@@ -52,14 +52,14 @@ def find_failing_slices(
     thresholds: Thresholds,
     hidden: Space | None = None,
 ) -> tuple[FailingSlice, ...]:
-    """Slices that fail, the one first that explains most of which items do; none for a healthy model.
+    """Find slices that fail, the one that explains most failures first; none for a healthy model.
 
     Args:
-        probe: All probe items, guards included: they are the rest that slices are compared with.
+        probe: All probe items, guards included: slices are compared with them.
         fields: Document fields whose values are candidates (`evals.slices`).
         guards: Names of tasks that are never fixed; no slice holds any of their items.
-        thresholds: What counts as failing.
-        hidden: Mean hidden states of texts, in which natural text is clustered too; not asked where the vocabulary is
+        thresholds: Thresholds for failing.
+        hidden: Embeds texts by hidden states, to cluster natural text in these too; not used where the vocabulary is
             small.
 
     Raises:
@@ -96,13 +96,13 @@ def check_fields(items: Sequence[Item], fields: Sequence[str]) -> None:
 
 
 def first_half(items: Sequence[Item]) -> NDArray[np.bool_]:
-    """Half of the items by a hash of the split key, so that near copies stay together; [num_items]."""
+    """Choose half of the items by a hash of the split key, so that near copies stay together, [num_items]."""
     digests = (hashlib.sha256(f"evalmend-half:{item.split_key}".encode()).digest() for item in items)
     return np.fromiter((digest[0] < 128 for digest in digests), bool, len(items))
 
 
 def failure_interval(num_failed: int, num_items: int) -> Interval:
-    """Wilson's 95 % interval of a failure rate."""
+    """Wilson interval of a failure rate, 95 %."""
     found = wilson(num_failed, num_items)
     return found.interval
 

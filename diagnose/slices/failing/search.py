@@ -1,11 +1,11 @@
-"""Candidates for failing slices, found on one half of the items: single conditions and conjunctions of two.
+"""Find candidates for failing slices on one half of the items: single conditions and conjunctions of two.
 
 Levels as in SliceLine (Sagadeeva & Boehm 2021): counts of all pairs are sparse matrix products, and a condition is
 paired only if its failures leave it possible that a pair beats both of its parts: the bound is a slice of the fewest
 items allowed in which all of the rarer part's failures lie. A task, a field's value or a range of one, and a tag such
-as the gold answer are paired with anything of another key. A pair must say more than either part, by what the other one
-costs (`Conditions.costs`). Failures are measured against the rates of the tasks that they happen in; what holds for all
-of some tasks and nothing else is compared with the other tasks.
+as the gold answer are paired with anything of another key. A pair must explain more than either part, by what the other
+one costs (`Conditions.costs`). Failures are measured against the rates of the tasks that they happen in; what holds for
+all of some tasks and nothing else is compared with the other tasks.
 
 Cost: 50,000 items with 30 fields of 10 values and prompts of 10 words take about five seconds for each half.
 """
@@ -21,53 +21,53 @@ from diagnose.slices.failing.counts import Among, Thresholds, contrast, is_clear
 from diagnose.slices.predicate import Slice
 
 _MIN_SINGLE, _MIN_PAIR = 1.35, 5.0
-"""Nats to be tested on the other half: a z of 1.6, and of 3.2 since pairs are hundreds of times as many."""
+"""Nats that singles and pairs must exceed to be tested: a z of 1.6, and 3.2 as pairs are hundreds of times as many."""
 _MOST_SINGLES, _MOST_PAIRS = 300, 200
-"""Candidates that are tested, the most suspicious first."""
+"""Most candidates that are tested, the most suspicious first."""
 _MOST_CELLS = 4_000_000
-"""Pairs counted at once; bounds memory."""
+"""Most pairs counted at once; bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     slice: Slice
     rank: int
-    """`slice_conditions.TASK` to `LENGTH`, the higher one of a pair; a second condition adds `NUM_RANKS`."""
+    """Rank of the condition (`conditions.TASK` to `LENGTH`); the higher one of a pair, plus `NUM_RANKS`."""
     members: NDArray[np.bool_]
-    """[num_items], guards never."""
+    """Whether each item is in the slice, [num_items]; guards never are."""
     cost: float
-    """Nats, as `Conditions.costs`; of a pair the sum."""
+    """Nats that choosing it costs (`Conditions.costs`); the sum for a pair."""
     is_given: bool
-    """Whether values of fields and gold answers say it, nothing that was found in texts; never of a whole task."""
+    """Whether values of fields and gold answers define it, nothing that was found in texts; false for a whole task."""
     is_whole: bool = False
-    """Whether it is all of some tasks and nothing else: compared with other tasks, for inside there is no rest."""
+    """Whether it is exactly some whole tasks: compared with other tasks, for inside there is no rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """What candidates are found on; all are [num_items]."""
+    """Items that candidates are found on; all are [num_items]."""
 
     failed: NDArray[np.bool_]
     is_fixed: NDArray[np.bool_]
     items: NDArray[np.bool_]
-    """Those that are looked at for failures."""
+    """Whether an item belongs to the half whose failures are used."""
     task: NDArray[np.int64]
-    """Numbered from 0."""
+    """Task of each item, numbered from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Single conditions on the half, [num_conditions] each."""
+    """Counts of single conditions on the half, [num_conditions] each."""
 
     failed: NDArray[np.float64]
     items: NDArray[np.float64]
     expected: NDArray[np.float64]
-    """Failures at the rates of the tasks; of whole tasks at the rate of all items."""
+    """Failures at the rates of the tasks; for whole tasks at the rate of all items."""
     all_failed: NDArray[np.float64]
-    """Of the tasks in which it holds somewhere; of whole tasks of all."""
+    """Failures of the tasks in which the condition holds somewhere; for whole tasks, of all."""
     all_items: NDArray[np.float64]
     worth: NDArray[np.float64]
-    """Nats; 0 where the condition may not stand alone."""
+    """Nats of the condition (`contrast`); 0 where it may not stand alone."""
     is_slice: NDArray[np.bool_]
     is_whole: NDArray[np.bool_]
 
@@ -80,7 +80,7 @@ class _Pair:
 
 
 def suspects(found: Conditions, half: Half, thresholds: Thresholds) -> list[Candidate]:
-    """Slices that fail more often than the rest, or as whole tasks than a working model, on one half."""
+    """Find slices that fail more often than the rest or, as whole tasks, than a working model, on one half."""
     counted = _count(found, half, thresholds)
     singles = _singles(found, half, counted, thresholds)
     return [*singles, *_pairs(found, half, counted, thresholds)]
@@ -92,7 +92,7 @@ def _count(found: Conditions, half: Half, thresholds: Thresholds) -> _Counted:
     num_failed, num_items = holds @ is_failed.astype(float), holds @ half.items.astype(float)
     no_guard = holds @ (~half.is_fixed).astype(float) == 0
     is_slice = no_guard & (np.diff(found.holds.indptr) >= thresholds.min_items)
-    # Of each task the items and failures on the half, and where each condition holds for none or all of its items.
+    # Items and failures of each task on the half, and whether each condition holds for none or all items of every task.
     num_tasks = int(half.task.max(initial=0)) + 1
     of_task = csc_array((np.ones(len(half.task)), (np.arange(len(half.task)), half.task)), (len(half.task), num_tasks))
     within = (holds @ of_task).toarray()
@@ -164,18 +164,18 @@ def _pairs(found: Conditions, half: Half, counted: _Counted, thresholds: Thresho
 
 
 def _promising(found: Conditions, half: Half, counted: _Counted, thresholds: Thresholds) -> list[_Pair]:
-    """Pairs that beat their parts on the half by what a second condition costs; not yet with their items elsewhere."""
+    """Find pairs that beat their parts on the half by the cost of a second condition; items elsewhere are unchecked."""
     least = least_items(thresholds)
     all_failed, all_items = int((half.failed & half.items).sum()), int(half.items.sum())
     rates = Among(half.failed, half.task, half.items).rates
-    # The most that a pair with so many failures can say, by their number: in the task that fails least.
+    # Largest contrast of a pair by its number of failures: in the task that fails least.
     possible = np.arange(all_failed + 1)
     size = np.maximum(possible, least)
     lowest = rates[half.items].min(initial=1.0)
     bound = contrast(possible, size, size * lowest, all_failed, all_items)
     costs = found.costs * (half.items.sum() / half.is_fixed.sum())  # half of the items say half as much
     loose = is_loose(found.names, found.ranks)
-    # A whole task says nothing of the failures inside it.
+    # A whole task explains none of the failures inside it.
     inside_worth = np.where(counted.is_whole, 0.0, counted.worth)
     alone = np.maximum(inside_worth - costs, 0.0)
     hopeful = (bound[counted.failed.astype(np.int64)] > np.maximum(alone + costs, _MIN_PAIR)) & (counted.items >= least)
@@ -219,7 +219,7 @@ def _promising(found: Conditions, half: Half, counted: _Counted, thresholds: Thr
             _Pair(float(worth[i, j]), int(first[rows[i]]), int(second[columns[j]]))
             for i, j in zip(*np.nonzero(good), strict=True)
         ]
-        # Some of them have too few items on both halves, or hold guards: ten times as many are kept.
+        # Some have too few items on both halves, or hold guards: ten times as many are kept.
         if len(pairs) > 10 * _MOST_PAIRS:
             threshold = float(np.sort([pair.worth for pair in pairs])[-10 * _MOST_PAIRS]) * (1 - 1e-9)
             pairs = [pair for pair in pairs if pair.worth > threshold]
@@ -227,5 +227,5 @@ def _promising(found: Conditions, half: Half, counted: _Counted, thresholds: Thr
 
 
 def least_items(thresholds: Thresholds) -> int:
-    """Items of a slice on the half."""
+    """Fewest items of a slice on one half, a quarter of `min_items`."""
     return max(1, -(-thresholds.min_items // 4))
