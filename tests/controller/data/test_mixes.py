@@ -90,5 +90,5 @@ def test_without_some_rows_the_others_are_drawn_as_often_to_each_other(tmp_path:
 
 def test_rows_that_are_joined_in_different_ways_make_no_mix() -> None:
     parts = [MixPart(table("a", 2), np.arange(2)), MixPart(table("b", 2, "\n"), np.arange(2))]
-    with pytest.raises(ValueError, match="rows of one training need the same corpus.delimiter"):
+    with pytest.raises(ValueError, match=r"rows of one training need the same corpus\.delimiter"):
         joined(parts)
