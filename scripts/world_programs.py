@@ -11,7 +11,8 @@ from random import Random
 
 from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import Skill, World
-from interventions.program import Program, Row
+from interventions.makers.row import Row
+from interventions.program import Program
 
 _ASKED, _ATTEMPTS = 200, 50
 

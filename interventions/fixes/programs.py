@@ -9,26 +9,26 @@ own rows perturbed (`interventions.makers.perturb`). Where no row of corpus or p
 is no data slice, the program is taken whose rows are about as near to the failed items as those are to each other.
 """
 
-import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 
 from diagnose.finding.finding import Finding
-from diagnose.rows.pool import COLUMNS, TrainPool
+from diagnose.rows.pool import COLUMNS
 from diagnose.rows.similarity import word_similarity
 from diagnose.slices.predicate import SOURCE, Slice, row_members
-from interventions.admission.gate import Stock, admit
+from interventions.admission.gate import Stock
+from interventions.makers.maker import RowMaker, Verifier, checked_rows, make_rows, pool_of
 from interventions.makers.perturb import Perturbation
+from interventions.makers.row import Row
 from interventions.plan.advice import advice
 from interventions.plan.limits import Additions
 from interventions.plan.step import PROGRAMS, Declined, Made, Resources, Steps, action_key
-from interventions.program import Program, Row, load_programs
+from interventions.program import Program, load_programs
 
 BAND = (0.2, 0.8)
 """Range of the share of a difficulty's rows that the model gives right, in which rows teach most."""
@@ -36,8 +36,6 @@ _TRIED = 32
 """Rows of each difficulty that are tried first."""
 _MOST_MADE = 400
 """Rows written where `num_examples` is unset."""
-_ATTEMPTS = 20
-"""Attempts of a program for each row that is wanted."""
 _MOST_PARENTS = 2_000
 """Most rows of the corpus, and of the pool, that are perturbed."""
 _LEAST_INSIDE = 0.2
@@ -89,12 +87,36 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
 
 
 @dataclass(frozen=True, slots=True)
+class _AtDifficulty:
+    """A maker of rows of one difficulty."""
+
+    make: Callable[[int], Row | None]
+    difficulty: int
+
+    def write(self) -> Row | None:
+        return self.make(self.difficulty)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The verifier of a program's rows: they are in the slice, and the program's checker accepts them."""
+
+    known: Slice
+    program: Program
+
+    def accepts(self, row: Row) -> bool:
+        is_in = self.known.holds(row.prompt or row.completion, row.fields, row.completion)
+        return is_in and self.program.accepts(row.prompt, row.completion)
+
+
+@dataclass(frozen=True, slots=True)
 class _Trial:
     """A few rows of a program at each difficulty."""
 
     program: Program
-    make: Callable[[int], Row | None]
-    """Makes one more row of a difficulty."""
+    makers: Mapping[int, RowMaker]
+    """Writes one more row of each difficulty."""
+    verifier: Verifier
     where: Slice
     rows: Mapping[int, Sequence[Row]]
     rng: Random
@@ -112,8 +134,11 @@ def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
         make = partial(_from_program, program.make, where.as_dict(), rng)
     else:
         make = _from_rows(program, finding.acted_on, resources.stock, rng)
-    rows = {d: _rows(program, make, where, d, _TRIED) for d in program.difficulties}
-    return _Trial(program, make, where, {d: found for d, found in rows.items() if found}, rng)
+    makers = {difficulty: _AtDifficulty(make, difficulty) for difficulty in program.difficulties}
+    conditions = tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE))
+    verifier = _Checked(Slice(conditions), program)
+    rows = {difficulty: checked_rows(maker, verifier, _TRIED) for difficulty, maker in makers.items()}
+    return _Trial(program, makers, verifier, where, {d: found for d, found in rows.items() if found}, rng)
 
 
 def _from_program(
@@ -169,16 +194,19 @@ def _nearness(trial: _Trial, finding: Finding) -> float:
 
 def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:
     program, where = trial.program, trial.where
-    new = _new_rows(resources, trial, num_examples or _MOST_MADE)
+    stock, turns = resources.stock, _in_turn(resources, trial.rows, resources.stock.corpus.delimiter)
+    makers = [[trial.makers[difficulty] for difficulty in turn] for turn in turns]
+    new = make_rows(makers, trial.verifier, stock, program.name, num_examples or _MOST_MADE, trial.rng)
     if not new.rows:
         return Declined(f"every row that program {program.name} writes with {where} is blocked")
     is_written = program.make is not None
-    written_at = f"written by program {program.name} at difficulty {', '.join(map(str, new.difficulties))}"
+    difficulties = ", ".join(str(difficulty) for place in new.giving for difficulty in turns[place])
+    written_at = f"written by program {program.name} at difficulty {difficulties}"
     how = written_at if is_written else "made of its own rows"
     step = Made(
         finding=finding,
         kind=PROGRAMS,
-        rows=_pool(new.rows, program.name, resources.stock.corpus.delimiter),
+        rows=pool_of(new.rows, program.name, stock.corpus.delimiter),
         parents=() if is_written else tuple(row.parent for row in new.rows),
         maker=f"program {program.name}" if is_written else "other words in their places",
         verifier=f"the checker of program {program.name}",
@@ -190,44 +218,6 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     return (step,)
 
 
-@dataclass(frozen=True, slots=True)
-class _NewRows:
-    rows: Sequence[Row]
-    """Rows that pass, as many as are wanted or as there are."""
-    blocked: Mapping[str, str]
-    """Id of each row that the quality gate kept out, with the reason."""
-    difficulties: Sequence[int]
-    """Difficulties that gave rows."""
-
-
-def _new_rows(resources: Resources, trial: _Trial, number: int) -> _NewRows:
-    """Write rows of each difficulty as long as new ones pass the gate."""
-    stock, name = resources.stock, trial.program.name
-    asked: dict[tuple[str, str], Row] = {}
-    passed: list[Row] = []
-    blocked: Mapping[str, str] = {}
-    giving: list[int] = []
-    for difficulties in _in_turn(resources, trial.rows, stock.corpus.delimiter):
-        num_before = len(passed)
-        while len(passed) < number:
-            each = -(-2 * (number - len(passed)) // len(difficulties))  # some will repeat each other or the corpus
-            more = [r for d in difficulties for r in _rows(trial.program, trial.make, trial.where, d, each, asked)]
-            if not more:
-                break
-            trial.rng.shuffle(more)
-            asked |= {(row.prompt, row.completion): row for row in more}
-            rows = list(asked.values())
-            made = _pool(rows, name, stock.corpus.delimiter)
-            admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
-            blocked = admitted.blocked
-            if len(admitted.rows) == len(passed):
-                break
-            passed = [rows[k] for k in admitted.rows.tolist()]
-        if len(passed) > num_before:
-            giving += difficulties
-    return _NewRows(passed[:number], blocked, giving)
-
-
 def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:
     """Groups of difficulties in the order of use, those whose rows the model gives right about half of the time first.
 
@@ -235,46 +225,8 @@ def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter
     """
     if resources.solves is None or len(trial) == 1:
         return [list(trial)]
-    rate = {d: float(resources.solves(_pool(rows, "", delimiter)).mean()) for d, rows in trial.items()}
+    rate = {d: float(resources.solves(pool_of(rows, "", delimiter)).mean()) for d, rows in trial.items()}
     band = [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]]
     if not band:
         return [list(rate)]
     return [band, *([d] for d in sorted((d for d in rate if d not in band), key=lambda d: abs(rate[d] - 0.5)))]
-
-
-def _rows(
-    program: Program,
-    make: Callable[[int], Row | None],
-    where: Slice,
-    difficulty: int,
-    number: int,
-    asked: Container[tuple[str, str]] = (),
-) -> list[Row]:
-    """Distinct rows of the slice that the checker accepts and that are not among `asked`."""
-    known = Slice(tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE)))
-    found: dict[tuple[str, str], Row] = {}
-    for _ in range(_ATTEMPTS * number):
-        if len(found) == number:
-            break
-        row = make(difficulty)
-        if row is None or not known.holds(row.prompt or row.completion, row.fields, row.completion):
-            continue
-        if (row.prompt, row.completion) not in asked and program.accepts(row.prompt, row.completion):
-            found.setdefault((row.prompt, row.completion), row)
-    return list(found.values())
-
-
-def _pool(rows: Sequence[Row], name: str, delimiter: str) -> TrainPool:
-    fields = sorted({key for row in rows for key in row.fields})
-    columns: dict[str, list[object]] = {
-        "id": [f"{name}~{_digest(row)}" for row in rows],
-        "source": [f"program {name}"] * len(rows),
-        "prompt": [row.prompt for row in rows],
-        "completion": [row.completion for row in rows],
-    }
-    columns |= {key: [row.fields.get(key) for row in rows] for key in fields}
-    return TrainPool(Dataset.from_dict(columns), delimiter)
-
-
-def _digest(row: Row) -> str:
-    return hashlib.blake2b(f"{row.prompt}\x00{row.completion}".encode(), digest_size=8).hexdigest()
