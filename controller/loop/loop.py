@@ -8,9 +8,8 @@ Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --co
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -26,8 +25,9 @@ from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_re
 from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, opened, settings_dict
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
-from controller.loop.studies.dose_curve import dose_curve
+from controller.loop.studies.dose_curve import DoseCurve
 from controller.loop.studies.fidelity import prove_attribution
+from controller.loop.studies.study import JudgedFix, Study
 from controller.loop.trial import try_and_judge
 from controller.results.arm_names import CHALLENGER, RANDOM
 from controller.results.events import (
@@ -47,7 +47,6 @@ from controller.results.loop_json import (
     SCHEMA_VERSION,
     Champion,
     Decision,
-    DosePoint,
     LoopResult,
     Round,
     Sealed,
@@ -68,6 +67,7 @@ from interventions.plan.attempts import Attempts
 
 log = logging.getLogger(__name__)
 
+STUDIES: tuple[Study, ...] = (DoseCurve(),)
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm-eval", "mlflow", "hydra-core", "peft")
 
 
@@ -92,8 +92,8 @@ class LoopState:
     endpoint: seeds differ more where the first weights do, farther on, and on a hard slice more than on one that is
     nearly solved."""
     rounds: list[Round] = field(default_factory=list)
-    curves: dict[int, Callable[[], tuple[DosePoint, ...]]] = field(default_factory=dict)
-    """By round, what measures its dose curve, when everything else is done."""
+    fixes: list[JudgedFix] = field(default_factory=list)
+    """Fixes that were judged whole, for studies."""
 
 
 def run_loop(
@@ -101,6 +101,7 @@ def run_loop(
     sweep: str | None,
     champion: Model | None = None,
     listeners: Sequence[Listener] = (),
+    studies: Sequence[Study] = STUDIES,
 ) -> LoopResult:
     """Rounds until nothing more can be gained or the budget ends; leaves `loop.json` and what stands beside it.
 
@@ -109,6 +110,7 @@ def run_loop(
         sweep: Name of the sweep that this is a job of.
         champion: Model of round 0 that an earlier run left (`champion.json`), instead of the given one.
         listeners: Are told what happens, after the files of the run and MLflow.
+        studies: Describe each judged fix when all rounds are played and the sealed items read.
 
     Raises:
         ValueError: a setting, the data or the tasks cannot be right; nothing expensive was begun.
@@ -124,7 +126,7 @@ def run_loop(
                 listener.hear(event)
 
         try:
-            return _play(run, tell, champion, started)
+            return _play(run, tell, champion, studies, started)
         except KeyboardInterrupt:
             tell(LoopInterrupted(is_error=False))
             raise
@@ -133,7 +135,7 @@ def run_loop(
             raise
 
 
-def _play(run: Run, tell: Tell, champion: Model | None, started: float) -> LoopResult:
+def _play(run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study], started: float) -> LoopResult:
     settings = run.settings
     tell(_opened(run))
     base = base_model(run)
@@ -159,7 +161,7 @@ def _play(run: Run, tell: Tell, champion: Model | None, started: float) -> LoopR
             sealed = open_sealed(run, start, state.champions, state.promises, tell, len(state.rounds))
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
-    _measure_doses(run, state)
+    _describe(run, state, studies)
     result = _result(run, state, "ended", stopped, sealed)
     tell(LoopEnded(result))
     return result
@@ -232,7 +234,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
         plan = plan_record(proposal.plan, proposal.proposed, judged.agreed, proposal.pilots)
         if proposal is whole:
-            state.curves[number] = partial(dose_curve, run, champion, proposal, judged.agreed, judged.arms[0], number)
+            state.fixes.append(JudgedFix(number, champion, proposal, judged.agreed, judged.arms))
         tell(ItemsAnswered(Split.SELECT, number, "before", None, before.report.results))
         for arm in judged.arms:
             for seed, report in enumerate(arm.reports):
@@ -265,13 +267,14 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     return round_
 
 
-def _measure_doses(run: Run, state: LoopState) -> None:
-    """Last of all: they decide nothing, so they take nothing of a budget from what does."""
-    for number, measure in state.curves.items():
-        mark, played = run.books.mark(), state.rounds[number]
-        verdict = replace(played.verdict, doses=measure())
-        costs = {**played.costs, **run.books.costs(since=mark)}
-        state.rounds[number] = replace(played, verdict=verdict, costs=costs)
+def _describe(run: Run, state: LoopState, studies: Sequence[Study]) -> None:
+    """Last of all: studies decide nothing, so they take nothing of a budget from what does."""
+    for study in studies:
+        for fix in state.fixes:
+            mark, played = run.books.mark(), state.rounds[fix.number]
+            described = study.describe(run, fix, played)
+            costs = {**played.costs, **run.books.costs(since=mark)}
+            state.rounds[fix.number] = replace(described, costs=costs)
 
 
 def _no_change(diagnosed: DiagnosedRound, proposal: ProposedRound) -> VerdictRecord:

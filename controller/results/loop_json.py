@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -257,6 +257,8 @@ class Round:
     plan: PlanRecord
     verdict: VerdictRecord
     costs: Mapping[str, Cost]
+    studies: Mapping[str, Any] = field(default_factory=dict)
+    """Findings of further studies of the fix, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from controller.engine.errors import BudgetSpent
 from controller.engine.runner import Stage
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
+from controller.loop.studies.study import JudgedFix
 from controller.loop.trial import Account, MixTrial, fix_recipe, try_mixes
-from controller.results.loop_json import DosePoint
-from controller.stages.model import Model
+from controller.results.loop_json import DosePoint, Round
 from controller.stages.propose import MIX_FOLDER, make_dose
 from controller.verdict.arm_scores import Arm, recipe_interval, scored_by_all
 from controller.verdict.promise import Promise
@@ -67,32 +67,29 @@ def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
     return tuple(further(made, fix))
 
 
-def dose_curve(
-    run: Run, champion: Model, proposal: ProposedRound, agreed: Promise, fix: Arm, number: int
-) -> tuple[DosePoint, ...]:
-    """Points of the curve, the fix among them, ascending; empty, and a line that says why, where there is none.
+class DoseCurve:
+    """The study that `verify.doses` asks for."""
 
-    Args:
-        run: This one.
-        champion: That the arms started from.
-        proposal: The plan.
-        agreed: What is measured: endpoint and guards.
-        fix: The arm of the fix, which is a point of its own.
-        number: Of the round.
-    """
+    def describe(self, run: Run, fix: JudgedFix, played: Round) -> Round:
+        return replace(played, verdict=replace(played.verdict, doses=dose_curve(run, fix)))
+
+
+def dose_curve(run: Run, fix: JudgedFix) -> tuple[DosePoint, ...]:
+    """Points of the curve, the fix among them, ascending; empty, and a line that says why, where there is none."""
+    proposal = fix.proposal
     try:
         doses = make_doses(run, proposal)
         if not doses:
             return ()
         plan = fix_recipe(run, proposal)
         trials = [MixTrial(f"dose-{dose.dose:g}", dose.mix, plan) for dose in doses]
-        tried = try_mixes(run, champion, proposal, trials, number, Account("verify.doses", BOOK, BOOK))
+        tried = try_mixes(run, fix.champion, proposal, trials, fix.number, Account("verify.doses", BOOK, BOOK))
     except BudgetSpent as end:
         log.warning("dose curve: not measured, %s", end)
         return ()
     arms = [DosedArm(dose.dose, dose.num_added, one.arm) for dose, one in zip(doses, tried, strict=True)]
-    arms.append(DosedArm(1.0, proposal.proposed.num_added, fix))
-    points = dose_points(agreed, sorted(arms, key=lambda dosed: dosed.dose))
+    arms.append(DosedArm(1.0, proposal.proposed.num_added, fix.arms[0]))
+    points = dose_points(fix.agreed, sorted(arms, key=lambda dosed: dosed.dose))
     told = ", ".join(f"{point.num_added} rows {point.score:.3f}" for point in points)
     log.info("dose curve: %s", told or "none, no item was scored by every run")
     return points
