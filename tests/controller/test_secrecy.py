@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from builders.checkout import ROOT
 from builders.items import item, scored, select_report
+from builders.toy import model_of, unread_run
 
 from controller.data.reports import read_report_json, write_report_json
 from controller.loop.models import measure_model
@@ -121,9 +122,11 @@ def test_the_report_of_another_split_cannot_be_read_as_the_probe_s(tmp_path: Pat
         ProbeReport(report.model, Split.PROBE, report.results, 0, 0)
 
 
-def test_no_stage_but_the_sealed_opening_asks_sealed_items() -> None:
-    with pytest.raises(PermissionError, match=r"controller\.sealed alone, which notes it in the ledger"):
-        measure_model(None, None, Split.SEALED, "cheat")  # type: ignore[arg-type]
+def test_no_stage_but_the_sealed_opening_asks_sealed_items(tmp_path: Path) -> None:
+    run = unread_run(tmp_path)
+    with pytest.raises(PermissionError, match=r"controller\.loop\.sealed alone, which notes it in the ledger"):
+        measure_model(run, model_of(run, "given"), Split.SEALED, "cheat")
     asking = [path for path in (ROOT / "controller").rglob("*.py") if "Split.SEALED" in path.read_text()]
-    assert {path.name for path in asking} == {"sealed.py", "rounds.py", "loop.py"}
-    assert "measure" not in "".join(re.findall(r".*Split\.SEALED.*", (ROOT / "controller" / "loop.py").read_text()))
+    assert {path.name for path in asking} == {"sealed.py", "models.py"}
+    refusing = (ROOT / "controller" / "loop" / "models.py").read_text()
+    assert "measure" not in "".join(re.findall(r".*Split\.SEALED.*", refusing))

@@ -49,7 +49,7 @@ def test_repeated_probe_items_are_counted_and_rows_of_hidden_ones_too() -> None:
     assert [example.id for example in finding.examples.helpful] == ["train-1", "train-2"]
     (overlap,) = finding.tests
     assert overlap.rows == tuple(f"train-{k}" for k in range(1, 9))
-    assert set(overlap.items) == {i.id for i in SHOWN[:5]}
+    assert set(overlap.items) == {i.key for i in SHOWN[:5]}
 
 
 def test_much_contamination_comes_before_what_fails_and_of_an_item_behind_it_in_other_words() -> None:

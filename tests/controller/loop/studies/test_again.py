@@ -1,14 +1,16 @@
 """What is said of a score after evaluation items were found in the corpus."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
 
-from controller.loop.models import MeasuredModel
+from builders.items import probe_item, probe_report, scored
+from builders.toy import diagnosed, measured, model_of, proposed, unread_run
+
 from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
 from diagnose.evidence.contamination import OTHERS, REPEATED
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.slices.predicate import Slice
 from evals.statistics.intervals import Interval
+from interventions.plan.plan import Plan
 
 
 def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:
@@ -19,12 +21,13 @@ def finding(cause: Cause, evidence: dict[str, float | str]) -> Finding:
     )
 
 
-def test_a_given_model_is_measured_on_the_items_that_its_corpus_does_not_repeat() -> None:
-    model = cast(Any, SimpleNamespace(key="given"))
-    results = [SimpleNamespace(item=SimpleNamespace(task="sums"), score=score) for score in (1.0, 0.0)]
-    probe = MeasuredModel(cast(Any, SimpleNamespace(results=results)), cast(Any, None))
+def test_a_given_model_is_measured_on_the_items_that_its_corpus_does_not_repeat(tmp_path: Path) -> None:
+    run = unread_run(tmp_path)
+    model = model_of(run, "given")
+    probe = measured(run, probe_report(scored(probe_item(f"add {k}", task="sums"), float(k)) for k in (1, 0)))
     diagnosis = Diagnosis((finding(Cause.CONTAMINATION, {REPEATED: 0.95, OTHERS: 0.6}),), 20, 1, 0)
-    words = measured_again(cast(Any, None), model, model, probe, diagnosis, cast(Any, None))
+    proposal = proposed(run, diagnosed(run, model, diagnosis), Plan((), "items stand in the corpus", {}))
+    words = measured_again(run, model, model, probe, diagnosis, proposal)
     assert words == "sums 0.950 on repeated items, 0.600 on the others"
 
 

@@ -2,16 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import numpy as np
 import pytest
 from builders.checkout import journal
-from builders.toy import SKILLS, TASKS, write_toy
+from builders.toy import SKILLS, TASKS, diagnosed, model_of, unread_run, write_toy
 
 from controller.cli.compose import composed
-from controller.engine.artifacts import Data
 from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
@@ -21,18 +18,15 @@ from controller.loop.run import config_hash, open_run
 from controller.loop.studies.fidelity import prove_attribution, training_again
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
-from controller.stages.model import Model
 from controller.stages.retrain import Part, PartKind
 from controller.stages.row_effects import Effects
 from controller.train.recipe import Draws, recipe
 from controller.train.settings import TrainUpdate
 from diagnose.attribution.fidelity import slice_odds
-from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
 from diagnose.model.queries import weighted_rows
 from diagnose.rows.tokens import token_rows
 from diagnose.slices.predicate import Slice
-from evals.model_ref import ModelRef
 from evals.splits import Split
 
 
@@ -55,8 +49,8 @@ def prove(words: list[str], workers: Workers, most_trainings: int | None = None)
     run = open_run(settings, run_dir, Runner(run_dir, workers, Watched(settings.budget)))
     base = base_model(run)
     model = initial_model(run, base)
-    diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
-    return prove_attribution(run, base, model, diagnosed) if settings.diagnose.fidelity else None
+    found = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+    return prove_attribution(run, base, model, found) if settings.diagnose.fidelity else None
 
 
 def finished(run_dir: Path) -> list[str]:
@@ -72,7 +66,7 @@ def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained
     proven = [*words, "diagnose.fidelity=true"]
     with Workers(None) as workers:
         assert prove(words, workers) is None
-        diagnosed = finished(run_dir)
+        before = finished(run_dir)
         with pytest.raises(Stopped):
             prove(proven, workers, most_trainings=4)
         stopped = finished(run_dir)
@@ -83,8 +77,8 @@ def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained
         assert prove([*proven, "budget.train_tokens=30000"], workers) is None
         prove([*proven, "diagnose.fidelity_parts=5"], workers)
     assert "fidelity: not measured, budget.train_tokens: diagnose.fidelity takes" in caplog.text
-    assert 4 <= len(stopped) - len(diagnosed) < len(stages) - len(diagnosed)
-    assert all(name.startswith("fidelity-") for name in stages[len(diagnosed) :])
+    assert 4 <= len(stopped) - len(before) < len(stages) - len(before)
+    assert all(name.startswith("fidelity-") for name in stages[len(before) :])
     assert len(stages) == len(set(stages))  # what was finished before the stop is not repeated
     more = [name.split("-")[1] for name in finished(run_dir)[len(stages) :]]
     assert more == ["parts", "half"]
@@ -103,23 +97,21 @@ def test_a_finished_diagnosis_is_proven_without_another_and_each_part_is_trained
         assert worst.num_rows == 40
 
 
-def test_without_attribution_there_is_nothing_to_retrain_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_attribution_there_is_nothing_to_retrain_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = unread_run(tmp_path, "diagnose.fidelity=true")
+    model = model_of(run, "ours")
     caplog.set_level("INFO")
-    diagnosed = cast(Any, SimpleNamespace(diagnosis=Diagnosis((), 40, 1, 0)))
-    run = cast(Any, SimpleNamespace(settings=SimpleNamespace(diagnose=Diagnoser(fidelity=True))))
-    assert prove_attribution(run, cast(Any, None), cast(Any, None), diagnosed) is None
+    assert prove_attribution(run, model, model, diagnosed(run, model, Diagnosis((), 40, 1, 0))) is None
     assert [record.message for record in caplog.records] == [
         "fidelity: nothing was attributed, so there is nothing to hold it against"
     ]
 
 
 def test_a_model_that_was_given_goes_on_and_one_that_was_trained_here_is_trained_again(tmp_path: Path) -> None:
-    settings = composed([*write_toy(tmp_path), "train.update.max_steps=7"])
-    corpus = Data(tmp_path, "corpus", 160, "rows.jsonl")
-    run = cast(Any, SimpleNamespace(settings=settings, corpus=corpus))
-    base = Model(ModelRef("base"), "base", (), 1, corpus)
-    ours = Model(ModelRef("ours"), initial_job(run, base, settings.seed).stage.key.digest, (), 1, corpus)
-    accepted = Model(ModelRef("accepted"), "accepted", (), 1, replace(corpus, digest="mix", num_rows=200))
+    run = unread_run(tmp_path, "train.update.max_steps=7")
+    settings, base = run.settings, model_of(run, "base")
+    ours = model_of(run, initial_job(run, base, settings.seed).stage.key.digest)
+    accepted = replace(model_of(run, "accepted"), corpus=replace(run.corpus, digest="mix", num_rows=200))
     batch = settings.train.per_device_train_batch_size
     assert training_again(run, base, ours) == (base, recipe(settings.train, settings.model, TrainUpdate(), 160, None))
     start, plan = training_again(run, base, accepted)

@@ -107,5 +107,5 @@ def test_wrong_golds_are_named_and_items_that_are_merely_hard_are_not(untrained:
     hard = [result(f"copy {words(4, np.random.default_rng(k))}", "h g f e", "a b c d") for k in range(10)]
     right = [result(prompt, gold, gold) for prompt, gold in rows[10:]]
     found = doubt_golds(subject([*wrong, *right, *hard], rows), trained)
-    assert set(found.items) == {r.item.id for r in wrong}
+    assert set(found.items) == {r.item.key for r in wrong}
     assert found.values["doubted"] == 1.0
