@@ -1,7 +1,6 @@
 """The page says what the result says, in one inert file."""
 
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,12 +199,10 @@ def test_the_report_of_a_stored_run_is_the_report_of_the_run(tmp_path: Path) -> 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["loop.json", "report.html"]
 
 
-def test_a_long_run_is_reported_within_a_second() -> None:
+def test_of_a_long_run_the_deciding_round_alone_is_open() -> None:
     rounds = [replace(accepted_round(number), number=number) for number in range(12)]
-    started = time.process_time()
     html = render(loop_result(*rounds))
-    assert time.process_time() - started < 1.0
-    assert html.count('<details class="round" open') == 1  # only the decisive one
+    assert html.count('<details class="round" open') == 1
 
 
 def test_shares_of_the_cost_sum_to_one_with_the_longest_stage_first() -> None:
