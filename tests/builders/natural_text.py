@@ -28,6 +28,7 @@ _LETTERS = "bdfgklmnprstv"
 
 
 def word(kind: str, number: int) -> str:
+    """A made-up word, always the same for its kind and number."""
     letters = hashlib.sha256(f"{kind}{number}".encode()).digest()
     return "".join(_LETTERS[letter % 13] + "aeiou"[letter % 5] for letter in letters[:4])
 
@@ -59,11 +60,13 @@ def probe(asked: Sequence[str], template: str = "{}") -> ProbeReport:
 
 
 def films(number: int, seed: int = 1) -> list[str]:
+    """Texts of this kind."""
     rng = np.random.default_rng(seed)
     return [text("films", rng) for _ in range(number)]
 
 
 def case_of(report: ProbeReport, corpus: TrainPool, pool: TrainPool | None) -> Case:
+    """A case with no fields, no guards and no known items."""
     return Case(report, corpus, pool, [], [], [], index_items([]), 0)
 
 

@@ -25,6 +25,7 @@ def subject(
     fair_share: float = 0.5,
     where: Slice | None = SLICE,
 ) -> Subject:
+    """The first failing slice: of the results those with `sort` in their prompt, and the rows that `where` names."""
     rows = [*corpus, *pool]
     corpus_pool = train_pool(corpus, "train")
     case = Case(
@@ -91,10 +92,12 @@ LETTERS = "abcdefgh"
 
 
 def words(number: int, rng: np.random.Generator) -> str:
+    """So many letters in a random order, none twice."""
     return " ".join(rng.choice(list(LETTERS), number, replace=False).tolist())
 
 
 def sorted_rows(number: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Prompts that ask to sort four letters, each with its answer."""
     rng = np.random.default_rng(seed)
     prompts = [words(4, rng) for _ in range(number)]
     return [(f"sort {p}", " ".join(sorted(p.split()))) for p in prompts]
