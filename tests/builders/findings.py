@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
 
+from builders.pools import train_pool
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.data.data_slice import DataSlice
@@ -35,22 +35,37 @@ NO_ITEMS = Prompts([])
 
 
 def pool_of(prompts: list[str], source: str, **metadata: list[object]) -> TrainPool:
-    rows: dict[str, list[object]] = {
-        "id": [f"{source}-{i}" for i in range(len(prompts))],
-        "source": [source] * len(prompts),
-        "prompt": list(prompts),
-        "completion": [f"did {prompt}" for prompt in prompts],
-        **metadata,
-    }
-    return TrainPool(Dataset.from_dict(rows), " ")
+    """Rows that answer what they were asked with having done it."""
+    return train_pool([(prompt, f"did {prompt}") for prompt in prompts], source, **metadata)
 
 
 def corpus(num_jump: int = 10, num_plain: int = 490) -> TrainPool:
+    """Few rows of the failing skill, which is to jump."""
     return pool_of([*(f"jump old {i}" for i in range(num_jump)), *(f"walk old {i}" for i in range(num_plain))], "train")
 
 
 def pool(num_jump: int = 300, num_plain: int = 700) -> TrainPool:
+    """Many of them."""
     return pool_of([*(f"jump new {i}" for i in range(num_jump)), *(f"walk new {i}" for i in range(num_plain))], "pool")
+
+
+def hinted(num_plain: int = 100) -> TrainPool:
+    """In sixty rows the answer, of one to three words, stands behind `hint`; two lines. Others show none."""
+    rng = np.random.default_rng(0)
+    answers = [" ".join(f"a{k}" for k in rng.integers(20, size=rng.integers(1, 4))) for _ in range(60)]
+    prompts = [f"hint {answer}\njump  over {k}" for k, answer in enumerate(answers)]
+    plain = [(f"walk {k}", f"did walk {k}") for k in range(num_plain)]
+    rows = [*zip(prompts, answers, strict=True), *plain]
+    return train_pool(rows, name="row", level=[k % 3 for k in range(len(rows))])
+
+
+def labelled(num_rows: int, wrong: NDArray[np.int64]) -> TrainPool:
+    """Four classes, each told by two words of its own among noise; `wrong` rows have the next class's label."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(num_rows) % 4
+    shown = np.where(np.isin(np.arange(num_rows), wrong), (kinds + 1) % 4, kinds)
+    prompts = [f"n{rng.integers(9)} k{kind}a k{kind}b q{k}" for k, kind in enumerate(kinds)]
+    return train_pool([(p, f"class{kind}") for p, kind in zip(prompts, shown, strict=True)], name="row")
 
 
 def finding(
@@ -64,6 +79,7 @@ def finding(
     effect_high: float = 1.5,
     num_failed: int = 50,
 ) -> Finding:
+    """Of a hundred items, with this cause for certain."""
     return Finding(
         slice=items,
         data_slice=data,
@@ -85,6 +101,7 @@ def finding(
 
 
 def diagnosis(*findings: Finding) -> Diagnosis:
+    """These findings, and nothing attributed."""
     return Diagnosis(findings, 100, 50, 1000)
 
 
@@ -101,6 +118,8 @@ def planned(
     row_effects: RowEffects | None = None,
     solves: Solves | None = None,
 ) -> Proposal | NothingToDo:
+    """What a kind of fix makes of a diagnosis, from `old` rows and `new` ones."""
+
     def resources() -> Resources:
         stock = take_stock(old or corpus(), new, index, intervention.licences)
         return Resources(stock, tuple(judged), scale=scale, row_effects=row_effects, solves=solves)
@@ -116,4 +135,5 @@ def proposed(intervention: Intervention, found: Diagnosis, **further: Any) -> Pr
 
 
 def share_of(mix: TrainingMix, kind: str) -> float:
+    """Of the draws, that rows of this kind get."""
     return float(mix.weights[np.array(mix.kinds) == kind].sum())

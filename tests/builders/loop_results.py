@@ -43,11 +43,13 @@ ENDPOINT = Endpoint("exact_match", JUMP, 318, 0.05, 0.18, 0.071)
 
 
 def score(task: str, where: dict[str, str], mean: float, half: float, num_items: int) -> Score:
+    """A task's or a slice's, with an interval of this half width within 0 and 1."""
     interval = Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
     return Score(task, where, "exact_match", interval, num_items)
 
 
 def scores(jump: float, others: float) -> tuple[Score, ...]:
+    """Of two tasks, of which one has a slice for each verb; `jump` and the other verbs score this."""
     return (
         score("scan", {}, 0.3 * jump + 0.7 * others, 0.02, 1063),
         score("scan", {"verb": "jump"}, jump, 0.05, 318),
@@ -59,11 +61,13 @@ def scores(jump: float, others: float) -> tuple[Score, ...]:
 
 
 def arm(jump: float, others: float, seeds: tuple[float, ...], half: float, tokens: int = 61_440) -> ArmRecord:
+    """Of several training seeds, judged on the items with `jump`."""
     ci = (max(0.0, jump - half), min(1.0, jump + half))
     return ArmRecord(jump, ci, seeds, tokens, 2.36e11 * tokens / 61_440, 120, scores(jump, others))
 
 
 def finding() -> FindingRecord:
+    """Items with `jump` fail for want of rows with `jump`."""
     return FindingRecord(
         slice=JUMP,
         data_slice=JUMP,
@@ -155,10 +159,12 @@ def fidelity() -> FidelityRecord:
 
 
 def measure(num_failed: int = 171) -> Measure:
+    """The probe items before a round."""
     return Measure("probe", 1417, num_failed, 2, scores(0.638, 0.966), {"probe": 1417, "select": 1063, "sealed": 1041})
 
 
 def accepted_round(number: int = 0) -> Round:
+    """A retrieval that beats both controls and harms no guard."""
     gains = (
         Gain(0.317, (0.262, 0.372), 3.1e-6, "continue"),
         Gain(0.051, (0.012, 0.090), 0.0083, "random"),
@@ -256,6 +262,7 @@ def full_round(number: int = 0) -> Round:
 
 
 def rejected_round(number: int = 0) -> Round:
+    """A gain that is not told from chance, and a guard that is not shown unharmed."""
     start = accepted_round(number)
     gain = Gain(0.004, (-0.061, 0.069), 0.44, "random")
     guard = GuardRecord("starter_facts", -0.021, (-0.049, 0.007), False, -0.043, 0.03)
@@ -305,6 +312,7 @@ def enough_round(number: int = 0) -> Round:
 
 
 def idle_round(number: int, decision: Decision, reason: str, findings: tuple[FindingRecord, ...]) -> Round:
+    """Nothing was changed."""
     return Round(
         number=number,
         measure=measure(num_failed=42),
@@ -316,6 +324,7 @@ def idle_round(number: int, decision: Decision, reason: str, findings: tuple[Fin
 
 
 def loop_result(*rounds: Round, name: str = "scan_jump") -> LoopResult:
+    """Of these rounds; without any, of an accepted one and one that finds nothing more."""
     chosen = rounds or (
         accepted_round(0),
         idle_round(1, Decision.NOTHING_TO_DO, "no slice fails more than the rest", ()),

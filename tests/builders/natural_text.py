@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
 
+from builders.items import answered, item, probe_key, probe_report
+from builders.pools import train_pool
 from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Question, ask
 from diagnose.evidence.nearest import NearestRows
@@ -15,10 +16,8 @@ from diagnose.slices.data.find import DataJoin
 from diagnose.slices.data.parts import scored_parts
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice
-from evals.items import Item, ItemResult, OutputType, ProbeReport
+from evals.items import ProbeReport
 from evals.leaks.item_index import index_items
-from evals.model_ref import ModelRef
-from evals.splits import Split
 from evals.statistics.intervals import Interval
 
 KINDS = ("films", "law", "plants", "ships")
@@ -29,6 +28,7 @@ _LETTERS = "bdfgklmnprstv"
 
 
 def word(kind: str, number: int) -> str:
+    """A made-up word, always the same for its kind and number."""
     letters = hashlib.sha256(f"{kind}{number}".encode()).digest()
     return "".join(_LETTERS[letter % 13] + "aeiou"[letter % 5] for letter in letters[:4])
 
@@ -45,36 +45,28 @@ def rows_of(counts: dict[str, int], source: str, seed: int = 0) -> TrainPool:
     """So many of each kind, mixed; the metadata field `kind` is known to tests alone."""
     rng = np.random.default_rng([seed, len(source)])
     kinds = rng.permutation([kind for kind, count in counts.items() for _ in range(count)]).tolist()
-    columns = {
-        "id": [f"{source}-{k}" for k in range(len(kinds))],
-        "source": [source] * len(kinds),
-        "prompt": [text(kind, rng) for kind in kinds],
-        "completion": [("yes", "no")[int(answer)] for answer in rng.integers(2, size=len(kinds))],
-        "kind": kinds,
-    }
-    return TrainPool(Dataset.from_dict(columns), " ")
+    prompts = [text(kind, rng) for kind in kinds]
+    answers = [("yes", "no")[int(answer)] for answer in rng.integers(2, size=len(kinds))]
+    return train_pool(zip(prompts, answers, strict=True), source, kind=kinds)
 
 
-def probe(asked: Sequence[str], template: str = "{}", seed: int = 0) -> ProbeReport:
+def probe(asked: Sequence[str], template: str = "{}") -> ProbeReport:
     """Items of the task `films` that all fail, in this template."""
-    results = []
-    for number, prompt in enumerate(asked):
-        key = next(k for j in range(99) if _split(k := f"{number}/{j}/{seed}") is Split.PROBE)
-        item = Item("films", f"{number}-0", key, {}, template.format(prompt), "yes", " ", OutputType.GENERATE_UNTIL)
-        results.append(ItemResult(item, "no", {"em": 0.0}, "em", 0.0, is_failed=True))
-    return ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0)
-
-
-def _split(key: str) -> Split:
-    return Item("films", "0", key, {}, "", "", "", OutputType.GENERATE_UNTIL).split
+    items = [
+        item(template.format(prompt), "yes", "films", id=f"{number}-0", split_key=probe_key(f"{number}"))
+        for number, prompt in enumerate(asked)
+    ]
+    return probe_report(answered(one, "no") for one in items)
 
 
 def films(number: int, seed: int = 1) -> list[str]:
+    """Texts of this kind."""
     rng = np.random.default_rng(seed)
     return [text("films", rng) for _ in range(number)]
 
 
 def case_of(report: ProbeReport, corpus: TrainPool, pool: TrainPool | None) -> Case:
+    """A case with no fields, no guards and no known items."""
     return Case(report, corpus, pool, [], [], [], index_items([]), 0)
 
 

@@ -1,33 +1,20 @@
 """A failing slice with its items and rows, made on the spot, and a model that answers by a rule."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from datasets import Dataset
 
+from builders.items import probe_report, result
+from builders.pools import train_pool
 from diagnose.case import Case
 from diagnose.evidence.from_rows.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
-from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_table
-from evals.items import Answered, Edited, Item, ItemResult, OutputType, ProbeReport
+from evals.items import Answered, Edited, Item, ItemResult
 from evals.leaks.item_index import index_items
-from evals.model_ref import ModelRef
-from evals.splits import Split
 
 SLICE = Slice(((PROMPT_CONTAINS, "sort"),))
-
-
-def result(prompt: str, target: str, answer: str, output: OutputType = OutputType.GENERATE_UNTIL) -> ItemResult:
-    """A probe item: its key is searched for, since a hash of the key decides the split."""
-    for number in range(100):
-        key = hashlib.sha256(f"{prompt}/{number}".encode()).hexdigest()
-        item = Item("task", f"{key[:16]}-0", key, {}, prompt, target, " ", output)
-        if item.split is Split.PROBE:
-            return ItemResult(item, answer, {"em": 1.0}, "em", float(answer == target), answer != target)
-    raise AssertionError("one key in three is of the probe split")
 
 
 def subject(
@@ -38,10 +25,11 @@ def subject(
     fair_share: float = 0.5,
     where: Slice | None = SLICE,
 ) -> Subject:
+    """The first failing slice: of the results those with `sort` in their prompt, and the rows that `where` names."""
     rows = [*corpus, *pool]
     corpus_pool = train_pool(corpus, "train")
     case = Case(
-        probe=ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0),
+        probe=probe_report(results),
         corpus=corpus_pool,
         pool=train_pool(pool, "pool") if pool else None,
         item_fields=(),
@@ -77,16 +65,6 @@ def subject(
     )
 
 
-def train_pool(rows: Sequence[tuple[str, str]], source: str) -> TrainPool:
-    columns = {
-        "id": [f"{source}-{k}" for k in range(len(rows))],
-        "source": [source] * len(rows),
-        "prompt": [prompt for prompt, _ in rows],
-        "completion": [completion for _, completion in rows],
-    }
-    return TrainPool(Dataset.from_dict(columns), " ")
-
-
 @dataclass
 class Answering:
     """A model that is a function of the prompt."""
@@ -114,10 +92,12 @@ LETTERS = "abcdefgh"
 
 
 def words(number: int, rng: np.random.Generator) -> str:
+    """So many letters in a random order, none twice."""
     return " ".join(rng.choice(list(LETTERS), number, replace=False).tolist())
 
 
 def sorted_rows(number: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Prompts that ask to sort four letters, each with its answer."""
     rng = np.random.default_rng(seed)
     prompts = [words(4, rng) for _ in range(number)]
     return [(f"sort {p}", " ".join(sorted(p.split()))) for p in prompts]

@@ -1,4 +1,4 @@
-"""A corpus whose skills are taught by one slice each, and tasks for two of them."""
+"""A corpus whose skills are taught by one slice each, tasks for two of them, and runs on it that have done no stage."""
 
 import json
 from itertools import product
@@ -7,10 +7,30 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from controller.cli.compose import composed
+from controller.engine.artifacts import Artifact, Data
+from controller.engine.budget import Books
+from controller.engine.runner import Runner
+from controller.engine.workers.pool import Workers
+from controller.loop.diagnosing import DiagnosedRound
+from controller.loop.models import MeasuredModel
+from controller.loop.proposing import ProposedRound, plan_record
+from controller.loop.run import Run
+from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.model import Model
+from controller.stages.propose import Proposed
+from diagnose.finding.finding import Diagnosis
+from evals.harness import LoadedSuite
+from evals.items import EvalReport
+from evals.model_ref import ModelRef
+from interventions.plan.attempts import Attempts
+from interventions.plan.plan import Plan
+
 LETTERS = "abcdefghij"
 SKILLS = ("jump", "look", "run", "walk")
 """Each answers with words of its own, so that nothing else in the corpus teaches it."""
 TASKS = ("jump", "run")
+NUM_ROWS = 160
 
 
 def write_toy(folder: Path) -> list[str]:
@@ -24,10 +44,10 @@ def write_toy(folder: Path) -> list[str]:
             {"prompt": f"{skill} {x} {y}", "completion": f"{skill}_{x} {skill}_{y}", "skill": skill}
             for x, y in (pairs[k] for k in rng.permutation(len(pairs)).tolist())
         ]
-        rows += examples[:40]
+        rows += examples[: NUM_ROWS // len(SKILLS)]
         if skill in TASKS:
             data = tasks / f"{skill}.jsonl"
-            data.write_text("".join(json.dumps(example) + "\n" for example in examples[40:]))
+            data.write_text("".join(json.dumps(example) + "\n" for example in examples[NUM_ROWS // len(SKILLS) :]))
             task = {
                 "task": f"toy_{skill}",
                 "dataset_path": "json",
@@ -54,3 +74,51 @@ def write_toy(folder: Path) -> list[str]:
         "diagnose.fidelity_seeds=1",
         f"run_dir={folder / 'run'}",
     ]
+
+
+def unread_run(folder: Path, *words: str) -> Run:
+    """A run on the toy with these further words, as it is before its rows are read and its items loaded."""
+    settings = composed([*write_toy(folder), *words])
+    run_dir = folder / "run"
+    corpus = Data(folder, "corpus", NUM_ROWS, "rows.jsonl")
+    loaded = LoadedSuite(settings.evals, (), (), (), {}, {}, {})
+    runner = Runner(run_dir, Workers(None), Books(settings.budget))
+    return Run(settings, run_dir, runner, corpus, None, settings.evals, loaded, ())
+
+
+def model_of(run: Run, key: str) -> Model:
+    """A model that was trained on the run's corpus; its files are nowhere."""
+    return Model(ModelRef(key), key, (), 1, run.corpus)
+
+
+def measured(run: Run, report: EvalReport) -> MeasuredModel:
+    """A model's answers to items."""
+    return MeasuredModel(report, Artifact(run.run_dir / "measure", "measure"))
+
+
+def diagnosed(run: Run, model: Model, diagnosis: Diagnosis) -> DiagnosedRound:
+    """A model with its diagnosis."""
+    inputs = DiagnosisInputs(
+        diagnoser=run.settings.diagnose,
+        report=Artifact(run.run_dir / "measure", "measure"),
+        model=model,
+        corpus=model.corpus,
+        pool=run.pool,
+        item_fields=(),
+        row_fields=run.data_slices,
+        guards=run.loaded.guards,
+        index=Artifact(run.run_dir / "index", "index"),
+        suite=run.asked,
+        max_length=run.settings.train.max_length,
+        end_in_loss=None,
+        seed=run.settings.seed,
+    )
+    return DiagnosedRound(diagnosis, Artifact(run.run_dir / "diagnose", "diagnose"), inputs, 0.0)
+
+
+def proposed(run: Run, found: DiagnosedRound, plan: Plan) -> ProposedRound:
+    """What is proposed after a diagnosis, where the plan changes nothing."""
+    made = Proposed(0, 0, 0, 0.0, (), (), 0, 0.0)
+    made_from = PlanInputs(run.settings.interventions, found.inputs, None, found.artifact, Attempts(), 0)
+    artifact = Artifact(run.run_dir / "propose", "propose")
+    return ProposedRound(plan, plan_record(plan, made, None), artifact, made, False, 0.0, made_from)

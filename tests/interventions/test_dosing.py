@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from builders.findings import NO_ITEMS, TASK, corpus, diagnosis, finding, pool, share_of
-from test_counter_examples import hinted
+from builders.findings import NO_ITEMS, TASK, corpus, diagnosis, finding, hinted, pool, share_of
 
 from diagnose.finding.finding import Cause, Diagnosis
 from diagnose.rows.pool import TrainPool
