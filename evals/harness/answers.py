@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,7 +38,8 @@ def load_model(model: ModelRef, batch_size: int, weights: PreTrainedModel | None
     """The model as lm-eval asks it; with `weights` given these are asked, and nothing but the tokenizer is read."""
     try:
         if weights is not None:
-            return CountingModel(pretrained=weights, tokenizer=model.path, batch_size=batch_size)
+            with _silent("lm_eval.models.huggingface"):  # it warns of every model that is given in memory
+                return CountingModel(pretrained=weights, tokenizer=model.path, batch_size=batch_size)
         return CountingModel(
             pretrained=model.path,
             revision=model.revision or "main",
@@ -51,6 +53,17 @@ def load_model(model: ModelRef, batch_size: int, weights: PreTrainedModel | None
             f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "
             "config, weights and tokenizer"
         ) from error
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def answer(lm: CountingModel, instances: Sequence[Instance]) -> None:

@@ -20,7 +20,7 @@ from controller.stages.measure import hash_items, measure
 from controller.stages.propose import make_dose, propose, propose_reduced
 from controller.stages.read import read_data
 from controller.stages.retrain import choose_parts, retrain
-from controller.stages.train import build, train_arm, train_initial
+from controller.stages.train import build, train
 from diagnose.modes.examples import SHIPPED
 from interventions.fixes.clean import Clean
 from interventions.fixes.counter_examples import CounterExamples
@@ -41,8 +41,7 @@ STAGES = (
     propose_reduced,
     read_data,
     retrain,
-    train_arm,
-    train_initial,
+    train,
 )
 FIXES = (Auto, Clean, CounterExamples, Reformat, Retrieve, Reweight)
 OTHER_TEXT = str(SHIPPED)

@@ -13,9 +13,9 @@ from controller.stages.measure import hash_items, measure
 from controller.stages.propose import propose
 from controller.stages.read import read_data
 from controller.stages.retrain import retrain
-from controller.stages.train import train_arm
+from controller.stages.train import train
 
-STAGES = (diagnose, hash_items, measure, propose, read_data, retrain, train_arm)
+STAGES = (diagnose, hash_items, measure, propose, read_data, retrain, train)
 _GRAPH = this_code()._graph
 
 
@@ -52,11 +52,11 @@ def test_a_file_that_a_module_reads_belongs_to_its_version(copied: Path) -> None
     with (copied / "diagnose" / "finding" / "cause_model.json").open("a") as file:
         file.write("\n")
     assert version(copied, diagnose) != before
-    assert version(copied, train_arm) == version(ROOT, train_arm)
+    assert version(copied, train) == version(ROOT, train)
 
 
 def test_a_training_runs_no_code_of_page_verdict_or_diagnosis() -> None:
-    inside = this_code().closure({train_arm.__module__})
+    inside = this_code().closure({train.__module__})
     rooms = {".".join(module.split(".")[:2]) for module in inside}
     assert not rooms & {"controller.results", "controller.verdict", "controller.loop", "diagnose.evidence"}
     modules = [module for module in inside if Code(ROOT, _GRAPH).files(module)[0].name != "__init__.py"]
