@@ -14,7 +14,7 @@ from evals.items import ItemResult
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """How often contents stand in the corpus."""
+    """Counts of how often contents stand in the corpus."""
 
     counts: NDArray[np.int64]
     """Number of corpus rows with the content of each corpus row of the sample, itself included, [num_rows]."""

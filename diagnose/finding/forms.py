@@ -102,7 +102,7 @@ class Reading:
         """Put an answer into the evaluation's form; None where a word is unknown, nothing changes, or a mapping that
         can be undone does not give the answer back."""
         if self.how is How.WORDS and not {*answer.split()} <= dict(self.words).keys():
-            return None  # of a word that was never seen nobody knows what it stands for
+            return None  # the meaning of a word that was never seen is unknown
         new = self.read(answer)
         if not new or plain(new) == plain(answer):
             return None

@@ -89,7 +89,7 @@ def _holds(reading: Reading, asker: Asker, judging: Sequence[ItemResult], result
 def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) -> float:
     is_right = [mapping.of_answer(r.answer) == mapping.of_gold(r.item.target) for r in judging]
     gained = sum(right for right, r in zip(is_right, judging, strict=True) if r.is_failed)
-    # A right answer that is not its gold text to begin with says nothing against a mapping.
+    # A right answer that is not its gold text to begin with is no evidence against a mapping.
     lost = sum(
         not right and plain(r.answer) == plain(r.item.target)
         for right, r in zip(is_right, judging, strict=True)
@@ -106,7 +106,7 @@ def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
     yield from _inside_words(pairs)
     for how in CASES:
         yield _reading(Reading(how))
-    yield from _word_by_word(pairs)  # of mappings that do as much the one is named that says it with less
+    yield from _word_by_word(pairs)  # of equally good mappings the first one, the simplest, is named
     yield _Mapping("Another case, other marks or spaces", _bare, _bare, None)
     for how in (How.FIRST_LINE, How.LAST_LINE, How.FIRST_WORD, How.LAST_WORD):
         yield _reading(Reading(how))

@@ -68,7 +68,7 @@ def count_pairs(rows: TokenRows, vocabulary: int) -> WordPairs:
 
 
 def _successions(rows: TokenRows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """For each token with loss except a row's first: the one before it, itself, and its row's number."""
+    """Pair each token with loss, except a row's first, with the one before it; also gives its row's number."""
     number = np.repeat(np.arange(len(rows)), rows.lengths)
     second = np.flatnonzero(rows.has_loss.astype(bool))
     second = second[second > rows.offsets[number[second]]]
