@@ -2,8 +2,8 @@
 
 Exit codes: 0 done, whatever the verdict; 1 failed; 2 bad input; 3 waits for approval; 130 interrupted.
 
-Imports of more than this file's own stand inside `_dispatch`: help needs none of them, and the server that workers
-are forked from can import beside the parent only if it is started first.
+Imports beyond this file's own stand inside `_dispatch`: help needs none of them, and the server that workers are forked
+from can import beside the parent only if it is started first.
 """
 
 import sys
@@ -17,7 +17,7 @@ from controller.engine.errors import BudgetSpent, is_user_error
 from controller.engine.workers import server as worker_server
 
 VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
-"""Functions of `controller.cli.verbs`."""
+"""Names of verbs, functions of `controller.cli.verbs`."""
 
 USAGE = """usage: evalmend VERB [key=value ...]
 

@@ -1,7 +1,7 @@
-"""Every key a user can set, as the dataclasses that Hydra checks and OmegaConf builds.
+"""Settings: every key that a user can set, as the dataclasses that Hydra checks and OmegaConf builds.
 
-A field is a key: `train.learning_rate` is `Train.learning_rate`. `__post_init__` checks and never loads.
-Settings stand with the component that reads them; here they are put together, beside those of the loop as a whole.
+A field is a key: `train.learning_rate` is `Train.learning_rate`. `__post_init__` checks and never loads. Settings stand
+with the component that reads them; here they are put together, beside those of the loop as a whole.
 """
 
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from evals.suite import EvalSuite
 
 @dataclass
 class Pilots:
-    """`pilots.*`: small trainings that settle the share of the draws of added rows, where neither a user nor answers
+    """`pilots.*`: small trainings that determine the share of the draws of added rows, where neither a user nor answers
     that are labels do (`controller.loop.pilots`)."""
 
     scales: list[float] = field(default_factory=lambda: [1.0, 0.5, 0.25])
-    """Parts of the draws that the fix would take from the corpus's other rows, the largest 1; empty tries none and
-    keeps all."""
+    """Factors, the largest 1, on the draws that the fix would take from the corpus's other rows, each tried in a small
+    training; empty tries none and keeps all."""
     length: float = 0.3
-    """Of an arm's tokens."""
+    """Share of an arm's tokens that a small training has."""
 
     def __post_init__(self) -> None:
         if any(not 0 < scale <= 1 for scale in self.scales):
@@ -50,7 +50,7 @@ class Propose:
     """`propose.*`: options of the verb `propose`."""
 
     export: str | None = None
-    """Write the mix as JSONL (prompt, completion, weight, ...) for any trainer."""
+    """File to write the mix to as JSONL (prompt, completion, weight, ...), for any trainer; unset writes none."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ class LoopSettings:
     propose: Propose = field(default_factory=Propose)
     seed: int = 0
     run_dir: str | None = None
-    """Unset means runs/<name>-<hash of the settings>."""
+    """Folder of the run; unset means runs/<name>-<hash of the settings>."""
     workers: int | None = None
-    """Trainings and evaluations side by side; unset means one for each GPU, else one for each two cores
-    or, on up to four cores, one for each core."""
+    """Number of trainings and evaluations side by side; unset means one for each GPU, else one for each two cores, but
+    at least four or, on fewer cores, one for each."""

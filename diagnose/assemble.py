@@ -1,4 +1,4 @@
-"""From scores to findings: the data behind each failing slice, its likely cause, rows and items to look at."""
+"""Assemble findings from scores: the data behind each failing slice, its likely cause, rows and items to look at."""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,39 +21,39 @@ from diagnose.slices.predicate import Slice
 from evals.items import ItemKey, ItemResult
 
 _REPEATS = 20
-"""Rows looked at for each that is shown: contents repeat, and are shown once."""
+"""Rows considered for each one that is shown: contents repeat, and are shown once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """All that is known of one failing slice."""
+    """Everything known of one failing slice."""
 
     failing: FailingSlice
     failed: Sequence[ItemResult]
-    """Its failed items, in random order."""
+    """Failed items of the slice, in random order."""
     queries: Sequence[str]
-    """Question and target of those that were attributed."""
+    """Question and target of the failed items that were attributed."""
     data: DataJoin
-    """Its data slices by attribution."""
+    """Data slices of the failing slice by attribution."""
     rivals: Mapping[str, DataJoin]
-    """Its data slices by other means, by name."""
+    """Data slices of the failing slice by other means, by name."""
     examples: Examples
     """Rows to show."""
     tests: tuple[Evidence, ...]
-    """What tests found, in the order in which they were made."""
+    """Results of the tests, in the order in which they were made."""
     modes: Mapping[str, float]
-    """Share of its failed items in each failure mode."""
+    """Share of the failed items in each failure mode."""
     golds: Mapping[str, int]
-    """Probe items of its tasks by gold answer, where answers are labels; else empty."""
+    """Number of probe items with each gold answer, where answers are labels; else empty."""
 
 
 def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_shown: int) -> Finding:
-    """What diagnosis hands on of a dossier.
+    """Make the finding of a dossier.
 
     Args:
-        dossier: Of one failing slice.
-        words: What items leaned on, as far as it is known.
-        num_shown: Failed items that are shown, first those that a test points at.
+        dossier: What is known of one failing slice.
+        words: Words of prompts that the model leaned on with their shares, by item, where known.
+        num_shown: Number of failed items that are shown, first those that a test points at.
     """
     found, data, tests = dossier.failing, dossier.data, dossier.tests
     pointed = {item for test in tests for item in test.items}
@@ -101,10 +101,10 @@ def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_show
 def find_examples(
     case: Case, asked: Question, effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
 ) -> list[Examples]:
-    """Of each query the rows with the highest and the lowest effect, each content once.
+    """Find the rows with the highest and the lowest effect on each query, each content once.
 
     Args:
-        effects: Places among the scored rows with their effects [num_rows, num_queries], part by part.
+        effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
     """
     queries = range(len(asked.failing))
     highest: list[list[tuple[float, int]]] = [[] for _ in queries]

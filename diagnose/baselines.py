@@ -1,7 +1,7 @@
-"""What says the same without gradients: BM25, hidden states, plain loss.
+"""Controls that name data slices without gradients: BM25, hidden states, plain loss.
 
-Attribution is dear and these are not, so each names a data slice of its own for every failing slice, by the same rule.
-Where one of them names the same, attribution was not needed for the name.
+Attribution is expensive and these are not, so each names a data slice of its own for every failing slice, by the same
+rule. Where one of them names the same slice, attribution was not needed to name it.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from diagnose.rows.bm25 import mean_scores
 BM25, HIDDEN, LOSS = "bm25", "hidden", "loss"
 CONTROLS = (BM25, HIDDEN, LOSS)
 _SHARD_ROWS = 8192
-"""Rows with one BM25 index; words are as rare as they are among these."""
+"""Rows in one BM25 index, whose word frequencies are counted among these alone."""
 
 
 def beside(case: Case, asked: Question, parts: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
-    """Effect and retrieval with further columns: those of each control, as many as there are queries.
+    """Append columns for each control to effect and retrieval, as many as there are queries.
 
-    The loss is that of the last checkpoint, of a token, and the same for every query.
+    The loss is per token, at the last checkpoint, and the same for every query.
     """
     for part in parts:
         loss = part.losses[-1] / np.maximum(part.num_loss_tokens, 1)
@@ -37,7 +37,7 @@ def beside(case: Case, asked: Question, parts: Iterator[ScoredRows]) -> Iterator
 
 
 def by_words(case: Case, asked: Question) -> Iterator[ScoredRows]:
-    """BM25 in the place of effect and retrieval; no model is asked."""
+    """Give BM25 scores in the place of effect and retrieval; uses no model."""
     for start in range(0, len(asked.scored), _SHARD_ROWS):
         places = np.arange(start, min(start + _SHARD_ROWS, len(asked.scored)))
         scores = bm25(case, asked, places)
@@ -55,6 +55,6 @@ def by_words(case: Case, asked: Question) -> Iterator[ScoredRows]:
 
 
 def bm25(case: Case, asked: Question, places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Mean score of the scored rows at `places` for the failed items of each slice, [num_places, num_slices]."""
+    """Mean BM25 score of the scored rows at `places` for the failed items of each slice, [num_places, num_slices]."""
     texts = [f"{p} {c}" for p, c in zip(*row_texts(case.corpus, case.pool, asked.scored[places]), strict=True)]
     return np.stack([mean_scores(queries, texts) for queries in asked.texts], axis=1)

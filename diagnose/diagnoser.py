@@ -1,7 +1,7 @@
-"""From a probe report to findings: which slices fail, which data is behind each, and the likely cause.
+"""Diagnose a probe report: which slices fail, which data is behind each, and the likely cause.
 
-Failing slices come first and are cheap; without any, nothing is attributed. Attribution is one pass over at
-most `max_rows` training rows for all findings together, and is by far the largest cost.
+Failing slices come first and are cheap; without any, nothing is attributed. Attribution is one pass over at most
+`max_rows` training rows for all findings together, and is by far the largest cost.
 """
 
 import logging
@@ -56,17 +56,17 @@ log = logging.getLogger(__name__)
 Keep = Callable[[Question, Queries, Attribution], None]
 
 _PASSES, _CHECKPOINTS = 1.9, 2
-"""What a diagnosis may cost, in training passes over the corpus, and how many times a row is attributed."""
+"""Cost of a diagnosis in training passes over the corpus, and how many times a row is attributed."""
 _ROWS_OF_A_FINDING = 2_000
-"""Rows that cost as much as the queries, words and tests of one finding."""
+"""Number of rows that cost as much as the queries, words and tests of one finding."""
 _MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
-"""Rows attributed, pool included: at most for each of the corpus, and at least if that is no more."""
+"""Most rows attributed for each row of the corpus, and fewest unless that is fewer; the pool's rows are included."""
 _WORDS_OF = 16
-"""Failed items of each slice whose words are attributed, for cue tests."""
+"""Number of failed items of each slice whose words are attributed, for cue tests."""
 FORWARD_SHARE = 3
-"""Forward passes that cost as much as one forward and backward."""
+"""Number of forward passes that cost as much as one forward and backward."""
 _MOST_NAMED = 20
-"""Rows left out whose ids are kept."""
+"""Number of rows left out whose ids are kept."""
 
 
 _FREE = {"determines": False}
@@ -81,35 +81,34 @@ class Diagnoser:
     alpha: float = 0.05
     """Rate of false discoveries among the failing slices."""
     min_items: int = 20
-    """Probe items of a slice."""
+    """Fewest probe items of a slice."""
     min_gap: float = 0.05
-    """How much more often than the rest a slice must fail."""
+    """How much more often than the rest a slice must fail, as a difference of rates."""
     max_failure_rate: float = 0.1
     """A task that fails more often than this is a finding even if nothing does better."""
     num_examples: int = 5
-    """Training rows and failed items shown with a finding."""
+    """Number of training rows and of failed items shown with a finding."""
     max_queries: int = 256
-    """Failed items of a slice that are attributed, drawn at random."""
+    """Most failed items of a slice that are attributed, drawn at random."""
     max_rows: int | None = 8_000
-    """Training rows that are attributed, drawn at random, and of a small corpus fewer, so that the diagnosis costs no
-    more than two passes over it; unset means all. On SCAN 4,000 of 22,700 name the same data slice with an interval of
-    6 %."""
+    """Most training rows that are attributed, drawn at random; of a small corpus fewer, so that the diagnosis costs no
+    more than about two passes over it; unset means all. On SCAN 4,000 of 22,700 name the same data slice with an
+    interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
-    """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
+    """Steps of the integrated gradients that show which words of a failed item the model leaned on; 0 for none."""
     mode_labels: str | None = None
     """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
-    output_type:
-    what the classifier of failure modes is taught beyond the examples that ship with it."""
+    output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
     fidelity: bool = field(default=False, metadata=_FREE)
-    """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
+    """Retrain on parts of the corpus and measure how reliable the attribution is; the diagnosis stays the same."""
     fidelity_parts: int = field(default=16, metadata=_FREE)
-    """Random halves of the attributed rows that are trained on for it."""
+    """Number of random halves of the attributed rows that are trained on for `fidelity`."""
     fidelity_seeds: int = field(default=2, metadata=_FREE)
-    """Trainings of each part, in other orders; with one nobody knows how much chance alone decides."""
+    """Trainings of each part, in other orders; one does not show how much chance alone decides."""
 
     tests: ClassVar[tuple[CauseTest, ...]] = TESTS
-    """Made of each failing slice; a subclass may add its own."""
+    """Tests of each failing slice; a subclass may add its own."""
 
     def __post_init__(self) -> None:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
@@ -134,11 +133,11 @@ class Diagnoser:
 
     @property
     def determining(self) -> dict[str, Any]:
-        """The settings that a diagnosis depends on, of labels what they say; not those of the trainings that hold it to
-        the test, nor where gradients are kept.
+        """Settings that a diagnosis depends on, with the content of mode labels; without those of the trainings that
+        test it, or of where gradients are kept.
 
         Raises:
-            ValueError: as `read_mode_labels`.
+            ValueError: as in `read_mode_labels`.
         """
         settings = _determining(self) | {"influence": _determining(self.influence)}
         return settings | {"mode_labels": labels_digest(self.mode_labels) if self.mode_labels is not None else None}
@@ -146,7 +145,7 @@ class Diagnoser:
     def find(
         self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str], hidden: Space | None = None
     ) -> tuple[FailingSlice, ...]:
-        """The failing slices alone; as `find_failing_slices`."""
+        """Find the failing slices alone, at most `max_findings`, as `find_failing_slices` does."""
         thresholds = Thresholds(self.alpha, self.min_items, self.min_gap, self.max_failure_rate)
         return find_failing_slices(probe, fields, guards, thresholds, hidden)[: self.max_findings]
 
@@ -159,16 +158,16 @@ class Diagnoser:
         keep: Keep = lambda _asked, _queries, _attribution: None,
         asker: Asker | None = None,
     ) -> Diagnosis:
-        """Findings with their causes.
+        """Find failing slices, the data behind each and its cause.
 
         Args:
-            case: Answers and data.
-            model: Whose gradients are asked.
-            folder: Where attribution keeps what is done, of this very call; without it, in memory.
-            told: Rows attributed, and of how many.
-            keep: Is handed what was asked, of which rows, and their scores: a column for each finding of a failing
+            case: Answers of the model, and its data.
+            model: Model whose answers are explained; its checkpoints are attributed by.
+            folder: Where attribution keeps its progress, of this very call; without it, in memory.
+            told: Called with the number of rows attributed and the total, over all checkpoints.
+            keep: Called with the failing slices, their queries and the scores: a column for each finding of a failing
                 slice, in that order.
-            asker: Asks the model again under other prompts; without it such tests are left out.
+            asker: Asks the model again under other prompts; None leaves such tests out.
         """
         start = time.perf_counter()
         classifier = classifier_with(self.mode_labels)
@@ -243,8 +242,8 @@ class Diagnoser:
         )
 
     def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
-        """The slices of `found`, its queries and rows with BM25 in the place of influence: what attribution has to
-        beat."""
+        """Diagnose the slices of `found`, its queries and rows, with BM25 in the place of influence: the control that
+        attribution has to beat."""
         asked = self._ask(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if asked is None:
             return _nothing_fails(case, (), 0)
@@ -256,11 +255,11 @@ class Diagnoser:
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case, failing: tuple[FailingSlice, ...]) -> Question | None:
-        """None where no slice fails."""
+        """Draw queries and rows; None where no slice fails."""
         return ask(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
 
     def _most_rows(self, case: Case, num_findings: int) -> int | None:
-        """Rows that can be attributed at the cost of two passes over the corpus, all in all."""
+        """Most rows to attribute, so that a diagnosis costs about two passes over the corpus; None for all."""
         if self.max_rows is None:
             return None
         affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
@@ -275,7 +274,7 @@ class Diagnoser:
         train: TokenSource,
         seed: int,
     ) -> EkfacEffects | None:
-        """The extreme rows of each query, their effects taken anew; None where that is not asked for."""
+        """Compute the effects of the extreme rows of each query anew; None where `influence.rerank` is 0."""
         if not self.influence.rerank:
             return None
         chosen = attribution.extreme_rows(self.influence.rerank)
@@ -289,8 +288,8 @@ class Diagnoser:
         controls: Sequence[str],
         states_of: StatesOf | None,
     ) -> list[tuple[DataJoin, Mapping[str, DataJoin]]]:
-        """Of each failing slice its data slices, and those of each control; `scores` has a column for each slice, and
-        as many for each control. Without `states_of` the nearest rows are told without hidden states."""
+        """Find the data slices of each failing slice, and those of each control; `scores` has a column for each slice,
+        and as many for each control. Without `states_of` the nearest rows are found without hidden states."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
         number = len(asked.failing)
         joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)

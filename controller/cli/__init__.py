@@ -1,1 +1,1 @@
-"""What a user types."""
+"""Command line: what a user types."""

@@ -1,4 +1,4 @@
-"""From the words of a command line to settings: Hydra composes and checks them, OmegaConf makes them dataclasses
+"""Compose settings from the words of a command line: Hydra composes and checks them, OmegaConf makes them dataclasses
 once, and nothing below this file knows either."""
 
 import os
@@ -39,7 +39,7 @@ _OPEN_KEYS = ("model.arch.", "interventions.wordings")
 Settings = TypeVar("Settings", bound=LoopSettings)
 
 ROOTS: Mapping[type[LoopSettings], str] = {LoopSettings: "loop", ProveSettings: "prove"}
-"""The file in `conf/` that each root of the settings is composed from."""
+"""File in `conf/` that each root of the settings is composed from."""
 
 SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     *((None, f"{name}_schema", root) for root, name in ROOTS.items()),
@@ -59,15 +59,15 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
 
 
 def call_with_settings(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
-    """Call `verb` with the settings that the words make, once for each job of a sweep; the largest exit code.
+    """Call `verb` with the settings that the words make, once for each job of a sweep; return the largest exit code.
 
     Args:
-        verb: What to do.
-        root: The kind of its settings, one of `ROOTS`.
+        verb: Function to call.
+        root: Type of its settings, one of `ROOTS`.
         overrides: Words of the command line.
 
     Raises:
-        ValueError: a word is no setting; one line that names it and the nearest that is one.
+        ValueError: a word is no setting; the message is one line that names it and the nearest that is one.
     """
     try:
         return _compose_and_call(verb, root, overrides)
@@ -83,12 +83,12 @@ def register_schemas() -> None:
 
 
 def composed(words: Sequence[str]) -> LoopSettings:
-    """The settings of a loop that the words make, without a command line: for scripts and tests."""
+    """Compose the settings of a loop from words, without a command line, for scripts and tests."""
     return _composed(words, LoopSettings)
 
 
 def composed_prove(words: Sequence[str]) -> ProveSettings:
-    """The settings of the proving ground that the words make, without a command line: for scripts and tests."""
+    """Compose the settings of the proving ground from words, without a command line, for scripts and tests."""
     return _composed(words, ProveSettings)
 
 
@@ -141,10 +141,10 @@ def _compose_and_call(verb: Callable[[Settings, str | None], int], root: type[Se
 
 
 def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
-    """The experiment that is chosen where the words choose no corpus.
+    """Choose the experiment where the words choose no corpus.
 
     Raises:
-        ValueError: the proving ground is asked for no scenario.
+        ValueError: the words for the proving ground name no scenario.
     """
 
     def names(*groups: str) -> bool:
@@ -159,7 +159,7 @@ def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
 
 
 def _options_first(words: list[str]) -> list[str]:
-    """Hydra's parser does not take key=value on both sides of an option."""
+    """Put options before settings: Hydra's parser does not take key=value on both sides of an option."""
     options, keys = [], []
     rest = iter(words)
     for word in rest:

@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors in one line, with the nearest key that exists."""
+"""Put Hydra's and OmegaConf's errors in one line, with the nearest key that exists."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ GROUPS = ("corpus", "model", "interventions")
 PROVE_ALONE = ("prove", "world", "scenario")
 """Keys that only the proving ground has."""
 _OPTIONS = re.compile(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:[ \t]*\S+[ \t]*(?:\n|$))+)")
-"""One choice a line; lines of several words behind them tell where was looked."""
+"""Matches Hydra's list of choices, one a line; the lines of several words after them are its search path."""
 
 
 def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]) -> str:
-    """What is wrong, and the nearest key or value that would be right."""
+    """Say in one line what is wrong, and the nearest key or value that would be right."""
     causes = list(_chain(error))
     text = "\n".join(str(cause) for cause in causes)
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
@@ -39,12 +39,12 @@ def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]
 
 
 def of_another_choice(key: str) -> str:
-    """What is wrong with a key that the chosen schema of its group does not have."""
+    """Say what is wrong with a key that the chosen schema of its group does not have."""
     return f"'{key}' is a key of another choice of {key.split('.', maxsplit=1)[0]}; leave it out, or choose that one"
 
 
 def known_keys(root: type[Any], schemas: Sequence[type[Any]]) -> Iterator[str]:
-    """Every key of the settings, `train.learning_rate` and the like: of the root, and of its groups' schemas."""
+    """Yield every key of the settings, as `train.learning_rate`: of the root, and of its groups' schemas."""
     yield from _keys(root, "")
     for schema in schemas:
         for group in GROUPS:

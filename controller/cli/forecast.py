@@ -1,4 +1,4 @@
-"""Looking ahead without training: what a loop would cost and could see, and two given models side by side."""
+"""Look ahead without training: what a loop would cost and could detect, and how two given models compare."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,15 +30,15 @@ from evals.statistics.power import Judgement, detectable_gain
 from interventions.mix.mix import original_mix
 
 SAMPLE_ROWS = 2000
-"""Rows of the corpus that the mean length is taken from."""
+"""Most rows of the corpus from which the mean length is taken."""
 TYPICAL_SCORE, TYPICAL_GUARD_SCORE = 0.7, 0.95
-"""Nothing is measured yet; what is to be guarded is mostly nearly solved."""
+"""Scores that are assumed before anything is measured; guarded tasks are mostly nearly solved."""
 TYPICAL_SLICE = 0.25
-"""Of a task's items: what fails is mostly a part of a task."""
+"""Share of a task's items that an endpoint is assumed to have, since mostly a part of a task fails."""
 
 
 def plan_lines(run: Run) -> Iterator[str]:
-    """Data, items, costs and what the gate could see; reads data, builds no arm, trains nothing."""
+    """Yield lines on data, items, costs and what the gate could detect; reads data, builds no arm, trains nothing."""
     settings = run.settings
     yield f"corpus     {run.corpus.num_rows:,} rows from {run.corpus.source}"
     yield (
@@ -81,7 +81,7 @@ def plan_lines(run: Run) -> Iterator[str]:
 
 
 def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float, mean: float) -> Iterator[str]:
-    """Every arm of a round; its number of tokens is that of the corpus's rows, for the mixes are not made yet."""
+    """Yield every arm of a round; the number of tokens is that of the corpus's rows, as the mixes are not made yet."""
     verify = run.settings.verify
     choosing = 0.0
     if any(arm.control == "loss" for arm in verify.controls):
@@ -158,10 +158,10 @@ def _detectable(run: Run) -> Iterator[str]:
 
 
 def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]:
-    """Two given models on the `select` items of every task.
+    """Compare two given models on the `select` items of every task.
 
-    One training each is one draw of each recipe: shown, never called better. From three models after on,
-    one for each training seed, the recipe is held against the model before.
+    One training is one draw of a recipe: it is shown and never called better. From three models after on, one for each
+    training seed, the recipe is compared with the model before.
     """
     key = hash_of([model_key(path) for path in (before, *after)])
     look = look_at(run.run_dir.parent / LEDGER_FILE, run.split_hash(Split.SELECT), key, "select")

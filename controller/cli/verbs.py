@@ -1,4 +1,4 @@
-"""What each verb of the command line does with its settings.
+"""Verbs of the command line, each a function of its settings.
 
 Single stages are the loop's own, stopped early: the journal finds what earlier commands left.
 """
@@ -40,10 +40,10 @@ def loop(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def nightly(settings: LoopSettings, sweep: str | None) -> int:
-    """The loop on the champion of the last night, with a one-page summary; for cron.
+    """Run the loop on the champion of the last night, with a one-page summary, for cron.
 
-    Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. The
-    same night again goes on where it stopped.
+    Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. Run again
+    in the same night, it continues where it stopped.
     """
     nights = choose_run_dir(settings)
     tonight = nights / time.strftime("%Y-%m-%d")
@@ -55,7 +55,7 @@ def nightly(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def measure(settings: LoopSettings, sweep: str | None) -> int:
-    """Round 0's model on the probe items."""
+    """Measure round 0's model on the probe items."""
     del sweep
     with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
@@ -74,7 +74,7 @@ def measure(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def diagnose(settings: LoopSettings, sweep: str | None) -> int:
-    """The findings of round 0."""
+    """Diagnose round 0's model and print the findings."""
     del sweep
     with opened(settings, choose_run_dir(settings)) as run:
         base = base_model(run)
@@ -96,7 +96,7 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def propose(settings: LoopSettings, sweep: str | None) -> int:
-    """The plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
+    """Propose the plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
     del sweep
     with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
@@ -124,7 +124,7 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def plan(settings: LoopSettings, sweep: str | None) -> int:
-    """What a loop would do, cost and be able to detect."""
+    """Print what a loop would do, cost and be able to detect."""
     del sweep
     with opened(settings, choose_run_dir(settings)) as run:
         for line in plan_lines(run):
@@ -133,7 +133,7 @@ def plan(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def verify(settings: LoopSettings, sweep: str | None) -> int:
-    """Round 0 up to its verdict; with `verify.model` and `verify.challenger`, two given models side by side."""
+    """Run round 0 up to its verdict; with `verify.model` and `verify.challenger`, compare two given models."""
     if settings.verify.model is not None and settings.verify.challenger:
         return _compare_models(settings, settings.verify.model, settings.verify.challenger)
     if settings.verify.model is not None or settings.verify.challenger:
@@ -144,7 +144,7 @@ def verify(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def prove(settings: ProveSettings, sweep: str | None) -> int:
-    """The loop on a planted defect, held against the truth."""
+    """Run the loop on a planted defect and compare it with the truth."""
     proving = settings.prove
     name = f"{proving.scenario.name}-{proving.world}-{settings.seed}-{prove_hash(settings)[:8]}"
     folder = Path(settings.run_dir or f"runs/prove/{name}").expanduser().absolute()

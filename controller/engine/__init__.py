@@ -1,1 +1,1 @@
-"""Each piece of work once, in processes."""
+"""Do each piece of work once, in processes."""

@@ -1,4 +1,4 @@
-"""What a stage left on disk, with the key of what it holds."""
+"""Artifacts: what a stage left on disk, with the key of its content."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +8,11 @@ from controller.engine.keys import FREE
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A folder that another stage reads; where it lies does not count, for a run may be moved."""
+    """A folder that another stage reads; its path is not part of a key, since a run may be moved."""
 
     folder: Path = field(metadata=FREE)
     digest: str
-    """Key of the content: of the stage that made it, or a hash of the files."""
+    """Key of the content: that of the stage that made it, or a hash of the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +21,4 @@ class Data(Artifact):
 
     num_rows: int = field(metadata=FREE)
     source: str = field(metadata=FREE)
-    """For people: where the rows came from."""
+    """Where the rows came from, for people."""

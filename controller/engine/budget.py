@@ -1,4 +1,4 @@
-"""What the loop has spent, and the hard stops.
+"""Keep account of what the loop has spent, and stop it at hard limits.
 
 FLOPs are counted, not timed: 2 for each parameter and token forward, 4 backward.
 """
@@ -29,28 +29,28 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a kind of work took, as `loop.json` has it."""
+    """Cost of a kind of work, as in `loop.json`."""
 
     seconds: float
     tokens: int
-    """Through a model."""
+    """Tokens through a model."""
     flops: float
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one piece of work took."""
+    """Cost of one piece of work."""
 
     seconds: float = 0.0
     tokens: int = 0
-    """Through a model, whether it was trained or asked."""
+    """Tokens through a model, whether it was trained or asked."""
     flops: float = 0.0
     train_tokens: int = 0
-    """Of them those that a model was trained on."""
+    """Number of these tokens that a model was trained on."""
 
 
 class Books:
-    """Costs by kind of work, and the check against the budget."""
+    """Costs by kind of work, and their check against the budget."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -61,11 +61,11 @@ class Books:
         self._lines.append((book, spent))
 
     def mark(self) -> int:
-        """A place in the books, for `costs`."""
+        """Return a place in the books, for `costs`."""
         return len(self._lines)
 
     def costs(self, since: int = 0) -> dict[str, Cost]:
-        """Totals by kind of work from a mark on, in the order in which they first came."""
+        """Sum costs by kind of work from a mark on, in the order in which the kinds first came."""
         totals: dict[str, Cost] = {}
         for book, spent in self._lines[since:]:
             cost = totals.get(book, Cost(0.0, 0, 0.0))
@@ -81,7 +81,7 @@ class Books:
         """Refuse work that would pass a limit, before it starts.
 
         Args:
-            what: For the message.
+            what: Name of the work, for the message.
             train_tokens: Tokens that it would train on.
             flops: All FLOPs that it would take.
         """

@@ -1,5 +1,5 @@
-"""Which errors are the user's to mend: a `ValueError` that our own code raised about its input. And an end that is
-no error."""
+"""Errors that the user can correct, each a `ValueError` that our own code raised about its input, and the end of the
+budget, which is no error."""
 
 from concurrent.futures.process import _RemoteTraceback
 from pathlib import Path
@@ -11,11 +11,11 @@ _ROOT = Path(__file__).parents[2]
 
 
 class BudgetSpent(Exception):  # noqa: N818  # an end of the loop, not an error
-    """A limit of `budget.*` is reached; the message names the key, the limit and what was asked for."""
+    """A limit of `budget.*` is reached; the message names the key, the limit and the work that would pass it."""
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Whether one line is enough. The same type from inside a library is a defect and keeps its traceback."""
+    """Whether one line is enough; the same type from inside a library is a defect and keeps its traceback."""
     if not isinstance(error, ValueError):
         return False
     if isinstance(error.__cause__, _RemoteTraceback):  # workers let only such errors through as they are

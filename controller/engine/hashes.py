@@ -1,4 +1,4 @@
-"""Keys made from contents, so that an old result is unreachable once anything that made it has changed."""
+"""Hash contents to keys, so that an old result is unreachable once anything that made it has changed."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ def hash_of(value: Any) -> str:
 
 
 def fingerprint(path: Path) -> Any:
-    """Names and hashes of a file or of a folder's files; the name itself where there is neither."""
+    """List names and hashes of a file or of a folder's files; the name itself where there is neither."""
     if path.is_file():
         return [[path.name, _file_hash(path)]]
     if path.is_dir():

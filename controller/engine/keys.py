@@ -1,8 +1,8 @@
-"""The key of a stage: the code that its function runs and the arguments that it is called with, and nothing else.
+"""Key a stage by the code that its function runs and the arguments that it is called with, and nothing else.
 
-The key is derived from the call itself, so there is no second list of inputs that could forget one. What of an
-argument counts is said where its type is defined: a field with the metadata `FREE` does not change what is computed,
-and a class with a property `determining` says itself what of it does.
+The key is derived from the call itself, so there is no second list of inputs that could forget one. The part of an
+argument that counts is defined with its type: a field with the metadata `FREE` does not change what is computed, and a
+class with a property `determining` names what does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -16,10 +16,10 @@ FREE: Mapping[str, bool] = MappingProxyType({"determines": False})
 
 
 def determining(value: Any) -> Any:
-    """What of an argument determines the result of a stage, as JSON.
+    """Return the part of an argument that determines the result of a stage, as JSON.
 
     Raises:
-        TypeError: for a value whose content cannot be told from itself, such as a path.
+        TypeError: the value does not determine its content, such as a path.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -42,7 +42,7 @@ def determining(value: Any) -> Any:
 
 
 def types_in(value: Any) -> Iterator[type]:
-    """Classes of all objects in an argument: their methods are part of what a stage runs."""
+    """Yield classes of all objects in an argument: their methods are part of what a stage runs."""
     match value:
         case None | bool() | int() | float() | str():
             return

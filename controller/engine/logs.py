@@ -1,4 +1,4 @@
-"""What people see while a loop runs: our own lines, and libraries only when something is wrong."""
+"""Set up what people see while a loop runs: our own lines, and libraries only when something is wrong."""
 
 import logging
 import os
@@ -21,16 +21,15 @@ LIBRARIES = (
 
 
 def set_up() -> None:
-    """Our log lines on standard error."""
+    """Send our log lines to standard error."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     quiet_libraries()
 
 
 def quiet_libraries() -> None:
-    """Warnings and progress bars of libraries off; a stage's own progress is told by
-    `controller.engine.workers.progress`.
+    """Turn off warnings and progress bars of libraries; `controller.engine.workers.progress` shows a stage's progress.
 
-    Most of it by the environment, which they read when they are imported: so this imports none, and processes that
+    Most is done by the environment, which they read when they are imported: so this imports none, and processes that
     are started later keep it."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")

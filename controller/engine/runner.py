@@ -1,4 +1,4 @@
-"""Carries out stages: finds what is done, has workers do the rest, keeps the books of time."""
+"""Run stages: find what is done, have workers do the rest, and keep account of time."""
 
 import logging
 import sys
@@ -25,16 +25,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[T]):
-    """One piece of work that is done once: a call of a function in a worker."""
+    """A piece of work that is done once: a call of a function in a worker."""
 
     name: str
-    """Of the folder, for people: `measure`, `train-random-2`."""
+    """Name of the folder, for people: `measure`, `train-random-2`."""
     function: Callable[..., T]
-    """Called with the stage's folder and `arguments`; what it returns, of the type that it is annotated with, is kept
-    as
-    JSON. At the top of a module."""
+    """Function at the top of a module, called with the stage's folder and `arguments`; its result, of the annotated
+    type, is kept as JSON."""
     arguments: tuple[Any, ...]
-    """They pickle, and say what of them determines the result (`controller.engine.keys`)."""
+    """Arguments that pickle, and define what of them determines the result (`controller.engine.keys`)."""
 
     @property
     def key(self) -> StageKey:
@@ -44,12 +43,12 @@ class Stage(Generic[T]):
 
     @property
     def result(self) -> TypeAdapter[T]:
-        """Of what the function returns."""
+        """Adapter of the function's return type."""
         return TypeAdapter(get_type_hints(self.function)["return"])
 
 
 class Spending(Protocol):
-    """What a stage may return, to have its costs booked."""
+    """Result of a stage whose costs are booked."""
 
     @property
     def spent(self) -> Spent: ...
@@ -61,7 +60,7 @@ class Done(Generic[T]):
 
     value: T
     artifact: Artifact
-    """Its folder; what a later stage that reads it is handed."""
+    """Folder of the stage, given to later stages that read it."""
     spent: Spent
 
     @property
@@ -70,29 +69,29 @@ class Done(Generic[T]):
 
 
 class Runner:
-    """Runs the stages of one run directory, and books what they take."""
+    """Runs the stages of one run directory, and books their costs."""
 
     def __init__(self, run_dir: Path, workers: Workers, books: Books) -> None:
-        """The budget of the books is looked at about once a second, and stops everything when it is spent."""
+        """Run stages; `budget.seconds` is checked about once a second, and stops everything when it is spent."""
         self._store = Store(run_dir)
         self._workers = workers
         self.books = books
         self.busy: list[tuple[float, float]] = []
-        """Start and end of every stage that this process carried out, Unix time."""
+        """Start and end of every stage that this process carried out, Unix time in seconds."""
 
     def do(self, stage: Stage[T], book: str | None) -> Done[T]:
-        """One stage with half of the cores: a second thread on the same core, or on one that others use too, made
+        """Do one stage with half of the cores: a second thread on the same core, or on one that others use too, made
         small models up to ten times slower than one thread alone.
 
         Args:
-            stage: What to do.
-            book: Under which its costs are booked; None for those of no account.
+            stage: Stage to do.
+            book: Book of its costs; None for costs that are not counted.
         """
         return next(iter(self._carry_out([stage], book, max(1, self._workers.num_cores // 2))))
 
     def do_all(self, stages: Sequence[Stage[T]], book: str) -> list[Done[T]]:
-        """Stages side by side, results in their order. Threads do not depend on how many are left to do, for
-        they change the last bits of a sum and a resumed run must end as one that ran through."""
+        """Do stages side by side and return results in their order. Threads do not depend on how many are left to do,
+        for they change the last bits of a sum and a resumed run must end as one that ran through."""
         return list(self._carry_out(stages, book, self._workers.threads_each)) if stages else []
 
     def _carry_out(self, stages: Sequence[Stage[T]], book: str | None, num_threads: int) -> Iterator[Done[T]]:
@@ -130,12 +129,12 @@ class Runner:
         self.books.check_time()
 
     def busy_seconds(self) -> float:
-        """Seconds in which at least one stage was under way."""
+        """Seconds in which at least one stage was running."""
         return covered_seconds(self.busy)
 
 
 def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
-    """Seconds in which at least one span, start and end in seconds, is under way."""
+    """Seconds in which at least one span, start and end in seconds, is running."""
     total, until = 0.0, 0.0
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, until))
@@ -144,7 +143,7 @@ def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
 
 
 class _StatusLine:
-    """`train-random-2 43 % | train-random-3 41 % | about 0:12 left`, on a terminal only."""
+    """Status line on a terminal: `train-random-2 43 % | train-random-3 41 % | about 0:12 left`."""
 
     def __init__(self, names: Sequence[str], folders: Sequence[Path]) -> None:
         self._names, self._folders = names, folders

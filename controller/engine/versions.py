@@ -1,4 +1,4 @@
-"""The version of code: a hash of the modules that a function can run, and of the files that they read.
+"""Version code by a hash of the modules that a function can run, and of the files that they read.
 
 A training must not be repeated because a word of a page has changed, and must be when a line of the trainer has. All
 imports of these packages stand at the top of their modules, so the modules that a function can run are exactly those
@@ -16,15 +16,15 @@ import grimp
 
 PACKAGES = ("evals", "diagnose", "interventions", "controller")
 ROOT = Path(__file__).parents[2]
-"""Folder of the packages: of a checkout, or of an installation."""
+"""Folder of the packages, in a checkout or an installation."""
 
 
 class Code:
-    """The packages' source in one folder.
+    """Source of the packages in one folder.
 
     Args:
-        root: Where the packages lie.
-        graph: Which module imports which.
+        root: Folder of the packages.
+        graph: Imports between the modules.
     """
 
     def __init__(self, root: Path, graph: grimp.ImportGraph) -> None:
@@ -33,14 +33,14 @@ class Code:
         self._digests: dict[str, str] = {}
 
     def version(self, modules: Iterable[str]) -> str:
-        """Hash of everything that importing these modules runs; of a module outside the packages its own file."""
+        """Hash everything that importing these modules runs; of a module outside the packages its own file."""
         ours = {module for module in modules if module in self._graph.modules}
         lines = [f"{module} {self._digest(module)}" for module in sorted(self.closure(ours))]
         lines += [f"{module} {_foreign(module)}" for module in sorted(set(modules) - ours)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def closure(self, modules: Iterable[str]) -> set[str]:
-        """The modules, all that they import, directly or not, and the packages that these lie in."""
+        """Collect the modules, all that they import, directly or not, and the packages that these lie in."""
         found: set[str] = set()
         waiting = list(modules)
         while waiting:
@@ -59,7 +59,7 @@ class Code:
         return self._digests[module]
 
     def files(self, module: str) -> list[Path]:
-        """Its source, and the files beside it that it names."""
+        """List a module's source, and the files beside it that it names."""
         path = self._root.joinpath(*module.split("."))
         source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         text = source.read_text(encoding="utf-8")
@@ -69,14 +69,13 @@ class Code:
 
 @cache
 def this_code() -> Code:
-    """The code that runs."""
+    """The code of this process."""
     return Code(ROOT, grimp.build_graph(*PACKAGES, cache_dir=None))
 
 
 @cache
 def code_version() -> str:
-    """Hash of the four packages and of `conf/`, for results that are kept; not of the commit, so a note changes
-    nothing."""
+    """Hash the four packages and `conf/`, for results that are kept; not the commit, so a note changes nothing."""
     digest = hashlib.sha256()
     for package in (*PACKAGES, "conf"):
         for path in sorted((ROOT / package).rglob("*")):
@@ -86,12 +85,12 @@ def code_version() -> str:
 
 
 def _parents(module: str) -> Iterator[str]:
-    """The packages around a module: importing it runs their `__init__` too."""
+    """Yield the packages around a module: importing it runs their `__init__` too."""
     parts = module.split(".")[:-1]
     return (".".join(parts[: place + 1]) for place in range(len(parts)))
 
 
 def _foreign(module: str) -> str:
-    """Hash of the file of a module of a user's own; its name where it has none."""
+    """Hash the file of a module of a user's own; its name where it has none."""
     file = inspect.getsourcefile(sys.modules[module]) if module in sys.modules else None
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file is not None else module

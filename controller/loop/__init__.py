@@ -1,1 +1,1 @@
-"""One run, round by round."""
+"""The loop: one run, round by round."""

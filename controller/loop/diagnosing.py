@@ -1,4 +1,4 @@
-"""One diagnosis: the failed probe items of a champion, explained."""
+"""Diagnose a champion: explain its failed probe items."""
 
 import logging
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class DiagnosedRound:
 
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
-    """The failed probe items, explained; only their report is handed over."""
+    """Explain the failed probe items; only the probe report is passed to the diagnosis."""
     settings = run.settings
     inputs = DiagnosisInputs(
         diagnoser=settings.diagnose,
@@ -60,5 +60,5 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
 
 
 def _index(run: Run) -> Artifact:
-    """What diagnosis and fixes may ask about the items of all splits."""
+    """Index of the items of all splits, all that diagnosis and fixes know about them."""
     return run.runner.do(Stage("index", hash_items, (run.asked,)), None).artifact

@@ -1,4 +1,4 @@
-"""The loop: measure, diagnose, fix, retrain, verify; the accepted model opens the next round.
+"""Run the loop: measure, diagnose, fix, retrain, verify; the accepted model opens the next round.
 
 Model --evals--> EvalReport --diagnose--> Diagnosis --interventions--> Plan --controller--> Verdict
   ^                                                                                            |
@@ -73,24 +73,24 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm-eval", "mlfl
 
 @dataclass
 class LoopState:
-    """What the loop knows so far; the one place that changes from round to round."""
+    """State of the loop, which alone changes from round to round."""
 
     champion: Model
     started: float
-    """On the monotonic clock, in seconds."""
+    """Start of the loop on the monotonic clock, in seconds."""
     champion_round: int | None = None
     champions: tuple[Model, ...] = ()
-    """Of the arm that was taken last, one for each training seed; none as long as the first model stays."""
+    """Models of the arm that was taken last, one for each training seed; none as long as the first model stays."""
     start: EvalReport | None = None
-    """The model that the loop started with, on `select`."""
+    """Report on `select` of the model that the loop started with."""
     promises: list[Promise] = field(default_factory=list)
-    """Of accepted rounds."""
+    """Promises of accepted rounds."""
     tried: Attempts = field(default_factory=Attempts)
-    """What the present champion was tried with."""
+    """Attempts with the present champion."""
     variances: dict[tuple[bool, float, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
-    """Of earlier rounds, by whether they retrained from the given model, by how far from the champion they went, and by
-    endpoint: seeds differ more where the first weights do, farther on, and on a hard slice more than on one that is
-    nearly solved."""
+    """Run variances of earlier rounds, by whether they retrained from the given model, by how far from the champion
+    they went, and by endpoint: seeds differ more where the first weights do, farther on, and on a hard slice more than
+    on one that is nearly solved."""
     rounds: list[Round] = field(default_factory=list)
     fixes: list[JudgedFix] = field(default_factory=list)
     """Fixes that were judged whole, for studies."""
@@ -103,17 +103,17 @@ def run_loop(
     listeners: Sequence[Listener] = (),
     studies: Sequence[Study] = STUDIES,
 ) -> LoopResult:
-    """Rounds until nothing more can be gained or the budget ends; leaves `loop.json` and what stands beside it.
+    """Play rounds until nothing more can be gained or the budget ends; leaves `loop.json` and the files beside it.
 
     Args:
-        settings: All of them.
+        settings: All settings.
         sweep: Name of the sweep that this is a job of.
         champion: Model of round 0 that an earlier run left (`champion.json`), instead of the given one.
-        listeners: Are told what happens, after the files of the run and MLflow.
+        listeners: Listeners to events, beside the files of the run and MLflow, which hear them first.
         studies: Describe each judged fix when all rounds are played and the sealed items read.
 
     Raises:
-        ValueError: a setting, the data or the tasks cannot be right; nothing expensive was begun.
+        ValueError: a setting, the data or the tasks are invalid; nothing expensive was begun.
     """
     run_dir = choose_run_dir(settings)
     started = time.monotonic()
@@ -196,13 +196,13 @@ def _result(run: Run, state: LoopState, status: Status, stopped: str = "", seale
 
 
 def _why_it_ends(verdict: VerdictRecord) -> str:
-    """Empty where another round may do more."""
+    """Reason why the loop ends; empty where another round may gain more."""
     is_over = verdict.decision in (Decision.NOT_DATA, Decision.NOTHING_TO_DO)
     return f"{verdict.decision.value}: {verdict.reason}" if is_over else ""
 
 
 def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell) -> Round:
-    """One round; what it leaves is in the state."""
+    """Play one round; its results are added to the state."""
     mark = run.books.mark()
     champion = state.champion
     probe = measure_model(run, champion, Split.PROBE, "measure-probe")
@@ -268,7 +268,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
 
 
 def _describe(run: Run, state: LoopState, studies: Sequence[Study]) -> None:
-    """Last of all: studies decide nothing, so they take nothing of a budget from what does."""
+    """Have studies describe fixes last: they decide nothing, so they take no budget from what does."""
     for study in studies:
         for fix in state.fixes:
             mark, played = run.books.mark(), state.rounds[fix.number]
@@ -300,5 +300,5 @@ def _champion(run: Run, state: LoopState) -> Champion:
 
 
 def _overhead(run: Run, started: float) -> Cost:
-    """Wall time of this process in which no stage was under way."""
+    """Wall time of this process in which no stage was running."""
     return Cost(max(0.0, time.monotonic() - started - run.runner.busy_seconds()), 0, 0.0)

@@ -1,4 +1,4 @@
-"""The models of a run: the given one, that of round 0, those that trainings leave, the champion."""
+"""Models of a run: the given one, that of round 0, those that trainings leave, the champion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ from evals.splits import Split
 CHAMPION_FILE = "champion.json"
 
 HERE = "$RUN_DIR"
-"""Stands in `champion.json` for the run directory, which may be moved."""
+"""Placeholder in `champion.json` for the run directory, which may be moved."""
 
 
 def base_model(run: Run, seed: int | None = None) -> Model:
-    """The given model, before any training of ours.
+    """Make the given model, before any training of ours.
 
     Args:
-        seed: Of the weights of a model from nothing; `seed` of the settings by default.
+        seed: Seed of the weights of a model from nothing; `seed` of the settings by default.
     """
     settings = run.settings
     seed = settings.seed if seed is None else seed
@@ -53,13 +53,13 @@ def base_model(run: Run, seed: int | None = None) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """One training."""
+    """One training to be done."""
 
     name: str
-    """Of the stage."""
+    """Name of the stage."""
     start: Model
     mix: Data
-    """What it trains on: a mix, or a corpus as it stands."""
+    """Data to train on: a mix, or a corpus as it stands."""
     recipe: Recipe
     seed: int
     keeps_middle: bool
@@ -71,7 +71,7 @@ class TrainingJob:
 
     @property
     def tokens(self) -> int:
-        """That it will train on, where they are known beforehand; else 0."""
+        """Number of tokens that it will train on, where known beforehand; else 0."""
         return self.recipe.length.count if isinstance(self.recipe.length, Tokens) else 0
 
 
@@ -82,16 +82,16 @@ class TrainedModel:
 
 
 def train_models(run: Run, jobs: Sequence[TrainingJob], book: str, what: str) -> list[TrainedModel]:
-    """All trainings of a run go this way, side by side.
+    """Train models side by side; all trainings of a run are done here.
 
     Args:
-        run: This one.
-        jobs: What to train.
-        book: Under which they are booked.
-        what: They are, for the message that refuses them.
+        run: The run.
+        jobs: Trainings to do.
+        book: Book of their costs.
+        what: Name of the trainings, for the message that refuses them.
 
     Raises:
-        BudgetSpent: they would pass a limit.
+        BudgetSpent: the trainings would pass a limit.
     """
     tokens = sum(job.tokens for job in jobs)
     run.books.check(what, tokens, sum(FORWARD_BACKWARD * job.start.num_parameters * job.tokens for job in jobs))
@@ -110,36 +110,36 @@ def _trained(job: TrainingJob, done: Done[Training]) -> TrainedModel:
 
 
 def initial_model(run: Run, base: Model) -> Model:
-    """The model of round 0: the given one, trained on `corpus.train` where `train.initial` says so."""
+    """Make the model of round 0: the given one, trained on `corpus.train` where `train.initial` says so."""
     settings = run.settings
     is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     return train_initially(run, [base], [settings.seed])[0] if is_wanted else base
 
 
 def train_initially(run: Run, bases: Sequence[Model], seeds: Sequence[int]) -> list[Model]:
-    """Each base trained on `corpus.train` as it stands, with its seed."""
+    """Train each base on `corpus.train` as it stands, with its seed."""
     jobs = [initial_job(run, base, seed) for base, seed in zip(bases, seeds, strict=True)]
     return [one.model for one in train_models(run, jobs, "train_initial", "the initial training")]
 
 
 def initial_job(run: Run, base: Model, seed: int) -> TrainingJob:
-    """The training of `train_initially`."""
+    """Make the job of an initial training."""
     how = recipe(run.settings.train, run.settings.model, TrainUpdate(), run.corpus.num_rows, mean_tokens=None)
     return TrainingJob("train-initial", base, run.corpus, how, seed, keeps_middle=True)
 
 
 def is_trained_here(run: Run, model: Model) -> bool:
-    """Whether a training of these settings made it, and not somebody else's."""
+    """Whether a training of a loop made the model; false for the given one."""
     return model.key != base_model(run).key
 
 
 def is_initial(run: Run, base: Model, model: Model) -> bool:
-    """Whether it is `base` after the initial training of these settings."""
+    """Whether the model is `base` after the initial training of these settings."""
     return model.key == initial_job(run, base, run.settings.seed).stage.key.digest
 
 
 def write_champion(champion: Model, run_dir: Path) -> None:
-    """What a later run needs to go on from this model."""
+    """Write what a later run needs to continue from this model."""
     text = TypeAdapter(Model).dump_json(champion, indent=1).decode()
     temporary = run_dir / f"{CHAMPION_FILE}.tmp"
     temporary.write_text(text.replace(f'"{run_dir}/', f'"{HERE}/'))
@@ -152,7 +152,7 @@ def read_champion(run_dir: Path) -> Model:
 
 
 def model_key(name: str) -> str:
-    """Of a folder its files' hash; of a hub id the id."""
+    """Hash the files of a folder, or the id of a hub model."""
     return hash_of(fingerprint(Path(name).expanduser()))
 
 
@@ -163,7 +163,7 @@ class MeasuredModel:
 
 
 def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredModel:
-    """Every item of the split, answered by the model.
+    """Measure the model on every item of the split.
 
     Raises:
         PermissionError: the split is `sealed`; `controller.loop.sealed` opens it.
@@ -174,13 +174,13 @@ def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredMo
 
 
 def measure_models(run: Run, models: Sequence[tuple[str, Model]], split: Split, book: str) -> list[MeasuredModel]:
-    """Every item of the split, answered by each model, side by side.
+    """Measure each model on every item of the split, side by side.
 
     Args:
-        run: This one.
-        models: Each with the name of its stage.
-        split: Which items; whoever asks sealed ones answers for it.
-        book: Under which it is booked.
+        run: The run.
+        models: Models, each with the name of its stage.
+        split: Split of the items; the caller is responsible for asking sealed ones.
+        book: Book of the costs.
     """
     stages = [Stage(name, measure, (model, run.asked, split)) for name, model in models]
     # One alone has more of the cores.

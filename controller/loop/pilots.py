@@ -1,14 +1,14 @@
-"""Pilots: what share of the draws a fix may have is tried small before it is proposed, where nothing else tells.
+"""Pilots: small trainings that determine a fix's share of the draws before it is proposed, where nothing else does.
 
-Where answers are labels, the measured items say how often each should come (`interventions.plan.fair`). Elsewhere a
-share that mends a slice and ruins its task looks like one that only mends it, until something is trained. So the fix is
+Where answers are labels, the measured items show how often each should come (`interventions.plan.fair`). Elsewhere a
+share that fixes a slice and harms its task looks like one that only fixes it, until something is trained. So the fix is
 trained once, on a part of an arm's tokens, with all, half and a quarter of the draws that it would take from the
-corpus's other rows, and each model is asked the `probe` items, which the diagnosis has read already: those of the
-verdict stay unseen. Chosen is the largest part with which no guard of the verdict scores lower than with another one by
-more than the margin and a standard error. The verdict still judges what is proposed, and to a control at equal compute
-the trainings of the pilots count as the fix's.
+corpus's other rows, and each model is measured on the `probe` items, which the diagnosis has read already: those of the
+verdict stay unseen. The choice is the largest part with which no guard of the verdict scores lower than with another
+one by more than the margin and a standard error. The verdict still judges what is proposed, and for a control at equal
+compute the trainings of the pilots count as the fix's.
 
-Cost: `pilots.length` of a training and a measurement for each part, about a tenth of a judgement.
+Costs `pilots.length` of a training and a measurement for each part, about a tenth of a judgement.
 """
 
 import logging
@@ -39,16 +39,16 @@ log = logging.getLogger(__name__)
 
 BOOK = "pilots"
 _PLACE = 99
-"""Of the pilots' training seed among those of a round; verdicts have the first ones."""
+"""Place of the pilots' training seed among those of a round; verdicts have the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piloted:
-    """A proposal whose share of the draws is settled."""
+    """A proposal whose share of the draws is determined."""
 
     proposal: ProposedRound
     tried: Attempts
-    """With the part of the draws that it has."""
+    """Attempts with the part of the draws that the proposal has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,16 @@ def settle_share(
     tried: Attempts,
     number: int,
 ) -> Piloted:
-    """The proposal, with less of the draws where small trainings ask for it; the same where its share is told.
+    """Reduce the proposal's draws where small trainings show harm; it stays the same where its share is known.
 
     Args:
-        run: This one.
-        champion: That the round opened with.
-        probe: The champion on `probe`.
-        diagnosed: What the proposal was made from.
-        proposal: What would be trained.
-        tried: What the champion was tried with; the part of the draws that a verdict has asked for is kept.
-        number: Of the round.
+        run: The run.
+        champion: Model that the round opened with.
+        probe: Report of the champion on `probe`.
+        diagnosed: Diagnosis that the proposal was made from.
+        proposal: Plan and mixes that would be trained.
+        tried: Attempts with the champion; a part of the draws that a verdict led to is kept.
+        number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
@@ -104,12 +104,12 @@ def settle_share(
 
 
 def chosen_scale(pilots: Sequence[Pilot], guards: Sequence[Guard], margin: float) -> float:
-    """The largest part of the draws under which every guard holds against each of the others.
+    """Choose the largest part of the draws with which no guard loses against another; the smallest where none is.
 
     Args:
-        pilots: With their scales as the names of their arms.
-        guards: What must not get worse.
-        margin: Of the guards.
+        pilots: Pilots, each with a name of its own for its arm.
+        guards: Guards, which must not get worse.
+        margin: Margin of the guards.
     """
     is_open = {pilot.scale: True for pilot in pilots}
     for guard in guards:
@@ -125,7 +125,7 @@ def chosen_scale(pilots: Sequence[Pilot], guards: Sequence[Guard], margin: float
 def pilot_records(
     pilots: Sequence[Pilot], endpoint: Choose, guards: Sequence[Guard], chosen: float
 ) -> tuple[PilotRecord, ...]:
-    """What each scored, ascending."""
+    """Record what each pilot scored, ascending by scale."""
 
     def rest(results: Sequence[ItemResult]) -> list[ItemResult]:
         return [result for guard in guards for result in guard.chosen(results)]
@@ -144,7 +144,7 @@ def pilot_records(
 def _trained(
     run: Run, champion: Model, proposal: ProposedRound, scales: Sequence[float], number: int
 ) -> tuple[Pilot, ...]:
-    """One small training with each part of the draws."""
+    """Train once on a few tokens with each part of the draws."""
     whole = fix_recipe(run, proposal)
     assert isinstance(whole.length, Tokens), "arms are given their tokens"
     small = replace(whole, length=Tokens(max(1, round(run.settings.pilots.length * whole.length.count))))

@@ -1,4 +1,4 @@
-"""One round, step by step: measure, diagnose, propose, train and judge. Each step is stages of the journal."""
+"""Propose a plan with its mixes, and fix what it promises. Each step is stages of the journal."""
 
 import logging
 import shutil
@@ -40,32 +40,32 @@ from interventions.program import programs_digest
 log = logging.getLogger(__name__)
 
 LEDGER_FILE, NOISES_FILE = "ledger.jsonl", "run_variance.jsonl"
-"""Beside the runs."""
+"""Files beside the runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedRound:
-    """A plan with the mixes of its arms, and what it promises."""
+    """A plan with the mixes of its arms."""
 
     plan: Plan
     record: PlanRecord
     artifact: Artifact
     proposed: Proposed
     from_base: bool
-    """Its arms start from the given model, not from the champion."""
+    """Whether its arms start from the given model instead of the champion."""
     finding_flops: float
-    """Of diagnosis and proposal: what a control at equal compute trains with on top."""
+    """FLOPs of diagnosis and proposal, and of pilots: what a control at equal compute trains with in addition."""
     made_from: PlanInputs
     pilots: tuple[PilotRecord, ...] = ()
-    """Small trainings that settled its share of the draws."""
+    """Small trainings that determined its share of the draws."""
 
 
 def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: Attempts, number: int) -> ProposedRound:
-    """What to change, with the mixes of all arms; nothing is trained.
+    """Propose what to change, with the mixes of all arms; nothing is trained.
 
     Args:
-        tried: What this champion was already tried with.
-        number: Of the round.
+        tried: Earlier attempts with this champion.
+        number: Number of the round.
     """
     settings = run.settings
     fix = settings.interventions
@@ -106,12 +106,12 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: A
 
 
 def retrains(train: Train, num_left: int, num_rows: int) -> bool:
-    """Whether the arms of a plan start from the given model, where `num_left` of `num_rows` of the corpus stay."""
+    """Whether the arms of a plan start from the given model, where `num_left` of `num_rows` rows of the corpus stay."""
     return train.start == "base" or num_left < train.retrain_below * num_rows
 
 
 def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
-    """What a person can read of a plan: `mix-<round>.parquet` where it changes something, `blocked-<round>.jsonl`."""
+    """Leave a plan for people: `mix-<round>.parquet` where it changes something, and `blocked-<round>.jsonl`."""
     patch, left = proposal.artifact.folder / PATCH_FILE, run_dir / f"mix-{number}.parquet"
     left.unlink(missing_ok=True)  # an earlier version of the code may have changed something
     if patch.is_file():
@@ -147,7 +147,7 @@ def plan_record(
 
 
 def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> ProposedRound:
-    """The proposal without some of its steps, with controls of its own; its arms start where those of the whole do."""
+    """Make the proposal without some steps, with controls of its own; its arms start where those of the whole do."""
     controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
     arguments = (proposal.made_from, made.left_out, controls)
     result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments), "propose")
@@ -169,17 +169,17 @@ def agree(
     start: EvalReport | None = None,
     mended: tuple[Slice, ...] = (),
 ) -> tuple[Candidate, ...]:
-    """What the plan promises, and what it promises without each of its optional steps, the whole plan first.
+    """Make the promises of the plan and of what is left without optional steps, the whole plan first.
 
-    One of them is judged, so each has its part of the alpha of this look at the `select` items, which the ledger gives.
+    One of them is judged, so each has an equal part of this look's alpha, which the ledger gives.
 
     Args:
-        run: This one.
+        run: The run.
         proposal: A plan that changes something.
-        before: The champion.
+        before: The champion on `select`.
         earlier: Run variances of earlier rounds that the gate will pool, by endpoint.
-        start: As in `Promise`.
-        mended: As in `Promise`.
+        start: Report of the starting model, as in `Promise`.
+        mended: Endpoints that were accepted before, as in `Promise`.
     """
     settings, items = run.settings, run.split_hash(Split.SELECT)
     look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
@@ -220,7 +220,7 @@ def what_is_guarded(run: Run) -> Guarded:
 
 
 def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
-    """Of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
+    """Key of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
     settled = [settings.verify.determining, asdict(settings.train), settings.evals.guard_rest]
     return hash_of([proposal.artifact.digest, proposal.finding_flops, before.artifact.digest, *settled])

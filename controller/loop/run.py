@@ -1,4 +1,4 @@
-"""One run: its settings made definite, its data read, its tasks loaded; everything the rounds need."""
+"""Open a run: its settings made definite, its data read, its tasks loaded; everything the rounds need."""
 
 import logging
 from collections import Counter
@@ -29,8 +29,8 @@ from evals.suite import EvalSuite
 log = logging.getLogger(__name__)
 
 NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget")
-"""Where and how fast a run goes and how far, not what it does: a larger budget goes on where the smaller ended.
-Neither are the settings of `diagnose.fidelity`, which a finished run may be asked for."""
+"""Settings of where and how fast a run goes and how far, not of what it does: a larger budget continues where the
+smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too: a finished run may add them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class Run:
 
     @property
     def asked(self) -> AskedSuite:
-        """What stages are told of the items."""
+        """Suite and items as stages need them."""
         return AskedSuite(self.suite, self.items_key)
 
     def split_hash(self, split: Split) -> str:
-        """For the ledger: which items a judgement looked at."""
+        """Hash of the split's items, by which the ledger knows what a judgement looked at."""
         return hash_of(sorted([item.task, item.id] for item in self.loaded.items if item.split is split))
 
 
@@ -79,13 +79,13 @@ def config_hash(settings: LoopSettings) -> str:
 
 
 def choose_run_dir(settings: LoopSettings) -> Path:
-    """`run_dir`, or runs/<name>-<config hash>; absolute."""
+    """Choose `run_dir`, or runs/<name>-<config hash>; absolute."""
     name = settings.run_dir or f"runs/{settings.name}-{config_hash(settings)[:8]}"
     return Path(name).expanduser().absolute()
 
 
 def check_settings(settings: LoopSettings) -> None:
-    """What can be told wrong from the settings and small files that they name, before any data is read."""
+    """Check what the settings and small files that they name show, before any data is read."""
     if not settings.evals.tasks:
         raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
     if settings.diagnose.mode_labels is not None:
@@ -100,10 +100,10 @@ def check_settings(settings: LoopSettings) -> None:
 
 @contextmanager
 def opened(settings: LoopSettings, run_dir: Path) -> Iterator[Run]:
-    """A run with workers and books of its own; another process is kept out of its folder meanwhile.
+    """Open a run with workers and books of its own; other processes are locked out of its folder meanwhile.
 
     Raises:
-        ValueError: as `open_run`, and where another process works in the folder.
+        ValueError: as in `open_run`, or another process works in the folder.
     """
     with locked(run_dir), Workers(settings.workers) as workers:
         yield open_run(settings, run_dir, Runner(run_dir, workers, Books(settings.budget)))
@@ -113,7 +113,7 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     """Check everything that is cheap to check, then read the data.
 
     Raises:
-        ValueError: about the first key that cannot be right.
+        ValueError: a key is invalid; the message names the first one.
     """
     check_settings(settings)
     data_dir = run_dir / "data"
@@ -146,5 +146,5 @@ def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:
 
 
 def data_hash(run: Run) -> str:
-    """Of corpus, pool and items: runs with the same one can be compared."""
+    """Hash corpus, pool and items: runs with the same hash can be compared."""
     return hash_of([run.corpus.digest, run.pool.digest if run.pool is not None else None, run.items_key])

@@ -1,4 +1,4 @@
-"""The sealed items: opened here and nowhere else, and every opening is a line in the ledger (design rules 1 and 6)."""
+"""Open the sealed items, here and nowhere else; every opening is a line in the ledger and spends alpha."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from evals.statistics.compare import Comparison, alpha_at, compare_to_model
 def open_sealed(
     run: Run, start: Model, champions: Sequence[Model], promises: Sequence[Promise], tell: Tell, number: int
 ) -> Sealed:
-    """The headline: the final champion's recipe against the starting model, on items that nothing has seen.
+    """Compare the final champion's recipe with the starting model, on items that nothing has seen: the headline.
 
     The line is written before the first item is asked; the same opening again, after a kill, keeps its number.
 
     Args:
-        run: This one.
+        run: The run.
         start: The model of round 0.
-        champions: Of the last accepted round, one for each training seed.
-        promises: Of all accepted rounds: together they are the endpoint.
-        tell: Is told every answer.
-        number: Of rounds played.
+        champions: Models of the last accepted round, one for each training seed.
+        promises: Promises of all accepted rounds; together they are the endpoint.
+        tell: Called with all answers.
+        number: Number of rounds played.
     """
     ledger = run.run_dir.parent / LEDGER_FILE
     key = hash_of([start.key, [model.key for model in champions]])
@@ -66,7 +66,7 @@ class _Rest:
     margin: float
 
     def lost_more(self, margin: float) -> bool:
-        """Whether that is shown, at one-sided 5 %."""
+        """Whether a loss of more than the margin is shown, at one-sided 5 %."""
         return 2 * self.change.mean - self.change.lower_bound() < -margin
 
     @property

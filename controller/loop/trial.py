@@ -1,4 +1,4 @@
-"""The trial of a plan: its arms trained and measured, each with its own tokens and a schedule over them, and judged."""
+"""Try a plan: train and measure its arms, each with its own tokens and a schedule over them, and judge them."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -43,18 +43,18 @@ Earlier = Mapping[tuple[Slice, ...], list[RunVariance]]
 class JudgedRound:
     verdict: VerdictRecord
     proposal: ProposedRound
-    """What was judged: the plan, or what was left of it."""
+    """Proposal that was judged: the plan, or what was left of it."""
     agreed: Promise
-    """What that promised."""
+    """Promise of that proposal."""
     arms: tuple[Arm, ...]
-    """Named as in the verdict, the challenger first."""
+    """Arms, named as in the verdict, the challenger first."""
     challenger: Model
-    """Of the first training seed."""
+    """Challenger of the first training seed."""
     champions: tuple[Model, ...]
-    """Of the arm that opens the next round, one for each seed; none where the old champion stays. The first is the
-    next champion: fixed beforehand, never the best of them."""
+    """Models of the arm that opens the next round, one for each seed; none where the old champion stays. The first is
+    the next champion: fixed beforehand, never the best of them."""
     run_variance: RunVariance | None
-    """Of the endpoint; None with too few seeds, or no item that every run scored."""
+    """Run variance of the endpoint; None with too few seeds, or no item that every run scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class MixTrial:
     """A mix, to be trained on with every seed."""
 
     name: str
-    """Of the stages."""
+    """Name of its stages, after `train-` and `measure-`."""
     mix: Data
     recipe: Recipe
 
@@ -73,8 +73,8 @@ class MixTrial:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether its model may be the next champion and its middle checkpoint is kept for attribution; that of one
-        that is left part of the way is not on that way."""
+        """Whether its model may be the next champion, so that its middle checkpoint is kept for attribution; that of a
+        model that is set part of the way is not on that path."""
         return self.name.startswith((CHALLENGER, WITHOUT, RANDOM)) and self.recipe.interpolation == 1
 
 
@@ -82,12 +82,12 @@ class MixTrial:
 class TriedMix:
     arm: Arm
     models: tuple[Model, ...]
-    """One for each seed."""
+    """Models, one for each seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Under which names a trial's costs are in the books, and under which it may be refused."""
+    """Names under which a trial's costs are booked, and under which it may be refused."""
 
     what: str
     training: str
@@ -109,7 +109,7 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
 
 
 def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
-    """How the challenger is trained; its length is in tokens."""
+    """Recipe of the challenger; its length is in tokens."""
     update = TrainUpdate() if proposal.from_base else run.settings.train.update
     plan = recipe(
         run.settings.train, run.settings.model, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens
@@ -122,18 +122,18 @@ def try_mixes(
 ) -> tuple[TriedMix, ...]:
     """Train on each mix with each seed of the round and measure on `select`.
 
-    They go on from the champion, or retrain from the given model (`train.start`, `train.retrain_below`): one from
+    They continue from the champion, or retrain from the given model (`train.start`, `train.retrain_below`): one from
     nothing has new weights for each training seed, as the seed stands for all that chance decides in a recipe.
 
     Raises:
-        BudgetSpent: that would pass a limit.
+        BudgetSpent: the trainings would pass a limit.
     """
     seeds = [training_seed(run, number, seed) for seed in range(run.settings.verify.seeds)]
     return measured_mixes(run, champion, proposal, trials, seeds, Split.SELECT, account)
 
 
 def training_seed(run: Run, number: int, place: int) -> int:
-    """Of the `place`th training of each arm of a round."""
+    """Seed of the `place`th training of each arm of a round."""
     return 1000 * run.settings.seed + 100 * (number + 1) + place
 
 
@@ -146,7 +146,7 @@ def measured_mixes(
     split: Split,
     account: Account,
 ) -> tuple[TriedMix, ...]:
-    """`try_mixes` with these seeds and on this split."""
+    """Train and measure as `try_mixes` does, with these seeds and on this split."""
     starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
     jobs = [
         TrainingJob(f"train-{one.name}-{seed}", starts[seed], one.mix, one.recipe, seed, one.may_go_on)
@@ -174,18 +174,18 @@ def try_and_judge(
     earlier: Earlier,
     number: int,
 ) -> JudgedRound:
-    """Train the arms and judge one of them; what they showed of the noise of training is noted for promises to come.
+    """Train the arms and judge one of them; the noise of training that they show is noted for later promises.
 
-    A plan that is left without some of its steps is judged against controls of its own, which are trained then.
+    What is left of a plan without some of its steps is judged against controls of its own, which are trained then.
 
     Args:
-        run: This one.
-        champion: That the round opened with.
-        proposal: What is tried.
-        candidates: What it promised, and what its reductions did.
+        run: The run.
+        champion: Model that the round opened with.
+        proposal: Proposal that is tried.
+        candidates: The plan and its reductions, with their promises.
         before: The champion, measured.
         earlier: Run variances of earlier rounds.
-        number: Of the round.
+        number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
@@ -245,7 +245,7 @@ def _noted(
 def _own_controls(
     run: Run, champion: Model, proposal: ProposedRound, judged: ProposedRound, number: int
 ) -> dict[str, TriedMix]:
-    """Controls that stand in the place of what is left of a plan; the old data is the same for both."""
+    """Train controls that stand in the place of what is left of a plan; the old data is the same for both."""
     kept = [arm for arm in run.settings.verify.controls if arm.control != CONTINUE]
     trials = _control_trials(kept, judged, fix_recipe(run, proposal), champion)
     account = Account(f"round {number}, controls of what is left of the plan", "train", "verify")
@@ -255,7 +255,7 @@ def _own_controls(
 def _control_trials(
     controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, champion: Model
 ) -> list[MixTrial]:
-    """Every control that could be made."""
+    """Make the trials of every control that could be made."""
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
     trials = []
     made = {control.name: control for control in proposal.proposed.controls if control.has_mix}
@@ -274,12 +274,12 @@ def _control_trials(
 
 
 def challenger_mix(proposal: ProposedRound) -> Data:
-    """What the fix trains on."""
+    """Mix of the fix."""
     return _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows)
 
 
 def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
-    """Of the challenger, a reduction or a control."""
+    """Mix of the challenger, a reduction or a control."""
     folder = proposal.artifact.folder / name
     return Data(folder, f"{proposal.artifact.digest}-{name}", num_rows, str(folder))
 

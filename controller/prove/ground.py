@@ -1,7 +1,7 @@
-"""What the loop is given: files of a corpus, a pool and tasks, and settings that name them and nothing else.
+"""Write what the loop is given: files of a corpus, a pool and tasks, and settings that name them and nothing else.
 
-The scenario stays with the prover: neither the files nor the settings that the loop gets hold its name, its defects
-or its truth.
+The scenario stays with the prover: neither the files nor the settings that the loop gets hold its name, its defects or
+its truth.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ TEMPLATE = Path(evals.fixtures.worlds.__file__).parent / "task.yaml"
 
 
 def write_ground(planted: Planted, world: World, folder: Path) -> None:
-    """Rows and tasks under `folder`."""
+    """Write rows and tasks under `folder`."""
     write_rows(folder / TRAIN, planted.train)
     if planted.pool:
         write_rows(folder / POOL, planted.pool)
@@ -38,7 +38,7 @@ def write_ground(planted: Planted, world: World, folder: Path) -> None:
 
 
 def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
-    """The settings of the loop on what `write_ground` left in `folder`."""
+    """Make the settings of the loop on what `write_ground` left in `folder`."""
     of_loop = {one.name: getattr(settings, one.name) for one in fields(LoopSettings)}
     return replace(
         LoopSettings(**of_loop),
@@ -61,6 +61,6 @@ def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: 
 
 
 def on_rows(given: LoopSettings, rows: Sequence[Row], file: Path, run_dir: Path) -> LoopSettings:
-    """The same recipe on other rows, which are written to `file`; without a pool."""
+    """Give the same recipe other rows, which are written to `file`; without a pool."""
     write_rows(file, rows)
     return replace(given, corpus=replace(given.corpus, train=str(file), pool=None), run_dir=str(run_dir))

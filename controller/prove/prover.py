@@ -1,7 +1,7 @@
-"""One run on the proving ground: plant, let the loop work, train the oracle, hold the one against the other.
+"""Run the proving ground once: plant, let the loop work, train the oracle, compare the two.
 
-The oracle comes last, so that nothing of the repaired corpus is on disk while the loop works. Every step is stages of
-the journal, so a run that was stopped goes on where it stopped.
+The oracle comes last, so that nothing of the repaired corpus is on disk while the loop works. Every step is made of
+stages of the journal, so a run that was stopped continues where it stopped.
 """
 
 import time
@@ -60,24 +60,24 @@ ITEMS_FILE = "items-select.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What the loop did, as far as it went."""
+    """Results of the loop, as far as it went."""
 
     findings: tuple[FindingRecord, ...]
     actions: tuple[str, ...]
     reason: str
     verdict: VerdictRecord | None
-    """None when stopped before there was one."""
+    """Verdict of the loop; None when it was stopped before there was one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
     scores: tuple[float, ...]
-    """Of each seed, on the planted skills' `select` items."""
+    """Score of each seed on the planted skills' `select` items."""
     tokens: int
 
 
 def prove(settings: ProveSettings, folder: Path, sweep: str | None) -> ProveResult:
-    """The loop on a scenario; leaves `prove.json` in `folder`. A finished run is read, not repeated."""
+    """Run the loop on a scenario and leave `prove.json` in `folder`; a finished run is read, not repeated."""
     proving = settings.prove
     world = WORLDS[proving.world]
     if (folder / PROVE_FILE).is_file():
@@ -108,17 +108,17 @@ def prove(settings: ProveSettings, folder: Path, sweep: str | None) -> ProveResu
 
 
 def prove_hash(settings: ProveSettings) -> str:
-    """Of the settings, wherever the run stops: a full run goes on from one that was stopped at the plan."""
+    """Hash the settings without the stop: a full run continues from one that was stopped at the plan."""
     return config_hash(replace(settings, prove=replace(settings.prove, stop=None)))
 
 
 def planted_tasks(world: World, scenario: Scenario) -> list[str]:
-    """Tasks that a defect was planted in; the target's where it lies in the settings."""
+    """Tasks of the skills that suffer; none where the defect lies in the settings."""
     return [f"{world.name}_{name}" for name in planted_skills(world, scenario)]
 
 
 def planted_skills(world: World, scenario: Scenario) -> list[str]:
-    """Skills that suffer: those with a defect, and of a flood all that it drowns."""
+    """Skills that suffer: those with a defect, or all that a flood drowns."""
     both = ((world.target, scenario.target), (world.second, scenario.second))
     for name, defects in both:
         if defects.flood_share:
@@ -163,7 +163,7 @@ def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[s
 
 
 def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove, folder: Path) -> Oracle:
-    """The original recipe on the repaired corpus."""
+    """Train the original recipe on the repaired corpus, and score it."""
     settings = on_rows(given, planted.repaired, folder / TRAIN, folder)
     with opened(settings, folder) as run:
         seeds = [given.seed + number for number in range(proving.oracle_seeds)]
@@ -237,7 +237,7 @@ def _share(scores: Mapping[str, Sequence[float]], oracle: Oracle | None, is_acce
 
 
 def _removal(planted: Planted, patch: Path) -> Removal | None:
-    """Rows without a weight are those that leave."""
+    """Count rows that leave (no weight), planted wrong ones, and both; None where no answer is wrong."""
     if not planted.wrong:
         return None
     table = pq.read_table(patch).to_pylist() if patch.is_file() else []
@@ -248,7 +248,7 @@ def _removal(planted: Planted, patch: Path) -> Removal | None:
 
 
 def _contaminated(planted: Planted, run_dir: Path) -> int:
-    """Rows of every arm's mix that repeat an evaluation item."""
+    """Count rows of every arm's mix that repeat an evaluation item."""
     if not planted.leaked:
         return 0
     count = 0

@@ -16,10 +16,10 @@ class Prove:
     small_arch: dict[str, int] = field(default_factory=dict)
     """Fields of `model.arch` of a model that is too small for the world."""
     flood_share: float = 0.965
-    """Of the corpus that copies must take up in this world to drown its other skills."""
+    """Share of the corpus that copies must take up in this world to drown its other skills."""
     oracle_seeds: int = 5
     stop: str | None = None
-    """diagnosis: stop after the plan, before any arm is trained."""
+    """Where to stop; diagnosis: after the plan, before any arm is trained."""
 
     def __post_init__(self) -> None:
         if self.stop is not None:

@@ -1,4 +1,4 @@
-"""The stage that diagnoses."""
+"""Stage that diagnoses a model."""
 
 import shutil
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Diagnosed:
 
 
 def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
-    """`diagnosis.json`, and `effects.npz` where a slice fails."""
+    """Diagnose, and write `diagnosis.json` and, where a slice fails, `effects.npz`."""
     measured = inputs.model.ref
     model = AskedModel(load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss)
     asker = Asker(measured, inputs.suite.load(), model.load)
@@ -45,14 +45,14 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
         save_effects(effects_of(asked, queries, attribution), folder)
 
     diagnosis = inputs.diagnoser.diagnose(case_of(inputs), model, folder / "attribution", told, keep, asker)
-    shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects hold what it says
+    shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects have its results
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * inputs.model.num_parameters * diagnosis.num_tokens
     return Diagnosed(diagnosis.num_tokens, flops)
 
 
 def case_of(inputs: DiagnosisInputs) -> Case:
-    """What a diagnosis reads, opened."""
+    """Open the case that a diagnosis reads."""
     return Case(
         probe=_probe(inputs),
         corpus=load_pool(inputs.corpus.folder),

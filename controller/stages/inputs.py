@@ -1,4 +1,4 @@
-"""What a diagnosis and a plan are made from, on disk, and what of it a worker opens."""
+"""Inputs of a diagnosis and of a plan, on disk, and how a worker opens them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ from interventions.plan.step import Intervention
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisInputs:
-    """What a diagnosis is made from, on disk."""
+    """Everything that a diagnosis is made from, on disk."""
 
     diagnoser: Diagnoser
     report: Artifact
-    """Read as a `ProbeReport`, which refuses items of other splits."""
+    """Folder of a report that is read as a `ProbeReport`, which refuses items of other splits."""
     model: Model
-    """The diagnosed one; its corpus is what it was trained on."""
+    """Model that is diagnosed; its corpus is what it was trained on."""
     corpus: Data
     pool: Data | None
     item_fields: Sequence[str]
     row_fields: Sequence[str]
     guards: Sequence[str]
     index: Artifact
-    """Of `hash_items`."""
+    """Result of `hash_items`."""
     suite: AskedSuite
-    """To ask probe items again under other prompts."""
+    """Suite by which probe items are asked again under other prompts."""
     max_length: int
     end_in_loss: bool | None
     """Whether the model's training saw the end token in the loss; None where it was trained elsewhere."""
@@ -49,35 +49,35 @@ class DiagnosisInputs:
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
     intervention: Intervention
-    """The kind of fix."""
+    """Fix that makes the plan."""
     inputs: DiagnosisInputs
-    """Of the diagnosis; controls may ask the same of other methods."""
+    """Inputs of the diagnosis; controls may diagnose the same by other methods."""
     programs: str | None
     """Hash of the user's programs that the fix may run; None where it runs none."""
     diagnosis: Artifact
     """Folder of `diagnosis.json`."""
     tried: Attempts
-    """What this champion was already tried with."""
+    """Earlier attempts with this champion."""
     seed: int
-    """Of the draws."""
+    """Seed of the draws."""
 
     @property
     def model(self) -> Model:
-        """The champion."""
+        """Model that the plan is for, the champion."""
         return self.inputs.model
 
     def load_diagnosis(self) -> Diagnosis:
         return TypeAdapter(Diagnosis).validate_json((self.diagnosis.folder / "diagnosis.json").read_bytes())
 
     def take_stock(self) -> Stock:
-        """Corpus, pool and gate; looks at every row."""
+        """Take corpus, pool and gate; reads every row."""
         index = load_index(self.inputs.index.folder / INDEX_FILE)
         return take_stock(
             load_pool(self.inputs.corpus.folder), self.inputs.load_pool(), index, self.intervention.licences
         )
 
     def ask_model(self) -> ModelResources:
-        """The champion, to be asked about rows; counts what it was asked."""
+        """Make the resources by which a fix asks the champion about rows; they count its tokens."""
         return ModelResources(
             self.load_diagnosis(),
             self.diagnosis.folder,

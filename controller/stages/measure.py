@@ -1,4 +1,4 @@
-"""The stages that ask items: a model's answers, and the items' hashes."""
+"""Stages that ask items: a model's answers, and the items' hashes."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,27 +31,27 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class AskedSuite:
-    """How items are asked, and which they are."""
+    """The suite by which items are asked, and a hash of the items."""
 
     suite: EvalSuite
     items: str
     """Hash of every item, so that changed task files are read again."""
 
     def load(self) -> LoadedSuite:
-        """Loaded once in a worker that measures many models: finding and reading tasks takes longer than small models
-        do."""
+        """Load the suite, once in a worker that measures many models: finding and reading tasks takes longer than small
+        models do."""
         return _loaded(TypeAdapter(EvalSuite).dump_json(self.suite), self.items)
 
 
 def measure(folder: Path, model: Model, asked: AskedSuite, split: Split) -> Measured:
-    """Every item of one split; `report.json` has the results."""
+    """Measure every item of one split; writes the results to `report.json`."""
     report = evaluate(model.ref, asked.load(), split)
     write_report_json(report, folder)
     return Measured(len(report.results), report.num_tokens, FORWARD * model.num_parameters * report.num_tokens)
 
 
 def hash_items(folder: Path, asked: AskedSuite) -> str:
-    """Hashes of the items of all splits: the one form in which diagnosis and fixes are told of them."""
+    """Hash the items of all splits: the one form in which diagnosis and fixes know of them."""
     index_items(asked.load().items, make_templates(asked.suite.templates)).save(folder / INDEX_FILE)
     return INDEX_FILE
 

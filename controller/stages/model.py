@@ -1,4 +1,4 @@
-"""A model as stages are handed it."""
+"""Model as stages receive it."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,13 @@ from evals.model_ref import ModelRef
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model with what the loop knows of it; its key says all that counts."""
+    """A model with what the loop knows of it; its key holds everything that determines a result."""
 
     ref: ModelRef = field(metadata=FREE)
     key: str
-    """Of its content: what was measured with one key holds for every model of that key."""
+    """Key of the model's content: what was measured with one key holds for every model of that key."""
     checkpoints: tuple[Checkpoint, ...] = field(metadata=FREE)
-    """Oldest first, the model last; for attribution."""
+    """Checkpoints, oldest first and the model last, for attribution."""
     num_parameters: int = field(metadata=FREE)
     corpus: Data = field(metadata=FREE)
-    """What it was trained on: `corpus.train`, and the rows of every accepted fix since."""
+    """Rows that the model was trained on: `corpus.train`, and the rows of every accepted fix since."""

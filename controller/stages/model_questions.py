@@ -1,4 +1,4 @@
-"""What a fix may ask of the model: effects of rows, where it puts them and failed items, and which it gives right."""
+"""Ask the model for a fix: effects of rows, hidden states of rows and failed items, and which rows it gives right."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,18 +26,18 @@ from interventions.plan.step import Resources, States
 
 
 class ModelResources:
-    """What `interventions.plan.step.Resources` may ask of a model, of a diagnosis on disk; counts the tokens that it
-    takes.
+    """Questions of `interventions.plan.step.Resources` to a model with a diagnosis on disk; counts the tokens that they
+    take.
 
     Args:
-        diagnosis: Whose findings are asked about.
-        folder: Of its `effects.npz`.
-        checkpoints: Of the diagnosed model.
-        corpus: Whose rows are asked about.
-        influence: As in the diagnosis.
-        max_length: Tokens of a row.
-        seed: Of the projections and of the rows beside those asked.
-        max_rows: Of a slice that are asked for their effects; None means all.
+        diagnosis: Diagnosis whose findings are asked about.
+        folder: Folder of its `effects.npz`.
+        checkpoints: Checkpoints of the diagnosed model.
+        corpus: Corpus whose rows are asked about.
+        influence: Settings of attribution, as in the diagnosis.
+        max_length: Most tokens of a row.
+        seed: Seed of the projections and of the rows beside those asked.
+        max_rows: Most rows of a slice whose effects are computed; None means all.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class ModelResources:
         self._seed = seed
         self._max_rows = max_rows
         self.num_tokens = 0
-        """Through a forward and backward pass; three forward alone count as one."""
+        """Tokens through a forward and backward pass; three forward alone count as one."""
 
     def resources(self, stock: Stock, tried: Attempts, seed: int) -> Resources:
-        """All that a fix can draw on, the model among it; arguments as of `Resources`."""
+        """Make all resources of a fix, the model among them; arguments as for `Resources`."""
         pool = stock.pool
         return Resources(
             stock=stock,
@@ -76,14 +76,14 @@ class ModelResources:
         )
 
     def row_effects(self, finding: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of each of the ascending rows of the corpus, [num_rows]; nan of those that are too many to be asked."""
+        """Compute effects of ascending rows of the corpus, [num_rows]; nan at random where they exceed `max_rows`."""
         if self._max_rows is not None and len(rows) > self._max_rows:
             found = np.full(len(rows), np.nan, np.float32)
             some = np.random.default_rng(self._seed).choice(len(rows), self._max_rows, replace=False)
             found[np.sort(some)] = self.row_effects(finding, rows[np.sort(some)])
             return found
         queries = load_effects(self._folder).queries.only(self._number(finding))
-        # Curvature is that of the corpus, not of one slice: as many rows at random stand beside those asked.
+        # Curvature is that of the corpus, not of one slice: rows drawn at random are added to those given.
         rng = np.random.default_rng(self._seed)
         beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)
         asked = np.union1d(rows, beside)
@@ -96,7 +96,7 @@ class ModelResources:
         return np.asarray(attribution.whole().effect[np.searchsorted(asked, rows), 0])
 
     def pool_effects(self, finding: Finding, num_rows: int) -> NDArray[np.float32]:
-        """Of each of `num_rows` rows of the pool, as the diagnosis found them, [num_rows]; nan where it did not ask."""
+        """Effects of `num_rows` rows of the pool, as the diagnosis found them, [num_rows]; nan where it has none."""
         known = load_effects(self._folder)
         found = np.full(num_rows, np.nan, np.float32)
         is_pool = known.scored >= len(self._corpus)
@@ -105,7 +105,7 @@ class ModelResources:
         return found
 
     def states(self, finding: Finding, rows: TrainPool) -> States:
-        """Mean hidden states of rows, and of the failed items of a finding."""
+        """Compute mean hidden states of rows, and of the failed items of a finding."""
         queries, asked = load_effects(self._folder).queries, self._encoded(rows)
         first = sum(len(other.queries) for other in self._findings[: self._number(finding)])
         is_own = (queries.item >= first) & (queries.item < first + len(finding.queries))
@@ -117,7 +117,7 @@ class ModelResources:
         )
 
     def _number(self, finding: Finding) -> int:
-        """Among the attributed ones."""
+        """Place of the finding among the attributed ones."""
         return [other.slice for other in self._findings].index(finding.slice)
 
     def _encoded(self, rows: TrainPool) -> TokenRows:

@@ -1,4 +1,4 @@
-"""What the worker server imports before it forks its first worker."""
+"""Import what stages need in the worker server, before it forks its first worker."""
 
 from controller.engine.workers.server import die_with_parent, lasting_imports
 

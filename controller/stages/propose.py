@@ -1,7 +1,6 @@
-"""The stage that proposes: the plan, what it changes, and the mixes of the fix, of its reductions and of its controls.
+"""Stage that proposes: the plan, what it changes, and the mixes of the fix, of its reductions and of its controls.
 
 Nothing is trained.
-pickle.
 """
 
 from collections.abc import Sequence
@@ -43,55 +42,55 @@ PATCH_FILE = "patch.parquet"
 
 @dataclass(frozen=True, slots=True)
 class ControlMade:
-    """What stands in the place of the fix, once the plan is known."""
+    """Control that stands in the place of the fix, made once the plan is known."""
 
     name: str
     """Key of `CONTROLS`."""
     what: str
-    """What it trains on; or why this data allows no such control."""
+    """Description of what the control trains on, or reason why this data allows no such control."""
     has_mix: bool
     num_tokens: int
     """Tokens through the model to choose its rows."""
     flops: float
     num_rows: int = 0
-    """Of the mix."""
+    """Number of rows of the mix."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReducedMade:
-    """A plan without some of its optional steps: an arm that shows what these are worth."""
+    """A plan without some of its optional steps: an arm that shows the effect of these."""
 
     name: str
-    """Of the arm, and of the folder of its mix."""
+    """Name of the arm, and of the folder of its mix."""
     left_out: tuple[int, ...]
-    """Places among the optional steps."""
+    """Places of the steps left out among the optional steps."""
     actions: tuple[Action, ...]
-    """What is left."""
+    """Actions that are left."""
     num_rows: int
-    """Of its mix."""
+    """Number of rows of its mix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
     num_rows: int
-    """Rows of the challenger's mix: an epoch; 0 when nothing is changed."""
+    """Number of rows of the challenger's mix, an epoch; 0 when nothing is changed."""
     num_left: int
-    """Of them those of the corpus, or made in the place of some of these."""
+    """Number of these that are of the corpus, or made in the place of some of it."""
     num_added: int
-    """Of them the new ones, not in the place of others."""
+    """Number of these that are new, not in the place of others."""
     mean_tokens: float
-    """Mean tokens of a draw from it."""
+    """Mean tokens of a draw from the mix."""
     action_tokens: tuple[int, ...]
     """Tokens of the rows that each action adds, once each."""
     controls: tuple[ControlMade, ...]
-    """None when nothing is changed."""
+    """Controls that were made; none when nothing is changed."""
     num_tokens: int
     """Tokens through the model, forward and backward, to choose rows of the fix."""
     flops: float
     optional: tuple[OptionalStep, ...] = ()
-    """Steps that can be left out."""
+    """Optional steps, which can be left out."""
     reduced: tuple[ReducedMade, ...] = ()
-    """The plan without each of them, and without all."""
+    """Reduced plans: without each of the optional steps, and without all."""
 
     @property
     def spent(self) -> Spent:
@@ -99,12 +98,12 @@ class Proposed:
 
 
 def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Proposed:
-    """`plan.json`, and a folder with the mix of the challenger, of each reduced plan and of each control when the plan
-    changes something.
+    """Write `plan.json` and, when the plan changes something, a folder with the mix of the challenger, of each reduced
+    plan and of each control.
 
     Args:
-        folder: Of the stage.
-        made_from: What the plan is made from.
+        folder: Folder of the stage.
+        made_from: Inputs of the plan.
         controls: Keys of `CONTROLS`.
     """
     found, asked = made_from.load_diagnosis(), made_from.ask_model()
@@ -136,7 +135,7 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
 def propose_reduced(
     folder: Path, made_from: PlanInputs, left_out: tuple[int, ...], controls: Sequence[str]
 ) -> Proposed:
-    """As `propose`, for the plan without some of its optional steps, with controls that match what is left."""
+    """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
     found, asked = made_from.load_diagnosis(), made_from.ask_model()
     stock = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
     proposal = propose_plan(made_from.intervention, found, lambda: stock, made_from.seed)
@@ -154,7 +153,7 @@ def save_proposal(
     asked: ModelResources,
     controls: Sequence[str],
 ) -> Proposed:
-    """Plan, patch and the mixes of challenger and controls."""
+    """Write plan, patch and the mixes of challenger and controls."""
     inputs, model = made_from.inputs, made_from.model
     corpus, tokenizer = load_pool(inputs.corpus.folder), load_tokenizer(model.ref)
     num_tokens = asked.num_tokens  # what controls ask for is not the fix's
@@ -187,7 +186,7 @@ def save_proposal(
 
 
 def reduced_names(optional: Sequence[OptionalStep], reduced: Sequence[Reduction]) -> list[str]:
-    """Of the arms: `without-clean`, with a number where several steps are of that kind, and `without-all`."""
+    """Name the arms: `without-clean`, with a number where several steps are of that kind, and `without-all`."""
     kinds = [step.kind for step in optional]
     numbered = [
         kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: place + 1].count(kind)}"
@@ -227,7 +226,7 @@ def _row_losses(
 
 
 def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:
-    """Tokens of the rows of each action, once each; rows carry the reason of their action."""
+    """Count tokens of the rows of each action, once each; rows carry the reason of their action."""
     mix = proposal.mix
     rows = mix.examples.rows
     lengths = encode(rows["prompt"][:], rows["completion"][:], tokenizer, mix.examples.delimiter, max_length).lengths
@@ -241,13 +240,13 @@ MIX_FOLDER = "mix"
 @dataclass(frozen=True, slots=True)
 class DoseMade:
     num_rows: int
-    """Of the mix; 0 where there is none."""
+    """Number of rows of the mix; 0 where there is none."""
     num_added: int
-    """Of them the new ones, not in the place of others."""
+    """Number of these that are new, not in the place of others."""
     reason: str
-    """Why there is no mix; empty where there is one."""
+    """Reason why there is no mix; empty where there is one."""
     num_tokens: int
-    """Through the model, forward and backward, to choose rows."""
+    """Tokens through the model, forward and backward, to choose rows."""
     flops: float
 
     @property
@@ -256,7 +255,7 @@ class DoseMade:
 
 
 def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
-    """The mix of the plan with `dose` times its added rows, in the stage's folder."""
+    """Write the mix of the plan with `dose` times its added rows to the stage's folder."""
     asked = made_from.ask_model()
     resources = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
     done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)

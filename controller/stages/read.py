@@ -1,4 +1,4 @@
-"""The stage that reads: rows of a corpus or a pool."""
+"""Stage that reads rows of a corpus or a pool."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ class PoolSize:
 
 
 def read_data(folder: Path, corpus: Corpus, key: str, source: Source) -> PoolSize:
-    """Rows of `corpus.train` or `corpus.pool`, memory-mapped from here on."""
+    """Read rows of `corpus.train` or `corpus.pool` and store them, to be memory-mapped from then on."""
     pool = read_pool(corpus, key, source.name)
     save_pool(pool, folder)
     return PoolSize(len(pool))

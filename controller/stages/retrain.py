@@ -1,7 +1,7 @@
-"""What attribution is held against: trainings on the corpus without some rows, asked what the diagnosis asked.
+"""Retrain without some rows and measure what changed, to test what attribution predicted.
 
-Stages as functions of a folder. A training leaves two small files, never its model: a diagnosis asks for dozens.
-Cost: as many trainings as there are parts and seeds, each with a forward pass over the failed items and the probe items
+These are stages, functions of a folder. A training leaves two small files, never its model: a diagnosis needs dozens.
+Costs as many trainings as there are parts and seeds, each with a forward pass over the failed items and the probe items
 of the failing slices.
 """
 
@@ -34,38 +34,38 @@ from evals.harness import evaluate
 from evals.splits import Split
 
 DROPPED_SHARE, LEAST_DROPPED = 0.05, 5
-"""Of the attributed rows of the corpus: those that are dropped because they help most."""
+"""Share of the corpus's attributed rows that are dropped because they help most, and the fewest."""
 MOST_SLICES = 12
-"""Data slices that are left out: those of the findings, and others to calibrate on."""
+"""Most data slices that are left out: those of the findings, and others to calibrate on."""
 LEAST_ROWS = 5
-"""Of a slice that is only calibrated on."""
+"""Fewest rows of a slice that is only calibrated on."""
 VALUES_FILE, SCORES_FILE = "values.npy", "scores.npy"
 
 
 class PartKind(StrEnum):
     FULL = "full"
     HALF = "half"
-    """A random half of the attributed rows left out."""
+    """Leave out a random half of the attributed rows."""
     HELPFUL = "helpful"
-    """Without the rows that help a finding most."""
+    """Leave out the rows that help a finding most."""
     RANDOM = "random"
-    """Without as many at random."""
+    """Leave out as many rows at random."""
     SLICE = "slice"
-    """Without a data slice, attributed or not."""
+    """Leave out a data slice, attributed or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the corpus."""
+    """A part of the corpus, given by the rows left out."""
 
     kind: PartKind
     number: int
-    """In its kind; of `helpful` that of the finding."""
+    """Number of the part in its kind; that of the finding for `helpful`."""
     num_left_out: int
     digest: str
-    """Of the rows left out."""
+    """Hash of the rows left out."""
     slice: Slice
-    """Left out; everywhere else without a condition."""
+    """Data slice that is left out; without a condition in other kinds."""
 
     @property
     def name(self) -> str:
@@ -73,26 +73,26 @@ class Part:
 
     @property
     def file(self) -> str:
-        """Of the rows left out, their places in the corpus."""
+        """File with the places in the corpus of the rows left out."""
         return f"{self.name}.npy"
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     parts: tuple[Part, ...]
-    """The full corpus first."""
+    """Parts, the full corpus first."""
     mean_tokens: float
-    """Of a draw from the corpus."""
+    """Mean tokens of a draw from the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What every retrained model is asked."""
+    """Queries and items on which every retrained model is measured."""
 
     diagnosis: Artifact
     """Folder of `effects.npz`."""
     failing: tuple[Slice, ...]
-    """Of the findings, in the order of the effects."""
+    """Failing slices of the findings, in the order of the effects."""
     suite: AskedSuite
     batch_tokens: int
 
@@ -101,7 +101,7 @@ class Asked:
 class Retraining:
     train_tokens: int
     num_tokens: int
-    """Through the model, answers included."""
+    """Tokens through the model, answers included."""
     flops: float
 
     @property
@@ -120,18 +120,18 @@ def choose_parts(
     max_length: int,
     seed: int,
 ) -> Parts:
-    """Which rows each training leaves out, a file of places for each.
+    """Choose the rows that each training leaves out, and write a file of places for each.
 
     Args:
-        folder: Of the stage.
-        corpus: What the diagnosed model was trained on.
+        folder: Folder of the stage.
+        corpus: Rows that the diagnosed model was trained on.
         diagnosis: Folder of `effects.npz`.
-        data_slices: Of all findings, the most important first.
-        row_fields: By which data is reported; slices of theirs are left out where the findings name few.
-        num_halves: More of them leave the first ones as they are.
-        model: With the tokenizer.
-        max_length: Tokens of a row.
-        seed: Of the draws.
+        data_slices: Data slices of all findings, the most important first.
+        row_fields: Fields by which data is reported; slices by these are left out where the findings name few.
+        num_halves: Number of random halves; more of them leave the first ones as they are.
+        model: Model with the tokenizer.
+        max_length: Most tokens of a row.
+        seed: Seed of the draws.
     """
     mix = load_corpus(corpus.folder)
     effects = load_effects(diagnosis.folder).of_corpus(len(mix.examples))
@@ -145,7 +145,7 @@ def choose_parts(
 
 
 def num_dropped(num_scored: int) -> int:
-    """Rows that are dropped because they help most, or at random."""
+    """Number of rows that are dropped because they help most, or at random."""
     return max(LEAST_DROPPED, round(DROPPED_SHARE * num_scored))
 
 
@@ -159,18 +159,18 @@ def retrain(
     seed: int,
     asked: Asked,
 ) -> Retraining:
-    """`values.npy`, [num_items] nats of the items that attribution was asked about, and `scores.npy`, [num_findings]
-    mean scores of the failing slices; not finite where there is none.
+    """Write `values.npy`, the attributed items' values, [num_items], nats, and `scores.npy`, mean scores of the failing
+    slices, [num_findings]; not finite where there is none.
 
     Args:
-        folder: Of the stage.
-        start: What is trained.
-        corpus: On which rows.
-        left_out: Folder of `file`; its digest is that of the rows that are left out.
+        folder: Folder of the stage.
+        start: Model that is trained.
+        corpus: Rows, of which some are left out.
+        left_out: Folder of `file`; its digest is that of the rows left out.
         file: Places of these rows in the corpus.
-        recipe: How to train.
-        seed: Of the training.
-        asked: What the trained model is asked.
+        recipe: Recipe of the training.
+        seed: Seed of the training.
+        asked: What the trained model is measured on.
     """
     mix = load_corpus(corpus.folder).without(np.load(left_out.folder / file))
     training = train_on(start.ref, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
@@ -205,7 +205,7 @@ def _drawn(effects: Effects, num_halves: int, seed: int) -> Iterator[_LeftOut]:
 
 
 def _slices(corpus: TrainPool, named: Sequence[Slice], row_fields: Sequence[str]) -> Iterator[_LeftOut]:
-    """The named ones, then the largest of the fields; each set of rows once, none that is the whole corpus."""
+    """Yield the named slices, then the largest of the fields; each set of rows once, none that is the whole corpus."""
     table = row_table(corpus, row_fields)
     counts = Counter((key, value) for key, column in table.fields.items() for value in column if value is not None)
     others = [Slice((pair,)) for pair, count in counts.most_common(10 * MOST_SLICES) if count >= LEAST_ROWS]
@@ -223,6 +223,6 @@ def _draw(rows: NDArray[np.int64], count: int, seed: Sequence[int]) -> NDArray[n
 
 
 def _mean(scores: NDArray[np.float64]) -> float:
-    """Of those that are scored."""
+    """Mean of the scores that are finite; nan if none is."""
     known = scores[np.isfinite(scores)]
     return float(known.mean()) if len(known) else np.nan

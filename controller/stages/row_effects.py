@@ -1,4 +1,4 @@
-"""What a diagnosis keeps of its attribution, for those who hold it against retrainings.
+"""Keep the attribution of a diagnosis, for fixes and for tests by retraining.
 
 Effects of single rows are too many for `diagnosis.json`: 4 bytes for each attributed row and finding.
 """
@@ -20,14 +20,14 @@ EFFECTS_FILE = "effects.npz"
 @dataclass(frozen=True, slots=True)
 class Effects:
     scored: NDArray[np.int64]
-    """[num_scored]: rows that were attributed, ascending, corpus first and then pool."""
+    """Numbers of the rows that were attributed, [num_scored], ascending, corpus first and then pool."""
     effect: NDArray[np.float32]
-    """[num_scored, num_findings], nats per unit of example weight; columns in the order of the findings."""
+    """Effects, [num_scored, num_findings], nats per unit of example weight; columns in the order of the findings."""
     queries: Queries
-    """What was asked; items that attribution left out have no weight."""
+    """Queries that were attributed; items that attribution left out have no weight."""
 
     def of_corpus(self, num_corpus: int) -> "Effects":
-        """Rows of the corpus alone."""
+        """Select the rows of the corpus."""
         count = int(np.searchsorted(self.scored, num_corpus))
         return Effects(self.scored[:count], self.effect[:count], self.queries)
 

@@ -1,4 +1,4 @@
-"""The stages that make models: one from nothing, and trainings."""
+"""Stages that make models: one from nothing, and trainings."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from controller.train.trainer import MODEL_FOLDER, Training, train_on
 
 
 def build(folder: Path, settings: ScratchModel, corpus: Data, max_length: int, seed: int) -> str:
-    """The untrained model of `model=scratch`, with its tokenizer."""
+    """Build the untrained model of `model=scratch`, with its tokenizer."""
     build_scratch(settings, load_pool(corpus.folder), max_length, folder / MODEL_FOLDER, seed)
     return MODEL_FOLDER
 
 
 def train(folder: Path, model: Model, rows: Data, recipe: Recipe, seed: int, keeps_middle: bool) -> Training:
-    """A model trained on a mix, or on a corpus as it stands: every row alike; with `keeps_middle` the model half way is
-    left too, for attribution."""
+    """Train a model on a mix, or on a corpus as it stands, every row alike; `keeps_middle` leaves the model half way
+    too, for attribution."""
     return train_on(model.ref, load_corpus(rows.folder), recipe, seed, folder, keeps_middle, Progress(folder))

@@ -1,1 +1,1 @@
-"""What was promised of a fix, and was it kept?"""
+"""Verdicts: whether a fix kept what was promised of it."""

@@ -1,4 +1,4 @@
-"""Trained arms, and their scores on the items that all of them answered."""
+"""Score trained arms on the items that all of them answered."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from evals.statistics.compare import ArmScores
 from evals.statistics.intervals import Z, score_interval
 
 Choose = Callable[[Sequence[ItemResult]], Sequence[ItemResult]]
-"""Of the results of one run, those that are looked at."""
+"""Chooses results of one run that are scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,20 @@ class Arm:
 
     name: str
     reports: tuple[EvalReport, ...]
-    """One for each training seed, on `select`."""
+    """Reports on `select`, one for each training seed."""
     tokens: int
     flops: float
     steps: int
-    """Of one training; means over the seeds."""
+    """Steps of one training; like tokens and FLOPs a mean over the seeds."""
 
     @property
     def is_of(self) -> str:
-        """The name without what says at which compute."""
+        """Name without the suffix for compute."""
         return self.name.removesuffix(AT_COMPUTE)
 
 
 def scored_by_all(arms: Sequence[Arm], choose: Choose) -> dict[str, ArmScores]:
-    """Scores of each arm on the chosen items that every run of every arm scored; empty without such an item."""
+    """Compute scores of each arm on the chosen items that every run of every arm scored; empty without such an item."""
     chosen = {arm.name: [choose(report.results) for report in arm.reports] for arm in arms}
     shared = set.intersection(*({item_key(result) for result in run} for runs in chosen.values() for run in runs))
     if not shared:
@@ -47,7 +47,7 @@ def scored_by_all(arms: Sequence[Arm], choose: Choose) -> dict[str, ArmScores]:
 
 
 def arm_scores(name: str, runs: Sequence[Sequence[ItemResult]]) -> ArmScores:
-    """One row for each run; items that one of the runs left unscored are left out of all."""
+    """Arrange scores, [num_runs, num_items]; items that one of the runs left unscored are left out of all."""
     shared = set.intersection(*({item_key(result) for result in run} for run in runs))
     items = tuple(key for key in map(item_key, runs[0]) if key in shared)
     rows = [{item_key(result): result.score for result in run} for run in runs]
@@ -59,7 +59,7 @@ def item_key(result: ItemResult) -> str:
 
 
 def arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:
-    """An arm as `loop.json` shows it, `scores` being those on the endpoint."""
+    """Record an arm for `loop.json`; `scores` are those on the endpoint."""
     return ArmRecord(
         score=float(scores.scores.mean()),
         ci=recipe_interval(scores),
@@ -72,7 +72,7 @@ def arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:
 
 
 def model_record(report: EvalReport, chosen: Sequence[ItemResult], fields: Sequence[str]) -> ArmRecord:
-    """A model that nothing was trained for, `chosen` being its results on the endpoint."""
+    """Record a model that nothing was trained for; `chosen` are its results on the endpoint."""
     interval = score_interval([result.score for result in chosen])
     return ArmRecord(
         score=interval.mean,
@@ -86,7 +86,7 @@ def model_record(report: EvalReport, chosen: Sequence[ItemResult], fields: Seque
 
 
 def recipe_interval(scores: ArmScores) -> tuple[float, float]:
-    """95 %, over items, widened by the deviation over the recipe's seeds."""
+    """Interval of a mean score over items, 95 %, widened by the deviation over the recipe's seeds."""
     items = score_interval(scores.scores.mean(axis=0))
     mean = float(scores.scores.mean())
     if scores.num_seeds == 1:

@@ -1,7 +1,7 @@
 """The arms of a round: the challenger and the controls that `verify.arms` names.
 
-`random` trains on the challenger's tokens: is it the right data? `random@compute` trains for longer, until it has
-cost what the fix has cost: does the loop pay? With `verify.match=compute` every control does.
+`random` trains on the challenger's tokens, to test whether it is the right data. `random@compute` trains for longer,
+until it has cost what the fix has cost, to test whether the loop pays. With `verify.match=compute` every control does.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from interventions.controls import CONTROLS
 @dataclass(frozen=True, slots=True)
 class ControlArm:
     name: str
-    """As in `loop.json`: the control, with `@compute` where it has the challenger's FLOPs."""
+    """Name in `loop.json`: the control, with `@compute` where it has the challenger's FLOPs."""
     control: str
-    """Key of `interventions.controls.CONTROLS`: which data."""
+    """Key of `interventions.controls.CONTROLS`, which chooses the data."""
 
     @property
     def is_compute(self) -> bool:
@@ -25,10 +25,10 @@ class ControlArm:
 
 
 def control_arms(names: Sequence[str], match: str) -> tuple[ControlArm, ...]:
-    """The controls of `verify.arms`, in that order.
+    """Parse the controls of `verify.arms`, in that order.
 
     Raises:
-        ValueError: a name that there is not, one named twice, or no `continue`.
+        ValueError: a name is unknown or given twice, or `continue` is missing.
     """
     arms: dict[str, ControlArm] = {}
     for name in names:
@@ -60,18 +60,18 @@ def control_arms(names: Sequence[str], match: str) -> tuple[ControlArm, ...]:
 
 
 def arm_tokens(arm: ControlArm, tokens: int, *, finding_flops: float, choosing_flops: float, token_flops: float) -> int:
-    """Tokens that each training of a control has.
+    """Count the tokens that each training of a control has.
 
-    At equal compute these are the challenger's, and those that diagnosis and proposal of the round would have
-    paid for, less what choosing its own rows cost. Who uses the loop pays the diagnosis once and trains one model
-    in the end, so each seed gets the whole of it.
+    At equal compute these are the challenger's, and those that diagnosis and proposal of the round would have paid for,
+    less the cost of choosing the control's rows. A user of the loop pays for the diagnosis once and trains one model in
+    the end, so each seed gets all of it.
 
     Args:
         arm: The control.
-        tokens: The challenger's.
-        finding_flops: Of diagnosis and proposal, synthesis included.
-        choosing_flops: That the control took to choose its rows.
-        token_flops: Of a token of training.
+        tokens: Tokens of the challenger.
+        finding_flops: FLOPs of diagnosis and proposal, synthesis included.
+        choosing_flops: FLOPs that the control took to choose its rows.
+        token_flops: FLOPs of a token of training.
     """
     if not arm.is_compute:
         return tokens

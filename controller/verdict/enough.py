@@ -1,10 +1,9 @@
-"""Random rows are enough: where the fix is not better than rows at random, and both are better than the old data.
+"""Decide whether random rows are enough: the fix is not better than they are, and both are better than the old data.
 
-Then nothing was gained by diagnosing, but something by training, and who asked for a better model need not stay with
-the old one. The fix and the random rows must both be shown better than the old data at the level of the look, so no
-more is falsely believed than by the gate alone. The model that goes on must leave every guard and group as unharmed as
-an accepted fix has to: that of the random rows, or where these do harm and the fix does none, that of the fix. Pure
-functions.
+Then nothing was gained by diagnosing, but something by training, and the better model need not be given up. The fix and
+the random rows must both be shown better than the old data at the level of the look, so no more is accepted falsely
+than by the gate alone. The next champion must leave every guard and group as unharmed as an accepted fix has to: it is
+that of the random rows or, where these do harm and the fix does none, that of the fix. Pure functions.
 """
 
 from collections.abc import Sequence
@@ -31,18 +30,18 @@ def with_random(
     earlier: Sequence[RunVariance],
     comes_back: bool = False,
 ) -> VerdictRecord:
-    """The verdict on the fix, or `random_is_enough` where it is rejected and that holds.
+    """Keep the verdict on the fix, or change it to `random_is_enough` where it is rejected and that holds.
 
     Args:
-        judged: What the gate said of the fix.
-        agreed: What was promised.
-        challenger: The fix.
-        controls: Its controls.
+        judged: The gate's verdict on the fix.
+        agreed: The promise.
+        challenger: Arm of the fix.
+        controls: Controls of the fix.
         before: The champion on `select`.
-        settings: Of the gate.
+        settings: Settings of the gate.
         earlier: Run variances of earlier rounds with the same endpoint.
         comes_back: Whether a fix that gains and does harm is tried again less far; one that beat all controls, random
-            rows too, then waits for that.
+            rows too, keeps its verdict until then.
     """
     verdict, ruling = judged.verdict, judged.ruling
     random = next((arm for arm in controls if arm.is_of == RANDOM), None)

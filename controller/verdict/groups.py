@@ -1,7 +1,7 @@
-"""Gains and losses by task, gold answer and field: none may be shown to lose, and more than twice the margin,
+"""Compare gains and losses by task, gold answer and field: none may be shown to lose, and more than twice the margin,
 neither against `continue` nor against the model before.
 
-The pooled rest can hide the ruin of one class of many. Groups are every measured task, every gold answer of a task
+The pooled rest can hide that one class of many is lost. Groups are every measured task, every gold answer of a task
 whose answers are labels, and every value of the fields in `evals.slices`, each within its task.
 """
 
@@ -22,13 +22,13 @@ from evals.statistics.compare import ArmScores
 from evals.statistics.harm import group_changes
 
 TIMES_MARGIN = 2.0
-"""The largest loss of a group, in margins: a few items show no smaller one."""
+"""Largest loss of a group, in margins: a few items show no smaller one."""
 LEAST_ITEMS = 10
-"""Of a group: in fewer no loss is ever shown."""
+"""Fewest items of a group: in fewer no loss is ever shown."""
 
 
 def group_slices(results: Sequence[ItemResult], fields: Sequence[str]) -> Iterator[tuple[Slice, tuple[str, ...]]]:
-    """Every group with its items as `task/id`; a group that is all of its task stands once, as the task."""
+    """Yield every group with its items as `task/id`; a group that is all of its task is given once, as the task."""
     by_task: dict[str, list[ItemResult]] = {}
     for result in results:
         by_task.setdefault(result.item.task, []).append(result)
@@ -47,7 +47,7 @@ def group_slices(results: Sequence[ItemResult], fields: Sequence[str]) -> Iterat
 def endpoint_groups(
     results: Sequence[ItemResult], endpoint: Sequence[Slice], fields: Sequence[str]
 ) -> Iterator[tuple[Slice, tuple[str, ...]]]:
-    """Each slice of an endpoint of several with its items: what one of them loses, others may make up for in the pooled
+    """Yield each slice of an endpoint of several with its items: others may make up for its loss in the pooled
     score."""
     for where in endpoint if len(endpoint) > 1 else ():
         yield from _large(where, chosen_in([where], fields)(results))
@@ -61,16 +61,16 @@ def group_records(
     control: str,
     margin: float,
 ) -> tuple[GroupRecord, ...]:
-    """Change of each group, the largest loss first.
+    """Compute the change of each group, the largest loss first.
 
     Args:
-        groups: Of `group_slices`.
+        groups: Groups from `group_slices`.
         arms: Scores of every arm on the same items.
-        models: Score of each item, by `task/id`, by the model that the round opened with, and by further ones that a
-            group is held to; of each group the best of them counts.
+        models: Scores by item, as `task/id`, of the model that the round opened with, and of further ones; a group is
+            compared with the best of them.
         challenger: Name of the arm that is judged.
-        control: Of the arm that it is held against.
-        margin: Of the guards.
+        control: Name of the arm that it is compared with.
+        margin: Margin of the guards.
     """
     if not arms:
         return ()
@@ -106,7 +106,7 @@ def group_records(
 
 
 def _columns(own: Sequence[ItemResult], fields: Sequence[str]) -> Iterator[tuple[str, list[str | None]]]:
-    """Of every field, and of the gold answers, the value of each item."""
+    """Yield each field, and the gold answers, with the value of each item."""
     for name in fields:
         if name != "task":
             yield name, [str(r.item.document[name]) if name in r.item.document else None for r in own]

@@ -1,12 +1,12 @@
-"""What must not get worse: the tasks that a user lists, and all other items of the tasks that are to be mended.
+"""Guards, which must not get worse: the tasks that a user lists, and all other items of the tasks that are to be fixed.
 
 An endpoint is a slice of the tasks, and a fix can buy it with the rest of them: answering one class to every question
 has a recall of 1 on that class. So whatever the endpoint leaves of the tasks is a guard as well, pooled, unless
-`evals.guard_rest` is false. A rest that is a smaller share of the tasks than the margin is none: were all of it lost,
-the tasks would lose no more than the margin.
+`evals.guard_rest` is false. A rest that is a smaller share of the tasks than the margin is no guard: if all of it were
+lost, the tasks would lose no more than the margin.
 
-An endpoint of several slices is one pooled score, and one of them can pay for what another loses: questions that fail
-for a second reason are where false alarms of a class fall. So what is outside each slice is a guard too.
+An endpoint of several slices is one pooled score, and one of them can make up for what another loses: questions that
+fail for a second reason are where false alarms of a class fall. So what is outside each slice is a guard too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from diagnose.slices.predicate import Slice, item_table
 from evals.items import ItemResult
 
 REST = "all other items of the tasks"
-"""Name of the guard; no task has spaces in its name."""
+"""Name of the guard of the rest; no task has spaces in its name."""
 
 
 class Guard(Protocol):
@@ -31,7 +31,7 @@ class Guard(Protocol):
     def name(self) -> str: ...
 
     def chosen(self, results: Sequence[ItemResult]) -> list[ItemResult]:
-        """The results that it is judged by."""
+        """Choose the results that the guard is judged by."""
         ...
 
 
@@ -75,7 +75,7 @@ class OutsideGuard:
     tasks: tuple[str, ...]
     where: Slice
     fields: tuple[str, ...]
-    """As of `RestGuard`."""
+    """Document fields that the slice may name."""
 
     @property
     def name(self) -> str:
@@ -87,9 +87,9 @@ class OutsideGuard:
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarmGuard:
-    """Items of a task with another gold answer, each right where it is not answered with this one.
+    """Items of a task with another gold answer, each right where it is not answered with `answer`.
 
-    Guards an endpoint of one gold answer where the rest is not guarded.
+    It guards an endpoint of one gold answer where the rest is not guarded.
     """
 
     task: str
@@ -105,7 +105,7 @@ class FalseAlarmGuard:
 
 
 def in_any(slices: Sequence[Slice], fields: Sequence[str], results: Sequence[ItemResult]) -> NDArray[np.bool_]:
-    """Which results are of items in any of the slices, [num_results]."""
+    """Whether each result is of an item in any of the slices, [num_results]."""
     table = item_table([result.item for result in results], tuple(fields))
     inside = np.zeros(len(results), bool)
     for where in slices:
@@ -114,7 +114,7 @@ def in_any(slices: Sequence[Slice], fields: Sequence[str], results: Sequence[Ite
 
 
 def chosen_in(slices: Sequence[Slice], fields: Sequence[str]) -> Callable[[Sequence[ItemResult]], list[ItemResult]]:
-    """Chooses the results of items in any of the slices."""
+    """Make a function that chooses the results of items in any of the slices."""
 
     def chosen(results: Sequence[ItemResult]) -> list[ItemResult]:
         return [r for r, is_in in zip(results, in_any(slices, fields, results), strict=True) if is_in]
@@ -125,7 +125,7 @@ def chosen_in(slices: Sequence[Slice], fields: Sequence[str]) -> Callable[[Seque
 def false_alarm_guards(
     tasks: Sequence[str], endpoint: Sequence[Slice], fields: Sequence[str], results: Sequence[ItemResult]
 ) -> Iterator[FalseAlarmGuard]:
-    """A guard for each slice and task whose items have one gold answer where the task's others have another."""
+    """Make a guard for each slice and task whose items have one gold answer where the task's others have another."""
     for where in endpoint:
         for task in tasks:
             own = [result for result in results if result.item.task == task]

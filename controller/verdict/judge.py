@@ -1,10 +1,10 @@
-"""The verdict on one arm: what was promised before training, held against what the arms did.
+"""Judge one arm: compare what was promised before training with what the arms did.
 
-`Promise` is made from the plan and fixed before anything is trained (design.md, section 4, rule 2). `judge` compares
-the challenger with every control on the promised items, with `continue` on every guard, and with `continue` on every
-class and field value, of which none may be shown to lose much. Training on alone can cost a guard too, so it must not
-have lost more than the margin since the model before either, nor since the model that the loop started with, as
-measured. Pure functions; the statistics are `evals.statistics.compare`'s and `evals.statistics.harm`'s.
+`Promise` is made from the plan and fixed before anything is trained. `judge` compares the challenger with every control
+on the promised items, with `continue` on every guard, and with `continue` on every class and field value, of which none
+may be shown to lose much. Mere further training can cost a guard too, so its measured loss must not exceed the margin
+against the model before either, nor against the model that the loop started with. Pure functions; the statistics are
+`evals.statistics.compare`'s and `evals.statistics.harm`'s.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,11 +50,11 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the gate said of an arm."""
+    """Verdict of the gate on an arm."""
 
     verdict: VerdictRecord
     ruling: Ruling | None
-    """None where there are too few seeds, or no item that every run scored."""
+    """Comparisons behind the verdict; None where there are too few seeds, or no item that every run scored."""
 
 
 def judge(
@@ -65,18 +65,18 @@ def judge(
     settings: Verify,
     earlier: Sequence[RunVariance],
 ) -> Judged:
-    """Accepted only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
+    """Accept only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
     is shown to lose, and more than twice the margin.
 
     Args:
-        agreed: What was promised.
-        challenger: The fix.
-        controls: `continue` among them, at equal tokens or compute; guards are held against it.
+        agreed: The promise.
+        challenger: Arm of the fix.
+        controls: Control arms, `continue` among them, at equal tokens or compute; guards are compared with it.
         before: The champion that the round opened with, on `select`.
-        settings: Of the gate.
-        earlier: Run variances of earlier rounds with the same endpoint, pooled with this one's. Other
-            endpoints vary otherwise: pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 %
-            of fixes without effect pass at level .015.
+        settings: Settings of the gate.
+        earlier: Run variances of earlier rounds with the same endpoint, pooled with this one's. Other endpoints vary
+            differently: pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 % of fixes without
+            effect pass at level .015.
 
     Raises:
         ValueError: the reports answer different items, or tasks of different versions.
@@ -146,8 +146,8 @@ def rule(
     challenger: str = CHALLENGER,
     before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
 ) -> Ruling:
-    """The rule itself, on scores by arm; every control is in `endpoint` beside the challenger. `before`: of each guard
-    the score of its items by each model that it is held to, where there are such."""
+    """Apply the rule itself, to scores by arm; every control is in `endpoint` beside the challenger. `before` has, for
+    each guard, the score of its items by each model that it is compared with."""
     controls = [scores for name, scores in endpoint.items() if name != challenger]
     gate = accepts(endpoint[challenger], controls, alpha, earlier)
     records = tuple(
@@ -157,7 +157,7 @@ def rule(
 
 
 def run_noises(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
-    """Of the endpoint and of every guard, by `endpoint_name` and `guard_name`; those without a shared item left out."""
+    """Estimate run noise of endpoint and guards, by `endpoint_name` and `guard_name`, where they share items."""
     scores = {endpoint_name(agreed.slices): scored_by_all(arms, agreed.chosen)} | {
         guard_name(guard): scored_by_all(arms, guard.chosen) for guard in agreed.guards
     }
@@ -165,14 +165,14 @@ def run_noises(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
 
 
 def with_arms(verdict: VerdictRecord, agreed: Promise, arms: Sequence[Arm]) -> VerdictRecord:
-    """The verdict with further arms shown that it does not rest on."""
+    """Show further arms in a verdict that does not rest on them."""
     scores = scored_by_all(arms, agreed.chosen) if arms else {}
     shown = {arm.name: arm_record(arm, scores[arm.name], agreed.fields) for arm in arms if scores}
     return replace(verdict, arms={**verdict.arms, **shown})
 
 
 def old_data(scores: Mapping[str, ArmScores]) -> str:
-    """Name of the arm that trained on the old data: what guards are held against."""
+    """Name of the arm that trained on the old data, with which guards are compared."""
     return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
 
 
@@ -231,7 +231,7 @@ def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:
 
 
 def _flips(agreed: Promise, before: EvalReport, challenger: Arm) -> Flips:
-    """By the majority of the challenger's seeds."""
+    """Count flips by the majority of the challenger's seeds."""
     was = {item_key(result): not result.is_failed for result in agreed.chosen(before.results)}
     votes: dict[str, list[bool]] = {}
     for report in challenger.reports:

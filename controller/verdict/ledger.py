@@ -1,8 +1,8 @@
-"""How often the gate has looked at the same `select` items; each look spends part of alpha.
+"""Count how often the gate has looked at the same items; each look spends part of alpha.
 
-A file beside the runs, one line for each judgement, keyed by the hash of the items (design.md, rule 6). It
-outlives the run: nights and sweeps share it. The same judgement again, after a kill or in a second run of
-the same settings, keeps its number.
+Judgement number k spends 6 / (pi^2 k^2) of alpha. The ledger is a file beside the runs, one line for each judgement,
+keyed by the hash of the items. It outlives the run: nights and sweeps share it. The same judgement again, after a kill
+or in a second run of the same settings, keeps its number.
 """
 
 import fcntl
@@ -15,16 +15,16 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Look:
     number: int
-    """From 1."""
+    """Number of the judgement on the same items, from 1."""
     time: float
-    """Seconds since the epoch when it was first written down."""
+    """Time when it was first written, in seconds since the epoch."""
 
 
 def look_at(ledger: Path, items_hash: str, judgement: str, purpose: str) -> Look:
-    """Number of this judgement among those on the same items, from 1; a new one is written down.
+    """Find the number of this judgement among those on the same items, from 1; a new one is written.
 
     Args:
-        ledger: JSONL file; made when missing.
+        ledger: JSONL file; created when missing.
         items_hash: Hash of the items' ids.
         judgement: Content key of what is judged.
         purpose: `select` or `sealed`, for people who read the file.

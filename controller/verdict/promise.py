@@ -1,7 +1,7 @@
-"""The promise: what a plan's fix is to show, written down before anything is trained (design.md, section 4, rule 2).
+"""Promise what a plan's fix is to show: a pre-registered endpoint, written down before anything is trained.
 
-Endpoint, expected gain, the gain that the gate would see in 80 % of such experiments, and where that is not enough,
-what is missing. Pure functions; the power is `evals.statistics.power`'s. Half a second where something is missing.
+A promise has the endpoint, the expected gain, the gain that the gate would detect in 80 % of such experiments and, if
+that is not enough, what is missing (half a second). Pure functions; the power is `evals.statistics.power`'s.
 """
 
 import math
@@ -33,40 +33,40 @@ POWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What a user wants kept."""
+    """Tasks that a user wants to keep unharmed."""
 
     tasks: tuple[str, ...]
-    """That are to be mended: what an endpoint leaves of them is kept."""
+    """Tasks that are to be fixed; what an endpoint leaves of them is guarded."""
     guards: tuple[str, ...]
-    """Further tasks."""
+    """Further tasks that are guarded."""
     is_rest_guarded: bool
-    """`evals.guard_rest`."""
+    """Value of `evals.guard_rest`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What is tested, written down before training."""
+    """Endpoint and guards of a test, written down before training."""
 
     slices: tuple[Slice, ...]
-    """The endpoint is every `select` item in any of them, failed before or not."""
+    """Slices of the endpoint, which is every `select` item in any of them, failed before or not."""
     fields: tuple[str, ...]
     """Document fields that the slices may name."""
     guards: tuple[Guard, ...]
-    """What must not get worse."""
+    """Guards, which must not get worse."""
     unguarded: str
-    """Why the other items of the tasks are no guard; empty where they are, or where there are none."""
+    """Reason why the other items of the tasks are no guard; empty where they are, or where there are none."""
     endpoint: Endpoint
     warning: str
     alpha: float
     """One-sided level of this look."""
     start: EvalReport | None = None
-    """The model that this run of the loop started with, on `select`; None in its first round. Guards are held to it
-    too, so that small losses of several rounds do not sum up."""
+    """Report on `select` of the model that this run of the loop started with; None in its first round. Guards are
+    compared with it too, so that small losses of several rounds do not add up."""
     mended: tuple[Slice, ...] = ()
-    """Endpoints of earlier rounds that were accepted: what they gained since the start makes up for no loss."""
+    """Endpoints of earlier rounds that were accepted; what they gained since the start makes up for no loss."""
 
     def start_of(self, guard: Guard) -> list[ItemResult]:
-        """The results of a guard's items at the start, but for those that earlier rounds were to mend."""
+        """Results of a guard's items at the start, except for those that earlier rounds were to fix."""
         if self.start is None:
             return []
         own = guard.chosen(self.start.results)
@@ -74,12 +74,12 @@ class Promise:
 
     @classmethod
     def over(cls, promises: Sequence["Promise"]) -> "Promise":
-        """One endpoint of all that several rounds promised."""
+        """Join the promises of several rounds into one endpoint."""
         slices = tuple(dict.fromkeys(where for agreed in promises for where in agreed.slices))
         return replace(promises[-1], slices=slices)
 
     def chosen(self, results: Sequence[ItemResult]) -> list[ItemResult]:
-        """The results that the endpoint is measured on."""
+        """Choose the results that the endpoint is measured on."""
         return chosen_in(self.slices, self.fields)(results)
 
 
@@ -98,19 +98,19 @@ def promise(
     earlier_df: int = 0,
     num_rivals: int | None = None,
 ) -> Promise:
-    """Endpoint, expected and detectable gain of a plan that changes something.
+    """Make the promise of a plan that changes something: endpoint, expected and detectable gain.
 
     The plan expects to close half of the gap, which is the least that a cause's definition asks of its repair.
 
     Args:
-        plan: With at least one action.
+        plan: Plan with at least one action.
         before: The champion on `select`.
         fields: Document fields that slices may name.
-        guarded: What must not get worse.
-        settings: Of the gate.
+        guarded: Tasks and items that must not get worse.
+        settings: Settings of the gate.
         alpha: Level of this look.
-        known: Variances between training seeds that earlier judgements of the same items found, by `endpoint_name`
-            and `guard_name`; `verify.run_sd` is assumed for the others.
+        known: Variances between training seeds that earlier judgements of the same items found, by `endpoint_name` and
+            `guard_name`; `verify.run_sd` is assumed for the others.
         earlier_df: Degrees of freedom that earlier rounds add to the gate's run variance.
         num_rivals: Arms that have to be beaten; by default the controls.
 
@@ -158,7 +158,7 @@ def promise(
 def guards_of(
     guarded: Guarded, slices: tuple[Slice, ...], fields: Sequence[str], results: Sequence[ItemResult], margin: float
 ) -> tuple[tuple[Guard, ...], str]:
-    """The guards of an endpoint, and why the rest of the tasks is none of them.
+    """List the guards of an endpoint, and the reason why the rest of the tasks is none of them.
 
     Raises:
         ValueError: a task that is a guard has no scored item.
@@ -181,23 +181,23 @@ def guards_of(
 
 
 def endpoint_name(slices: Sequence[Slice]) -> str:
-    """Names an endpoint among those of the same `select` items."""
+    """Name an endpoint among those of the same `select` items."""
     return "; ".join(sorted(str(where) for where in slices))
 
 
 def guard_name(guard: Guard) -> str:
-    """Names what a guard is judged by among the same `select` items; the rest is another one for each endpoint."""
+    """Name what a guard is judged by among the same `select` items; the rest is another one for each endpoint."""
     of = f" beside {endpoint_name(guard.endpoint)}" if isinstance(guard, RestGuard) else ""
     return f"guard {guard.name}{of}"
 
 
 def assumed(score: float, num_items: int, settings: Verify) -> MeasuredOn:
-    """Before anything is known of the noise; as an answer's variance does, that of runs falls towards 0 and 1."""
+    """Assume the noise before it is known; like an answer's variance, that of runs falls towards scores of 0 and 1."""
     return MeasuredOn(score, num_items, settings.run_sd * 2 * math.sqrt(score * (1 - score)))
 
 
 def measured_on(score: float, num_items: int, settings: Verify, noise: RunNoise | None) -> MeasuredOn:
-    """With the noise that earlier judgements found, where they did."""
+    """Use the noise that earlier judgements found, or assume it where there is none."""
     score = min(max(score, 0.0), 1.0)
     if noise is None:
         return assumed(score, num_items, settings)
@@ -209,7 +209,7 @@ def _mean_score(results: Sequence[ItemResult]) -> float:
 
 
 def _warning(endpoint: Endpoint, settings: Verify, judgement: Judgement) -> str:
-    """What is missing for a power of 80 % at the expected gain."""
+    """Say what is missing for a power of 80 % at the expected gain; empty if nothing is."""
     if settings.seeds < MIN_SEEDS:
         return f"verify.seeds={settings.seeds} can never accept; at least {MIN_SEEDS} seeds are needed"
     if endpoint.detectable_gain is not None and endpoint.detectable_gain <= endpoint.expected_gain:

@@ -1,4 +1,4 @@
-"""What earlier judgements of the same `select` items found of the noise of training.
+"""Record the noise of training that judgements of the same `select` items found.
 
 A file beside the runs that outlives them, as the ledger does: one line for each judgement and endpoint (guards are
 endpoints too). Promises read it, so that the gain they announce rests on measured variances; the gate does not.
@@ -13,17 +13,17 @@ from pathlib import Path
 from evals.statistics.run_variance import RunNoise, RunVariance, pool_noises
 
 LEAST_DF = 4
-"""Fewer say less about the variance than the default does."""
+"""Fewest degrees of freedom: fewer show less about the variance than the default does."""
 
 
 def note_noises(file: Path, items_hash: str, judgement: str, noises: Mapping[str, RunNoise]) -> None:
-    """Append a judgement's, unless it is there already.
+    """Append the noises of a judgement, unless they are there already.
 
     Args:
-        file: JSONL; made when missing.
+        file: JSONL file; created when missing.
         items_hash: Hash of the `select` items.
         judgement: Content key of what was judged.
-        noises: By name of the endpoint or guard.
+        noises: Noises by name of the endpoint or guard.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lines:
@@ -49,10 +49,10 @@ def note_noises(file: Path, items_hash: str, judgement: str, noises: Mapping[str
 
 
 def known_noises(file: Path, items_hash: str, before: float) -> Mapping[str, RunNoise]:
-    """Pooled over judgements, by name; only those of at least `LEAST_DF` degrees of freedom.
+    """Pool the noises over judgements, by name; only those of at least `LEAST_DF` degrees of freedom are kept.
 
     Args:
-        file: As `note_noises` leaves it, or none.
+        file: File that `note_noises` writes; may be missing.
         items_hash: Hash of the `select` items.
         before: Time of the look that asks: a resumed promise must not read what came after it.
     """

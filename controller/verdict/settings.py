@@ -1,4 +1,4 @@
-"""Settings of the judgement: `verify.*`."""
+"""Settings of the verdict: `verify.*`."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ class Verify:
     """`verify.*`: how a fix is judged."""
 
     seeds: int = 3
-    """Training seeds for each arm; the gate needs at least 3."""
+    """Number of training seeds for each arm; the gate needs at least 3."""
     alpha: float = 0.025
     """One-sided error level over all looks at the same items."""
     margin: float = 0.03
@@ -23,21 +23,20 @@ class Verify:
     """Controls that the fix must beat, all of them (`interventions.controls`); `random@compute` is `random` with the
     FLOPs of the fix, diagnosis included. `verify=full` has them all."""
     match: str = "tokens"
-    """What challenger and controls have in equal amount: tokens, or compute with the diagnosis counted in."""
+    """Amount that challenger and controls have in common: tokens, or compute with the diagnosis counted in."""
     take_random: bool = True
     """Where random rows do as well as the fix and both beat the old data, the model trained on them is the next
     champion, or the fix's where only that does no harm; false leaves the old one."""
     doses: list[float] = field(default_factory=list)
-    """Multiples of the rows that the fix adds, as 0.5 or 2, each trained and measured beside it: would less have done,
-    would more do more? They describe and decide nothing."""
+    """Multiples of the rows that the fix adds, as 0.5 or 2, each trained and measured beside it, to show whether less
+    would have done or more does more. They describe and decide nothing."""
     run_sd: float = 0.015
     """Deviation over training seeds that the power calculation assumes at a score of one half, until earlier
     judgements of the same items have measured it."""
     model: str | None = None
-    """For the verb `verify`: folder or hub id of the model before."""
+    """Folder or hub id of the model before, for the verb `verify`."""
     challenger: Any = None
-    """For the verb `verify`: folder or hub id of the model after, or a list of them, one for each training
-    seed."""
+    """Folder or hub id of the model after, for the verb `verify`, or a list of them, one for each training seed."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -55,7 +54,7 @@ class Verify:
 
     @property
     def determining(self) -> dict[str, Any]:
-        """Settings that a verdict depends on: a finished run may be asked for doses afterwards."""
+        """Settings that a verdict depends on: all but the doses, which a finished run may add."""
         return {key: value for key, value in asdict(self).items() if key != "doses"}
 
     @property

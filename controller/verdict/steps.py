@@ -1,9 +1,9 @@
-"""Which steps of a plan were worth their trainings, and which arm is judged.
+"""Choose the steps of a plan that are kept, and the arm that is judged.
 
-Each optional step (`interventions.reductions`) was tried without. It is kept where the whole plan is shown better
-than the plan without it on the items that the step should mend, and left out where the whole plan does harm that the
-plan without it does not. What is left is judged. One arm only is judged, and each that might be has its part of the
-look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
+The plan was also trained without each optional step (`interventions.reductions`). A step is kept where the whole plan
+is shown better than the plan without it on the items that the step should fix, and left out where the whole plan does
+harm that the plan without it does not. Only one arm is judged, that of what is left, and each that might be has its
+part of the look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ from interventions.reductions import OptionalStep
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An arm that may be judged, and what it promised."""
+    """An arm that may be judged, and its promise."""
 
     name: str
     left_out: tuple[int, ...]
-    """Places of the optional steps that it is without; none of the whole plan."""
+    """Places of the optional steps that the arm is without; none for the whole plan."""
     agreed: Promise
 
 
@@ -45,15 +45,15 @@ def choose(
     before: EvalReport,
     settings: Verify,
 ) -> Choice:
-    """The candidate that is judged.
+    """Choose the candidate that is judged.
 
     Args:
-        candidates: The whole plan first.
-        optional: Its optional steps.
-        arms: Of every candidate, by name.
-        controls: `continue` among them.
+        candidates: Candidates, the whole plan first.
+        optional: Optional steps of the plan.
+        arms: Arm of every candidate, by name.
+        controls: Control arms, `continue` among them.
         before: The champion on `select`.
-        settings: Of the gate.
+        settings: Settings of the gate.
     """
     whole = candidates[0]
     if len(candidates) == 1 or len(arms[whole.name].reports) < MIN_SEEDS:

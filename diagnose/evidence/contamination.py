@@ -1,7 +1,7 @@
-"""Evaluation items that stand in the training data: successes not to be believed (design rule 7).
+"""Find evaluation items that stand in the training data, whose successes are not to be believed.
 
-Which rows repeat an item of any split is asked of the opaque index; which probe items they repeat is found by
-comparing those rows with the probe items alone. Costs one look at each row of the corpus.
+No item or near copy may enter training through a fix; those that the corpus has already are reported here. The opaque
+index tells which rows repeat an item of any split; these are compared with probe items alone. One pass over the corpus.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from evals.leaks.item_index import ItemIndex, repeated_items
 from evals.statistics.intervals import wilson
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"
-"""Evidence: mean scores of a task's probe items that stand in the corpus, and of those that do not."""
+"""Keys of the mean scores of a task's probe items that stand in the corpus, and of those that do not."""
 ITEMS = "items_of_task"
 MUCH = 0.02
-"""Share of a task's probe items that stand in the corpus from which its scores are not to be believed."""
+"""Share of a task's probe items that must be shown to stand in the corpus (95 %) for its scores not to be believed."""
 
 
 def find_contamination(
@@ -34,14 +34,14 @@ def find_contamination(
     num_examples: int,
     classifier: ModeClassifier | None = None,
 ) -> tuple[Finding, ...]:
-    """A finding for each task whose probe items stand in the corpus, most of them first.
+    """Make a finding for each task whose probe items stand in the corpus, most of them first.
 
     Args:
         probe: All probe items of tasks and guards.
-        corpus: What the model was trained on.
-        index: Of the items of all splits.
-        num_examples: Rows and failed items shown with a finding.
-        classifier: Of failure modes; without it rules alone tell them.
+        corpus: Rows that the model was trained on.
+        index: Index of the items of all splits.
+        num_examples: Number of rows and of failed items shown with a finding.
+        classifier: Classifier of failure modes; None leaves them to rules alone.
     """
     prompts, completions = corpus.rows["prompt"][:], corpus.rows["completion"][:]
     matched = np.flatnonzero(index.matches(zip(prompts, completions, strict=True)))
@@ -97,8 +97,8 @@ def find_contamination(
 
 
 def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tuple[Finding, ...]:
-    """All findings: contamination that is shown to be of a good part of a task first (95 %), since no score of it is to
-    be believed; of a couple of items last."""
+    """Order all findings: contamination that is shown to be of a good part of a task comes first (95 %), since no score
+    of it is to be believed; that of a few items comes last."""
     is_much = [_is_much(finding.num_items, int(finding.evidence[ITEMS])) for finding in contaminated]
     first = [finding for finding, much in zip(contaminated, is_much, strict=True) if much]
     last = [finding for finding, much in zip(contaminated, is_much, strict=True) if not much]

@@ -1,9 +1,9 @@
-"""The tests of one failing slice, cheap ones first, with a ledger of what each cost.
+"""Run the tests of one failing slice, cheap ones first, and record what each cost.
 
-A test is an object with a name, what it needs, what its readings say, and a function; `TESTS` lists those that a
-diagnosis makes, and `Diagnoser.tests` may hold further ones. A dear test is left out where it can no longer change the
-answer: when a cause that comes before those it could show is settled. Model time is bounded: each test looks at a few
-hundred rows or items at most.
+A test is an object with a name, what it needs, what its values mean, and a function; `TESTS` lists those that a
+diagnosis makes, and `Diagnoser.tests` may hold further ones. An expensive test is left out where it can no longer
+change the answer: when a cause that comes before those it could show is settled. Model time is bounded: each test uses
+a few hundred rows or items at most.
 """
 
 import time
@@ -26,40 +26,40 @@ from evals.items import ItemKey
 
 
 class Needs(StrEnum):
-    """What a test draws on, and so what it costs."""
+    """Resources that a test uses, which determine its cost."""
 
     ROWS = "rows"
-    """Rows and scores in memory: milliseconds."""
+    """Uses rows and scores in memory: milliseconds."""
     MODEL = "model"
-    """Forward passes over a few hundred rows."""
+    """Uses forward passes over a few hundred rows."""
     ASKING = "asking"
-    """The failed items asked again under other prompts; impossible where the model cannot be asked."""
+    """Asks the failed items again under other prompts; impossible where the model cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a test may draw on beside its subject."""
+    """Model and attributions that a test may use beside its subject."""
 
     trained: Trained
     asker: Asker | None
-    """None where the model cannot be asked again."""
+    """Asks the model again; None where it cannot be asked."""
     leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]
-    """Words of failed items with their shares of what the prompt does for the answer."""
+    """Words of failed items with their shares of the prompt's effect on the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class CauseTest:
-    """One test of what may be the cause."""
+    """A test of what may be the cause."""
 
     name: str
     needs: Needs
     readings: Mapping[str, str]
-    """What each of its values says. Those that `diagnose.finding.causes` knows count in the probabilities of causes,
-    the others are shown as evidence."""
+    """Meaning of each value. Those that `diagnose.finding.causes` knows count in the probabilities of causes, the
+    others are shown as evidence."""
     run: Callable[[Subject, Means], Evidence]
-    """Leaves out values that do not apply."""
+    """Runs the test; leaves out values that do not apply."""
     unless: Sequence[str] = field(default=())
-    """Readings of earlier tests: with one of them at `SETTLED` or above the test is not made."""
+    """Values of earlier tests; with one of them at `SETTLED` or above the test is not made."""
 
     def applies(self, values: Mapping[str, float], means: Means) -> bool:
         can_ask = self.needs is not Needs.ASKING or means.asker is not None
@@ -180,7 +180,7 @@ TESTS = (
 
 
 def examine(subject: Subject, means: Means, tests: Sequence[CauseTest] = TESTS) -> tuple[Evidence, ...]:
-    """What each test found, in the order in which they were made."""
+    """Run the tests that apply, in order."""
     found: list[Evidence] = []
     for test in tests:
         if test.applies(values_of(found), means):
@@ -193,5 +193,5 @@ def examine(subject: Subject, means: Means, tests: Sequence[CauseTest] = TESTS) 
 
 
 def values_of(found: Sequence[Evidence]) -> dict[str, float]:
-    """The numbers of all tests."""
+    """Join the values of all tests by name."""
     return {name: value for evidence in found for name, value in evidence.values.items()}

@@ -1,8 +1,8 @@
-"""What a classifier that has not seen a row says of its label, and what it says of items whose golds are known.
+"""Doubt labels of rows by a classifier that has not seen them, and calibrate it on items whose golds are known.
 
-Confident learning (Northcutt et al. 2021, arXiv 1911.00068), with the evaluation's probe items among the rows: of an
-item as of a row the classifier has not seen the text, so that what it denies to golds tells what it denies to right
-labels. A logistic regression on TF-IDF of words and pairs of words; seconds for 10,000 rows and six labels.
+Confident learning (Northcutt et al. 2021, arXiv 1911.00068), with the evaluation's probe items among the rows: the
+classifier has seen the text of neither, so that the share of golds that it denies shows the share of right labels that
+it denies. A logistic regression on TF-IDF of words and pairs of words; seconds for 10,000 rows and six labels.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from evals.leaks.near_copies import normalise
 _LEAST_ROWS = 100
 _LEAST_OF_LABEL = 5
 _LEAST_LABELLED = 0.95
-"""Of the rows have such a label; completions are no labels where more have another one."""
+"""Smallest share of the rows that must have such a label; completions are no labels where more have another one."""
 _FOLDS = 5
 
 
@@ -31,7 +31,7 @@ class Labelled:
 
     texts: Sequence[str]
     labels: Sequence[str]
-    """Single spaces between words."""
+    """Labels with single spaces between words."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -39,14 +39,14 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """What the classifier says of some texts without having seen them."""
+    """Probabilities that the classifier gives to labels of texts that it has not seen."""
 
     places: NDArray[np.int64]
-    """[num_texts], ascending, among the texts asked; those with rare labels are left out."""
+    """Places among all texts, [num_texts], ascending; those with rare labels are left out."""
     given: NDArray[np.int64]
-    """[num_texts], place of the text's label among all labels."""
+    """Place of the text's label among all labels, [num_texts]."""
     probability: NDArray[np.float64]
-    """[num_texts, num_labels]"""
+    """Probability of each label, [num_texts, num_labels]."""
 
     def __len__(self) -> int:
         return len(self.places)
@@ -56,7 +56,7 @@ class Doubts:
 
     @property
     def best(self) -> NDArray[np.int64]:
-        """The most probable label, [num_texts]."""
+        """Most probable label of each text, [num_texts]."""
         return np.asarray(self.probability.argmax(axis=1).reshape(len(self)), np.int64)
 
     @property
@@ -65,8 +65,8 @@ class Doubts:
 
     @property
     def doubt(self) -> NDArray[np.float64]:
-        """Log-odds of the most probable other label against the given one, [num_texts]; positive where that is more
-        probable, which is to deny the given one."""
+        """Log-odds of the most probable other label against the given one, [num_texts]; positive denies the given
+        one."""
         others = self.probability.copy()
         others[np.arange(len(self)), self.given] = 0.0
         tiny = np.finfo(float).tiny
@@ -85,7 +85,7 @@ class LabelDoubts:
 
 
 def are_labels(completions: Sequence[str]) -> bool:
-    """Whether completions are those of a classification: from 2 to 60 that are frequent, and hardly any others."""
+    """Whether completions are those of a classification: 2 to 60 frequent ones, hardly any others, 100 rows or more."""
     _, counts = np.unique(np.asarray(completions, str), return_counts=True)
     frequent = counts[counts >= _LEAST_OF_LABEL]
     return (
@@ -101,14 +101,14 @@ def doubt_labels(
     rows_inside: NDArray[np.bool_] | None = None,
     items_inside: NDArray[np.bool_] | None = None,
 ) -> LabelDoubts | None:
-    """Of rows and items in folds that the classifier was not fitted on; no text is on both sides.
+    """Predict labels of rows and items in folds that the classifier was not fitted on; no text is on both sides.
 
     Args:
         rows: Training rows.
         items: Probe items with their golds; those whose gold is no label of the rows are left out.
-        rows_inside: [num_rows], of one slice, which the classifier is told. None where the slice follows from what it
-            says.
-        items_inside: [num_items], likewise. They weigh as much as the slice's rows, whose labels are in question.
+        rows_inside: Whether each row is in the slice, [num_rows], as a feature; None where its labels define the slice.
+        items_inside: The same for items, [num_items]; they weigh as much as the slice's rows, whose labels are in
+            question.
 
     Returns:
         None where the completions are no labels, or the texts share no word or are hardly any but copies.
@@ -156,8 +156,8 @@ def doubt_labels(
 
 
 def _folds(prompts: Sequence[str], given: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Places to fit on and places to ask, of each fold: equal prompts are in the same one. None where fewer than two
-    labels have a prompt for each."""
+    """Split places to fit on and places to predict, for each fold: equal prompts are in the same one. Empty where fewer
+    than two labels have a prompt for each fold."""
     _, first, which = np.unique(np.asarray(prompts, object).astype(str), return_index=True, return_inverse=True)
     labels, counts = np.unique(given[first], return_counts=True)
     if (counts >= _FOLDS).sum() < 2:

@@ -1,10 +1,10 @@
-"""The training rows nearest to failed items, where no predicate joins them: a data slice of soft members.
+"""Find the training rows nearest to failed items where no predicate joins them: a data slice of soft members.
 
 Natural text shares no word that names its skill. Rows are ranked by how near they lie to the failed items
 (`diagnose.slices.data.nearness`): by words (BM25), by the measured model's hidden states, and by attribution, as the
-cosine of gradients in either direction, for a wrong answer works against the items and is of their kind all the same.
-Which are members is told in corpus and pool apart, so that a corpus without any has none while the pool has all of
-them. What all prompts begin and end with is the evaluation's form, or the corpus's, and is left out.
+absolute cosine of gradients, for a wrong answer works against the items and is of their kind all the same. Members are
+determined in corpus and pool apart, so that a corpus without any has none while the pool has all of them. What all
+prompts begin and end with is the evaluation's form, or the corpus's, and is removed.
 
 Costs BM25 of the failed items (0.2 ms each for 50,000 rows) and a forward pass over the rows that words put nearest, as
 many as are attributed.
@@ -33,27 +33,27 @@ from evals.leaks.near_copies import template_lengths
 from evals.leaks.resemblance import is_open
 
 MIN_ITEMS = 20
-"""Failed items; of fewer nobody knows how near they lie to each other."""
+"""Fewest failed items from which it can be estimated how near they lie to each other."""
 MOST_ROWS = 200_000
-"""Of the corpus, and of the pool, that are looked at, evenly spaced; they are held in memory."""
+"""Most rows of the corpus, and of the pool, that are considered, evenly spaced; they are held in memory."""
 _CORE = 0.5
-"""Degree by the other views of rows that say how near attribution puts rows of the kind: the nearer half's."""
+"""Smallest degree, by the other views, of rows that cosines are compared with: those as near as half of the items."""
 
 Texts = Sequence[tuple[str, str]]
-"""Prompt and completion of each."""
+"""Prompt and completion of each text."""
 
 
 @dataclass
 class StatesOf:
-    """Mean hidden states of texts; counts the tokens that it takes."""
+    """Computes mean hidden states of texts and counts the tokens that go through the model."""
 
     trained: Trained
     delimiter: str
     num_tokens: int = 0
-    """Through a forward pass."""
+    """Tokens through a forward pass."""
 
     def __call__(self, texts: Texts) -> NDArray[np.float32]:
-        """[num_texts, hidden_size]"""
+        """Compute mean hidden states, [num_texts, hidden_size]."""
         rows = self.trained.encode(texts, self.delimiter)
         self.num_tokens += rows.num_tokens
         return mean_hidden_states(self.trained.model, rows, self.trained.batch_tokens)
@@ -61,19 +61,19 @@ class StatesOf:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Rows of the corpus or of the pool that are looked at."""
+    """Rows of the corpus or of the pool that are considered."""
 
     rows: TrainPool
     numbers: NDArray[np.int64]
-    """Ascending, counted through the corpus and then the pool."""
+    """Row numbers, ascending, through the corpus and then the pool, [num_rows]."""
     texts: Texts
-    """Without what all prompts have in common."""
+    """Texts without what all prompts have in common."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Degrees:
     rows: Sequence[NDArray[np.float64]]
-    """Of each side, [num_rows]; -1 of rows that words alone put too far to be asked."""
+    """Degree of each row of each side, [num_rows]; -1 for rows that words alone put too far for hidden states."""
     items: NDArray[np.float64]
     views: tuple[str, ...]
 
@@ -83,23 +83,23 @@ class NearestRows:
     """Joins failing slices to the rows nearest to their failed items."""
 
     states_of: StatesOf | None
-    """None where the model may not be asked."""
+    """Computes hidden states; None where the model may not be used."""
     most_asked: int | None
-    """Rows of either side whose hidden states are asked for; None means all."""
+    """Most rows of either side whose hidden states are computed; None means all."""
     num_shown: int
-    """Rows that are shown, of the nearest and of the farthest."""
+    """Number of nearest rows that are shown, and of farthest."""
 
     def join(self, case: Case, asked: Question, joins: Sequence[DataJoin], rows: ScoredParts) -> list[DataJoin]:
-        """The data slices of each failing slice; of natural text that no predicate joins, the nearest rows.
+        """Find the data slices of each failing slice; for natural text that no predicate joins, the nearest rows.
 
-        A run of words that most items share is in natural text a template or a word of grammar, and joins nothing where
-        nothing else speaks for it. In a closed grammar the words name the skill, and near rows ask for another one.
+        A run of words that most items share is in natural text a template or a word of grammar, and joins nothing
+        unless other evidence supports it. In a closed grammar the words name the skill, and near rows need another one.
 
         Args:
-            case: Whose corpus and pool are looked at.
+            case: Case with corpus and pool.
             asked: The failing slices.
-            joins: Of each, by predicates.
-            rows: As of `find_data_slices`; the first columns are those of the failing slices.
+            joins: Data slices of each by predicates.
+            rows: As for `find_data_slices`; the first columns are those of the failing slices.
         """
         unjoined = [
             k
@@ -123,7 +123,7 @@ class NearestRows:
     def _near(
         self, case: Case, failing: Slice, query: int, sides: Sequence[_Side], degrees: _Degrees, rows: ScoredParts
     ) -> DataSlice | None:
-        """None where fewer than `MIN_ROWS` rows of either side are near."""
+        """Make the data slice of the nearest rows; None where neither side has `MIN_ROWS` of them."""
         inside = [_members(of_rows, degrees.items) for of_rows in degrees.rows]
         members = np.concatenate([side.numbers[own] for side, own in zip(sides, inside, strict=True)])
         if not len(members):
@@ -141,7 +141,7 @@ class NearestRows:
         return data_slice(effect, abs(effect.mean) or 1.0, nearness)
 
     def _degrees(self, items: Texts, sides: Sequence[_Side], cosines: NDArray[np.float64]) -> _Degrees:
-        """How near rows and items are, by all views."""
+        """Compute how near rows and items are, by all views."""
         texts = [text for side in sides for text in side.texts]
         numbers = np.concatenate([side.numbers for side in sides])
         ends = np.cumsum([0, *(len(side.texts) for side in sides)]).tolist()
@@ -172,7 +172,7 @@ def _is_natural(asked: Question, query: int) -> bool:
 
 
 def _shares(near: NDArray[np.float64], num_rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of rows, and of items."""
+    """Shares of rows, [num_rows], and of items, [num_items]."""
     return shares(near[:num_rows], near[num_rows:]), shares(near[num_rows:], near[num_rows:])
 
 
@@ -182,14 +182,14 @@ def _members(rows: NDArray[np.float64], items: NDArray[np.float64]) -> NDArray[n
 
 
 def _first(degree: NDArray[np.float64], most: int | None) -> NDArray[np.bool_]:
-    """The highest, at most so many."""
+    """Mark the rows with the highest degrees, at most `most`, [num_rows]."""
     kept = np.zeros(len(degree), bool)
     kept[np.argsort(-degree, kind="stable")[:most]] = True
     return kept
 
 
 def _cosines(rows: ScoredParts, query: int) -> NDArray[np.float64]:
-    """Of each row of corpus and pool, between its gradient and those of the failed items; nan where none is known."""
+    """Cosine of the gradient of each row of corpus and pool with those of the failed items; nan where unknown."""
     found = np.full(rows.num_corpus + rows.num_pool, np.nan)
     start = 0
     for part in rows:
@@ -206,7 +206,7 @@ def _side(rows: TrainPool, first: int) -> _Side:
 
 
 def _items(results: Sequence[ItemResult]) -> Texts:
-    """Question and gold answer, without the template of the item's task."""
+    """Question and gold answer of each item, without the template of its task."""
     texts = ["" if result.item.text == result.item.target else result.item.text for result in results]
     for task in {result.item.task for result in results}:
         own = [k for k, result in enumerate(results) if result.item.task == task]
@@ -216,7 +216,7 @@ def _items(results: Sequence[ItemResult]) -> Texts:
 
 
 def _bare(prompts: Sequence[str]) -> list[str]:
-    """Without the words that all of them begin and end with; spaces are single ones."""
+    """Remove the words that all prompts begin and end with, and put single spaces between the others."""
     words = [" ".join(prompt.split()) for prompt in prompts]
     before, after = template_lengths(words)
     if not before and not after:
@@ -229,7 +229,7 @@ def _joined(texts: Texts) -> list[str]:
 
 
 def _contents(case: Case, numbers: NDArray[np.int64]) -> tuple[str, ...]:
-    """Digests of rows, each once, in their order."""
+    """Digests of rows, each once, in the order of their numbers."""
     of_row: dict[int, str] = {}
     in_pool = numbers >= len(case.corpus)
     for source, own, first in ((case.corpus, numbers[~in_pool], 0), (case.pool, numbers[in_pool], len(case.corpus))):
@@ -243,7 +243,7 @@ def _contents(case: Case, numbers: NDArray[np.int64]) -> tuple[str, ...]:
 def _shown(
     case: Case, numbers: NDArray[np.int64], degrees: NDArray[np.float64], most: int
 ) -> tuple[ScoredExample, ...]:
-    """The first, each content once."""
+    """Show the first rows, each content once."""
     shown: dict[tuple[str, str], ScoredExample] = {}
     for number, degree in zip(numbers.tolist(), degrees.tolist(), strict=True):
         if len(shown) >= most:

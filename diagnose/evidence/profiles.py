@@ -1,11 +1,11 @@
-"""The two languages joined: what the data of each slice is like, beside how the model behaves on its items.
+"""Profile slices: features of each slice's data, beside how the model behaves on its items.
 
 A slice that can be read on both sides has features of its training rows (how many, how long, how rare their words, how
 likely under the model, how many copies, how far they agree) and a failure rate of its items. A ridge regression over
-slices says which features go with failing; with few slices it says little, and its own error on slices left out says
-how little. It describes; causes are told by tests (`diagnose.evidence`).
+slices shows which features go with failing; with few slices it shows little, and its error on slices left out shows how
+little. It describes; causes are found by tests (`diagnose.evidence`).
 
-Cost: seconds for 20,000 rows; no model beyond what attribution computed.
+Costs seconds for 20,000 rows, and no model beyond what attribution computed.
 """
 
 import math
@@ -24,27 +24,27 @@ from evals.items import ItemResult
 from evals.statistics.intervals import Interval, wilson
 
 FEATURES = ("rows", "length", "rarity", "loss", "copies", "disagreement")
-"""Of the corpus rows of a slice: log10 of their share of the corpus; mean words; mean negative log10 frequency of their
-words; mean loss at the last checkpoint, nats a token; share that are copies; share of absolute effect on all failed
-items that is against them."""
+"""Features of a slice's corpus rows: log10 of their share of the corpus; mean words; mean negative log10 frequency of
+their words; mean loss at the last checkpoint, nats per token; share that are copies; share of absolute effect on all
+failed items that is against them."""
 MOST_SLICES = 20
 _LEAST_ITEMS = 20
 _LEAST_SLICES = 6
-"""Fewer than this cannot be fitted."""
+"""Fewest slices for a fit."""
 _STRENGTHS = np.logspace(-2, 3, 16)
 _DRAWS = 200
 _MOST_TEXTS = 2000
-"""Rows of a slice whose words are looked at."""
+"""Most rows of a slice whose words are counted."""
 
 
 def join_profiles(results: Sequence[ItemResult], items: SliceTable, rows: Rows, table: SliceTable) -> Profiles:
-    """The frequent slices that items and rows share.
+    """Profile the frequent slices that items and rows share.
 
     Args:
-        results: All probe items.
-        items: The same as slices read them.
+        results: Results of all probe items.
+        items: The probe items as slices read them.
         rows: A sample of the training rows.
-        table: The same as slices read them.
+        table: The sample as slices read it.
     """
     corpus = ~rows.in_pool
     failed = np.array([result.is_failed for result in results])
@@ -68,7 +68,7 @@ def join_profiles(results: Sequence[ItemResult], items: SliceTable, rows: Rows, 
 
 
 def _shared(items: SliceTable, table: SliceTable, corpus: NDArray[np.bool_]) -> list[Slice]:
-    """Values of fields first, then words: those that most items have, but not all, each of other items."""
+    """List values of fields, then words, most frequent first: none holds for all items, no two for the same items."""
     named: list[Slice] = []
     for name in items.fields:
         if name in table.fields and name != "task":

@@ -1,7 +1,7 @@
-"""From a question and its attribution to the subjects that tests look at.
+"""Make the subjects of tests from failing slices and their attribution.
 
-Tests read a sample of the attributed rows, `MOST_ROWS` at most, so that memory and time do not grow with the corpus;
-counts of rows are those of all of it.
+Tests use a sample of the attributed rows, `MOST_ROWS` at most, so that memory and time do not grow with the corpus;
+counts of rows are those of the whole corpus.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ _CHUNK = 65_536
 
 
 def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
-    """At most `MOST_ROWS` of the attributed rows, evenly spaced."""
+    """Take at most `MOST_ROWS` of the attributed rows, evenly spaced."""
     places = np.linspace(0, len(asked.scored) - 1, min(len(asked.scored), MOST_ROWS)).astype(np.int64)
     effect, losses = [], []
     for part in attribution.parts():
@@ -47,7 +47,7 @@ def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
 
 
 def sample_table(case: Case, rows: Rows) -> SliceTable:
-    """The sample as slices read it."""
+    """Build the table of the sample, as slices read it."""
     corpus, pool = split_numbers(case, rows.numbers)
     table = row_table(case.corpus.select(corpus), case.row_fields)
     return table if case.pool is None else joined(table, row_table(case.pool.select(pool), case.row_fields))
@@ -56,7 +56,7 @@ def sample_table(case: Case, rows: Rows) -> SliceTable:
 def make_subjects(
     case: Case, asked: Question, joins: Sequence[DataJoin], rows: Rows, table: SliceTable
 ) -> list[Subject]:
-    """One for each failing slice, in order."""
+    """Make the subject of each failing slice, in order."""
     rng = np.random.default_rng(case.seed)
     subjects = []
     for number, (found, join) in enumerate(zip(asked.failing, joins, strict=True)):
@@ -83,14 +83,14 @@ def make_subjects(
 
 
 def split_numbers(case: Case, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row numbers inside the corpus, and inside the pool."""
+    """Split row numbers into places in the corpus and places in the pool."""
     is_corpus = numbers < len(case.corpus)
     return numbers[is_corpus], numbers[~is_corpus] - len(case.corpus)
 
 
 def _rows_of(found: FailingSlice, join: DataJoin, fields: Collection[str]) -> Slice | None:
-    """The data slice that attribution confirms; else the best by items alone; else the failing slice's own conditions
-    as far as rows can have them."""
+    """Choose the data slice that attribution confirms; else the best by items alone; else the failing slice's own
+    conditions as far as rows can have them."""
     if join.slices:
         return join.slices[0].slice
     if join.unconfirmed is not None:

@@ -1,4 +1,4 @@
-"""What a test is given: one failing slice with its items, the rows behind it, and the model's own words on both."""
+"""Subject of a test: one failing slice with its items, the rows behind it, and their attribution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,39 +14,39 @@ from evals.items import ItemResult
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """How often contents stand in the corpus."""
+    """Counts of how often contents stand in the corpus."""
 
     counts: NDArray[np.int64]
-    """Of each row of the sample that is of the corpus, itself included."""
+    """Number of corpus rows with the content of each corpus row of the sample, itself included, [num_rows]."""
     text: str
-    """The content that stands there most often."""
+    """Content that stands most often in the corpus."""
     ids: tuple[str, ...]
-    """The first rows that have it."""
+    """Ids of the first rows with that content."""
     number: int
-    """How many there are."""
+    """Number of rows with that content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Training rows in memory: a sample of corpus and pool, with what attribution says of each."""
+    """Training rows in memory: a sample of corpus and pool, with the attribution of each."""
 
     prompts: Sequence[str]
     completions: Sequence[str]
     numbers: NDArray[np.int64]
-    """Counted through the corpus and then the pool."""
+    """Row numbers, ascending, through the corpus and then the pool, [num_rows]."""
     in_pool: NDArray[np.bool_]
     copies: Copies
     losses: NDArray[np.float32]
-    """[num_rows, num_checkpoints], nats for each token with loss, oldest first."""
+    """Loss of each row, [num_rows, num_checkpoints], nats per token with loss, oldest checkpoint first."""
     effect: NDArray[np.float32]
-    """[num_rows, num_slices]; positive means that more of the row lowers the loss of the slice's failed items."""
+    """Effect of each row, [num_rows, num_slices]; positive means that more of it lowers the failed items' loss."""
 
     def __len__(self) -> int:
         return len(self.prompts)
 
 
 def share_against(effect: NDArray[np.float32]) -> float:
-    """Of all absolute effect, the share that raises the loss of the failed items; 0 where there is none."""
+    """Share of all absolute effect that raises the loss of the failed items; 0 where there is none."""
     wide = effect.astype(np.float64)
     total = np.abs(wide).sum()
     return float(-wide[wide < 0].sum() / total) if total else 0.0
@@ -54,28 +54,28 @@ def share_against(effect: NDArray[np.float32]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One failing slice."""
+    """A failing slice, as tests see it."""
 
     case: Case
     number: int
-    """Its column in `Rows.effect`."""
+    """Column of the slice in `Rows.effect`."""
     failed: Sequence[ItemResult]
-    """In random order."""
+    """Failed items of the slice, in random order."""
     passed: Sequence[ItemResult]
-    """Of the slice, in random order."""
+    """Passing items of the slice, in random order."""
     others: Sequence[ItemResult]
     """Probe items outside the slice, in random order."""
     where: Slice | None
-    """Over training rows: the rows that teach what the items ask; None where no predicate reads so on both."""
+    """Slice of the training rows that teach what the items ask; None where no predicate holds on both sides."""
     num_rows: int
-    """Rows of the corpus there."""
+    """Number of rows of the corpus in `where`."""
     num_pool: int
-    """Rows of the pool there."""
+    """Number of rows of the pool in `where`."""
     fair_share: float
-    """Of the corpus that a slice like this may ask for."""
+    """Share of the corpus that a slice like this may ask for."""
     rows: Rows
     members: NDArray[np.bool_]
-    """[len(rows)]; whether the row is in `where`, of corpus or pool."""
+    """Whether each row of the sample, of corpus or pool, is in `where`, [len(rows)]."""
 
     @property
     def corpus(self) -> TrainPool:
@@ -83,10 +83,10 @@ class Subject:
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Corpus rows of the sample in `where`, [len(rows)]."""
+        """Whether each row of the sample is of the corpus and in `where`, [len(rows)]."""
         return self.members & ~self.rows.in_pool
 
     @property
     def outside(self) -> NDArray[np.bool_]:
-        """Corpus rows of the sample that are not."""
+        """Whether each row of the sample is of the corpus and not in `where`, [len(rows)]."""
         return ~self.members & ~self.rows.in_pool

@@ -1,10 +1,10 @@
-"""How many of a slice's labels are wrong, and which rows may leave or be relabelled for it.
+"""Estimate how many of a slice's labels are wrong, and which rows may leave or be relabelled for it.
 
-The bar is what the classifier denies where labels are right: the golds of probe items of the same slice. A row with a
-right label and such an item are exchangeable, so how far rows are denied beyond items is counted exactly, whatever
-the classifier is worth (conformal tests of outliers, Bates et al. 2023, arXiv 2104.08279): one that cannot do the task
-denies golds as often as rows. Where items are easier than rows in general, the rest of the corpus tells by how much,
-and that much is taken off. No cost beside the classifier's.
+The baseline is how often the classifier denies right labels: the golds of probe items of the same slice. A row with a
+right label and such an item are exchangeable, so how far rows are denied beyond items is counted exactly, however good
+the classifier is (conformal tests of outliers, Bates et al. 2023, arXiv 2104.08279): one that cannot do the task denies
+golds as often as rows. Where items are easier than rows in general, the rest of the corpus shows by how much, and that
+is subtracted. Costs nothing beside the classifier.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from scipy import stats
 from diagnose.evidence.label_doubts import Doubts, LabelDoubts
 
 LEAST_WRONG = 0.9
-"""Of the rows that leave; as many of the new labels are right."""
+"""Smallest share of wrong labels among the rows that leave, and of right ones among the new labels."""
 LEVEL = 0.01
-"""How often a bound on the rows that leave, or on their new labels, may not hold: a right row that leaves is harm, and
-one that stays only a fix that was not made."""
+"""Probability with which a bound on the rows that leave, or on their new labels, may not hold: a right row that leaves
+is harm, and one that stays only a fix that was not made."""
 SLICE_LEVEL = 0.005
-"""How often the bound on a slice's share of wrong labels may not hold: a diagnosis asks of some ten slices."""
+"""Probability with which the bound on a slice's wrong labels may not hold: a diagnosis tests some ten slices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """A slice and the rest, on the side of the rows and on that of the items with known golds."""
+    """Doubts of a slice and of the rest, for the rows and for the items with known golds."""
 
     rows: Doubts
     items: Doubts
@@ -36,21 +36,21 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """How often labels are denied."""
+    """Shares of labels that are denied."""
 
     rows: float
-    """Share of the slice's rows."""
+    """Share of the slice's rows whose label is denied."""
     items: float
-    """Share of the golds of its items."""
+    """Share of the slice's items whose gold is denied."""
     elsewhere: float
-    """Share of the other rows; 0 without any."""
+    """Share of the other rows whose label is denied; 0 without any."""
     wrong: float
-    """At least this share of the slice's labels is wrong: what is denied beyond what chance denies to right ones; 0
-    where nothing is shown."""
+    """Lower bound on the share of the slice's labels that are wrong: what is denied beyond what chance denies to right
+    ones; 0 where nothing is shown."""
 
 
 def sides(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_]) -> Sides:
-    """Arguments over all rows and items asked."""
+    """Split doubts by the slice; arguments are over all rows and items given."""
     rows, items = rows_inside[doubts.rows.places], items_inside[doubts.items.places]
     return Sides(
         rows=doubts.rows.where(rows),
@@ -61,7 +61,7 @@ def sides(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDA
 
 
 def denied_shares(asked: Sides) -> Denied | None:
-    """None where the slice has no row, or no item with a known gold."""
+    """Compute the shares; None where the slice has no row, or no item with a known gold."""
     if not len(asked.rows) or not len(asked.items):
         return None
     num_denied = int(asked.rows.is_denied.sum())
@@ -76,19 +76,19 @@ def denied_shares(asked: Sides) -> Denied | None:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Rows of the slice of whose labels at least nine in ten are wrong."""
+    """Rows of the slice that may leave: at least nine in ten have a wrong label."""
 
     rows: NDArray[np.bool_]
-    """[num_rows]"""
+    """Whether each row of the slice leaves, [num_rows]."""
     cut: float
-    """They are doubted more than this."""
+    """Doubt that these rows exceed; infinite where none leaves."""
 
 
 def leaving(asked: Sides) -> Leaving:
-    """None where so many wrong ones cannot be shown.
+    """Choose the rows that leave; none where so many wrong labels cannot be shown.
 
     Rows that are doubted more than the most doubted gold come first; from there the cut goes down from gold to gold as
-    long as the bound holds: tests in a fixed order, so to look at many cuts has no price.
+    long as the bound holds: tests in a fixed order, so trying many cuts needs no correction.
     """
     found = Leaving(np.zeros(len(asked.rows), bool), np.inf)
     for doubt in np.sort(asked.items.doubt)[::-1].tolist():
@@ -103,8 +103,8 @@ def leaving(asked: Sides) -> Leaving:
 
 
 def relabelled(asked: Sides, found: Leaving, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of the rows that leave those whose most probable label is right in at least nine in ten, [num_rows]: all of them,
-    else those of which the classifier is sure, as it is right of the golds of which it is as sure.
+    """Mark rows that leave whose most probable label is right in at least nine in ten, [num_rows]: all of them, else
+    those of which the classifier is sure, as it is right on golds of which it is as sure.
 
     Args:
         sure: Probability of each label from which the classifier is sure of it, [num_labels].
@@ -124,7 +124,7 @@ def relabelled(asked: Sides, found: Leaving, sure: NDArray[np.float64]) -> NDArr
 
 
 def surely(doubts: Doubts) -> NDArray[np.float64]:
-    """Probability of each label, in the mean over texts that have it (Northcutt et al. 2021, equation 2)."""
+    """Mean probability of each label over the texts that have it, [num_labels] (Northcutt et al. 2021, equation 2)."""
     num_labels = doubts.probability.shape[1]
     of_label = [doubts.of_given[doubts.given == label] for label in range(num_labels)]
     return np.array([own.mean() if len(own) else np.inf for own in of_label])
@@ -135,7 +135,7 @@ def _is_sure(doubts: Doubts, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _most_right(asked: Sides, cut: float, level: float) -> float:
-    """At most so many of the slice's rows that are doubted beyond the cut have a right label."""
+    """Upper bound on the slice's rows that are doubted beyond the cut and have a right label."""
     num_beyond, above = int((asked.rows.doubt > cut).sum()), int((asked.items.doubt > cut).sum())
     num_right = right_beyond(len(asked.rows), above, len(asked.items), level)
     if len(asked.other_rows) and len(asked.other_items):
@@ -145,13 +145,13 @@ def _most_right(asked: Sides, cut: float, level: float) -> float:
 
 
 def right_beyond(num_rows: int, above: int, num_items: int, level: float) -> float:
-    """Were the labels of all rows right, so many would be beyond a cut at most, but for a share `level` of cases.
+    """Bound the rows beyond a cut if the labels of all were right, except for a share `level` of cases.
 
     Rows and items are then in random order, and rows before the next item negative hypergeometric. Wrong labels take
     none of the right ones away, and may fall on those that are easy to tell: they are not counted off.
 
     Args:
-        above: Items beyond the cut; the cut is at or above the next one.
+        above: Number of items beyond the cut; the cut is at or above the next one.
     """
     if above >= num_items:
         return num_rows

@@ -1,1 +1,1 @@
-"""What diagnosis hands on."""
+"""Findings: causes of failures, with their evidence."""

@@ -1,8 +1,8 @@
-"""Are the answers of failing items labels, and how often is each the right one among what is measured?
+"""Tell whether the answers of failing items are labels, and count the measured items with each as gold answer.
 
 Labels are few answers that many items share: a model chooses among them, and how often training shows one decides how
 often it is given, also where another is right (prior shift, Saerens et al. 2002, Neural Computation 14(1)). Answers
-that are written out compete with none. Costs no model.
+that are written out do not compete. Uses no model.
 """
 
 from collections import Counter
@@ -14,28 +14,28 @@ from numpy.typing import NDArray
 from evals.items import ItemResult
 
 MOST_LABELS = 60
-"""Distinct answers of a classification."""
+"""Most distinct answers of a classification."""
 LEAST_OF_LABEL = 5
-"""Items that share an answer, for it to be a label."""
+"""Fewest items that share an answer, for it to be a label."""
 _NEARLY_ALL = 0.95
-"""Of the failing slice's items that have a label as gold answer."""
+"""Smallest share of the failing slice's items whose gold answer is a label."""
 
 
 def as_label(answer: str) -> str:
-    """An answer as it is compared: single spaces between words."""
+    """Put single spaces between the words of an answer, so that answers can be compared."""
     return " ".join(answer.split())
 
 
 def label_golds(results: Sequence[ItemResult], inside: NDArray[np.bool_]) -> Mapping[str, int]:
-    """How many measured items have each label as gold answer; empty where the slice's answers are no labels.
+    """Count the measured items with each label as gold answer; empty where the slice's answers are no labels.
 
-    Counted over the tasks that the slice's items belong to; where most of its failed answers are no gold answer there,
-    also over the items of other tasks, guards among them, that have those: one task for each class is one
-    classification.
+    They are counted over the tasks of the slice's items; where most of its failed answers are no gold answer there,
+    also over the items of other tasks, guards among them, that have those as gold answers: one task for each class is
+    one classification.
 
     Args:
         results: All probe items.
-        inside: Which of them are in the failing slice, [num_results].
+        inside: Whether each is in the failing slice, [num_results].
     """
     own_tasks = {result.item.task for result, own in zip(results, inside, strict=True) if own}
     golds = [as_label(result.item.target) for result in results]

@@ -1,9 +1,9 @@
-"""From evidence to probabilities of causes.
+"""Compute probabilities of causes from evidence.
 
 A multinomial logistic regression over eleven readings of the evidence, each in [0, 1] and each the share that one cause
 explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
-worlds and seeds apart from those that it is judged on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
-answer is `unknown`, with the experiment that would decide.
+worlds and seeds apart from those that it is tested on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
+cause is `unknown`, and an experiment that would decide is named.
 """
 
 import json
@@ -20,14 +20,13 @@ from diagnose.finding.finding import Cause
 
 MODEL_FILE = Path(__file__).with_name("cause_model.json")
 MIN_CONFIDENCE = 0.5
-"""Of the most probable cause; below it the cause is not named."""
+"""Probability that the most probable cause must reach to be named."""
 LARGEST_FAIR_SHARE = 0.5
-"""Where all items are of the failing kind, half of the training is as much as one could ask for."""
+"""Largest fair share of the training rows: half is as much as one could ask for, even where all items are failing."""
 FEW_ROWS = 100
-"""About as many rows as a small model learns a skill from; where rows are this few, half of a scarcity is their
-number."""
+"""Number of rows at which the reading `few_rows` is one half: about as many as a small model learns a skill from."""
 MUCH_WRONG = 0.2
-"""Of a slice's labels."""
+"""Share of wrong labels in a slice that counts as a full explanation of its failures."""
 
 READINGS = (
     "setup",
@@ -57,7 +56,7 @@ EXPERIMENTS = {
     Cause.MISSING_DATA: "train on with new rows of the slice (interventions=retrieve)",
     Cause.CAPACITY: "train a model of twice the width on the same data",
 }
-"""The cheapest that tells whether a cause is the one."""
+"""Cheapest experiment that tests each cause."""
 LEAD = 0.05
 """Probability from which a cause is worth an experiment."""
 NO_LEAD = "have a person look at the failed items beside the training rows nearest to them"
@@ -65,17 +64,17 @@ NO_LEAD = "have a person look at the failed items beside the training rows neare
 
 @dataclass(frozen=True, slots=True)
 class CauseModel:
-    """Softmax of `coefficients @ readings + intercepts`."""
+    """Multinomial logistic regression, softmax of `coefficients @ readings + intercepts`."""
 
     causes: tuple[Cause, ...]
     coefficients: NDArray[np.float64]
-    """[num_causes, num_readings], of readings as they are."""
+    """Coefficients of readings that are not standardised, [num_causes, num_readings]."""
     intercepts: NDArray[np.float64]
     typical: NDArray[np.float64]
-    """[num_readings]: stands for a reading that no test gave."""
+    """Value that replaces a reading that no test gave, [num_readings]."""
 
     def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
-        """[num_causes], sum 1."""
+        """Compute the probability of each cause, [num_causes], sum 1."""
         values = np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
         scores = self.coefficients @ values + self.intercepts
         weights = np.exp(scores - scores.max())
@@ -83,10 +82,10 @@ class CauseModel:
 
 
 def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
-    """Probability of each cause, sum 1; the rest below `MIN_CONFIDENCE` counts as `unknown`.
+    """Compute the probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` gets that much.
 
     Args:
-        values: Of the tests that were made (`diagnose.evidence`); without any, the cause is unknown for certain.
+        values: Values of the tests that were made (`diagnose.evidence`); without any, `unknown` has probability 1.
     """
     readings = readings_of(values)
     if not readings:
@@ -103,8 +102,8 @@ def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
 
 
 def would_decide(causes: Mapping[Cause, float]) -> str:
-    """The cheapest experiment that would tell whether the most probable cause is the one; empty where nothing is
-    open."""
+    """Name the cheapest experiment that tests the most probable cause; empty for contamination, which is seen in the
+    data."""
     if causes.get(Cause.CONTAMINATION):
         return ""
     likeliest = max(EXPERIMENTS, key=lambda cause: causes.get(cause, 0.0))
@@ -112,7 +111,7 @@ def would_decide(causes: Mapping[Cause, float]) -> str:
 
 
 def readings_of(values: Mapping[str, float]) -> dict[str, float]:
-    """What the evidence says for each cause, as far as tests gave it, in [0, 1]."""
+    """Compute the readings that the tests allow, in [0, 1]."""
     found: dict[str, float] = {}
 
     def put(name: str, *terms: float | None) -> None:
@@ -138,9 +137,9 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _explained_away(found: dict[str, float]) -> dict[str, float]:
-    """Where several causes fit, the first in their order is named: what a wrong setting, another form, wrong golds or
-    a cue explain is no evidence of what comes after them. Prompts of another form have no rows like them, and are no
-    missing data; an answer that runs on is mapped by cutting it off."""
+    """Multiply each reading by the share of failures that earlier causes leave: what a wrong setting, another form,
+    wrong golds or a cue explain is no evidence of later causes. Prompts of another form have no rows like them, and are
+    no missing data; an answer that runs on is mapped by cutting it off."""
     left = 1.0
     told: dict[str, float] = {}
     for name in READINGS:
@@ -152,17 +151,17 @@ def _explained_away(found: dict[str, float]) -> dict[str, float]:
 
 
 def _unfinished(values: Mapping[str, float]) -> float:
-    """How far the slice's rows are not learnt although they are there, while the corpus's loss was still falling when
-    training ended. Of models that are too small it falls by .17 to .29 of itself between the last two checkpoints, of
-    those that were stopped early by .48 to .70; of others by more, but they have learnt their rows."""
+    """Degree to which the slice's rows exist but are not learnt, while the corpus's loss was still falling when
+    training ended, in [0, 1]. In models that are too small it falls by .17 to .29 of itself between the last two
+    checkpoints, in those stopped early by .48 to .70; in others by more, but they have learnt their rows."""
     falling = min(max((values.get("falling", 0.0) - 0.3) / 0.15, 0.0), 1.0)
     unlearnt = min(1.0, 4 * (1 - values["learnt"]))
     return falling * unlearnt * (1 - values.get("distinct_scarcity", 0.0))
 
 
 def _contradiction(values: Mapping[str, float]) -> float | None:
-    """How far the slice's rows work against each other, and keep the model from learning them while it learns others;
-    rows that are known to the last one do not contradict each other, whatever their effects."""
+    """Degree to which the slice's rows contradict each other and are not learnt while others are, in [0, 1]; rows that
+    are all learnt do not contradict each other, whatever their effects."""
     if not {"against", "learnt", "learnt_elsewhere"} <= values.keys():
         return None
     unlearnt = min(1.0, 4 * (1 - values["learnt"])) * values["learnt_elsewhere"]
@@ -170,12 +169,12 @@ def _contradiction(values: Mapping[str, float]) -> float | None:
 
 
 def _wrong(values: Mapping[str, float]) -> float | None:
-    """How far wrong labels explain that the slice is not learnt: a fifth of them that is shown is all of a cause."""
+    """Degree to which wrong labels explain that the slice is not learnt, in [0, 1]; a fifth shown wrong is enough."""
     return min(1.0, values["wrong"] / MUCH_WRONG) if "wrong" in values else None
 
 
 def _crowding(values: Mapping[str, float]) -> float | None:
-    """How far copies explain that the slice is not learnt: they crowd its rows out, or are its rows."""
+    """Degree to which copies explain that the slice is not learnt: they crowd its rows out, or are its rows."""
     copies = values.get("copies")
     if copies is None or "scarcity" not in values:
         return copies
@@ -184,11 +183,11 @@ def _crowding(values: Mapping[str, float]) -> float | None:
 
 
 def fair_share(item_share: float, num_siblings: int | None) -> float:
-    """Share of the training rows that a slice may ask for.
+    """Compute a slice's fair share of the training rows: at most its share of items, 1 / num_siblings and half.
 
     Args:
         item_share: The slice's share of the evaluation items, guards included.
-        num_siblings: Values of the field that names the slice, this one included; None for slices of text.
+        num_siblings: Number of values of the field that names the slice, this one included; None for slices of text.
     """
     shares = [item_share, LARGEST_FAIR_SHARE]
     if num_siblings is not None and num_siblings > 1:
@@ -202,7 +201,7 @@ def load_cause_model() -> CauseModel:
 
 
 def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
-    """What `scripts/fit_causes.py` wrote."""
+    """Read what `scripts/fit_causes.py` wrote."""
     return CauseModel(
         causes=tuple(Cause(name) for name in stored["causes"]),
         coefficients=np.array([[row[name] for name in READINGS] for row in stored["coefficients"]]),

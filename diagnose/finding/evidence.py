@@ -1,4 +1,4 @@
-"""What one test found."""
+"""Evidence: the result of one test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,34 +7,34 @@ from diagnose.finding.forms import Form
 from evals.items import ItemKey
 
 SETTLED = 0.5
-"""Share of failures that a test must explain: the definition of `format` and `shortcut`."""
+"""Share of failures that a test must explain; by definition that of `format` and `shortcut`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeniedRow:
-    """A training row that may leave the corpus: of those of one test at least nine in ten have a wrong label."""
+    """A training row that may leave the corpus: at least nine in ten of those of one test have a wrong label."""
 
     id: str
     label: str
-    """That it may have instead, single spaces between words: of those of one test at least nine in ten are right. Empty
-    where so many cannot be shown to be."""
+    """Label that it may have instead, single spaces between words: at least nine in ten of those of one test are right.
+    Empty where that cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     test: str
     values: Mapping[str, float]
-    """Finite; what `diagnose.finding.causes` reads. A test that does not apply leaves its values out."""
+    """Finite numbers by name, for `diagnose.finding.causes`. A test that does not apply leaves its values out."""
     says: str
-    """A sentence for people, numbers included."""
+    """Sentence for people, numbers included."""
     num_tokens: int = 0
-    """Through a forward pass of the model."""
+    """Tokens through a forward pass of the model."""
     seconds: float = field(default=0.0, compare=False)
     items: tuple[ItemKey, ...] = field(default=())
-    """Probe items that it points at."""
+    """Probe items that the test points at."""
     rows: tuple[str, ...] = field(default=())
-    """Ids of the training rows that it points at."""
+    """Ids of the training rows that the test points at."""
     forms: tuple[Form, ...] = field(default=())
-    """In which the failed items come right: from the training's to the evaluation's."""
+    """Forms in which the failed items come right, from the training's to the evaluation's."""
     denied: tuple[DeniedRow, ...] = field(default=())
     """Rows of the slice whose label is shown to be wrong."""

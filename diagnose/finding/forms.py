@@ -1,10 +1,10 @@
-"""Another form of the same question and answer, as data: from the training's way of writing to the evaluation's.
+"""Rewrite questions and answers from the training's form into the evaluation's.
 
-A form rewrites rows and changes no label. What can be undone must give the row back, word for word; extractors, which
-throw text away, apply only where they were seen to leave the gold answers alone
-(`diagnose.evidence.from_asking.mappings`). None stands where a form says nothing of a row: it has another shape, is in
-the evaluation's form already, or would read like another row. Words are what counts: the space around them is kept
-inside an answer and not at its ends. Costs microseconds for a row.
+A form rewrites rows and changes no label. A mapping that can be undone must give the row back, word for word;
+extractors, which lose text, apply only where they were seen to leave the gold answers alone
+(`diagnose.evidence.from_asking.mappings`). The result is None where a form does not apply to a row: it has another
+shape, is in the evaluation's form already, or would read like another row. Only words count: the space around them is
+kept inside an answer and not at its ends. Costs microseconds for a row.
 """
 
 import re
@@ -16,16 +16,16 @@ from diagnose.modes.answer_text import NUMBER
 
 
 class How(StrEnum):
-    """Ways in which one answer is read out of another."""
+    """Ways in which one answer is read from another."""
 
     UNWRAP = "unwrap"
-    """What stands between `before` and `after`."""
+    """Take the text between `before` and `after`."""
     WRAP = "wrap"
-    """The answer with `before` and `after` around it."""
+    """Put `before` and `after` around the answer."""
     WORDS = "words"
-    """Every word stands for another one, or for itself."""
+    """Replace every word by another one, or by itself."""
     UNMARK = "unmark"
-    """Every word without the letters `before` and `after`."""
+    """Remove the letters `before` and `after` from every word."""
     LOWER = "lower"
     UPPER = "upper"
     TITLE = "title"
@@ -40,12 +40,12 @@ class How(StrEnum):
 
 CASES = (How.LOWER, How.UPPER, How.TITLE)
 ONE_TO_ONE = (How.UNWRAP, How.WRAP, How.WORDS, How.UNMARK)
-"""Can be undone; the others throw something away."""
+"""Mappings that can be undone; the others lose text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A fixed mapping of answers: how the training's are read to be the evaluation's."""
+    """A fixed mapping of answers from the training's form to the evaluation's."""
 
     how: How
     before: str = ""
@@ -70,7 +70,7 @@ class Reading:
                 return f"Taking the {self.how}".replace("the what", "what")
 
     def read(self, answer: str) -> str:
-        """The answer as it is meant; itself where the mapping says nothing of it."""
+        """Map an answer; it stays as it is where the mapping does not apply."""
         match self.how:
             case How.UNWRAP:
                 inner = re.fullmatch(_around(self.before, self.after), answer, re.DOTALL)
@@ -99,10 +99,10 @@ class Reading:
                 return _extracted(self.how, answer.strip())
 
     def rewritten(self, answer: str) -> str | None:
-        """The answer in the evaluation's form; None where that is no other one, or could not be told from what another
-        answer becomes."""
+        """Put an answer into the evaluation's form; None where a word is unknown, nothing changes, or a mapping that
+        can be undone does not give the answer back."""
         if self.how is How.WORDS and not {*answer.split()} <= dict(self.words).keys():
-            return None  # of a word that was never seen nobody knows what it stands for
+            return None  # the meaning of a word that was never seen is unknown
         new = self.read(answer)
         if not new or plain(new) == plain(answer):
             return None
@@ -111,7 +111,7 @@ class Reading:
         return new
 
     def undone(self, answer: str) -> str | None:
-        """What becomes the answer, where one thing does and nothing was thrown away."""
+        """Find the only answer that becomes this one; None where there is no such one, or text is lost."""
         match self.how:
             case How.UNWRAP:
                 return f"{self.before} {answer} {self.after}"
@@ -130,7 +130,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around every prompt, beginning and end: of the training, and of the evaluation."""
+    """Text around every prompt, beginning and end, in the training and in the evaluation."""
 
     training: tuple[str, str]
     evaluation: tuple[str, str]
@@ -140,11 +140,11 @@ class Frame:
         return f"The training's form of prompt, “{theirs[0]}…{theirs[1]}” for “{ours[0]}…{ours[1]}”"
 
     def rewritten(self, prompt: str) -> str | None:
-        """A prompt of the training as the evaluation asks it; None where it has another frame, or that already."""
+        """Put a training prompt into the evaluation's frame; None where it has another frame, or that one already."""
         return _reframed(prompt, self.training, self.evaluation)
 
     def undone(self, prompt: str) -> str | None:
-        """An evaluation's prompt as the training has it."""
+        """Put an evaluation prompt into the training's frame; None where it has another frame, or that already."""
         return _reframed(prompt, self.evaluation, self.training)
 
 
@@ -156,7 +156,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One of the two at least."""
+    """Form of prompts, of answers or of both."""
 
     frame: Frame | None = None
     answers: Reading | None = None
@@ -165,7 +165,7 @@ class Form:
         return "; ".join(str(part) for part in (self.frame, self.answers) if part is not None)
 
     def applied(self, prompt: str, completion: str) -> Variant | None:
-        """The row in the evaluation's form; None where a part of the form says nothing of it, or the row has no
+        """Put a row into the evaluation's form; None where a part of the form does not apply, or the row has no
         prompt."""
         asked = prompt if self.frame is None else self.frame.rewritten(prompt)
         answered = completion if self.answers is None else self.answers.rewritten(completion)
@@ -173,12 +173,12 @@ class Form:
 
 
 def plain(text: str) -> str:
-    """Its words."""
+    """Put single spaces between words."""
     return " ".join(text.split())
 
 
 def _around(before: str, after: str) -> str:
-    """Whole words on both sides of the group."""
+    """Pattern with whole words on both sides of the group."""
     start = "".join(rf"{re.escape(word)}\s+" for word in before.split())
     end = "".join(rf"\s+{re.escape(word)}" for word in after.split())
     return rf"\s*{start}(\S|\S.*?\S){end}\s*"

@@ -1,7 +1,7 @@
 """Find training rows that repeat an evaluation item, without revealing any item.
 
-Diagnosis and quality gate need to know about items of all splits (design rule 7), while everything below the
-controller may read probe items only. An `ItemIndex` holds hashes and counts, nothing else.
+No item, nor a near copy, may enter training through a fix, so diagnosis and quality gate need to know about items of
+all splits; but below the controller only probe items may be read. An `ItemIndex` holds hashes and counts only.
 
 Cost: about 10,000 rows of 30 words a second on one core; 8 bytes for each item and run of 13 words, and 200 for what
 an item says.

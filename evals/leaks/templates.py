@@ -1,4 +1,4 @@
-"""Templates that a suite declares, to recognise the same content in other words (design rule 7).
+"""Templates that a suite declares, to recognise the same content in other words: such texts are near copies.
 
 A rule is a list of patterns with named groups, its slots. Two texts that match patterns of one rule with the same
 slot values are near copies, whatever else their words are. Patterns match the whole of a text that `normalise` has

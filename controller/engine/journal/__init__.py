@@ -1,1 +1,1 @@
-"""What was done, once: the stage store, the lock of a run directory, the ledger of judgements."""
+"""Journal of what was done, once: the stage store and the lock of a run directory."""

@@ -1,4 +1,4 @@
-"""One loop for each run directory: the kernel's lock on a file, released by any death of its holder."""
+"""Allow one loop for each run directory: the kernel's lock on a file, released by any death of its holder."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
-    """Hold the run directory.
+    """Hold the lock of the run directory.
 
     Raises:
         ValueError: another process holds it; the message has its pid.

@@ -1,11 +1,11 @@
-"""The stage store: what was done once is never done again.
+"""Store stages, so that what was done once is never done again.
 
 A stage is a name, a function and its arguments. Its key is the hash of the name, of the code that the function can run
-and of the arguments, so an old result is unreachable as soon as anything that made it changes, and stays where nothing
-did. The function works in
-`stages/<name>-<key>.partial`; a kill leaves that folder, and a function that can resume (training) finds
-its own checkpoints there. Done means renamed to `stages/<name>-<key>`: a rename is atomic, so a stage is
-finished or not, at any moment of a kill. `journal.jsonl` has a line for each start, finish and reuse.
+and of the arguments, so an old result is unreachable as soon as anything that made it changes, and is found where
+nothing did. The function works in `stages/<name>-<key>.partial`; a kill leaves that folder, and a function that can
+resume (training) finds its own checkpoints there. When it is done, the folder is renamed to `stages/<name>-<key>`: a
+rename is atomic, so a stage is finished or not, at any moment of a kill. `journal.jsonl` has a line for each start,
+finish and reuse.
 
 Costs one JSON file and one rename a stage.
 """
@@ -25,11 +25,11 @@ class StageKey:
     """Everything that the result of a stage depends on, and nothing else."""
 
     name: str
-    """Of the stage; it begins the name of its folder."""
+    """Name of the stage, with which the name of its folder begins."""
     version: str
-    """Of the code that the stage runs (`controller.engine.versions`)."""
+    """Version of the code that the stage runs (`controller.engine.versions`)."""
     inputs: Sequence[Any]
-    """What of each argument determines the result, as JSON (`controller.engine.keys`)."""
+    """Part of each argument that determines the result, as JSON (`controller.engine.keys`)."""
 
     @property
     def digest(self) -> str:
@@ -49,12 +49,12 @@ class Kept:
     value: Any
     """JSON value that the stage returned."""
     started: float
-    """Unix time in seconds."""
+    """Unix time of the start, in seconds."""
     seconds: float
 
 
 class Store:
-    """Stages of one run directory; one process at a time (`journal.lock`)."""
+    """Stages of one run directory; one process at a time (`controller.engine.journal.lock`)."""
 
     def __init__(self, run_dir: Path) -> None:
         self._stages = run_dir / "stages"
@@ -62,7 +62,7 @@ class Store:
         self._stages.mkdir(parents=True, exist_ok=True)
 
     def find(self, key: StageKey) -> Kept | None:
-        """The finished stage, or None."""
+        """Find the finished stage; None where it is not finished."""
         folder = self._stages / key.folder_name
         if not folder.is_dir():
             return None
@@ -70,7 +70,7 @@ class Store:
         return Kept(folder, record["value"], record["started"], record["seconds"])
 
     def open(self, key: StageKey) -> Path:
-        """The folder to work in; may hold what a killed attempt left."""
+        """Open the folder to work in; it may hold what a killed attempt left."""
         folder = self._stages / f"{key.folder_name}.partial"
         folder.mkdir(exist_ok=True)
         self._write("started", key)

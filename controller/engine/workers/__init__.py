@@ -1,1 +1,1 @@
-"""Processes that carry out stages."""
+"""Worker processes that carry out stages."""

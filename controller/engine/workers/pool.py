@@ -1,7 +1,7 @@
-"""Processes that carry out stages, so that the parent stays small and a stage can be killed.
+"""Carry out stages in processes, so that the parent stays small and a stage can be killed.
 
-One worker for each GPU; without one, as many as have a core each on a small machine and two cores each on
-a larger one, because models that train on a CPU are too small to keep many threads busy.
+There is one worker for each GPU; without one, a worker for each core up to four, or for each two cores if that is more,
+because models that train on a CPU are too small to keep many threads busy.
 """
 
 import logging
@@ -28,7 +28,7 @@ from controller.engine.logs import quiet_libraries
 from controller.engine.workers import server as worker_server
 
 _STARTING = threading.Lock()
-"""Held while a pool starts processes: loops of several threads must not take each other's for their own."""
+"""Held while a pool starts processes, so that loops in several threads do not take each other's for their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Finished:
     """A job that is done."""
 
     number: int
-    """Its place in the sequence given to `run`."""
+    """Place of the job in the sequence given to `run`."""
     value: Any
     started: float
-    """Unix time in seconds."""
+    """Unix time of the start, in seconds."""
     seconds: float
 
 
@@ -78,7 +78,7 @@ class Workers:
             self._pool.shutdown(wait=True)
 
     def run(self, jobs: Sequence[Job], watch: Callable[[], None]) -> Iterator[Finished]:
-        """Results in the order in which jobs finish; `watch` is called about once a second meanwhile.
+        """Yield results in the order in which jobs finish; `watch` is called about once a second meanwhile.
 
         Raises:
             RuntimeError: a worker was killed, mostly for memory.
@@ -103,7 +103,7 @@ class Workers:
                 self._stop()
 
     def _stop(self) -> None:
-        """Kill what is running: after an error, Ctrl-C or the end of the budget its result is not wanted."""
+        """Kill running jobs: after an error, Ctrl-C or the end of the budget their results are not wanted."""
         if self._pool is None:
             return
         for child in self._children:
@@ -112,7 +112,7 @@ class Workers:
         self._pool, self._children = None, set()
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Processes are started by submitting; which are this pool's own nobody else says."""
+        """Submit a call; the processes that this starts are the pool's own, which nothing else tells."""
         with _STARTING:
             others = set(multiprocessing.active_children())
             future = self._started().submit(function, *arguments)
@@ -138,7 +138,7 @@ class Workers:
 def _initialise(devices: Any, level: int) -> None:
     worker_server.die_with_parent()
     loop = multiprocessing.parent_process()
-    if loop is None or not loop.is_alive():  # it and the server died before that was asked for
+    if loop is None or not loop.is_alive():  # it and the server died before that took effect
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with suppress(Empty):
@@ -149,7 +149,7 @@ def _initialise(devices: Any, level: int) -> None:
 
 
 def _nothing() -> None:
-    """Brings a worker up."""
+    """Do nothing, to start a worker."""
 
 
 def _work(job: Job) -> tuple[Any, float, float]:

@@ -1,7 +1,6 @@
-"""How far a stage is, told by the process that works to the one that people watch.
+"""Progress of a stage: the worker writes it to a file, the parent draws it.
 
-Stages run in worker processes, where bars of several would write over each other. So a worker leaves a
-number in a file and the parent draws one line from all of them.
+Stages run in worker processes, whose bars would write over each other. So the parent draws one line for all of them.
 """
 
 import time
@@ -26,7 +25,7 @@ class Progress:
 
 
 def read_share(folder: Path) -> float:
-    """Share of the stage that is done, in [0, 1]; 0 before it said anything."""
+    """Share of the stage that is done, in [0, 1]; 0 before anything is written."""
     try:
         done, total = (folder / FILE).read_text().split()
     except (OSError, ValueError):  # not there yet, or half written

@@ -1,1 +1,1 @@
-"""What describes and decides nothing."""
+"""Studies, which describe and decide nothing."""

@@ -1,4 +1,4 @@
-"""After contamination: the score without the evaluation items that stood in the corpus (design rule 7).
+"""Measure again after contamination: the score without the evaluation items that stood in the corpus.
 
 A model that the loop itself trained is trained again without those rows; a given one cannot be made to forget, so it is
 measured on the items that its corpus does not repeat.
@@ -26,7 +26,7 @@ def is_only_contaminated(diagnosis: Diagnosis) -> bool:
 def measured_again(
     run: Run, base: Model, champion: Model, probe: MeasuredModel, diagnosis: Diagnosis, proposal: ProposedRound
 ) -> str:
-    """One sentence for each contaminated task: its score with and without the repeated items."""
+    """Describe each contaminated task: its score with and without the repeated items."""
     is_ours = champion.key != base.key
     words = []
     after = _retrained(run, base, champion, proposal) if is_ours else None
@@ -44,7 +44,7 @@ def measured_again(
 
 
 def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) -> MeasuredModel:
-    """The initial training on the corpus without the rows, measured on the same probe items."""
+    """Do the initial training on the corpus without those rows, and measure on the same probe items."""
     num_rows = champion.corpus.num_rows - len(proposal.plan.blocked)
     folder = proposal.artifact.folder / CONTINUE
     mix = Data(folder, f"{proposal.artifact.digest}-{CONTINUE}", num_rows, str(folder))

@@ -1,11 +1,11 @@
-"""The dose curve: would half of the added data have done, would twice as much do more (`verify.doses`)?
+"""Measure the dose curve: whether half of the added data would have done, or twice as much does more (`verify.doses`).
 
 Each dose is the fix once more, with another number of added rows and the same share of the draws, trained by the
 challenger's recipe on as many tokens with the same seeds, and measured on `select`. It describes and decides nothing:
-no control, unknown to gate, variances and ledger, and trained when all rounds are played and the sealed items read, of
-what a budget leaves. Whoever runs the fix again with the dose that did best has it judged there, as another look. Rows
-of a smaller dose are among those of the fix; of a larger one the fix's are among them but for rows of programs, which
-write others. Cost: a retrieval and `verify.seeds` trainings for each dose.
+it is no control, is unknown to gate, variances and ledger, and is trained with the rest of the budget, when all rounds
+are played and the sealed items read. A fix that is run again with the best dose is judged there, as another look. Rows
+of a smaller dose are among those of the fix; those of the fix are among a larger one's, except for rows of programs,
+which write others. Costs a retrieval and `verify.seeds` trainings for each dose.
 """
 
 import logging
@@ -31,7 +31,7 @@ BOOK = "dose"
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """A mix that is worth training on."""
+    """A mix of a dose that is worth training on."""
 
     dose: float
     num_added: int
@@ -46,8 +46,8 @@ class DosedArm:
 
 
 def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
-    """The doses of a plan that adds rows, ascending; those that are no further point of the curve are logged and left
-    out. A dose is a stage by itself, so that more of them keep what is there."""
+    """Make the doses of a plan that adds rows, ascending; those that are no further point of the curve are logged and
+    left out. A dose is a stage by itself, so that asking for more of them keeps those that exist."""
     doses = sorted(run.settings.verify.doses)
     if not doses:
         return ()
@@ -75,7 +75,7 @@ class DoseCurve:
 
 
 def dose_curve(run: Run, fix: JudgedFix) -> tuple[DosePoint, ...]:
-    """Points of the curve, the fix among them, ascending; empty, and a line that says why, where there is none."""
+    """Measure the points of the curve, the fix among them, ascending; none is logged with its reason."""
     proposal = fix.proposal
     try:
         doses = make_doses(run, proposal)
@@ -96,7 +96,7 @@ def dose_curve(run: Run, fix: JudgedFix) -> tuple[DosePoint, ...]:
 
 
 def dose_points(agreed: Promise, arms: Sequence[DosedArm]) -> tuple[DosePoint, ...]:
-    """Scores on the items that every run of every dose scored; empty where endpoint or a guard has no such item."""
+    """Score the items that every run of every dose scored; empty where endpoint or a guard has no such item."""
     named = [replace(dosed.arm, name=str(dosed.dose)) for dosed in arms]
     endpoint = scored_by_all(named, agreed.chosen)
     guards = {guard.name: scored_by_all(named, guard.chosen) for guard in agreed.guards}
@@ -116,7 +116,7 @@ def dose_points(agreed: Promise, arms: Sequence[DosedArm]) -> tuple[DosePoint, .
 
 
 def further(made: Sequence[Dose], fix: int) -> list[Dose]:
-    """Of ascending doses those that add more rows than any smaller one, and below 1 fewer than the fix."""
+    """Choose of ascending doses those that add more rows than any smaller one, and below 1 fewer than the fix."""
     found: list[Dose] = []
     for dose in made:
         most = max([fix if dose.dose > 1 else 0, *(other.num_added for other in found)])

@@ -1,8 +1,8 @@
-"""How far the attribution of this diagnosis can be believed, by retraining the very model (`diagnose.fidelity`).
+"""Measure how reliable the attribution of a diagnosis is, by retraining its model (`diagnose.fidelity`).
 
-What is predicted is what retraining would do, so the trainings are those that made the diagnosed model, on parts of its
-corpus: from the same weights, for as many rows, in other orders. A model that was given goes on with the arms' recipe.
-Cost: (1 + `fidelity_parts` + 2 for each finding + up to 12 data slices) times `fidelity_seeds` trainings.
+Attribution predicts what retraining would do, so the trainings are those that made the diagnosed model, on parts of its
+corpus: from the same weights, for as many rows, in other orders. A model that was given is trained further with the
+arms' recipe. Costs (1 + `fidelity_parts` + 2 for each finding + up to 12 data slices) times `fidelity_seeds` trainings.
 """
 
 import logging
@@ -44,13 +44,13 @@ log = logging.getLogger(__name__)
 
 
 def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRound) -> FidelityRecord | None:
-    """Retrains as often as it takes; None, and a line that says why, where there is nothing to retrain for.
+    """Retrain as often as needed; None, with the reason logged, where nothing can be tested.
 
     Args:
-        run: This one.
+        run: The run.
         base: The given model.
-        champion: The diagnosed one.
-        diagnosed: With the effects of the rows.
+        champion: The diagnosed model.
+        diagnosed: Diagnosis with the effects of the rows.
     """
     settings = run.settings.diagnose
     if diagnosed.diagnosis.attributed is None:
@@ -97,12 +97,12 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
 
 
 def most_trainings(settings: Diagnoser) -> int:
-    """How many it can take, before the findings are known."""
+    """Most trainings that fidelity can take, before the findings are known."""
     return (1 + settings.fidelity_parts + 2 * settings.max_findings + MOST_SLICES) * settings.fidelity_seeds
 
 
 def training_again(run: Run, base: Model, champion: Model) -> tuple[Model, Recipe]:
-    """How the champion came to be, or would go on: from which weights, and by which recipe."""
+    """Weights and recipe by which the champion was trained, or would be trained further."""
     is_from_base = run.settings.train.start == "base" or is_initial(run, base, champion)
     start, update = (base, TrainUpdate()) if is_from_base else (champion, run.settings.train.update)
     return start, recipe(run.settings.train, run.settings.model, update, champion.corpus.num_rows, mean_tokens=None)
@@ -129,7 +129,7 @@ def _parts_stage(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRou
 def _training_stage(
     start: Model, plan: Recipe, champion: Model, chosen: Done[Parts], part: Part, seed: int, asked: Asked
 ) -> Stage[Retraining]:
-    """Keyed by the rows left out, so that more parts keep the trainings of fewer."""
+    """Make the stage of a training, keyed by the rows left out, so that more parts keep the trainings of fewer."""
     left_out = Artifact(chosen.folder, part.digest)
     arguments = (start, champion.corpus, left_out, part.file, plan, seed, asked)
     return Stage(f"fidelity-{part.name}-{seed}", retrain, arguments)
@@ -145,6 +145,6 @@ def _asked(run: Run, diagnosed: DiagnosedRound) -> Asked:
 
 
 def _data_slices(diagnosis: Diagnosis) -> Sequence[Slice]:
-    """The first of every finding, then the second."""
+    """Data slices of the findings: the first of each, then the second."""
     listed = [[data.slice for data in finding.data_slices] for finding in diagnosis.findings]
     return tuple(dict.fromkeys(where for where in chain.from_iterable(zip_longest(*listed)) if where is not None))

@@ -1,4 +1,4 @@
-"""From retrainings to what `loop.json` says of attribution: statistics are `diagnose.fidelity`'s."""
+"""Record the results of retraining for `loop.json`; statistics are those of `diagnose.attribution.fidelity`."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -33,24 +33,24 @@ from evals.statistics.intervals import Estimate, Interval
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What the trainings on parts of the corpus came to."""
+    """Results of the trainings on parts of the corpus."""
 
     effects: Effects
-    """Of rows of the corpus."""
+    """Effects of rows of the corpus."""
     failing: tuple[Slice, ...]
-    """Of the findings, [num_findings]."""
+    """Failing slices of the findings, [num_findings]."""
     parts: Sequence[Part]
-    """The full corpus first."""
+    """Parts, the full corpus first."""
     left_out: Sequence[NDArray[np.int64]]
-    """Places in the corpus, of each part."""
+    """Places in the corpus of the rows that each part leaves out."""
     values: NDArray[np.float64]
-    """[num_parts, num_seeds, num_items], nats; not finite where a training diverged."""
+    """Values of the attributed items, [num_parts, num_seeds, num_items], nats; not finite where a training diverged."""
     scores: NDArray[np.float64]
-    """[num_parts, num_seeds, num_findings]"""
+    """Mean scores of the failing slices, [num_parts, num_seeds, num_findings]."""
 
     @property
     def losses(self) -> NDArray[np.float64]:
-        """[num_parts, num_seeds, num_findings], nats."""
+        """Losses of the findings, [num_parts, num_seeds, num_findings], nats."""
         weights = self.effects.queries.weights
         asked = weights.any(axis=0)
         return self.values[:, :, asked] @ weights[:, asked].T
@@ -59,16 +59,16 @@ class Outcomes:
         return [number for number, part in enumerate(self.parts) if part.kind is kind]
 
     def predicted(self, number: int) -> NDArray[np.float64]:
-        """Change of each finding's loss without the rows of a part, [num_findings]: the sum of their effects, where not
-        all of them are attributed their mean effect for each; not a number where none is."""
+        """Predict the change of each finding's loss without the rows of a part, [num_findings], nats: the sum of their
+        effects or, where not all are attributed, their mean effect for each; nan where none is."""
         is_out = np.isin(self.effects.scored, self.left_out[number])
         if not is_out.any():
             return np.full(len(self.failing), np.nan)
         return np.asarray(self.effects.effect[is_out].mean(axis=0, dtype=np.float64) * len(self.left_out[number]))
 
     def strength(self, number: int) -> NDArray[np.float64]:
-        """What harm is calibrated by, [num_findings]: where some is predicted the odds of the slice
-        (`diagnose.fidelity.slice_odds`), otherwise the prediction."""
+        """Strength by which harm is calibrated, [num_findings]: where harm is predicted the odds of the slice
+        (`diagnose.attribution.fidelity.slice_odds`), otherwise the prediction."""
         is_out = np.isin(self.effects.scored, self.left_out[number])
         predicted = self.predicted(number)
         odds = np.array([slice_odds(of_finding, is_out) for of_finding in self.effects.effect.T])
@@ -77,23 +77,23 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """Against the full corpus, of the parts that were trained with every seed."""
+    """Losses and scores of the parts, to be compared with the full corpus."""
 
     outcomes: Outcomes
     losses: NDArray[np.float64]
     scores: NDArray[np.float64]
-    """[num_parts, num_seeds, num_findings] as measured."""
+    """Mean scores of the failing slices, [num_parts, num_seeds, num_findings]."""
     is_sound: NDArray[np.bool_]
-    """[num_parts]"""
+    """Whether each part was trained with every seed to finite values, [num_parts]."""
 
     def of(self, numbers: Sequence[int], finding: int) -> ChangeRecord:
-        """Mean over parts."""
+        """Average the changes against the full corpus over parts."""
         losses = (self.losses[numbers] - self.losses[0])[:, :, finding].mean(axis=0)
         scores = (self.scores[numbers] - self.scores[0])[:, :, finding].mean(axis=0)
         return ChangeRecord(float(losses.mean()), tuple(losses.tolist()), float(scores.mean()), tuple(scores.tolist()))
 
     def possible(self, finding: int) -> Interval:
-        """Changes that a score in [0, 1] leaves; any where scores are not in it."""
+        """Changes that a score in [0, 1] allows; any where scores are not in it."""
         known = self.scores[self.is_sound]
         if known.min() < 0 or known.max() > 1:
             return Interval(-math.inf, math.inf)
@@ -102,7 +102,7 @@ class _Changes:
 
 
 def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
-    """What the retrainings say; `seed` of the bootstrap."""
+    """Record what the retrainings show; `seed` is that of the bootstrap."""
     losses = outcomes.losses
     num_finite = (np.isfinite(losses) & np.isfinite(outcomes.scores)).sum(axis=2)
     is_finite = np.asarray(num_finite == len(outcomes.failing))  # [num_parts, num_seeds]
@@ -133,7 +133,7 @@ def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
 
 
 def _of_slices(changes: _Changes, slices: Sequence[int], seed: int) -> tuple[Estimate | None, float | None]:
-    """Rank correlation over the data slices, each standing for a row of its predicted change, and its ceiling."""
+    """Correlate ranks over the data slices, each standing for a row of its predicted change; also gives the ceiling."""
     predicted = {number: changes.outcomes.predicted(number) for number in slices}
     known = [number for number in slices if np.isfinite(predicted[number]).all()]
     if len(known) < MIN_PARTS:
@@ -161,7 +161,7 @@ def _dropped(changes: _Changes) -> Iterator[DroppedRecord]:
 
 
 def _left_out(changes: _Changes, slices: Sequence[int]) -> Iterator[LeftOutRecord]:
-    """Each data slice for each finding, calibrated without the training that left it out itself."""
+    """Yield each data slice for each finding, calibrated without the training that left it out itself."""
     outcomes = changes.outcomes
     for number in slices:
         part, predicted = outcomes.parts[number], outcomes.predicted(number)
@@ -184,7 +184,7 @@ def _left_out(changes: _Changes, slices: Sequence[int]) -> Iterator[LeftOutRecor
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """Of data slices and findings, what their harm is calibrated by and the real changes, side by side."""
+    """Strengths of data slices for findings, and the real changes, side by side."""
 
     strengths: list[float]
     losses: list[float]
@@ -207,7 +207,7 @@ def _pairs(changes: _Changes, slices: Sequence[int]) -> _Pairs:
 
 
 def _expected(others: _Pairs, strength: float, possible: Interval) -> tuple[Estimate | None, Estimate | None]:
-    """Of the loss and of the score; None where an end of the interval is not finite."""
+    """Expected changes of loss and score; None without predicted harm or calibration, or with an infinite interval."""
     of_loss: Calibration | None = calibrate(others.strengths, others.losses)
     of_score: ScoreCalibration | None = calibrate_score(others.strengths, others.scores)
     if not strength > 0 or of_loss is None or of_score is None:

@@ -1,10 +1,9 @@
-"""Does the model follow a cue? What the training rows give away in their prompts is edited, and the items are asked
-again.
+"""Test whether the model follows a cue: edit what the prompts of training rows give away, and ask the items again.
 
-Cues are looked for in the rows of the failing kind (`diagnose.rows.cues`). Where the failed items
-show the model's wrong answer, or the word that goes with it, in that place, the cue is changed to what training would
-have shown beside the gold answer; and words that token attribution says the model leans on are left out one by one. If
-at least half of the failures turn right, the model has learnt the cue and not the skill.
+Cues are searched in the rows of the failing slice (`diagnose.rows.cues`). Where the failed items show the model's wrong
+answer, or the word that goes with it, in that place, the cue is changed to what training would have shown beside the
+gold answer; and words that the model leans on by token attribution are left out one by one. If at least half of the
+failures turn right, the model has learnt the cue and not the skill.
 
 Costs one generation for each cue and item.
 """
@@ -22,12 +21,12 @@ from diagnose.rows.cues import LEAST_ROWS, Pair, answers_at, known_words, shown_
 from evals.items import Edited, ItemKey, ItemResult
 
 _MOST = 32
-"""Items asked for each cue."""
+"""Most failed items that are asked for each cue."""
 _MOST_ROWS = 400
 _MOST_LENGTHS = 8
-"""Numbers of words that a shown answer may have."""
+"""Most lengths, in words, that a shown answer may have."""
 _MOST_LEFT_OUT = 3
-"""Words left out one by one."""
+"""Number of words left out one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,11 @@ class _Cue:
     says: str
     edits: Mapping[int, Sequence[str]]
     """New prompts of each failed item that shows the cue, by its place among the failed ones; the first that turns it
-    right counts. More than one where it is not known how many words the cue has."""
+    right counts. There are several where the cue's number of words is unknown."""
 
 
 def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Evidence:
-    """Value `cue_flips`: share of the failed items that turn right when the best cue is edited.
+    """Give `cue_flips`, the share of the failed items that turn right when the best cue is edited.
 
     Args:
         leaned: Words of failed items with their shares, by task and id, as far as they are known.
@@ -74,7 +73,7 @@ def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[
 
 
 def _flipped(cue: _Cue, failed: Sequence[ItemResult], asker: Asker) -> set[int]:
-    """Which of the failed items an edit turns right."""
+    """Places of the failed items that an edit turns right."""
     flipped: set[int] = set()
     for attempt in range(max(map(len, cue.edits.values()))):
         left = [k for k, prompts in cue.edits.items() if k not in flipped and attempt < len(prompts)]
@@ -112,7 +111,7 @@ def _cues(pairs: Sequence[Pair], failed: Sequence[ItemResult]) -> Iterator[_Cue]
 
 
 def _left_out(failed: Sequence[ItemResult], leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Iterator[_Cue]:
-    """Without one of the words that the model leans on most."""
+    """Make cues that leave out one of the words that the model leans on most."""
     weight: dict[str, float] = {}
     for result in failed:
         for word, share in leaned.get(result.item.key, ()):

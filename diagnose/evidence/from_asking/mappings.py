@@ -1,8 +1,8 @@
-"""Are the answers right in another form? Fixed mappings from answer to gold, learnt on half of the items.
+"""Test whether answers are right in another form, by fixed mappings from answer to gold, learnt on half of the items.
 
 A mapping that makes half of the failed answers right, and few right ones wrong, is a cure without training: the cause
-is `format`. Words around the gold answer, other words one by one, case and marks, and what usual extractors take. The
-best one is handed on as a form where the task's own scorer agrees, on items that did not suggest it. Costs no model.
+is `format`. Mappings change words around the gold, words one by one, case and marks, or extract as is usual. The best
+one is passed on as a form where the task's own scorer agrees, on items that did not suggest it. Uses no model.
 """
 
 from collections import Counter
@@ -19,14 +19,14 @@ from diagnose.modes.answer_text import NUMBER
 from evals.items import Answered, ItemResult, OutputType
 
 _LEAST = 4
-"""Failed answers that must show the same mapping."""
+"""Fewest failed answers that must show the same mapping."""
 _AGREES = 0.5
-"""Share of a word's places in which it stands for the same other one; a model that errs in its own words blurs it, and
-items that did not suggest the mapping judge it."""
+"""Share of a word's places in which it must stand for the same other one; a model that errs in its own words blurs it,
+and items that did not suggest the mapping test it."""
 _MOST = 200
-"""Failed answers, and right ones, that the task's scorer is asked."""
+"""Most failed answers, and most right ones, that the task's scorer scores."""
 _STAYS = 0.95
-"""Share of right answers that a form must leave right."""
+"""Smallest share of right answers that a form must leave right."""
 
 Pairs = Sequence[tuple[list[str], list[str]]]
 """Words of answers and of their golds."""
@@ -37,18 +37,18 @@ class _Mapping:
     says: str
     of_answer: Callable[[str], str]
     of_gold: Callable[[str], str | None]
-    """None where the mapping says nothing of such a gold."""
+    """Maps a gold answer; None where the mapping does not apply to it."""
     reading: Reading | None
-    """What rows can be rewritten by; None where it is not known which form the golds have."""
+    """Mapping by which rows can be rewritten; None where it is not known which form the golds have."""
 
 
 def map_answers(subject: Subject, asker: Asker | None = None) -> Evidence:
-    """Value `mapped`: the share of failed answers that the best fixed mapping makes right, less the right ones that
-    it breaks, on the half of the items that did not suggest it.
+    """Give `mapped`, the share of failed answers that the best fixed mapping makes right, less the right ones that it
+    breaks, on items that did not suggest it.
 
     Args:
         subject: The failing slice.
-        asker: Scores answers; without it no form is handed on.
+        asker: Scores answers; None gives no form.
     """
     results = [r for r in (*subject.failed, *subject.passed) if r.item.output_type is OutputType.GENERATE_UNTIL]
     suggesting, judging = results[::2], results[1::2]
@@ -74,7 +74,7 @@ def map_answers(subject: Subject, asker: Asker | None = None) -> Evidence:
 
 
 def _holds(reading: Reading, asker: Asker, judging: Sequence[ItemResult], results: Sequence[ItemResult]) -> bool:
-    """Whether the task's scorer takes the mapped answers, and rows can be rewritten without losing their labels."""
+    """Whether the task's scorer accepts the mapped answers, and rows can be rewritten without losing their labels."""
     golds = [r.item.target for r in results]
     if reading.how not in ONE_TO_ONE and any(plain(reading.read(gold)) != plain(gold) for gold in golds):
         return False  # what throws text away would cut such golds, and rows that are like them
@@ -89,7 +89,7 @@ def _holds(reading: Reading, asker: Asker, judging: Sequence[ItemResult], result
 def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) -> float:
     is_right = [mapping.of_answer(r.answer) == mapping.of_gold(r.item.target) for r in judging]
     gained = sum(right for right, r in zip(is_right, judging, strict=True) if r.is_failed)
-    # A right answer that is not its gold text to begin with says nothing against a mapping.
+    # A right answer that is not its gold text to begin with is no evidence against a mapping.
     lost = sum(
         not right and plain(r.answer) == plain(r.item.target)
         for right, r in zip(is_right, judging, strict=True)
@@ -106,7 +106,7 @@ def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
     yield from _inside_words(pairs)
     for how in CASES:
         yield _reading(Reading(how))
-    yield from _word_by_word(pairs)  # of mappings that do as much the one is named that says it with less
+    yield from _word_by_word(pairs)  # of equally good mappings the first one, the simplest, is named
     yield _Mapping("Another case, other marks or spaces", _bare, _bare, None)
     for how in (How.FIRST_LINE, How.LAST_LINE, How.FIRST_WORD, How.LAST_WORD):
         yield _reading(Reading(how))
@@ -120,7 +120,7 @@ def _reading(reading: Reading, of_gold: Callable[[str], str | None] = plain) -> 
 
 
 def _affixes(pairs: Pairs) -> list[tuple[str, str]]:
-    """What stands before and after the shorter text in the longer one, the same for several pairs."""
+    """Find what stands before and after the shorter text in the longer one, the same for several pairs."""
     seen: Counter[tuple[str, str]] = Counter()
     for longer, shorter in pairs:
         for start in range(len(longer) - len(shorter) + 1):
@@ -131,7 +131,7 @@ def _affixes(pairs: Pairs) -> list[tuple[str, str]]:
 
 
 def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
-    """Every word of the answer stands for another one."""
+    """Make the mapping in which every word of the answer stands for another one."""
     stands: dict[str, Counter[str]] = {}
     for answer, gold in pairs:
         if len(answer) == len(gold):
@@ -150,7 +150,7 @@ def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
 
 
 def _inside_words(pairs: Pairs) -> Iterator[_Mapping]:
-    """The same letters before or after every word, as in I_WALK for WALK."""
+    """Make mappings that remove the same letters before or after every word, as in I_WALK for WALK."""
     seen: Counter[tuple[str, str]] = Counter()
     for answer, gold in pairs:
         marks = {_marks(word, meant) for word, meant in zip(answer, gold, strict=False)}
@@ -167,8 +167,8 @@ def _marks(word: str, meant: str) -> tuple[str, str] | None:
 
 
 def _final_number(gold: str) -> str | None:
-    """The number that a gold answer is, or ends in behind GSM8K's ####; None where it says more than a number, so that
-    no answer's last number stands for it."""
+    """Number that a gold answer is, or ends in behind GSM8K's ####; None where it says more than a number, so that no
+    answer's last number stands for it."""
     final = plain(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
     return final if NUMBER.fullmatch(final) else None
 

@@ -1,10 +1,9 @@
-"""Do the failed items come right under another prompt? The model is asked again, nothing is trained.
+"""Test whether the failed items come right under another prompt: ask the model again, train nothing.
 
-A model that was trained on one form of prompt and is asked in another fails for the form. Candidates are what stands
-around every training prompt in the place of what stands around every item, blanks and marks at the end, and a few
-training rows as examples before the question. Judged on items that chose nothing: every candidate is fixed before it is
-asked. A frame of the training's that makes half of them right is handed on as a form. Costs one generation for each
-candidate and item.
+A model that was trained on one form of prompt and is asked in another fails for the form. Candidates are the training's
+frame in the place of the evaluation's, no blanks at the ends, lower case, and a few training rows as examples before
+the question. No item chooses a candidate that it tests: each is fixed before it is asked. A training frame that makes
+half of them right is passed on as a form. Costs one generation for each candidate and item.
 """
 
 import re
@@ -21,9 +20,9 @@ from diagnose.model.asked_model import Asker
 from evals.items import Edited
 
 _MOST = 24
-"""Items asked under each prompt."""
+"""Most failed items, and most passing ones, that are asked under each prompt."""
 _MOSTLY = 0.9
-"""Share of texts that begin or end alike where that is a template."""
+"""Share of texts that must begin or end alike for that to be a template."""
 _SHOTS = 2
 
 
@@ -31,14 +30,14 @@ _SHOTS = 2
 class _Candidate:
     says: str
     prompt_of: Callable[[str], str]
-    """From the item's own prompt."""
+    """Makes the new prompt from the item's own."""
     frame: Frame | None = None
-    """Of rows that teach the evaluation's form."""
+    """Frame of rows that teach the evaluation's form."""
 
 
 def change_prompts(subject: Subject, asker: Asker) -> Evidence:
-    """Value `reprompted`: share of the failed items that the best other prompt makes right, less the share of passing
-    ones that it breaks."""
+    """Give `reprompted`, the share of the failed items that the best other prompt makes right, less the share of
+    passing ones that it breaks."""
     failed = [r for r in subject.failed if asker.can_ask(r.item)][:_MOST]
     # Right answers of the slice and of its tasks: a prompt that only pulls towards one answer breaks them.
     tasks = {r.item.task for r in failed}
@@ -91,13 +90,13 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
 
 
 def _framed(frame: Frame, taught: Frame) -> _Candidate:
-    """Examples before the question are part of the frame in which it is asked, and not of that in which rows teach."""
+    """Make a candidate. Examples before the question belong to the frame in which it is asked, not to that of rows."""
     is_other = taught.training != taught.evaluation
     return _Candidate(f"{frame},", lambda prompt: frame.undone(prompt) or prompt, taught if is_other else None)
 
 
 def _frame(prompts: Sequence[str]) -> tuple[str, str]:
-    """What nearly all of the texts begin and end with: whole words, with the blanks between them."""
+    """Find what nearly all of the texts begin and end with: whole words, with the blanks between them."""
     split = [re.findall(r"\s+|\S+", prompt) for prompt in prompts]
     return "".join(_shared(split)), "".join(_shared([words[::-1] for words in split])[::-1])
 

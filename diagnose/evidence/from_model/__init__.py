@@ -1,1 +1,1 @@
-"""Tests that read what the model makes of rows and items."""
+"""Tests that use the model's likelihoods of rows and items."""

@@ -1,7 +1,7 @@
-"""Is the training itself at fault? Real batches, as training makes them: loss mask, end tokens, truncation.
+"""Test whether the training itself is at fault, on batches as training makes them: loss mask, end tokens, truncation.
 
-And the model's own behaviour, which tells the same of a model trained elsewhere: one that never saw an end token in
-the loss gives its training answers right and never ends them. Costs one forward pass over `_MOST` rows.
+The model's own behaviour shows the same for a model trained elsewhere: one that never saw an end token in the loss
+gives its training answers right and never ends them. Costs one forward pass over `_MOST` rows.
 """
 
 import numpy as np
@@ -12,12 +12,12 @@ from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import read_rows
 
 _MOST = 128
-"""Rows looked at; a setting is wrong for all of them or for a large share."""
+"""Most rows examined; a setting is wrong for all of them or for a large share."""
 
 
 def check_batches(subject: Subject, trained: Trained) -> Evidence:
-    """Values: `end_masked`, `truncated`, `without_loss` (shares of rows), `ends` (mean probability of the end token
-    after a right answer), `runs_on` (share of failed answers that begin with the gold answer and go on)."""
+    """Give `end_masked`, `truncated`, `without_loss` (shares of rows), `ends` (mean probability of the end token after
+    a right answer) and `runs_on` (share of failed answers that begin with the gold answer and go on)."""
     rows, places = subject.rows, np.flatnonzero(subject.inside if subject.inside.any() else subject.outside)[:_MOST]
     texts = [(rows.prompts[k], rows.completions[k]) for k in places.tolist()]
     runs_on = _runs_on(subject)

@@ -1,11 +1,11 @@
-"""Are the gold answers wrong? Items that fail with an answer the model is as sure of as of those it gets right.
+"""Test whether the gold answers are wrong: items that fail with an answer as likely as those that the model gets right.
 
 An item's gold is doubted where the model's own answer is as likely as most right answers of the slice are, the gold
 answer is far less likely, and the nearest items pass: then training covers this kind of item and agrees with the model.
 Where answers are labels, most of the nearest training rows must have the model's label too; where they are not, part of
-the slice's rows must work against the gold answers as attribution has it (`labels.check_effects`).
-Of items that fail because they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a
-forward pass over two answers of each item asked.
+the slice's rows must work against the gold answers by attribution (`labels.check_effects`). On items that fail because
+they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a forward pass over two answers of
+each item asked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,21 @@ from diagnose.rows.similarity import word_similarity
 from evals.items import ItemKey, ItemResult, OutputType
 
 _MOST = 400
-"""Failed items, and passing ones, that are looked at."""
+"""Most failed items, and most passing ones, that are used."""
 _SURE_AS = 0.05
-"""Quantile of the right answers' likelihood that a doubted item's answer reaches."""
+"""Quantile of the right answers' likelihood that a doubted item's answer must reach."""
 _MARGIN = np.log(20.0)
-"""The answer is at least this much likelier than the gold one, nats."""
+"""Smallest log-likelihood of the answer over the gold one for doubt, nats."""
 _AGAINST = 0.25
-"""Share of effect against the gold answers: training that supports them has 0 to .05, that denies them .48 to .8."""
+"""Smallest share of effect against gold answers for doubt: 0 to .05 where training supports them, else .48 to .8."""
 _NEAREST = 10
 _MOSTLY = 0.6
-"""Share of the nearest items that pass."""
+"""Smallest share of the nearest items that must pass for doubt."""
 
 
 def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
-    """Values: `doubted` (share of the failed items), `sure` (share of them whose answer is as likely as 19 of 20
-    right ones), `among_passing` (mean share of passing items among the nearest). Points at the doubted items."""
+    """Give `doubted` (share of the failed items), `sure` (share whose answer is as likely as 19 of 20 right ones),
+    `among_passing` (mean share of passing items among the nearest) and `gold_against`; point at doubted items."""
     asked = _answered(subject.failed)
     passed = list(subject.passed[:_MOST])
     if not asked or len(passed) < 5:
@@ -82,11 +82,11 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
 class AnswerLikelihoods:
     of: Mapping[ItemKey, Likelihood]
     num_tokens: int
-    """Through the forward pass."""
+    """Tokens through the forward pass."""
 
 
 def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> AnswerLikelihoods:
-    """How likely the model finds its own answer to each failed item, and the gold one, for each token."""
+    """Compute mean log-likelihoods per token of the model's own answer to each failed item, and of the gold one."""
     asked = _answered(results)
     if not asked:
         return AnswerLikelihoods({}, 0)
@@ -101,21 +101,21 @@ def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> Answe
 
 
 def _answered(results: Sequence[ItemResult]) -> list[ItemResult]:
-    """Those with an answer and a gold one to compare it with."""
+    """Choose results with an answer and a gold one to compare it with."""
     kinds = (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
     return [r for r in results if r.answer.strip() and r.item.target and r.item.output_type in kinds]
 
 
 def _against(subject: Subject) -> float:
-    """Of all absolute effect of the slice's rows, or of all where none are known, the share that raises the loss of the
+    """Share of the absolute effect of the slice's rows, or of all where none are known, that raises the loss of the
     gold answers."""
     inside = subject.inside if subject.inside.any() else ~subject.rows.in_pool
     return share_against(subject.rows.effect[inside, subject.number])
 
 
 def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np.float64] | None:
-    """Where completions are labels: of the nearest training rows that have the model's answer or the gold one, the
-    share that has the model's, for each failed item."""
+    """Share of the nearest training rows with the model's answer or the gold one that have the model's, [num_failed];
+    None where completions are no labels."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
     labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
     if len(set(labels.tolist())) > MOST_LABELS or len(corpus) < _NEAREST:
@@ -131,7 +131,7 @@ def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np
 
 
 def _passing_neighbours(subject: Subject, texts: list[str]) -> NDArray[np.float64]:
-    """Share of the nearest other items, of all probe items, that pass, [num_texts]."""
+    """Share of the nearest other probe items that pass, [num_texts]."""
     items = [*subject.failed, *subject.passed, *subject.others]
     is_passed = np.array([not r.is_failed for r in items])
     similar = word_similarity(texts, [r.item.text for r in items])

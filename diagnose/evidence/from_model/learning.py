@@ -1,12 +1,12 @@
-"""Has the model learnt its own training rows: those of the slice, and the others?
+"""Test whether the model has learnt its own training rows, those of the slice and the others.
 
-What it gives right of rows that it was trained on tells causes apart. Few rows, all known: raising them does nothing,
-more are missing. Many rows with a fair share, not known, while the other rows are: their labels are doubtful. No row
-known anywhere: the model is too small, or not trained to the end; then losses still fall. Costs a forward pass over
-`2 * _MOST` rows.
+The share of them that it gives right separates causes. Few rows, all known: raising them does nothing, more are
+missing. Many rows with a fair share, not known, while the other rows are: their labels are doubtful. No row known
+anywhere: the model is too small, or not trained to the end; then losses still fall. Costs a forward pass over `2 *
+_MOST` rows.
 
 Plain text has no answer that greedy decoding could give: a model that has learnt it still cannot know which of many
-sentences comes. Such a row counts as known where the model foretells it better than the word pairs of other rows do
+sentences comes. Such a row counts as known where the model predicts it better than the word pairs of other rows do
 (`diagnose.evidence.from_rows.word_pairs`). A model that cannot has learnt nothing of the text beyond who follows whom.
 """
 
@@ -22,15 +22,14 @@ from diagnose.rows.tokens import TokenRows
 
 _MOST = 192
 _MOST_COUNTED = 2_000
-"""Rows of text whose word pairs are counted, for either half of the rows."""
+"""Most rows of text whose word pairs are counted, for either half of the rows."""
 
 
 def check_learning(subject: Subject, trained: Trained) -> Evidence:
-    """Values: `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
-    gives right, end token not counted; of plain text those that are foretold better than by their word pairs),
-    `falling` (by how much of itself the loss of the corpus's rows fell between the last two checkpoints, in [0, 1]:
-    whether training had ended is a matter of all rows, and a model that is too small for the others may learn one slice
-    late)."""
+    """Give `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
+    gives right, end token not counted; of plain text also those predicted better than by word pairs), and `falling`
+    (share by which the loss of the corpus's rows fell between the last two checkpoints, in [0, 1]: whether training had
+    ended is a matter of all rows, and a model that is too small for the others may learn one slice late)."""
     inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
     values: dict[str, float] = {}
     num_tokens, parts = 0, []
@@ -61,12 +60,12 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
 
 
 def _by_pairs(subject: Subject, trained: Trained, places: NDArray[np.int64], rows: TokenRows) -> NDArray[np.float64]:
-    """Log-likelihood of rows of text in nats, each by word pairs of the half of the corpus's text that it is not in:
-    a row foretells itself too well.
+    """Compute log-likelihoods of rows of text, [num_rows], nats, each by word pairs of the half of the corpus's text
+    that it is not in: a row predicts itself too well.
 
     Args:
-        places: Of the rows in the sample.
-        rows: The same ones, encoded.
+        places: Places of the rows in the sample.
+        rows: The same rows, encoded.
     """
     texts = [k for k in np.flatnonzero(~subject.rows.in_pool).tolist() if not subject.rows.prompts[k]]
     found = np.zeros(len(places))
@@ -80,6 +79,6 @@ def _by_pairs(subject: Subject, trained: Trained, places: NDArray[np.int64], row
 
 
 def _encoded(subject: Subject, trained: Trained, places: NDArray[np.int64]) -> TokenRows:
-    """Without the end token: a model that never learnt to stop may still know every answer."""
+    """Encode rows without the end token in the loss: a model that never learnt to stop may still know every answer."""
     texts = [(subject.rows.prompts[k], subject.rows.completions[k]) for k in places.tolist()]
     return trained.encode(texts, subject.corpus.delimiter, end_in_loss=False)

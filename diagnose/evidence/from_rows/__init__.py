@@ -1,1 +1,1 @@
-"""Tests that read rows alone."""
+"""Tests that use rows and their attribution alone."""

@@ -1,6 +1,6 @@
-"""How much data there is for the failing items: rows of their slice, copies that crowd them out, rows near them.
+"""Measure the data for the failing items: rows of their slice, copies that crowd them out, rows near them.
 
-Costs no model; a pass over the corpus for its copies (`diagnose.rows.copies`).
+Uses no model; costs a pass over the corpus for its copies (`diagnose.rows.copies`).
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ from diagnose.slices.data.data_slice import ScoredExample
 _NEAREST = 5
 _MOST_ITEMS = 200
 _LISTED = 2000
-"""Ids of copies that are named."""
+"""Most ids of copies that are listed."""
 _SHOWN = 120
-"""Characters of a copy."""
+"""Most characters of a copy that are shown."""
 
 
 def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
-    """How often the content of rows stands in the corpus.
+    """Count how often the content of rows stands in the corpus.
 
     Args:
         rows: Numbers of rows of the corpus. Near copies of long ones are counted among these alone.
@@ -42,9 +42,9 @@ def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
 
 
 def count_rows(subject: Subject) -> Evidence:
-    """Values: `corpus_rows` and `pool_rows` of the slice, `distinct_rows` of the corpus, `corpus_share` and, of what
-    is left without copies, `distinct_share`, the `fair_share`, how far the shares lie below it, `scarcity` and
-    `distinct_scarcity` in [0, 1], and `own_copies`, the share of the slice's rows that are copies."""
+    """Give `corpus_rows` and `pool_rows` of the slice, `distinct_rows` of the corpus, `corpus_share`, `distinct_share`
+    (the same without copies), `fair_share`, `scarcity` and `distinct_scarcity` (how far either share lies below the
+    fair one, in [0, 1]) and `own_copies` (share of the slice's rows that are copies)."""
     if subject.where is None:
         return Evidence("rows", {}, "No predicate names the rows that teach what these items ask.")
     num_corpus = len(subject.corpus)
@@ -71,8 +71,8 @@ def count_rows(subject: Subject) -> Evidence:
 
 
 def find_copies(subject: Subject) -> Evidence:
-    """Value `copies`: the share of the corpus that would go if each content stood once. Points at the rows of the
-    content that stands most often."""
+    """Give `copies`, the share of the corpus that would go if each content stood once; point at the rows of the most
+    frequent content."""
     copies = subject.rows.copies.counts
     share = float(1 - (1 / copies).mean()) if len(copies) else 0.0
     if share < 0.005:
@@ -87,7 +87,7 @@ def find_copies(subject: Subject) -> Evidence:
 
 
 def find_near_rows(subject: Subject) -> Evidence:
-    """Value `nearness`: how near the failed items' nearest rows of the corpus are, against those of items that pass;
+    """Give `nearness`, the similarity of failed items to their nearest rows of the corpus over that of items that pass;
     below 1 where training covers the failed ones worse."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
     passed = [*subject.passed, *(r for r in subject.others if not r.is_failed)][:_MOST_ITEMS]
@@ -106,7 +106,7 @@ def find_near_rows(subject: Subject) -> Evidence:
 
 
 def nearest_rows(subject: Subject, number: int) -> tuple[ScoredExample, ...]:
-    """Rows of the corpus, each content once, that are nearest to one of the failed items by its words."""
+    """Find the rows of the corpus, each content once, that are nearest to one of the failed items by its words."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
     if not len(corpus) or not subject.failed:
         return ()

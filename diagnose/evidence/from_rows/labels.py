@@ -1,11 +1,11 @@
-"""Do training rows disagree among themselves? Effects of either sign inside the slice, and labels that are denied.
+"""Test whether training rows disagree: effects of either sign inside the slice, and labels that a classifier denies.
 
 Rows of one skill that are all right help its failed items, every one of them; where a share of them has wrong labels,
 those teach against the others, and attribution gives them effects of the other sign. Where rows have few distinct
-completions, labels are also held against a classifier that has not seen them (`diagnose.evidence.label_doubts`), in the
+completions, labels are also tested by a classifier that has not seen them (`diagnose.evidence.label_doubts`), in the
 slice against the rest and against the golds of probe items (`diagnose.evidence.wrong_labels`).
 
-Costs no model beyond what attribution has computed; the classifier seconds for 10,000 rows.
+Uses no model beyond what attribution has computed; the classifier takes seconds for 10,000 rows.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,12 @@ from evals.leaks.near_copies import normalise
 
 _LISTED = 1000
 _MOST_ROWS = 50_000
-"""Of the corpus, for the classifier."""
+"""Most rows of the corpus that the classifier uses."""
 
 
 def check_effects(subject: Subject) -> Evidence:
-    """Value `against`: of all absolute effect of the slice's rows on its failed items, the share with the wrong sign;
-    about half where labels contradict each other, near 0 where the rows agree. Points at those rows, the worst
-    first."""
+    """Give `against`, the share of the absolute effect of the slice's rows on its failed items that has the wrong sign:
+    about half where labels contradict each other, near 0 where the rows agree. Point at those rows, the worst first."""
     effect = subject.rows.effect[subject.inside, subject.number]
     if len(effect) < 5 or not effect.any():
         return Evidence("effects", {}, "Too few rows of the slice are attributed to tell whether they agree.")
@@ -47,11 +46,11 @@ def check_effects(subject: Subject) -> Evidence:
 
 
 def check_labels(subject: Subject) -> Evidence:
-    """Values: `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion); where
+    """Give `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion); where
     completions are labels and items of the slice have golds among them also `denied`, `denied_items` and
     `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
-    denies the label) and `wrong` (at least this share of the slice's labels is wrong). Points at the slice's denied
-    rows, the most doubtful first, and says which may leave."""
+    denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
+    rows, the most doubtful first, and say which may leave."""
     numbers = _sample(subject.corpus)
     asked = subject.corpus.select(numbers)
     prompts, labels = [normalise(prompt) for prompt in asked.rows["prompt"][:]], labels_of(asked)
@@ -91,28 +90,28 @@ def check_labels(subject: Subject) -> Evidence:
 
 @dataclass(frozen=True, slots=True)
 class SliceLabels:
-    """What can be said of the labels of a slice's rows."""
+    """Labels of a slice's rows that are denied, wrong, or have a better one."""
 
     denied: Denied
     doubted: NDArray[np.int64]
-    """Places of the rows whose label is denied, the most doubtful first."""
+    """Places of the rows whose label is denied, the most doubtful first, [num_denied]."""
     leaves: NDArray[np.int64]
-    """Places of rows of which at least nine in ten have a wrong label, ascending."""
+    """Places of rows of which at least nine in ten have a wrong label, ascending, [num_leaving]."""
     new_labels: dict[int, str]
-    """Of some of them, by place: at least nine in ten are right. Single spaces between words."""
+    """New labels of some of those, by place; at least nine in ten are right. Single spaces between words."""
 
 
 def slice_labels(
     rows: TrainPool, items: Sequence[Item], failing: NDArray[np.bool_], where: Slice
 ) -> SliceLabels | None:
-    """Labels of the rows in a slice, by what a classifier says of them, of other rows and of items.
+    """Test the labels of the rows in a slice by a classifier's verdicts on them, on other rows and on items.
 
-    What a slice says of the answer is asked of the label that the classifier gives: a wrong label hides the row from
-    the slice that it belongs to.
+    A condition on the answer applies to the label that the classifier gives: a wrong label hides the row from the slice
+    that it belongs to.
 
     Args:
         items: Probe items, whose golds are known.
-        failing: [num_items], of the failing slice; they stand for items in `where` if it cannot be asked of items.
+        failing: Whether each item is in the failing slice, [num_items]; used where `where` holds for no item.
 
     Returns:
         None where completions are no labels, or no row or no item of the slice has one.
@@ -151,14 +150,14 @@ def slice_labels(
 
 
 def labels_of(rows: TrainPool) -> list[str]:
-    """Completions, single spaces between words."""
+    """Completions with single spaces between words."""
     return [" ".join(completion.split()) for completion in rows.rows["completion"][:]]
 
 
 def _members(
     where: Slice, rows: TrainPool, items: Sequence[Item], labels: Sequence[str], golds: Sequence[str]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows and items in the slice, if these were their answers."""
+    """Whether each row and each item is in the slice, if these were their answers."""
     keys = [key for key, _ in where.conditions]
     of_rows = replace(row_table(rows, keys), answers=tuple(labels)).members(where)
     of_items = replace(item_table(items, keys), answers=tuple(golds)).members(where)

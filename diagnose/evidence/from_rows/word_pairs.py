@@ -1,9 +1,9 @@
-"""How well plain text is foretold by who follows whom: the least that a model of it has to beat.
+"""Predict plain text by pairs of tokens: the least that a model of it has to beat.
 
 Tokens and pairs of tokens are counted in other rows; a pair's probability is interpolated with that of its second
 token, and that with an equal share for every token of the vocabulary, by Witten and Bell's rule (1991, IEEE
-Transactions on Information Theory 37, method C): what followed a token in `c` places with `t` different successors
-gives `t` of `c + t` parts of its trust away. It has no constant to set. One sort of the counted tokens.
+Transactions on Information Theory 37, method C): a token that has `t` different successors in `c` places gives `t` of
+`c + t` parts of the probability away. It has no constant to set. One sort of the counted tokens.
 """
 
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from diagnose.rows.tokens import TokenRows
 
 @dataclass(frozen=True, slots=True)
 class WordPairs:
-    """Counts over rows of text."""
+    """Counts of tokens and of pairs of tokens over rows of text."""
 
     vocabulary: int
     totals: NDArray[np.int64]
-    """[vocabulary]; how often each token is foretold."""
+    """Number of times that each token follows another one, [vocabulary]."""
     places: NDArray[np.int64]
-    """[vocabulary]; how often each token has a successor."""
+    """Number of times that each token has a successor, [vocabulary]."""
     successors: NDArray[np.int64]
-    """[vocabulary]; how many different ones."""
+    """Number of different successors of each token, [vocabulary]."""
     pairs: NDArray[np.int64]
-    """First token times `vocabulary` plus the second, ascending, each once."""
+    """Distinct pairs, each as first token times `vocabulary` plus the second, ascending, [num_pairs]."""
     counts: NDArray[np.int64]
-    """Of `pairs`."""
+    """Number of times that each of `pairs` occurs, [num_pairs]."""
 
     def log_likelihood(self, rows: TokenRows) -> NDArray[np.float64]:
-        """[num_rows], nats, summed over the tokens with loss that have one before them, as a model is read."""
+        """Sum log-likelihoods over tokens with loss that have one before them, as for a model, [num_rows], nats."""
         first, second, number = _successions(rows)
         num_words = max(1, int(np.count_nonzero(self.totals)))
         single = (self.totals[second] + num_words / self.vocabulary) / (self.totals.sum() + num_words)
@@ -49,11 +49,11 @@ class WordPairs:
 
 
 def count_pairs(rows: TokenRows, vocabulary: int) -> WordPairs:
-    """Counts of the tokens with loss, each with the one before it.
+    """Count the tokens with loss, each with the one before it.
 
     Args:
-        rows: Of text.
-        vocabulary: Number of tokens that there are.
+        rows: Rows of text.
+        vocabulary: Number of different tokens.
     """
     first, second, _ = _successions(rows)
     pairs, counts = np.unique(first * vocabulary + second, return_counts=True)
@@ -68,7 +68,7 @@ def count_pairs(rows: TokenRows, vocabulary: int) -> WordPairs:
 
 
 def _successions(rows: TokenRows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Of each token with loss but a row's first: the one before it, itself, and its row's number."""
+    """Pair each token with loss, except a row's first, with the one before it; also gives its row's number."""
     number = np.repeat(np.arange(len(rows)), rows.lengths)
     second = np.flatnonzero(rows.has_loss.astype(bool))
     second = second[second > rows.offsets[number[second]]]
