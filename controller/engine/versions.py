@@ -79,7 +79,7 @@ def code_version() -> str:
     digest = hashlib.sha256()
     for package in (*PACKAGES, "conf"):
         for path in sorted((ROOT / package).rglob("*")):
-            if path.is_file() and path.suffix in {".py", ".yaml", ".j2"}:
+            if path.is_file() and path.suffix in {".py", ".yaml", ".j2", ".css", ".json", ".jsonl"}:
                 digest.update(str(path.relative_to(ROOT)).encode() + b"\x00" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -133,8 +133,10 @@ def try_mixes(
 
 
 def training_seed(run: Run, number: int, place: int) -> int:
-    """Seed of the `place`th training of each arm of a round."""
-    return 1000 * run.settings.seed + 100 * (number + 1) + place
+    """Seed of the `place`th training of each arm of a round, below 100; no two rounds of any two runs with seeds below
+    10,000 share one."""
+    cycle, turn = divmod(number, 9)
+    return 10_000_000 * cycle + 1000 * run.settings.seed + 100 * (turn + 1) + place
 
 
 def measured_mixes(
