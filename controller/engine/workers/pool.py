@@ -121,6 +121,7 @@ class Workers:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            worker_server.start()
             context = worker_server.context()
             devices = context.Queue()
             for device in range(torch.cuda.device_count()):

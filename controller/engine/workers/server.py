@@ -12,8 +12,10 @@ import gc
 import multiprocessing
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
@@ -28,10 +30,23 @@ def context() -> ForkServerContext:
     return found
 
 
+@cache
 def start() -> None:
-    """Start the server and return at once; a second call changes nothing."""
+    """Bring the server up; a second call changes nothing.
+
+    Linux takes the death of the thread that started a process for that of its parent, so the server is started by a
+    thread that lives as long as the process: loops may run in threads that end.
+    """
+    is_up = threading.Event()
+    threading.Thread(target=_keep, args=(is_up,), name="worker server", daemon=True).start()
+    is_up.wait()
+
+
+def _keep(is_up: threading.Event) -> None:
     context()
     forkserver.ensure_running()
+    is_up.set()
+    threading.Event().wait()
 
 
 @contextmanager

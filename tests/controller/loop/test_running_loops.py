@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from builders.fixes import RaiseSkill
 from builders.toy import write_toy
 
 from controller.cli.compose import composed
@@ -16,6 +17,7 @@ from controller.engine.errors import BudgetSpent
 from controller.loop.loop import run_loop
 from controller.results.events import Event, ItemsAnswered, LoopEnded, LoopOpened, ModelNamed, RoundEnded
 from controller.results.loop_json import LoopResult, read_loop
+from controller.settings import LoopSettings
 from evals.splits import Split
 
 pytestmark = pytest.mark.slow
@@ -40,6 +42,11 @@ class DiesAfterARound:
 def settings_in(folder: Path, *words: str) -> list[str]:
     folder.mkdir()
     return [*write_toy(folder), "budget.rounds=1", *words]
+
+
+def with_a_fix(words: list[str]) -> LoopSettings:
+    """Settings with a fix that acts whatever the cause."""
+    return replace(composed(words), interventions=RaiseSkill())
 
 
 def run_and_die(words: list[str]) -> None:
@@ -88,13 +95,13 @@ def test_a_loop_that_is_stopped_leaves_another_of_the_same_process_alone(tmp_pat
             if isinstance(event, LoopOpened):
                 is_under_way.set()
 
-    def stopped(words: list[str]) -> None:
+    def stopped() -> None:
         with pytest.raises(RuntimeError, match="stopped by its listener"):
             run_loop(first, None, listeners=[Waits()])
 
     first, second = composed(settings_in(tmp_path / "a")), composed(settings_in(tmp_path / "b"))
     other = threading.Thread(target=lambda: ended.append(run_loop(second, None, listeners=[Signals()])))
-    one = threading.Thread(target=stopped, args=([],))
+    one = threading.Thread(target=stopped)
     one.start()
     other.start()
     one.join()
@@ -112,10 +119,10 @@ def spent(result: LoopResult) -> tuple[int, float]:
 @pytest.mark.parametrize("limit", ["train_tokens", "flops"])
 def test_a_loop_refuses_a_round_that_would_pass_its_budget_and_keeps_what_it_has(tmp_path: Path, limit: str) -> None:
     words = settings_in(tmp_path / "a")
-    whole = spent(run_loop(composed(words), None))[limit == "flops"]
+    whole = spent(run_loop(with_a_fix(words), None))[limit == "flops"]
     most = 0.9 * whole
     short = [*words, f"budget.{limit}={round(most)}", f"run_dir={tmp_path / 'a' / 'short'}"]
-    result = run_loop(composed(short), None)
+    result = run_loop(with_a_fix(short), None)
     assert result.stopped_because.startswith(f"budget.{limit}: round 0 takes")
     assert 0 < spent(result)[limit == "flops"] <= most
     assert read_loop(tmp_path / "a" / "short") == result
@@ -151,8 +158,7 @@ def test_no_round_is_begun_where_even_the_first_training_is_too_much(tmp_path: P
 
 
 def test_arms_that_retrain_from_the_given_model_start_from_new_weights_each_seed(tmp_path: Path) -> None:
-    words = [*settings_in(tmp_path / "a"), "train.start=base", "verify.seeds=3"]
-    result = run_loop(composed(words), None)
+    result = run_loop(with_a_fix([*settings_in(tmp_path / "a"), "train.start=base"]), None)
     built = list((tmp_path / "a" / "run" / "stages").glob("build-*"))
     assert result.rounds[0].verdict.arms
     assert len(built) == 4  # of the champion, and of each training seed
