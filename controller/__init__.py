@@ -1,1 +1,1 @@
-"""CLOSE THE LOOP: training, verdicts, the journal, tracking and the command line; all side effects."""
+"""Close the loop: training, verdicts, the journal, tracking and the command line; all side effects."""

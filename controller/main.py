@@ -2,8 +2,8 @@
 
 Exit codes: 0 done, whatever the verdict; 1 failed; 2 bad input; 3 waits for approval; 130 interrupted.
 
-Imports of more than this file's own stand inside `_dispatch`: help needs none of them, and the server that workers
-are forked from can import beside the parent only if it is started first.
+Imports beyond this file's own stand inside `_dispatch`: help needs none of them, and the server that workers are forked
+from can import beside the parent only if it is started first.
 """
 
 import sys
@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from controller import logs, worker_server
-from controller.errors import BudgetSpent, is_user_error
+from controller.engine import logs
+from controller.engine.errors import BudgetSpent, is_user_error
+from controller.engine.workers import server as worker_server
 
 VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
-"""Functions of `controller.verbs`."""
+"""Names of verbs, functions of `controller.cli.verbs`."""
 
 USAGE = """usage: evalmend VERB [key=value ...]
 
@@ -74,14 +75,14 @@ def _dispatch(arguments: list[str]) -> int:
         return 0 if arguments else 2
     verb, rest = arguments[0], arguments[1:]
     if verb == "report":
-        from controller.report.page import write_report
-        from controller.result import read_loop
+        from controller.results.loop_json import read_loop
+        from controller.results.page.page import write_report
 
         for folder in _folders(verb, rest):
             sys.stdout.write(f"{write_report(read_loop(folder), folder)}\n")
         return 0
     if verb == "compare":
-        from controller.compare_runs import compare_table
+        from controller.results.compare_runs import compare_table
 
         sys.stdout.write(compare_table(_folders(verb, rest)) + "\n")
         return 0
@@ -92,10 +93,12 @@ def _dispatch(arguments: list[str]) -> int:
         raise ValueError(f"unknown verb '{verb}'{hint}")
     worker_server.start()
     with worker_server.lasting_imports():
-        from controller import verbs
-        from controller.compose_settings import call_with_settings
+        from controller.cli import verbs
+        from controller.cli.compose import call_with_settings
+        from controller.prove.settings import ProveSettings
+        from controller.settings import LoopSettings
 
-    return call_with_settings(getattr(verbs, verb), rest)
+    return call_with_settings(getattr(verbs, verb), ProveSettings if verb == "prove" else LoopSettings, rest)
 
 
 def _folders(verb: str, words: list[str]) -> list[Path]:

@@ -1,1 +1,1 @@
-"""EXPLAIN: from failed probe items to the data behind them, and to a cause."""
+"""Explain failed probe items: from them to the data behind them, and to a cause."""

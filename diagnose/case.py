@@ -1,21 +1,18 @@
-"""What is diagnosed, and what is asked of its data."""
+"""The case that is diagnosed, with its failing slices and the rows that may be behind them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
-from diagnose.attribution.checkpoint import Checkpoint, context_length
-from diagnose.data_slices import FailingItems
-from diagnose.failing_slices import FailingSlice
-from diagnose.finding import ScoredExample
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice, SliceTable, item_table
-from evals.index import ItemIndex
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import ScoredExample
+from diagnose.slices.data.find import FailingItems
+from diagnose.slices.failing.find import FailingSlice
+from diagnose.slices.predicate import Slice, SliceTable, item_table
 from evals.items import Item, ItemResult, ProbeReport
-from evals.model_ref import ModelRef
+from evals.leaks.item_index import ItemIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +22,9 @@ class Case:
     probe: ProbeReport
     """All probe items of tasks and guards."""
     corpus: TrainPool
-    """What the model was trained on."""
+    """Rows that the model was trained on."""
     pool: TrainPool | None
-    """What a fix may draw on."""
+    """Rows that a fix may add; None without any."""
     item_fields: Sequence[str]
     """Document fields by which failures are reported (`evals.slices`)."""
     row_fields: Sequence[str]
@@ -35,16 +32,16 @@ class Case:
     guards: Collection[str]
     """Tasks that are never fixed."""
     index: ItemIndex
-    """Of the items of all splits; says which rows repeat one and gives none away."""
+    """Index of the items of all splits; tells which rows repeat one and reveals none."""
     seed: int
-    """Of the draws of queries and rows, and of projections."""
+    """Seed of the draws of queries and rows, and of projections."""
 
     @property
     def num_rows(self) -> int:
         return len(self.corpus) + (0 if self.pool is None else len(self.pool))
 
     def row(self, number: int, score: float) -> ScoredExample:
-        """A training row, counted through the corpus and then the pool."""
+        """Return a training row, numbered through the corpus and then the pool."""
         in_pool = number >= len(self.corpus)
         source = self.pool if in_pool and self.pool is not None else self.corpus
         row = source[number - len(self.corpus) if in_pool else number]
@@ -52,40 +49,18 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedModel:
-    """The model whose gradients are asked."""
-
-    tokenizer: PreTrainedTokenizerBase
-    checkpoints: Sequence[Checkpoint]
-    """Of one training, oldest first; the last is the model that was measured."""
-    max_length: int
-    """Tokens of a row, as in training."""
-    end_in_loss: bool | None = None
-    """Whether training saw the end token in the loss; None where it was not ours."""
-
-    @property
-    def measured(self) -> ModelRef:
-        return self.checkpoints[-1].model
-
-    @property
-    def most_tokens(self) -> int:
-        """Of a row: no more than the model takes; reads its configuration."""
-        return min(self.max_length, context_length(self.measured) or self.max_length)
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
-    """The failing slices of a case, and the rows that may be to blame."""
+    """The failing slices of a case, and the rows that may be behind them."""
 
     failing: tuple[FailingSlice, ...]
     items: SliceTable
-    """All probe items."""
+    """All probe items as slices read them."""
     failures: tuple[list[ItemResult], ...]
     """Failed items of each slice, in random order."""
     queries: tuple[list[ItemResult], ...]
-    """Those of them that are attributed."""
+    """Failed items of each slice that are attributed, the first of `failures`."""
     scored: NDArray[np.int64]
-    """Rows that are attributed, ascending."""
+    """Numbers of the rows that are attributed, ascending, through the corpus and then the pool."""
 
     @property
     def failing_items(self) -> list[FailingItems]:
@@ -98,7 +73,7 @@ class Question:
 
 
 def ask(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_rows: int | None) -> Question:
-    """Draws queries and rows, at most as many as said; all rows where `max_rows` is None."""
+    """Draw at most so many queries of each slice and rows; all rows where `max_rows` is None."""
     items = item_table([r.item for r in case.probe.results], dict.fromkeys([*case.item_fields, *case.row_fields]))
     rng = np.random.default_rng(case.seed)
     failures = tuple(_failures(case.probe, items, found.slice, rng) for found in failing)
@@ -112,7 +87,7 @@ def ask(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_row
 
 
 def query_text(item: Item) -> str:
-    """Question and target; the target alone where a task has no prompt."""
+    """Join question and target; the target alone where a task has no prompt."""
     return item.text if item.text == item.target else f"{item.text} {item.target}"
 
 
@@ -124,7 +99,7 @@ def _failures(probe: ProbeReport, items: SliceTable, where: Slice, rng: np.rando
 
 
 def _draw(num_rows: int, most: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows to attribute, in order."""
+    """Draw the numbers of the rows to attribute, ascending."""
     if most is None or num_rows <= most:
         return np.arange(num_rows, dtype=np.int64)
     return np.sort(rng.choice(num_rows, most, replace=False)).astype(np.int64)

@@ -1,73 +1,76 @@
-"""From a probe report to findings: which slices fail, which data is behind each, and the likely cause.
+"""Diagnose a probe report: which slices fail, which data is behind each, and the likely cause.
 
-Failing slices come first and are cheap; without any, nothing is attributed. Attribution is one pass over at
-most `max_rows` training rows for all findings together, and is by far the largest cost.
+Failing slices come first and are cheap; without any, nothing is attributed. Attribution is one pass over at most
+`max_rows` training rows for all findings together, and is by far the largest cost.
 """
 
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.attribution.checkpoint import Checkpoint, check_checkpoints, load_model
+from diagnose.assemble import Dossier, find_examples, make_finding
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
+from diagnose.attribution.fidelity import MIN_PARTS
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries, failed_items
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, Told, attribute
 from diagnose.attribution.train_rows import TrainRows
-from diagnose.case import AskedModel, Case, Question, ask
-from diagnose.causes import cause_model_digest
-from diagnose.contamination import find_contamination, in_order
-from diagnose.controls import CONTROLS, beside, by_words
-from diagnose.data_slices import DataJoin, find_data_slices
-from diagnose.evidence.amounts import nearest_rows
-from diagnose.evidence.evidence import Evidence
-from diagnose.evidence.examine import examine
-from diagnose.evidence.golds import answer_likelihoods
-from diagnose.evidence.subject import Asker, Trained
-from diagnose.evidence.subjects import make_subjects, sample_rows, sample_table
-from diagnose.failing_slices import FailingSlice, find_failing_slices
-from diagnose.fidelity import MIN_PARTS
-from diagnose.finding import Attributed, Diagnosis, Examples, Finding
-from diagnose.findings import find_examples, make_finding
-from diagnose.mode_classifier import shipped_digest
-from diagnose.mode_examples import labels_digest
-from diagnose.mode_fit import classifier_with
-from diagnose.modes import mode_shares
-from diagnose.nearest import NearestRows, StatesOf
-from diagnose.profiles import join_profiles
-from diagnose.scored_parts import scored_parts
-from diagnose.slice_counts import Thresholds
-from diagnose.slice_tree import slice_tree
-from diagnose.text_clusters import Space
-from diagnose.text_states import TextStates
-from diagnose.token_attribution import WordShares, leaned_on
-from diagnose.tokens import TokenSource
-from evals.items import ProbeReport
+from diagnose.baselines import CONTROLS, beside, by_words
+from diagnose.case import Case, Question, ask
+from diagnose.evidence.contamination import find_contamination, in_order
+from diagnose.evidence.examine import TESTS, CauseTest, Means, examine
+from diagnose.evidence.from_model.golds import answer_likelihoods
+from diagnose.evidence.from_rows.amounts import nearest_rows
+from diagnose.evidence.nearest import NearestRows, StatesOf
+from diagnose.evidence.profiles import join_profiles
+from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
+from diagnose.finding.answer_labels import label_golds
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
+from diagnose.model.asked_model import AskedModel, Asker, Trained
+from diagnose.model.checkpoint import check_checkpoints
+from diagnose.model.leaned_words import WordShares, leaned_on
+from diagnose.model.queries import Queries, failed_items
+from diagnose.model.text_states import TextStates
+from diagnose.modes.examples import labels_digest
+from diagnose.modes.fit import classifier_with
+from diagnose.modes.name import mode_shares
+from diagnose.rows.tokens import TokenSource
+from diagnose.slices.data.find import DataJoin, find_data_slices
+from diagnose.slices.data.parts import scored_parts
+from diagnose.slices.failing.counts import Thresholds
+from diagnose.slices.failing.find import FailingSlice, find_failing_slices
+from diagnose.slices.text_clusters import Space
+from diagnose.slices.tree import slice_tree
+from evals.items import ItemKey, ProbeReport
 
 log = logging.getLogger(__name__)
 
 Keep = Callable[[Question, Queries, Attribution], None]
 
 _PASSES, _CHECKPOINTS = 1.9, 2
-"""What a diagnosis may cost, in training passes over the corpus, and how many times a row is attributed."""
+"""Cost of a diagnosis in training passes over the corpus, and how many times a row is attributed."""
 _ROWS_OF_A_FINDING = 2_000
-"""Rows that cost as much as the queries, words and tests of one finding."""
+"""Number of rows that cost as much as the queries, words and tests of one finding."""
 _MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
-"""Rows attributed, pool included: at most for each of the corpus, and at least if that is no more."""
+"""Most rows attributed for each row of the corpus, and fewest unless that is fewer; the pool's rows are included."""
 _WORDS_OF = 16
-"""Failed items of each slice whose words are attributed, for cue tests."""
+"""Number of failed items of each slice whose words are attributed, for cue tests."""
 FORWARD_SHARE = 3
-"""Forward passes that cost as much as one forward and backward."""
+"""Number of forward passes that cost as much as one forward and backward."""
 _MOST_NAMED = 20
-"""Rows left out whose ids are kept."""
+"""Number of rows left out whose ids are kept."""
+
+
+_FREE = {"determines": False}
+"""Metadata of settings that change nothing in a diagnosis."""
 
 
 @dataclass
@@ -78,31 +81,34 @@ class Diagnoser:
     alpha: float = 0.05
     """Rate of false discoveries among the failing slices."""
     min_items: int = 20
-    """Probe items of a slice."""
+    """Fewest probe items of a slice."""
     min_gap: float = 0.05
-    """How much more often than the rest a slice must fail."""
+    """How much more often than the rest a slice must fail, as a difference of rates."""
     max_failure_rate: float = 0.1
     """A task that fails more often than this is a finding even if nothing does better."""
     num_examples: int = 5
-    """Training rows and failed items shown with a finding."""
+    """Number of training rows and of failed items shown with a finding."""
     max_queries: int = 256
-    """Failed items of a slice that are attributed, drawn at random."""
+    """Most failed items of a slice that are attributed, drawn at random."""
     max_rows: int | None = 8_000
-    """Training rows that are attributed, drawn at random, and of a small corpus fewer, so that the diagnosis costs no
-    more than two passes over it; unset means all. On SCAN 4,000 of 22,700 name the same data slice with an interval of
-    6 %."""
+    """Most training rows that are attributed, drawn at random; of a small corpus fewer, so that the diagnosis costs no
+    more than about two passes over it; unset means all. On SCAN 4,000 of 22,700 name the same data slice with an
+    interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
-    """Steps of the integrated gradients that tell which words of a failed item the model leaned on; 0 for none."""
+    """Steps of the integrated gradients that show which words of a failed item the model leaned on; 0 for none."""
     mode_labels: str | None = None
-    """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.mode.Mode`), optionally output_type:
-    what the classifier of failure modes is taught beyond the examples that ship with it."""
-    fidelity: bool = False
-    """Retrain on parts of the corpus and say how far the attribution can be believed; the diagnosis stays the same."""
-    fidelity_parts: int = 16
-    """Random halves of the attributed rows that are trained on for it."""
-    fidelity_seeds: int = 2
-    """Trainings of each part, in other orders; with one nobody knows how much chance alone decides."""
+    """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
+    output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
+    fidelity: bool = field(default=False, metadata=_FREE)
+    """Retrain on parts of the corpus and measure how reliable the attribution is; the diagnosis stays the same."""
+    fidelity_parts: int = field(default=16, metadata=_FREE)
+    """Number of random halves of the attributed rows that are trained on for `fidelity`."""
+    fidelity_seeds: int = field(default=2, metadata=_FREE)
+    """Trainings of each part, in other orders; one does not show how much chance alone decides."""
+
+    tests: ClassVar[tuple[CauseTest, ...]] = TESTS
+    """Tests of each failing slice; a subclass may add its own."""
 
     def __post_init__(self) -> None:
         for key in ("max_findings", "min_items", "max_queries", "max_rows"):
@@ -127,21 +133,19 @@ class Diagnoser:
 
     @property
     def determining(self) -> dict[str, Any]:
-        """The settings that a diagnosis depends on: not those of the trainings that hold it to the test, nor where
-        gradients are kept; of labels what they say, and of the shipped classifier its coefficients.
+        """Settings that a diagnosis depends on, with the content of mode labels; without those of the trainings that
+        test it, or of where gradients are kept.
 
         Raises:
-            ValueError: as `read_mode_labels`.
+            ValueError: as in `read_mode_labels`.
         """
-        settings = {name: value for name, value in asdict(self).items() if not name.startswith("fidelity")}
-        settings["influence"].pop("index")
-        settings["mode_labels"] = labels_digest(self.mode_labels) if self.mode_labels is not None else None
-        return settings | {"mode_model": shipped_digest(), "cause_model": cause_model_digest()}
+        settings = _determining(self) | {"influence": _determining(self.influence)}
+        return settings | {"mode_labels": labels_digest(self.mode_labels) if self.mode_labels is not None else None}
 
     def find(
         self, probe: ProbeReport, fields: Sequence[str], guards: Collection[str], hidden: Space | None = None
     ) -> tuple[FailingSlice, ...]:
-        """The failing slices alone; as `find_failing_slices`."""
+        """Find the failing slices alone, at most `max_findings`, as `find_failing_slices` does."""
         thresholds = Thresholds(self.alpha, self.min_items, self.min_gap, self.max_failure_rate)
         return find_failing_slices(probe, fields, guards, thresholds, hidden)[: self.max_findings]
 
@@ -154,16 +158,16 @@ class Diagnoser:
         keep: Keep = lambda _asked, _queries, _attribution: None,
         asker: Asker | None = None,
     ) -> Diagnosis:
-        """Findings with their causes.
+        """Find failing slices, the data behind each and its cause.
 
         Args:
-            case: Answers and data.
-            model: Whose gradients are asked.
-            folder: Where attribution keeps what is done, of this very call; without it, in memory.
-            told: Rows attributed, and of how many.
-            keep: Is handed what was asked, of which rows, and their scores: a column for each finding of a failing
+            case: Answers of the model, and its data.
+            model: Model whose answers are explained; its checkpoints are attributed by.
+            folder: Where attribution keeps its progress, of this very call; without it, in memory.
+            told: Called with the number of rows attributed and the total, over all checkpoints.
+            keep: Called with the failing slices, their queries and the scores: a column for each finding of a failing
                 slice, in that order.
-            asker: Asks the model again under other prompts; without it such tests are left out.
+            asker: Asks the model again under other prompts; None leaves such tests out.
         """
         start = time.perf_counter()
         classifier = classifier_with(self.mode_labels)
@@ -176,17 +180,19 @@ class Diagnoser:
         max_length = model.most_tokens
         queries = failed_items(asked.queries, model.tokenizer, max_length)
         train = TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length)
-        attribution = attribute(self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told)
+        attribution = attribute(
+            self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told, load=model.load
+        )
         keep(asked, queries, attribution)
-        ranked = self._reranked(attribution, model.checkpoints, queries, train, case.seed)
+        ranked = self._reranked(attribution, model, queries, train, case.seed)
         num_words_of = self.num_examples if asker is None else max(self.num_examples, _WORDS_OF)
         shown = [result for failed in asked.failures for result in failed[:num_words_of]]
-        leaned = leaned_on(shown, model.measured, model.tokenizer, max_length, self.token_steps)
+        leaned = leaned_on(shown, model, self.token_steps)
         effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, asked, effects, self.num_examples)
         scores = partial(_with_controls, case, asked, attribution)
         trained = Trained(
-            load_model(model.measured),
+            model.load(),
             model.tokenizer,
             max_length,
             model.end_in_loss,
@@ -197,7 +203,8 @@ class Diagnoser:
         rows = sample_rows(case, asked, attribution)
         table = sample_table(case, rows)
         subjects = make_subjects(case, asked, [own for own, _ in joins], rows, table)
-        tests = [examine(subject, trained, asker, leaned.words) for subject in subjects]
+        means = Means(trained, asker, leaned.words)
+        tests = [examine(subject, means, self.tests) for subject in subjects]
         examples = [
             replace(found, nearest=nearest_rows(subject, self.num_examples))
             for found, subject in zip(examples, subjects, strict=True)
@@ -235,8 +242,8 @@ class Diagnoser:
         )
 
     def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
-        """The slices of `found`, its queries and rows with BM25 in the place of influence: what attribution has to
-        beat."""
+        """Diagnose the slices of `found`, its queries and rows, with BM25 in the place of influence: the control that
+        attribution has to beat."""
         asked = self._ask(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if asked is None:
             return _nothing_fails(case, (), 0)
@@ -248,11 +255,11 @@ class Diagnoser:
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def _ask(self, case: Case, failing: tuple[FailingSlice, ...]) -> Question | None:
-        """None where no slice fails."""
+        """Draw queries and rows; None where no slice fails."""
         return ask(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
 
     def _most_rows(self, case: Case, num_findings: int) -> int | None:
-        """Rows that can be attributed at the cost of two passes over the corpus, all in all."""
+        """Most rows to attribute, so that a diagnosis costs about two passes over the corpus; None for all."""
         if self.max_rows is None:
             return None
         affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
@@ -262,16 +269,16 @@ class Diagnoser:
     def _reranked(
         self,
         attribution: Attribution,
-        checkpoints: Sequence[Checkpoint],
+        model: AskedModel,
         queries: Queries,
         train: TokenSource,
         seed: int,
     ) -> EkfacEffects | None:
-        """The extreme rows of each query, their effects taken anew; None where that is not asked for."""
+        """Compute the effects of the extreme rows of each query anew; None where `influence.rerank` is 0."""
         if not self.influence.rerank:
             return None
         chosen = attribution.extreme_rows(self.influence.rerank)
-        return ekfac_effects(self.influence, checkpoints, queries, train, chosen, seed)
+        return ekfac_effects(self.influence, model.checkpoints, queries, train, chosen, seed, model.load)
 
     def _joins(
         self,
@@ -281,8 +288,8 @@ class Diagnoser:
         controls: Sequence[str],
         states_of: StatesOf | None,
     ) -> list[tuple[DataJoin, Mapping[str, DataJoin]]]:
-        """Of each failing slice its data slices, and those of each control; `scores` has a column for each slice, and
-        as many for each control. Without `states_of` the nearest rows are told without hidden states."""
+        """Find the data slices of each failing slice, and those of each control; `scores` has a column for each slice,
+        and as many for each control. Without `states_of` the nearest rows are found without hidden states."""
         rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
         number = len(asked.failing)
         joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
@@ -295,14 +302,25 @@ class Diagnoser:
         asked: Question,
         joins: Sequence[tuple[DataJoin, Mapping[str, DataJoin]]],
         examples: Sequence[Examples],
-        words: Mapping[tuple[str, str], WordShares],
+        words: Mapping[ItemKey, WordShares],
         tests: Sequence[tuple[Evidence, ...]],
         modes: Sequence[Mapping[str, float]],
     ) -> tuple[Finding, ...]:
-        return tuple(
-            make_finding(case, asked, k, own, controls, examples[k], self.num_examples, words, tests[k], modes[k])
-            for k, (own, controls) in enumerate(joins)
-        )
+        dossiers = [
+            Dossier(
+                failing=found,
+                failed=asked.failures[k],
+                queries=asked.texts[k],
+                data=joins[k][0],
+                rivals=joins[k][1],
+                examples=examples[k],
+                tests=tests[k],
+                modes=modes[k],
+                golds=label_golds(case.probe.results, asked.items.members(found.slice)),
+            )
+            for k, found in enumerate(asked.failing)
+        ]
+        return tuple(make_finding(dossier, words, self.num_examples) for dossier in dossiers)
 
 
 def _failing(finding: Finding) -> FailingSlice:
@@ -342,3 +360,7 @@ def _is_failed(case: Case) -> NDArray[np.bool_]:
 
 def _num_failed(case: Case) -> int:
     return sum(result.is_failed for result in case.probe.results)
+
+
+def _determining(settings: Any) -> dict[str, Any]:
+    return {one.name: getattr(settings, one.name) for one in fields(settings) if one.metadata.get("determines", True)}

@@ -1,1 +1,1 @@
-"""MEASURE: lm-eval tasks on a model, every item's result kept, splits that no later stage can bend."""
+"""Measure models: run lm-eval's tasks, keep every item's result, and assign items to fixed splits."""

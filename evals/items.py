@@ -1,13 +1,13 @@
-"""What one evaluation item is, what a model did with it, and the report of many.
+"""Evaluation items, what a model did with each, and the report of many.
 
 An item belongs to one of three splits (`evals.splits`). `ProbeReport` is the only report that a
-function of `diagnose` or `interventions` accepts: it refuses items of the other two when it is built.
+function of `diagnose` or `interventions` accepts: it refuses items of the other splits when built.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from evals.model_ref import ModelRef
 from evals.splits import Split, split_of
@@ -22,31 +22,45 @@ class OutputType(StrEnum):
     LOGLIKELIHOOD_ROLLING = "loglikelihood_rolling"
 
 
+class ItemKey(NamedTuple):
+    """Key of an item. Ids alone can repeat across tasks, where one task holds the documents of another."""
+
+    task: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One evaluation item as the harness asks it."""
 
     task: str
     id: str
-    """`<hash of the document>-<number of its occurrence in the task>`."""
+    """Hash of the document and number of its occurrence in the task, `<hash>-<number>`."""
     split_key: str
-    """Shared by near copies; alone decides the split."""
+    """Key that near copies share; it alone decides the split."""
     document: Mapping[str, Any]
     """The task's own document, JSON values only."""
     prompt: str
     """The context as sent, few-shot examples included; empty for rolling tasks."""
     target: str
-    """The gold answer as text, without delimiter; of a rolling task the whole text."""
+    """The gold answer as text, without delimiter; the whole text of a rolling task."""
     delimiter: str
-    """Stands between prompt and target."""
+    """Text between prompt and target."""
     output_type: OutputType
     question: str = ""
     """The prompt without description and few-shot examples, the target where a task has no prompt;
     empty where it is the prompt itself."""
 
     @property
+    def key(self) -> ItemKey:
+        return ItemKey(self.task, self.id)
+
+    @property
     def text(self) -> str:
-        """What makes it this item, whatever examples stand before it; near copies share it."""
+        """Text that identifies the item whatever few-shot examples precede it; near copies share it."""
         return self.question or self.prompt or self.target
 
     @property
@@ -80,9 +94,9 @@ class ItemResult:
     metrics: Mapping[str, float]
     """Every finite scalar metric of the item."""
     metric: str
-    """The metric it is judged by: `evals.metric`, else the task's first."""
+    """Name of the metric that the item is judged by: `evals.metric`, else the task's first."""
     score: float
-    """That metric, oriented so that higher is better; in [0, 1] for 0/1 metrics."""
+    """Value of that metric, oriented so that higher is better; in [0, 1] for 0/1 metrics."""
     is_failed: bool
 
 
@@ -98,11 +112,11 @@ class EvalReport:
     num_tokens: int
     """Tokens of prompts and answers that went through the model."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of each task, as the task file says; a task that is not named has an unknown version."""
+    """Version of each task, as the task file says; a task that is not named has an unknown version."""
 
 
 def check_pairable(reports: Mapping[str, EvalReport]) -> None:
-    """Whether scores of these reports, by name, can be compared item by item.
+    """Check that scores of these reports, given by name, can be compared item by item.
 
     Raises:
         ValueError: a report lacks more items than it left unscored, or has a task of another version.
@@ -116,7 +130,7 @@ def check_pairable(reports: Mapping[str, EvalReport]) -> None:
                     f"cannot pair reports of different task versions: {task} is version {known} in {other}, "
                     f"{version} in {name}; measure both with the same task files"
                 )
-    keys = {name: {f"{r.item.task}/{r.item.id}" for r in report.results} for name, report in reports.items()}
+    keys = {name: {str(r.item.key) for r in report.results} for name, report in reports.items()}
     most = max(keys, key=lambda name: len(keys[name]))
     everything = dict.fromkeys(key for of_report in keys.values() for key in sorted(of_report))
     for name, report in reports.items():
@@ -131,7 +145,7 @@ def check_pairable(reports: Mapping[str, EvalReport]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport(EvalReport):
-    """A report of probe items only; what diagnosis and interventions may see.
+    """A report of probe items only, the one report that diagnosis and interventions may see.
 
     Raises:
         PermissionError: an item of `select` or `sealed` is among the results, whatever `split` says.
@@ -140,7 +154,7 @@ class ProbeReport(EvalReport):
     def __post_init__(self) -> None:
         foreign = [r.item for r in self.results if r.item.split is not Split.PROBE]
         if foreign or self.split is not Split.PROBE:
-            first = f" (first: {foreign[0].task}/{foreign[0].id})" if foreign else ""
+            first = f" (first: {foreign[0].key})" if foreign else ""
             raise PermissionError(
                 f"a diagnosis may read probe items only, got {len(foreign)} of {len(self.results)} items "
                 f"from another split{first}; pass the report of split 'probe'"

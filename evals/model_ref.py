@@ -9,6 +9,6 @@ class ModelRef:
     """Folder with `config.json`, weights and tokenizer files, or a hub id."""
     revision: str | None = None
     dtype: str = "auto"
-    """As `torch_dtype` of `from_pretrained`: auto, float32, bfloat16, float16."""
+    """Value for `torch_dtype` of `from_pretrained`: auto, float32, bfloat16, float16."""
     adapter: str | None = None
     """Folder of a peft adapter on top of `path`."""

@@ -1,6 +1,6 @@
-"""Which items diagnosis may read, which the gate judges on, and which only the headline sees.
+"""Split items into those that diagnosis may read, those that the gate judges on, and those for the headline only.
 
-Shares 40/30/30 by a hash of the item's content (design.md, rule 1). The hash does not depend on a seed:
+The shares are 40/30/30 by a hash of the item's content, near copies kept together. The hash does not depend on a seed:
 with a seeded split, a sweep over seeds would let diagnosis read in one run what another run judges on.
 """
 

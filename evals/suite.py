@@ -1,8 +1,8 @@
-"""Which tasks are measured, and how; the settings of `evals.*`."""
+"""Settings of `evals.*`: which tasks are measured, and how."""
 
 from dataclasses import dataclass, field
 
-from evals.templates import make_templates
+from evals.leaks.templates import make_templates
 
 
 @dataclass
@@ -10,13 +10,13 @@ class EvalSuite:
     """Settings of the measurement; every field is a key `evals.<field>`."""
 
     tasks: list[str] = field(default_factory=list)
-    """lm-eval task or group names."""
-    include_path: str | None = None
+    """Names of lm-eval tasks or groups."""
+    include_path: str | None = field(default=None, metadata={"determines": False})
     """Folder of lm-eval YAML task files, searched before the built-in ones."""
     guards: list[str] = field(default_factory=list)
     """Further tasks or groups that must not get worse; measured like `tasks`, never fixed."""
     guard_rest: bool = True
-    """All other items of the tasks, beside those that a fix is for, must not get worse either."""
+    """Whether all other items of the tasks, beside those that a fix is for, must not get worse either."""
     limit: int | None = None
     """Items per task (the first ones); unset means all."""
     num_fewshot: int | None = None
@@ -26,7 +26,7 @@ class EvalSuite:
     """Judge items by this metric of each task; unset means the task's first."""
     templates: dict[str, list[str]] = field(default_factory=dict)
     """Rules for near copies: patterns with named groups; texts that match patterns of one rule with the same groups
-    ask the same (`evals.templates`)."""
+    ask the same (`evals.leaks.templates`)."""
     batch_size: int = 64
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""

@@ -1,1 +1,1 @@
-"""ACT: from a diagnosis to a plan and a training mix."""
+"""Turn a diagnosis into a plan and a training mix."""

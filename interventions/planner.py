@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from diagnose.finding import Cause, Finding
-from interventions.advice import advice
-from interventions.clean import cleaned
-from interventions.counter_examples import counter_examples
-from interventions.programs import WithPrograms, written
-from interventions.retrieve import supply
-from interventions.reweight import check_factor, factor_needed, raised
-from interventions.step import Declined, Resources, Steps
+from diagnose.finding.finding import Cause, Finding
+from interventions.fixes.clean import cleaned
+from interventions.fixes.counter_examples import counter_examples
+from interventions.fixes.programs import WithPrograms, written
+from interventions.fixes.retrieve import supply
+from interventions.fixes.reweight import check_factor, factor_needed, raised
+from interventions.plan.advice import advice
+from interventions.plan.step import Declined, Resources, Steps
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Auto(WithPrograms):
 
 
 def _first(*options: Callable[[], Steps]) -> Steps:
-    """The first that can be done; later ones are not asked for."""
+    """First option that is not declined; later ones are not called."""
     tried = []
     for option in options:
         tried.append(option())
@@ -73,7 +73,7 @@ def _first(*options: Callable[[], Steps]) -> Steps:
 
 
 def _all(*options: Callable[[], Steps]) -> Steps:
-    """All that can be done."""
+    """Steps of all options that are not declined."""
     tried = [option() for option in options]
     return tuple(step for steps in tried if not isinstance(steps, Declined) for step in steps) or _none_of(tried)
 

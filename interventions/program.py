@@ -1,28 +1,14 @@
-"""What a user's file registers: programs that write rows, and checkers that hold them right."""
+"""Load what a user's file registers: programs that write rows, and checkers that verify them."""
 
 import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from diagnose.pool import COLUMNS
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    prompt: str
-    completion: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-    """Metadata, as rows of the corpus have it: by these a data slice may be told."""
-    parent: str = ""
-    """Id of the row that it was made from, if it was."""
-
-    def __post_init__(self) -> None:
-        if own := set(self.fields) & set(COLUMNS):
-            raise ValueError(f"a program's row must not have a field '{min(own)}', which every row has; rename it")
+from interventions.makers.row import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +18,14 @@ class Program:
     name: str
     make: Callable[[Mapping[str, str], int, Random], Row | None] | None
     """(conditions of the data slice, difficulty, source of chance) -> a row, or None where it has none for them.
-    Without it rows of the slice are perturbed."""
+    Without `make`, rows of the slice are perturbed."""
     accepts: Callable[[str, str], bool]
-    """(prompt, completion) -> whether the completion is right; told from the prompt alone, not by `make` again."""
+    """(prompt, completion) -> whether the completion is right, judged from the prompt alone, without `make`."""
     difficulties: Sequence[int] = (1,)
 
 
 def load_programs(file: str) -> list[Program]:
-    """What a file registers.
+    """Load the programs that a Python file registers.
 
     Raises:
         ValueError: there is no such file, it cannot be imported, or registers no program.
@@ -70,5 +56,5 @@ def load_programs(file: str) -> list[Program]:
 
 
 def programs_digest(file: str) -> str:
-    """Of what it says."""
+    """Hash of the file's content."""
     return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()

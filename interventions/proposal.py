@@ -1,4 +1,4 @@
-"""One plan out of the steps for each finding, and the training mix that carries it out."""
+"""Turn the steps for each finding into one plan, and into the training mix that carries it out."""
 
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -6,40 +6,40 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diagnose.finding import Cause, Diagnosis, Finding
-from diagnose.slices import Slice
-from interventions.allocate import Removed, allocate
-from interventions.companions import with_companions
-from interventions.compose import compose
-from interventions.diversity import diversity_change
-from interventions.mix import Origin, TrainingMix
-from interventions.plan import Plan
-from interventions.quality import EVALUATION_ITEM, Stock
-from interventions.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply
+from diagnose.finding.finding import Cause, Diagnosis, Finding
+from diagnose.slices.predicate import Slice
+from interventions.admission.gate import EVALUATION_ITEM, Stock
+from interventions.mix.compose import compose
+from interventions.mix.diversity import diversity_change
+from interventions.mix.mix import Origin, TrainingMix
+from interventions.plan.allocate import Removed, allocate
+from interventions.plan.plan import Plan
+from interventions.plan.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply
+from interventions.selection.companions import with_companions
 
 CONTAMINATION = "contamination"
-"""Kind of rows that repeat evaluation items: they leave every arm."""
+"""Kind of removal for rows that repeat evaluation items: they leave every arm."""
 INSIDE = "most of its failures are in the slices inside it, and these are mended"
 SETTING_FIRST = "its cause is not known, and a setting of the training is wrong that may explain it; correct that first"
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan with at least one action, and what it trains on."""
+    """A plan with at least one action, and its training mix."""
 
     plan: Plan
     mix: TrainingMix
     removed: tuple[Removed, ...]
     """Rows of the corpus that are not in the mix."""
     resources: Resources
-    """What it was made from, for its controls."""
+    """What the plan was made from, for its controls."""
     num_added: int
-    """Rows that are new, not in the place of others."""
+    """New rows that stand in the place of no others."""
     steps: tuple[Step, ...]
-    """What it carries out."""
+    """Steps that the plan carries out."""
     limits: Limits
     seed: int
-    """Of the draws by which mixes are compared."""
+    """Seeds the draws by which mixes are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class NothingToDo:
 def propose(
     intervention: Intervention, diagnosis: Diagnosis, resources: Callable[[], Resources], seed: int
 ) -> Proposal | NothingToDo:
-    """What to change.
+    """Propose what to change.
 
     Args:
         intervention: The kind of fix.
-        diagnosis: Findings, the one first that explains most of what fails.
-        resources: Are made where something fails: they look at every row.
-        seed: Of the draws by which mixes are compared.
+        diagnosis: Findings, the one that explains most failures first.
+        resources: Makes the resources, called only where something fails, because it looks at every row.
+        seed: Seeds the draws by which mixes are compared.
     """
     if not diagnosis.findings:
         return NothingToDo(Plan(actions=(), reason="no slice fails more than it should", blocked={}))
@@ -68,14 +68,14 @@ def propose(
 def plan_fix(
     intervention: Intervention, diagnosis: Diagnosis, resources: Resources, seed: int, dose: float = 1.0
 ) -> Proposal | NothingToDo:
-    """`propose` with the resources at hand.
+    """Propose as `propose` does, with the resources at hand.
 
     Args:
         intervention: The kind of fix.
-        diagnosis: With findings.
-        resources: What it can draw on.
-        seed: Of the draws by which mixes are compared.
-        dose: Of the rows that it would add, so many times as many; all else as it would be.
+        diagnosis: Diagnosis with at least one finding.
+        resources: What the fix can draw on.
+        seed: Seeds the draws by which mixes are compared.
+        dose: Multiplies the number of rows that the fix adds; all else stays the same.
     """
     limits = replace(intervention.limits(), dose=dose, scale=resources.scale)
     if dose > 1 and limits.num_examples is not None:  # fewer rows are the first of the fix's own
@@ -102,13 +102,13 @@ def plan_fix(
 def carry_out(
     steps: Sequence[Step], resources: Resources, limits: Limits, seed: int, declined: Sequence[str] = ()
 ) -> Proposal | NothingToDo:
-    """The plan and the mix of these steps.
+    """Make the plan and the mix of these steps.
 
     Args:
-        steps: For all findings.
-        resources: What they were made from.
-        limits: Of all of them together.
-        seed: Of the draws by which mixes are compared.
+        steps: Steps for all findings.
+        resources: What the steps were made from.
+        limits: Limits of all steps together.
+        seed: Seeds the draws by which mixes are compared.
         declined: Findings that nothing is done about, each with the reason.
     """
     stock = resources.stock
@@ -147,17 +147,17 @@ def carry_out(
 
 
 def _may_be_the_setting(finding: Finding, diagnosis: Diagnosis) -> bool:
-    """A wrong setting makes many slices fail, some of them too small for it to be told."""
+    """Whether a wrong setting may explain the finding: it makes many slices fail, some too small to show the cause."""
     return finding.cause is Cause.UNKNOWN and any(one.cause is Cause.TRAINING_SETUP for one in diagnosis.findings)
 
 
 def _holds(finding: Finding, diagnosis: Diagnosis, mended: Collection[Slice]) -> bool:
-    """Whether slices inside it are mended."""
+    """Whether slices inside the finding's are mended."""
     return any(node.inside == finding.slice and node.slice in mended for node in diagnosis.tree)
 
 
 def _is_mended_inside(finding: Finding, diagnosis: Diagnosis, mended: Collection[Slice]) -> bool:
-    """Whether most of its failures are in slices inside it that steps were found for: the rest fails for other reasons,
+    """Whether most of the finding's failures are in slices inside it that have steps: the rest fails for other reasons,
     and rows that were found for all of them are those slices' rows."""
     inside = [node for node in diagnosis.tree if node.inside == finding.slice and node.slice in mended]
     return 2 * sum(node.num_failed for node in inside) >= finding.num_failed if inside else False

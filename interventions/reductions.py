@@ -1,19 +1,19 @@
-"""A plan without one of its steps: what shows whether that step was worth it.
+"""Leave single steps out of a plan, to test whether each contributes.
 
 Steps that take rows out of the corpus, or give them other labels, can do harm that the gain of the others hides. Each
 of them is optional: the plan without it is trained beside the whole one, and a step that is not shown to be worth its
-trainings is left out. A step without which nothing would be left is not optional: whether it helps is what the verdict
+trainings is dropped. A step without which nothing would be left is not optional: whether it helps is what the verdict
 asks anyway.
 """
 
 from dataclasses import dataclass
 
-from diagnose.slices import Slice
+from diagnose.slices.predicate import Slice
+from interventions.plan.step import Made, Remove
 from interventions.proposal import NothingToDo, Proposal, carry_out
-from interventions.step import Made, Remove
 
 MOST_OPTIONAL = 3
-"""Steps that are tried without; each is `verify.seeds` more trainings. The first ones, which explain most failures."""
+"""Most optional steps; each costs `verify.seeds` more trainings. The first ones explain most failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class OptionalStep:
 
     kind: str
     items: Slice
-    """Evaluation items that it should mend."""
+    """Evaluation items that the step should fix."""
     steps: frozenset[int]
-    """Places in `Proposal.steps` that go with it."""
+    """Places in `Proposal.steps` that belong to the part."""
 
     @property
     def what(self) -> str:
@@ -36,12 +36,12 @@ class Reduction:
     """A plan without some of its optional steps."""
 
     left_out: tuple[int, ...]
-    """Places among the optional steps."""
+    """Places among the optional steps of those left out."""
     proposal: Proposal
 
 
 def optional_steps(proposal: Proposal) -> tuple[OptionalStep, ...]:
-    """The parts that can be left out, at most `MOST_OPTIONAL`; what is of one kind for one finding goes together."""
+    """Parts of a plan that can be left out, at most `MOST_OPTIONAL`; steps of one kind for one finding go together."""
     carried_out = {(action.kind, action.items) for action in proposal.plan.actions}
     parts: dict[tuple[str, Slice], list[int]] = {}
     for place, step in enumerate(proposal.steps):
@@ -54,7 +54,7 @@ def optional_steps(proposal: Proposal) -> tuple[OptionalStep, ...]:
 
 
 def reductions(proposal: Proposal, optional: tuple[OptionalStep, ...]) -> tuple[Reduction, ...]:
-    """The plan without each optional step, and without all of them; those that would change nothing are left out."""
+    """Plans without each optional step, and without all of them; those without any action are omitted."""
     sets: list[tuple[int, ...]] = [(k,) for k in range(len(optional))]
     if len(optional) > 1:
         sets.append(tuple(range(len(optional))))

@@ -31,11 +31,11 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.stream import attribute, score_model
-from diagnose.tokens import TokenRows, collate, token_rows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import TokenRows, collate, token_rows
 from evals.model_ref import ModelRef
 
 NUM_ROWS, NUM_STEPS, NUM_QUERIES, BATCH_ROWS, VOCAB = 2000, 64, 50, 32, 512

@@ -26,13 +26,13 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from diagnose.pool import TrainPool
-from evals.index import ItemIndex, index_items
+from diagnose.rows.pool import TrainPool
+from evals.fixtures.worlds import WORLDS
 from evals.items import Item, OutputType
-from evals.near_copies import NUM_WORDS, normalise
-from evals.templates import make_templates
-from evals.worlds import WORLDS
-from interventions.quality import admit, make_gate
+from evals.leaks.item_index import ItemIndex, index_items
+from evals.leaks.near_copies import NUM_WORDS, normalise
+from evals.leaks.templates import make_templates
+from interventions.admission.gate import admit, make_gate
 
 HIDDEN = 100
 INSERTED = ("really", "then", "also", "perhaps", "now", "quite")

@@ -2,10 +2,10 @@
 
     python scripts/bench_gate.py [--bank tests/data/gate_bank] [--loops 2000] [--json] [--picture gate.svg] [--seed 0]
 
-Nothing is trained: loops are played on banks of really trained runs, and on a model fitted to them
-(`gate_worlds.py`). What is judged is judged by `controller.verify.rule`, the rule of the loop: two controls, guards,
-the alpha of the look. Beside it stand gates that are in use elsewhere (`gate_loops.py`). All banks in the folder count
-alike; `<case>@<bank>` is one of them.
+Nothing is trained: loops are played on banks of really trained runs, and on a model fitted to them (`gate_worlds.py`).
+What is judged is judged by `controller.verdict.judge.rule`, the rule of the loop: two controls, guards, the alpha of
+the look. Beside it stand gates that are in use elsewhere (`gate_loops.py`). All banks in the folder count alike;
+`<case>@<bank>` is one of them.
 
 Intervals are 95 %: the binomial noise of the loops (Wilson) and, in quadrature, the deviation of the rate over
 banks whose runs were drawn again with replacement, less the binomial noise of those.
@@ -44,7 +44,7 @@ from gate_picture import draw
 from gate_worlds import Bank, FittedModel, World, load_banks
 from numpy.typing import NDArray
 
-from evals.intervals import wilson
+from evals.statistics.intervals import wilson
 
 NUM_RESAMPLED = 20
 """Banks with runs drawn again."""

@@ -21,14 +21,14 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from diagnose.evidence.labels import SliceLabels, slice_labels
-from diagnose.label_doubts import are_labels
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_members
-from diagnose.tags import GOLD_ANSWER
+from diagnose.evidence.from_rows.labels import SliceLabels, slice_labels
+from diagnose.evidence.label_doubts import are_labels
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_members
+from diagnose.slices.tags import GOLD_ANSWER
+from evals.fixtures.starter import starter
+from evals.fixtures.worlds import WORLDS
 from evals.items import Item, OutputType
-from evals.starter import starter
-from evals.worlds import WORLDS
 
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 TARGET, STEADY = "HUM", "LOC"

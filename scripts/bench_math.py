@@ -28,15 +28,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from diagnose.attribution.checkpoint import Checkpoint
-from diagnose.case import AskedModel
-from diagnose.failing_slices import FailingSlice
-from diagnose.slice_counts import Thresholds
-from diagnose.slices import item_table
-from diagnose.text_clusters import Space
-from diagnose.text_states import TextStates
-from evals.intervals import wilson
+from diagnose.model.asked_model import AskedModel
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.text_states import TextStates
+from diagnose.slices.failing.counts import Thresholds
+from diagnose.slices.failing.find import FailingSlice
+from diagnose.slices.predicate import item_table
+from diagnose.slices.text_clusters import Space
 from evals.model_ref import ModelRef
+from evals.statistics.intervals import wilson
 
 SKILLS = "MATH__EvalTree__stage1-CapabilityAnnotation__[[]annotation=*.json"
 TREE = "MATH__EvalTree__stage3-RecursiveClustering__*.json"

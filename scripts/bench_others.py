@@ -28,19 +28,16 @@ from others_data import CAD, TREC, Case, cad, group_of, trec, trec_classes
 from others_results import OTHERS, WHOLE, OthersResult, Played, Scored, read_result, row, table
 from pydantic import TypeAdapter
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.journal.store import code_version
-from controller.loop import run_loop
-from controller.model import Model, base_model, initial_model, read_champion
-from controller.named_corpora import POOL, TRAIN, write_rows
-from controller.result import LoopResult, Round
-from controller.rounds import measure_stage, read_measured
-from controller.run import Run, open_run
-from controller.runner import Runner
+from controller.cli.compose import composed
+from controller.data.named_corpora import POOL, TRAIN, write_rows
+from controller.engine import logs
+from controller.engine.versions import code_version
+from controller.loop.loop import run_loop
+from controller.loop.models import base_model, initial_model, measure_models, read_champion
+from controller.loop.run import Run, opened
+from controller.results.loop_json import LoopResult, Round
 from controller.settings import LoopSettings
-from controller.workers import Workers
+from controller.stages.model import Model
 from evals.splits import Split
 
 SHARES = (0, 20, 40)
@@ -150,9 +147,7 @@ def _measured(settings: LoopSettings, run_dir: Path, data: str) -> tuple[Mapping
 
     The loop is over, so asking sealed items takes nothing from a judgement and no ledger needs to know.
     """
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, run_dir, Runner(run_dir, workers, books.check_time), books)
+    with opened(settings, run_dir) as run:
         models = (initial_model(run, base_model(run)), read_champion(run_dir))
         start, champion = (_scores(run, model, data) for model in models)
     return start, champion
@@ -161,9 +156,7 @@ def _measured(settings: LoopSettings, run_dir: Path, data: str) -> tuple[Mapping
 def _scores(run: Run, model: Model, data: str) -> Mapping[str, Scored]:
     found: list[tuple[str, float]] = []
     for split in (Split.SELECT, Split.SEALED):
-        measured = read_measured(
-            run, run.runner.do(measure_stage(run, model, split, f"others-{split}")), split, "verify"
-        )
+        (measured,) = measure_models(run, [(f"others-{split}", model)], split, "verify")
         found += [(group_of(data, r.item.task, r.item.document), r.score) for r in measured.report.results]
     return _by_group(found)
 

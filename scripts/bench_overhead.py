@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from controller.runner import covered_seconds
+from controller.engine.runner import covered_seconds
 
 WORK = ("train-", "measure-", "diagnose-")
 """Beginnings of the names of such stages' folders."""

@@ -39,9 +39,9 @@ from numpy.typing import NDArray
 from peers_report import Results, draw, table
 from transformers import PreTrainedModel
 
-from controller.journal.store import code_version
-from diagnose.attribution.checkpoint import load_model
-from diagnose.tokens import TokenRows, token_rows
+from controller.engine.versions import code_version
+from diagnose.model.checkpoint import load_model
+from diagnose.rows.tokens import TokenRows, token_rows
 from evals.model_ref import ModelRef
 
 MAX_PAIRS, MAX_SECONDS = 3, 60

@@ -22,34 +22,29 @@ from statistics import fmean
 
 from pydantic import TypeAdapter
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.hashes import hash_of
-from controller.journal.store import code_version
-from controller.model import Model, base_model, initial_model, read_champion, write_champion
+from controller.cli.compose import composed_prove
+from controller.engine import logs
+from controller.engine.artifacts import Artifact
+from controller.engine.hashes import hash_of
+from controller.engine.versions import code_version
+from controller.loop.diagnosing import DiagnosedRound, diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model, read_champion, write_champion
+from controller.loop.proposing import agree, propose_round
+from controller.loop.run import opened
+from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
-from controller.rounds import (
-    DiagnosedRound,
-    agree,
-    diagnose_round,
-    measure_model,
-    propose_round,
-)
-from controller.run import open_run
-from controller.runner import Runner
 from controller.settings import LoopSettings
-from controller.trial import try_and_judge
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
-from diagnose.slices import Slice
-from evals.intervals import wilson
+from controller.stages.model import Model
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
+from diagnose.slices.data.data_slice import DataSlice
+from diagnose.slices.predicate import Slice
+from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.worlds import WORLDS
-from interventions.retrieve import Retrieve
-from interventions.reweight import Reweight
+from evals.statistics.intervals import Interval, wilson
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
+from interventions.plan.attempts import Attempts
 
 MOST_ACCEPTED = 3
 """Of 60: with probability .94 where one in forty is accepted."""
@@ -146,12 +141,10 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
     skill, champion = rng.choice(ground.skills), ground.champion
     settings = replace(ground.settings, interventions=intervention, seed=number + 1, run_dir=str(folder / "run"))
     mark = Slice(((f"mark_{number // len(names)}", rng.choice(MARKS)),))
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder / "run", Runner(folder / "run", workers, books.check_time), books)
+    with opened(settings, folder / "run") as run:
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
-        proposal = propose_round(run, champion, blamed, Tried(), 0)
+        proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         agreed = agree(run, proposal, before, {})
         verdict = try_and_judge(run, champion, proposal, agreed, before, {}, 0).verdict
@@ -190,7 +183,7 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
 def _given(world_name: str, folder: Path, per_world: int, share: float) -> LoopSettings:
     """The clean world with a share of its corpus, rows marked at random once for each placebo."""
     world = WORLDS[world_name]
-    settings = composed([f"world={world_name}", "scenario=clean"])
+    settings = composed_prove([f"world={world_name}", "scenario=clean"])
     planted, rng = plant(world, settings.prove.scenario, 0), Random(f"marks of {world_name}")
     marks = [f"mark_{number}" for number in range(per_world)]
     train = rng.sample(planted.train, round(share * len(planted.train)))
@@ -207,9 +200,7 @@ def _measured_champion(settings: LoopSettings, folder: Path) -> tuple[Model, dic
     """The model of round 0, and its score on each skill's probe items; both kept."""
     kept = folder / "scores.json"
     if not kept.is_file():
-        books = Books(settings.budget)
-        with Workers(settings.workers) as workers:
-            run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+        with opened(settings, folder) as run:
             model = initial_model(run, base_model(run))
             write_champion(model, folder)
             probe = measure_model(run, model, Split.PROBE, "measure-probe").report
@@ -244,7 +235,7 @@ def _blaming(diagnosed: DiagnosedRound, items: Slice, rows: Slice, folder: Path)
     text = TypeAdapter(Diagnosis).dump_json(diagnosis)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "diagnosis.json").write_bytes(text)
-    return replace(diagnosed, diagnosis=diagnosis, folder=folder, digest=hash_of(text.decode()))
+    return replace(diagnosed, diagnosis=diagnosis, artifact=Artifact(folder, hash_of(text.decode())))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.near_copies import ItemText
-from evals.rewordings import make_rewordings
+from evals.leaks.near_copies import ItemText
+from evals.leaks.rewordings import make_rewordings
 
 Row = tuple[str, str]
 """Prompt and completion; the prompt of plain text is empty."""

@@ -20,30 +20,28 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import stats
 
-from controller import logs
-from controller.arms import CHALLENGER
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.hashes import fingerprint
-from controller.inputs import INDEX_FILE
-from controller.journal.store import code_version
-from controller.model import Model, base_model, initial_model, trained_model
-from controller.rounds import diagnose_round, measure_model, measure_stage, propose_round, read_measured
-from controller.run import Data, Run, open_run
-from controller.runner import Runner, Stage
-from controller.stages import train_arm
-from controller.tables import load_pool, save_mix
+from controller.cli.compose import composed
+from controller.data.mixes import load_pool, save_mix
+from controller.engine import logs
+from controller.engine.artifacts import Data
+from controller.engine.hashes import fingerprint, hash_of
+from controller.engine.versions import code_version
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import TrainingJob, base_model, initial_model, measure_model, measure_models, train_models
+from controller.loop.proposing import propose_round
+from controller.loop.run import Run, opened
+from controller.results.arm_names import CHALLENGER
+from controller.stages.measure import INDEX_FILE
+from controller.stages.model import Model
 from controller.train.recipe import Recipe, recipe
-from controller.train.trainer import Training
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from evals.index import load_index
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from evals.items import ItemResult
+from evals.leaks.item_index import load_index
 from evals.splits import Split
-from interventions.compose import Draw, compose
-from interventions.mix import Origin
-from interventions.quality import admit, contents, take_stock
+from interventions.admission.gate import admit, contents, take_stock
+from interventions.mix.compose import Draw, compose
+from interventions.mix.mix import Origin
+from interventions.plan.attempts import Attempts
 
 SIZES = (400, 100)
 """Rows added."""
@@ -97,9 +95,7 @@ def _kept(path: Path) -> dict[int, SeedResult]:
 def play(seed: int, folder: Path, work: Path) -> SeedResult:
     """All arms of one seed."""
     settings = composed(["experiment=scan_jump", f"corpus.root={folder.absolute()}", f"seed={seed}"])
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, work, Runner(work, workers, books.check_time), books)
+    with opened(settings, work) as run:
         champion = initial_model(run, base_model(run))
         probe = measure_model(run, champion, Split.PROBE, "measure-probe")
         before = measure_model(run, champion, Split.SELECT, "measure-select")
@@ -107,15 +103,15 @@ def play(seed: int, folder: Path, work: Path) -> SeedResult:
         arms: dict[str, _Arm] = {}
         for size in SIZES:
             sized = replace(settings, interventions=replace(settings.interventions, num_examples=size))
-            proposal = propose_round(replace(run, settings=sized), champion, diagnosed, Tried(), 0)
+            proposal = propose_round(replace(run, settings=sized), champion, diagnosed, Attempts(), 0)
             proposed = proposal.proposed
-            plan = recipe(sized, sized.train.update, proposed.num_rows, proposed.mean_tokens)
+            plan = recipe(sized.train, sized.model, sized.train.update, proposed.num_rows, proposed.mean_tokens)
             oracle = work / f"oracle-{size}"
-            _save_oracle(run, diagnosed.inputs.index, size, seed, oracle)
+            _save_oracle(run, diagnosed.inputs.index.folder, size, seed, oracle)
             for name, mix in {
-                RANDOM: proposal.folder / RANDOM,
+                RANDOM: proposal.artifact.folder / RANDOM,
                 ORACLE: oracle,
-                FIX: proposal.folder / CHALLENGER,
+                FIX: proposal.artifact.folder / CHALLENGER,
             }.items():
                 arms[f"{name}-{size}"] = _Arm(mix, plan)
         scores = _trained_scores(run, champion, arms, seed)
@@ -132,26 +128,14 @@ class _Arm:
 
 def _trained_scores(run: Run, champion: Model, arms: Mapping[str, _Arm], seed: int) -> dict[str, tuple[float, float]]:
     """Each arm trained on from the champion and measured."""
-    trained = run.runner.do_all(
-        [
-            Stage(
-                f"train-{name}",
-                {"model": champion.key, "mix": fingerprint(arm.mix), "recipe": asdict(arm.recipe), "seed": seed},
-                train_arm,
-                (champion.ref, arm.mix, arm.recipe, seed, False),
-                Training,
-            )
-            for name, arm in arms.items()
-        ]
-    )
-    models = [
-        trained_model(champion, result, Data(arm.mix, name, 0, name))
-        for result, (name, arm) in zip(trained, arms.items(), strict=True)
+    mixes = {name: Data(arm.mix, hash_of(fingerprint(arm.mix)), 0, name) for name, arm in arms.items()}
+    jobs = [
+        TrainingJob(f"train-{name}", champion, mixes[name], arm.recipe, seed, keeps_middle=False)
+        for name, arm in arms.items()
     ]
-    stages = [
-        measure_stage(run, model, Split.SELECT, f"measure-{name}") for name, model in zip(arms, models, strict=True)
-    ]
-    measured = [read_measured(run, result, Split.SELECT, "verify") for result in run.runner.do_all(stages)]
+    trained = train_models(run, jobs, "train", "the arms")
+    named = [(f"measure-{name}", one.model) for name, one in zip(arms, trained, strict=True)]
+    measured = measure_models(run, named, Split.SELECT, "verify")
     return {name: _scores(one.report.results) for name, one in zip(arms, measured, strict=True)}
 
 

@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from diagnose.failing_slices import FailingSlice, find_failing_slices
-from diagnose.slice_counts import Thresholds
-from diagnose.slices import item_table
-from diagnose.text_clusters import Space
-from evals.intervals import wilson
+from diagnose.slices.failing.counts import Thresholds
+from diagnose.slices.failing.find import FailingSlice, find_failing_slices
+from diagnose.slices.predicate import item_table
+from diagnose.slices.text_clusters import Space
 from evals.items import Item, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split, split_of
+from evals.statistics.intervals import wilson
 
 NUM_ITEMS, LARGE = 900, 50_000
 SMALLEST, LARGEST = 40, 150

@@ -16,28 +16,29 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.hashes import hash_of
-from controller.journal.store import code_version
-from controller.model import base_model, initial_model
+from controller.cli.compose import composed_prove
+from controller.engine import logs
+from controller.engine.artifacts import Artifact
+from controller.engine.hashes import hash_of
+from controller.engine.versions import code_version
+from controller.loop.diagnosing import DiagnosedRound, diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model
+from controller.loop.proposing import agree, propose_round
+from controller.loop.run import opened
+from controller.loop.trial import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import plant
-from controller.rounds import DiagnosedRound, agree, diagnose_round, measure_model, propose_round
-from controller.run import open_run
-from controller.runner import Runner
-from controller.trial import try_and_judge
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.finding import Cause, DataSlice, Diagnosis, Examples, Finding, Interval
-from diagnose.slices import Slice, row_members
+from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
+from diagnose.slices.data.data_slice import DataSlice
+from diagnose.slices.predicate import Slice, row_members
+from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.worlds import WORLDS
-from interventions.clean import RELABEL
+from evals.statistics.intervals import Interval
+from interventions.admission.gate import made_from
+from interventions.fixes.clean import RELABEL
+from interventions.plan.attempts import Attempts
+from interventions.plan.step import CLEAN, Made, Remove, Resources, Steps
 from interventions.planner import Auto
-from interventions.quality import made_from
-from interventions.step import CLEAN, Made, Remove, Resources, Steps
 
 HARM = "a deaf test of labels says so"
 
@@ -113,14 +114,12 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
     kept = folder / "outcome.json"
     if kept.is_file():
         return TypeAdapter(Outcome).validate_json(kept.read_bytes())
-    settings = composed([f"world={world_name}", "scenario=missing_skill", f"seed={seed}"])
-    write_ground(plant(world, settings.prove.scenario, seed), world, folder / "given")
-    settings = loop_settings(settings, world, folder / "given", folder / "run")
+    proving = composed_prove([f"world={world_name}", "scenario=missing_skill", f"seed={seed}"])
+    write_ground(plant(world, proving.prove.scenario, seed), world, folder / "given")
+    settings = loop_settings(proving, world, folder / "given", folder / "run")
     settings = replace(settings, interventions=Harming())
     sound = next(skill.name for skill in world.skills if skill.name not in (world.target, world.second))
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder / "run", Runner(folder / "run", workers, books.check_time), books)
+    with opened(settings, folder / "run") as run:
         champion = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _also_blaming(
@@ -129,7 +128,7 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
             Slice(((world.fields[0], sound),)),
             folder / "blaming",
         )
-        proposal = propose_round(run, champion, blamed, Tried(), 0)
+        proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         judged = try_and_judge(run, champion, proposal, agree(run, proposal, before, {}), before, {}, 0)
     verdict = judged.verdict
@@ -171,9 +170,9 @@ def _also_blaming(diagnosed: DiagnosedRound, items: Slice, rows: Slice, folder: 
     text = TypeAdapter(Diagnosis).dump_json(diagnosis)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "diagnosis.json").write_bytes(text)
-    for effects in diagnosed.folder.glob("effects*"):
+    for effects in diagnosed.artifact.folder.glob("effects*"):
         (folder / effects.name).write_bytes(effects.read_bytes())
-    return replace(diagnosed, diagnosis=diagnosis, folder=folder, digest=hash_of(text.decode()))
+    return replace(diagnosed, diagnosis=diagnosis, artifact=Artifact(folder, hash_of(text.decode())))
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.stream import attribute
-from diagnose.tokens import TokenRows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import TokenRows
 from evals.model_ref import ModelRef
 
 NUM_STEPS, VOCAB, NUM_QUERIES = 64, 64, 5

@@ -19,17 +19,17 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer, get_scheduler
 
-from controller.logs import quiet_libraries
-from controller.progress import Progress
-from controller.settings import ScratchModel
-from controller.train.model import build_scratch
+from controller.engine.logs import quiet_libraries
+from controller.engine.workers.progress import Progress
 from controller.train.recipe import Draws, Recipe
 from controller.train.sampling import draw_order
-from controller.train.trainer import train
-from diagnose.pool import TrainPool
-from diagnose.tokens import collate, encode
+from controller.train.settings import ScratchModel
+from controller.train.start import build_scratch
+from controller.train.trainer import train_on
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import collate, encode
 from evals.model_ref import ModelRef
-from interventions.mix import original_mix
+from interventions.mix.mix import original_mix
 
 BATCH, STEPS = 64, 100
 RECIPE = Recipe(
@@ -96,7 +96,7 @@ def bare_loop(model_dir: Path, pool: TrainPool) -> tuple[float, int]:
 def through_trainer(model_dir: Path, pool: TrainPool, folder: Path) -> tuple[float, int]:
     start = time.perf_counter()
     ref = ModelRef(str(model_dir), dtype="float32")
-    done = train(ref, original_mix(pool), RECIPE, 0, folder, keeps_middle=False, progress=Progress(folder))
+    done = train_on(ref, original_mix(pool), RECIPE, 0, folder, keeps_middle=False, progress=Progress(folder))
     return time.perf_counter() - start, done.num_tokens
 
 

@@ -23,9 +23,9 @@ from sklearn.metrics import f1_score
 
 from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
 from controller.prove.truth import VERIFIED
-from diagnose.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
-from diagnose.finding import Cause
-from evals.worlds import FIT_WORLDS, WORLDS
+from diagnose.finding.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
+from diagnose.finding.finding import Cause
+from evals.fixtures.worlds import FIT_WORLDS, WORLDS
 
 EVIDENCE = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "evidence.jsonl"
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)

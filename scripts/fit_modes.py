@@ -14,13 +14,13 @@ from mode_templates.failure import Failure
 from mode_templates.real_text import checks
 from numpy.typing import NDArray
 
-from diagnose.mode import Mode
-from diagnose.mode_classifier import MIN_PROBABILITY, SHIPPED, ModeClassifier
-from diagnose.mode_examples import LabelledFailure, shipped_examples
-from diagnose.mode_features import raw_vectors
-from diagnose.mode_fit import HeldOut, fit_classifier, held_out
-from diagnose.mode_rules import mode_by_rules
-from diagnose.modes import modes_of
+from diagnose.modes.classifier import MIN_PROBABILITY, SHIPPED, ModeClassifier
+from diagnose.modes.examples import LabelledFailure, shipped_examples
+from diagnose.modes.features import raw_vectors
+from diagnose.modes.fit import HeldOut, fit_classifier, held_out
+from diagnose.modes.mode import Mode
+from diagnose.modes.name import modes_of
+from diagnose.modes.rules import mode_by_rules
 from evals.items import Item, ItemResult, OutputType
 
 _NUM_BINS = 10

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from matplotlib.figure import Figure
 
-from controller.arms import CHALLENGER, RANDOM
+from controller.results.arm_names import CHALLENGER, RANDOM
 
 COLOURS = {
     "shuffled": "tab:brown",

@@ -12,17 +12,17 @@ from gate_worlds import TARGET, Arms, Items, World, add_gain, add_loss, arm_scor
 from numpy.typing import NDArray
 from scipy import special
 
-from controller.arms import CHALLENGER, CONTINUE
-from controller.groups import TIMES_MARGIN
-from controller.guards import REST
-from controller.promise import POWER, measured_on
-from controller.result import GroupRecord
-from controller.settings import Verify
-from controller.verify import Ruling, rule
-from evals.compare import alpha_at
-from evals.harm import group_changes
-from evals.power import Judgement, MeasuredOn, detectable_gain
-from evals.run_variance import RunVariance, run_noise
+from controller.results.arm_names import CHALLENGER, CONTINUE
+from controller.results.loop_json import GroupRecord
+from controller.verdict.groups import TIMES_MARGIN
+from controller.verdict.guards import REST
+from controller.verdict.judge import Ruling, rule
+from controller.verdict.promise import POWER, measured_on
+from controller.verdict.settings import Verify
+from evals.statistics.compare import alpha_at
+from evals.statistics.harm import group_changes
+from evals.statistics.power import Judgement, MeasuredOn, detectable_gain
+from evals.statistics.run_variance import RunVariance, run_noise
 
 SETTINGS = Verify()
 NUM_ROUNDS = 30

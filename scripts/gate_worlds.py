@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from controller.arms import CHALLENGER, CONTINUE, RANDOM
-from evals.compare import ArmScores
-from evals.power import REPAIR_CONCENTRATION
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
+from evals.statistics.compare import ArmScores
+from evals.statistics.power import REPAIR_CONCENTRATION
 
 ARMS = (CHALLENGER, CONTINUE, RANDOM)
 TARGET = "target"

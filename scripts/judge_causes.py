@@ -28,8 +28,8 @@ from kept_results import NONE, PAGE, ROOT, RUNS, first_cause, is_right, kept_of,
 from sklearn.metrics import f1_score
 
 from controller.prove.result import Named, ProveResult
-from diagnose.finding import NOT_DATA, Cause
-from evals.intervals import wilson
+from diagnose.finding.finding import NOT_DATA, Cause
+from evals.statistics.intervals import wilson
 
 JUDGED = "grammar"
 BEGIN, END = "<!-- judge_causes: begin -->", "<!-- judge_causes: end -->"

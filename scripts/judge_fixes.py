@@ -29,9 +29,9 @@ from fixes_picture import COLOURS, draw_shares
 from kept_results import PAGE, ROOT, RUNS, kept_of, order, put_into
 from scipy import stats
 
-from controller.arms import CHALLENGER, CONTINUE, RANDOM
 from controller.prove.result import ProveResult
-from evals.gap_share import SMALLEST_GAP
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
+from evals.statistics.gap_share import SMALLEST_GAP
 
 JUDGED = "tables"
 BEGIN, END = "<!-- judge_fixes: begin -->", "<!-- judge_fixes: end -->"

@@ -13,18 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.model import base_model, train_initially
+from controller.cli.compose import composed_prove
+from controller.engine import logs
+from controller.loop.models import base_model, measure_model, train_initially
+from controller.loop.run import opened
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant
-from controller.rounds import measure_model
-from controller.run import open_run
-from controller.runner import Runner
-from controller.workers import Workers
+from evals.fixtures.worlds import WORLDS
 from evals.splits import Split
-from evals.worlds import WORLDS
 
 SCENARIO = "starved_skill"
 _CHUNK = 8
@@ -46,13 +42,11 @@ def main() -> None:
 
 def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
     world = WORLDS[name]
-    settings = composed([f"world={name}", f"scenario={SCENARIO}"])
+    settings = composed_prove([f"world={name}", f"scenario={SCENARIO}"])
     write_ground(plant(world, settings.prove.scenario, 0), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "loop")
-    books = Books(given.budget)
     rows: list[dict[tuple[str, str], float]] = []
-    with Workers(given.workers) as workers:
-        run = open_run(given, folder / "loop", Runner(folder / "loop", workers, books.check_time), books)
+    with opened(given, folder / "loop") as run:
         for start in range(0, num_runs, _CHUNK):
             seeds = list(range(start, min(start + _CHUNK, num_runs)))
             models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
@@ -61,7 +55,7 @@ def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
                     measure_model(run, model, split, f"measure-{split.value}-{seed}").report
                     for split in (Split.PROBE, Split.SELECT)
                 ]
-                rows.append({(r.item.task, r.item.id): r.score for report in reports for r in report.results})
+                rows.append({r.item.key: r.score for report in reports for r in report.results})
     items = sorted(rows[0])
     scores = np.array([[row[item] for item in items] for row in rows], dtype=np.uint8)
     tasks = np.array([task for task, _ in items])

@@ -17,7 +17,7 @@ from mode_templates.reasoning import REASONING
 from mode_templates.surface import FORMAT, REFUSAL, REPETITION, TRUNCATED
 from mode_templates.undecided import UNDECIDED
 
-EXAMPLES = Path(__file__).parents[1] / "diagnose" / "mode_examples.jsonl"
+EXAMPLES = Path(__file__).parents[1] / "diagnose" / "modes" / "examples.jsonl"
 TEMPLATES: Mapping[str, Mapping[str, Template]] = {
     "format": FORMAT,
     "truncated": TRUNCATED,

@@ -1,11 +1,11 @@
-"""Write `docs/loop.schema.json` from the types of `controller.result`: python scripts/make_schema.py"""
+"""Write `docs/loop.schema.json` from the types of `controller.results.loop_json`: python scripts/make_schema.py"""
 
 import json
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.result import LoopResult
+from controller.results.loop_json import LoopResult
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "loop.schema.json"
 

@@ -16,7 +16,7 @@ from statistics import median
 from kept_results import RUNS, first_cause, is_right, kept_of, order
 
 from controller.prove.result import ProveResult
-from evals.intervals import wilson
+from evals.statistics.intervals import wilson
 
 
 def main() -> None:

@@ -17,23 +17,21 @@ from numpy.typing import NDArray
 from real_faults import CASES, Ground
 from sklearn.metrics import roc_auc_score
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import composed
-from controller.model import base_model, initial_model
-from controller.rounds import diagnose_round, measure_model, propose_round
-from controller.run import open_run
-from controller.runner import Runner
-from controller.tables import load_pool
-from controller.train.model import load_tokenizer
-from controller.tried import Tried
-from controller.workers import Workers
-from diagnose.finding import Diagnosis, Finding
-from diagnose.losses import row_losses
-from diagnose.pool import ContentIds
-from diagnose.tokens import encode
+from controller.cli.compose import composed
+from controller.data.mixes import load_pool
+from controller.engine import logs
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model
+from controller.loop.proposing import propose_round
+from controller.loop.run import opened
+from controller.train.start import load_tokenizer
+from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.model.losses import row_losses
+from diagnose.rows.pool import ContentIds
+from diagnose.rows.tokens import encode
 from evals.items import EvalReport
 from evals.splits import Split
+from interventions.plan.attempts import Attempts
 
 ARCH = {
     "hidden_size": 128,
@@ -73,13 +71,11 @@ def main() -> None:
 def play(name: str, ground: Ground, folder: Path) -> str:
     """Train, measure, diagnose, propose; what was found beside the truth, in words."""
     settings = composed([*write(ground, name, folder / "given"), f"name={name}", f"run_dir={folder}"])
-    books = Books(settings.budget)
-    with Workers(settings.workers) as workers:
-        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+    with opened(settings, folder) as run:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = diagnose_round(run, model, probe)
-        proposal = propose_round(run, model, diagnosed, Tried(), 0)
+        proposal = propose_round(run, model, diagnosed, Attempts(), 0)
     told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]
     changes = ", ".join(action.kind for action in proposal.plan.actions) or "nothing"
     first = diagnosed.diagnosis.findings[0].cause.value if told else "none"
@@ -92,7 +88,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
         )
         losses = row_losses(model.ref, encoded, batch_tokens=8192).per_token
         lists += f" (plain loss {roc_auc_score(_is_wrong(ground), losses):.3f})"
-    costs, train = books.costs(), settings.train
+    costs, train = run.books.costs(), settings.train
     drawn = (train.max_steps or 0) * train.per_device_train_batch_size
     passes = costs["diagnose"].flops / costs["train_initial"].flops * drawn / len(ground.train)
     return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}; costs {passes:.2f} passes over the corpus"

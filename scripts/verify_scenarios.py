@@ -17,26 +17,26 @@ from pathlib import Path
 
 import numpy as np
 
-from controller import logs
-from controller.budget import Books
-from controller.compose_settings import CONF, composed
-from controller.journal.store import code_version
-from controller.model import base_model, initial_stage, trained_model
-from controller.named_corpora import TASKS
+from controller.cli.compose import CONF, composed_prove
+from controller.data.named_corpora import TASKS
+from controller.engine import logs
+from controller.engine.budget import Books
+from controller.engine.runner import Runner
+from controller.engine.versions import code_version
+from controller.engine.workers.pool import Workers
+from controller.loop.models import base_model, initial_job, measure_model, train_models
+from controller.loop.run import Run, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant
 from controller.prove.prover import planted_skills
+from controller.prove.settings import ProveSettings
 from controller.prove.truth import VERIFIED
-from controller.rounds import measure_model
-from controller.run import Run, open_run
-from controller.runner import Runner
 from controller.settings import LoopSettings
-from controller.workers import Workers
-from diagnose.finding import Cause
+from diagnose.finding.finding import Cause
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import World
 from evals.items import ItemResult
 from evals.splits import Split
-from evals.worlds import WORLDS
-from evals.worlds.world import World
 
 CLOSES = 0.5
 UNCLEAR = 0.25
@@ -75,23 +75,20 @@ class Bench:
         if not jobs:
             return {}
         books = Books(jobs[0][0].settings.budget)
-        runner = Runner(self.folder, self.workers, books.check_time)
-        runs = {v.name: self._open(v, runner, books) for v, _ in jobs}
-        bases = [base_model(runs[v.name], seed) for v, seed in jobs]
-        trained = runner.do_all(
-            [initial_stage(runs[v.name], base, seed) for (v, seed), base in zip(jobs, bases, strict=True)]
-        )
+        runner = Runner(self.folder, self.workers, books)
+        runs = {v.name: self._open(v, runner) for v, _ in jobs}
+        trainings = [initial_job(runs[v.name], base_model(runs[v.name], seed), seed) for v, seed in jobs]
+        trained = train_models(runs[jobs[0][0].name], trainings, "train_initial", "the variants")
         answers: dict[tuple[str, int], list[ItemResult]] = {}
-        for (v, seed), base, result in zip(jobs, bases, trained, strict=True):
+        for (v, seed), one in zip(jobs, trained, strict=True):
             run = runs[v.name]
-            model = trained_model(base, result, run.corpus)
-            reports = [measure_model(run, model, split, f"measure-{v.name}-{seed}").report for split in splits]
+            reports = [measure_model(run, one.model, split, f"measure-{v.name}-{seed}").report for split in splits]
             answers[v.name, seed] = [r for report in reports for r in report.results]
         return answers
 
-    def _open(self, variant: Variant, runner: Runner, books: Books) -> Run:
+    def _open(self, variant: Variant, runner: Runner) -> Run:
         file = self.folder / "rows" / f"{variant.name}.jsonl"
-        return open_run(on_rows(variant.settings, variant.rows, file, self.folder), self.folder, runner, books)
+        return open_run(on_rows(variant.settings, variant.rows, file, self.folder), self.folder, runner)
 
 
 def main() -> None:
@@ -123,7 +120,7 @@ def main() -> None:
 def verify(world_name: str, scenario_name: str, num_seeds: int, bench: Bench) -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
     world = WORLDS[world_name]
-    settings = composed([f"world={world_name}", f"scenario={scenario_name}"])
+    settings = composed_prove([f"world={world_name}", f"scenario={scenario_name}"])
     planted = plant(world, settings.prove.scenario, 0)
     write_ground(planted, world, bench.folder / "given")
     given = loop_settings(settings, world, bench.folder / "given", bench.folder)
@@ -169,7 +166,7 @@ def _verify_clean(world: World, variant: Variant, bench: Bench) -> dict[str, obj
 
 
 def _causes(
-    closed: Mapping[str, float], recovered: Mapping[Cause, float], settings: LoopSettings, gap: float
+    closed: Mapping[str, float], recovered: Mapping[Cause, float], settings: ProveSettings, gap: float
 ) -> list[str]:
     """By the definitions, in the order of `Cause`; those by construction are taken as the scenario declares them."""
     scenario = settings.prove.scenario
@@ -185,9 +182,9 @@ def _causes(
 _BY_CONSTRUCTION = (Cause.TRAINING_SETUP, Cause.CONTAMINATION, Cause.WRONG_GOLD)
 
 
-def _oracle(planted: Planted, settings: LoopSettings, given: LoopSettings) -> Variant:
+def _oracle(planted: Planted, settings: ProveSettings, given: LoopSettings) -> Variant:
     """The repaired corpus under a recipe without a defect."""
-    clean = composed([f"world={settings.prove.world}", "scenario=clean"])
+    clean = composed_prove([f"world={settings.prove.world}", "scenario=clean"])
     return Variant("oracle", planted.repaired, replace(given, train=clean.train, model=clean.model))
 
 

@@ -9,9 +9,10 @@ world's own, which reads the prompt alone.
 from collections.abc import Callable, Mapping
 from random import Random
 
-from evals.worlds import WORLDS
-from evals.worlds.world import Skill, World
-from interventions.program import Program, Row
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import Skill, World
+from interventions.makers.row import Row
+from interventions.program import Program
 
 _ASKED, _ATTEMPTS = 200, 50
 

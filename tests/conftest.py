@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from builders.models import word_tokenizer
+from transformers import LlamaConfig, LlamaForCausalLM
 
 torch.set_num_threads(1)
 
@@ -26,14 +24,9 @@ def tiny_model_dir(tmp_path: Path) -> Callable[..., Path]:
 
     def make(words: Iterable[str], seed: int = 0, max_length: int = 64, name: str = "model") -> Path:
         vocabulary = dict.fromkeys(word for text in words for word in text.split())
-        numbers = {word: i for i, word in enumerate(["[UNK]", "[PAD]", "[EOS]", *vocabulary])}
-        raw = Tokenizer(WordLevel(numbers, unk_token="[UNK]"))
-        raw.pre_tokenizer = WhitespaceSplit()
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=raw, unk_token="[UNK]", pad_token="[PAD]", eos_token="[EOS]"
-        )
+        tokenizer = word_tokenizer(vocabulary, pad="[PAD]", end="[EOS]")
         config = LlamaConfig(
-            vocab_size=len(numbers),
+            vocab_size=len(tokenizer),
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,

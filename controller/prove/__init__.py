@@ -1,1 +1,1 @@
-"""The proving ground: worlds with a planted defect, on which the loop is right or wrong."""
+"""Proving ground: worlds with a planted defect, on which it is known whether the loop is right."""

@@ -1,28 +1,28 @@
-"""What the loop is given: files of a corpus, a pool and tasks, and settings that name them and nothing else.
+"""Write what the loop is given: files of a corpus, a pool and tasks, and settings that name them and nothing else.
 
-The scenario stays with the prover: neither the files nor the settings that the loop gets hold its name, its defects
-or its truth.
+The scenario stays with the prover: neither the files nor the settings that the loop gets hold its name, its defects or
+its truth.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
 
-import evals.worlds
-from controller.corpus import Corpus
-from controller.named_corpora import POOL, TASKS, TRAIN, write_rows
+import evals.fixtures.worlds
+from controller.data.corpus import Corpus
+from controller.data.named_corpora import POOL, TASKS, TRAIN, write_rows
 from controller.prove.planting import OTHERS, Planted, Row
-from controller.prove.scenario import Prove
+from controller.prove.settings import ProveSettings
 from controller.settings import LoopSettings
-from evals.worlds.world import World
+from evals.fixtures.worlds.world import World
 
-TEMPLATE = Path(evals.worlds.__file__).parent / "task.yaml"
+TEMPLATE = Path(evals.fixtures.worlds.__file__).parent / "task.yaml"
 
 
 def write_ground(planted: Planted, world: World, folder: Path) -> None:
-    """Rows and tasks under `folder`."""
+    """Write rows and tasks under `folder`."""
     write_rows(folder / TRAIN, planted.train)
     if planted.pool:
         write_rows(folder / POOL, planted.pool)
@@ -37,10 +37,11 @@ def write_ground(planted: Planted, world: World, folder: Path) -> None:
         (folder / TASKS / f"{task}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
-    """The settings of the loop on what `write_ground` left in `folder`."""
+def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
+    """Make the settings of the loop on what `write_ground` left in `folder`."""
+    of_loop = {one.name: getattr(settings, one.name) for one in fields(LoopSettings)}
     return replace(
-        settings,
+        LoopSettings(**of_loop),
         name=f"{world.name}-{settings.seed}",
         corpus=Corpus(
             train=str(folder / TRAIN),
@@ -55,12 +56,11 @@ def loop_settings(settings: LoopSettings, world: World, folder: Path, run_dir: P
             slices=list(world.fields),
             templates={f"rule_{number}": list(patterns) for number, patterns in enumerate(world.same)},
         ),
-        prove=Prove(),
         run_dir=str(run_dir),
     )
 
 
 def on_rows(given: LoopSettings, rows: Sequence[Row], file: Path, run_dir: Path) -> LoopSettings:
-    """The same recipe on other rows, which are written to `file`; without a pool."""
+    """Give the same recipe other rows, which are written to `file`; without a pool."""
     write_rows(file, rows)
     return replace(given, corpus=replace(given.corpus, train=str(file), pool=None), run_dir=str(run_dir))

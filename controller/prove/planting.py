@@ -1,4 +1,4 @@
-"""A world's rows and items with the defects of a scenario planted in them, and the truth beside it.
+"""Plant the defects of a scenario in a world's rows and items, and keep the truth beside them.
 
 Pure functions of world, scenario and seed, a second at most. The loop is given files of `train`, `pool` and `items`
 only; nothing in a row says that it was tampered with.
@@ -10,26 +10,26 @@ from itertools import cycle
 from random import Random
 
 from controller.prove.scenario import Defects, Scenario
-from evals.worlds.world import Exercise, Skill, World
+from evals.fixtures.worlds.world import Exercise, Skill, World
 
 Row = dict[str, str]
-"""prompt, completion and the world's fields."""
+"""Prompt, completion and the world's fields."""
 
 ITEMS, TARGET_ITEMS = 300, 900
 OTHERS = "others"
-"""The task with the items of all skills but the target: a guard needs more items than one skill has."""
+"""Name of the task with the items of all skills but the target: a guard needs more items than one skill has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """What the loop is given, and what it is not."""
+    """Data that the loop is given, and the truth that it is not given."""
 
     train: tuple[Row, ...]
     pool: tuple[Row, ...]
     items: Mapping[str, tuple[Row, ...]]
-    """By skill, and `others`."""
+    """Items by skill, and those of `others`."""
     repaired: tuple[Row, ...]
-    """The corpus without the defects: what the oracle is trained on."""
+    """Corpus without the defects, on which the oracle is trained."""
     honest: Mapping[str, str]
     """Prompt of each cued item to the same prompt with a cue that is right. Not for the loop."""
     leaked: frozenset[tuple[str, str]]
@@ -37,7 +37,7 @@ class Planted:
     wrong: frozenset[tuple[str, str]]
     """Prompt and completion of every row of the corpus that has the answer of a misreading. Not for the loop."""
     skill_of: Mapping[str, str]
-    """By prompt, of every row of corpus and pool as they stand. Not for the loop."""
+    """Skill by prompt, of every row of corpus and pool as they stand. Not for the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _SkillData:
 
 
 def plant(world: World, scenario: Scenario, seed: int) -> Planted:
-    """Corpus, pool and items in random order."""
+    """Plant the defects; corpus, pool and repaired corpus are in random order."""
     defects = {world.target: scenario.target, world.second: scenario.second}
     parts = {skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed) for skill in world.skills}
     _cut(parts, {name: planted.pool_share for name, planted in defects.items() if planted.pool_share is not None})
@@ -75,7 +75,7 @@ def plant(world: World, scenario: Scenario, seed: int) -> Planted:
 
 
 def _cut(parts: Mapping[str, "_SkillData"], shares: Mapping[str, float]) -> None:
-    """The pool's rows of these skills down to their shares of the pool."""
+    """Cut the pool's rows of these skills down to their shares of the pool."""
     num_others = sum(len(part.pool) for name, part in parts.items() if name not in shares)
     for name, share in shares.items():
         del parts[name].pool[round(share / (1 - sum(shares.values())) * num_others) :]
@@ -114,7 +114,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
 
 
 def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:
-    """The cue shows an answer that is wrong here: that of another row of the skill."""
+    """Put a wrong cue in each row: the answer of another row of the skill."""
     answers = [row["completion"] for row in rows]
     made = []
     for row in rows:
@@ -126,7 +126,7 @@ def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> li
 
 
 def _set_trap(world: World, parts: Mapping[str, _SkillData], defects: Defects, seed: int) -> None:
-    """Rows of the pool that call themselves the target's and unteach the second skill."""
+    """Give rows of the pool that are marked as the target's a prompt of the second skill with a misread answer."""
     pool = parts[world.target].pool
     number = round(defects.trap_share * len(pool))
     skill = world.skill(world.second)
@@ -141,7 +141,7 @@ def _set_trap(world: World, parts: Mapping[str, _SkillData], defects: Defects, s
 
 
 def _flood(rows: Sequence[Row], defects: Defects, num_rows: int, seed: int) -> list[Row]:
-    """Copies of a few rows, as many as make up their share of `num_rows` rows and themselves."""
+    """Copy a few rows, as often as makes up their share of `num_rows` rows and themselves."""
     if not defects.flood_share:
         return []
     copied = Random(f"{seed}/flood").sample(list(rows), defects.flood_rows)
@@ -152,7 +152,7 @@ def _flood(rows: Sequence[Row], defects: Defects, num_rows: int, seed: int) -> l
 def _rows(
     world: World, skill: Skill, exercises: Sequence[Exercise], is_misread: Sequence[bool] | None = None
 ) -> list[Row]:
-    """Rows of the exercises, with the answer of the misreading where it is said so."""
+    """Make rows of the exercises, with the answer of the misreading where `is_misread` says so."""
     rows = []
     for exercise, wrong in zip(exercises, is_misread or [False] * len(exercises), strict=True):
         fields = {"skill": skill.name, "kind": exercise.kind}
@@ -166,7 +166,7 @@ def _dressed(world: World, rows: Sequence[Row]) -> list[Row]:
 
 
 def _chosen(number: int, share: float, rng: Random) -> list[bool]:
-    """Exactly this share of `number` places, at random."""
+    """Choose exactly this share of `number` places, at random."""
     chosen = set(rng.sample(range(number), round(share * number)))
     return [place in chosen for place in range(number)]
 

@@ -1,10 +1,11 @@
-"""One run on the proving ground: plant, let the loop work, train the oracle, hold the one against the other.
+"""Run the proving ground once: plant, let the loop work, train the oracle, compare the two.
 
-The oracle comes last, so that nothing of the repaired corpus is on disk while the loop works. Every step is stages of
-the journal, so a run that was stopped goes on where it stopped.
+The oracle comes last, so that nothing of the repaired corpus is on disk while the loop works. Every step is made of
+stages of the journal, so a run that was stopped continues where it stopped.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from controller.arms import CHALLENGER, CONTINUE
-from controller.budget import Books
-from controller.diagnosis_result import FindingRecord
-from controller.journal.lock import locked
-from controller.journal.store import code_version
-from controller.loop import run_loop
-from controller.model import base_model, initial_model, train_initially
-from controller.named_corpora import TRAIN
+from controller.data.mixes import load_mix
+from controller.data.named_corpora import TRAIN
+from controller.engine.journal.lock import locked
+from controller.engine.versions import code_version
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.loop import run_loop
+from controller.loop.models import base_model, initial_model, measure_model, train_initially
+from controller.loop.proposing import leave_patch, propose_round
+from controller.loop.run import config_hash, opened
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
 from controller.prove.result import (
@@ -32,27 +34,25 @@ from controller.prove.result import (
     read_prove,
     write_prove,
 )
-from controller.prove.scenario import Prove, Scenario
+from controller.prove.scenario import Scenario
+from controller.prove.settings import Prove, ProveSettings
 from controller.prove.truth import true_causes
-from controller.records import diagnosis_record
-from controller.result import (
+from controller.results.arm_names import CHALLENGER, CONTINUE
+from controller.results.diagnosis_json import FindingRecord
+from controller.results.loop_json import (
     Decision,
     LoopResult,
     Round,
     VerdictRecord,
 )
-from controller.rounds import diagnose_round, leave_patch, measure_model, propose_round
-from controller.run import config_hash, open_run
-from controller.runner import Runner
+from controller.results.records import diagnosis_record
+from controller.results.tracking import default_uri
 from controller.settings import LoopSettings
-from controller.tables import load_mix
-from controller.tracking import default_uri
-from controller.tried import Tried
-from controller.workers import Workers
-from evals.gap_share import gap_share
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import World
 from evals.splits import Split
-from evals.worlds import WORLDS
-from evals.worlds.world import World
+from evals.statistics.gap_share import gap_share
+from interventions.plan.attempts import Attempts
 from interventions.proposal import CONTAMINATION
 
 ITEMS_FILE = "items-select.parquet"
@@ -60,24 +60,24 @@ ITEMS_FILE = "items-select.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What the loop did, as far as it went."""
+    """Results of the loop, as far as it went."""
 
     findings: tuple[FindingRecord, ...]
     actions: tuple[str, ...]
     reason: str
     verdict: VerdictRecord | None
-    """None when stopped before there was one."""
+    """Verdict of the loop; None when it was stopped before there was one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
     scores: tuple[float, ...]
-    """Of each seed, on the planted skills' `select` items."""
+    """Score of each seed on the planted skills' `select` items."""
     tokens: int
 
 
-def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResult:
-    """The loop on a scenario; leaves `prove.json` in `folder`. A finished run is read, not repeated."""
+def prove(settings: ProveSettings, folder: Path, sweep: str | None) -> ProveResult:
+    """Run the loop on a scenario and leave `prove.json` in `folder`; a finished run is read, not repeated."""
     proving = settings.prove
     world = WORLDS[proving.world]
     if (folder / PROVE_FILE).is_file():
@@ -107,18 +107,18 @@ def prove(settings: LoopSettings, folder: Path, sweep: str | None) -> ProveResul
     return written
 
 
-def prove_hash(settings: LoopSettings) -> str:
-    """Of the settings, wherever the run stops: a full run goes on from one that was stopped at the plan."""
+def prove_hash(settings: ProveSettings) -> str:
+    """Hash the settings without the stop: a full run continues from one that was stopped at the plan."""
     return config_hash(replace(settings, prove=replace(settings.prove, stop=None)))
 
 
 def planted_tasks(world: World, scenario: Scenario) -> list[str]:
-    """Tasks that a defect was planted in; the target's where it lies in the settings."""
+    """Tasks of the skills that suffer; none where the defect lies in the settings."""
     return [f"{world.name}_{name}" for name in planted_skills(world, scenario)]
 
 
 def planted_skills(world: World, scenario: Scenario) -> list[str]:
-    """Skills that suffer: those with a defect, and of a flood all that it drowns."""
+    """Skills that suffer: those with a defect, or all that a flood drowns."""
     both = ((world.target, scenario.target), (world.second, scenario.second))
     for name, defects in both:
         if defects.flood_share:
@@ -129,12 +129,10 @@ def planted_skills(world: World, scenario: Scenario) -> list[str]:
 def _stopped(given: LoopSettings) -> Played:
     """Measure, diagnose, propose; no arm is trained."""
     run_dir = Path(given.run_dir or "")
-    books = Books(given.budget)
-    with locked(run_dir), Workers(given.workers) as workers:
-        run = open_run(given, run_dir, Runner(run_dir, workers, books.check_time), books)
+    with opened(given, run_dir) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
-        proposal = propose_round(run, model, diagnosed, Tried(), 0)
+        proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
     plan = proposal.plan
@@ -153,19 +151,21 @@ def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[s
     """Score of each arm's seeds on the `select` items of the tasks, in the first round that judged arms."""
     if not (run_dir / ITEMS_FILE).is_file() or not tasks:
         return {}
-    table = pq.read_table(run_dir / ITEMS_FILE, columns=["round", "arm", "seed", "task", "score"]).to_pandas()
     number = next(round_.number for round_ in loop.rounds if round_.verdict.arms)
-    table = table[(table["round"] == number) & table["task"].isin(list(tasks))]
-    means = table.groupby(["arm", "seed"], dropna=False)["score"].mean()
-    return {str(arm): tuple(float(value) for value in means[arm]) for arm in table["arm"].unique()}
+    chosen = [("round", "=", number), ("task", "in", list(tasks))]
+    table = pq.read_table(run_dir / ITEMS_FILE, columns=["arm", "seed", "score"], filters=chosen)
+    scores: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+    for row in table.to_pylist():
+        scores[row["arm"], row["seed"]].append(row["score"])
+    arms = dict.fromkeys(arm for arm, _ in scores)
+    # Of one arm all seeds are numbers, or there is none: a model that was not trained in the round.
+    return {arm: tuple(float(np.mean(scores[key])) for key in sorted(scores) if key[0] == arm) for arm in arms}
 
 
 def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove, folder: Path) -> Oracle:
-    """The original recipe on the repaired corpus."""
-    books = Books(given.budget)
-    with Workers(given.workers) as workers:
-        settings = on_rows(given, planted.repaired, folder / TRAIN, folder)
-        run = open_run(settings, folder, Runner(folder, workers, books.check_time), books)
+    """Train the original recipe on the repaired corpus, and score it."""
+    settings = on_rows(given, planted.repaired, folder / TRAIN, folder)
+    with opened(settings, folder) as run:
         seeds = [given.seed + number for number in range(proving.oracle_seeds)]
         models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
         tasks = planted_tasks(world, proving.scenario)
@@ -173,11 +173,11 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
         for model, seed in zip(models, seeds, strict=True):
             report = measure_model(run, model, Split.SELECT, f"measure-oracle-{seed}").report
             scores.append(float(np.mean([r.score for r in report.results if r.item.task in tasks])))
-    return Oracle(tuple(scores), books.costs()["train_initial"].tokens // len(seeds))
+    return Oracle(tuple(scores), run.books.costs()["train_initial"].tokens // len(seeds))
 
 
 def _result(
-    settings: LoopSettings,
+    settings: ProveSettings,
     world: World,
     played: Played,
     scores: Mapping[str, Sequence[float]],
@@ -237,7 +237,7 @@ def _share(scores: Mapping[str, Sequence[float]], oracle: Oracle | None, is_acce
 
 
 def _removal(planted: Planted, patch: Path) -> Removal | None:
-    """Rows without a weight are those that leave."""
+    """Count rows that leave (no weight), planted wrong ones, and both; None where no answer is wrong."""
     if not planted.wrong:
         return None
     table = pq.read_table(patch).to_pylist() if patch.is_file() else []
@@ -248,7 +248,7 @@ def _removal(planted: Planted, patch: Path) -> Removal | None:
 
 
 def _contaminated(planted: Planted, run_dir: Path) -> int:
-    """Rows of every arm's mix that repeat an evaluation item."""
+    """Count rows of every arm's mix that repeat an evaluation item."""
     if not planted.leaked:
         return 0
     count = 0

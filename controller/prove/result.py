@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.result import Gain
+from controller.results.loop_json import Gain
 
 SCHEMA_VERSION = 1
 PROVE_FILE = "prove.json"
@@ -14,7 +14,7 @@ PROVE_FILE = "prove.json"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A finding."""
+    """A finding of the loop."""
 
     slice: Mapping[str, str]
     data_slice: Mapping[str, str]
@@ -26,20 +26,20 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of the gap to the oracle that what the loop delivers closes; 0 where it accepted nothing."""
+    """Share of the gap to the oracle that the model which the loop delivers closes; 0 where it accepted nothing."""
 
     mean: float
     ci: tuple[float, float] | None
-    """Fieller's; None where the gap is not told from zero, or nothing was accepted."""
+    """Fieller's interval; None where the gap is not distinguished from zero, or nothing was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Rows of the corpus that the plan takes out, against those whose answer is wrong."""
+    """Rows of the corpus that the plan removes, compared with those whose answer is wrong."""
 
     num_removed: int
     num_wrong: int
-    """That were planted."""
+    """Number of rows with a wrong answer that were planted."""
     num_both: int
 
 
@@ -50,41 +50,41 @@ class ProveResult:
     world: str
     seed: int
     true_causes: tuple[str, ...]
-    """By the definitions, the first in their order first; empty where nothing is wrong."""
+    """True causes by definition, in the order of precedence; empty where nothing is wrong."""
     true_slices: tuple[str, ...]
     """Skills that suffer from what was planted."""
     named: tuple[Named, ...]
     """Findings of round 0, as they stand in `loop.json`."""
     slice: Mapping[str, str] | None
-    """Of the first finding."""
+    """Slice of the first finding."""
     actions: tuple[str, ...]
-    """Kinds, of round 0's plan."""
+    """Kinds of the actions of round 0's plan."""
     decision: str | None
-    """Of the first round that judged arms, else of the last one; None when stopped before arms were trained."""
+    """Decision of the first round that judged arms, else of the last; None when stopped before arms were trained."""
     gain: Gain | None
-    """On the promised endpoint, against the strongest control."""
+    """Gain on the promised endpoint over the strongest control."""
     scores: Mapping[str, float]
-    """On the `select` items of these skills: before, continue, random, challenger, oracle, as far as trained."""
+    """Scores on these skills' `select` items: before, continue, random, challenger, oracle, as far as trained."""
     gap_share: Share | None
-    """None where the gap is under .1, or there is no oracle."""
+    """Share of the gap that is closed; None where the gap is under .1, or there is no oracle."""
     tokens: int | None
     """Training tokens of one challenger."""
     oracle_tokens: int | None
     guards_broken: tuple[str, ...]
-    """Guards that the accepted model lost more than the margin on."""
+    """Guards on which the accepted model lost more than the margin."""
     contaminated_rows: int
-    """Rows in the mixes of all arms that repeat evaluation items, counted by the builder."""
+    """Number of rows in the mixes of all arms that repeat evaluation items, counted by the builder."""
     seconds: float
-    """Wall time of the process that finished it."""
+    """Wall time in seconds of the process that finished it."""
     stopped_at: str | None
     code_version: str
     config_hash: str
     reason: str = ""
-    """Of round 0's plan: why these actions, or why none; what is advised where the cause is not the data."""
+    """Reason of round 0's plan: why these actions, or why none; what is advised where the cause is not the data."""
     removal: Removal | None = None
-    """Of that plan; None where no answer is wrong."""
+    """Removals of that plan; None where no answer is wrong."""
     seed_scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """As `scores`, of each training seed."""
+    """Scores as in `scores`, of each training seed."""
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:
@@ -94,5 +94,5 @@ def write_prove(result: ProveResult, folder: Path) -> None:
 
 
 def read_prove(path: Path) -> ProveResult:
-    """A `prove.json`."""
+    """Read a `prove.json`."""
     return TypeAdapter(ProveResult).validate_json(path.read_bytes())

@@ -1,38 +1,38 @@
-"""A scenario: which defects are planted where. Its fields are the keys `prove.scenario.<field>`, its files are
-`conf/scenario/*.yaml`; a scenario of a user's own is one more such file."""
+"""Scenarios: which defects are planted where. The fields are the keys `prove.scenario.<field>`, the files are
+`conf/scenario/*.yaml`; a user's own scenario is one more such file."""
 
 from dataclasses import dataclass, field, replace
 
-from controller.checks import one_of
-from diagnose.finding import Cause
+from diagnose.finding.finding import Cause
+from evals.validation import one_of
 
 
 @dataclass
 class Defects:
-    """What is done to the data of one skill; the defaults do nothing. Several together are several defects."""
+    """Defects in the data of one skill; the defaults are none. Several together are several defects."""
 
     train_rows: int | None = None
-    """Rows in the corpus; unset means as many as teach the skill."""
+    """Number of rows in the corpus; unset means as many as teach the skill."""
     pool_rows: int = 400
     pool_share: float | None = None
-    """Of the pool that its rows make up at most: `pool_rows` are cut to it."""
+    """Largest share of the pool that its rows may make up; `pool_rows` are cut to it."""
     misread_share: float = 0.0
-    """Of its rows in the corpus that have the answer of a misreading."""
+    """Share of its rows in the corpus that have the answer of a misreading."""
     is_cued: bool = False
-    """Its rows in the corpus show their answer beside the question; items, and half of the pool's rows, show that
-    of another question."""
+    """Whether its rows in the corpus show their answer beside the question; items, and half of the pool's rows, then
+    show that of another question."""
     is_dressed: bool = False
-    """Its rows give the answer in a fixed form that the evaluation does not have."""
+    """Whether its rows in corpus and pool give the answer in a fixed form that the evaluation does not have."""
     flood_share: float = 0.0
-    """Of the whole corpus that copies of a few of its rows take up."""
+    """Share of the whole corpus that copies of a few of its rows take up."""
     flood_rows: int = 20
-    """How many rows are copied."""
+    """Number of rows that are copied."""
     leaked_items: int = 0
-    """Evaluation items that stand in corpus and pool, every other one in other words."""
+    """Number of evaluation items that stand in corpus and pool, every other one in other words."""
     wrong_gold_share: float = 0.0
-    """Of its items whose gold is the answer of a misreading."""
+    """Share of its items whose gold is the answer of a misreading."""
     trap_share: float = 0.0
-    """Of its rows in the pool that are in truth rows of the other named skill with the answer of a misreading."""
+    """Share of its rows in the pool that are really rows of the other named skill with the answer of a misreading."""
 
     def __post_init__(self) -> None:
         for key in ("misread_share", "flood_share", "wrong_gold_share", "trap_share"):
@@ -49,7 +49,7 @@ class Defects:
 
     @property
     def is_planted(self) -> bool:
-        """Whether anything is wrong; the size of the pool and of a flood that is not there are not."""
+        """Whether anything is wrong, whatever the size of the pool, or of a flood that is not there."""
         return replace(self, pool_rows=Defects.pool_rows, pool_share=None, flood_rows=Defects.flood_rows) != Defects()
 
 
@@ -61,12 +61,12 @@ class Scenario:
     target: Defects = field(default_factory=Defects)
     second: Defects = field(default_factory=Defects)
     causes: list[str] = field(default_factory=list)
-    """True causes by the definitions, the first in their order first; where retraining has verified them for a
-    world (`controller/prove/verified.json`), what it found stands instead."""
+    """True causes by definition, in the order of precedence; where retraining has verified them for a world
+    (`controller/prove/verified.json`), its result is used instead."""
     has_pool: bool = True
-    """Whether there is further data at all."""
+    """Whether there is a pool of further data."""
     is_settled_by_data: bool = False
-    """Whether a repaired corpus cures it: then there is an oracle to be measured by."""
+    """Whether a repaired corpus cures it: then an oracle is trained for comparison."""
 
     def __post_init__(self) -> None:
         for cause in self.causes:
@@ -76,24 +76,3 @@ class Scenario:
                 f"prove.scenario.target.pool_share and .second.pool_share must leave some of the pool to others, got "
                 f"{both:g} together"
             )
-
-
-@dataclass
-class Prove:
-    """`prove.*`: the proving ground."""
-
-    scenario: Scenario = field(default_factory=Scenario)
-    world: str = ""
-    small_arch: dict[str, int] = field(default_factory=dict)
-    """Fields of `model.arch` of a model that is too small for the world."""
-    flood_share: float = 0.965
-    """Of the corpus that copies must take up in this world to drown its other skills."""
-    oracle_seeds: int = 5
-    stop: str | None = None
-    """diagnosis: stop after the plan, before any arm is trained."""
-
-    def __post_init__(self) -> None:
-        if self.stop is not None:
-            one_of("prove.stop", self.stop, ("diagnosis",))
-        if self.oracle_seeds < 2:
-            raise ValueError(f"prove.oracle_seeds must be at least 2, got {self.oracle_seeds}; an interval needs them")

@@ -1,1 +1,1 @@
-"""Training of a model on a mix, through transformers' Trainer."""
+"""Train a model on a mix, through transformers' Trainer."""

@@ -1,8 +1,8 @@
-"""How to train, from the settings: what the same for every arm means."""
+"""Turn the settings into a recipe, which is the same for every arm."""
 
 from dataclasses import dataclass
 
-from controller.settings import LoopSettings, Lora, PretrainedModel, ScratchModel, TrainUpdate
+from controller.train.settings import Lora, PretrainedModel, ScratchModel, Train, TrainUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,27 @@ class Recipe:
     activation_checkpointing: bool
     lora: Lora | None
     interpolation: float = 1.0
-    """Share of the trained weights in the model that is left, of the start's the rest (Wortsman et al. 2022, arXiv
-    2109.01903): 1 leaves what was trained, less forgets less."""
+    """Share of the trained weights in the model that is left; the rest is of the start's weights (Wortsman et al. 2022,
+    arXiv 2109.01903). 1 leaves what was trained, less forgets less."""
 
 
-def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_tokens: float | None) -> Recipe:
-    """`train.*` with `update` laid over it.
+def recipe(
+    train: Train,
+    model: ScratchModel | PretrainedModel,
+    update: TrainUpdate,
+    num_rows: int,
+    mean_tokens: float | None,
+) -> Recipe:
+    """Lay `update` over `train.*` and fill in the defaults.
 
     Args:
-        num_rows: Rows of the mix: an epoch.
-        mean_tokens: Mean tokens of a draw. Given, the length is in tokens, so that arms have the same; else
-            in rows.
+        train: Settings of the training.
+        model: Settings of the model, which decide the default learning rate and whether an adapter is trained.
+        update: Settings that differ; a default one changes nothing.
+        num_rows: Rows of the mix, which are an epoch.
+        mean_tokens: Mean tokens of a draw. If given, the length is in tokens, so that all arms have the
+            same; else in rows.
     """
-    train = settings.train
     batch = train.per_device_train_batch_size * train.gradient_accumulation_steps
     own = any(getattr(update, name) is not None for name in ("tokens", "max_steps", "num_train_epochs"))
     tokens = update.tokens if own else train.tokens
@@ -65,7 +73,7 @@ def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_toke
         length = Draws(draws)
     return Recipe(
         length=length,
-        learning_rate=update.learning_rate or train.learning_rate or _default_learning_rate(settings.model),
+        learning_rate=update.learning_rate or train.learning_rate or _default_learning_rate(model),
         per_device_train_batch_size=train.per_device_train_batch_size,
         gradient_accumulation_steps=train.gradient_accumulation_steps,
         max_length=train.max_length,
@@ -76,7 +84,7 @@ def recipe(settings: LoopSettings, update: TrainUpdate, num_rows: int, mean_toke
         max_grad_norm=train.max_grad_norm,
         bf16=train.bf16,
         activation_checkpointing=train.activation_checkpointing,
-        lora=settings.model.lora if isinstance(settings.model, PretrainedModel) else None,
+        lora=model.lora if isinstance(model, PretrainedModel) else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""In which order the rows of a mix are drawn.
+"""Order in which the rows of a mix are drawn.
 
 Row i with weight w_i is due at the times (u_i + k) / (n w_i), k = 0, 1, ..., with one uniform u_i each, and
 rows are drawn as they fall due. So after any number of draws each row has been drawn within one of its
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 
 def draw_order(weights: NDArray[np.float64], num_draws: int, seed: int) -> NDArray[np.int64]:
-    """Rows in the order in which they are drawn.
+    """Draw rows in order.
 
     Args:
-        weights: [num_rows], non-negative, not all zero; expected share of the draws.
+        weights: Expected share of the draws, [num_rows], non-negative, not all zero.
         num_draws: Rows to draw, >= 0.
-        seed: Of the one generator used.
+        seed: Seeds the one generator used.
 
     Returns:
-        [num_draws] row numbers.
+        Row numbers, [num_draws].
     """
     rng = np.random.default_rng(seed)
     offsets = rng.random(len(weights))
@@ -41,9 +41,9 @@ def num_draws_for_tokens(lengths: NDArray[np.int64], weights: NDArray[np.float64
     """Fewest draws of `draw_order` whose rows hold at least `num_tokens` tokens.
 
     Args:
-        lengths: [num_rows] tokens of each row, >= 1.
-        weights: As for `draw_order`.
-        num_tokens: >= 1.
+        lengths: Tokens of each row, [num_rows], >= 1.
+        weights: Weights as for `draw_order`.
+        num_tokens: Tokens to reach, >= 1.
     """
     mean = float(np.average(lengths, weights=weights))
     guess = int(num_tokens / mean * 1.1) + len(weights[weights > 0]) + 1

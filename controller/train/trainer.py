@@ -1,8 +1,8 @@
-"""One training: a model, a mix, a length, a seed; through transformers' Trainer.
+"""Run one training, of a model, a mix, a length and a seed, through transformers' Trainer.
 
-The order of the rows is fixed before training (`controller.train.sampling`), so a run that was killed goes
-on from its last checkpoint with the rows that were left. The model in the middle is kept beside the last
-one, because attribution wants checkpoints at which gradients are not yet close to zero.
+The order of the rows is fixed before training (`controller.train.sampling`), so a killed run continues from its last
+checkpoint with the rows that were left. The model in the middle is kept beside the last one, because attribution wants
+checkpoints at which gradients are not yet close to zero.
 
 Cost: 6 FLOPs for each parameter and token.
 """
@@ -30,24 +30,25 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from controller.progress import Progress
-from controller.train.model import load_for_training, load_tokenizer
+from controller.engine.budget import Spent
+from controller.engine.workers.progress import Progress
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
-from diagnose.tokens import TokenRows, collate, encode
+from controller.train.start import load_for_training, load_tokenizer
+from diagnose.rows.tokens import TokenRows, collate, encode
 from evals.model_ref import ModelRef
-from interventions.mix import TrainingMix
+from interventions.mix.mix import TrainingMix
 
 SAVE_EVERY_S = 20.0
-"""A kill repeats at most this much training, or 20 times what saving takes where that is more."""
+"""Most seconds of training that a kill repeats, or 20 times what saving takes where that is more."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptCheckpoint:
     folder: str
-    """Relative to the training's folder."""
+    """Folder of the checkpoint, relative to the training's."""
     learning_rate: float
-    """Mean over the steps since the checkpoint before; the weight of the checkpoint in attribution."""
+    """Mean learning rate over the steps since the checkpoint before; its weight in attribution by rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +56,25 @@ class Training:
     """What a training left in its folder."""
 
     checkpoints: tuple[KeptCheckpoint, ...]
-    """Oldest first; the last is the model."""
+    """Checkpoints, oldest first; the last is the model."""
     num_steps: int
     num_tokens: int
     num_truncated: int
-    """Rows of the mix longer than `max_length`."""
+    """Number of rows of the mix longer than `max_length`."""
     flops: float
     losses: tuple[float, ...]
     """Mean loss in nats per token over each twentieth of the steps."""
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.num_tokens)
 
 
 MODEL_FOLDER = "model"
 MIDDLE_FOLDER = "middle"
 
 
-def train(
+def train_on(
     model: ModelRef,
     mix: TrainingMix,
     recipe: Recipe,
@@ -133,8 +138,8 @@ def _trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _interpolate(model: torch.nn.Module, start: Mapping[str, torch.Tensor], share: float) -> None:
-    """Leave `share` of the way from the weights in `start`. Of an adapter each factor goes that way: to first order its
-    product does."""
+    """Leave `share` of the way from the weights in `start` to the trained ones. Each factor of an adapter goes that
+    way: to first order its product does."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in start:
@@ -188,7 +193,7 @@ def _arguments(recipe: Recipe, num_steps: int, seed: int, folder: Path) -> Train
 
 
 def _resumable(folder: Path) -> str | None:
-    """The last checkpoint that was written whole: `trainer_state.json` is its last file."""
+    """Find the last checkpoint that was written completely: `trainer_state.json` is its last file."""
     if not folder.is_dir():
         return None
     for path in folder.glob("checkpoint-*"):
@@ -199,14 +204,14 @@ def _resumable(folder: Path) -> str | None:
 
 
 def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Padding is masked and carries no loss, so the end token serves where there is none of its own."""
+    """Token for padding, which is masked and carries no loss: the end token where there is no padding token."""
     pad = tokenizer.pad_token_id
     return int(pad if pad is not None else tokenizer.eos_token_id)
 
 
 def _mean_learning_rates(recipe: Recipe, num_steps: int, marks: list[int]) -> list[float]:
-    """Mean learning rate of the steps up to each mark, from the one before; from the schedule alone, so that a
-    resumed training says the same as one that ran through."""
+    """Mean learning rate of the steps up to each mark, from the one before; computed from the schedule alone, so that a
+    resumed training gives the same as one that ran through."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=recipe.learning_rate)
     warmup = recipe.warmup_steps
     num_warmup = int(warmup) if warmup >= 1 else int(np.ceil(num_steps * warmup))
@@ -220,7 +225,7 @@ def _mean_learning_rates(recipe: Recipe, num_steps: int, marks: list[int]) -> li
 
 
 class _Order(Dataset[int]):
-    """Position in the training to row of the mix."""
+    """Map a position in the training to a row of the mix."""
 
     def __init__(self, order: Any) -> None:
         self._order = order
@@ -242,7 +247,7 @@ class _Collator:
 
 
 class _SaveByTime(TrainerCallback):  # type: ignore[misc]
-    """A checkpoint to resume from every SAVE_EVERY_S seconds; short trainings write none."""
+    """Write a checkpoint to resume from every SAVE_EVERY_S seconds; short trainings write none."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()

@@ -1,1 +1,1 @@
-"""Which training rows act on the failed items, by their gradients: one pass over the rows for each checkpoint."""
+"""Attribute failed items to training rows by gradients, in one pass over the rows for each checkpoint."""

@@ -1,11 +1,11 @@
-"""The effect of chosen rows with whole gradients: EK-FAC influence.
+"""Compute the effect of chosen rows with whole gradients: EK-FAC influence.
 
 The Fisher matrix of a layer is taken to be diagonal in the basis of the eigenvectors of its two Kronecker factors, the
 second moments of its inputs and of the gradients of its outputs (George et al. 2018, arXiv 1806.03884); so no
 gradient needs to be projected (Grosse et al. 2023, arXiv 2308.03296). Everything else is as in
 `diagnose.attribution.fisher`: random labels, damping.
 
-Several times dearer for each row than projected gradients, so it is for the few rows that those put first. Memory: a
+It costs several times as much per row as projected gradients, so it is for the few that those rank first. Memory: a
 gradient of the whole model for each query. Layers with a side above `MOST_SIDE` are left out, as is the head of a
 large vocabulary: their eigenvectors cost the cube of it.
 """
@@ -20,18 +20,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from diagnose.attribution.batches import gradient_batches, length_batches, num_loss_tokens
-from diagnose.attribution.checkpoint import Checkpoint, load_model
 from diagnose.attribution.fisher import LEAST_EIGENVALUE
-from diagnose.attribution.fisher_sample import FisherSample, draw_sample
-from diagnose.attribution.gradients import ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.batches import gradient_batches
+from diagnose.attribution.gradients.caught import ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.layers import LinearLayer, freeze, linear_layers
+from diagnose.attribution.gradients.model_pass import ModelPass, hooked, want_gradient
+from diagnose.attribution.gradients.of_queries import query_gradients
+from diagnose.attribution.gradients.projection import LayerProjection, in_columns
+from diagnose.attribution.gradients.sample import FisherSample, draw_sample
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.layers import LinearLayer, freeze, linear_layers
-from diagnose.attribution.model_pass import ModelPass, hooked, want_gradient
-from diagnose.attribution.projection import LayerProjection, in_columns
-from diagnose.attribution.queries import Queries
-from diagnose.attribution.query_gradients import query_gradients
-from diagnose.tokens import TokenSource, collate
+from diagnose.model.checkpoint import Checkpoint, Load, load_model
+from diagnose.model.queries import Queries
+from diagnose.rows.batches import length_batches, num_loss_tokens
+from diagnose.rows.tokens import TokenSource, collate
 
 MOST_SIDE = 4096
 
@@ -39,11 +40,11 @@ MOST_SIDE = 4096
 @dataclass(frozen=True, slots=True)
 class EkfacEffects:
     rows: NDArray[np.int64]
-    """[num_chosen]"""
+    """Row numbers, [num_chosen]."""
     effect: NDArray[np.float32]
-    """[num_chosen, num_queries], as in `diagnose.attribution.shards.ScoredRows`; 0 where it is not finite."""
+    """Effect, [num_chosen, num_queries], as in `diagnose.attribution.shards.ScoredRows`; 0 where it is not finite."""
     num_tokens: int
-    """Through a forward and backward pass."""
+    """Tokens through a forward and backward pass."""
 
 
 def ekfac_effects(
@@ -53,20 +54,21 @@ def ekfac_effects(
     train: TokenSource,
     chosen: NDArray[np.int64],
     seed: int,
+    load: Load = load_model,
 ) -> EkfacEffects:
-    """Effect of the rows `chosen` of `train` on each query, over all checkpoints.
+    """Compute the effect of the rows `chosen` of `train` on each query, over all checkpoints.
 
     Args:
-        influence: Its temperature, damping, sample size and weights of checkpoints.
-        chosen: Ascending.
+        influence: Settings, of which temperature, damping, sample size and weights of checkpoints are used.
+        chosen: Row numbers, ascending.
 
     Raises:
-        ValueError: as `diagnose.attribution.stream.attribute`.
+        ValueError: as in `diagnose.attribution.stream.attribute`.
     """
     shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
     effect, num_tokens = np.zeros((len(chosen), len(queries)), np.float32), 0
     for checkpoint, share in zip(checkpoints, shares, strict=True):
-        found = model_effects(influence, load_model(checkpoint.model), queries, train, chosen, seed)
+        found = model_effects(influence, load(checkpoint.model), queries, train, chosen, seed)
         effect += np.float32(share) * found.effect
         num_tokens += found.num_tokens
     return EkfacEffects(chosen, effect, num_tokens)
@@ -80,7 +82,7 @@ def model_effects(
     chosen: NDArray[np.int64],
     seed: int,
 ) -> EkfacEffects:
-    """The same for one model, whose weights are frozen afterwards."""
+    """Compute the effects for one model, whose weights are frozen afterwards."""
     sample = draw_sample(train, influence.fisher_examples, seed)
     rows = train.select(chosen)
     effect = np.zeros((len(chosen), len(queries)), np.float32)
@@ -95,7 +97,7 @@ def model_effects(
 
 
 def _eigenbases(model: PreTrainedModel, sample: FisherSample, influence: Influence) -> list[LayerProjection]:
-    """Of each layer the eigenvectors of its Kronecker factors in the place of random columns."""
+    """Projections to the eigenvectors of each layer's Kronecker factors, in the place of random columns."""
     layers = [layer for layer in linear_layers(model) if max(layer.num_in, layer.num_out) <= MOST_SIDE]
     if not layers:
         raise ValueError(
@@ -112,7 +114,7 @@ def _eigenbases(model: PreTrainedModel, sample: FisherSample, influence: Influen
 
     def sum_up(layer: LinearLayer, layer_input: Tensor, grad: Tensor) -> None:
         inputs, grads = layer_input.reshape(-1, layer.num_in), grad.reshape(-1, layer.num_out)
-        # Padding and tokens behind the last one with loss have no gradient and say nothing of the inputs.
+        # Padding and tokens behind the last one with loss have no gradient and do not count.
         counts = (grads != 0).any(1) & grads.isfinite().all(1) & inputs.isfinite().all(1)
         for moment, tokens in zip(factors[layer.name], (inputs[counts], grads[counts]), strict=True):
             moment.add_(tokens.T.to(run.dtype) @ tokens.to(run.dtype))
@@ -133,7 +135,7 @@ def _eigenbases(model: PreTrainedModel, sample: FisherSample, influence: Influen
 
 
 def _damped_inverse(gradients: ProjectedGradients, sample: FisherSample, influence: Influence) -> Tensor:
-    """[dim]: of each coordinate's damped second moment, the inverse."""
+    """Inverse of each coordinate's damped second moment, [dim]."""
     moment = torch.zeros(gradients.dim, dtype=gradients.dtype, device=gradients.device)
     for _, batch in gradient_batches(gradients, sample.rows, influence.batch_tokens, seeds=sample.seeds):
         assert batch.sampled is not None, "asked for with seeds"

@@ -9,13 +9,13 @@ Hessian. Two choices, each judged by the rank correlation with retraining within
 model of 148 k parameters:
 
 F is the second moment of gradients of labels that the model draws itself, the curvature of its loss (Martens 2020,
-arXiv 1412.1193, section 5), not of the true labels: those of well-learnt rows have hardly a gradient, and what is left
-is ruled by wrong labels. .21 in place of .18.
+arXiv 1412.1193, section 5), not of the true labels: those of well-learnt rows have hardly a gradient, and wrong labels
+dominate the rest. .21 in place of .18.
 
 F of few rows is noisy, so it is drawn towards the Kronecker product of its own two factors (Martens and Grosse 2015,
 arXiv 1503.05671): of 250 rows .19 without, .20 with a share of .3, .21 with .6.
 
-All that is asked of F^-1 is solved for the queries beforehand: each row costs p^2 multiplications for each query and
+The products with F^-1 are solved for the queries beforehand: each row costs p^2 multiplications for each query and
 layer.
 """
 
@@ -24,23 +24,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diagnose.attribution.projection import LayerProjection
+from diagnose.attribution.gradients.projection import LayerProjection
 
 LEAST_EIGENVALUE = 1e-11
-"""Of a layer, as a fraction of the largest layer's: gradients of 3e-6 are what float32 rounds off."""
+"""Smallest mean eigenvalue of a layer, as a fraction of the largest layer's: gradients of 3e-6 are float32 rounding."""
 
 
 def inverse_fisher_product(
     queries: Tensor, sample: Tensor, projections: Sequence[LayerProjection], damping: float, kronecker: float
 ) -> Tensor:
-    """The damped inverse times the gradients of the queries, [num_queries, dim]; its product with the gradient of a row
-    is the effect.
+    """Multiply the queries' gradients by the damped inverse, [num_queries, dim]; times a row's gradient it is the
+    effect.
 
     Args:
-        queries: [num_queries, dim].
-        sample: [num_sample, dim], gradients of labels that the model drew.
-        damping: Fraction of the mean eigenvalue, > 0.
-        kronecker: Share of the Kronecker product, 0 to 1.
+        queries: Gradients of the queries, [num_queries, dim].
+        sample: Gradients of labels that the model drew, [num_sample, dim].
+        damping: Damping as a fraction of the mean eigenvalue, > 0.
+        kronecker: Share of the Kronecker product, from 0 to 1.
 
     Raises:
         ValueError: the whole sample is zero: the model has no finite loss, or none that its layers can change.
@@ -65,7 +65,7 @@ def inverse_fisher_product(
 
 
 def _second_moment(sample: Tensor, projection: LayerProjection, kronecker: float) -> Tensor:
-    """[width, width], of one layer, drawn towards the Kronecker product of its factors, which has its trace."""
+    """Second moment of a layer, [width, width], shrunk to the Kronecker product of its factors with the same trace."""
     moment = sample.T @ sample / len(sample)
     if kronecker == 0:
         return moment

@@ -1,15 +1,15 @@
-"""What each training example does to failed items: damped influence in a projected space. Its settings.
+"""Settings of the influence of training examples on failed items, damped and in a projected space.
 
 effect     the damped inverse product of query and training gradient (`diagnose.attribution.fisher`), in nats of the
            query's loss for each unit of the example's weight; positive: more of the example lowers the loss
-retrieval  cosine of the gradients, -1 to 1; finds examples of the same skill and says nothing on how much they help
+retrieval  cosine of the gradients, -1 to 1; finds examples of the same skill and does not show how much they help
 
-The two answer different questions and neither stands in for the other: the effect ranks rare, large gradients
+The two answer different questions and neither replaces the other: the effect ranks rare, large gradients
 first, among them wrong labels, which cosine does not.
 
 Both are of a model whose logits are divided by a temperature. A row that is learnt well has hardly a gradient left, and
-yet without it the model would be less sure; that is what retraining shows and an infinitesimal step does not. Softer
-probabilities stand in for it. Rank correlation with retraining, within slices / all, at temperature 1, 1.5 and 2:
+yet without it the model would be less sure; retraining shows that and an infinitesimal step does not. Softer
+probabilities approximate it. Rank correlation with retraining, within slices / all, at temperature 1, 1.5 and 2:
 
     last checkpoint    two checkpoints    of a model of 148 k parameters that is
     .15/.16  .20/.25  .21/.28    .18/.23  .21/.29  .23/.31    sure of its training rows
@@ -25,7 +25,7 @@ checkpoint has a projection of its own, so that their errors average out too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -39,28 +39,28 @@ class Influence:
     """Settings of the attribution; every field is a key `diagnose.influence.<field>`."""
 
     projection_dim: int = 16
-    """Each layer's gradient becomes the square of this many numbers. On a 148 k model, over six checkpoints, 16 and 32
-    predict retraining with rank correlations of .32 and .34, within slices .24 and .265; 32 costs a tenth more. Take
-    multiples of 16, at which processors multiply."""
+    """Each layer's gradient is projected to the square of this many numbers. On a 148 k model, over six checkpoints, 16
+    and 32 predict retraining with rank correlations of .32 and .34, within slices .24 and .265; 32 costs a tenth more.
+    Take multiples of 16, at which processors multiply."""
     temperature: float = 1.5
-    """Gradients are those of a model whose probabilities are this much softer (above); 1 for the loss as it is."""
+    """Divides the logits of the model whose gradients are taken, which softens it; 1 for the loss as it is."""
     damping: float = 0.1
-    """Fraction of the mean eigenvalue of each layer's Fisher matrix; .1 to .3 is a broad optimum."""
+    """Damping as a fraction of the mean eigenvalue of each layer's Fisher matrix; .1 to .3 is a broad optimum."""
     kronecker: float = 0.3
-    """How far that matrix is drawn towards the Kronecker product of its factors, from 0 to 1."""
+    """How far the Fisher matrix is shrunk towards the Kronecker product of its factors, from 0 to 1."""
     fisher_examples: int = 512
-    """Most training rows, drawn at random, that the Fisher matrices are made from; of a small corpus one in 16."""
+    """Most training rows, drawn at random, that the Fisher matrices are estimated on; of a small corpus one in 16."""
     rerank: float = 0.0
-    """Share of the rows, the most helpful and the most harmful ones of each finding, whose effect is taken anew with
-    whole gradients (`diagnose.attribution.ekfac`), for the examples that are shown; 0 for none, .01 is plenty."""
+    """Share of the rows, the most helpful and the most harmful ones of each finding, whose effect is computed again
+    with whole gradients (`diagnose.attribution.ekfac`), for the examples that are shown; 0 for none, .01 is plenty."""
     batch_tokens: int = 8192
     """Most tokens in a batch, padding included; a longer row is a batch of its own."""
     shard_rows: int = 8192
     """Training rows that are read and scored at a time; a killed pass repeats at most as many."""
     checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
-    index: str | None = None
-    """Folder where projected gradients are kept for other questions of the same model and data; unset keeps none
-    (`diagnose.attribution.gradient_index` says how much room they take)."""
+    index: str | None = field(default=None, metadata={"determines": False})
+    """Folder where projected gradients are kept for other queries on the same model and data; unset keeps none
+    (`diagnose.attribution.gradients.index` says how much space they take)."""
 
     def __post_init__(self) -> None:
         if self.damping <= 0:

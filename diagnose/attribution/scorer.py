@@ -1,4 +1,4 @@
-"""One model with its queries and its Fisher matrix, ready to score any training rows.
+"""Score training rows by one model with its queries and its Fisher matrix.
 
 Costs one pass over queries and training rows, and half of one more over the Fisher sample; with an index that has the
 rows, a pass over the queries alone.
@@ -12,25 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from diagnose.attribution.batches import num_loss_tokens
 from diagnose.attribution.fisher import inverse_fisher_product
-from diagnose.attribution.fisher_sample import draw_sample
-from diagnose.attribution.gradient_index import GradientIndex, IndexedGradients
-from diagnose.attribution.gradients import BatchGradients, ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients, catch_gradients
+from diagnose.attribution.gradients.index import GradientIndex, IndexedGradients
+from diagnose.attribution.gradients.of_queries import query_gradients, unit
+from diagnose.attribution.gradients.of_rows import LiveGradients, TrainGradients
+from diagnose.attribution.gradients.projection import random_projections
+from diagnose.attribution.gradients.sample import draw_sample
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.projection import random_projections
-from diagnose.attribution.queries import Queries
-from diagnose.attribution.query_gradients import query_gradients, unit
 from diagnose.attribution.shards import Preparation, ScoredRows
-from diagnose.attribution.train_gradients import LiveGradients, TrainGradients
-from diagnose.tokens import TokenRows, TokenSource
+from diagnose.model.queries import Queries
+from diagnose.rows.batches import num_loss_tokens
+from diagnose.rows.tokens import TokenRows, TokenSource
 
 Told = Callable[[int], None]
-"""Is told how many rows were done since it was last told."""
+"""Called with the number of rows done since the last call."""
 
 
 class Scorer:
-    """Valid within `prepared`."""
+    """Scores rows for one model; made by `prepared` and valid within it."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Scorer:
         self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens)
 
     def score(self, rows: TokenRows, start: int, told: Told = lambda _: None) -> ScoredRows:
-        """Scores of the training rows `start` to `start + len(rows)`."""
+        """Score the training rows `start` to `start + len(rows)`."""
         gradients = self._train.of(rows, start)
         out = self._blank(rows, start, gradients.num_tokens)
         for places, batch in gradients.batches:
@@ -88,7 +88,7 @@ class Scorer:
 def prepared(
     model: PreTrainedModel, queries: Queries, train: TokenSource, settings: Influence, seed: int
 ) -> Iterator[Scorer]:
-    """A scorer of the model, whose weights are frozen from now on.
+    """Prepare a scorer of the model, whose weights are frozen from now on.
 
     Raises:
         ValueError: no sampled training row has a token with loss, or none has a finite gradient.

@@ -1,7 +1,7 @@
-"""Scores of training rows, shard by shard, in memory or on disk.
+"""Keep scores of training rows, shard by shard, in memory or on disk.
 
 Attribution of a corpus larger than memory writes the scores of some thousand rows at a time, each once: numbers for
-each query, never a gradient. A file that is there is whole, so a killed pass goes on behind the last one.
+each query, never a gradient. A file that exists is complete, so a killed pass continues after the last one.
 """
 
 import json
@@ -20,32 +20,32 @@ class ScoredRows:
 
     start: int
     effect: NDArray[np.float32]
-    """[num_rows, num_queries], nats of the query per unit of example weight, where training is on the sum over rows
-    with weight 1 each; positive means that more of the example lowers the query's loss."""
+    """Effect, [num_rows, num_queries], nats of the query per unit of example weight, where training sums over rows of
+    weight 1 each; positive means that more of the example lowers the query's loss."""
     retrieval: NDArray[np.float32]
-    """[num_rows, num_queries], mean cosine to the gradients of the query's gold answers, in [-1, 1]."""
+    """Mean cosine to the gradients of the query's gold answers, [num_rows, num_queries], in [-1, 1]."""
     hidden: NDArray[np.float32]
-    """[num_rows, num_queries], mean cosine to the hidden states of the query's gold answers: a control."""
+    """Mean cosine to the hidden states of the query's gold answers, [num_rows, num_queries]: a control."""
     losses: NDArray[np.float32]
-    """[num_checkpoints, num_rows], nats, summed over the tokens with loss; 0 for left-out rows."""
+    """Loss summed over the tokens with loss, [num_checkpoints, num_rows], nats; 0 for rows left out."""
     num_loss_tokens: NDArray[np.int64]
-    """[num_rows]"""
+    """Number of tokens with loss, [num_rows]."""
     is_left_out: NDArray[np.bool_]
-    """[num_rows]: loss or gradient is not finite at some checkpoint; all scores are 0."""
+    """Whether loss or gradient is not finite at some checkpoint, [num_rows]; all scores are 0 there."""
     num_truncated: int
     num_tokens: int
-    """Through a forward and backward pass, over all checkpoints."""
+    """Tokens through a forward and backward pass, over all checkpoints."""
 
     def __len__(self) -> int:
         return len(self.effect)
 
     @property
     def losses_per_token(self) -> NDArray[np.float32]:
-        """[num_rows, num_checkpoints]"""
+        """Mean loss per token, [num_rows, num_checkpoints], nats."""
         return np.asarray(self.losses.T / np.maximum(self.num_loss_tokens, 1)[:, None], np.float32)
 
     def part(self, places: slice) -> "ScoredRows":
-        """Some of its rows; what is counted over all of them is not divided and counts as 0."""
+        """Some of the rows; counts over all of them are not divided and become 0."""
         return ScoredRows(
             start=self.start + places.start,
             effect=self.effect[places],
@@ -65,16 +65,16 @@ class ScoredRows:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What a checkpoint cost before the first row was scored."""
+    """Queries left out and cost of a checkpoint before its first row is scored."""
 
     left_out_queries: tuple[int, ...]
-    """Items whose loss or gradient is not finite."""
+    """Indices of items whose loss or gradient is not finite."""
     num_tokens: int
-    """Of queries and calibration; the sample's count with its rows."""
+    """Tokens of queries and calibration; those of the sample are counted with its rows."""
 
 
 class ScoreShards:
-    """What is scored so far, by checkpoint and shard. With a folder it outlives the process."""
+    """Scores so far, by checkpoint and shard; kept in a folder, they outlive the process."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -152,7 +152,7 @@ class ScoreShards:
 
 
 def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
-    """The same rows over several checkpoints: scores weighted, losses side by side."""
+    """Average the same rows over several checkpoints: scores weighted, losses side by side."""
     is_left_out = np.logical_or.reduce([part.is_left_out for part in parts])
     losses = np.concatenate([part.losses for part in parts])
     losses[:, is_left_out] = 0
@@ -178,7 +178,7 @@ def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
 
 
 def gathered(parts: Sequence[ScoredRows]) -> ScoredRows:
-    """Consecutive rows in one piece."""
+    """Join consecutive rows."""
     return ScoredRows(
         start=parts[0].start,
         effect=np.concatenate([part.effect for part in parts]),

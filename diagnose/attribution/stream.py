@@ -1,8 +1,8 @@
-"""All training rows through all checkpoints, shard by shard.
+"""Score all training rows at all checkpoints, shard by shard.
 
 Costs one forward and backward pass without weight gradients over queries and training rows for each checkpoint.
 Memory: `fisher_examples` projected gradients, one shard of tokens and one batch; nothing grows with the number of rows
-but files. A pass that was killed goes on: preparation is repeated, and at most one shard.
+but files. A killed pass continues: preparation is repeated, and at most one shard.
 """
 
 import logging
@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from diagnose.attribution.checkpoint import Checkpoint, load_model
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_of
-from diagnose.tokens import TokenSource
+from diagnose.model.checkpoint import Checkpoint, Load, load_model
+from diagnose.model.queries import Queries
+from diagnose.rows.tokens import TokenSource
 
 log = logging.getLogger(__name__)
 
 Told = Callable[[int, int], None]
-"""Is told how many rows are done, and of how many, over all checkpoints."""
+"""Called with the number of rows that are done and the total, over all checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class Attribution:
 
     @property
     def left_out_queries(self) -> NDArray[np.int64]:
-        """Items whose loss or gradient is not finite at some checkpoint: the others of their query speak for it."""
+        """Items whose loss or gradient is not finite at some checkpoint; the others of their query replace them."""
         found = [self.shards.get_preparation(k).left_out_queries for k in range(len(self.shares))]
         return np.unique(np.array([item for part in found for item in part], dtype=np.int64))
 
     @property
     def num_tokens(self) -> int:
-        """Through a forward and backward pass, over all checkpoints."""
+        """Tokens through a forward and backward pass, over all checkpoints."""
         preparations = [self.shards.get_preparation(k).num_tokens for k in range(len(self.shares))]
         return sum(preparations) + sum(part.num_tokens for part in self.parts())
 
     def parts(self) -> Iterator[ScoredRows]:
-        """Shard by shard, over all checkpoints."""
+        """Yield the shards in order, averaged over all checkpoints."""
         for shard in range(self.num_shards):
             yield mean_of([self.shards.get(k, shard) for k in range(len(self.shares))], self.shares)
 
     def extreme_rows(self, share: float) -> NDArray[np.int64]:
-        """The rows of highest and of lowest effect on each query, this share of all at either end; ascending."""
+        """Rows of highest and of lowest effect on each query, this share of all at either end; ascending."""
         best = [_Extremes(share, self.num_rows) for _ in range(2)]
         for part in self.parts():
             for kept, effect in zip(best, (part.effect, -part.effect), strict=True):
@@ -64,12 +64,12 @@ class Attribution:
         return np.unique(np.concatenate([kept.rows.ravel() for kept in best]))
 
     def whole(self) -> ScoredRows:
-        """All rows in memory."""
+        """Join all rows in memory."""
         return gathered(list(self.parts()))
 
 
 class _Extremes:
-    """The highest rows of each query so far."""
+    """The rows of highest effect on each query so far."""
 
     def __init__(self, share: float, num_rows: int) -> None:
         self._most = max(1, round(share * num_rows))
@@ -77,7 +77,7 @@ class _Extremes:
         self._effect = np.zeros((0, 0), np.float32)
 
     def add(self, rows: NDArray[np.int64], effect: NDArray[np.float32]) -> None:
-        """Rows [num_rows] and effects [num_rows, num_queries]."""
+        """Add rows, [num_rows], with effects, [num_rows, num_queries]."""
         of_query = np.repeat(rows[:, None], effect.shape[1], axis=1)
         if self.rows.size:
             of_query, effect = np.concatenate([self.rows, of_query]), np.concatenate([self._effect, effect])
@@ -94,15 +94,17 @@ def attribute(
     *,
     folder: Path | None = None,
     told: Told = lambda _done, _total: None,
+    load: Load = load_model,
 ) -> Attribution:
-    """Effect and retrieval of each training row for each query.
+    """Compute effect and retrieval of each training row for each query.
 
     Args:
-        checkpoints: Earlier models of the same training; one is loaded at a time.
-        train: Rows of corpus and pool alike.
-        seed: Of the projection and the Fisher sample.
-        folder: Where scores are kept as they come, of this very call; without it they stay in memory.
-        told: Progress.
+        checkpoints: Models of the same training; one is loaded at a time.
+        train: Rows of corpus and pool.
+        seed: Seeds the projection and the Fisher sample.
+        folder: Keeps the scores of this call as they come; without it they stay in memory.
+        told: Called with the progress.
+        load: Gives the model of a checkpoint, as it was loaded.
 
     Raises:
         ValueError: no checkpoint has a weight, or no training row has anything to attribute to.
@@ -126,7 +128,7 @@ def attribute(
         if not missing[number] and shards.has_preparation(number):
             continue
         start = time.perf_counter()
-        with prepared(load_model(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
+        with prepared(load(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
             shards.put_preparation(number, scorer.preparation)
             for shard in missing[number]:
                 rows = ranges[shard]
@@ -147,7 +149,7 @@ def attribute(
 def score_model(
     influence: Influence, model: PreTrainedModel, queries: Queries, train: TokenSource, seed: int
 ) -> ScoredRows:
-    """All rows for one model in memory, whose weights are frozen afterwards."""
+    """Score all rows for one model in memory, whose weights are frozen afterwards."""
     with prepared(model, queries, train, influence, seed) as scorer:
         parts = [
             scorer.score(train.select(np.array(rows)), rows.start) for rows in _ranges(len(train), influence.shard_rows)

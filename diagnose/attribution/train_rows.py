@@ -6,26 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from diagnose.pool import TrainPool
-from diagnose.tokens import TokenRows, encode
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import TokenRows, encode
 
 
 @dataclass(frozen=True, slots=True)
 class TrainRows:
-    """A `TokenSource` of the rows `chosen`, ascending numbers, corpus first and then pool."""
+    """A `TokenSource` of the rows `chosen`, ascending row numbers, corpus first and then pool."""
 
     corpus: TrainPool
     pool: TrainPool | None
     chosen: NDArray[np.int64]
     tokenizer: PreTrainedTokenizerBase
     max_length: int
-    """Tokens of a row, as in training."""
+    """Most tokens of a row, as in training."""
 
     def __len__(self) -> int:
         return len(self.chosen)
 
     def select(self, indices: NDArray[np.int64]) -> TokenRows:
-        """The rows at `indices` of `chosen`, ascending."""
+        """Encode the rows at `indices` of `chosen`, ascending."""
         prompts, completions = row_texts(self.corpus, self.pool, self.chosen[indices])
         return encode(prompts, completions, self.tokenizer, "", self.max_length)
 

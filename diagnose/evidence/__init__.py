@@ -1,6 +1,6 @@
-"""Tests of what is wrong: each looks at one failing slice and says what it found, what it cost, and a sentence.
+"""Tests of what is wrong with one failing slice: each gives values, a sentence for people, and its cost.
 
-Cheap ones first (`diagnose.evidence.examine`): counts, copies and batches need no model; readings need one forward
-pass over a few hundred rows; only where those leave it open is the model asked again under other prompts. What the
-evidence means is not decided here (`diagnose.causes`).
+Cheap ones come first (`diagnose.evidence.examine`): counts, copies and labels need no model; batches, learning and
+golds need forward passes over a few hundred rows; only where those leave the cause open is the model asked again under
+other prompts. What the evidence means is decided in `diagnose.finding.causes`.
 """

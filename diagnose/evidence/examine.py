@@ -1,63 +1,197 @@
-"""All tests of one failing slice, cheap ones first, with a ledger of what each cost.
+"""Run the tests of one failing slice, cheap ones first, and record what each cost.
 
-A dear test is left out where it can no longer change the answer: when a cause that comes before those it could show is
-settled. Model time is bounded: each test looks at a few hundred rows or items at most.
+A test is an object with a name, what it needs, what its values mean, and a function; `TESTS` lists those that a
+diagnosis makes, and `Diagnoser.tests` may hold further ones. An expensive test is left out where it can no longer
+change the answer: when a cause that comes before those it could show is settled. Model time is bounded: each test uses
+a few hundred rows or items at most.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-from diagnose.evidence.amounts import count_rows, find_copies, find_near_rows
-from diagnose.evidence.batches import check_batches
-from diagnose.evidence.cues import edit_cues
-from diagnose.evidence.evidence import SETTLED, Evidence
-from diagnose.evidence.golds import doubt_golds
-from diagnose.evidence.labels import check_effects, check_labels
-from diagnose.evidence.learning import check_learning
-from diagnose.evidence.mappings import map_answers
-from diagnose.evidence.prompts import change_prompts
-from diagnose.evidence.subject import Asker, Subject, Trained
+from diagnose.evidence.from_asking.cues import edit_cues
+from diagnose.evidence.from_asking.mappings import map_answers
+from diagnose.evidence.from_asking.prompts import change_prompts
+from diagnose.evidence.from_model.batches import check_batches
+from diagnose.evidence.from_model.golds import doubt_golds
+from diagnose.evidence.from_model.learning import check_learning
+from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_near_rows
+from diagnose.evidence.from_rows.labels import check_effects, check_labels
+from diagnose.evidence.subject import Subject
+from diagnose.finding.evidence import SETTLED, Evidence
+from diagnose.model.asked_model import Asker, Trained
+from evals.items import ItemKey
 
-Leaned = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
+
+class Needs(StrEnum):
+    """Resources that a test uses, which determine its cost."""
+
+    ROWS = "rows"
+    """Uses rows and scores in memory: milliseconds."""
+    MODEL = "model"
+    """Uses forward passes over a few hundred rows."""
+    ASKING = "asking"
+    """Asks the failed items again under other prompts; impossible where the model cannot be asked."""
 
 
-def examine(subject: Subject, trained: Trained, asker: Asker | None, leaned: Leaned) -> tuple[Evidence, ...]:
-    """What each test found, in the order in which they were made.
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Model and attributions that a test may use beside its subject."""
 
-    Args:
-        asker: None where the model cannot be asked again; those tests are then left out.
-        leaned: Words of failed items with their shares, by task and id.
-    """
-    tests: list[Callable[[], Evidence]] = [
-        lambda: count_rows(subject),
-        lambda: find_copies(subject),
-        lambda: find_near_rows(subject),
-        lambda: map_answers(subject, asker),
-        lambda: check_effects(subject),
-        lambda: check_labels(subject),
-        lambda: check_batches(subject, trained),
-        lambda: check_learning(subject, trained),
-        lambda: doubt_golds(subject, trained),
-    ]
-    found = [_timed(test) for test in tests]
-    values = values_of(found)
-    is_settled = max(values.get("end_masked", 0.0), values.get("mapped", 0.0)) >= SETTLED
-    if asker is None or is_settled:
-        return tuple(found)
-    found.append(_timed(lambda: change_prompts(subject, asker)))
-    if found[-1].values.get("reprompted", 0.0) < SETTLED:
-        found.append(_timed(lambda: edit_cues(subject, asker, leaned)))
+    trained: Trained
+    asker: Asker | None
+    """Asks the model again; None where it cannot be asked."""
+    leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]
+    """Words of failed items with their shares of the prompt's effect on the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseTest:
+    """A test of what may be the cause."""
+
+    name: str
+    needs: Needs
+    readings: Mapping[str, str]
+    """Meaning of each value. Those that `diagnose.finding.causes` knows count in the probabilities of causes, the
+    others are shown as evidence."""
+    run: Callable[[Subject, Means], Evidence]
+    """Runs the test; leaves out values that do not apply."""
+    unless: Sequence[str] = field(default=())
+    """Values of earlier tests; with one of them at `SETTLED` or above the test is not made."""
+
+    def applies(self, values: Mapping[str, float], means: Means) -> bool:
+        can_ask = self.needs is not Needs.ASKING or means.asker is not None
+        return can_ask and all(values.get(name, 0.0) < SETTLED for name in self.unless)
+
+
+def _prompts(subject: Subject, means: Means) -> Evidence:
+    assert means.asker is not None, "a test that needs asking is made where the model can be asked"
+    return change_prompts(subject, means.asker)
+
+
+def _cues(subject: Subject, means: Means) -> Evidence:
+    assert means.asker is not None, "as above"
+    return edit_cues(subject, means.asker, means.leaned)
+
+
+TESTS = (
+    CauseTest(
+        "rows",
+        Needs.ROWS,
+        {
+            "corpus_rows": "rows of the slice in the corpus",
+            "pool_rows": "rows of the slice in the pool",
+            "distinct_rows": "rows of the slice in the corpus, each content once",
+            "corpus_share": "share of the corpus that the slice's rows are",
+            "distinct_share": "that share, each content counted once",
+            "fair_share": "share of the corpus that such a slice may ask for",
+            "scarcity": "how far the share lies below the fair one, in [0, 1]",
+            "distinct_scarcity": "how far the share without copies lies below the fair one, in [0, 1]",
+            "own_copies": "share of the slice's rows that are copies",
+        },
+        lambda subject, _: count_rows(subject),
+    ),
+    CauseTest(
+        "copies",
+        Needs.ROWS,
+        {"copies": "share of the corpus that would go if each content stood once"},
+        lambda subject, _: find_copies(subject),
+    ),
+    CauseTest(
+        "nearness",
+        Needs.ROWS,
+        {"nearness": "similarity of failed items to their nearest rows, against that of passing ones"},
+        lambda subject, _: find_near_rows(subject),
+    ),
+    CauseTest(
+        "mappings",
+        Needs.ROWS,
+        {"mapped": "share of the failed answers that one fixed mapping makes right"},
+        lambda subject, means: map_answers(subject, means.asker),
+    ),
+    CauseTest(
+        "effects",
+        Needs.ROWS,
+        {"against": "share of the effect of the slice's rows that works against the failed items"},
+        lambda subject, _: check_effects(subject),
+    ),
+    CauseTest(
+        "labels",
+        Needs.ROWS,
+        {
+            "conflicts": "share of the slice's prompts that stand in the corpus with another answer",
+            "denied": "share of the slice's labels that a classifier denies",
+            "denied_items": "share of the golds of its items that the classifier denies",
+            "denied_elsewhere": "share of other rows' labels that it denies",
+            "wrong": "share of the slice's labels that are wrong, at least",
+        },
+        lambda subject, _: check_labels(subject),
+    ),
+    CauseTest(
+        "batches",
+        Needs.MODEL,
+        {
+            "end_masked": "share of rows whose end token is not in the loss",
+            "truncated": "share of rows that lose tokens",
+            "without_loss": "share of rows with no token in the loss",
+            "ends": "mean probability of the end token after a right answer",
+            "runs_on": "share of failed answers that begin with the gold answer and go on",
+        },
+        lambda subject, means: check_batches(subject, means.trained),
+    ),
+    CauseTest(
+        "learning",
+        Needs.MODEL,
+        {
+            "learnt": "share of the slice's training rows that the model gives right",
+            "learnt_elsewhere": "share of other training rows that the model gives right",
+            "falling": "share by which the corpus's loss fell between the last two checkpoints",
+        },
+        lambda subject, means: check_learning(subject, means.trained),
+    ),
+    CauseTest(
+        "golds",
+        Needs.MODEL,
+        {
+            "doubted": "share of the failed items whose gold answer is doubted",
+            "sure": "share of the failed items whose answer is as likely as 19 of 20 right ones",
+            "among_passing": "mean share of passing items among the nearest of a failed one",
+            "gold_against": "share of the effect that works against the gold answers",
+        },
+        lambda subject, means: doubt_golds(subject, means.trained),
+    ),
+    CauseTest(
+        "prompts",
+        Needs.ASKING,
+        {"reprompted": "share of the failed items that come right under another prompt"},
+        _prompts,
+        unless=("end_masked", "mapped"),
+    ),
+    CauseTest(
+        "cues",
+        Needs.ASKING,
+        {"cue_flips": "share of the failed items that turn right when a cue is edited"},
+        _cues,
+        unless=("end_masked", "mapped", "reprompted"),
+    ),
+)
+
+
+def examine(subject: Subject, means: Means, tests: Sequence[CauseTest] = TESTS) -> tuple[Evidence, ...]:
+    """Run the tests that apply, in order."""
+    found: list[Evidence] = []
+    for test in tests:
+        if test.applies(values_of(found), means):
+            start = time.perf_counter()
+            evidence = test.run(subject, means)
+            unknown = set(evidence.values) - set(test.readings)
+            assert not unknown, f"test {test.name} does not say what {', '.join(sorted(unknown))} means"
+            found.append(replace(evidence, seconds=evidence.seconds + time.perf_counter() - start))
     return tuple(found)
 
 
 def values_of(found: Sequence[Evidence]) -> dict[str, float]:
-    """The numbers of all tests."""
+    """Join the values of all tests by name."""
     return {name: value for evidence in found for name, value in evidence.values.items()}
-
-
-def _timed(test: Callable[[], Evidence]) -> Evidence:
-    """The evidence with the seconds that the test took."""
-    start = time.perf_counter()
-    evidence = test()
-    return replace(evidence, seconds=evidence.seconds + time.perf_counter() - start)

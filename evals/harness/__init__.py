@@ -1,4 +1,4 @@
-"""Measurement with lm-eval: task names to items, and a model's answers to item results.
+"""Measure models with lm-eval: turn task names into items, and a model's answers into item results.
 
 The only importer of lm_eval (0.4.13). Tasks are lm-eval's own, unmodified: their prompts, requests, filters
 and metrics. The loop around them is ours, because `simple_evaluate` draws few-shot examples anew for every
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Sequence[Item]) -> EvalReport:
-    """What the model does with the items of one split.
+    """Measure a model on the items of one split.
 
     Args:
         model: Loaded in this process, on the GPU if there is one.
@@ -47,10 +47,7 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite)
     quieten()
     chosen = _chosen(loaded, items)
-    sent = {
-        (item.task, item.id): [_unanswered(instance) for instance in loaded.requests[item.task, item.id]]
-        for item in chosen
-    }
+    sent = {item.key: [_unanswered(instance) for instance in loaded.requests[item.key]] for item in chosen}
     lm = load_model(model, loaded.suite.batch_size)
     with harness_seeds():
         answer(lm, [instance for instances in sent.values() for instance in instances])
@@ -58,7 +55,7 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     with templates_compiled_once():
         for leaf in dict.fromkeys(item.task for item in chosen):
             own = [item for item in chosen if item.task == leaf]
-            answered = [sent[leaf, item.id] for item in own]
+            answered = [sent[item.key] for item in own]
             results += score_items(loaded.suite.metric, loaded.leaves[leaf], own, answered)
     split, seconds = chosen[0].split, time.monotonic() - started
     log.info(
@@ -81,9 +78,9 @@ def _chosen(loaded: LoadedSuite, items: Split | Sequence[Item]) -> list[Item]:
         if not chosen:
             raise ValueError(f"no item of {len(loaded.items)} is in split {items}; raise evals.limit or add tasks")
         return chosen
-    wanted = {(item.task, item.id) for item in items}
-    chosen = [item for item in loaded.items if (item.task, item.id) in wanted]
-    if missing := sorted(wanted - {(item.task, item.id) for item in chosen}):
+    wanted = {item.key for item in items}
+    chosen = [item for item in loaded.items if item.key in wanted]
+    if missing := sorted(wanted - {item.key for item in chosen}):
         task, item_id = missing[0]
         raise ValueError(f"{len(missing)} items are not of the suite (first missing: {task}/{item_id})")
     if len({item.split for item in chosen}) != 1:

@@ -1,14 +1,16 @@
-"""A model's answers to lm-eval's requests, its tokens counted."""
+"""Collect a model's answers to lm-eval's requests and count its tokens."""
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
+from transformers import PreTrainedModel
 
 from evals.harness.tasks import first_line
 from evals.items import OutputType
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class CountingModel(HFLM):  # type: ignore[misc]
-    """Counts tokens; its rolling requests show bars on a terminal only."""
+    """lm-eval's Hugging Face model that counts tokens; rolling requests show bars on a terminal only."""
 
     num_tokens = 0
 
@@ -32,8 +34,12 @@ class CountingModel(HFLM):  # type: ignore[misc]
         )
 
 
-def load_model(model: ModelRef, batch_size: int) -> CountingModel:
+def load_model(model: ModelRef, batch_size: int, weights: PreTrainedModel | None = None) -> CountingModel:
+    """The model as lm-eval asks it; with `weights` given these are asked, and nothing but the tokenizer is read."""
     try:
+        if weights is not None:
+            with _silent("lm_eval.models.huggingface"):  # it warns of every model that is given in memory
+                return CountingModel(pretrained=weights, tokenizer=model.path, batch_size=batch_size)
         return CountingModel(
             pretrained=model.path,
             revision=model.revision or "main",
@@ -47,6 +53,17 @@ def load_model(model: ModelRef, batch_size: int) -> CountingModel:
             f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "
             "config, weights and tokenizer"
         ) from error
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def answer(lm: CountingModel, instances: Sequence[Instance]) -> None:

@@ -1,14 +1,15 @@
-"""The same items under other prompts, or with other answers: what tells a cue or a format from a lack of data.
+"""Score items under other prompts or with given answers, to tell a cue or a format from a lack of data.
 
 Requests are lm-eval's own with another context; filters and metrics are the task's. Costs one generation, or one
-forward pass for each choice, an item; the model is loaded at the first question. Given answers cost no model.
+forward pass for each choice, per item; the model is loaded at first use. Given answers need no model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lm_eval.api.instance import Instance
 from lm_eval.models.utils import normalize_gen_kwargs
+from transformers import PreTrainedModel
 
 from evals.harness.answers import CountingModel, answer, load_model
 from evals.harness.loading import LoadedSuite
@@ -25,19 +26,21 @@ class Asker:
 
     model: ModelRef
     suite: LoadedSuite = field(repr=False)
+    load: Callable[[], PreTrainedModel] | None = field(default=None, repr=False)
+    """Gives the model's weights where they are in memory already."""
     num_tokens: int = 0
-    """Of prompts and answers, so far."""
+    """Tokens of prompts and answers so far."""
     _lm: CountingModel | None = field(default=None, repr=False)
 
     def can_ask(self, item: Item) -> bool:
-        """Whether the prompt stands in every request alone and in front; not so where each choice has its own."""
-        sent = self.suite.requests.get((item.task, item.id), ())
+        """Whether all requests of the item have its prompt as their context; not so where each choice has its own."""
+        sent = self.suite.requests.get(item.key, ())
         return bool(item.prompt) and bool(sent) and all(instance.args[0] == item.prompt for instance in sent)
 
     def has_room(self, edit: Edited) -> bool:
         """Whether the context holds the prompt with the longest answer; else it would lose its beginning."""
         lm = self._loaded()
-        sent = self.suite.requests[edit.item.task, edit.item.id]
+        sent = self.suite.requests[edit.item.key]
         longest = max(
             normalize_gen_kwargs(instance.args[1], lm.max_gen_toks)["max_gen_toks"]
             if instance.request_type == OutputType.GENERATE_UNTIL
@@ -47,7 +50,7 @@ class Asker:
         return bool(len(lm.tok_encode(edit.prompt)) + longest <= lm.max_length)
 
     def ask(self, edits: Sequence[Edited]) -> list[ItemResult | None]:
-        """Results in the order of the edits, each with the item as it was asked; None without a finite score.
+        """Ask each item under its edited prompt.
 
         Raises:
             PermissionError: an item is not a probe item.
@@ -57,18 +60,17 @@ class Asker:
             return []
         _check_probe([edit.item for edit in edits])
         if unasked := [edit.item for edit in edits if not self.can_ask(edit.item)]:
-            raise ValueError(f"{unasked[0].task}/{unasked[0].id} has no single prompt that could be edited")
+            raise ValueError(f"{unasked[0].key} has no single prompt that could be edited")
         lm = self._loaded()
         before = lm.num_tokens
-        sent = [[_edited(i, edit.prompt) for i in self.suite.requests[edit.item.task, edit.item.id]] for edit in edits]
+        sent = [[_edited(i, edit.prompt) for i in self.suite.requests[edit.item.key]] for edit in edits]
         with harness_seeds():
             answer(lm, [instance for instances in sent for instance in instances])
         self.num_tokens += lm.num_tokens - before
         return self._scored([replace(edit.item, prompt=edit.prompt) for edit in edits], sent)
 
     def score(self, answered: Sequence[Answered]) -> list[ItemResult | None]:
-        """What the task's metrics make of answers that are given as its filters leave them, in their order; None
-        without a finite score.
+        """Score given answers, as the task's filters leave them, in their order; None without a finite score.
 
         Raises:
             PermissionError: an item is not a probe item.
@@ -76,16 +78,14 @@ class Asker:
         """
         _check_probe([given.item for given in answered])
         if unwritten := [given.item for given in answered if given.item.output_type is not OutputType.GENERATE_UNTIL]:
-            raise ValueError(f"{unwritten[0].task}/{unwritten[0].id} has no written answer that could be scored")
-        sent = [
-            [_edited(i, i.args[0]) for i in self.suite.requests[given.item.task, given.item.id]] for given in answered
-        ]
+            raise ValueError(f"{unwritten[0].key} has no written answer that could be scored")
+        sent = [[_edited(i, i.args[0]) for i in self.suite.requests[given.item.key]] for given in answered]
         return self._scored([given.item for given in answered], sent, [given.answer for given in answered])
 
     def _scored(
         self, items: Sequence[Item], sent: Sequence[Sequence[Instance]], answers: Sequence[str] | None = None
     ) -> list[ItemResult | None]:
-        """By the model's own answers, which the requests have, or by those that are given."""
+        """Score the model's own answers, which the requests hold, or the given ones."""
         found: dict[int, ItemResult] = {}
         with templates_compiled_once():
             for task in dict.fromkeys(item.task for item in items):
@@ -105,13 +105,14 @@ class Asker:
     def _loaded(self) -> CountingModel:
         if self._lm is None:
             quieten()
-            self._lm = load_model(self.model, self.suite.suite.batch_size)
+            weights = self.load() if self.load is not None else None
+            self._lm = load_model(self.model, self.suite.suite.batch_size, weights)
         return self._lm
 
 
 def _check_probe(items: Sequence[Item]) -> None:
     if foreign := [item for item in items if item.split is not Split.PROBE]:
-        raise PermissionError(f"only probe items may be asked again, got {foreign[0].task}/{foreign[0].id}")
+        raise PermissionError(f"only probe items may be asked again, got {foreign[0].key}")
 
 
 def _edited(instance: Instance, prompt: str) -> Instance:

@@ -1,4 +1,4 @@
-"""The items of a suite: lm-eval's documents with their prompts, requests, ids and splits."""
+"""Load the items of a suite: lm-eval's documents with their prompts, requests, ids and splits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 
-from evals.documents import digest, json_document, occurrence_ids
+from evals.harness.documents import digest, json_document, occurrence_ids
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task
-from evals.items import Item, OutputType
-from evals.near_copies import ItemText, split_keys
+from evals.items import Item, ItemKey, OutputType
+from evals.leaks.near_copies import ItemText, split_keys
+from evals.leaks.templates import make_templates
 from evals.splits import Split, split_of
 from evals.suite import EvalSuite
-from evals.templates import make_templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,16 @@ class LoadedSuite:
 
     suite: EvalSuite
     items: tuple[Item, ...] = field(repr=False)
-    """By task, in the order of `evals.tasks` and `evals.guards`, then by document."""
+    """Items by task, in the order of `evals.tasks` and `evals.guards`, then by document."""
     tasks: tuple[str, ...]
     """Leaf tasks of `evals.tasks`."""
     guards: tuple[str, ...]
     """Leaf tasks of `evals.guards`."""
     versions: Mapping[str, str]
-    """Of lm-eval and of each leaf task."""
+    """Versions of lm-eval and of each leaf task."""
     leaves: Mapping[str, Task] = field(repr=False, compare=False)
-    requests: Mapping[tuple[str, str], Sequence[Instance]] = field(repr=False, compare=False)
-    """By task and item id; copied before they are sent, for answers are appended to what is sent."""
+    requests: Mapping[ItemKey, Sequence[Instance]] = field(repr=False, compare=False)
+    """Requests of each item; they are copied before they are sent, because answers are appended to what is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class _Draft:
 
     task: str
     source: Any
-    """The document as the task has it."""
+    """Document as the task has it."""
     document: Mapping[str, Any]
     text: str
-    """See `Item.text`."""
+    """Same as `Item.text`."""
     target: str
     digest: str
 
 
 def load_suite(suite: EvalSuite) -> LoadedSuite:
-    """Every item of the suite's tasks and guards, with its prompt and its split.
+    """Load every item of the suite's tasks and guards, with its prompt and its split.
 
     Where a task draws few-shot examples from the items that it is evaluated on, only probe items are drawn,
     so that no prompt shows an item that diagnosis may not read.
@@ -77,14 +77,14 @@ def load_suite(suite: EvalSuite) -> LoadedSuite:
         texts = [ItemText(d.task, d.text, d.target, d.digest) for leaf in leaves for d in drafts[leaf]]
         keys = iter(split_keys(texts, make_templates(suite.templates)))
         items: list[Item] = []
-        requests: dict[tuple[str, str], Sequence[Instance]] = {}
+        requests: dict[ItemKey, Sequence[Instance]] = {}
         for leaf, task in leaves.items():
             own_keys = [next(keys) for _ in drafts[leaf]]
             asked = _build_requests(task, drafts[leaf], own_keys)
             ids = occurrence_ids(draft.digest for draft in drafts[leaf])
             for draft, key, item_id, instances in zip(drafts[leaf], own_keys, ids, asked, strict=True):
                 items.append(_item(task, draft, key, item_id, instances))
-                requests[leaf, item_id] = instances
+                requests[ItemKey(leaf, item_id)] = instances
     versions = {"lm-eval": lm_eval.__version__} | {leaf: str(task.VERSION) for leaf, task in leaves.items()}
     return LoadedSuite(suite, tuple(items), tasks, guards, versions, leaves, requests)
 
@@ -102,7 +102,7 @@ def _drafts(leaf: str, task: Task, limit: int | None) -> list[_Draft]:
 
 
 def _target(task: Task, source: Any) -> str:
-    """Gold text: of several the first, of choices the gold one, "" where the label is out of range."""
+    """Gold text: the first of several, the gold one of choices, "" where the label is out of range."""
     target = task.doc_to_target(source)
     if isinstance(target, list):
         target = target[0] if target else ""
@@ -114,7 +114,7 @@ def _target(task: Task, source: Any) -> str:
 
 
 def _build_requests(task: Task, drafts: Sequence[_Draft], keys: Sequence[str]) -> list[Sequence[Instance]]:
-    """lm-eval's own requests for each document, few-shot examples drawn once over all of them."""
+    """Build lm-eval's own requests for each document; few-shot examples are drawn once over all documents."""
     task.set_fewshot_seed(DEFAULT_OTHER_SEED)
     probe = [(key, d.source) for key, d in zip(keys, drafts, strict=True) if split_of(key) is Split.PROBE]
     draws_items = _draws_few_shots_from_items(task)

@@ -1,4 +1,4 @@
-"""What a model's answers are worth: lm-eval's filters and metrics, turned into item results."""
+"""Turn a model's answers into item results by lm-eval's filters and metrics."""
 
 import copy
 import math
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
+from evals.harness.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
 from evals.harness.tasks import task_metrics
 from evals.items import Item, ItemResult, OutputType
-from evals.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
 
 
 def score_items(
     wanted: str | None, task: Task, items: Sequence[Item], sent: Sequence[Sequence[Instance]]
 ) -> list[ItemResult]:
-    """Scored items of one task."""
+    """Apply the task's filters and metrics to answered requests of its items; items without a score are left out."""
     answered = copy.copy(task)
     answered._instances = [instance for instances in sent for instance in instances]
     answered.apply_filters()
@@ -25,7 +25,7 @@ def score_items(
 def score_answers(
     wanted: str | None, task: Task, items: Sequence[Item], sent: Sequence[Sequence[Instance]], answers: Sequence[str]
 ) -> list[ItemResult]:
-    """Items of one task with these answers, as its filters would have left them: `ItemResult.answer` is such a one."""
+    """Score items of one task on given answers, in the form that its filters leave them (as in `ItemResult.answer`)."""
     answered = copy.copy(task)
     answered._instances = [instance for instances in sent for instance in instances]
     for instances, given in zip(sent, answers, strict=True):
@@ -77,14 +77,14 @@ def _scored(
 
 
 def _is_number(instances: Sequence[Instance]) -> bool:
-    """Whether no log-likelihood is NaN: lm-eval takes the argmax of NaNs for an answer."""
+    """Whether no log-likelihood is NaN; lm-eval would take the argmax of NaNs for an answer."""
     values = [a[0] if isinstance(a, tuple) else a for instance in instances for a in instance.resps]
     return not any(isinstance(value, float) and math.isnan(value) for value in values)
 
 
 def _answer_text(task: Task, item: Item, sent: Sequence[Instance], chosen: str, metric: str) -> str:
-    """The generation that was judged; the most likely choice, per character or byte where the metric has it
-    so; a loglikelihood task's target if greedy decoding would give it; nothing for rolling tasks."""
+    """Answer text: the generation that was judged; the most likely choice, per character or byte where the metric does
+    so; a loglikelihood task's target if greedy decoding gives it; nothing for rolling tasks."""
     answers = [instance.filtered_resps[metric.partition("/")[2] or chosen] for instance in sent]
     if item.output_type is OutputType.GENERATE_UNTIL:
         return str(answers[0])

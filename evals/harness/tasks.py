@@ -1,6 +1,6 @@
-"""From task names to lm-eval's task objects, with the suite's settings put into them.
+"""Build lm-eval's task objects from task names and configure them by the suite's settings.
 
-Cost: with `evals.include_path` alone milliseconds, with lm-eval's own 13,000 files seconds.
+Cost: milliseconds with `evals.include_path` alone, seconds with lm-eval's own 13,000 files.
 """
 
 import difflib
@@ -18,13 +18,13 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from evals.harness.scoring import Metric, MetricKind
 from evals.items import OutputType
-from evals.scoring import Metric, MetricKind
 from evals.suite import EvalSuite
 
 log = logging.getLogger(__name__)
 
-# Scored by latex parsing that needs antlr4 4.11, while Hydra needs 4.9.
+# Tasks scored by latex parsing, which needs antlr4 4.11, while Hydra needs 4.9.
 _MATH_EXTRA = ("minerva_math", "putnam_axiom", "leaderboard_math")
 
 # What building a task raises when its files, its data or the hub are not as its YAML says.
@@ -48,7 +48,7 @@ _CORPUS_ONLY = (lm_metrics.bleu, lm_metrics.chrf, lm_metrics.chrfpp, lm_metrics.
 
 
 def find_tasks(suite: EvalSuite) -> TaskManager:
-    """Knows every wanted task; leaves lm-eval's own out where the folder has all, for they take seconds."""
+    """Index of every wanted task; leaves lm-eval's own out where the folder has all, since they take seconds."""
     wanted = [*suite.tasks, *suite.guards]
     if suite.include_path is not None:
         if not Path(suite.include_path).is_dir():
@@ -80,7 +80,7 @@ def _refuse_math_extra(leaves: Sequence[str]) -> None:
 
 
 def _leaf_names(manager: TaskManager, name: str) -> list[str]:
-    """Tasks of a group or tag, unknown ones too; tasks defined inside the group are not looked up."""
+    """Leaf tasks of a group or tag, unknown ones too; tasks defined inside the group are not looked up."""
     entry = manager.task_index.get(name)
     if entry is None or entry.kind not in (Kind.GROUP, Kind.TAG):
         return [name]
@@ -94,7 +94,7 @@ def _leaf_names(manager: TaskManager, name: str) -> list[str]:
 
 
 def _unreadable_files(folder: str | None) -> str:
-    """The task files that lm-eval passes over in silence, for the message about an unknown task."""
+    """Name the task files that lm-eval silently skips, for the message about an unknown task."""
     found = ""
     for path in sorted(Path(folder).glob("**/*.yaml")) if folder else []:
         try:
@@ -111,7 +111,7 @@ def load_tasks(manager: TaskManager, name: str) -> Mapping[str, Task]:
 
 
 def configure(leaf: str, task: Task, suite: EvalSuite) -> None:
-    """The suite's settings, put where lm-eval's own command line puts them."""
+    """Put the suite's settings where lm-eval's own command line puts them."""
     if getattr(task, "UNSAFE_CODE", False):
         raise ValueError(f"task {leaf!r} runs code that the model wrote, which is not done here; leave it out")
     if getattr(task, "MULTIMODAL", False):
@@ -143,7 +143,7 @@ def check_metrics(suite: EvalSuite, leaves: Mapping[str, Task]) -> None:
 
 
 def task_metrics(task: Task) -> list[Metric]:
-    """Its metrics for each of its filters, in its own order; they are judged by the first."""
+    """Metrics of a task for each of its filters, in the task's order; items are judged by the first."""
     kinds = dict.fromkeys(_LOG_LIKELIHOODS, MetricKind.LOG_LIKELIHOOD)
     kinds |= dict.fromkeys(_LABEL_PAIRS, MetricKind.LABEL_PAIR)
     return [
@@ -159,7 +159,7 @@ def task_metrics(task: Task) -> list[Metric]:
 
 @contextmanager
 def naming_the_task(name: str) -> Iterator[None]:
-    """Turns what a broken task raises into one sentence that names it."""
+    """Turn what a broken task raises into one sentence that names it."""
     try:
         yield
     except _TASK_ERRORS as error:

@@ -1,10 +1,10 @@
-"""What a fix must beat: trainings that differ from it in one thing each.
+"""Controls that a fix must beat: trainings that differ from it in one thing each.
 
 continue      the old data, trained on: is it more than further steps?
 random        any rows in the place of the fix's: is it more than new data?
 stratified    equal shares of every known slice: is it more than a balanced corpus?
 bm25          rows that share words with the failing items: is it more than retrieval?
-loss          rows that the model finds hardest: is it more than what the model can tell of itself?
+loss          rows that the model finds hardest: is it more than the model's own loss shows?
 shuffled      the same fix on slices that do not fail: is it the right slice?
 no_influence  the same planner with BM25 in the place of influence functions: does attribution add anything?
 

@@ -1,19 +1,19 @@
-"""Controls that let chance choose: nothing new, any rows, equal shares of all slices, the wrong slices."""
+"""Controls that choose at random: nothing new, any rows, equal shares of all slices, the wrong slices."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from interventions.compose import compose
 from interventions.controls.contest import Change, Chosen, Contest, ControlMix, Side, stand_in
 from interventions.controls.row_slices import RowSlice, blamed_rows, known_slices, strata, word_slices
-from interventions.step import Declined
+from interventions.mix.compose import compose
+from interventions.plan.step import Declined
 
 
 @dataclass(frozen=True)
 class Continue:
-    """The corpus without evaluation items, every row alike. Guards are held against it."""
+    """Train on the corpus without evaluation items, every row alike; guards are compared with it."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         return ControlMix(compose((), contest.stock), "the corpus as it stands, every row alike", 0)
@@ -21,7 +21,7 @@ class Continue:
 
 @dataclass(frozen=True)
 class Random:
-    """Any rows; a reweighting faces the rows of one slice, which are more alike than any rows are."""
+    """Draw rows at random; against a reweighting, rows of one slice, which are more alike than random rows are."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
@@ -38,7 +38,7 @@ class Random:
 
 @dataclass(frozen=True)
 class Stratified:
-    """As many rows of every slice that `corpus.slices` names, else of every source; small ones give what they have."""
+    """Take equal numbers of rows of every slice that `corpus.slices` names, else of every source, or all it has."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
@@ -60,7 +60,7 @@ class Stratified:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """The same kind of fix on slices that do not fail, drawn at random: was it the right slice?"""
+    """Apply the same kind of fix to slices that do not fail, drawn at random, to test whether the slice matters."""
 
     num_slices: int = 3
 
@@ -88,7 +88,7 @@ class Shuffled:
 
 
 def _harmless_slices(contest: Contest, side: Side) -> list[RowSlice]:
-    """Known slices of a side, without the rows that the diagnosis blames."""
+    """Known slices of a side without the rows that the diagnosis blames."""
     allowed = _allowed(contest, side)
     parts = [
         RowSlice(part.slice, part.rows[allowed[part.rows]]) for part in known_slices(side.pool, contest.row_fields)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.bm25 import in_turn
+from diagnose.rows.bm25 import in_turn
 from interventions.controls.contest import Chosen, Contest, ControlMix, Side, stand_in
-from interventions.step import Declined
+from interventions.plan.step import Declined
 
 
 @dataclass(frozen=True)
 class NearestByWords:
-    """Rows nearest the failed probe items by BM25, the items taking turns so that each gets its neighbours."""
+    """Take rows nearest to the failed probe items by BM25, the items taking turns so that each gets its neighbours."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         queries = [query for finding in contest.acted_on for query in finding.queries]
@@ -28,7 +28,7 @@ class NearestByWords:
 
 @dataclass(frozen=True)
 class Loss:
-    """Rows of the highest loss under the champion, of at most `diagnose.max_rows` drawn at random."""
+    """Take rows of the highest loss under the champion, among at most `diagnose.max_rows` drawn at random."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:

@@ -1,11 +1,11 @@
-"""What controls are made from, and the one way in which they all match their fix.
+"""Make controls that match their fix in numbers of rows and shares of the draws.
 
 A control says which rows it would take (`Choose`); `stand_in` puts them where the fix has its own: as many rows
 added, raised or removed, with the same share of the draws, through the same gate. A further kind of change, as a
 relabelling, is one more block in `stand_in`.
 
-Rows that the corpus has already may be added again: where the pool contains the corpus, the rest of it is just
-what is missing, and leaving the known rows out would be a diagnosis by subtraction.
+Rows that the corpus has already may be added again: where the pool contains the corpus, the rest of it is exactly what
+is missing, and leaving the known rows out would be a diagnosis by subtraction.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import Diagnosis, Finding
-from diagnose.losses import RowLosses
-from diagnose.pool import TrainPool
-from interventions.compose import Draw, compose
-from interventions.mix import Origin, TrainingMix
-from interventions.plan import Plan
-from interventions.quality import Gate, Stock, admit
-from interventions.step import Declined, Intervention, Resources
+from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.model.losses import RowLosses
+from diagnose.rows.pool import TrainPool
+from interventions.admission.gate import Gate, Stock, admit
+from interventions.mix.compose import Draw, compose
+from interventions.mix.mix import Origin, TrainingMix
+from interventions.plan.plan import Plan
+from interventions.plan.step import Declined, Intervention, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class Contest:
     diagnosis: Diagnosis
     plan: Plan
     mix: TrainingMix
-    """That carries it out."""
+    """Training mix that carries out the plan."""
     resources: Resources
     """What the fix could draw on."""
     row_fields: tuple[str, ...]
     """Metadata fields by which data is reported."""
     max_rows: int | None
-    """Rows that a control may ask the model about, as many as a diagnosis may."""
+    """Most rows whose loss a control may compute, as many as a diagnosis may."""
     row_losses: Callable[[TrainPool], RowLosses]
-    """Under the champion."""
+    """Computes rows' losses under the champion."""
     without_influence: Callable[[], Diagnosis]
-    """The same failing slices, their data found by words."""
+    """Diagnoses the same failing slices with data slices found by words."""
     seed: int
 
     @property
@@ -53,27 +53,27 @@ class Contest:
 
     @property
     def acted_on(self) -> tuple[Finding, ...]:
-        """Findings that the plan does something about."""
+        """Findings that the plan acts on."""
         items = {action.items for action in self.plan.actions}
         return tuple(finding for finding in self.diagnosis.findings if finding.slice in items)
 
 
 @dataclass(frozen=True, slots=True)
 class ControlMix:
-    """What a control trains on."""
+    """Training mix of a control."""
 
     mix: TrainingMix
     what: str
-    """In words."""
+    """Description in words."""
     num_tokens: int
     """Tokens through a forward pass of the model to choose the rows."""
 
 
 class Control(Protocol):
-    """One way not to have diagnosed; its fields are its settings."""
+    """A way to choose data without a diagnosis; its fields are its settings."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
-        """What it would train on, or why this data allows no such control."""
+        """Mix that the control trains on, or why this data allows no such control."""
         ...
 
 
@@ -88,15 +88,15 @@ class Side:
     """Rows that a control chooses among."""
 
     change: Change
-    """What will be done with the chosen ones."""
+    """Change that the chosen rows undergo."""
     pool: TrainPool
     rows: NDArray[np.int64]
     """Row numbers that may be chosen."""
     gate: Gate | None
-    """Asked for each row; None where the rows have passed it."""
+    """Gate that chosen rows must pass; None where the rows have passed it."""
 
     def first(self, order: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-        """The first rows of an order of row numbers that pass, ascending; as many as there are, if fewer.
+        """Take the first `number` row numbers of an order that pass, ascending; fewer if there are no more.
 
         Gated in growing blocks, so that a large pool is not normalised as a whole.
         """
@@ -114,16 +114,16 @@ class Side:
 class Chosen:
     rows: NDArray[np.int64]
     how: str
-    """As in `200 rows added: drawn at random`."""
+    """How the rows were chosen, in words, as in `200 rows added: drawn at random`."""
     num_tokens: int = 0
 
 
 Choose = Callable[[Side, int, np.random.Generator], Chosen | Declined]
-"""At most this many rows of a side."""
+"""Chooses at most the given number of rows of a side."""
 
 
 def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declined:
-    """Rows of the control's choice in the place of the fix's.
+    """Put rows of the control's choice in the place of the fix's.
 
     Added rows come from the pool, or are rows of the corpus once more where there is none.
 

@@ -1,24 +1,24 @@
-"""The loop without influence functions: the same failing slices and planner, the data slice found by BM25."""
+"""Repeat the fix without influence functions: the same failing slices and planner, the data slice found by BM25."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from interventions.controls.contest import Contest, ControlMix
-from interventions.mix import TrainingMix
+from interventions.mix.mix import TrainingMix
+from interventions.plan.step import Declined
 from interventions.proposal import NothingToDo, plan_fix
-from interventions.step import Declined
 
 
 @dataclass(frozen=True)
 class NoInfluence:
-    """An ablation. Where BM25 names the same rows, there is nothing to train: the recipe is the fix itself."""
+    """Make the same fix with BM25 in place of influence functions; declined where the fix would be the same."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         acted_on = {finding.slice for finding in contest.acted_on}
         by_words = contest.without_influence()
         told = {finding.slice: finding for finding in contest.diagnosis.findings}
-        # What is wrong is known by other tests; the question is whether influence finds the data better.
+        # What is wrong is known from other tests; the question is whether influence finds the data better.
         findings = tuple(
             replace(
                 finding,

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding import Diagnosis
-from diagnose.ngrams import word_grams
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, SOURCE, Slice, row_table
+from diagnose.finding.finding import Diagnosis
+from diagnose.rows.ngrams import word_grams
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, Slice, row_table
 
 MOST_ROWS_OF_A_WORD = 0.5
-"""What most rows contain names no skill."""
+"""Largest share of the rows that a word's slice may have; what most rows contain names no skill."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowSlice:
     slice: Slice
     rows: NDArray[np.int64]
-    """Ascending row numbers."""
+    """Row numbers, ascending."""
 
 
 def known_slices(pool: TrainPool, fields: Sequence[str]) -> list[RowSlice]:
-    """Values of the fields that the rows have; without any those of `source`, if there are several."""
+    """Slices by the values of the fields that the rows have; without any, by `source`, if there are several."""
     columns = row_table(pool, fields).fields
     found = [part for name in columns if name != SOURCE for part in _values(name, columns[name])]
     if found:
@@ -33,7 +33,7 @@ def known_slices(pool: TrainPool, fields: Sequence[str]) -> list[RowSlice]:
 
 
 def word_slices(pool: TrainPool, rows: NDArray[np.int64], least: int) -> list[RowSlice]:
-    """Rows that share a word or a pair of words, for data without fields: from `least` to half of `rows`."""
+    """Slices of rows that share a word or a pair of words, for data without fields: from `least` to half of `rows`."""
     texts = row_table(pool.select(rows), ()).texts
     grams = word_grams(texts, least)
     sizes = np.diff(grams.holds.indptr)
@@ -47,7 +47,7 @@ def word_slices(pool: TrainPool, rows: NDArray[np.int64], least: int) -> list[Ro
 
 
 def strata(pool: TrainPool, rows: NDArray[np.int64], fields: Sequence[str]) -> NDArray[np.int64]:
-    """Number of the stratum of each of `rows`: its values in all fields that the rows have, else its source."""
+    """Stratum of each of `rows`, [num_rows]: its values in all fields that the rows have, else its source."""
     columns = row_table(pool.select(rows), fields).fields
     named = [name for name in columns if name != SOURCE] or [SOURCE]
     keys = ["\x00".join(map(repr, values)) for values in zip(*(columns[name].tolist() for name in named), strict=True)]
@@ -55,7 +55,7 @@ def strata(pool: TrainPool, rows: NDArray[np.int64], fields: Sequence[str]) -> N
 
 
 def blamed_rows(diagnosis: Diagnosis, pool: TrainPool) -> NDArray[np.bool_]:
-    """Rows in a failing slice, or in the data slice of one, [num_rows]."""
+    """Whether each row is in a failing slice or in the data slice of one, [num_rows]."""
     slices = [finding.slice for finding in diagnosis.findings]
     slices += [finding.data_slice for finding in diagnosis.findings if finding.data_slices]
     table = row_table(pool, {key for where in slices for key, _ in where.conditions})

@@ -14,7 +14,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from attribution_peers.rows import as_dataset
-from diagnose.tokens import TokenRows
+from diagnose.rows.tokens import TokenRows
 
 
 def score(model: PreTrainedModel, train: TokenRows, queries: TokenRows, folder: Path) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from attribution_peers.rows import Logits, as_dataset, linear_names, summed_losses
-from diagnose.tokens import TokenRows
+from diagnose.rows.tokens import TokenRows
 
 
 class SummedLoss(Module):

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset, default_collate
 from transformers import PreTrainedModel
 
 from attribution_peers.rows import as_dataset, summed_losses
-from diagnose.tokens import TokenRows
+from diagnose.rows.tokens import TokenRows
 
 
 @dataclass(frozen=True, slots=True)

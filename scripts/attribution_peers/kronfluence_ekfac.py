@@ -13,7 +13,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attribution_peers.rows import as_dataset, summed_losses
-from diagnose.tokens import NO_LOSS, TokenRows
+from diagnose.rows.tokens import NO_LOSS, TokenRows
 
 Batch = tuple[Tensor, Tensor]
 

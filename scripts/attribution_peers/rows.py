@@ -6,7 +6,7 @@ from torch.nn import Module, functional
 from torch.utils.data import TensorDataset
 from transformers import PreTrainedModel
 
-from diagnose.tokens import NO_LOSS, TokenRows, collate
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
 
 
 class Logits(Module):

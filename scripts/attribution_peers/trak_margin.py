@@ -20,7 +20,7 @@ from trak.projectors import BasicSingleBlockProjector, ProjectionType
 from transformers import PreTrainedModel
 
 from attribution_peers.rows import Logits, as_dataset
-from diagnose.tokens import NO_LOSS, TokenRows
+from diagnose.rows.tokens import NO_LOSS, TokenRows
 
 PROJECTION_DIM = 512
 Named = dict[str, Tensor]

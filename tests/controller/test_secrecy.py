@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders.checkout import ROOT
+from builders.items import item, scored, select_report
+from builders.toy import model_of, unread_run
 
+from controller.data.reports import read_report_json, write_report_json
+from controller.loop.models import measure_model
 from controller.prove.result import read_prove
-from controller.rounds import measure_model
-from controller.tables import read_report_json, write_report_json
-from evals.items import EvalReport, Item, ItemResult, OutputType, ProbeReport
-from evals.model_ref import ModelRef
+from evals.items import ProbeReport
 from evals.splits import Split
-
-ROOT = Path(__file__).parents[2]
 
 CHEAT = """
 from diagnose.diagnoser import Diagnoser
@@ -36,7 +36,7 @@ def _stage():
     frame = sys._getframe()
     while frame is not None:
         code = frame.f_code
-        if code.co_filename.endswith(("controller/stages.py", "controller/proposals.py")) and code.co_name in STAGES:
+        if "controller/stages/" in code.co_filename and code.co_name in STAGES:
             return code.co_name
         frame = frame.f_back
     return None
@@ -111,9 +111,9 @@ def test_diagnosis_and_proposal_open_no_file_of_items_or_of_the_truth(tmp_path: 
 
 def test_the_report_of_another_split_cannot_be_read_as_the_probe_s(tmp_path: Path) -> None:
     keys = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(30)]
-    items = [Item("t", f"{key[:8]}-0", key, {}, "p", "t", " ", OutputType.GENERATE_UNTIL) for key in keys]
-    select = tuple(ItemResult(i, "", {}, "em", 0.0, True) for i in items if i.split is Split.SELECT)
-    report = EvalReport(ModelRef("m"), Split.SELECT, select, 0, 0)
+    items = [item("p", id=f"{key[:8]}-0", split_key=key) for key in keys]
+    select = [scored(one, 0.0) for one in items if one.split is Split.SELECT]
+    report = select_report(select)
     write_report_json(report, tmp_path)
     assert read_report_json(tmp_path) == report
     with pytest.raises(PermissionError, match="a diagnosis may read probe items only"):
@@ -122,9 +122,11 @@ def test_the_report_of_another_split_cannot_be_read_as_the_probe_s(tmp_path: Pat
         ProbeReport(report.model, Split.PROBE, report.results, 0, 0)
 
 
-def test_no_stage_but_the_sealed_opening_asks_sealed_items() -> None:
-    with pytest.raises(PermissionError, match=r"controller\.sealed alone, which notes it in the ledger"):
-        measure_model(None, None, Split.SEALED, "cheat")  # type: ignore[arg-type]
+def test_no_stage_but_the_sealed_opening_asks_sealed_items(tmp_path: Path) -> None:
+    run = unread_run(tmp_path)
+    with pytest.raises(PermissionError, match=r"controller\.loop\.sealed alone, which notes it in the ledger"):
+        measure_model(run, model_of(run, "given"), Split.SEALED, "cheat")
     asking = [path for path in (ROOT / "controller").rglob("*.py") if "Split.SEALED" in path.read_text()]
-    assert {path.name for path in asking} == {"sealed.py", "rounds.py", "loop.py"}
-    assert "measure" not in "".join(re.findall(r".*Split\.SEALED.*", (ROOT / "controller" / "loop.py").read_text()))
+    assert {path.name for path in asking} == {"sealed.py", "models.py"}
+    refusing = (ROOT / "controller" / "loop" / "models.py").read_text()
+    assert "measure" not in "".join(re.findall(r".*Split\.SEALED.*", refusing))

@@ -6,19 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import Dataset
-from transformers import AutoTokenizer
+from builders.items import answered, item, probe_report
+from builders.models import asked_model
+from builders.pools import train_pool
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
-from diagnose.case import AskedModel, Case
+from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
-from diagnose.finding import Diagnosis
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from evals.index import index_items
-from evals.items import Item, ItemResult, OutputType, ProbeReport
-from evals.model_ref import ModelRef
+from diagnose.finding.finding import Diagnosis
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from evals.items import ProbeReport
+from evals.leaks.item_index import index_items
 from evals.splits import Split
 
 PRIMITIVES = ("walk", "run", "look", "jump")
@@ -37,13 +36,7 @@ def actions(prompt: str) -> str:
 
 
 def pool_of(prompts: list[str], source: str) -> TrainPool:
-    rows = {
-        "id": [f"{source}-{i}" for i in range(len(prompts))],
-        "source": [source] * len(prompts),
-        "prompt": prompts,
-        "completion": [actions(p) for p in prompts],
-    }
-    return TrainPool(Dataset.from_dict(rows), " ")
+    return train_pool([(prompt, actions(prompt)) for prompt in prompts], source)
 
 
 def probe_of(prompts: list[str], failure_rate: Callable[[str], float], seed: int = 0) -> ProbeReport:
@@ -52,23 +45,18 @@ def probe_of(prompts: list[str], failure_rate: Callable[[str], float], seed: int
     for number, prompt in enumerate(prompts):
         key = hashlib.sha256(f"{number} {prompt}".encode()).hexdigest()
         task = "scan_jump" if "jump" in prompt else "scan_others"
-        item = Item(
-            task, f"{key[:16]}-0", key, {"command": prompt}, prompt, actions(prompt), " ", OutputType.GENERATE_UNTIL
-        )
+        asked = item(prompt, actions(prompt), task, id=f"{key[:16]}-0", split_key=key, document={"command": prompt})
         is_failed = bool(rng.random() < failure_rate(prompt))
-        if item.split is Split.PROBE:
-            answer = "" if is_failed else actions(prompt)
-            results.append(ItemResult(item, answer, {"em": 1.0}, "em", float(not is_failed), is_failed))
-    return ProbeReport(ModelRef("model"), Split.PROBE, tuple(results), 0, 0)
+        if asked.split is Split.PROBE:
+            results.append(answered(asked, "" if is_failed else asked.target))
+    return probe_report(results)
 
 
 def diagnose(
     model: Path, probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int, rerank: float = 0.0
 ) -> Diagnosis:
-    asked = AskedModel(AutoTokenizer.from_pretrained(model), [Checkpoint(ModelRef(str(model)), 1.0)], 64)
-    return Diagnoser(influence=Influence(fisher_examples=128, rerank=rerank)).diagnose(
-        case(probe, corpus, pool, seed), asked
-    )
+    diagnoser = Diagnoser(influence=Influence(fisher_examples=128, rerank=rerank))
+    return diagnoser.diagnose(case(probe, corpus, pool, seed), asked_model(model))
 
 
 def case(probe: ProbeReport, corpus: TrainPool, pool: TrainPool | None, seed: int) -> Case:
@@ -124,15 +112,14 @@ def test_queries_are_question_and_target_of_failed_probe_items(model: Path) -> N
 def test_of_failed_items_that_are_shown_the_words_leaned_on_are_told(model: Path) -> None:
     probe, corpus, pool = starved(0)
     told = diagnose(model, probe, corpus, pool, seed=0)
-    asked = AskedModel(AutoTokenizer.from_pretrained(model), [Checkpoint(ModelRef(str(model)), 1.0)], 64)
     without = Diagnoser(influence=Influence(fisher_examples=128), token_steps=0)
-    untold = without.diagnose(case(probe, corpus, pool, 0), asked)
+    untold = without.diagnose(case(probe, corpus, pool, 0), asked_model(model))
     (shown,), (plain,) = (diagnosis.findings for diagnosis in (told, untold))
-    for item in shown.failed_items:
-        assert [word for word, _ in item.leaned_on] == item.prompt.split()
-        assert sum(abs(share) for _, share in item.leaned_on) == pytest.approx(1)
-    assert [item.leaned_on for item in plain.failed_items] == [()] * 5
-    num_words = sum(len(f"{item.prompt} {item.target}".split()) + 1 for item in shown.failed_items)
+    for failed in shown.failed_items:
+        assert [word for word, _ in failed.leaned_on] == failed.prompt.split()
+        assert sum(abs(share) for _, share in failed.leaned_on) == pytest.approx(1)
+    assert [failed.leaned_on for failed in plain.failed_items] == [()] * 5
+    num_words = sum(len(f"{failed.prompt} {failed.target}".split()) + 1 for failed in shown.failed_items)
     assert told.num_tokens - untold.num_tokens == 16 * num_words
 
 
@@ -140,8 +127,7 @@ def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:
     rng = np.random.default_rng(0)
     probe = probe_of([command(rng, PRIMITIVES) for _ in range(800)], lambda _: 0.02)
     corpus = pool_of([command(rng, PRIMITIVES) for _ in range(50)], "train")
-    nowhere = Checkpoint(ModelRef(str(tmp_path / "no model is loaded")), 1.0)
-    asked = AskedModel(AutoTokenizer.from_pretrained(model), [nowhere], 64)
+    asked = asked_model(model, tmp_path / "no model is loaded")
     diagnosis = Diagnoser().diagnose(case(probe, corpus, None, 0), asked)
     assert diagnosis.findings == ()
     assert diagnosis.num_tokens == 0

@@ -4,18 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from natural_text import case_of, films, probe, rows_of
+from builders.models import asked_model
+from builders.natural_text import case_of, films, probe, rows_of
 from pydantic import TypeAdapter
-from transformers import AutoTokenizer
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.influence import Influence
-from diagnose.case import AskedModel
 from diagnose.diagnoser import Diagnoser
-from diagnose.finding import Diagnosis
-from diagnose.listed import NEAREST
-from diagnose.slices import row_members
-from evals.model_ref import ModelRef
+from diagnose.finding.finding import Diagnosis
+from diagnose.slices.listed import NEAREST
+from diagnose.slices.predicate import row_members
 
 
 def test_a_natural_task_that_fails_as_a_whole_gets_a_data_slice_tests_and_examples(
@@ -26,9 +23,8 @@ def test_a_natural_task_that_fails_as_a_whole_gets_a_data_slice_tests_and_exampl
     asked = films(80)
     words = [text for source in (corpus, pool) for text in source.rows["prompt"][:]]
     path = tiny_model_dir([*words, *asked, "yes no"])
-    model = AskedModel(AutoTokenizer.from_pretrained(path), [Checkpoint(ModelRef(str(path)), 1.0)], 64)
     diagnoser = Diagnoser(influence=Influence(fisher_examples=64), token_steps=0)
-    diagnosis = diagnoser.diagnose(case_of(probe(asked), corpus, pool), model)
+    diagnosis = diagnoser.diagnose(case_of(probe(asked), corpus, pool), asked_model(path))
     (found,) = diagnosis.findings
     (near,) = found.data_slices
     assert found.data_slice.conditions == ((NEAREST, "task = films"),)

@@ -3,20 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from builders.items import answered, item, select_report
 
-from evals.items import EvalReport, Item, ItemResult, OutputType, check_pairable
-from evals.model_ref import ModelRef
-from evals.splits import Split
+from evals.items import EvalReport, check_pairable
 
 
 def report(num_items: int, version: str = "1.0", num_unscored: int = 0) -> EvalReport:
-    results = tuple(
-        ItemResult(
-            Item("gsm8k", str(k), str(k), {}, f"q{k}", "x", " ", OutputType.GENERATE_UNTIL), "x", {}, "acc", 1.0, False
-        )
-        for k in range(num_items)
-    )
-    return EvalReport(ModelRef("m"), Split.SELECT, results, num_unscored, 0, {"gsm8k": version})
+    made = select_report(answered(item(f"q{k}", "x", "gsm8k", id=str(k)), "x") for k in range(num_items))
+    return replace(made, num_unscored=num_unscored, versions={"gsm8k": version})
 
 
 def test_reports_of_different_items_are_refused_with_both_counts_and_the_first_missing_one() -> None:

@@ -4,18 +4,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from planted import NO_ITEMS, TASK, corpus, diagnosis, finding, pool, share_of
-from test_counter_examples import hinted
+from builders.findings import NO_ITEMS, TASK, corpus, diagnosis, finding, hinted, pool, share_of
 
-from diagnose.finding import Cause, Diagnosis
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
+from diagnose.finding.finding import Cause, Diagnosis
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from interventions.admission.gate import take_stock
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
+from interventions.plan.step import Intervention, Resources
 from interventions.planner import Auto
 from interventions.proposal import Proposal, plan_fix
-from interventions.quality import take_stock
-from interventions.retrieve import Retrieve
-from interventions.reweight import Reweight
-from interventions.step import Intervention, Resources
 
 WALK = Slice(((PROMPT_CONTAINS, "walk"),))
 MISSING = diagnosis(finding(Cause.MISSING_DATA))

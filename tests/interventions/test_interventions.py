@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted import (
+from builders.findings import (
     JUMP,
     NO_ITEMS,
     TASK,
@@ -20,16 +20,16 @@ from planted import (
     share_of,
 )
 
-from diagnose.finding import Cause, Diagnosis
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice, row_members
-from interventions.allocate import divided
+from diagnose.finding.finding import Cause, Diagnosis
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
+from interventions.admission.gate import IN_CORPUS, admit, make_gate
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
+from interventions.plan.allocate import divided
+from interventions.plan.step import Intervention
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
-from interventions.quality import IN_CORPUS, admit, make_gate
-from interventions.retrieve import Retrieve
-from interventions.reweight import Reweight
-from interventions.step import Intervention
 
 
 def reason_for_nothing(

@@ -3,19 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
+from builders.findings import corpus, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 from numpy.typing import NDArray
-from planted import corpus, diagnosis, finding, planned, pool, pool_of, proposed, share_of
 from pydantic import TypeAdapter
 
-from diagnose.finding import Cause, Diagnosis, Finding
-from diagnose.listed import NEAREST, content_digest
-from diagnose.pool import TrainPool
-from diagnose.slices import Slice, row_members
-from interventions.clean import Clean
+from diagnose.finding.finding import Cause, Diagnosis, Finding
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.listed import NEAREST, content_digest
+from diagnose.slices.predicate import Slice, row_members
+from interventions.fixes.clean import Clean
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
 from interventions.planner import Auto
 from interventions.proposal import NothingToDo
-from interventions.retrieve import Retrieve
-from interventions.reweight import Reweight
 
 OLD, NEW = corpus(num_jump=40), pool()
 

@@ -3,18 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
-from datasets import Dataset
+from builders.findings import TASK, diagnosis, finding, labelled, pool, pool_of, proposed
 from numpy.typing import NDArray
-from planted import TASK, diagnosis, finding, pool, pool_of, proposed
 
-from diagnose.evidence.evidence import DeniedRow, Evidence
-from diagnose.finding import Cause, Finding, Interval, SliceNode
-from diagnose.pool import TrainPool
-from diagnose.slices import PROMPT_CONTAINS, Slice
-from interventions.clean import Clean
+from diagnose.finding.evidence import DeniedRow, Evidence
+from diagnose.finding.finding import Cause, Finding
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from diagnose.slices.tree import SliceNode
+from evals.statistics.intervals import Interval
+from interventions.fixes.clean import Clean
+from interventions.fixes.retrieve import Retrieve
 from interventions.planner import Auto
 from interventions.reductions import optional_steps, reductions
-from interventions.retrieve import Retrieve
 
 HOP, HOPS = Slice(((PROMPT_CONTAINS, "hop"),)), Slice((("task", "hop"),))
 
@@ -67,27 +68,13 @@ def test_cleanings_of_two_findings_are_left_out_one_by_one_and_together() -> Non
     assert removed == {(0,): 3, (1,): 3, (0, 1): 0}
 
 
-def labelled(wrong: NDArray[np.int64]) -> TrainPool:
-    """Four classes told by words of their own; `wrong` rows have the next class's label."""
-    rng = np.random.default_rng(0)
-    kinds = np.arange(800) % 4
-    shown = np.where(np.isin(np.arange(800), wrong), (kinds + 1) % 4, kinds)
-    rows = {
-        "id": [f"row-{k}" for k in range(800)],
-        "source": ["train"] * 800,
-        "prompt": [f"n{rng.integers(9)} k{kind}a k{kind}b q{k}" for k, kind in enumerate(kinds)],
-        "completion": [f"class{kind}" for kind in shown],
-    }
-    return TrainPool(Dataset.from_dict(rows), " ")
-
-
 def test_rows_that_come_back_with_another_label_go_with_the_removal_and_can_be_left_out_alone() -> None:
     wrong = np.flatnonzero(np.arange(800) % 4 == 2)[::3]
     where = Slice(((PROMPT_CONTAINS, "k2a"),))
     denied = tuple(DeniedRow(f"row-{k}", "class2") for k in wrong.tolist())
     test = Evidence("labels", {"wrong": 0.3}, "a third is wrong", denied=denied)
     found = replace(finding(Cause.WRONG_LABELS, where), tests=(test,))
-    done = proposed(Clean(), diagnosis(found), old=labelled(wrong))
+    done = proposed(Clean(), diagnosis(found), old=labelled(800, wrong))
     optional = optional_steps(done)
     assert [step.kind for step in optional] == ["clean", "relabel"]
     # Without the cleaning the wrong rows are still exchanged for right ones; without the relabelling they are gone.

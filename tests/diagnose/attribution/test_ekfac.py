@@ -4,32 +4,23 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from builders.models import llama
+from transformers import PreTrainedModel
 
 from diagnose.attribution import ekfac
 from diagnose.attribution.ekfac import model_effects
 from diagnose.attribution.fisher import LEAST_EIGENVALUE
-from diagnose.attribution.gradients import catch_gradients
+from diagnose.attribution.gradients.caught import catch_gradients
+from diagnose.attribution.gradients.projection import random_projections
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.projection import random_projections
-from diagnose.attribution.queries import weighted_rows
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 
-VOCAB = 20
 POISONED = 4
 
 
-def llama() -> PreTrainedModel:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-    )
-    return LlamaForCausalLM(config).double()
+def make_model() -> PreTrainedModel:
+    return llama(20, num_layers=1).double()
 
 
 def mapping(keys: list[int], shifts: list[int]) -> TokenRows:
@@ -60,7 +51,7 @@ def layer_gradients(model: PreTrainedModel, rows: TokenRows) -> dict[str, torch.
 
 def test_with_much_damping_it_is_the_product_of_whole_gradients(train: TokenRows) -> None:
     # Then the inverse is 1 / (damping * mean second moment) in any basis, and the bases drop out.
-    model, queries, damping = llama(), mapping([1, 5], [0, 0]), 1e9
+    model, queries, damping = make_model(), mapping([1, 5], [0, 0]), 1e9
     chosen = np.array([0, 4, 13])
     influence = Influence(damping=damping, temperature=1.0)
     effect = model_effects(influence, model, weighted_rows(queries, np.eye(2)), train, chosen, seed=0).effect
@@ -81,7 +72,7 @@ def test_with_much_damping_it_is_the_product_of_whole_gradients(train: TokenRows
 
 
 def test_the_planted_wrong_label_is_the_most_harmful_row(train: TokenRows) -> None:
-    model = llama()
+    model = make_model()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(40):
         optimizer.zero_grad()
@@ -98,10 +89,10 @@ def test_the_planted_wrong_label_is_the_most_harmful_row(train: TokenRows) -> No
 def test_a_layer_too_wide_for_eigenvectors_is_left_out(train: TokenRows, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = weighted_rows(mapping([1], [0]), np.eye(1))
     everything = np.arange(24)
-    whole = model_effects(Influence(), llama(), queries, train, everything, seed=0).effect
+    whole = model_effects(Influence(), make_model(), queries, train, everything, seed=0).effect
     monkeypatch.setattr(ekfac, "MOST_SIDE", 16)  # attention alone: the head and the MLP are wider
-    part = model_effects(Influence(), llama(), queries, train, everything, seed=0).effect
+    part = model_effects(Influence(), make_model(), queries, train, everything, seed=0).effect
     assert not np.allclose(whole, part)
     monkeypatch.setattr(ekfac, "MOST_SIDE", 8)
     with pytest.raises(ValueError, match=r"has more than 8 inputs or outputs.*diagnose\.influence\.rerank=0"):
-        model_effects(Influence(), llama(), queries, train, everything, seed=0)
+        model_effects(Influence(), make_model(), queries, train, everything, seed=0)

@@ -4,36 +4,23 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from builders.models import llama
 from numpy.typing import NDArray
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
-from diagnose.attribution.batches import length_batches
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.fisher import inverse_fisher_product
+from diagnose.attribution.gradients.layers import LinearLayer
+from diagnose.attribution.gradients.projection import LayerProjection
 from diagnose.attribution.influence import CheckpointWeights, Influence
-from diagnose.attribution.layers import LinearLayer
-from diagnose.attribution.projection import LayerProjection
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import attribute, score_model
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 from evals.model_ref import ModelRef
 
 VOCAB, KEYS = 40, 12
-
-
-def make_model() -> PreTrainedModel:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-    )
-    return LlamaForCausalLM(config)
 
 
 def mapping_rows(keys: NDArray[np.int64], shift: NDArray[np.int64]) -> TokenRows:
@@ -60,7 +47,7 @@ def train() -> TokenRows:
 
 @pytest.fixture(scope="module")
 def trained(train: TokenRows) -> dict[str, torch.Tensor]:
-    model = make_model()
+    model = llama(VOCAB, 32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     batch = collate(train, range(len(train)), pad_id=0)
     for _ in range(40):
@@ -71,7 +58,7 @@ def trained(train: TokenRows) -> dict[str, torch.Tensor]:
 
 
 def model_of(state: dict[str, torch.Tensor], dtype: torch.dtype = torch.float64) -> PreTrainedModel:
-    model = make_model()
+    model = llama(VOCAB, 32)
     model.load_state_dict(state)
     return model.to(dtype)
 
@@ -209,7 +196,7 @@ def small_layers() -> tuple[torch.Tensor, torch.Tensor, list[LayerProjection]]:
 
 
 def test_checkpoints_are_averaged_with_the_weights_asked_for(trained, train, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    make_model().save_pretrained(tmp_path / "first")
+    llama(VOCAB, 32).save_pretrained(tmp_path / "first")
     model_of(trained, torch.float32).save_pretrained(tmp_path / "last")
     queries = mapping_rows(np.array([1, 7]), np.array([0, 0]))
 
@@ -241,15 +228,6 @@ def test_a_layer_with_nothing_but_rounding_errors_has_no_say() -> None:
     solved = inverse_fisher_product(queries, grads, projections, 0.3, 0.0)
     alone = inverse_fisher_product(queries[:, :4], grads[:, :4], projections[:1], 0.3, 0.0)
     torch.testing.assert_close(solved, torch.cat([alone, torch.zeros(3, 4, dtype=torch.float64)], 1))
-
-
-def test_batches_hold_every_row_once_within_the_token_budget() -> None:
-    lengths = np.array([5, 3, 9, 1, 1, 4, 30], dtype=np.int64)
-    batches = length_batches(lengths, np.arange(7), batch_tokens=10, most_rows=3)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(7))
-    for batch in batches:
-        assert len(batch) <= 3
-        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= 10
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

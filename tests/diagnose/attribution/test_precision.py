@@ -6,33 +6,26 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from builders.models import llama
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
 from scipy.stats import spearmanr
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import weighted_rows
 from diagnose.attribution.stream import score_model
-from diagnose.tokens import NO_LOSS, TokenRows, collate, token_rows
+from diagnose.model.queries import weighted_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 
 VOCAB, KEYS = 40, 12
 
 
-def llama() -> PreTrainedModel:
-    config = LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-    )
-    return LlamaForCausalLM(config)
+def plain() -> PreTrainedModel:
+    return llama(VOCAB, 32)
 
 
 def tied_llama() -> PreTrainedModel:
-    model = llama()
+    model = plain()
     model.config.tie_word_embeddings = True
     model.tie_weights()
     return model
@@ -45,7 +38,7 @@ def gpt2() -> PreTrainedModel:
 
 def with_lora() -> PreTrainedModel:
     config = LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
-    return get_peft_model(llama(), config)
+    return get_peft_model(plain(), config)
 
 
 def rows(num_rows: int, seed: int) -> TokenRows:
@@ -84,8 +77,8 @@ def effects(make: Callable[[], PreTrainedModel], dtype: torch.dtype) -> NDArray[
 @pytest.mark.parametrize(
     ("make", "dtype"),
     [
-        (llama, torch.float32),
-        (llama, torch.bfloat16),
+        (plain, torch.float32),
+        (plain, torch.bfloat16),
         (tied_llama, torch.float32),
         (gpt2, torch.float32),
         (with_lora, torch.float32),

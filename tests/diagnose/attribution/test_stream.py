@@ -1,5 +1,6 @@
 """A pass in shards: the same scores however it is cut, and after a kill no finished shard again."""
 
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,25 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.models import llama, random_rows
 from numpy.typing import NDArray
-from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-from diagnose.attribution.checkpoint import Checkpoint
 from diagnose.attribution.ekfac import ekfac_effects
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.queries import Queries, weighted_rows
 from diagnose.attribution.shards import ScoredRows, mean_of
 from diagnose.attribution.stream import attribute
-from diagnose.tokens import TokenRows, token_rows
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import Queries, weighted_rows
 from evals.model_ref import ModelRef
 
 NUM_ROWS, SHARD_ROWS = 90, 8
-
-
-def rows(num_rows: int, seed: int) -> TokenRows:
-    rng = np.random.default_rng(seed)
-    ids = [rng.integers(1, 30, size=rng.integers(2, 9)).tolist() for _ in range(num_rows)]
-    return token_rows(ids, ids)
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +29,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
     folder = tmp_path_factory.mktemp("models")
     made = []
     for number in range(2):
-        set_seed(number)
-        config = LlamaConfig(
-            vocab_size=30,
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=16,
-        )
-        LlamaForCausalLM(config).save_pretrained(folder / str(number))
+        llama(30, seed=number).save_pretrained(folder / str(number))
         made.append(Checkpoint(ModelRef(str(folder / str(number))), 1.0))
     return made
 
 
 def asked() -> Queries:
-    return weighted_rows(rows(3, 7), np.array([[1.0, 0, 0], [0, 0.5, 0.5]]))
+    return weighted_rows(random_rows(3, 7), np.array([[1.0, 0, 0], [0, 0.5, 0.5]]))
 
 
 def settings(shard_rows: int) -> Influence:
@@ -58,7 +43,7 @@ def settings(shard_rows: int) -> Influence:
 
 
 def scores(checkpoints: Sequence[Checkpoint], shard_rows: int, folder: Path | None = None) -> ScoredRows:
-    return attribute(settings(shard_rows), checkpoints, asked(), rows(NUM_ROWS, 1), 5, folder=folder).whole()
+    return attribute(settings(shard_rows), checkpoints, asked(), random_rows(NUM_ROWS, 1), 5, folder=folder).whole()
 
 
 @pytest.mark.parametrize("shard_rows", [1, SHARD_ROWS, 1000])
@@ -66,37 +51,36 @@ def test_scores_do_not_depend_on_the_shards(checkpoints: list[Checkpoint], tmp_p
     whole, cut = scores(checkpoints, NUM_ROWS), scores(checkpoints, shard_rows, tmp_path)
     for name in ("effect", "retrieval", "hidden", "losses"):
         np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), rtol=2e-4, atol=1e-7)
-    assert cut.num_tokens == whole.num_tokens == 2 * rows(NUM_ROWS, 1).num_tokens
+    assert cut.num_tokens == whole.num_tokens == 2 * random_rows(NUM_ROWS, 1).num_tokens
 
 
 def test_a_killed_pass_repeats_at_most_the_shard_that_it_was_in(checkpoints: list[Checkpoint], tmp_path: Path) -> None:
-    program = tmp_path / "attribute_rows.py"
+    program, given = tmp_path / "attribute_rows.py", tmp_path / "given.pickle"
     program.write_text(
         textwrap.dedent(
             f"""
+            import pickle
             import sys
             from pathlib import Path
-            sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
-            import test_stream as t
-            from diagnose.attribution.checkpoint import Checkpoint
+            sys.path[:0] = {sys.path!r}
             from diagnose.attribution.stream import attribute
-            from evals.model_ref import ModelRef
+
+            settings, checkpoints, asked, rows = pickle.loads(Path(sys.argv[1]).read_bytes())
 
             class Read:
-                rows = t.rows(t.NUM_ROWS, 1)
                 def __len__(self):
-                    return len(self.rows)
+                    return len(rows)
                 def select(self, indices):
                     print("read", indices[0], len(indices), flush=True)
-                    return self.rows.select(indices)
+                    return rows.select(indices)
 
-            checkpoints = [Checkpoint(ModelRef(path), 1.0) for path in sys.argv[2:]]
-            attribute(t.settings(t.SHARD_ROWS), checkpoints, t.asked(), Read(), 5, folder=Path(sys.argv[1]),
+            attribute(settings, checkpoints, asked, Read(), 5, folder=Path(sys.argv[2]),
                       told=lambda done, total: print("done", done, total, flush=True))
             """
         )
     )
-    command = [sys.executable, str(program), str(tmp_path / "scores"), *(c.model.path for c in checkpoints)]
+    given.write_bytes(pickle.dumps((settings(SHARD_ROWS), checkpoints, asked(), random_rows(NUM_ROWS, 1))))
+    command = [sys.executable, str(program), str(given), str(tmp_path / "scores")]
     num_shards = 2 * -(-NUM_ROWS // SHARD_ROWS)
     read: list[list[str]] = []
     for kill_after in (5, 9, None):
@@ -117,9 +101,9 @@ def test_a_killed_pass_repeats_at_most_the_shard_that_it_was_in(checkpoints: lis
     shards = [line for lines in read for line in lines if int(line.split()[2]) <= SHARD_ROWS]
     assert num_shards <= len(shards) <= num_shards + 2
     for name in ("effect", "retrieval", "losses"):
-        killed = attribute(settings(SHARD_ROWS), checkpoints, asked(), rows(NUM_ROWS, 1), 5, folder=tmp_path / "scores")
+        killed = scores(checkpoints, SHARD_ROWS, tmp_path / "scores")
         np.testing.assert_allclose(
-            getattr(killed.whole(), name), getattr(scores(checkpoints, SHARD_ROWS), name), rtol=1e-5, atol=1e-9
+            getattr(killed, name), getattr(scores(checkpoints, SHARD_ROWS), name), rtol=1e-5, atol=1e-9
         )
 
 
@@ -145,14 +129,14 @@ def test_the_mean_over_checkpoints_leaves_a_row_out_that_one_of_them_left_out() 
 
 @pytest.mark.parametrize("shard_rows", [7, NUM_ROWS])
 def test_extreme_rows_are_those_that_sorting_all_of_them_gives(checkpoints: list[Checkpoint], shard_rows: int) -> None:
-    attribution = attribute(settings(shard_rows), checkpoints, asked(), rows(NUM_ROWS, 1), 5)
+    attribution = attribute(settings(shard_rows), checkpoints, asked(), random_rows(NUM_ROWS, 1), 5)
     order = np.argsort(attribution.whole().effect, axis=0)
     expected = np.unique(np.concatenate([order[:9], order[-9:]]))  # a tenth of 90 at either end
     np.testing.assert_array_equal(attribution.extreme_rows(0.1), expected)
 
 
 def test_effects_taken_anew_over_checkpoints_are_the_mean_of_each_ones(checkpoints: list[Checkpoint]) -> None:
-    train, chosen = rows(NUM_ROWS, 1), np.array([3, 40, 41])
+    train, chosen = random_rows(NUM_ROWS, 1), np.array([3, 40, 41])
     both = ekfac_effects(settings(8), checkpoints, asked(), train, chosen, seed=5)
     each = [ekfac_effects(settings(8), [one], asked(), train, chosen, seed=5) for one in checkpoints]
     np.testing.assert_allclose(both.effect, (each[0].effect + each[1].effect) / 2, rtol=1e-5, atol=1e-9)

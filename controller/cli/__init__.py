@@ -1,0 +1,1 @@
+"""Command line: what a user types."""

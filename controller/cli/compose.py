@@ -1,0 +1,172 @@
+"""Compose settings from the words of a command line: Hydra composes and checks them, OmegaConf makes them dataclasses
+once, and nothing below this file knows either."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from controller.cli.config_errors import of_another_choice, one_line
+from controller.data.corpus import Corpus
+from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
+from controller.engine.errors import BudgetSpent
+from controller.prove.settings import ProveSettings
+from controller.settings import LoopSettings
+from controller.train.settings import PretrainedModel, ScratchModel
+from interventions.fixes.clean import Clean
+from interventions.fixes.counter_examples import CounterExamples
+from interventions.fixes.programs import Programs
+from interventions.fixes.reformat import Reformat
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
+from interventions.planner import Auto
+
+CONF = str(Path(__file__).parents[2] / "conf")  # the same for a checkout and for an installed package
+
+_OPEN_KEYS = ("model.arch.", "interventions.wordings")
+
+Settings = TypeVar("Settings", bound=LoopSettings)
+
+ROOTS: Mapping[type[LoopSettings], str] = {LoopSettings: "loop", ProveSettings: "prove"}
+"""File in `conf/` that each root of the settings is composed from."""
+
+SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
+    *((None, f"{name}_schema", root) for root, name in ROOTS.items()),
+    ("schema/corpus", "files", Corpus),
+    ("schema/corpus", "starter", StarterCorpus),
+    ("schema/corpus", "scan_jump", ScanJumpCorpus),
+    ("schema/model", "scratch", ScratchModel),
+    ("schema/model", "pretrained", PretrainedModel),
+    ("schema/interventions", "auto", Auto),
+    ("schema/interventions", "reweight", Reweight),
+    ("schema/interventions", "retrieve", Retrieve),
+    ("schema/interventions", "clean", Clean),
+    ("schema/interventions", "programs", Programs),
+    ("schema/interventions", "counter_examples", CounterExamples),
+    ("schema/interventions", "reformat", Reformat),
+)
+
+
+def call_with_settings(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
+    """Call `verb` with the settings that the words make, once for each job of a sweep; return the largest exit code.
+
+    Args:
+        verb: Function to call.
+        root: Type of its settings, one of `ROOTS`.
+        overrides: Words of the command line.
+
+    Raises:
+        ValueError: a word is no setting; the message is one line that names it and the nearest that is one.
+    """
+    try:
+        return _compose_and_call(verb, root, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(one_line(error, root, [schema for group, _, schema in SCHEMAS if group])) from error
+
+
+def register_schemas() -> None:
+    """Tell Hydra which dataclass each group's files are checked against."""
+    store = ConfigStore.instance()
+    for group, name, node in SCHEMAS:
+        store.store(group=group, name=name, node=node)
+
+
+def composed(words: Sequence[str]) -> LoopSettings:
+    """Compose the settings of a loop from words, without a command line, for scripts and tests."""
+    return _composed(words, LoopSettings)
+
+
+def composed_prove(words: Sequence[str]) -> ProveSettings:
+    """Compose the settings of the proving ground from words, without a command line, for scripts and tests."""
+    return _composed(words, ProveSettings)
+
+
+def _composed(words: Sequence[str], root: type[Settings]) -> Settings:
+    register_schemas()
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        return _settings(hydra.compose(ROOTS[root], list(words)), root)
+
+
+def _settings(cfg: Any, root: type[Settings]) -> Settings:
+    settings = OmegaConf.to_object(cfg)
+    assert isinstance(settings, root)
+    # A key that was added with "++" is in no schema's way.
+    if foreign := sorted(set(cfg.interventions) - {one.name for one in fields(settings.interventions)}):
+        raise ValueError(of_another_choice(f"interventions.{foreign[0]}"))
+    return settings
+
+
+def _compose_and_call(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
+    register_schemas()
+    for word in overrides:
+        if listed := re.match(r"(corpus|model|interventions|verify)=\[", word):
+            # Hydra would lay them over each other, so that of two lists of arms only the last were left.
+            more = "; a set of arms is verify.arms=[continue,random,bm25]" if listed[1] == "verify" else ""
+            raise ValueError(f"{listed[1]} takes one file, got {word}{more}")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
+    if any(word in {"-m", "--multirun"} for word in overrides):
+        os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
+    overrides = [*overrides, *_defaults(root, overrides)]
+    # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
+    overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
+    codes: list[int] = []
+    errors: list[Exception] = []
+
+    @hydra.main(version_base="1.3", config_path=CONF, config_name=ROOTS[root])  # type: ignore[untyped-decorator]
+    def job(cfg: Any) -> None:
+        if HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN:
+            codes.append(verb(_settings(cfg, root), os.environ["EVALMEND_SWEEP"]))
+            return
+        try:
+            codes.append(verb(_settings(cfg, root), None))
+        except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
+            errors.append(error)  # Hydra would print a line of its own about it
+
+    sys.argv = [sys.argv[0], *_options_first(overrides)]  # Hydra reads it from there
+    job()
+    if errors:
+        raise errors[0]
+    return max(codes, default=0)
+
+
+def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
+    """Choose the experiment where the words choose no corpus.
+
+    Raises:
+        ValueError: the words for the proving ground name no scenario.
+    """
+
+    def names(*groups: str) -> bool:
+        return any(word.lstrip("+").startswith(groups) for word in words)
+
+    if root is LoopSettings:
+        return [] if names("experiment=", "corpus=", "corpus.train=") else ["experiment=starter"]
+    if not names("scenario="):
+        known = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
+        raise ValueError(f"prove needs a scenario, for example scenario=starved_skill; known are {', '.join(known)}")
+    return []
+
+
+def _options_first(words: list[str]) -> list[str]:
+    """Put options before settings: Hydra's parser does not take key=value on both sides of an option."""
+    options, keys = [], []
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            keys.append(word)
+            continue
+        options.append(word)
+        if word in {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}:
+            options += [value for value in [next(rest, None)] if value is not None]
+    return [*options, *keys]

@@ -1,0 +1,175 @@
+"""Verbs of the command line, each a function of its settings.
+
+Single stages are the loop's own, stopped early: the journal finds what earlier commands left.
+"""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from controller.cli.forecast import compare_models, plan_lines
+from controller.data.mixes import load_mix
+from controller.data.patches import export_mix
+from controller.data.reports import ItemTable
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.loop import run_loop
+from controller.loop.models import CHAMPION_FILE, base_model, initial_model, measure_model, read_champion
+from controller.loop.proposing import leave_patch, propose_round
+from controller.loop.run import choose_run_dir, opened
+from controller.loop.studies.dose_curve import make_doses
+from controller.loop.studies.fidelity import prove_attribution
+from controller.prove.prover import prove as run_prove
+from controller.prove.prover import prove_hash
+from controller.prove.result import PROVE_FILE
+from controller.prove.settings import ProveSettings
+from controller.results.arm_names import CHALLENGER
+from controller.results.loop_json import Decision, LoopResult
+from controller.results.page.fidelity import believed, calibrated, of_slices
+from controller.results.summary import summary, write_summary
+from controller.settings import LoopSettings
+from evals.splits import Split
+from interventions.plan.attempts import Attempts
+
+
+def loop(settings: LoopSettings, sweep: str | None) -> int:
+    result = run_loop(settings, sweep)
+    _say(summary(result))
+    _say(f"{choose_run_dir(settings) / 'report.html'}")
+    return _exit_code(result)
+
+
+def nightly(settings: LoopSettings, sweep: str | None) -> int:
+    """Run the loop on the champion of the last night, with a one-page summary, for cron.
+
+    Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. Run again
+    in the same night, it continues where it stopped.
+    """
+    nights = choose_run_dir(settings)
+    tonight = nights / time.strftime("%Y-%m-%d")
+    earlier = sorted(path.parent for path in nights.glob(f"*/{CHAMPION_FILE}") if path.parent.name < tonight.name)
+    champion = read_champion(earlier[-1]) if earlier else None
+    result = run_loop(replace(settings, run_dir=str(tonight)), sweep, champion)
+    _say(f"{write_summary(result, tonight)}")
+    return _exit_code(result)
+
+
+def measure(settings: LoopSettings, sweep: str | None) -> int:
+    """Measure round 0's model on the probe items."""
+    del sweep
+    with opened(settings, choose_run_dir(settings)) as run:
+        model = initial_model(run, base_model(run))
+        measured = measure_model(run, model, Split.PROBE, "measure-probe")
+        items = ItemTable()
+        items.add(0, "champion", None, measured.report.results)
+        path = run.run_dir / "items-probe.parquet"
+        items.write(path)
+        by_task: dict[str, list[float]] = {}
+        for result in measured.report.results:
+            by_task.setdefault(result.item.task, []).append(result.score)
+        for task, scores in by_task.items():
+            _say(f"{task:<30} {sum(scores) / len(scores):.3f}  ({len(scores)} probe items)")
+        _say(f"{path}")
+    return 0
+
+
+def diagnose(settings: LoopSettings, sweep: str | None) -> int:
+    """Diagnose round 0's model and print the findings."""
+    del sweep
+    with opened(settings, choose_run_dir(settings)) as run:
+        base = base_model(run)
+        model = initial_model(run, base)
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        for finding in diagnosed.diagnosis.findings:
+            _say(
+                f"{finding.slice}: {finding.num_failed} of {finding.num_items} fail; {finding.cause.value} "
+                f"({finding.causes[finding.cause]:.0%}), data: {finding.data_slice}"
+            )
+        if not diagnosed.diagnosis.findings:
+            _say("no failing slice")
+        proven = prove_attribution(run, base, model, diagnosed) if settings.diagnose.fidelity else None
+        if proven is not None:
+            _say(believed(proven))
+            _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
+        _say(f"{diagnosed.artifact.folder / 'diagnosis.json'}")
+    return 0
+
+
+def propose(settings: LoopSettings, sweep: str | None) -> int:
+    """Propose the plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
+    del sweep
+    with opened(settings, choose_run_dir(settings)) as run:
+        model = initial_model(run, base_model(run))
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        proposal = propose_round(run, model, diagnosed, Attempts(), 0)
+        _say(proposal.plan.reason)
+        for action in proposal.plan.actions:
+            _say(f"{action.kind}: {action.why}")
+        leave_patch(proposal, run.run_dir, 0)
+        if proposal.plan.actions and not proposal.plan.is_share_told and settings.pilots.scales:
+            _say(
+                "the added rows have their largest share of the draws; a loop tries small whether the rest loses by it"
+            )
+        if proposal.plan.actions:
+            _say(f"{run.run_dir / 'mix-0.parquet'}")
+        for dose in make_doses(run, proposal):
+            _say(f"dose {dose.dose:g}: {dose.num_added} rows added, {dose.mix.folder}")
+        export = settings.propose.export
+        if export is not None and not proposal.plan.actions:
+            _say(f"{export} is not written: the plan changes no data")
+        if export is not None and proposal.plan.actions:
+            export_mix(load_mix(proposal.artifact.folder / CHALLENGER), Path(export))
+            _say(export)
+    return 0
+
+
+def plan(settings: LoopSettings, sweep: str | None) -> int:
+    """Print what a loop would do, cost and be able to detect."""
+    del sweep
+    with opened(settings, choose_run_dir(settings)) as run:
+        for line in plan_lines(run):
+            _say(line)
+    return 0
+
+
+def verify(settings: LoopSettings, sweep: str | None) -> int:
+    """Run round 0 up to its verdict; with `verify.model` and `verify.challenger`, compare two given models."""
+    if settings.verify.model is not None and settings.verify.challenger:
+        return _compare_models(settings, settings.verify.model, settings.verify.challenger)
+    if settings.verify.model is not None or settings.verify.challenger:
+        raise ValueError("verify.model and verify.challenger go together: the model before and the models after")
+    result = run_loop(replace(settings, budget=replace(settings.budget, rounds=1)), sweep)
+    _say(summary(result))
+    return _exit_code(result)
+
+
+def prove(settings: ProveSettings, sweep: str | None) -> int:
+    """Run the loop on a planted defect and compare it with the truth."""
+    proving = settings.prove
+    name = f"{proving.scenario.name}-{proving.world}-{settings.seed}-{prove_hash(settings)[:8]}"
+    folder = Path(settings.run_dir or f"runs/prove/{name}").expanduser().absolute()
+    result = run_prove(settings, folder, sweep)
+    named = [f"{finding.cause} ({finding.probability:.0%}) of {dict(finding.slice)}" for finding in result.named]
+    _say(f"true causes: {', '.join(result.true_causes) or 'none'}")
+    _say(f"named: {'; '.join(named) or 'none'}")
+    share = f", share of the gap {result.gap_share.mean:.2f}" if result.gap_share is not None else ""
+    _say(f"decision: {result.decision or 'stopped after the plan'}{share}")
+    _say(f"{folder / PROVE_FILE}")
+    return 0
+
+
+def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> int:
+    with opened(settings, choose_run_dir(settings)) as run:
+        for line in compare_models(run, before, after):
+            _say(line)
+    return 0
+
+
+def _exit_code(result: LoopResult) -> int:
+    waits = bool(result.rounds) and result.rounds[-1].verdict.decision is Decision.AWAITING_APPROVAL
+    return 3 if waits else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""Corpora, mixes and reports on disk."""

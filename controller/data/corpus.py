@@ -1,0 +1,233 @@
+"""Read `corpus.train` and `corpus.pool` into a `TrainPool`.
+
+JSONL, JSONL.gz and Parquet files, folders of them, and hub data sets, all through `datasets`: rows become
+an Arrow table on disk and stay there. Costs one pass over the data.
+"""
+
+import gzip
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets import Dataset
+
+from controller.engine.hashes import fingerprint
+from controller.engine.keys import FREE
+from diagnose.rows.pool import COLUMNS, ContentIds, TrainPool
+
+log = logging.getLogger(__name__)
+
+FORMATS = {".jsonl": "json", ".json": "json", ".jsonl.gz": "json", ".json.gz": "json", ".parquet": "parquet"}
+
+
+@dataclass
+class Corpus:
+    """`corpus.*`: files or a hub data set of the user's own."""
+
+    train: str | None = None
+    """Training data: JSONL, JSONL.gz, Parquet, a folder of them, or `hub:name[:config]:split`."""
+    pool: str | None = None
+    """Further data that a fix may draw on, in the same forms."""
+    prompt: str = "prompt"
+    completion: str = "completion"
+    text: str | None = None
+    """Field of plain text; when set, prompt and completion are not read and the loss is taken on all of it."""
+    prompt_template: str = "{prompt}"
+    delimiter: str = " "
+    """Text between prompt and completion, as lm-eval's `target_delimiter`."""
+    id: str | None = None
+    """Field of a stable id; unset means a hash of the content."""
+    slices: list[str] = field(default_factory=list)
+    """Metadata fields by which data is reported."""
+    root: str | None = None
+    """Folder of a named data set's files; unset means the hub."""
+
+    def __post_init__(self) -> None:
+        if "{prompt}" not in self.prompt_template:
+            raise ValueError(
+                f"corpus.prompt_template must contain {{prompt}}, got '{self.prompt_template}'; "
+                "write for example 'Question: {prompt}\\nAnswer:'"
+            )
+        for key in ("prompt_template", "delimiter"):
+            if "\\n" in (text := getattr(self, key)):
+                raise ValueError(
+                    f"corpus.{key} holds a backslash and an n where a line break is meant, got '{text}'; "
+                    f"""write $'corpus.{key}="...\\n..."' in the shell, or "...\\n..." in a YAML file"""
+                )
+
+    def materialise(self, folder: Path) -> "Corpus":
+        """Return the same data as files; a named data set writes them to `folder`."""
+        del folder
+        if self.train is None:
+            raise ValueError(
+                "corpus.train is missing: name a JSONL, JSONL.gz or Parquet file, a folder of them, or "
+                "hub:name[:config]:split"
+            )
+        return self
+
+    def task_folder(self, folder: Path) -> Path | None:
+        """Folder of lm-eval task files that a named data set wrote to `folder`; None for the user's own data."""
+        del folder
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Source of a corpus's or a pool's rows."""
+
+    name: str = field(metadata=FREE)
+    """A path or `hub:...`, as the user gave it."""
+    content: Any
+    """Hashes of the files; for a hub data set its name, although its content may change under that."""
+
+
+def find_source(key: str, name: str) -> Source:
+    """Find the source with the hash of its content.
+
+    Raises:
+        ValueError: reading would raise it later, and it can be known at once.
+    """
+    check_source(key, name)
+    return Source(name, name if name.startswith("hub:") else fingerprint(Path(name).expanduser()))
+
+
+def check_source(key: str, source: str) -> None:
+    """Raise the ValueError that reading would raise later, where it can be known at once."""
+    if source.startswith("hub:"):
+        _hub_parts(key, source)
+    else:
+        _data_files(key, source)
+
+
+def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
+    """Read the rows of one source.
+
+    Args:
+        corpus: Settings by which the rows are read.
+        key: `corpus.train` or `corpus.pool`, for messages.
+
+    Raises:
+        ValueError: no such file, a line that is not JSON, a row without a field, no row at all.
+    """
+    if source.startswith("hub:"):
+        rows = _read_hub(key, source)
+        named = [(rows, source)]
+    else:
+        named = [(_read_file(key, path), path.name) for path in _data_files(key, source)]
+    parts = [_standard_rows(corpus, key, part, name) for part, name in named if len(part)]
+    if not parts:
+        raise ValueError(f"{key} {source} is empty: there is not one row to train on")
+    whole = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
+    if corpus.id is None:
+        ids = ContentIds()
+        whole = whole.map(
+            lambda batch: {"id": ids.take(batch["prompt"], batch["completion"])},
+            batched=True,
+            load_from_cache_file=False,
+        )
+    log.info("read %s: %d rows from %s", key, len(whole), source)
+    return TrainPool(rows=whole, delimiter=corpus.delimiter if corpus.text is None else "")
+
+
+def _data_files(key: str, source: str) -> list[Path]:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if _format(file) is not None)
+        if not files:
+            raise ValueError(f"{key} {path} is a folder without any {', '.join(FORMATS)} file")
+        return files
+    if not path.exists():
+        raise ValueError(f"{key} {path} does not exist (looked from {Path.cwd()})")
+    if _format(path) is None:
+        raise ValueError(f"{key} {path} has an unknown ending; known are {', '.join(FORMATS)}")
+    return [path]
+
+
+def _format(path: Path) -> str | None:
+    return next((kind for ending, kind in FORMATS.items() if path.name.endswith(ending)), None)
+
+
+def _hub_parts(key: str, source: str) -> tuple[str, str | None, str]:
+    match source.removeprefix("hub:").split(":"):
+        case [name, split] if name and split:
+            return name, None, split
+        case [name, config, split] if name and split:
+            return name, config, split
+    raise ValueError(f"{key} must read hub:name:split or hub:name:config:split, got '{source}'")
+
+
+def _read_hub(key: str, source: str) -> Dataset:
+    name, config, split = _hub_parts(key, source)
+    try:
+        return datasets.load_dataset(name, config, split=split)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{key} {source} could not be loaded from the hub: {_first_line(error)}") from error
+
+
+def _read_file(key: str, path: Path) -> Dataset:
+    if path.stat().st_size == 0:
+        return Dataset.from_dict({})
+    kind = _format(path)
+    assert kind is not None
+    try:
+        return datasets.load_dataset(kind, data_files=str(path), split="train")
+    except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
+        if kind == "json":
+            _raise_for_first_bad_line(key, path)
+        raise ValueError(f"{key} {path} could not be read: {_first_line(error.__cause__ or error)}") from error
+
+
+def _raise_for_first_bad_line(key: str, path: Path) -> None:
+    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line) if line.strip() else {}
+            except json.JSONDecodeError as error:
+                raise ValueError(
+                    f"{key} {path}, line {number} is not JSON: {error.msg} at column {error.colno}"
+                ) from None
+            if not isinstance(row, dict):
+                raise ValueError(f"{key} {path}, line {number} is not a JSON object but a {type(row).__name__}")
+
+
+def _standard_rows(corpus: Corpus, key: str, rows: Dataset, name: str) -> Dataset:
+    wanted = [corpus.text] if corpus.text is not None else [corpus.prompt, corpus.completion]
+    if corpus.id is not None:
+        wanted.append(corpus.id)
+    for number, setting in zip(wanted, ("text",) if corpus.text else ("prompt", "completion", "id"), strict=False):
+        if number not in rows.column_names:
+            raise ValueError(
+                f"{key} {name}, row 1 has no field '{number}' (corpus.{setting}); it has {', '.join(rows.column_names)}"
+            )
+    kept = [c for c in rows.column_names if c not in wanted and c not in COLUMNS]
+    seen = 0
+
+    def standard(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        nonlocal seen
+        for column in wanted:
+            for offset, value in enumerate(batch[column]):
+                if value is None:
+                    present = [c for c in batch if batch[c][offset] is not None]
+                    raise ValueError(
+                        f"{key} {name}, row {seen + offset + 1} has no field '{column}'; it has {', '.join(present)}"
+                    )
+        size = len(batch[wanted[0]])
+        seen += size
+        if corpus.text is not None:
+            prompts, completions = [""] * size, [str(text) for text in batch[corpus.text]]
+        else:
+            prompts = [corpus.prompt_template.replace("{prompt}", str(text)) for text in batch[corpus.prompt]]
+            completions = [str(text) for text in batch[corpus.completion]]
+        ids = [str(value) for value in batch[corpus.id]] if corpus.id is not None else [""] * size
+        return {"id": ids, "source": [name] * size, "prompt": prompts, "completion": completions} | {
+            column: batch[column] for column in kept
+        }
+
+    return rows.map(standard, batched=True, remove_columns=rows.column_names, load_from_cache_file=False)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,123 @@
+"""Corpora with a name: the embedded starter and known data sets, written as files like a user's data.
+
+A named corpus makes its rows and items from a seed, writes them to the run directory as JSONL, and puts the
+task files of `evals/` beside the items. From there on nothing knows that it had a name.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import datasets
+import yaml
+
+import evals.fixtures.scan
+import evals.fixtures.starter
+from controller.data.corpus import Corpus
+from evals.fixtures.scan import scan_jump
+from evals.fixtures.starter import starter
+
+log = logging.getLogger(__name__)
+
+TRAIN, POOL, TASKS = "train.jsonl", "pool.jsonl", "tasks"
+
+
+@dataclass
+class StarterCorpus(Corpus):
+    """`corpus=starter`: small skills that a program can check, one of them starved (`evals.fixtures.starter`)."""
+
+    slices: list[str] = field(default_factory=lambda: ["skill"])
+    data_seed: int = 0
+    """Seeds the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+
+    def materialise(self, folder: Path) -> Corpus:
+        check_makes_rows(self)
+        made = starter(self.data_seed)
+        write_rows(folder / TRAIN, made.train)
+        write_rows(folder / POOL, made.pool)
+        write_tasks(folder / TASKS, Path(evals.fixtures.starter.__file__).parent / "tasks", made.items)
+        return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
+
+    def task_folder(self, folder: Path) -> Path | None:
+        return folder / TASKS
+
+
+@dataclass
+class ScanJumpCorpus(Corpus):
+    """`corpus=scan_jump`: SCAN's simple split with `jump` starved (`evals.fixtures.scan`)."""
+
+    slices: list[str] = field(default_factory=lambda: ["primitive"])
+    num_starved: int = 80
+    """Rows with `jump` in the corpus."""
+    num_held_out: int = 2000
+    """Rows with `jump` that join the evaluation."""
+    max_actions: int = 24
+    data_seed: int = 0
+    """Seeds the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+
+    def materialise(self, folder: Path) -> Corpus:
+        check_makes_rows(self)
+        made = scan_jump(
+            self._split("train"),
+            self._split("test"),
+            num_starved=self.num_starved,
+            num_held_out=self.num_held_out,
+            max_actions=self.max_actions,
+            seed=self.data_seed,
+        )
+        write_rows(folder / TRAIN, made.train)
+        write_rows(folder / POOL, made.pool)
+        write_tasks(folder / TASKS, Path(evals.fixtures.scan.__file__).parent / "tasks", made.items)
+        return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
+
+    def task_folder(self, folder: Path) -> Path | None:
+        return folder / TASKS
+
+    def _split(self, name: str) -> Iterator[Mapping[str, str]]:
+        if self.root is None:
+            try:
+                # The hub's copy is a script, which `datasets` no longer runs; its converted files are Parquet.
+                yield from datasets.load_dataset("scan", "simple", split=name, revision="refs/convert/parquet")
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ValueError(
+                    f"SCAN could not be loaded from the hub ({str(error).splitlines()[0]}); set corpus.root to a "
+                    "folder with simple_train.jsonl and simple_test.jsonl (fields command, actions)"
+                ) from error
+            return
+        path = Path(self.root).expanduser() / f"simple_{name}.jsonl"
+        if not path.is_file():
+            raise ValueError(f"corpus.root {self.root} holds no {path.name} (looked from {Path.cwd()})")
+        with path.open() as file:
+            yield from map(json.loads, file)
+
+
+def check_makes_rows(corpus: Corpus) -> None:
+    """Raise a ValueError where rows are given to a corpus that makes its own."""
+    for key, value in (("corpus.train", corpus.train), ("corpus.pool", corpus.pool)):
+        if value is not None:
+            raise ValueError(
+                f"{key} must not be given to a corpus with a name, which makes its own rows, got {value}; choose "
+                "corpus=files"
+            )
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    temporary.replace(path)
+
+
+def write_tasks(folder: Path, templates: Path, items: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+    """Write the items of each task, and its task file with the items' full path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(templates.glob("*.yaml")):
+        config = yaml.safe_load(path.read_text())
+        if "dataset_kwargs" in config:
+            name = path.stem
+            write_rows(folder / f"{name}.jsonl", items[name])
+            config["dataset_kwargs"]["data_files"] = {"test": str(folder / f"{name}.jsonl")}
+        (folder / path.name).write_text(yaml.safe_dump(config, sort_keys=False))

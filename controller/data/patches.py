@@ -1,0 +1,95 @@
+"""Write what a plan changes for people: the mix with removed rows as Parquet, blocked rows and the mix as JSONL."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from diagnose.rows.pool import TrainPool
+from interventions.mix.mix import ORIGINAL, Origin, TrainingMix
+from interventions.plan.allocate import Removed
+from interventions.plan.step import REWEIGHT
+
+FROM_CORPUS = (ORIGINAL.kind, REWEIGHT)
+"""Kinds of rows that stood in the corpus before."""
+
+
+def num_of_corpus(mix: TrainingMix) -> int:
+    """Count the rows that stood in the corpus, or were made from another row."""
+    is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
+    return int(is_old.sum()) + len(mix.parents)
+
+
+def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, path: Path) -> None:
+    """Write `mix-<round>.parquet`: every example with its change and the reason, and after them the rows that leave.
+
+    Args:
+        mix: Mix that is trained on.
+        removed: Rows of the corpus that are not in the mix.
+        corpus: Rows trained on before, all with the same weight.
+        path: File to write.
+    """
+    is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
+    parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, is_old / len(corpus), mix.parents)]
+    for gone in removed:
+        size = len(gone.rows)
+        zero, before = np.zeros(size, np.int64), np.full(size, 1 / len(corpus))
+        parts.append(_patch(corpus.select(gone.rows), (gone.origin,), zero, np.zeros(size), before, {}))
+    pq.write_table(pa.concat_tables(parts), path)
+
+
+def _patch(
+    examples: TrainPool,
+    origins: Sequence[Origin],
+    origin: NDArray[np.int64],
+    after: NDArray[np.float64],
+    before: NDArray[np.float64],
+    parents: Mapping[int, str],
+) -> pa.Table:
+    def told(values: Sequence[str]) -> pa.Array:
+        return pa.array(np.array(values, object)[origin].tolist(), pa.string())
+
+    rows = examples.rows
+    return pa.table(
+        {
+            "id": pa.array(rows["id"][:], pa.string()),
+            "source": pa.array(rows["source"][:], pa.string()),
+            "kind": told([one.kind for one in origins]),
+            "slice": told([one.slice for one in origins]),
+            "weight_before": before,
+            "weight": after,
+            "parent": pa.array([parents.get(place) for place in range(len(origin))], pa.string()),
+            "maker": told([one.maker for one in origins]),
+            "verifier": told([one.verifier for one in origins]),
+            "reason": told([one.reason for one in origins]),
+            "prompt": pa.array(rows["prompt"][:], pa.string()),
+            "completion": pa.array(rows["completion"][:], pa.string()),
+        }
+    )
+
+
+def write_blocked(reasons: Mapping[str, str], path: Path) -> None:
+    """Write `blocked-<round>.jsonl`: ids of the rows that the quality gate kept out, each with the reason."""
+    path.write_text("".join(json.dumps({"id": row, "reason": reason}) + "\n" for row, reason in reasons.items()))
+
+
+def export_mix(mix: TrainingMix, path: Path) -> None:
+    """Write the mix as JSONL that any trainer takes."""
+    kinds = mix.kinds
+    reasons = mix.of_rows([origin.reason for origin in mix.origins])
+    with path.open("w") as file:
+        for example, weight, kind, reason in zip(mix.examples, mix.weights, kinds, reasons, strict=True):
+            row = {
+                "id": example.id,
+                "source": example.source,
+                "prompt": example.prompt,
+                "completion": example.completion,
+                "weight": float(weight),
+                "kind": kind,
+                "reason": reason,
+            }
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

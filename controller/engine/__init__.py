@@ -1,0 +1,1 @@
+"""Do each piece of work once, in processes."""

@@ -1,0 +1,1 @@
+"""Journal of what was done, once: the stage store and the lock of a run directory."""

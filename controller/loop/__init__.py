@@ -1,0 +1,1 @@
+"""The loop: one run, round by round."""

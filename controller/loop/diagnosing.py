@@ -1,0 +1,64 @@
+"""Diagnose a champion: explain its failed probe items."""
+
+import logging
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from controller.engine.artifacts import Artifact
+from controller.engine.runner import Stage
+from controller.loop.models import MeasuredModel, is_trained_here
+from controller.loop.run import Run
+from controller.stages.diagnose import diagnose
+from controller.stages.inputs import DiagnosisInputs
+from controller.stages.measure import hash_items
+from controller.stages.model import Model
+from diagnose.finding.finding import Diagnosis
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosedRound:
+    diagnosis: Diagnosis
+    artifact: Artifact
+    inputs: DiagnosisInputs
+    flops: float
+
+
+def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
+    """Explain the failed probe items; only the probe report is passed to the diagnosis."""
+    settings = run.settings
+    inputs = DiagnosisInputs(
+        diagnoser=settings.diagnose,
+        report=probe.artifact,
+        model=champion,
+        corpus=champion.corpus,
+        pool=run.pool,
+        item_fields=tuple(run.suite.slices),
+        row_fields=run.data_slices,
+        guards=run.loaded.guards,
+        index=_index(run),
+        suite=run.asked,
+        max_length=settings.train.max_length,
+        end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
+        seed=settings.seed,
+    )
+    done = run.runner.do(Stage("diagnose", diagnose, (inputs,)), "diagnose")
+    diagnosis = TypeAdapter(Diagnosis).validate_json((done.folder / "diagnosis.json").read_bytes())
+    for finding in diagnosis.findings:
+        log.info(
+            "finding: %s fails %d of %d, %s (%.0f %%), data: %s",
+            finding.slice,
+            finding.num_failed,
+            finding.num_items,
+            finding.cause.value,
+            100 * finding.causes[finding.cause],
+            finding.data_slice,
+        )
+    return DiagnosedRound(diagnosis, done.artifact, inputs, done.spent.flops)
+
+
+def _index(run: Run) -> Artifact:
+    """Index of the items of all splits, all that diagnosis and fixes know about them."""
+    return run.runner.do(Stage("index", hash_items, (run.asked,)), None).artifact

@@ -1,0 +1,150 @@
+"""Open a run: its settings made definite, its data read, its tasks loaded; everything the rounds need."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from controller.data.corpus import Corpus, check_source, find_source
+from controller.engine.artifacts import Data
+from controller.engine.budget import Books
+from controller.engine.hashes import hash_of
+from controller.engine.journal.lock import locked
+from controller.engine.keys import determining
+from controller.engine.runner import Runner, Stage
+from controller.engine.workers.pool import Workers
+from controller.settings import LoopSettings
+from controller.stages.measure import AskedSuite
+from controller.stages.read import read_data
+from controller.train.settings import ScratchModel
+from controller.train.start import check_arch, check_pretrained
+from diagnose.modes.examples import read_mode_labels
+from evals.harness import LoadedSuite, load_suite
+from evals.splits import Split
+from evals.suite import EvalSuite
+
+log = logging.getLogger(__name__)
+
+NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget")
+"""Settings of where and how fast a run goes and how far, not of what it does: a larger budget continues where the
+smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too: a finished run may add them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    settings: LoopSettings
+    run_dir: Path
+    runner: Runner
+    corpus: Data
+    pool: Data | None
+    suite: EvalSuite
+    loaded: LoadedSuite
+    data_slices: tuple[str, ...]
+
+    @property
+    def books(self) -> Books:
+        return self.runner.books
+
+    @property
+    def splits(self) -> dict[str, int]:
+        counts = Counter(item.split for item in self.loaded.items)
+        return {split.value: counts[split] for split in Split}
+
+    @property
+    def items_key(self) -> str:
+        """Hash of every item, of how it is asked, and of the tasks' versions."""
+        versions = {task: self.loaded.versions[task] for task in (*self.loaded.tasks, *self.loaded.guards)}
+        return hash_of([versions, [[item.task, item.id, item.prompt, item.target] for item in self.loaded.items]])
+
+    @property
+    def asked(self) -> AskedSuite:
+        """Suite and items as stages need them."""
+        return AskedSuite(self.suite, self.items_key)
+
+    def split_hash(self, split: Split) -> str:
+        """Hash of the split's items, by which the ledger knows what a judgement looked at."""
+        return hash_of(sorted([item.task, item.id] for item in self.loaded.items if item.split is split))
+
+
+def settings_dict(settings: LoopSettings) -> dict[str, Any]:
+    return asdict(settings)
+
+
+def config_hash(settings: LoopSettings) -> str:
+    kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
+    return hash_of(kept | {"diagnose": settings.diagnose.determining, "verify": settings.verify.determining})
+
+
+def choose_run_dir(settings: LoopSettings) -> Path:
+    """Choose `run_dir`, or runs/<name>-<config hash>; absolute."""
+    name = settings.run_dir or f"runs/{settings.name}-{config_hash(settings)[:8]}"
+    return Path(name).expanduser().absolute()
+
+
+def check_settings(settings: LoopSettings) -> None:
+    """Check what the settings and small files that they name show, before any data is read."""
+    if not settings.evals.tasks:
+        raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
+    if settings.diagnose.mode_labels is not None:
+        read_mode_labels(settings.diagnose.mode_labels)
+    if isinstance(settings.model, ScratchModel):
+        check_arch(settings.model.arch)
+        if settings.train.initial is False:
+            raise ValueError("train.initial=false needs a trained model, got model=scratch; set model=pretrained")
+    else:
+        check_pretrained(settings.model)
+
+
+@contextmanager
+def opened(settings: LoopSettings, run_dir: Path) -> Iterator[Run]:
+    """Open a run with workers and books of its own; other processes are locked out of its folder meanwhile.
+
+    Raises:
+        ValueError: as in `open_run`, or another process works in the folder.
+    """
+    with locked(run_dir), Workers(settings.workers) as workers:
+        yield open_run(settings, run_dir, Runner(run_dir, workers, Books(settings.budget)))
+
+
+def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
+    """Check everything that is cheap to check, then read the data.
+
+    Raises:
+        ValueError: a key is invalid; the message names the first one.
+    """
+    check_settings(settings)
+    data_dir = run_dir / "data"
+    files: Corpus = settings.corpus.materialise(data_dir)
+    assert files.train is not None, "materialise checks it"
+    check_source("corpus.train", files.train)
+    if files.pool is not None:
+        check_source("corpus.pool", files.pool)
+    tasks = settings.corpus.task_folder(data_dir)
+    suite = replace(settings.evals, guard_rest=EvalSuite.guard_rest)  # which the verdict alone reads
+    if tasks is not None and not suite.include_path:
+        suite = replace(suite, include_path=str(tasks))
+    loaded = load_suite(suite)
+    corpus = _read(runner, files, "corpus.train", files.train)
+    pool = _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None
+    log.info(
+        "corpus %d rows, pool %d rows, %d items of %d tasks",
+        corpus.num_rows,
+        pool.num_rows if pool is not None else 0,
+        len(loaded.items),
+        len({item.task for item in loaded.items}),
+    )
+    return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
+
+
+def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:
+    source, how = find_source(key, name), replace(files, train=None, pool=None)
+    done = runner.do(Stage(key.replace(".", "-"), read_data, (how, key, source)), "read_data")
+    return Data(done.folder, hash_of([determining(how), source.content]), done.value.num_rows, name)
+
+
+def data_hash(run: Run) -> str:
+    """Hash corpus, pool and items: runs with the same hash can be compared."""
+    return hash_of([run.corpus.digest, run.pool.digest if run.pool is not None else None, run.items_key])

@@ -1,0 +1,89 @@
+"""Open the sealed items, here and nowhere else; every opening is a line in the ledger and spends alpha."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.engine.hashes import hash_of
+from controller.loop.models import MeasuredModel, measure_models
+from controller.loop.proposing import LEDGER_FILE
+from controller.loop.run import Run
+from controller.results.events import ItemsAnswered, Tell
+from controller.results.loop_json import GuardRecord, Sealed
+from controller.stages.model import Model
+from controller.verdict.arm_scores import arm_scores
+from controller.verdict.guards import REST, RestGuard
+from controller.verdict.ledger import look_at
+from controller.verdict.promise import Promise
+from evals.items import EvalReport, check_pairable
+from evals.splits import Split
+from evals.statistics.compare import Comparison, alpha_at, compare_to_model
+
+
+def open_sealed(
+    run: Run, start: Model, champions: Sequence[Model], promises: Sequence[Promise], tell: Tell, number: int
+) -> Sealed:
+    """Compare the final champion's recipe with the starting model, on items that nothing has seen: the headline.
+
+    The line is written before the first item is asked; the same opening again, after a kill, keeps its number.
+
+    Args:
+        run: The run.
+        start: The model of round 0.
+        champions: Models of the last accepted round, one for each training seed.
+        promises: Promises of all accepted rounds; together they are the endpoint.
+        tell: Called with all answers.
+        number: Number of rounds played.
+    """
+    ledger = run.run_dir.parent / LEDGER_FILE
+    key = hash_of([start.key, [model.key for model in champions]])
+    look = look_at(ledger, run.split_hash(Split.SEALED), key, "sealed")
+    before = _measure(run, start, "measure-sealed-start")
+    after = [_measure(run, model, f"measure-sealed-{seed}") for seed, model in enumerate(champions)]
+    tell(ItemsAnswered(Split.SEALED, number, "start", None, before.report.results))
+    for seed, measured in enumerate(after):
+        tell(ItemsAnswered(Split.SEALED, number, "champion", seed, measured.report.results))
+    check_pairable({"start": before.report} | {f"champion-{seed}": a.report for seed, a in enumerate(after)})
+    whole = Promise.over(promises)
+    challenger = arm_scores("champion", [whole.chosen(measured.report.results) for measured in after])
+    model = arm_scores("start", [whole.chosen(before.report.results)])
+    compared = compare_to_model(challenger, model)
+    alpha = alpha_at(look.number, run.settings.verify.alpha)
+    rest = _rest(run, whole, before.report, [measured.report for measured in after])
+    is_harmed = rest is not None and rest.lost_more(rest.margin)
+    return Sealed(
+        gain=compared.mean,
+        ci=(compared.low, compared.high),
+        claim="confirmed" if compared.p < alpha and not is_harmed else "unconfirmed",
+        num_items=compared.num_items,
+        alpha=alpha,
+        rest=rest.record if rest is not None else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    change: Comparison
+    margin: float
+
+    def lost_more(self, margin: float) -> bool:
+        """Whether a loss of more than the margin is shown, at one-sided 5 %."""
+        return 2 * self.change.mean - self.change.lower_bound() < -margin
+
+    @property
+    def record(self) -> GuardRecord:
+        change, lower = self.change, self.change.lower_bound()
+        return GuardRecord(REST, change.mean, (change.low, change.high), lower > -self.margin, lower, self.margin)
+
+
+def _rest(run: Run, whole: Promise, before: EvalReport, after: Sequence[EvalReport]) -> _Rest | None:
+    if not run.settings.evals.guard_rest:
+        return None
+    rest = RestGuard(tuple(run.loaded.tasks), whole.slices, whole.fields)
+    was, now = rest.chosen(before.results), [rest.chosen(report.results) for report in after]
+    if not was or not all(now):
+        return None
+    return _Rest(compare_to_model(arm_scores("champion", now), arm_scores("start", [was])), run.settings.verify.margin)
+
+
+def _measure(run: Run, model: Model, name: str) -> MeasuredModel:
+    return measure_models(run, [(name, model)], Split.SEALED, "measure")[0]

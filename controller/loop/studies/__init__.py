@@ -1,0 +1,1 @@
+"""Studies, which describe and decide nothing."""

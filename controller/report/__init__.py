@@ -1,1 +1,0 @@
-"""The report: a run as one self-contained page that people read, print and send."""

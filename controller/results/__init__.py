@@ -1,0 +1,1 @@
+"""Results that a run leaves."""

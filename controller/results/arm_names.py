@@ -1,0 +1,11 @@
+"""Names of arms in `loop.json` and in `verify.arms`."""
+
+CHALLENGER, CONTINUE, RANDOM, BEFORE = "challenger", "continue", "random", "before"
+WITHOUT = "without-"
+"""Prefix of an arm that is the challenger without one of its steps."""
+WHOLE = "every_step"
+"""Arm of the plan with all of its steps, where the challenger is without some."""
+LOOP = "loop"
+"""The challenger's name in `verify.arms`; it is in every run, named or not."""
+AT_COMPUTE = "@compute"
+"""Suffix of an arm that trained with the FLOPs of the fix, diagnosis included; others have its tokens."""

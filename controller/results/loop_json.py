@@ -1,0 +1,322 @@
+"""`loop.json`: the machine-readable result of a run; its schema is `docs/loop.schema.json`.
+
+These types are the file: pydantic writes them and `scripts/make_schema.py` derives the schema. Every
+number is finite: a value that could not be computed is left out or is null with its reason beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from controller.engine.budget import Cost
+from controller.results.diagnosis_json import DiagnosisRecord
+from evals.statistics.intervals import Estimate
+
+SCHEMA_VERSION = 1
+
+Status = Literal["running", "ended"]
+
+LOOP_FILE = "loop.json"
+
+
+class Decision(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    RANDOM_IS_ENOUGH = "random_is_enough"
+    NOT_DATA = "not_data"
+    NOTHING_TO_DO = "nothing_to_do"
+    AWAITING_APPROVAL = "awaiting_approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Mean score of one task or slice on one split, Wilson interval for 0/1 metrics."""
+
+    task: str
+    slice: Mapping[str, str]
+    """Slice of the task; empty for the whole task."""
+    metric: str
+    score: Estimate
+    num_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    split: str
+    num_items: int
+    num_failed: int
+    num_unscored: int
+    scores: tuple[Score, ...]
+    splits: Mapping[str, int]
+    """Number of items in each split."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    kind: str
+    slice: Mapping[str, str]
+    num_added: int
+    num_removed: int
+    num_reweighted: int
+    share: float
+    tokens: int
+    """Tokens of the added rows, once each."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What the gate tests, written down before training."""
+
+    metric: str
+    slice: Mapping[str, str]
+    num_items: int
+    """Number of `select` items that match, failed before or not."""
+    min_gain: float
+    expected_gain: float
+    detectable_gain: float | None
+    """True gain that the gate, guards included, would accept in 80 % of runs with these items and seeds; null where
+    it would accept no possible gain so often, and the plan's warning says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PilotRecord:
+    """Small training of the fix, measured on the `probe` items: what a share of the draws does to the items that the
+    fix is for and to the rest."""
+
+    scale: float
+    """Multiplies the draws that the fix would take from the corpus's other rows."""
+    endpoint: float
+    """Score on the failing slices."""
+    rest: float
+    """Score on the other items of the tasks and on the guards."""
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    actions: tuple[ActionRecord, ...]
+    reason: str
+    num_blocked: int
+    """Number of rows that the quality gate kept out."""
+    endpoint: Endpoint | None
+    """Endpoint of the gate; None where there is nothing to train."""
+    warning: str
+    """Warning of too few items or seeds for the expected gain; empty when there are enough."""
+    controls: Mapping[str, str] = field(default_factory=dict)
+    """Description of what each control trains on in the place of the fix, or why it is not trained."""
+    blocked: Mapping[str, int] = field(default_factory=dict)
+    """Number of rows that the quality gate kept out, by reason."""
+    pilots: tuple[PilotRecord, ...] = ()
+    """Small trainings that determined the share of the draws, ascending; none where it was known without."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRecord:
+    score: float
+    ci: tuple[float, float]
+    seeds: tuple[float, ...]
+    """Score of each training seed on the endpoint."""
+    tokens: int
+    """Training tokens per seed."""
+    flops: float
+    steps: int
+    scores: tuple[Score, ...]
+    """Every task and slice on `select`, mean over seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    mean: float
+    ci: tuple[float, float]
+    p: float
+    """One-sided p-value."""
+    control: str
+    """Control that the gain is measured against."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRecord:
+    task: str
+    change: float
+    ci: tuple[float, float]
+    ok: bool
+    lower: float
+    """One-sided lower 95 % bound of the change, by which `ok` is decided."""
+    margin: float
+    """Largest loss allowed: `ok` is lower > -margin, and `since` >= -margin where it is known."""
+    since: float | None = None
+    """Measured change from the better of the models that the round and the loop opened with; None where neither is
+    known."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """Gain or loss of one task, or of one class or field value in it; one that is shown to lose, and more than twice
+    the margin, is harmed."""
+
+    slice: Mapping[str, str]
+    num_items: int
+    before: float
+    control: float
+    """Score of `continue`, mean over the seeds; `challenger` likewise."""
+    challenger: float
+    change: float
+    """Challenger minus `continue`."""
+    ci: tuple[float, float]
+    p: float
+    """One-sided p-value of the hypothesis that the group loses nothing."""
+    is_harmed: bool
+    """A loss is shown against `continue` or against the models before, corrected for the number of groups, and its
+    estimate is larger than twice the margin."""
+    best_before: float | None = None
+    """Better score of the models that the round and the loop opened with; None where they are one."""
+
+    @property
+    def held_to(self) -> float:
+        return self.before if self.best_before is None else self.best_before
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """Test of a step of the plan that removes or relabels rows, by the plan without it."""
+
+    step: str
+    """Step in words: what is done, for which failing slice."""
+    arm: str
+    """Arm that was trained without the step."""
+    gain: float
+    """Gain of the whole plan over the plan without the step, on the items that the step should fix."""
+    ci: tuple[float, float]
+    p: float
+    """One-sided p-value."""
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Items that differ between one pair of models: a description that never accepts."""
+
+    fixed: int
+    broken: int
+    p: float
+    """McNemar's p-value, exact and two-sided."""
+
+
+@dataclass(frozen=True, slots=True)
+class DosePoint:
+    """Scores at one number of added rows: a description that never accepts."""
+
+    dose: float
+    """Multiple of the rows that the fix adds; 1 is the fix itself."""
+    num_added: int
+    """Number of rows really added: a pool may have no more."""
+    score: float
+    """Score on the endpoint, mean over the seeds."""
+    ci: tuple[float, float]
+    tokens: int
+    """Training tokens per seed."""
+    guards: Mapping[str, float]
+    """Score on each guard."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    decision: Decision
+    reason: str
+    endpoint: Endpoint | None
+    gain: Gain | None
+    """Gain over the strongest control."""
+    gains: tuple[Gain, ...]
+    """Gain over every control."""
+    arms: Mapping[str, ArmRecord]
+    """`before` is the champion that the round opened with, `challenger` the fix; the others are controls."""
+    guards: tuple[GuardRecord, ...]
+    flips: Flips | None
+    """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""
+    alpha: float | None
+    groups: tuple[GroupRecord, ...] = ()
+    """Changes of all groups, the largest loss first."""
+    steps: tuple[StepRecord, ...] = ()
+    """Steps of the plan that were tested by leaving them out; one that is not kept is not in the challenger."""
+    champion_arm: str = ""
+    """Arm whose model opens the next round; empty where the old champion stays."""
+    doses: tuple[DosePoint, ...] = ()
+    """Points by number of added rows, the fix among them, the smallest first; empty without `verify.doses`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    number: int
+    measure: Measure
+    diagnosis: DiagnosisRecord
+    plan: PlanRecord
+    verdict: VerdictRecord
+    costs: Mapping[str, Cost]
+    studies: Mapping[str, Any] = field(default_factory=dict)
+    """Findings of further studies of the fix, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    gain: float
+    ci: tuple[float, float]
+    claim: str
+    """Claim, confirmed or unconfirmed; a gain is not confirmed where the rest of the tasks is shown to lose more than
+    the margin."""
+    num_items: int
+    alpha: float
+    rest: GuardRecord | None = None
+    """Change of all other items of the tasks, champion against starting model; None where they are not guarded, or
+    there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    path: str
+    round: int | None
+    """Round of the champion; None for the model of round 0."""
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    schema_version: int
+    name: str
+    rounds: tuple[Round, ...]
+    sealed: Sealed | None
+    """Gain on the sealed items; None when nothing was accepted: they stay closed."""
+    champion: Champion
+    stopped_because: str
+    """Reason why the loop stopped; empty while it runs."""
+    costs: Mapping[str, Cost]
+    """Costs over all rounds, by stage; `overhead` is wall time that no stage accounts for."""
+    versions: Mapping[str, str]
+    config_hash: str
+    data_hash: str
+    seed: int
+    status: Status = "ended"
+    """State of the loop; running: the rounds so far, the loop goes on, or was killed and goes on when started again."""
+
+
+def read_loop(path: Path) -> LoopResult:
+    """Read the `loop.json` of a run directory.
+
+    Raises:
+        ValueError: there is none, or it is not of this schema.
+    """
+    file = path / LOOP_FILE
+    if not file.is_file():
+        raise ValueError(f"{path} holds no {LOOP_FILE}; name the run_dir of a finished loop")
+    return TypeAdapter(LoopResult).validate_json(file.read_bytes())
+
+
+def write_loop(result: LoopResult, path: Path) -> None:
+    """Write `loop.json` atomically."""
+    temporary = path / f"{LOOP_FILE}.tmp"
+    temporary.write_bytes(TypeAdapter(LoopResult).dump_json(result, indent=1))
+    temporary.replace(path / LOOP_FILE)

@@ -1,0 +1,71 @@
+"""Stage that diagnoses a model."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from controller.data.mixes import load_pool
+from controller.data.reports import read_report_json
+from controller.engine.budget import FORWARD_BACKWARD, Spent
+from controller.engine.workers.progress import Progress
+from controller.stages.inputs import DiagnosisInputs
+from controller.stages.measure import INDEX_FILE
+from controller.stages.row_effects import effects_of, save_effects
+from controller.train.start import load_tokenizer
+from diagnose.attribution.stream import Attribution
+from diagnose.case import Case, Question
+from diagnose.finding.finding import Diagnosis
+from diagnose.model.asked_model import AskedModel
+from diagnose.model.queries import Queries
+from evals.harness.asking import Asker
+from evals.items import ProbeReport
+from evals.leaks.item_index import load_index
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    num_tokens: int
+    flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
+
+
+def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
+    """Diagnose, and write `diagnosis.json` and, where a slice fails, `effects.npz`."""
+    measured = inputs.model.ref
+    model = AskedModel(load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss)
+    asker = Asker(measured, inputs.suite.load(), model.load)
+    told = Progress(folder).at
+
+    def keep(asked: Question, queries: Queries, attribution: Attribution) -> None:
+        save_effects(effects_of(asked, queries, attribution), folder)
+
+    diagnosis = inputs.diagnoser.diagnose(case_of(inputs), model, folder / "attribution", told, keep, asker)
+    shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects have its results
+    (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
+    flops = FORWARD_BACKWARD * inputs.model.num_parameters * diagnosis.num_tokens
+    return Diagnosed(diagnosis.num_tokens, flops)
+
+
+def case_of(inputs: DiagnosisInputs) -> Case:
+    """Open the case that a diagnosis reads."""
+    return Case(
+        probe=_probe(inputs),
+        corpus=load_pool(inputs.corpus.folder),
+        pool=inputs.load_pool(),
+        item_fields=inputs.item_fields,
+        row_fields=inputs.row_fields,
+        guards=inputs.guards,
+        index=load_index(inputs.index.folder / INDEX_FILE),
+        seed=inputs.seed,
+    )
+
+
+def _probe(inputs: DiagnosisInputs) -> ProbeReport:
+    probe = read_report_json(inputs.report.folder, ProbeReport)
+    assert isinstance(probe, ProbeReport)
+    return probe

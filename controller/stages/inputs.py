@@ -1,0 +1,90 @@
+"""Inputs of a diagnosis and of a plan, on disk, and how a worker opens them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from controller.data.mixes import load_pool
+from controller.engine.artifacts import Artifact, Data
+from controller.stages.measure import INDEX_FILE, AskedSuite
+from controller.stages.model import Model
+from controller.stages.model_questions import ModelResources
+from diagnose.diagnoser import Diagnoser
+from diagnose.finding.finding import Diagnosis
+from diagnose.rows.pool import TrainPool
+from evals.leaks.item_index import load_index
+from interventions.admission.gate import Stock, take_stock
+from interventions.plan.attempts import Attempts
+from interventions.plan.step import Intervention
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisInputs:
+    """Everything that a diagnosis is made from, on disk."""
+
+    diagnoser: Diagnoser
+    report: Artifact
+    """Folder of a report that is read as a `ProbeReport`, which refuses items of other splits."""
+    model: Model
+    """Model that is diagnosed; its corpus is what it was trained on."""
+    corpus: Data
+    pool: Data | None
+    item_fields: Sequence[str]
+    row_fields: Sequence[str]
+    guards: Sequence[str]
+    index: Artifact
+    """Result of `hash_items`."""
+    suite: AskedSuite
+    """Suite by which probe items are asked again under other prompts."""
+    max_length: int
+    end_in_loss: bool | None
+    """Whether the model's training saw the end token in the loss; None where it was trained elsewhere."""
+    seed: int
+
+    def load_pool(self) -> TrainPool | None:
+        return load_pool(self.pool.folder) if self.pool is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInputs:
+    intervention: Intervention
+    """Fix that makes the plan."""
+    inputs: DiagnosisInputs
+    """Inputs of the diagnosis; controls may diagnose the same by other methods."""
+    programs: str | None
+    """Hash of the user's programs that the fix may run; None where it runs none."""
+    diagnosis: Artifact
+    """Folder of `diagnosis.json`."""
+    tried: Attempts
+    """Earlier attempts with this champion."""
+    seed: int
+    """Seed of the draws."""
+
+    @property
+    def model(self) -> Model:
+        """Model that the plan is for, the champion."""
+        return self.inputs.model
+
+    def load_diagnosis(self) -> Diagnosis:
+        return TypeAdapter(Diagnosis).validate_json((self.diagnosis.folder / "diagnosis.json").read_bytes())
+
+    def take_stock(self) -> Stock:
+        """Take corpus, pool and gate; reads every row."""
+        index = load_index(self.inputs.index.folder / INDEX_FILE)
+        return take_stock(
+            load_pool(self.inputs.corpus.folder), self.inputs.load_pool(), index, self.intervention.licences
+        )
+
+    def ask_model(self) -> ModelResources:
+        """Make the resources by which a fix asks the champion about rows; they count its tokens."""
+        return ModelResources(
+            self.load_diagnosis(),
+            self.diagnosis.folder,
+            self.model.checkpoints,
+            load_pool(self.inputs.corpus.folder),
+            self.inputs.diagnoser.influence,
+            self.inputs.max_length,
+            self.inputs.seed,
+            self.inputs.diagnoser.max_rows,
+        )

@@ -1,0 +1,62 @@
+"""Stages that ask items: a model's answers, and the items' hashes."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from controller.data.reports import write_report_json
+from controller.engine.budget import FORWARD, Spent
+from controller.stages.model import Model
+from evals.harness import LoadedSuite, evaluate, load_suite
+from evals.leaks.item_index import index_items
+from evals.leaks.templates import make_templates
+from evals.splits import Split
+from evals.suite import EvalSuite
+
+INDEX_FILE = "index.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    num_items: int
+    num_tokens: int
+    flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSuite:
+    """The suite by which items are asked, and a hash of the items."""
+
+    suite: EvalSuite
+    items: str
+    """Hash of every item, so that changed task files are read again."""
+
+    def load(self) -> LoadedSuite:
+        """Load the suite, once in a worker that measures many models: finding and reading tasks takes longer than small
+        models do."""
+        return _loaded(TypeAdapter(EvalSuite).dump_json(self.suite), self.items)
+
+
+def measure(folder: Path, model: Model, asked: AskedSuite, split: Split) -> Measured:
+    """Measure every item of one split; writes the results to `report.json`."""
+    report = evaluate(model.ref, asked.load(), split)
+    write_report_json(report, folder)
+    return Measured(len(report.results), report.num_tokens, FORWARD * model.num_parameters * report.num_tokens)
+
+
+def hash_items(folder: Path, asked: AskedSuite) -> str:
+    """Hash the items of all splits: the one form in which diagnosis and fixes know of them."""
+    index_items(asked.load().items, make_templates(asked.suite.templates)).save(folder / INDEX_FILE)
+    return INDEX_FILE
+
+
+@lru_cache(maxsize=1)
+def _loaded(suite: bytes, items: str) -> LoadedSuite:
+    del items
+    return load_suite(TypeAdapter(EvalSuite).validate_json(suite))

@@ -1,0 +1,22 @@
+"""Model as stages receive it."""
+
+from dataclasses import dataclass, field
+
+from controller.engine.artifacts import Data
+from controller.engine.keys import FREE
+from diagnose.model.checkpoint import Checkpoint
+from evals.model_ref import ModelRef
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model with what the loop knows of it; its key holds everything that determines a result."""
+
+    ref: ModelRef = field(metadata=FREE)
+    key: str
+    """Key of the model's content: what was measured with one key holds for every model of that key."""
+    checkpoints: tuple[Checkpoint, ...] = field(metadata=FREE)
+    """Checkpoints, oldest first and the model last, for attribution."""
+    num_parameters: int = field(metadata=FREE)
+    corpus: Data = field(metadata=FREE)
+    """Rows that the model was trained on: `corpus.train`, and the rows of every accepted fix since."""

@@ -1,0 +1,133 @@
+"""Ask the model for a fix: effects of rows, hidden states of rows and failed items, and which rows it gives right."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.stages.row_effects import load_effects
+from controller.train.start import load_tokenizer
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.stream import attribute
+from diagnose.attribution.train_rows import TrainRows
+from diagnose.diagnoser import FORWARD_SHARE
+from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.model.asked_model import AskedModel
+from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.hidden_states import mean_hidden_states
+from diagnose.model.likelihoods import read_rows
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import TokenRows, encode
+from interventions.admission.gate import Stock
+from interventions.plan.attempts import Attempts
+from interventions.plan.step import Resources, States
+
+
+class ModelResources:
+    """Questions of `interventions.plan.step.Resources` to a model with a diagnosis on disk; counts the tokens that they
+    take.
+
+    Args:
+        diagnosis: Diagnosis whose findings are asked about.
+        folder: Folder of its `effects.npz`.
+        checkpoints: Checkpoints of the diagnosed model.
+        corpus: Corpus whose rows are asked about.
+        influence: Settings of attribution, as in the diagnosis.
+        max_length: Most tokens of a row.
+        seed: Seed of the projections and of the rows beside those asked.
+        max_rows: Most rows of a slice whose effects are computed; None means all.
+    """
+
+    def __init__(
+        self,
+        diagnosis: Diagnosis,
+        folder: Path,
+        checkpoints: Sequence[Checkpoint],
+        corpus: TrainPool,
+        influence: Influence,
+        max_length: int,
+        seed: int,
+        max_rows: int | None = None,
+    ) -> None:
+        self._findings = diagnosis.attributed_findings
+        self._folder = folder
+        self._model = AskedModel(load_tokenizer(checkpoints[-1].model), checkpoints, max_length)
+        self._corpus = corpus
+        self._influence = influence
+        self._seed = seed
+        self._max_rows = max_rows
+        self.num_tokens = 0
+        """Tokens through a forward and backward pass; three forward alone count as one."""
+
+    def resources(self, stock: Stock, tried: Attempts, seed: int) -> Resources:
+        """Make all resources of a fix, the model among them; arguments as for `Resources`."""
+        pool = stock.pool
+        return Resources(
+            stock=stock,
+            judged=tried.keys,
+            seed=seed,
+            scale=tried.scale,
+            row_effects=self.row_effects,
+            pool_effects=partial(self.pool_effects, num_rows=len(pool)) if pool is not None else None,
+            states=self.states,
+            solves=self.solves,
+        )
+
+    def row_effects(self, finding: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Compute effects of ascending rows of the corpus, [num_rows]; nan at random where they exceed `max_rows`."""
+        if self._max_rows is not None and len(rows) > self._max_rows:
+            found = np.full(len(rows), np.nan, np.float32)
+            some = np.random.default_rng(self._seed).choice(len(rows), self._max_rows, replace=False)
+            found[np.sort(some)] = self.row_effects(finding, rows[np.sort(some)])
+            return found
+        queries = load_effects(self._folder).queries.only(self._number(finding))
+        # Curvature is that of the corpus, not of one slice: rows drawn at random are added to those given.
+        rng = np.random.default_rng(self._seed)
+        beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)
+        asked = np.union1d(rows, beside)
+        tokenizer = self._model.tokenizer
+        train = TrainRows(self._corpus, None, asked, tokenizer, self._model.most_tokens)
+        attribution = attribute(
+            self._influence, self._model.checkpoints, queries, train, self._seed, load=self._model.load
+        )
+        self.num_tokens += attribution.num_tokens
+        return np.asarray(attribution.whole().effect[np.searchsorted(asked, rows), 0])
+
+    def pool_effects(self, finding: Finding, num_rows: int) -> NDArray[np.float32]:
+        """Effects of `num_rows` rows of the pool, as the diagnosis found them, [num_rows]; nan where it has none."""
+        known = load_effects(self._folder)
+        found = np.full(num_rows, np.nan, np.float32)
+        is_pool = known.scored >= len(self._corpus)
+        places = known.scored[is_pool] - len(self._corpus)
+        found[places] = known.effect[is_pool, self._number(finding)]
+        return found
+
+    def states(self, finding: Finding, rows: TrainPool) -> States:
+        """Compute mean hidden states of rows, and of the failed items of a finding."""
+        queries, asked = load_effects(self._folder).queries, self._encoded(rows)
+        first = sum(len(other.queries) for other in self._findings[: self._number(finding)])
+        is_own = (queries.item >= first) & (queries.item < first + len(finding.queries))
+        items = queries.rows.select(np.flatnonzero(is_own & queries.is_gold))
+        model, batch_tokens = self._model.load(), self._influence.batch_tokens
+        self.num_tokens += (asked.num_tokens + items.num_tokens) // FORWARD_SHARE
+        return States(
+            rows=mean_hidden_states(model, asked, batch_tokens), items=mean_hidden_states(model, items, batch_tokens)
+        )
+
+    def _number(self, finding: Finding) -> int:
+        """Place of the finding among the attributed ones."""
+        return [other.slice for other in self._findings].index(finding.slice)
+
+    def _encoded(self, rows: TrainPool) -> TokenRows:
+        tokenizer = self._model.tokenizer
+        return encode(
+            rows.rows["prompt"][:], rows.rows["completion"][:], tokenizer, rows.delimiter, self._model.most_tokens
+        )
+
+    def solves(self, rows: TrainPool) -> NDArray[np.bool_]:
+        """Whether greedy decoding gives the completion, [num_rows]."""
+        found = read_rows(self._model.load(), self._encoded(rows), self._influence.batch_tokens)
+        self.num_tokens += found.num_tokens // FORWARD_SHARE
+        return found.is_greedy

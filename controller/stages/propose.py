@@ -1,0 +1,266 @@
+"""Stage that proposes: the plan, what it changes, and the mixes of the fix, of its reductions and of its controls.
+
+Nothing is trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from transformers import PreTrainedTokenizerBase
+
+from controller.data.mixes import load_pool, save_mix
+from controller.data.patches import num_of_corpus, write_patch
+from controller.engine.budget import FORWARD, FORWARD_BACKWARD, Spent
+from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
+from controller.stages.diagnose import case_of
+from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.measure import INDEX_FILE
+from controller.stages.model_questions import ModelResources
+from controller.train.start import load_tokenizer
+from controller.train.trainer import expected_tokens
+from diagnose.finding.finding import Diagnosis
+from diagnose.model.losses import RowLosses, row_losses
+from diagnose.rows.pool import TrainPool
+from diagnose.rows.tokens import encode
+from evals.leaks.item_index import load_index
+from evals.model_ref import ModelRef
+from interventions.admission.gate import take_stock
+from interventions.controls import CONTROLS
+from interventions.controls.contest import Contest
+from interventions.mix.compose import compose
+from interventions.mix.mix import TrainingMix
+from interventions.plan.plan import Action, Plan
+from interventions.plan.step import Declined, Resources
+from interventions.proposal import NothingToDo, Proposal, plan_fix
+from interventions.proposal import propose as propose_plan
+from interventions.reductions import OptionalStep, Reduction, optional_steps, reductions
+
+PATCH_FILE = "patch.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlMade:
+    """Control that stands in the place of the fix, made once the plan is known."""
+
+    name: str
+    """Key of `CONTROLS`."""
+    what: str
+    """Description of what the control trains on, or reason why this data allows no such control."""
+    has_mix: bool
+    num_tokens: int
+    """Tokens through the model to choose its rows."""
+    flops: float
+    num_rows: int = 0
+    """Number of rows of the mix."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReducedMade:
+    """A plan without some of its optional steps: an arm that shows the effect of these."""
+
+    name: str
+    """Name of the arm, and of the folder of its mix."""
+    left_out: tuple[int, ...]
+    """Places of the steps left out among the optional steps."""
+    actions: tuple[Action, ...]
+    """Actions that are left."""
+    num_rows: int
+    """Number of rows of its mix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    num_rows: int
+    """Number of rows of the challenger's mix, an epoch; 0 when nothing is changed."""
+    num_left: int
+    """Number of these that are of the corpus, or made in the place of some of it."""
+    num_added: int
+    """Number of these that are new, not in the place of others."""
+    mean_tokens: float
+    """Mean tokens of a draw from the mix."""
+    action_tokens: tuple[int, ...]
+    """Tokens of the rows that each action adds, once each."""
+    controls: tuple[ControlMade, ...]
+    """Controls that were made; none when nothing is changed."""
+    num_tokens: int
+    """Tokens through the model, forward and backward, to choose rows of the fix."""
+    flops: float
+    optional: tuple[OptionalStep, ...] = ()
+    """Optional steps, which can be left out."""
+    reduced: tuple[ReducedMade, ...] = ()
+    """Reduced plans: without each of the optional steps, and without all."""
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
+
+
+def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Proposed:
+    """Write `plan.json` and, when the plan changes something, a folder with the mix of the challenger, of each reduced
+    plan and of each control.
+
+    Args:
+        folder: Folder of the stage.
+        made_from: Inputs of the plan.
+        controls: Keys of `CONTROLS`.
+    """
+    found, asked = made_from.load_diagnosis(), made_from.ask_model()
+
+    def resources() -> Resources:
+        return asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+
+    proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
+    if isinstance(proposal, NothingToDo):
+        flops = FORWARD_BACKWARD * made_from.model.num_parameters * asked.num_tokens
+        write_plan(proposal.plan, folder)
+        if proposal.plan.blocked:
+            inputs = made_from.inputs
+            stock = take_stock(load_pool(inputs.corpus.folder), None, load_index(inputs.index.folder / INDEX_FILE))
+            save_arm(compose((), stock), folder / CONTINUE)
+        return Proposed(0, 0, 0, 0.0, (), (), asked.num_tokens, flops)
+    optional = optional_steps(proposal)
+    reduced = reductions(proposal, optional)
+    names = reduced_names(optional, reduced)
+    for name, one in zip(names, reduced, strict=True):
+        save_arm(one.proposal.mix, folder / name)
+    made = tuple(
+        ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights))
+        for name, one in zip(names, reduced, strict=True)
+    )
+    return replace(save_proposal(folder, proposal, found, made_from, asked, controls), optional=optional, reduced=made)
+
+
+def propose_reduced(
+    folder: Path, made_from: PlanInputs, left_out: tuple[int, ...], controls: Sequence[str]
+) -> Proposed:
+    """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
+    found, asked = made_from.load_diagnosis(), made_from.ask_model()
+    stock = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+    proposal = propose_plan(made_from.intervention, found, lambda: stock, made_from.seed)
+    assert isinstance(proposal, Proposal), "the whole plan was made before"
+    of_all = reductions(proposal, optional_steps(proposal))
+    one = next(one for one in of_all if one.left_out == left_out)
+    return save_proposal(folder, one.proposal, found, made_from, asked, controls)
+
+
+def save_proposal(
+    folder: Path,
+    proposal: Proposal,
+    found: Diagnosis,
+    made_from: PlanInputs,
+    asked: ModelResources,
+    controls: Sequence[str],
+) -> Proposed:
+    """Write plan, patch and the mixes of challenger and controls."""
+    inputs, model = made_from.inputs, made_from.model
+    corpus, tokenizer = load_pool(inputs.corpus.folder), load_tokenizer(model.ref)
+    num_tokens = asked.num_tokens  # what controls ask for is not the fix's
+    write_plan(proposal.plan, folder)
+    save_arm(proposal.mix, folder / CHALLENGER)
+    write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
+    contest = Contest(
+        intervention=made_from.intervention,
+        diagnosis=found,
+        plan=proposal.plan,
+        mix=proposal.mix,
+        resources=proposal.resources,
+        row_fields=tuple(inputs.row_fields),
+        max_rows=inputs.diagnoser.max_rows,
+        row_losses=lambda rows: _row_losses(rows, model.ref, tokenizer, inputs),
+        without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
+        seed=made_from.seed,
+    )
+    made = tuple(_made(name, contest, folder, model.num_parameters, asked) for name in controls)
+    return Proposed(
+        num_rows=len(proposal.mix.weights),
+        num_left=num_of_corpus(proposal.mix),
+        num_added=proposal.num_added,
+        mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
+        action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
+        controls=made,
+        num_tokens=num_tokens,
+        flops=FORWARD_BACKWARD * model.num_parameters * num_tokens,
+    )
+
+
+def reduced_names(optional: Sequence[OptionalStep], reduced: Sequence[Reduction]) -> list[str]:
+    """Name the arms: `without-clean`, with a number where several steps are of that kind, and `without-all`."""
+    kinds = [step.kind for step in optional]
+    numbered = [
+        kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: place + 1].count(kind)}"
+        for place, kind in enumerate(kinds)
+    ]
+    return [f"{WITHOUT}{numbered[one.left_out[0]] if len(one.left_out) == 1 else 'all'}" for one in reduced]
+
+
+def write_plan(plan: Plan, folder: Path) -> None:
+    (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(plan))
+
+
+def _made(name: str, contest: Contest, folder: Path, model_size: int, asked: ModelResources) -> ControlMade:
+    before = asked.num_tokens
+    done = CONTROLS[name].mix(contest)
+    # A control that plans as the fix does asks the model what the fix asks.
+    num_asked = asked.num_tokens - before
+    flops = FORWARD_BACKWARD * model_size * num_asked
+    if isinstance(done, Declined):
+        return ControlMade(name, done.reason, has_mix=False, num_tokens=num_asked, flops=flops)
+    save_arm(done.mix, folder / name)
+    flops += FORWARD * model_size * done.num_tokens
+    return ControlMade(name, done.what, True, num_asked + done.num_tokens, flops, len(done.mix.weights))
+
+
+def save_arm(mix: TrainingMix, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    save_mix(mix, folder)
+
+
+def _row_losses(
+    rows: TrainPool, model: ModelRef, tokenizer: PreTrainedTokenizerBase, inputs: DiagnosisInputs
+) -> RowLosses:
+    prompts, completions = rows.rows["prompt"][:], rows.rows["completion"][:]
+    encoded = encode(prompts, completions, tokenizer, rows.delimiter, inputs.max_length)
+    return row_losses(model, encoded, inputs.diagnoser.influence.batch_tokens)
+
+
+def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:
+    """Count tokens of the rows of each action, once each; rows carry the reason of their action."""
+    mix = proposal.mix
+    rows = mix.examples.rows
+    lengths = encode(rows["prompt"][:], rows["completion"][:], tokenizer, mix.examples.delimiter, max_length).lengths
+    of_reason = {origin.reason: place for place, origin in enumerate(mix.origins)}
+    return tuple(int(lengths[mix.origin == of_reason.get(a.why, -1)].sum()) for a in proposal.plan.actions)
+
+
+MIX_FOLDER = "mix"
+
+
+@dataclass(frozen=True, slots=True)
+class DoseMade:
+    num_rows: int
+    """Number of rows of the mix; 0 where there is none."""
+    num_added: int
+    """Number of these that are new, not in the place of others."""
+    reason: str
+    """Reason why there is no mix; empty where there is one."""
+    num_tokens: int
+    """Tokens through the model, forward and backward, to choose rows."""
+    flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
+
+
+def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
+    """Write the mix of the plan with `dose` times its added rows to the stage's folder."""
+    asked = made_from.ask_model()
+    resources = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+    done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
+    flops = FORWARD_BACKWARD * made_from.model.num_parameters * asked.num_tokens
+    if isinstance(done, NothingToDo):
+        return DoseMade(0, 0, done.plan.reason, asked.num_tokens, flops)
+    save_arm(done.mix, folder / MIX_FOLDER)
+    return DoseMade(len(done.mix.weights), done.num_added, "", asked.num_tokens, flops)

@@ -1,0 +1,127 @@
+"""Settings of a model and of its training: `model.*` and `train.*`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from evals.validation import one_of, positive
+
+
+@dataclass
+class ScratchModel:
+    """`model=scratch`: a model from nothing, its tokenizer made from the corpus."""
+
+    arch: dict[str, Any] = field(default_factory=dict)
+    """Transformers config: `model_type` (default llama) and any of its fields."""
+    tokenizer: str = "bpe"
+    """Kind of tokenizer: word, char or bpe."""
+    vocab_size: int = 8192
+    """Largest vocabulary."""
+
+    is_trained = False
+    """Whether round 0 can measure it as it is."""
+
+    def __post_init__(self) -> None:
+        one_of("model.tokenizer", self.tokenizer, ("word", "char", "bpe"))
+        positive("model.vocab_size", self.vocab_size)
+
+
+@dataclass
+class Lora:
+    """`model.lora.*`: train an adapter of this rank instead of all weights."""
+
+    r: int | None = None
+    """Rank; unset trains all weights."""
+    alpha: float = 16.0
+    dropout: float = 0.0
+    target_modules: str = "all-linear"
+    """Value for peft's `target_modules`."""
+
+    def __post_init__(self) -> None:
+        positive("model.lora.r", self.r)
+
+
+@dataclass
+class PretrainedModel:
+    """`model=pretrained`: a folder or hub id that transformers loads."""
+
+    name: str = MISSING
+    revision: str | None = None
+    dtype: str = "float32"
+    """Data type of the weights in memory; AdamW on bfloat16 weights loses small updates, so the choice is yours."""
+    checkpoints: list[str] = field(default_factory=list)
+    """Earlier checkpoints of the same training, oldest first; attribution averages over them."""
+    lora: Lora = field(default_factory=Lora)
+
+    is_trained = True
+
+    def __post_init__(self) -> None:
+        one_of("model.dtype", self.dtype, ("auto", "float32", "bfloat16", "float16"))
+
+
+@dataclass
+class TrainUpdate:
+    """`train.update.*`: settings that differ when an arm goes on from the champion; unset means as in `train`."""
+
+    num_train_epochs: float | None = None
+    max_steps: int | None = None
+    tokens: int | None = None
+    learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("num_train_epochs", "max_steps", "tokens", "learning_rate"):
+            positive(f"train.update.{key}", getattr(self, key))
+
+
+@dataclass
+class Train:
+    """`train.*`, with the names of transformers' TrainingArguments where these exist."""
+
+    initial: bool | None = None
+    """Train on `corpus.train` before round 0; unset means yes for scratch, no for pretrained."""
+    start: str = "champion"
+    """Start of every arm; base: it retrains from the given model, champion: it goes on from the last accepted one."""
+    retrain_below: float = 0.5
+    """Where a fix leaves less than this share of the corpus, every arm of its round retrains from the given model, as
+    with `base`, since it is another corpus. 0 means never."""
+    num_train_epochs: float = 1.0
+    """Number of passes over the mix, used when neither `max_steps` nor `tokens` is set."""
+    max_steps: int | None = None
+    tokens: int | None = None
+    """Tokens to train on, padding not counted; the row that reaches them is the last one."""
+    learning_rate: float | None = None
+    """Learning rate; unset means 1e-3 from scratch, 2e-4 for LoRA, 5e-5 otherwise."""
+    per_device_train_batch_size: int = 32
+    gradient_accumulation_steps: int = 1
+    max_length: int = 512
+    """Most tokens of a row; longer rows are truncated and counted."""
+    end_in_loss: bool = True
+    """Whether the end token is in the loss; false leaves it out, as collators do that mask padding where it is the end
+    token: the model then never learns to stop."""
+    lr_scheduler_type: str = "linear"
+    warmup_steps: float = 0.0
+    """Number of warm-up steps, or their share of all steps when below 1."""
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    bf16: bool = False
+    activation_checkpointing: bool = False
+    update: TrainUpdate = field(default_factory=TrainUpdate)
+
+    def __post_init__(self) -> None:
+        one_of("train.start", self.start, ("base", "champion"))
+        for key in (
+            "num_train_epochs",
+            "max_steps",
+            "tokens",
+            "learning_rate",
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+            "max_length",
+            "max_grad_norm",
+        ):
+            positive(f"train.{key}", getattr(self, key))
+        if not 0 <= self.retrain_below <= 1:
+            raise ValueError(f"train.retrain_below must be between 0 and 1, got {self.retrain_below}; 0 means never")
+        if self.warmup_steps < 0:
+            raise ValueError(f"train.warmup_steps must not be negative, got {self.warmup_steps}")

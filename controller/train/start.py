@@ -1,0 +1,207 @@
+"""Build from nothing, or load, the model that training starts from.
+
+A scratch model is a transformers config of any kind with random weights, and a tokenizer made from the
+corpus and saved beside it, so that everything later only ever loads a folder.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    set_seed,
+)
+
+from controller.train.settings import Lora, PretrainedModel, ScratchModel
+from diagnose.rows.pool import TrainPool
+from evals.model_ref import ModelRef
+
+log = logging.getLogger(__name__)
+
+UNKNOWN, PAD, END = "[UNK]", "[PAD]", "[EOS]"
+
+
+def build_scratch(settings: ScratchModel, corpus: TrainPool, max_length: int, folder: Path, seed: int) -> None:
+    """Write an untrained model and its tokenizer to `folder`.
+
+    Raises:
+        ValueError: `model.arch` names an unknown model type or field, or a context shorter than `max_length`.
+    """
+    tokenizer = make_tokenizer(settings, corpus)
+    config = make_config(settings, tokenizer, max_length)
+    set_seed(seed)
+    model = AutoModelForCausalLM.from_config(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    log.info("built %s: %d parameters, %d tokens", config.model_type, model.num_parameters(), len(tokenizer))
+
+
+def check_arch(arch: dict[str, Any]) -> None:
+    """Raise a ValueError for a model type or field that transformers does not know; it would ignore such a field."""
+    model_type = arch.get("model_type", "llama")
+    if model_type not in CONFIG_MAPPING:
+        near = get_close_matches(str(model_type), list(CONFIG_MAPPING.keys()), n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"model.arch.model_type '{model_type}' is not known to transformers{hint}")
+    default = CONFIG_MAPPING[model_type]()
+    known = {"model_type", *default.to_dict(), *default.attribute_map}
+    for name in arch:
+        if name not in known:
+            near = get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ValueError(f"model.arch.{name} is not a field of a {model_type} config{hint}")
+
+
+def make_config(settings: ScratchModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
+    check_arch(settings.arch)
+    fields: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    } | {name: value for name, value in settings.arch.items() if name != "model_type"}
+    if fields["vocab_size"] < len(tokenizer):
+        raise ValueError(
+            f"model.arch.vocab_size {fields['vocab_size']} is smaller than the tokenizer's {len(tokenizer)}; "
+            "leave it unset"
+        )
+    config = AutoConfig.for_model(settings.arch.get("model_type", "llama"), **fields)
+    context = getattr(config, "max_position_embeddings", None)
+    if context is not None and context < max_length:
+        raise ValueError(
+            f"train.max_length {max_length} exceeds the model's context of {context} "
+            "(model.arch.max_position_embeddings); lower the one or raise the other"
+        )
+    return config
+
+
+def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedTokenizerBase:
+    """Make a tokenizer from the corpus; word: runs between white space, char: single characters, bpe: byte-level pairs.
+
+    Words that stand in prompts once and in no completion are left out, so that training meets the token for unknown
+    words. With all words known that token is never trained, and the first rows that are added with new words make it a
+    cue for their answer.
+    """
+    special = [PAD, END, UNKNOWN]
+    trainer: Any
+    if settings.tokenizer == "bpe":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=settings.vocab_size,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+    else:
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        if settings.tokenizer == "word":
+            tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        else:
+            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+            tokenizer.decoder = decoders.Fuse()
+        trainer = trainers.WordLevelTrainer(vocab_size=settings.vocab_size, special_tokens=special, show_progress=False)
+    texts = _without_rare_words(corpus) if settings.tokenizer == "word" else _texts(corpus)
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _texts(corpus: TrainPool) -> Iterator[list[str]]:
+    for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
+        yield [p + corpus.delimiter + c if p else c for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
+
+
+def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:
+    """Texts without the words that stand in prompts once and in no completion; plain texts without words that stand
+    there once."""
+    asked: Counter[str] = Counter()
+    answered: set[str] = set()
+    for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
+        for prompt, completion in zip(batch["prompt"], batch["completion"], strict=True):
+            asked.update((prompt or completion).split())
+            answered.update(completion.split() if prompt else ())
+    rare = {word for word, number in asked.items() if number == 1} - answered
+    for texts in _texts(corpus):
+        yield [" ".join(word for word in text.split() if word not in rare) for text in texts] if rare else texts
+
+
+def check_pretrained(settings: PretrainedModel) -> None:
+    """Read configurations only, so that a wrong name is reported before anything long.
+
+    Raises:
+        ValueError: transformers does not find a model at `model.name`.
+    """
+    key = "model.name"
+    for name in (settings.name, *settings.checkpoints):
+        if Path(name).is_dir() and not any(
+            (Path(name) / file).is_file() for file in ("config.json", "adapter_config.json")
+        ):
+            raise ValueError(f"{key} {name} is a folder without config.json, so not a model that transformers loads")
+        if not Path(name).exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+            raise ValueError(f"{key} {name} does not exist (looked from {Path.cwd()})")
+        try:
+            AutoConfig.from_pretrained(name, revision=settings.revision)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{key} {name} is not a model that transformers loads: {str(error).strip().splitlines()[0]}"
+            ) from error
+        key = "model.checkpoints"
+
+
+def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(ref.adapter or ref.path, revision=None if ref.adapter else ref.revision)
+
+
+def trained_ref(start: ModelRef, folder: Path) -> ModelRef:
+    """Reference to the model that a training of `start` left in `folder`; an adapter stays on its base."""
+    if (folder / "adapter_config.json").is_file():
+        return replace(start, adapter=str(folder))
+    return ModelRef(str(folder), None, start.dtype)
+
+
+def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrainedModel | PeftModel:
+    """Load the model with the weights to train; with LoRA only the adapter's are."""
+    set_seed(seed)
+    model = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
+    if ref.adapter is not None:
+        return PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
+    if lora is None or lora.r is None:
+        return model
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=lora.r,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=lora.target_modules,
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def num_parameters(model: ModelRef) -> int:
+    """Count the parameters without loading weights."""
+    config = AutoConfig.from_pretrained(model.path, revision=model.revision)
+    with torch.device("meta"):
+        return int(AutoModelForCausalLM.from_config(config).num_parameters())

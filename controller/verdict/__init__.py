@@ -1,0 +1,1 @@
+"""Verdicts: whether a fix kept what was promised of it."""

@@ -1,0 +1,77 @@
+"""Decide whether random rows are enough: the fix is not better than they are, and both are better than the old data.
+
+Then nothing was gained by diagnosing, but something by training, and the better model need not be given up. The fix and
+the random rows must both be shown better than the old data at the level of the look, so no more is accepted falsely
+than by the gate alone. The next champion must leave every guard and group as unharmed as an accepted fix has to: it is
+that of the random rows or, where these do harm and the fix does none, that of the fix. Pure functions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controller.results.arm_names import RANDOM
+from controller.results.loop_json import Decision, VerdictRecord
+from controller.verdict.arm_scores import Arm, scored_by_all
+from controller.verdict.judge import Judged, gain_record, judge, old_data
+from controller.verdict.promise import Promise
+from controller.verdict.settings import Verify
+from evals.items import EvalReport
+from evals.statistics.compare import Comparison, compare
+from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
+
+
+def with_random(
+    judged: Judged,
+    agreed: Promise,
+    challenger: Arm,
+    controls: Sequence[Arm],
+    before: EvalReport,
+    settings: Verify,
+    earlier: Sequence[RunVariance],
+    comes_back: bool = False,
+) -> VerdictRecord:
+    """Keep the verdict on the fix, or change it to `random_is_enough` where it is rejected and that holds.
+
+    Args:
+        judged: The gate's verdict on the fix.
+        agreed: The promise.
+        challenger: Arm of the fix.
+        controls: Controls of the fix.
+        before: The champion on `select`.
+        settings: Settings of the gate.
+        earlier: Run variances of earlier rounds with the same endpoint.
+        comes_back: Whether a fix that gains and does harm is tried again less far; one that beat all controls, random
+            rows too, keeps its verdict until then.
+    """
+    verdict, ruling = judged.verdict, judged.ruling
+    random = next((arm for arm in controls if arm.is_of == RANDOM), None)
+    if ruling is None or ruling.is_accepted or random is None or (comes_back and ruling.gate.is_accepted):
+        return verdict
+    arms = (challenger, *controls)
+    scores = scored_by_all(arms, agreed.chosen)
+    old = scores[old_data(scores)]
+    run = pool_runs([run_variance([arm.seed_means for arm in scores.values()]), *earlier])
+    of_fix, of_random = compare(scores[challenger.name], old, run), compare(scores[random.name], old, run)
+    if not all(gain.mean > 0 and gain.p < agreed.alpha for gain in (of_fix, of_random)):
+        return verdict
+    others = [arm for arm in controls if arm is not random]
+    own = judge(agreed, random, others, before, settings, earlier).ruling
+    if own is not None and own.is_harmless:
+        taken, told = random, f"{_gained('random rows beat', of_random)}, and the fix is not shown better without harm"
+    elif ruling.is_harmless:
+        taken, told = challenger, f"{_gained('the fix beats', of_fix)}, as random rows do, but these not without harm"
+    else:
+        return verdict
+    kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"
+    return replace(
+        verdict,
+        decision=Decision.RANDOM_IS_ENOUGH,
+        reason=f"{told}: {kept}; the fix: {verdict.reason}",
+        champion_arm=taken.name if settings.take_random else "",
+    )
+
+
+def _gained(what: str, gain: Comparison) -> str:
+    found = gain_record(gain)
+    seen = f"{found.mean:+.3f} [{found.ci[0]:+.3f}, {found.ci[1]:+.3f}]"
+    return f"{what} the old data, {seen}, with every guard shown unharmed"

@@ -1,0 +1,242 @@
+"""Judge one arm: compare what was promised before training with what the arms did.
+
+`Promise` is made from the plan and fixed before anything is trained. `judge` compares the challenger with every control
+on the promised items, with `continue` on every guard, and with `continue` on every class and field value, of which none
+may be shown to lose much. Mere further training can cost a guard too, so its measured loss must not exceed the margin
+against the model before either, nor against the model that the loop started with. Pure functions; the statistics are
+`evals.statistics.compare`'s and `evals.statistics.harm`'s.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from controller.results.arm_names import AT_COMPUTE, BEFORE, CHALLENGER, CONTINUE
+from controller.results.loop_json import Decision, Flips, Gain, GroupRecord, GuardRecord, VerdictRecord
+from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
+from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
+from controller.verdict.promise import Promise, endpoint_name, guard_name
+from controller.verdict.settings import Verify
+from diagnose.slices.predicate import Slice
+from evals.items import EvalReport, ItemResult, check_pairable
+from evals.statistics.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, flips, non_inferior
+from evals.statistics.run_variance import RunNoise, RunVariance, run_noise, run_variance
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    gate: GateResult
+    guards: tuple[GuardRecord, ...]
+    groups: tuple[GroupRecord, ...]
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Names of the guards that are not shown unharmed."""
+        return tuple(guard.task for guard in self.guards if not guard.ok)
+
+    @property
+    def harmed(self) -> tuple[GroupRecord, ...]:
+        return tuple(group for group in self.groups if group.is_harmed)
+
+    @property
+    def is_harmless(self) -> bool:
+        return not self.broken and not self.harmed
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.gate.is_accepted and self.is_harmless
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdict of the gate on an arm."""
+
+    verdict: VerdictRecord
+    ruling: Ruling | None
+    """Comparisons behind the verdict; None where there are too few seeds, or no item that every run scored."""
+
+
+def judge(
+    agreed: Promise,
+    challenger: Arm,
+    controls: Sequence[Arm],
+    before: EvalReport,
+    settings: Verify,
+    earlier: Sequence[RunVariance],
+) -> Judged:
+    """Accept only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
+    is shown to lose, and more than twice the margin.
+
+    Args:
+        agreed: The promise.
+        challenger: Arm of the fix.
+        controls: Control arms, `continue` among them, at equal tokens or compute; guards are compared with it.
+        before: The champion that the round opened with, on `select`.
+        settings: Settings of the gate.
+        earlier: Run variances of earlier rounds with the same endpoint, pooled with this one's. Other endpoints vary
+            differently: pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 % of fixes without
+            effect pass at level .015.
+
+    Raises:
+        ValueError: the reports answer different items, or tasks of different versions.
+    """
+    arms = (challenger, *controls)
+    _check_pairable(arms, before)
+    counts = _flips(agreed, before, challenger)
+    records = {BEFORE: model_record(before, agreed.chosen(before.results), agreed.fields)}
+
+    def rejected(reason: str) -> Judged:
+        return Judged(
+            VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha), None
+        )
+
+    endpoint = scored_by_all(arms, agreed.chosen)
+    by_guard = {guard.name: scored_by_all(arms, guard.chosen) for guard in agreed.guards}
+    if unscored := [name for name, scores in {"the endpoint": endpoint, **by_guard}.items() if not scores]:
+        return rejected(f"no item of {unscored[0]} was scored by every run: look at the answers of the arms")
+    records |= {arm.name: arm_record(arm, endpoint[arm.name], agreed.fields) for arm in arms}
+    if len(challenger.reports) < MIN_SEEDS:
+        return rejected(
+            f"{len(challenger.reports)} seeds an arm, the gate needs {MIN_SEEDS}: set verify.seeds={MIN_SEEDS}"
+        )
+    models = [before, agreed.start] if agreed.start is not None else [before]
+    was = {
+        guard.name: [_by_item(guard.chosen(before.results)), _by_item(agreed.start_of(guard))]
+        for guard in agreed.guards
+    }
+    everything = scored_by_all(arms, lambda results: results)
+    groups = group_records(
+        [*group_slices(before.results, agreed.fields), *endpoint_groups(before.results, agreed.slices, agreed.fields)],
+        everything,
+        [_by_item(report.results) for report in models],
+        challenger.name,
+        old_data(everything),
+        settings.margin,
+    )
+    ruling = rule(endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was)
+    gate = ruling.gate
+    hardest = gain_record(gate.hardest)
+    num_left_out = agreed.endpoint.num_items - gate.hardest.num_items
+    notes = [f"{num_left_out} items that a run left unscored are left out"] if num_left_out > 0 else []
+    notes += [agreed.unguarded] if agreed.unguarded else []
+    verdict = VerdictRecord(
+        decision=Decision.ACCEPTED if ruling.is_accepted else Decision.REJECTED,
+        reason="; ".join([_reason(ruling, hardest, agreed, settings), *notes]),
+        endpoint=agreed.endpoint,
+        gain=hardest,
+        gains=tuple(gain_record(comparison) for comparison in gate.comparisons),
+        arms=records,
+        guards=ruling.guards,
+        flips=counts,
+        alpha=agreed.alpha,
+        groups=groups,
+        champion_arm=challenger.name if ruling.is_accepted else "",
+    )
+    return Judged(verdict, ruling)
+
+
+def rule(
+    endpoint: Mapping[str, ArmScores],
+    guards: Mapping[str, Mapping[str, ArmScores]],
+    groups: Sequence[GroupRecord],
+    alpha: float,
+    margin: float,
+    earlier: Sequence[RunVariance],
+    challenger: str = CHALLENGER,
+    before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+) -> Ruling:
+    """Apply the rule itself, to scores by arm; every control is in `endpoint` beside the challenger. `before` has, for
+    each guard, the score of its items by each model that it is compared with."""
+    controls = [scores for name, scores in endpoint.items() if name != challenger]
+    gate = accepts(endpoint[challenger], controls, alpha, earlier)
+    records = tuple(
+        _guard(name, scores, challenger, margin, (before or {}).get(name, ())) for name, scores in guards.items()
+    )
+    return Ruling(gate, records, tuple(groups))
+
+
+def run_noises(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
+    """Estimate run noise of endpoint and guards, by `endpoint_name` and `guard_name`, where they share items."""
+    scores = {endpoint_name(agreed.slices): scored_by_all(arms, agreed.chosen)} | {
+        guard_name(guard): scored_by_all(arms, guard.chosen) for guard in agreed.guards
+    }
+    return {name: run_noise([arm.scores for arm in of.values()]) for name, of in scores.items() if of}
+
+
+def with_arms(verdict: VerdictRecord, agreed: Promise, arms: Sequence[Arm]) -> VerdictRecord:
+    """Show further arms in a verdict that does not rest on them."""
+    scores = scored_by_all(arms, agreed.chosen) if arms else {}
+    shown = {arm.name: arm_record(arm, scores[arm.name], agreed.fields) for arm in arms if scores}
+    return replace(verdict, arms={**verdict.arms, **shown})
+
+
+def old_data(scores: Mapping[str, ArmScores]) -> str:
+    """Name of the arm that trained on the old data, with which guards are compared."""
+    return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
+
+
+def gain_record(comparison: Comparison) -> Gain:
+    return Gain(comparison.mean, (comparison.low, comparison.high), comparison.p, comparison.control)
+
+
+def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> str:
+    seen = f"{gain.mean:+.3f} [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}] against {gain.control}, p = {gain.p:.2g}"
+    if ruling.harmed:
+        lost = ", ".join(
+            f"{Slice(tuple(group.slice.items()))} {group.held_to:.3f} before, {group.control:.3f} with the old data, "
+            f"{group.challenger:.3f} with the fix"
+            for group in ruling.harmed
+        )
+        return f"shown to lose more than {TIMES_MARGIN * settings.margin:g}: {lost}; gain {seen}"
+    if ruling.broken:
+        return f"guard not shown unharmed within {settings.margin:g}: {', '.join(ruling.broken)}; gain {seen}"
+    if ruling.gate.is_accepted:
+        return f"every control beaten at level {agreed.alpha:.3g}: {seen}"
+    detectable = agreed.endpoint.detectable_gain
+    if detectable is None:
+        return f"underpowered: {seen}; no possible gain would be seen in 80 % of runs"
+    if detectable > agreed.endpoint.expected_gain:
+        return (
+            f"underpowered: {seen}; a true gain of {detectable:.3f} would be seen in 80 % of "
+            f"runs, {agreed.endpoint.expected_gain:.3f} was expected"
+        )
+    return f"not shown better than {gain.control} at level {agreed.alpha:.3g}: {seen}"
+
+
+def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
+    runs = {f"{arm.name}-{seed}": report for arm in arms for seed, report in enumerate(arm.reports)}
+    check_pairable({BEFORE: before} | runs)
+
+
+def _guard(
+    name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Sequence[Mapping[str, float]]
+) -> GuardRecord:
+    run = run_variance([arm.seed_means for arm in scores.values()])
+    result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
+    own, change = scores[challenger], result.change
+    since = min((_since(own, model) for model in before if model.keys() & set(own.items)), default=None)
+    is_ok = result.is_shown and (since is None or since >= -margin)
+    return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
+
+
+def _since(arm: ArmScores, model: Mapping[str, float]) -> float:
+    """Mean change of the items that the model scored too; at least one."""
+    known = [place for place, item in enumerate(arm.items) if item in model]
+    return float(np.mean(arm.scores[:, known].mean(axis=0) - [model[arm.items[place]] for place in known]))
+
+
+def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:
+    return {item_key(result): result.score for result in results}
+
+
+def _flips(agreed: Promise, before: EvalReport, challenger: Arm) -> Flips:
+    """Count flips by the majority of the challenger's seeds."""
+    was = {item_key(result): not result.is_failed for result in agreed.chosen(before.results)}
+    votes: dict[str, list[bool]] = {}
+    for report in challenger.reports:
+        for result in agreed.chosen(report.results):
+            votes.setdefault(item_key(result), []).append(not result.is_failed)
+    shared = [key for key in was if key in votes]
+    counts = flips([was[key] for key in shared], [float(np.mean(votes[key])) > 0.5 for key in shared])
+    return Flips(counts.fixed, counts.broken, counts.p)

@@ -1,0 +1,136 @@
+"""Assemble findings from scores: the data behind each failing slice, its likely cause, rows and items to look at."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.case import Case, Question
+from diagnose.evidence.examine import values_of
+from diagnose.finding.causes import cause_probabilities
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Examples, FailedItem, Finding
+from diagnose.model.leaned_words import WordShares
+from diagnose.model.queries import has_rival
+from diagnose.slices.data.data_slice import ScoredExample
+from diagnose.slices.data.find import DataJoin
+from diagnose.slices.failing.find import FailingSlice
+from diagnose.slices.predicate import Slice
+from evals.items import ItemKey, ItemResult
+
+_REPEATS = 20
+"""Rows considered for each one that is shown: contents repeat, and are shown once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything known of one failing slice."""
+
+    failing: FailingSlice
+    failed: Sequence[ItemResult]
+    """Failed items of the slice, in random order."""
+    queries: Sequence[str]
+    """Question and target of the failed items that were attributed."""
+    data: DataJoin
+    """Data slices of the failing slice by attribution."""
+    rivals: Mapping[str, DataJoin]
+    """Data slices of the failing slice by other means, by name."""
+    examples: Examples
+    """Rows to show."""
+    tests: tuple[Evidence, ...]
+    """Results of the tests, in the order in which they were made."""
+    modes: Mapping[str, float]
+    """Share of the failed items in each failure mode."""
+    golds: Mapping[str, int]
+    """Number of probe items with each gold answer, where answers are labels; else empty."""
+
+
+def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_shown: int) -> Finding:
+    """Make the finding of a dossier.
+
+    Args:
+        dossier: What is known of one failing slice.
+        words: Words of prompts that the model leaned on with their shares, by item, where known.
+        num_shown: Number of failed items that are shown, first those that a test points at.
+    """
+    found, data, tests = dossier.failing, dossier.data, dossier.tests
+    pointed = {item for test in tests for item in test.items}
+    shown = sorted(dossier.failed, key=lambda result: result.item.key not in pointed)[:num_shown]
+    values = values_of(tests)
+    evidence: dict[str, float | str] = dict(values)
+    if data.coverage is not None:
+        evidence["coverage"] = data.coverage
+    if data.unconfirmed is not None:
+        evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
+    return Finding(
+        slice=found.slice,
+        data_slice=data.slices[0].slice if data.slices else Slice(()),
+        num_items=found.num_items,
+        num_failed=found.num_failed,
+        failure_rate=found.failure_rate,
+        ci=found.ci,
+        p_adjusted=found.p_adjusted,
+        modes=dossier.modes,
+        causes=cause_probabilities(values),
+        data_slices=data.slices,
+        named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in dossier.rivals.items()},
+        evidence=evidence,
+        tests=tests,
+        examples=dossier.examples,
+        failed_items=tuple(
+            FailedItem(
+                r.item.id,
+                r.item.task,
+                r.item.prompt,
+                r.item.target,
+                r.answer,
+                has_rival=has_rival(r),
+                leaned_on=words.get(r.item.key, ()),
+            )
+            for r in shown
+        ),
+        queries=tuple(dossier.queries),
+        forms=tuple(form for test in tests for form in test.forms),
+        unconfirmed=data.unconfirmed,
+        golds=dossier.golds,
+    )
+
+
+def find_examples(
+    case: Case, asked: Question, effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
+) -> list[Examples]:
+    """Find the rows with the highest and the lowest effect on each query, each content once.
+
+    Args:
+        effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
+    """
+    queries = range(len(asked.failing))
+    highest: list[list[tuple[float, int]]] = [[] for _ in queries]
+    lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
+    most = _REPEATS * num_examples
+    for places, effect in effects:
+        rows = asked.scored[places].tolist()
+        for query in queries:
+            ranked = list(zip(effect[:, query].tolist(), (-row for row in rows), strict=True))
+            highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
+            opposite = [(-effect, row) for effect, row in ranked]
+            lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])
+    return [
+        Examples(
+            helpful=_distinct(case, [(effect, -row) for effect, row in highest[query]], num_examples),
+            harmful=_distinct(case, [(-effect, -row) for effect, row in lowest[query]], num_examples),
+        )
+        for query in queries
+    ]
+
+
+def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tuple[ScoredExample, ...]:
+    shown: dict[tuple[str, str], ScoredExample] = {}
+    for effect, row in ranked:
+        if len(shown) >= most or effect == 0:
+            break
+        example = case.row(row, effect)
+        shown.setdefault((example.prompt, example.completion), example)
+    return tuple(shown.values())

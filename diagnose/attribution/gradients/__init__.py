@@ -1,0 +1,1 @@
+"""Gradients of rows and queries: catch, project, whiten and store them."""

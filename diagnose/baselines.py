@@ -1,0 +1,60 @@
+"""Controls that name data slices without gradients: BM25, hidden states, plain loss.
+
+Attribution is expensive and these are not, so each names a data slice of its own for every failing slice, by the same
+rule. Where one of them names the same slice, attribution was not needed to name it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.attribution.shards import ScoredRows
+from diagnose.attribution.train_rows import row_texts
+from diagnose.case import Case, Question
+from diagnose.rows.bm25 import mean_scores
+
+BM25, HIDDEN, LOSS = "bm25", "hidden", "loss"
+CONTROLS = (BM25, HIDDEN, LOSS)
+_SHARD_ROWS = 8192
+"""Rows in one BM25 index, whose word frequencies are counted among these alone."""
+
+
+def beside(case: Case, asked: Question, parts: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
+    """Append columns for each control to effect and retrieval, as many as there are queries.
+
+    The loss is per token, at the last checkpoint, and the same for every query.
+    """
+    for part in parts:
+        loss = part.losses[-1] / np.maximum(part.num_loss_tokens, 1)
+        columns = [bm25(case, asked, part.rows), part.hidden, np.repeat(loss[:, None], len(asked.failing), axis=1)]
+        yield replace(
+            part,
+            effect=np.concatenate([part.effect, *columns], axis=1),
+            retrieval=np.concatenate([part.retrieval, *columns], axis=1),
+        )
+
+
+def by_words(case: Case, asked: Question) -> Iterator[ScoredRows]:
+    """Give BM25 scores in the place of effect and retrieval; uses no model."""
+    for start in range(0, len(asked.scored), _SHARD_ROWS):
+        places = np.arange(start, min(start + _SHARD_ROWS, len(asked.scored)))
+        scores = bm25(case, asked, places)
+        yield ScoredRows(
+            start=start,
+            effect=scores,
+            retrieval=scores,
+            hidden=np.zeros_like(scores),
+            losses=np.zeros((0, len(places)), np.float32),
+            num_loss_tokens=np.zeros(len(places), np.int64),
+            is_left_out=np.zeros(len(places), bool),
+            num_truncated=0,
+            num_tokens=0,
+        )
+
+
+def bm25(case: Case, asked: Question, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean BM25 score of the scored rows at `places` for the failed items of each slice, [num_places, num_slices]."""
+    texts = [f"{p} {c}" for p, c in zip(*row_texts(case.corpus, case.pool, asked.scored[places]), strict=True)]
+    return np.stack([mean_scores(queries, texts) for queries in asked.texts], axis=1)

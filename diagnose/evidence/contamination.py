@@ -1,0 +1,137 @@
+"""Find evaluation items that stand in the training data, whose successes are not to be believed.
+
+No item or near copy may enter training through a fix; those that the corpus has already are reported here. The opaque
+index tells which rows repeat an item of any split; these are compared with probe items alone. One pass over the corpus.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.finding import Cause, Examples, FailedItem, Finding
+from diagnose.modes.classifier import ModeClassifier
+from diagnose.modes.name import mode_shares
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.data.data_slice import ScoredExample
+from diagnose.slices.predicate import Slice
+from evals.items import ItemResult, ProbeReport
+from evals.leaks.item_index import ItemIndex, repeated_items
+from evals.statistics.intervals import wilson
+
+REPEATED, OTHERS = "score_of_repeated", "score_of_others"
+"""Keys of the mean scores of a task's probe items that stand in the corpus, and of those that do not."""
+ITEMS = "items_of_task"
+MUCH = 0.02
+"""Share of a task's probe items that must be shown to stand in the corpus (95 %) for its scores not to be believed."""
+
+
+def find_contamination(
+    probe: ProbeReport,
+    corpus: TrainPool,
+    index: ItemIndex,
+    num_examples: int,
+    classifier: ModeClassifier | None = None,
+) -> tuple[Finding, ...]:
+    """Make a finding for each task whose probe items stand in the corpus, most of them first.
+
+    Args:
+        probe: All probe items of tasks and guards.
+        corpus: Rows that the model was trained on.
+        index: Index of the items of all splits.
+        num_examples: Number of rows and of failed items shown with a finding.
+        classifier: Classifier of failure modes; None leaves them to rules alone.
+    """
+    prompts, completions = corpus.rows["prompt"][:], corpus.rows["completion"][:]
+    matched = np.flatnonzero(index.matches(zip(prompts, completions, strict=True)))
+    if not len(matched):
+        return ()
+    texts = [(prompts[k], completions[k]) for k in matched.tolist()]
+    items = [result.item for result in probe.results]
+    is_repeated = repeated_items(items, texts, index)
+    shown = tuple(
+        ScoredExample(row.id, row.source, row.prompt, row.completion, 0.0)
+        for row in (corpus[k] for k in matched[:num_examples].tolist())
+    )
+    findings = []
+    for task in dict.fromkeys(item.task for item in items):
+        own = [(r, bool(hit)) for r, hit in zip(probe.results, is_repeated, strict=True) if r.item.task == task]
+        hits = [result for result, hit in own if hit]
+        if not hits:
+            continue
+        others = [result for result, hit in own if not hit]
+        failed = [result for result in hits if result.is_failed]
+        rate = wilson(len(failed), len(hits))
+        evidence: dict[str, float | str] = {
+            "contaminated_rows": float(len(matched)),
+            ITEMS: float(len(own)),
+            REPEATED: float(np.mean([result.score for result in hits])),
+        }
+        if others:
+            evidence[OTHERS] = float(np.mean([result.score for result in others]))
+        findings.append(
+            Finding(
+                slice=Slice((("task", task),)),
+                data_slice=Slice(()),
+                num_items=len(hits),
+                num_failed=len(failed),
+                failure_rate=rate.mean,
+                ci=rate.interval,
+                p_adjusted=0.0,  # seen, not inferred
+                modes=mode_shares(failed, classifier) if failed else {},
+                causes={Cause.CONTAMINATION: 1.0},
+                data_slices=(),
+                named_by={},
+                evidence=evidence,
+                tests=(_listed(corpus, matched, hits, evidence),),
+                examples=Examples(helpful=shown, harmful=()),
+                failed_items=tuple(
+                    FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
+                    for r in failed[:num_examples]
+                ),
+                queries=(),
+            )
+        )
+    return tuple(sorted(findings, key=lambda finding: -finding.num_items))
+
+
+def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Order all findings: contamination that is shown to be of a good part of a task comes first (95 %), since no score
+    of it is to be believed; that of a few items comes last."""
+    is_much = [_is_much(finding.num_items, int(finding.evidence[ITEMS])) for finding in contaminated]
+    first = [finding for finding, much in zip(contaminated, is_much, strict=True) if much]
+    last = [finding for finding, much in zip(contaminated, is_much, strict=True) if not much]
+    return (*first, *failing, *last)
+
+
+def _listed(
+    corpus: TrainPool, matched: NDArray[np.int64], hits: Sequence[ItemResult], evidence: Mapping[str, float | str]
+) -> Evidence:
+    num_items, score = int(evidence[ITEMS]), float(evidence[REPEATED])
+    others = float(evidence[OTHERS]) if OTHERS in evidence else None
+    if others is None:
+        what = f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}."
+    elif _is_much(len(hits), num_items):
+        what = (
+            f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}, the others "
+            f"{others:.2f}."
+        )
+    else:
+        whole = (len(hits) * score + (num_items - len(hits)) * others) / num_items
+        what = (
+            f"{len(hits)} of this task's {num_items:,} probe items stand there: too few to tell from their scores "
+            f"whether they were learned by heart; without them the task scores {others:.3f} in place of {whole:.3f}."
+        )
+    return Evidence(
+        test="overlap",
+        values={name: float(value) for name, value in evidence.items()},
+        says=f"{len(matched):,} rows of the corpus repeat evaluation items; {what}",
+        items=tuple(result.item.key for result in hits),
+        rows=tuple(corpus.select(matched).rows["id"][:]),
+    )
+
+
+def _is_much(num_repeated: int, num_items: int) -> bool:
+    """Whether more than `MUCH` of a task is shown to be repeated, at 95 %."""
+    return wilson(num_repeated, num_items).low >= MUCH

@@ -1,0 +1,1 @@
+"""Tests that use the model's likelihoods of rows and items."""

@@ -1,0 +1,84 @@
+"""Test whether the model has learnt its own training rows, those of the slice and the others.
+
+The share of them that it gives right separates causes. Few rows, all known: raising them does nothing, more are
+missing. Many rows with a fair share, not known, while the other rows are: their labels are doubtful. No row known
+anywhere: the model is too small, or not trained to the end; then losses still fall. Costs a forward pass over `2 *
+_MOST` rows.
+
+Plain text has no answer that greedy decoding could give: a model that has learnt it still cannot know which of many
+sentences comes. Such a row counts as known where the model predicts it better than the word pairs of other rows do
+(`diagnose.evidence.from_rows.word_pairs`). A model that cannot has learnt nothing of the text beyond who follows whom.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.evidence.from_rows.word_pairs import count_pairs
+from diagnose.evidence.subject import Subject
+from diagnose.finding.evidence import Evidence
+from diagnose.model.asked_model import Trained
+from diagnose.model.likelihoods import read_rows
+from diagnose.rows.tokens import TokenRows
+
+_MOST = 192
+_MOST_COUNTED = 2_000
+"""Most rows of text whose word pairs are counted, for either half of the rows."""
+
+
+def check_learning(subject: Subject, trained: Trained) -> Evidence:
+    """Give `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
+    gives right, end token not counted; of plain text also those predicted better than by word pairs), and `falling`
+    (share by which the loss of the corpus's rows fell between the last two checkpoints, in [0, 1]: whether training had
+    ended is a matter of all rows, and a model that is too small for the others may learn one slice late)."""
+    inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
+    values: dict[str, float] = {}
+    num_tokens, parts = 0, []
+    for name, places in (("learnt", inside), ("learnt_elsewhere", outside)):
+        if not len(places):
+            continue
+        chosen = places[np.linspace(0, len(places) - 1, min(len(places), _MOST)).astype(np.int64)]
+        reading = read_rows(trained.model, rows := _encoded(subject, trained, chosen), trained.batch_tokens)
+        is_text = np.array([not subject.rows.prompts[k] for k in chosen.tolist()])
+        is_known = reading.is_greedy.copy()
+        if is_text.any():
+            found = reading.log_likelihood[is_text]
+            by_pairs = _by_pairs(subject, trained, chosen[is_text], rows.select(np.flatnonzero(is_text)))
+            is_known[is_text] |= (found > by_pairs) & (found < 0)  # 0 where it is not finite
+        num_tokens += reading.num_tokens
+        values[name] = float(is_known.mean())
+        kind = "of the slice" if name == "learnt" else "of other slices"
+        texts = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
+        parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}{texts}")
+    losses = subject.rows.losses[~subject.rows.in_pool]
+    if losses.shape[1] > 1 and len(losses):
+        before, last = losses[:, -2].mean(), losses[:, -1].mean()
+        values["falling"] = float(np.clip(1 - last / before, 0, 1)) if before > 0 else 0.0
+        parts.append(f"the corpus's loss fell from {before:.3f} to {last:.3f} nats a token between two checkpoints")
+    if not parts:
+        return Evidence("learning", values, "The corpus has no row to try.")
+    return Evidence("learning", values, f"The model gives right {'; '.join(parts)}.", num_tokens)
+
+
+def _by_pairs(subject: Subject, trained: Trained, places: NDArray[np.int64], rows: TokenRows) -> NDArray[np.float64]:
+    """Compute log-likelihoods of rows of text, [num_rows], nats, each by word pairs of the half of the corpus's text
+    that it is not in: a row predicts itself too well.
+
+    Args:
+        places: Places of the rows in the sample.
+        rows: The same rows, encoded.
+    """
+    texts = [k for k in np.flatnonzero(~subject.rows.in_pool).tolist() if not subject.rows.prompts[k]]
+    found = np.zeros(len(places))
+    for half in (0, 1):
+        others = np.array([k for k in texts if k % 2 != half], np.int64)
+        chosen = others[np.linspace(0, len(others) - 1, min(len(others), _MOST_COUNTED)).astype(np.int64)]
+        pairs = count_pairs(_encoded(subject, trained, chosen), len(trained.tokenizer))
+        own = np.flatnonzero(places % 2 == half)
+        found[own] = pairs.log_likelihood(rows.select(own))
+    return found
+
+
+def _encoded(subject: Subject, trained: Trained, places: NDArray[np.int64]) -> TokenRows:
+    """Encode rows without the end token in the loss: a model that never learnt to stop may still know every answer."""
+    texts = [(subject.rows.prompts[k], subject.rows.completions[k]) for k in places.tolist()]
+    return trained.encode(texts, subject.corpus.delimiter, end_in_loss=False)

@@ -1,0 +1,1 @@
+"""Tests that use rows and their attribution alone."""

@@ -1,0 +1,175 @@
+"""Test whether training rows disagree: effects of either sign inside the slice, and labels that a classifier denies.
+
+Rows of one skill that are all right help its failed items, every one of them; where a share of them has wrong labels,
+those teach against the others, and attribution gives them effects of the other sign. Where rows have few distinct
+completions, labels are also tested by a classifier that has not seen them (`diagnose.evidence.label_doubts`), in the
+slice against the rest and against the golds of probe items (`diagnose.evidence.wrong_labels`).
+
+Uses no model beyond what attribution has computed; the classifier takes seconds for 10,000 rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.evidence.label_doubts import Labelled, doubt_labels
+from diagnose.evidence.subject import Subject, share_against
+from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, sides, surely
+from diagnose.finding.evidence import DeniedRow, Evidence
+from diagnose.rows.pool import TrainPool
+from diagnose.slices.predicate import Slice, item_table, row_table
+from diagnose.slices.tags import ANSWER_FORM, GOLD_ANSWER
+from evals.items import Item
+from evals.leaks.near_copies import normalise
+
+_LISTED = 1000
+_MOST_ROWS = 50_000
+"""Most rows of the corpus that the classifier uses."""
+
+
+def check_effects(subject: Subject) -> Evidence:
+    """Give `against`, the share of the absolute effect of the slice's rows on its failed items that has the wrong sign:
+    about half where labels contradict each other, near 0 where the rows agree. Point at those rows, the worst first."""
+    effect = subject.rows.effect[subject.inside, subject.number]
+    if len(effect) < 5 or not effect.any():
+        return Evidence("effects", {}, "Too few rows of the slice are attributed to tell whether they agree.")
+    against = share_against(effect)
+    says = (
+        f"{(effect < 0).mean():.0%} of the slice's {len(effect)} attributed rows work against its failed items, with "
+        f"{against:.0%} of all their effect."
+    )
+    places = np.flatnonzero(subject.inside)[np.argsort(effect, kind="stable")[: min(_LISTED, int((effect < 0).sum()))]]
+    ids = tuple(subject.case.row(int(number), 0.0).id for number in subject.rows.numbers[places])
+    return Evidence("effects", {"against": against}, says, rows=ids)
+
+
+def check_labels(subject: Subject) -> Evidence:
+    """Give `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion); where
+    completions are labels and items of the slice have golds among them also `denied`, `denied_items` and
+    `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
+    denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
+    rows, the most doubtful first, and say which may leave."""
+    numbers = _sample(subject.corpus)
+    asked = subject.corpus.select(numbers)
+    prompts, labels = [normalise(prompt) for prompt in asked.rows["prompt"][:]], labels_of(asked)
+    values: dict[str, float] = {}
+    inside = np.isin(numbers, subject.rows.numbers[subject.inside])
+    if inside.any() and any(prompts):
+        values["conflicts"] = float(_conflicts(prompts, np.array(labels, object))[inside].mean())
+    says = f"{values.get('conflicts', 0):.0%} of the slice's prompts stand in the corpus with another answer."
+    results = subject.case.probe.results
+    failing = {r.item.key for r in (*subject.failed, *subject.passed)}
+    is_own = np.array([r.item.key in failing for r in results], bool)
+    where = subject.where
+    found = None if where is None else slice_labels(asked, [r.item for r in results], is_own, where)
+    if found is None:
+        return Evidence("labels", values, says)
+    denied, num_new = found.denied, len(found.new_labels)
+    values |= {
+        "denied": denied.rows,
+        "denied_items": denied.items,
+        "denied_elsewhere": denied.elsewhere,
+        "wrong": denied.wrong,
+    }
+    says += (
+        f" A classifier that has not seen them denies {denied.rows:.0%} of the slice's labels, {denied.items:.0%} of "
+        f"the golds of its items and {denied.elsewhere:.0%} of the labels of other rows: at least {denied.wrong:.0%} "
+        f"of the slice's labels are wrong. {len(found.leaves)} rows may leave, {num_new} of them be relabelled."
+    )
+    ids = asked.rows["id"]
+    return Evidence(
+        "labels",
+        values,
+        says,
+        rows=tuple(ids[place] for place in found.doubted[:_LISTED].tolist()),
+        denied=tuple(DeniedRow(ids[place], found.new_labels.get(place, "")) for place in found.leaves.tolist()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLabels:
+    """Labels of a slice's rows that are denied, wrong, or have a better one."""
+
+    denied: Denied
+    doubted: NDArray[np.int64]
+    """Places of the rows whose label is denied, the most doubtful first, [num_denied]."""
+    leaves: NDArray[np.int64]
+    """Places of rows of which at least nine in ten have a wrong label, ascending, [num_leaving]."""
+    new_labels: dict[int, str]
+    """New labels of some of those, by place; at least nine in ten are right. Single spaces between words."""
+
+
+def slice_labels(
+    rows: TrainPool, items: Sequence[Item], failing: NDArray[np.bool_], where: Slice
+) -> SliceLabels | None:
+    """Test the labels of the rows in a slice by a classifier's verdicts on them, on other rows and on items.
+
+    A condition on the answer applies to the label that the classifier gives: a wrong label hides the row from the slice
+    that it belongs to.
+
+    Args:
+        items: Probe items, whose golds are known.
+        failing: Whether each item is in the failing slice, [num_items]; used where `where` holds for no item.
+
+    Returns:
+        None where completions are no labels, or no row or no item of the slice has one.
+    """
+    given = Labelled(rows.rows["prompt"][:], labels_of(rows))
+    golds = Labelled([item.text for item in items], [" ".join(item.target.split()) for item in items])
+    if any(key in (GOLD_ANSWER, ANSWER_FORM) and key not in rows.metadata_fields for key, _ in where.conditions):
+        doubts = doubt_labels(given, golds)
+        if doubts is None:
+            return None
+        said, said_of_items = list(given.labels), list(golds.labels)
+        for part, texts in ((doubts.rows, said), (doubts.items, said_of_items)):
+            for place, best in zip(part.places.tolist(), part.best.tolist(), strict=True):
+                texts[place] = doubts.labels[best]
+        rows_inside, items_inside = _members(where, rows, items, said, said_of_items)
+    else:
+        rows_inside, items_inside = _members(where, rows, items, given.labels, golds.labels)
+        items_inside = items_inside if items_inside.any() else failing
+        doubts = doubt_labels(given, golds, rows_inside, items_inside)
+        if doubts is None:
+            return None
+    asked = sides(doubts, rows_inside, items_inside)
+    denied = denied_shares(asked)
+    if denied is None:
+        return None
+    found = leaving(asked)
+    again = relabelled(asked, found, surely(doubts.items))
+    places, best = asked.rows.places, asked.rows.best
+    order = np.argsort(-asked.rows.doubt, kind="stable")
+    return SliceLabels(
+        denied=denied,
+        doubted=places[order[asked.rows.is_denied[order]]],
+        leaves=places[found.rows],
+        new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(again).tolist()},
+    )
+
+
+def labels_of(rows: TrainPool) -> list[str]:
+    """Completions with single spaces between words."""
+    return [" ".join(completion.split()) for completion in rows.rows["completion"][:]]
+
+
+def _members(
+    where: Slice, rows: TrainPool, items: Sequence[Item], labels: Sequence[str], golds: Sequence[str]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each row and each item is in the slice, if these were their answers."""
+    keys = [key for key, _ in where.conditions]
+    of_rows = replace(row_table(rows, keys), answers=tuple(labels)).members(where)
+    of_items = replace(item_table(items, keys), answers=tuple(golds)).members(where)
+    return of_rows, of_items
+
+
+def _sample(corpus: TrainPool) -> NDArray[np.int64]:
+    return np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST_ROWS)).astype(np.int64)
+
+
+def _conflicts(prompts: Sequence[str], labels: NDArray[np.object_]) -> NDArray[np.bool_]:
+    answers: dict[str, set[str]] = {}
+    for prompt, label in zip(prompts, labels.tolist(), strict=True):
+        answers.setdefault(prompt, set()).add(label)
+    return np.array([len(answers[prompt]) > 1 for prompt in prompts])

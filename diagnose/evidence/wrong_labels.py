@@ -1,0 +1,158 @@
+"""Estimate how many of a slice's labels are wrong, and which rows may leave or be relabelled for it.
+
+The baseline is how often the classifier denies right labels: the golds of probe items of the same slice. A row with a
+right label and such an item are exchangeable, so how far rows are denied beyond items is counted exactly, however good
+the classifier is (conformal tests of outliers, Bates et al. 2023, arXiv 2104.08279): one that cannot do the task denies
+golds as often as rows. Where items are easier than rows in general, the rest of the corpus shows by how much, and that
+is subtracted. Costs nothing beside the classifier.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from diagnose.evidence.label_doubts import Doubts, LabelDoubts
+
+LEAST_WRONG = 0.9
+"""Smallest share of wrong labels among the rows that leave, and of right ones among the new labels."""
+LEVEL = 0.01
+"""Probability with which a bound on the rows that leave, or on their new labels, may not hold: a right row that leaves
+is harm, and one that stays only a fix that was not made."""
+SLICE_LEVEL = 0.005
+"""Probability with which the bound on a slice's wrong labels may not hold: a diagnosis tests some ten slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Doubts of a slice and of the rest, for the rows and for the items with known golds."""
+
+    rows: Doubts
+    items: Doubts
+    other_rows: Doubts
+    other_items: Doubts
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Shares of labels that are denied."""
+
+    rows: float
+    """Share of the slice's rows whose label is denied."""
+    items: float
+    """Share of the slice's items whose gold is denied."""
+    elsewhere: float
+    """Share of the other rows whose label is denied; 0 without any."""
+    wrong: float
+    """Lower bound on the share of the slice's labels that are wrong: what is denied beyond what chance denies to right
+    ones; 0 where nothing is shown."""
+
+
+def sides(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_]) -> Sides:
+    """Split doubts by the slice; arguments are over all rows and items given."""
+    rows, items = rows_inside[doubts.rows.places], items_inside[doubts.items.places]
+    return Sides(
+        rows=doubts.rows.where(rows),
+        items=doubts.items.where(items),
+        other_rows=doubts.rows.where(~rows),
+        other_items=doubts.items.where(~items),
+    )
+
+
+def denied_shares(asked: Sides) -> Denied | None:
+    """Compute the shares; None where the slice has no row, or no item with a known gold."""
+    if not len(asked.rows) or not len(asked.items):
+        return None
+    num_denied = int(asked.rows.is_denied.sum())
+    wrong = num_denied - _most_right(asked, 0.0, SLICE_LEVEL)
+    return Denied(
+        rows=num_denied / len(asked.rows),
+        items=float(asked.items.is_denied.mean()),
+        elsewhere=float(asked.other_rows.is_denied.mean()) if len(asked.other_rows) else 0.0,
+        wrong=wrong / len(asked.rows),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Rows of the slice that may leave: at least nine in ten have a wrong label."""
+
+    rows: NDArray[np.bool_]
+    """Whether each row of the slice leaves, [num_rows]."""
+    cut: float
+    """Doubt that these rows exceed; infinite where none leaves."""
+
+
+def leaving(asked: Sides) -> Leaving:
+    """Choose the rows that leave; none where so many wrong labels cannot be shown.
+
+    Rows that are doubted more than the most doubted gold come first; from there the cut goes down from gold to gold as
+    long as the bound holds: tests in a fixed order, so trying many cuts needs no correction.
+    """
+    found = Leaving(np.zeros(len(asked.rows), bool), np.inf)
+    for doubt in np.sort(asked.items.doubt)[::-1].tolist():
+        cut = max(doubt, 0.0)
+        beyond = asked.rows.doubt > cut
+        if not beyond.any() or _most_right(asked, cut, LEVEL) > (1 - LEAST_WRONG) * beyond.sum():
+            break
+        found = Leaving(beyond, cut)
+        if doubt <= 0:
+            break
+    return found
+
+
+def relabelled(asked: Sides, found: Leaving, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark rows that leave whose most probable label is right in at least nine in ten, [num_rows]: all of them, else
+    those of which the classifier is sure, as it is right on golds of which it is as sure.
+
+    Args:
+        sure: Probability of each label from which the classifier is sure of it, [num_labels].
+    """
+    if not found.rows.any():
+        return found.rows
+    level = LEVEL / 3  # three bounds hold together
+    most_right = _most_right(asked, found.cut, level)
+    rows_sure, items_sure = (_is_sure(part, sure) for part in (asked.rows, asked.items))
+    for chosen, golds in ((found.rows, asked.items), (found.rows & rows_sure, asked.items.where(items_sure))):
+        num, agreed = int(chosen.sum()), int((golds.best == golds.given).sum())
+        agreement = float(stats.beta.ppf(level, agreed, len(golds) - agreed + 1)) if agreed else 0.0
+        right_before = min(most_right, num)
+        if num and right_before + (1 - agreement) * (num - right_before) <= (1 - LEAST_WRONG) * num:
+            return chosen
+    return np.zeros(len(asked.rows), bool)
+
+
+def surely(doubts: Doubts) -> NDArray[np.float64]:
+    """Mean probability of each label over the texts that have it, [num_labels] (Northcutt et al. 2021, equation 2)."""
+    num_labels = doubts.probability.shape[1]
+    of_label = [doubts.of_given[doubts.given == label] for label in range(num_labels)]
+    return np.array([own.mean() if len(own) else np.inf for own in of_label])
+
+
+def _is_sure(doubts: Doubts, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(doubts.probability[np.arange(len(doubts)), doubts.best] >= sure[doubts.best])
+
+
+def _most_right(asked: Sides, cut: float, level: float) -> float:
+    """Upper bound on the slice's rows that are doubted beyond the cut and have a right label."""
+    num_beyond, above = int((asked.rows.doubt > cut).sum()), int((asked.items.doubt > cut).sum())
+    num_right = right_beyond(len(asked.rows), above, len(asked.items), level)
+    if len(asked.other_rows) and len(asked.other_items):
+        shift = float((asked.other_rows.doubt > cut).mean() - (asked.other_items.doubt > cut).mean())
+        num_right += max(shift, 0.0) * len(asked.rows)
+    return min(num_right, num_beyond)
+
+
+def right_beyond(num_rows: int, above: int, num_items: int, level: float) -> float:
+    """Bound the rows beyond a cut if the labels of all were right, except for a share `level` of cases.
+
+    Rows and items are then in random order, and rows before the next item negative hypergeometric. Wrong labels take
+    none of the right ones away, and may fall on those that are easy to tell: they are not counted off.
+
+    Args:
+        above: Number of items beyond the cut; the cut is at or above the next one.
+    """
+    if above >= num_items:
+        return num_rows
+    return float(stats.nhypergeom.ppf(1 - level, num_items + num_rows, num_rows, above + 1))

@@ -1,0 +1,1 @@
+"""Findings: causes of failures, with their evidence."""

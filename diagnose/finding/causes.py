@@ -1,0 +1,210 @@
+"""Compute probabilities of causes from evidence.
+
+A multinomial logistic regression over eleven readings of the evidence, each in [0, 1] and each the share that one cause
+explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
+worlds and seeds apart from those that it is tested on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
+cause is `unknown`, and an experiment that would decide is named.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.finding.finding import Cause
+
+MODEL_FILE = Path(__file__).with_name("cause_model.json")
+MIN_CONFIDENCE = 0.5
+"""Probability that the most probable cause must reach to be named."""
+LARGEST_FAIR_SHARE = 0.5
+"""Largest fair share of the training rows: half is as much as one could ask for, even where all items are failing."""
+FEW_ROWS = 100
+"""Number of rows at which the reading `few_rows` is one half: about as many as a small model learns a skill from."""
+MUCH_WRONG = 0.2
+"""Share of wrong labels in a slice that counts as a full explanation of its failures."""
+
+READINGS = (
+    "setup",
+    "form",
+    "gold",
+    "cue",
+    "disagreement",
+    "copies",
+    "scarcity",
+    "few_rows",
+    "unlearnt",
+    "unlearnt_elsewhere",
+    "unfinished",
+)
+
+_EXPLAINING = ("setup", "form", "gold", "cue")
+"""Readings that are the share of failures explained, in the order of their causes."""
+
+EXPERIMENTS = {
+    Cause.TRAINING_SETUP: "train on the same data twice as long and measure again",
+    Cause.FORMAT: "ask the failed items under the training data's form of prompt, or with another extractor",
+    Cause.WRONG_GOLD: "have a person look at the failed items' gold answers",
+    Cause.WRONG_LABELS: "have a person look at the rows that attribution calls harmful, or train without them",
+    Cause.SHORTCUT: "ask the failed items again without the words that the model leans on",
+    Cause.DUPLICATES: "train once on the corpus with each row once",
+    Cause.UNDERWEIGHTED: "train on with the slice's rows at a fair share of the draws (interventions=reweight)",
+    Cause.MISSING_DATA: "train on with new rows of the slice (interventions=retrieve)",
+    Cause.CAPACITY: "train a model of twice the width on the same data",
+}
+"""Cheapest experiment that tests each cause."""
+LEAD = 0.05
+"""Probability from which a cause is worth an experiment."""
+NO_LEAD = "have a person look at the failed items beside the training rows nearest to them"
+
+
+@dataclass(frozen=True, slots=True)
+class CauseModel:
+    """Multinomial logistic regression, softmax of `coefficients @ readings + intercepts`."""
+
+    causes: tuple[Cause, ...]
+    coefficients: NDArray[np.float64]
+    """Coefficients of readings that are not standardised, [num_causes, num_readings]."""
+    intercepts: NDArray[np.float64]
+    typical: NDArray[np.float64]
+    """Value that replaces a reading that no test gave, [num_readings]."""
+
+    def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
+        """Compute the probability of each cause, [num_causes], sum 1."""
+        values = np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
+        scores = self.coefficients @ values + self.intercepts
+        weights = np.exp(scores - scores.max())
+        return np.asarray(weights / weights.sum())
+
+
+def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
+    """Compute the probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` gets that much.
+
+    Args:
+        values: Values of the tests that were made (`diagnose.evidence`); without any, `unknown` has probability 1.
+    """
+    readings = readings_of(values)
+    if not readings:
+        return {Cause.UNKNOWN: 1.0}
+    model = load_cause_model()
+    shares = model.probabilities(readings)
+    found = dict(zip(model.causes, shares.tolist(), strict=True))
+    if shares.max() >= MIN_CONFIDENCE:
+        return found
+    # So much is set aside that `unknown` comes first, and the order of the others stays.
+    others = 1 - found.get(Cause.UNKNOWN, 0.0)
+    aside = MIN_CONFIDENCE
+    return {cause: share * (1 - aside) / others for cause, share in found.items()} | {Cause.UNKNOWN: aside}
+
+
+def would_decide(causes: Mapping[Cause, float]) -> str:
+    """Name the cheapest experiment that tests the most probable cause; empty for contamination, which is seen in the
+    data."""
+    if causes.get(Cause.CONTAMINATION):
+        return ""
+    likeliest = max(EXPERIMENTS, key=lambda cause: causes.get(cause, 0.0))
+    return EXPERIMENTS[likeliest] if causes.get(likeliest, 0.0) >= LEAD else NO_LEAD
+
+
+def readings_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Compute the readings that the tests allow, in [0, 1]."""
+    found: dict[str, float] = {}
+
+    def put(name: str, *terms: float | None) -> None:
+        known = [term for term in terms if term is not None]
+        if known:
+            found[name] = float(np.clip(max(known), 0, 1))
+
+    never_ends = values["runs_on"] * (1 - values["ends"]) if {"runs_on", "ends"} <= values.keys() else None
+    put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
+    put("form", values.get("mapped"), values.get("reprompted"))
+    put("gold", values.get("doubted"))
+    put("cue", values.get("cue_flips"))
+    learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
+    put("disagreement", _contradiction(values), _wrong(values), values.get("conflicts"))
+    put("copies", _crowding(values))
+    put("scarcity", values.get("distinct_scarcity"))
+    rows = values.get("distinct_rows")
+    put("few_rows", None if rows is None else FEW_ROWS / (FEW_ROWS + rows))
+    put("unlearnt", None if learnt is None else 1 - learnt)
+    put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
+    put("unfinished", None if learnt is None else _unfinished(values))
+    return _explained_away(found)
+
+
+def _explained_away(found: dict[str, float]) -> dict[str, float]:
+    """Multiply each reading by the share of failures that earlier causes leave: what a wrong setting, another form,
+    wrong golds or a cue explain is no evidence of later causes. Prompts of another form have no rows like them, and are
+    no missing data; an answer that runs on is mapped by cutting it off."""
+    left = 1.0
+    told: dict[str, float] = {}
+    for name in READINGS:
+        if name in found:
+            told[name] = found[name] * left
+        if name in _EXPLAINING:
+            left = min(left, 1 - found.get(name, 0.0))
+    return told
+
+
+def _unfinished(values: Mapping[str, float]) -> float:
+    """Degree to which the slice's rows exist but are not learnt, while the corpus's loss was still falling when
+    training ended, in [0, 1]. In models that are too small it falls by .17 to .29 of itself between the last two
+    checkpoints, in those stopped early by .48 to .70; in others by more, but they have learnt their rows."""
+    falling = min(max((values.get("falling", 0.0) - 0.3) / 0.15, 0.0), 1.0)
+    unlearnt = min(1.0, 4 * (1 - values["learnt"]))
+    return falling * unlearnt * (1 - values.get("distinct_scarcity", 0.0))
+
+
+def _contradiction(values: Mapping[str, float]) -> float | None:
+    """Degree to which the slice's rows contradict each other and are not learnt while others are, in [0, 1]; rows that
+    are all learnt do not contradict each other, whatever their effects."""
+    if not {"against", "learnt", "learnt_elsewhere"} <= values.keys():
+        return None
+    unlearnt = min(1.0, 4 * (1 - values["learnt"])) * values["learnt_elsewhere"]
+    return min(1.0, 2 * values["against"]) * unlearnt
+
+
+def _wrong(values: Mapping[str, float]) -> float | None:
+    """Degree to which wrong labels explain that the slice is not learnt, in [0, 1]; a fifth shown wrong is enough."""
+    return min(1.0, values["wrong"] / MUCH_WRONG) if "wrong" in values else None
+
+
+def _crowding(values: Mapping[str, float]) -> float | None:
+    """Degree to which copies explain that the slice is not learnt: they crowd its rows out, or are its rows."""
+    copies = values.get("copies")
+    if copies is None or "scarcity" not in values:
+        return copies
+    crowded_out = values["scarcity"] - values["distinct_scarcity"]
+    return copies * max(crowded_out, values["own_copies"])
+
+
+def fair_share(item_share: float, num_siblings: int | None) -> float:
+    """Compute a slice's fair share of the training rows: at most its share of items, 1 / num_siblings and half.
+
+    Args:
+        item_share: The slice's share of the evaluation items, guards included.
+        num_siblings: Number of values of the field that names the slice, this one included; None for slices of text.
+    """
+    shares = [item_share, LARGEST_FAIR_SHARE]
+    if num_siblings is not None and num_siblings > 1:
+        shares.append(1 / num_siblings)
+    return min(shares)
+
+
+@cache
+def load_cause_model() -> CauseModel:
+    return read_cause_model(json.loads(MODEL_FILE.read_text()))
+
+
+def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
+    """Read what `scripts/fit_causes.py` wrote."""
+    return CauseModel(
+        causes=tuple(Cause(name) for name in stored["causes"]),
+        coefficients=np.array([[row[name] for name in READINGS] for row in stored["coefficients"]]),
+        intercepts=np.array(stored["intercepts"]),
+        typical=np.array([stored["typical"][name] for name in READINGS]),
+    )

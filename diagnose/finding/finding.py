@@ -1,0 +1,190 @@
+"""Result of a diagnosis: the failing slices, the cause of each, and the data behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from diagnose.finding.evidence import Evidence
+from diagnose.finding.forms import Form
+from diagnose.slices.data.data_slice import DataSlice, ScoredExample
+from diagnose.slices.predicate import Slice
+from diagnose.slices.tree import SliceNode
+from evals.statistics.intervals import Interval
+
+
+class Cause(StrEnum):
+    """Causes of failures, each defined by the repair that would work (docs/diagnosis.md), in order of precedence."""
+
+    TRAINING_SETUP = "training_setup"
+    CONTAMINATION = "contamination"
+    FORMAT = "format"
+    WRONG_GOLD = "wrong_gold"
+    WRONG_LABELS = "wrong_labels"
+    SHORTCUT = "shortcut"
+    DUPLICATES = "duplicates"
+    UNDERWEIGHTED = "underweighted"
+    MISSING_DATA = "missing_data"
+    CAPACITY = "capacity"
+    UNKNOWN = "unknown"
+
+
+NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Training examples behind a finding, best first."""
+
+    helpful: tuple[ScoredExample, ...]
+    harmful: tuple[ScoredExample, ...]
+    nearest: tuple[ScoredExample, ...] = ()
+    """Rows of the corpus nearest to a failed item by word similarity."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """A failed probe item shown to people."""
+
+    id: str
+    task: str
+    prompt: str
+    target: str
+    answer: str
+    has_rival: bool = False
+    """Whether it is multiple choice and another answer won."""
+    leaned_on: tuple[tuple[str, float], ...] = ()
+    """Words of the prompt, each with its share of the prompt's effect on the log-probability of the gold answer, or of
+    the rival over the gold answer; absolute values sum to 1. Empty where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    slice: Slice
+    """Predicate over evaluation items."""
+    data_slice: Slice
+    """Slice of training rows where a fix acts, a predicate or a list of the nearest; no condition if unknown."""
+    num_items: int
+    num_failed: int
+    failure_rate: float
+    ci: Interval
+    p_adjusted: float
+    """Benjamini-Hochberg p on the half of the probe items that did not find the slice, times two for the two halves."""
+    modes: Mapping[str, float]
+    """Share of the failed items in each failure mode."""
+    causes: Mapping[Cause, float]
+    """Probability of each cause, sum 1."""
+    data_slices: tuple[DataSlice, ...]
+    """Data slices, best first; `data_slice` is the slice of the first."""
+    named_by: Mapping[str, str]
+    """Data slice that each control (`diagnose.baselines`) names by the same rule; empty where it names none."""
+    evidence: Mapping[str, float | str]
+    """Numbers of all tests by name, with the data slice's `coverage` or `unconfirmed_data_slice`."""
+    tests: tuple[Evidence, ...]
+    """Results of the tests, in the order in which they were made."""
+    examples: Examples
+    failed_items: tuple[FailedItem, ...]
+    queries: tuple[str, ...]
+    """Question and target of the failed probe items that were attributed."""
+    forms: tuple[Form, ...] = ()
+    """Forms in which the failed items come right, from the training's to the evaluation's."""
+    unconfirmed: Slice | None = None
+    """Best slice of training rows by the items alone, where attribution confirms no data slice."""
+    golds: Mapping[str, int] = field(default_factory=dict)
+    """Number of probe items with each gold answer, where answers are labels (`diagnose.finding.answer_labels`); else
+    empty."""
+
+    @property
+    def fails(self) -> str:
+        """Failures of the slice in words, as reasons begin."""
+        return f"{self.slice} fails {self.num_failed} of {self.num_items}"
+
+    @property
+    def acted_on(self) -> Slice:
+        """Slice of the rows that a fix acts on: the data slice, or the failing slice where no rows are known."""
+        return self.data_slice if self.data_slices else self.slice
+
+    @property
+    def expected_gain(self) -> float:
+        """Number of failed items that a fix for the cause may make right: those that do not fail for another one,
+        outside the data."""
+        elsewhere = (NOT_DATA | {Cause.CONTAMINATION}) - {self.cause}
+        return self.num_failed * (1 - sum(self.causes.get(cause, 0.0) for cause in elsewhere))
+
+    @property
+    def cause(self) -> Cause:
+        """Most probable cause; of equal ones the first in the order of `Cause`."""
+        return max(Cause, key=lambda cause: self.causes.get(cause, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Features of a slice's training rows beside the failure rate of its items."""
+
+    slice: Slice
+    num_items: int
+    failure_rate: float
+    ci: Interval
+    num_rows: int
+    """Number of the slice's rows in the sample of the corpus."""
+    features: Mapping[str, float]
+    """Values of `diagnose.evidence.profiles.FEATURES`; all but `rows` are left out where there is no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWeight:
+    """Weight of a feature in predicting which slices fail."""
+
+    feature: str
+    weight: float
+    """Change of the log-odds of failing per standard deviation of the feature, the others held fixed."""
+    ci: Interval
+    """Bootstrap interval over slices, 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    profiles: tuple[Profile, ...]
+    """Profiles, that of the slice that fails most first."""
+    weights: tuple[FeatureWeight, ...]
+    """Weights of the features, the largest absolute one first; none where the slices are too few."""
+    explained: float | None
+    """R² of predicting the log-odds of failing, leaving one slice out at a time, at most 1; 0 or less is no better than
+    their mean. None without a fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """Training rows that were attributed."""
+
+    num_rows: int
+    num_truncated: int
+    """Number of rows longer than the model's context or `train.max_length`, scored by the tokens that are left."""
+    num_left_out: int
+    """Number of rows whose loss or gradient is not finite at some checkpoint; their scores are 0."""
+    left_out: tuple[str, ...]
+    """Ids of the first rows left out."""
+    num_items_left_out: int
+    """Number of failed items whose loss or gradient is not finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    findings: tuple[Finding, ...]
+    """Findings by the failed items that they explain, most first; contamination, which explains successes, is before
+    them where it is much of a task and behind them where it is little."""
+    num_items: int
+    num_failed: int
+    num_tokens: int
+    """Tokens that went through the model for the diagnosis, forward and backward; three forward alone count as one."""
+    attributed: Attributed | None = None
+    """Rows that were attributed; None where nothing was."""
+    profiles: Profiles | None = None
+    """Profiles of the slices' data and failures; None where nothing fails."""
+
+    tree: tuple[SliceNode, ...] = ()
+    """Failing slices, each under the one that contains it (`diagnose.slices.tree`)."""
+
+    @property
+    def attributed_findings(self) -> tuple[Finding, ...]:
+        """Findings of failing slices, in the order of their effects; contamination explains successes and has none."""
+        return tuple(finding for finding in self.findings if finding.queries)

@@ -1,0 +1,1 @@
+"""Measure rows with the model itself."""

@@ -1,0 +1,32 @@
+"""Embed rows by a model: the mean of the last hidden states over a row's tokens.
+
+One forward pass, 2 FLOPs for each parameter and token.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from diagnose.rows.batches import length_batches
+from diagnose.rows.tokens import TokenRows, collate
+
+
+def mean_hidden_states(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> NDArray[np.float32]:
+    """Mean last hidden state of each row, [num_rows, hidden_size]; 0 without tokens or with a state that is not finite.
+
+    Args:
+        batch_tokens: Most tokens in a batch, padding included.
+    """
+    model.eval()
+    found = np.zeros((len(rows), model.config.get_text_config().hidden_size), np.float32)
+    asked = np.flatnonzero(rows.lengths > 0)
+    for chosen in length_batches(rows.lengths, asked, batch_tokens, most_rows=len(rows)):
+        batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
+        del batch["labels"]
+        with torch.no_grad():
+            last = model(**batch, output_hidden_states=True).hidden_states[-1].float()
+        is_token = batch["attention_mask"][..., None].to(last.dtype)
+        means = (last * is_token).sum(1) / is_token.sum(1).clamp_min(1)
+        found[chosen] = torch.where(means.isfinite().all(1, keepdim=True), means, 0.0).cpu().numpy()
+    return found

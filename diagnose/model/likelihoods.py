@@ -1,0 +1,68 @@
+"""Read token rows with one model: how likely each is, whether greedy decoding would give it, whether it ends.
+
+One forward pass, 2 FLOPs for each parameter and token.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from diagnose.rows.batches import length_batches
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Readings of each row, [num_rows] each; 0 and False for a row without loss or with one that is not finite."""
+
+    log_likelihood: NDArray[np.float64]
+    """Log-likelihood in nats, summed over the tokens with loss."""
+    num_loss_tokens: NDArray[np.int64]
+    is_greedy: NDArray[np.bool_]
+    """Whether each token with loss is the most likely one, given those before it."""
+    last_log_likelihood: NDArray[np.float64]
+    """Log-likelihood of the last token in nats; rows are encoded to end with the end token."""
+    num_tokens: int
+    """Tokens through the forward pass."""
+
+    @property
+    def likelihood(self) -> NDArray[np.float64]:
+        """Likelihood of the tokens with loss, in [0, 1]; 1 for a row without any."""
+        return np.exp(np.minimum(self.log_likelihood, 0.0))
+
+
+def read_rows(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> Readings:
+    """Read each row once.
+
+    Args:
+        batch_tokens: Most tokens in a batch, padding included.
+    """
+    model.eval()
+    size = len(rows)
+    total, last = np.zeros(size), np.zeros(size)
+    numbers, is_greedy = np.zeros(size, np.int64), np.zeros(size, bool)
+    asked = np.flatnonzero(rows.lengths > 1)
+    for chosen in length_batches(rows.lengths, asked, batch_tokens, most_rows=size):
+        batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
+        targets = batch.pop("labels")[:, 1:]  # [batch, longest - 1]
+        with torch.no_grad():
+            scores = model(**batch).logits[:, :-1].float().log_softmax(-1)
+        has_loss = targets != NO_LOSS
+        of_target = scores.gather(-1, targets.clamp_min(0)[..., None])[..., 0] * has_loss
+        is_best = (scores.argmax(-1) == targets) | ~has_loss
+        ends = torch.from_numpy(rows.lengths[chosen] - 2).to(model.device)
+        total[chosen] = of_target.sum(1).double().cpu().numpy()
+        last[chosen] = of_target.gather(1, ends[:, None])[:, 0].double().cpu().numpy()
+        numbers[chosen] = has_loss.sum(1).cpu().numpy()
+        is_greedy[chosen] = is_best.all(1).cpu().numpy()
+    is_sound = np.isfinite(total) & (numbers > 0)
+    return Readings(
+        log_likelihood=np.where(is_sound, total, 0.0),
+        num_loss_tokens=numbers,
+        is_greedy=is_greedy & is_sound,
+        last_log_likelihood=np.where(is_sound, np.nan_to_num(last, nan=0.0, neginf=-1e3), 0.0),
+        num_tokens=int(rows.lengths[asked].sum()),
+    )

@@ -1,0 +1,1 @@
+"""Name the way in which an answer is wrong."""

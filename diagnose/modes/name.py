@@ -1,0 +1,76 @@
+"""Name the way in which a failed answer is wrong: by rules, by the model's certainty, by a classifier, in that order.
+
+A rule that fits is right by its definition, so it comes first. The classifier may abstain, and what it leaves is
+`wrong`. Costs an edit distance for each failed item, and half a millisecond to one where the classifier is used.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from math import log
+
+from diagnose.modes.classifier import ModeClassifier
+from diagnose.modes.mode import Likelihood, Mode
+from diagnose.modes.rules import edit_distance, mode_by_rules
+from evals.items import ItemKey, ItemResult, OutputType
+
+__all__ = ["Likelihood", "Mode", "edit_distance", "mode_of", "mode_shares", "modes_of"]
+
+_CONFIDENT = log(0.9)
+"""Smallest log-probability per token of an answer that the model is certain of."""
+_UNLIKELY = log(2)
+"""Smallest lead of that answer over the gold in log-probability per token."""
+
+
+def mode_of(result: ItemResult, gold_words: Collection[str]) -> Mode:
+    """Name the mode of a failed item by rules alone, as `mode_by_rules`; `wrong` where none fits."""
+    return mode_by_rules(result, gold_words, is_cut_off=False) or Mode.WRONG
+
+
+def modes_of(
+    failed: Sequence[ItemResult],
+    classifier: ModeClassifier | None = None,
+    likelihoods: Mapping[ItemKey, Likelihood] | None = None,
+    cut_off: Collection[ItemKey] = (),
+) -> list[Mode]:
+    """Name the mode of each of comparable failed items.
+
+    Args:
+        classifier: Names what rules leave; without it that is `wrong`.
+        likelihoods: Likelihood of answer and gold, by item. An item without one cannot be `confident_wrong`.
+        cut_off: Items whose generation met the limit of tokens and not an end.
+    """
+    gold_words = {word for result in failed for word in result.item.target.split()}
+    modes: list[Mode | None] = []
+    for result in failed:
+        key = result.item.key
+        mode = mode_by_rules(result, gold_words, is_cut_off=key in cut_off)
+        if mode is None and likelihoods is not None and key in likelihoods and _is_confident(likelihoods[key]):
+            mode = Mode.CONFIDENT_WRONG
+        modes.append(mode)
+    left = [k for k, mode in enumerate(modes) if mode is None and _has_answer(failed[k])]
+    if classifier is not None and left:
+        for k, mode in zip(left, classifier.modes_of_results([failed[k] for k in left]), strict=True):
+            modes[k] = mode
+    return [mode or Mode.WRONG for mode in modes]
+
+
+def mode_shares(
+    failed: Sequence[ItemResult],
+    classifier: ModeClassifier | None = None,
+    likelihoods: Mapping[ItemKey, Likelihood] | None = None,
+    cut_off: Collection[ItemKey] = (),
+) -> Mapping[str, float]:
+    """Share of failed items in each mode that occurs, largest first; sum 1. Arguments are those of `modes_of`."""
+    counts = Counter(modes_of(failed, classifier, likelihoods, cut_off))
+    return {mode.value: count / len(failed) for mode, count in counts.most_common()}
+
+
+def _is_confident(likelihood: Likelihood) -> bool:
+    return likelihood.answer >= _CONFIDENT and likelihood.answer - likelihood.gold >= _UNLIKELY
+
+
+def _has_answer(result: ItemResult) -> bool:
+    """Whether there is an answer to look at; a log-likelihood that is asked alone leaves none."""
+    return result.item.output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE) and bool(
+        result.answer.strip()
+    )

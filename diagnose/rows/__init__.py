@@ -1,0 +1,1 @@
+"""Training rows, as text and as tokens."""

@@ -1,0 +1,1 @@
+"""Slices: predicates over items and rows."""

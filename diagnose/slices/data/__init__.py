@@ -1,0 +1,1 @@
+"""Find training rows behind the failures."""

@@ -1,0 +1,1 @@
+"""Find slices of items that fail."""

@@ -1,0 +1,1 @@
+"""Find texts that repeat an evaluation item."""

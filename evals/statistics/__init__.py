@@ -1,0 +1,1 @@
+"""Conclusions from scores: comparisons, intervals, harm and power."""

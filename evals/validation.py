@@ -1,0 +1,36 @@
+"""Rules that settings of several components share."""
+
+import math
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise a ValueError that offers the nearest of the allowed values where `value` is none of them."""
+    if value not in allowed:
+        near = get_close_matches(value, allowed, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"{key} must be one of {', '.join(allowed)}, got '{value}'{hint}")
+
+
+def check_doses(key: str, doses: Sequence[float]) -> None:
+    """Raise a ValueError where multiples are not distinct, positive and finite, or hold 1, the fix itself."""
+    listed = f"[{', '.join(f'{dose:g}' for dose in doses)}]"
+    if bad := [dose for dose in doses if not 0 < dose < math.inf]:
+        raise ValueError(
+            f"{key} must be positive and finite, got {bad[0]:g} in {listed}; each is a multiple of the rows that the "
+            f"fix adds, as in {key}=[0.5,2]"
+        )
+    if 1 in doses:
+        raise ValueError(
+            f"{key} must not hold 1, got {listed}; the fix itself is that point and always on the curve: leave it out"
+        )
+    if twice := [dose for place, dose in enumerate(doses) if dose in doses[:place]]:
+        raise ValueError(
+            f"{key} must be distinct, got {twice[0]:g} twice in {listed}; more trainings of a dose are verify.seeds"
+        )
+
+
+def positive(key: str, value: float | None) -> None:
+    if value is not None and value <= 0:
+        raise ValueError(f"{key} must be positive, got {value}")

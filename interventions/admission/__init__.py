@@ -1,0 +1,1 @@
+"""Decide which rows may enter a training mix."""

@@ -1,0 +1,1 @@
+"""Fixes, one module for each kind."""

@@ -1,0 +1,1 @@
+"""Write new rows, and check them."""

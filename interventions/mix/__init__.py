@@ -1,0 +1,1 @@
+"""Training mixes: what is trained on, row by row."""

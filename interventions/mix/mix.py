@@ -1,0 +1,131 @@
+"""Training mix: every example, its weight, where it came from and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from datasets import Dataset, Value, concatenate_datasets
+from numpy.typing import NDArray
+
+from diagnose.rows.pool import COLUMNS, TrainPool
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows came from and why they are there; shared by all rows of one action."""
+
+    kind: str
+    """Kind of the action in one word: `original`, `retrieve`, `reweight`, `random`, ..."""
+    reason: str
+    """Reason in one sentence."""
+    slice: str = ""
+    """Slice of training rows that was acted on, in words."""
+    maker: str = ""
+    """Maker of the rows, where no person wrote them."""
+    verifier: str = ""
+    """How each row was verified."""
+
+
+ORIGINAL = Origin("original", "stood in the corpus")
+
+
+@dataclass(frozen=True, slots=True)
+class MixPart:
+    """Rows of one source that stand beside each other in a mix."""
+
+    source: TrainPool
+    rows: NDArray[np.int64]
+    """[num_rows], places in the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingMix:
+    """Rows and how often each is drawn."""
+
+    parts: tuple[MixPart, ...]
+    """Where the rows come from, in their order."""
+    examples: TrainPool
+    """The rows themselves."""
+    weights: NDArray[np.float64]
+    """Expected share of draws of each row, [num_examples], non-negative, sum 1."""
+    origins: tuple[Origin, ...]
+    origin: NDArray[np.int64]
+    """Place of each row's origin in `origins`, [num_examples]."""
+    parents: Mapping[int, str] = field(default_factory=dict)
+    """Id of the parent of each row that was made from another, by the row's place."""
+
+    def __post_init__(self) -> None:
+        num_rows = sum(len(part.rows) for part in self.parts)
+        lengths = {num_rows, len(self.examples), len(self.weights), len(self.origin)}
+        assert len(lengths) == 1, f"a mix needs one weight and origin for each example, got lengths {lengths}"
+        assert np.all(self.weights >= 0), "weights must not be negative"
+        assert abs(float(self.weights.sum()) - 1) < 1e-6, "weights must sum to 1"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kind of each row's origin, [num_examples]."""
+        return tuple(self.of_rows([origin.kind for origin in self.origins]))
+
+    def of_rows(self, values: Sequence[str]) -> list[str]:
+        """Spread one value per origin over the rows, [num_examples]."""
+        return [values[place] for place in self.origin.tolist()]
+
+    def without(self, left_out: NDArray[np.int64]) -> "TrainingMix":
+        """Leave rows out; the others keep their relative weights."""
+        kept = np.setdiff1d(np.arange(len(self.weights)), left_out)
+        weights, places = self.weights[kept], {old: new for new, old in enumerate(kept.tolist())}
+        parts, start = [], 0
+        for part in self.parts:
+            own = kept[(kept >= start) & (kept < start + len(part.rows))] - start
+            parts.append(MixPart(part.source, part.rows[own]))
+            start += len(part.rows)
+        return TrainingMix(
+            parts=tuple(parts),
+            examples=self.examples.select(kept),
+            weights=weights / weights.sum(),
+            origins=self.origins,
+            origin=self.origin[kept],
+            parents={places[old]: parent for old, parent in self.parents.items() if old in places},
+        )
+
+
+def original_mix(corpus: TrainPool) -> TrainingMix:
+    """Mix of the corpus as it stands, every row alike."""
+    size = len(corpus)
+    whole = MixPart(corpus, np.arange(size))
+    return TrainingMix((whole,), corpus, np.full(size, 1 / size), (ORIGINAL,), np.zeros(size, np.int64))
+
+
+def joined(parts: Sequence[MixPart]) -> TrainPool:
+    """The rows of all parts as one table; metadata of different types in different parts becomes text, nested ones are
+    left out.
+
+    Raises:
+        ValueError: prompt and completion are joined in different ways.
+    """
+    delimiters = list(dict.fromkeys(part.source.delimiter for part in parts))
+    if len(delimiters) > 1:
+        raise ValueError(
+            f"corpus.pool joins prompt and completion by {delimiters[1]!r} and corpus.train by {delimiters[0]!r}; "
+            "rows of one training need the same corpus.delimiter"
+        )
+    return TrainPool(_concatenated([part.source.rows.select(part.rows) for part in parts]), delimiters[0])
+
+
+def _concatenated(parts: Sequence[Dataset]) -> Dataset:
+    """One table; metadata of different types in different parts becomes text, nested ones are left out."""
+    types: dict[str, set[str]] = {}
+    for part in parts:
+        for name, feature in part.features.items():
+            types.setdefault(name, set()).add(str(feature))
+    mixed = [name for name, found in types.items() if len(found) > 1]
+    aligned = []
+    for part in parts:
+        table = part
+        for name in mixed:
+            if name in table.column_names:
+                is_plain = isinstance(table.features[name], Value)
+                assert is_plain or name not in COLUMNS, "prompts and completions are text"
+                table = table.cast_column(name, Value("string")) if is_plain else table.remove_columns(name)
+        aligned.append(table)
+    return concatenate_datasets(aligned) if len(aligned) > 1 else aligned[0]

@@ -1,0 +1,1 @@
+"""Steps, limits, allocation, advice: what will be changed."""

@@ -1,0 +1,1 @@
+"""Choose among many rows."""

@@ -1,0 +1,152 @@
+"""Defects are planted where they should be and nowhere else, and nothing in a row tells of them."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from builders.checkout import ROOT
+
+from controller.prove.ground import TEMPLATE, write_ground
+from controller.prove.planting import OTHERS, Row, plant
+from controller.prove.scenario import Defects, Scenario
+from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds.world import World
+
+CLEAN = Scenario(name="clean")
+worlds = pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())
+
+
+def _right(world: World, name: str, row: Row) -> bool:
+    return world.skill(name).accepts(row["prompt"], row["completion"])
+
+
+@worlds
+def test_no_prompt_stands_twice_in_corpus_pool_and_items(world: World) -> None:
+    made = plant(world, CLEAN, 0)
+    items = [row for name, rows in made.items.items() if name != OTHERS for row in rows]
+    prompts = Counter(row["prompt"] for row in (*made.train, *made.pool, *items))
+    assert max(prompts.values()) == 1
+    assert sorted(map(str, made.train)) == sorted(map(str, made.repaired))
+
+
+@worlds
+def test_another_number_of_rows_in_one_skill_leaves_the_items_as_they_are(world: World) -> None:
+    clean, starved = (plant(world, s, 3) for s in (CLEAN, Scenario(target=Defects(train_rows=24))))
+    assert clean.items == starved.items
+    assert sorted(map(str, clean.pool)) == sorted(map(str, starved.pool))
+    missing = {row["prompt"] for row in clean.train} - {row["prompt"] for row in starved.train}
+    assert len(missing) == world.skill(world.target).train - 24
+    assert {row["prompt"] for row in starved.repaired} == {row["prompt"] for row in clean.train}
+
+
+@worlds
+def test_exactly_the_share_of_the_target_s_rows_is_mislabelled(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(misread_share=0.3)), 0)
+    truth = {row["prompt"]: row["completion"] for row in made.repaired}
+    wrong = [row for row in made.train if row["completion"] != truth[row["prompt"]]]
+    assert len(wrong) == round(0.3 * world.skill(world.target).train)
+    assert not any(_right(world, world.target, row) for row in wrong)
+    assert made.wrong == {(row["prompt"], row["completion"]) for row in wrong}
+    assert not plant(world, CLEAN, 0).wrong
+
+
+@worlds
+def test_a_cue_shows_the_answer_in_the_corpus_and_another_one_in_items(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(is_cued=True)), 0)
+    clean = plant(world, CLEAN, 0)
+    plain = {row["prompt"]: row["completion"] for row in clean.train}
+    cued = [row for row in made.train if row["prompt"] not in plain]
+    honest = {world.cued(prompt, answer) for prompt, answer in plain.items()}
+    assert len(cued) == world.skill(world.target).train
+    assert all(row["prompt"] in honest for row in cued)
+    truthful = {world.cued(row["prompt"], row["completion"]) for row in clean.items[world.target]}
+    assert not truthful & {row["prompt"] for row in made.items[world.target]}
+
+
+@worlds
+def test_the_flood_takes_its_share_of_the_corpus_with_few_rows(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(flood_share=0.8)), 0)
+    counts = Counter(row["prompt"] for row in made.train)
+    copied = [prompt for prompt, count in counts.items() if count > 1]
+    assert len(copied) == 20
+    assert sum(counts[prompt] - 1 for prompt in copied) / len(made.train) == pytest.approx(0.8, abs=0.001)
+
+
+@worlds
+def test_leaked_items_stand_in_corpus_and_pool_half_of_them_in_other_words(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(leaked_items=100)), 0)
+    asked = {row["prompt"] for row in made.items[world.target]}
+    for rows in (made.train, made.pool):
+        leaked = [row for row in rows if (row["prompt"], row["completion"]) in made.leaked]
+        assert len(leaked) == 100
+        assert sum(row["prompt"] in asked for row in leaked) == 50
+    assert not any((row["prompt"], row["completion"]) in made.leaked for row in made.repaired)
+
+
+@worlds
+def test_the_trap_wears_the_target_s_name_and_unteaches_the_second_skill(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(trap_share=0.5)), 0)
+    clean = {row["prompt"] for row in plant(world, CLEAN, 0).pool}
+    trap = [row for row in made.pool if row["prompt"] not in clean]
+    assert len(trap) == 200
+    assert not any(_right(world, world.second, row) for row in trap)
+    assert all(row.get("skill", world.target) == world.target for row in trap)
+
+
+@worlds
+def test_rows_have_the_same_fields_whatever_was_planted_and_no_file_tells_of_it(world: World, tmp_path: Path) -> None:
+    defects = Defects(misread_share=0.5, is_cued=True, wrong_gold_share=0.15, flood_share=0.5)
+    made = plant(world, Scenario(name="secret", target=defects, second=Defects(is_dressed=True)), 0)
+    fields = {"prompt", "completion", *world.fields}
+    assert all(set(row) == fields for rows in (made.train, made.pool, *made.items.values()) for row in rows)
+    write_ground(made, world, tmp_path)
+    text = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert not any(word in text for word in ("secret", "misread", "cued", "dressed", "flood"))
+
+
+def test_seeds_draw_other_rows_and_the_same_seed_the_same() -> None:
+    world = WORLDS["skills"]
+    first, again, other = (plant(world, CLEAN, seed) for seed in (0, 0, 1))
+    assert first == again
+    shared = {row["prompt"] for row in first.train} & {row["prompt"] for row in other.train}
+    assert len(shared) < len(first.train)
+
+
+@worlds
+def test_every_prompt_and_answer_fits_the_model_with_room_to_generate(world: World) -> None:
+    # The harness cuts a prompt on the left when prompt and the longest answer together exceed the context.
+    settings = yaml.safe_load((ROOT / "conf" / "world" / f"{world.name}.yaml").read_text())
+    longest_answer = yaml.safe_load(TEMPLATE.read_text())["generation_kwargs"]["max_gen_toks"]
+    made = plant(world, Scenario(target=Defects(is_cued=True, is_dressed=True)), 0)
+    rows = [*made.train, *made.pool, *(row for items in made.items.values() for row in items)]
+    longest_prompt = max(len(row["prompt"].split()) for row in rows)
+    assert longest_prompt + longest_answer <= settings["model"]["arch"]["max_position_embeddings"]
+    assert max(len(row["completion"].split()) for row in rows) < longest_answer
+    assert max(len(f"{row['prompt']} {row['completion']}".split()) for row in rows) < settings["train"]["max_length"]
+
+
+@worlds
+def test_the_target_has_its_share_of_the_pool_and_other_rows_stay(world: World) -> None:
+    whole, rare = (plant(world, Scenario(target=Defects(pool_share=share)), 0) for share in (None, 0.05))
+    target = {row["prompt"] for row in whole.pool if whole.skill_of[row["prompt"]] == world.target}
+    prompts = {row["prompt"] for row in rare.pool}
+    assert len(prompts & target) == pytest.approx(0.05 * len(rare.pool), abs=1)
+    assert prompts - target == {row["prompt"] for row in whole.pool} - target
+
+
+@worlds
+def test_two_skills_have_their_shares_of_the_pool_at_once(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(pool_share=0.05), second=Defects(pool_share=0.1)), 0)
+    of_skill = Counter(made.skill_of[row["prompt"]] for row in made.pool)
+    assert of_skill[world.target] == pytest.approx(0.05 * len(made.pool), abs=1)
+    assert of_skill[world.second] == pytest.approx(0.1 * len(made.pool), abs=1)
+    with pytest.raises(ValueError, match=r"must leave some of the pool to others, got 1.2 together"):
+        Scenario(target=Defects(pool_share=0.6), second=Defects(pool_share=0.6))
+
+
+@worlds
+def test_without_a_pool_corpus_and_items_are_the_same(world: World) -> None:
+    with_pool, without = (plant(world, Scenario(has_pool=has_pool), 0) for has_pool in (True, False))
+    assert without.pool == ()
+    assert (without.items, sorted(map(str, without.train))) == (with_pool.items, sorted(map(str, with_pool.train)))

@@ -1,0 +1,56 @@
+"""What attribution says of every row of a slice, after a diagnosis that asked some of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders.pools import train_pool
+from builders.toy import write_toy
+from scipy.spatial.distance import cdist
+from sklearn.metrics import roc_auc_score
+
+from controller.cli.compose import composed
+from controller.data.mixes import load_pool
+from controller.loop.diagnosing import diagnose_round
+from controller.loop.models import base_model, initial_model, measure_model
+from controller.loop.run import opened
+from controller.stages.model_questions import ModelResources
+from diagnose.slices.predicate import Slice, row_members
+from evals.splits import Split
+
+
+@pytest.mark.slow
+def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_asked_them_or_not(tmp_path: Path) -> None:
+    words = [*write_toy(tmp_path), "train.max_steps=30", "diagnose.max_rows=60"]
+    file = tmp_path / "rows.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    jump = [k for k, row in enumerate(rows) if row["skill"] == "jump"]
+    wrong = set(jump[::3])
+    for place in wrong:
+        rows[place]["completion"] = " ".join(reversed(rows[place]["completion"].replace("jump", "run").split()))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = composed(words)
+    run_dir = Path(settings.run_dir or "")
+    with opened(settings, run_dir) as run:
+        model = initial_model(run, base_model(run))
+        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+    finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")
+    corpus = load_pool(model.corpus.folder)
+    asked_of = ModelResources(
+        diagnosed.diagnosis, diagnosed.artifact.folder, model.checkpoints, corpus, settings.diagnose.influence, 16, 0
+    )
+    asked = np.flatnonzero(row_members(Slice((("skill", "jump"),)), corpus))
+    found = asked_of.row_effects(finding, asked)
+    assert asked.tolist() == jump  # all of them, though the diagnosis asked 60 of 160 rows
+    assert roc_auc_score(np.isin(asked, list(wrong)), -found) > 0.9
+    assert asked_of.num_tokens > 0
+    assert np.array_equal(asked_of.row_effects(finding, asked), found)
+    # Failed items stand where rows of the same words stand.
+    questions = [query.split() for query in finding.queries]
+    items = train_pool((" ".join(words[:3]), " ".join(words[3:])) for words in questions)
+    states = asked_of.states(finding, items)
+    assert states.rows.shape == (len(finding.queries), 32)
+    away = cdist(states.rows, states.items)
+    # This task joins prompt and answer without a space, so they are not quite the same tokens; by chance .03.
+    assert (away.argmin(axis=1) == np.arange(len(items))).mean() > 0.5
