@@ -9,6 +9,7 @@ import pytest
 from builders.items import answered, item, probe_report
 from builders.models import asked_model
 from builders.pools import train_pool
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from diagnose.attribution.influence import Influence
 from diagnose.case import Case
@@ -89,6 +90,19 @@ def test_a_starved_skill_is_traced_to_its_rows_and_random_weights_to_capacity(mo
     assert scores == sorted(scores, reverse=True)
     assert set(scores).isdisjoint(example.score for example in before.examples.helpful)
     assert again.num_tokens > plain.num_tokens
+
+
+def test_the_weights_of_the_diagnosed_model_are_read_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    from_pretrained = AutoModelForCausalLM.from_pretrained
+
+    def counting(path: str, *args: object, **kwargs: object) -> PreTrainedModel:
+        read.append(path)
+        return from_pretrained(path, *args, **kwargs)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", counting)
+    diagnose(model, *starved(0), seed=0, rerank=0.02)
+    assert read == [str(model)]
 
 
 def test_by_words_the_same_failures_are_joined_to_data_without_any_model(model: Path) -> None:
