@@ -7,7 +7,7 @@ Failing slices come first and are cheap; without any, nothing is attributed. Att
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,6 +50,7 @@ from diagnose.slices.failing.find import FailingSlice, find_failing_slices
 from diagnose.slices.text_clusters import Space
 from diagnose.slices.tree import slice_tree
 from evals.items import ItemKey, ProbeReport
+from evals.validation import FREE, counted
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,6 @@ FORWARD_SHARE = 3
 """Number of forward passes that cost as much as one forward and backward."""
 _MOST_NAMED = 20
 """Number of rows left out whose ids are kept."""
-
-
-_FREE = {"determines": False}
-"""Metadata of settings that change nothing in a diagnosis."""
 
 
 @dataclass
@@ -100,11 +97,11 @@ class Diagnoser:
     mode_labels: str | None = None
     """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
     output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
-    fidelity: bool = field(default=False, metadata=_FREE)
+    fidelity: bool = field(default=False, metadata=FREE)
     """Retrain on parts of the corpus and measure how reliable the attribution is; the diagnosis stays the same."""
-    fidelity_parts: int = field(default=16, metadata=_FREE)
+    fidelity_parts: int = field(default=16, metadata=FREE)
     """Number of random halves of the attributed rows that are trained on for `fidelity`."""
-    fidelity_seeds: int = field(default=2, metadata=_FREE)
+    fidelity_seeds: int = field(default=2, metadata=FREE)
     """Trainings of each part, in other orders; one does not show how much chance alone decides."""
 
     tests: ClassVar[tuple[CauseTest, ...]] = TESTS
@@ -139,7 +136,7 @@ class Diagnoser:
         Raises:
             ValueError: as in `read_mode_labels`.
         """
-        settings = _determining(self) | {"influence": _determining(self.influence)}
+        settings = counted(self) | {"influence": counted(self.influence)}
         return settings | {"mode_labels": labels_digest(self.mode_labels) if self.mode_labels is not None else None}
 
     def find(
@@ -360,7 +357,3 @@ def _is_failed(case: Case) -> NDArray[np.bool_]:
 
 def _num_failed(case: Case) -> int:
     return sum(result.is_failed for result in case.probe.results)
-
-
-def _determining(settings: Any) -> dict[str, Any]:
-    return {one.name: getattr(settings, one.name) for one in fields(settings) if one.metadata.get("determines", True)}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from evals.leaks.templates import make_templates
+from evals.validation import FREE
 
 
 @dataclass
@@ -11,7 +12,7 @@ class EvalSuite:
 
     tasks: list[str] = field(default_factory=list)
     """Names of lm-eval tasks or groups."""
-    include_path: str | None = field(default=None, metadata={"determines": False})
+    include_path: str | None = field(default=None, metadata=FREE)
     """Folder of lm-eval YAML task files, searched before the built-in ones."""
     guards: list[str] = field(default_factory=list)
     """Further tasks or groups that must not get worse; measured like `tasks`, never fixed."""

@@ -1,8 +1,20 @@
 """Rules that settings of several components share."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+FREE: Mapping[str, bool] = MappingProxyType({"determines": False})
+"""Metadata of a dataclass field that does not change what is computed: where files lie, how they are shown."""
+
+
+def counted(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass object that determine what is computed, by name."""
+    fields = dataclasses.fields(value)
+    return {one.name: getattr(value, one.name) for one in fields if one.metadata.get("determines", True)}
 
 
 def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
+from controller.prove.settings import ProveSettings
+
 GROUPS = ("corpus", "model", "interventions")
 """Keys that hold one of several schemas."""
 PROVE_ALONE = ("prove", "world", "scenario")
@@ -23,7 +25,7 @@ def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]
         known = list(known_keys(root, schemas))
         if key[1] in known:
             return of_another_choice(key[1])
-        if key[1].split(".")[0] in PROVE_ALONE and root.__name__ != "ProveSettings":
+        if key[1].split(".")[0] in PROVE_ALONE and root is not ProveSettings:
             return f"'{key[1]}' is a key of evalmend prove alone; leave it out"
         return f"unknown key '{key[1]}'{_nearest(key[1], known)}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)

@@ -15,8 +15,8 @@ import datasets
 from datasets import Dataset
 
 from controller.engine.hashes import fingerprint
-from controller.engine.keys import FREE
 from diagnose.rows.pool import COLUMNS, ContentIds, TrainPool
+from evals.validation import FREE
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.engine.keys import FREE
+from evals.validation import FREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,16 @@
 """Key a stage by the code that its function runs and the arguments that it is called with, and nothing else.
 
 The key is derived from the call itself, so there is no second list of inputs that could forget one. The part of an
-argument that counts is defined with its type: a field with the metadata `FREE` does not change what is computed, and a
-class with a property `determining` names what does.
+argument that counts is defined with its type: a field with the metadata `evals.validation.FREE` does not change what is
+computed, and a class with a property `determining` names what does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
-FREE: Mapping[str, bool] = MappingProxyType({"determines": False})
-"""Metadata of a dataclass field that does not change what is computed: where files lie, how they are shown."""
+from evals.validation import counted
 
 
 def determining(value: Any) -> Any:
@@ -29,7 +27,7 @@ def determining(value: Any) -> Any:
         case _ if hasattr(type(value), "determining"):
             return [_name(type(value)), determining(value.determining)]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return [_name(type(value)), {one.name: determining(getattr(value, one.name)) for one in _counted(value)}]
+            return [_name(type(value)), {name: determining(each) for name, each in counted(value).items()}]
         case Mapping():
             return {str(key): determining(each) for key, each in value.items()}
         case Set():
@@ -56,10 +54,6 @@ def types_in(value: Any) -> Iterator[type]:
             yield type(value)
             for one in fields(value):
                 yield from types_in(getattr(value, one.name))
-
-
-def _counted(value: Any) -> Iterator[Any]:
-    return (one for one in fields(value) if one.metadata.get("determines", True))
 
 
 def _name(kind: type) -> str:

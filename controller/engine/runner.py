@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 from pydantic import TypeAdapter
 
@@ -47,6 +47,7 @@ class Stage(Generic[T]):
         return TypeAdapter(get_type_hints(self.function)["return"])
 
 
+@runtime_checkable
 class Spending(Protocol):
     """Result of a stage whose costs are booked."""
 
@@ -119,7 +120,7 @@ class Runner:
         for stage, key, done in zip(stages, keys, found, strict=True):
             assert done is not None, "every stage was found or carried out"
             value = stage.result.validate_python(done.value)
-            spent = replace(value.spent if hasattr(value, "spent") else Spent(), seconds=done.seconds)
+            spent = replace(value.spent if isinstance(value, Spending) else Spent(), seconds=done.seconds)
             if book is not None:
                 self.books.add(book, spent)
             yield Done(value, Artifact(done.folder, key.digest), spent)

@@ -141,7 +141,6 @@ def _play(run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study]
     base = base_model(run)
     start = champion if champion is not None else initial_model(run, base)
     state = LoopState(champion=start, started=started)
-    write_champion(start, run.run_dir)
     tell(ModelNamed(_folder(start), "champion", -1))
     stopped = ""
     try:
@@ -162,6 +161,8 @@ def _play(run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study]
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
     _describe(run, state, studies)
+    # At the end alone: a finished loop that is played again and stopped keeps its champion.
+    write_champion(state.champion, run.run_dir)
     result = _result(run, state, "ended", stopped, sealed)
     tell(LoopEnded(result))
     return result
@@ -260,7 +261,6 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
         costs=run.books.costs(since=mark),
     )
     state.rounds.append(round_)
-    write_champion(state.champion, run.run_dir)
     patch = run.run_dir / f"mix-{number}.parquet"
     so_far = _result(run, state, "running")
     tell(RoundEnded(round_, fidelity, patch if patch.is_file() else None, so_far))

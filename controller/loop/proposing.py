@@ -90,9 +90,8 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: A
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
         if made.flops:
-            run.books.add(
-                "choose_controls", Spent(tokens=made.num_tokens, flops=made.flops)
-            )  # its seconds are the proposal's
+            spent = Spent(tokens=made.num_tokens, flops=made.flops)  # its seconds are the proposal's
+            run.books.add("choose_controls", spent)
         log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
     return ProposedRound(
         plan,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from controller.engine.artifacts import Data
-from controller.engine.keys import FREE
 from diagnose.model.checkpoint import Checkpoint
 from evals.model_ref import ModelRef
+from evals.validation import FREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from evals.validation import FREE
+
 
 class CheckpointWeights(StrEnum):
     EQUAL = "equal"
@@ -58,7 +60,7 @@ class Influence:
     shard_rows: int = 8192
     """Training rows that are read and scored at a time; a killed pass repeats at most as many."""
     checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
-    index: str | None = field(default=None, metadata={"determines": False})
+    index: str | None = field(default=None, metadata=FREE)
     """Folder where projected gradients are kept for other queries on the same model and data; unset keeps none
     (`diagnose.attribution.gradients.index` says how much space they take)."""
 

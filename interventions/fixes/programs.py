@@ -206,7 +206,7 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     step = Made(
         finding=finding,
         kind=PROGRAMS,
-        rows=pool_of(new.rows, program.name, stock.corpus.delimiter),
+        rows=pool_of(new.rows, program.name, stock.corpus.delimiter, source=f"program {program.name}"),
         parents=() if is_written else tuple(row.parent for row in new.rows),
         maker=f"program {program.name}" if is_written else "other words in their places",
         verifier=f"the checker of program {program.name}",

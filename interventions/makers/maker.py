@@ -51,7 +51,7 @@ class NewRows:
 
 
 def make_rows(
-    groups: Sequence[Sequence[RowMaker]], verifier: Verifier, stock: Stock, source: str, number: int, rng: Random
+    groups: Sequence[Sequence[RowMaker]], verifier: Verifier, stock: Stock, name: str, number: int, rng: Random
 ) -> NewRows:
     """Have makers write as long as new rows pass.
 
@@ -59,7 +59,7 @@ def make_rows(
         groups: Makers in the order of use; those of one group write alike many, the next group writes what is missing.
         verifier: Checks each row before the gate does.
         stock: Corpus and gate.
-        source: Who writes them, for ids and for people.
+        name: Who writes them, for their ids.
         number: Rows that are wanted.
         rng: Mixes the rows of makers of one group.
     """
@@ -77,7 +77,7 @@ def make_rows(
             rng.shuffle(more)
             asked |= {(row.prompt, row.completion): row for row in more}
             rows = list(asked.values())
-            made = pool_of(rows, source, stock.corpus.delimiter)
+            made = pool_of(rows, name, stock.corpus.delimiter)
             admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
             blocked = admitted.blocked
             if len(admitted.rows) == len(passed):
@@ -100,12 +100,19 @@ def checked_rows(maker: RowMaker, verifier: Verifier, number: int, known: Contai
     return list(found.values())
 
 
-def pool_of(rows: Sequence[Row], source: str, delimiter: str) -> TrainPool:
-    """Made rows as a table, with ids that name their source and content."""
+def pool_of(rows: Sequence[Row], name: str, delimiter: str, source: str = "") -> TrainPool:
+    """Make a table of rows, with ids from maker and content.
+
+    Args:
+        rows: Rows that were made.
+        name: Maker of the rows.
+        delimiter: Text between prompt and completion.
+        source: Column `source` of the rows; the maker's name by default.
+    """
     fields = sorted({key for row in rows for key in row.fields})
     columns: dict[str, list[object]] = {
-        "id": [f"{source}~{_digest(row)}" for row in rows],
-        "source": [f"program {source}"] * len(rows),
+        "id": [f"{name}~{_digest(row)}" for row in rows],
+        "source": [source or name] * len(rows),
         "prompt": [row.prompt for row in rows],
         "completion": [row.completion for row in rows],
     }
