@@ -143,6 +143,8 @@ def headline(result: LoopResult) -> str:
     finding = first_finding(decided)
     failing = items_title(finding.slice) if finding else "The evaluation"
     if decided.verdict.decision is Decision.ACCEPTED:
+        endpoint = decided.verdict.endpoint
+        failing = items_title(endpoint.slice) if endpoint is not None else failing  # whose score it is
         return f"{failing} {_rose(decided.verdict)}{_confirmation(result.sealed)}"
     if decided.verdict.decision is Decision.NOTHING_TO_DO and finding is None:
         return "Nothing failed that data could mend"
