@@ -13,9 +13,9 @@ from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.stages.model import Model
 from controller.train.recipe import recipe
+from controller.train.sampling import expected_tokens
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer
-from controller.train.trainer import expected_tokens
 from controller.verdict.arm_scores import arm_scores
 from controller.verdict.arms import arm_tokens
 from controller.verdict.ledger import look_at

@@ -18,7 +18,7 @@ from controller.stages.train import build, train
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer, num_parameters, trained_ref
-from controller.train.trainer import MODEL_FOLDER, Training
+from controller.train.training import MODEL_FOLDER, Training
 from diagnose.model.checkpoint import Checkpoint, check_checkpoints
 from evals.items import EvalReport, ProbeReport
 from evals.model_ref import ModelRef

@@ -20,7 +20,7 @@ from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import TrainUpdate
-from controller.train.trainer import Training
+from controller.train.training import Training
 from controller.verdict.arm_scores import Arm
 from controller.verdict.arms import ControlArm, arm_tokens
 from controller.verdict.enough import with_random

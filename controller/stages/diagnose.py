@@ -19,7 +19,6 @@ from diagnose.case import Case, Question
 from diagnose.finding.finding import Diagnosis
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.queries import Queries
-from evals.harness.asking import Asker
 from evals.items import ProbeReport
 from evals.leaks.item_index import load_index
 
@@ -36,6 +35,8 @@ class Diagnosed:
 
 def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
     """Diagnose, and write `diagnosis.json` and, where a slice fails, `effects.npz`."""
+    from evals.harness.asking import Asker
+
     measured = inputs.model.ref
     model = AskedModel(load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss)
     asker = Asker(measured, inputs.suite.load(), model.load)

@@ -4,4 +4,4 @@ from controller.engine.workers.server import die_with_parent, lasting_imports
 
 die_with_parent()
 with lasting_imports():
-    import controller.stages.diagnose  # noqa: F401
+    import evals.harness.asking  # noqa: F401

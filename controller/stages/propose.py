@@ -18,8 +18,8 @@ from controller.stages.diagnose import case_of
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
 from controller.stages.measure import INDEX_FILE
 from controller.stages.model_questions import ModelResources
+from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer
-from controller.train.trainer import expected_tokens
 from diagnose.finding.finding import Diagnosis
 from diagnose.model.losses import RowLosses, row_losses
 from diagnose.rows.pool import TrainPool

@@ -25,8 +25,9 @@ from controller.stages.measure import AskedSuite
 from controller.stages.model import Model
 from controller.stages.row_effects import Effects, load_effects
 from controller.train.recipe import Recipe
+from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer, trained_ref
-from controller.train.trainer import MODEL_FOLDER, expected_tokens, train_on
+from controller.train.training import MODEL_FOLDER
 from diagnose.model.losses import item_values
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import Slice, item_members, row_members, row_table
@@ -172,6 +173,8 @@ def retrain(
         seed: Seed of the training.
         asked: What the trained model is measured on.
     """
+    from controller.train.trainer import train_on
+
     mix = load_corpus(corpus.folder).without(np.load(left_out.folder / file))
     training = train_on(start.ref, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
     ref = trained_ref(start.ref, folder / MODEL_FOLDER)

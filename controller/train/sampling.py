@@ -11,6 +11,10 @@ Cost: O(draws log draws) time, O(draws + rows) memory.
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from diagnose.rows.tokens import encode
+from interventions.mix.mix import TrainingMix
 
 
 def draw_order(weights: NDArray[np.float64], num_draws: int, seed: int) -> NDArray[np.int64]:
@@ -52,3 +56,15 @@ def num_draws_for_tokens(lengths: NDArray[np.int64], weights: NDArray[np.float64
         if len(total) and total[-1] >= num_tokens:
             return int(np.searchsorted(total, num_tokens)) + 1
         guess *= 2
+
+
+def expected_tokens(tokenizer: PreTrainedTokenizerBase, mix: TrainingMix, max_length: int) -> float:
+    """Mean tokens of a draw from the mix."""
+    rows = encode(
+        mix.examples.rows["prompt"],
+        mix.examples.rows["completion"],
+        tokenizer,
+        mix.examples.delimiter,
+        max_length,
+    )
+    return float(np.average(rows.lengths, weights=mix.weights))

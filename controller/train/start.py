@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
-    set_seed,
 )
 
 from controller.train.settings import Lora, PretrainedModel, ScratchModel
 from diagnose.rows.pool import TrainPool
-from evals.model_ref import ModelRef
+from evals.model_ref import CausalModel, ModelRef
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ def build_scratch(settings: ScratchModel, corpus: TrainPool, max_length: int, fo
     """
     tokenizer = make_tokenizer(settings, corpus)
     config = make_config(settings, tokenizer, max_length)
-    set_seed(seed)
+    transformers.set_seed(seed)
     model = AutoModelForCausalLM.from_config(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -180,9 +178,11 @@ def trained_ref(start: ModelRef, folder: Path) -> ModelRef:
     return ModelRef(str(folder), None, start.dtype)
 
 
-def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> PreTrainedModel | PeftModel:
+def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> CausalModel:
     """Load the model with the weights to train; with LoRA only the adapter's are."""
-    set_seed(seed)
+    from peft import LoraConfig, PeftModel, get_peft_model  # noqa: PLC0415  # two seconds, for processes that train
+
+    transformers.set_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
         return PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)

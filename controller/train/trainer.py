@@ -30,48 +30,17 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from controller.engine.budget import Spent
 from controller.engine.workers.progress import Progress
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from controller.train.start import load_for_training, load_tokenizer
+from controller.train.training import MIDDLE_FOLDER, MODEL_FOLDER, KeptCheckpoint, Training
 from diagnose.rows.tokens import TokenRows, collate, encode
 from evals.model_ref import ModelRef
 from interventions.mix.mix import TrainingMix
 
 SAVE_EVERY_S = 20.0
 """Most seconds of training that a kill repeats, or 20 times what saving takes where that is more."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptCheckpoint:
-    folder: str
-    """Folder of the checkpoint, relative to the training's."""
-    learning_rate: float
-    """Mean learning rate over the steps since the checkpoint before; its weight in attribution by rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What a training left in its folder."""
-
-    checkpoints: tuple[KeptCheckpoint, ...]
-    """Checkpoints, oldest first; the last is the model."""
-    num_steps: int
-    num_tokens: int
-    num_truncated: int
-    """Number of rows of the mix longer than `max_length`."""
-    flops: float
-    losses: tuple[float, ...]
-    """Mean loss in nats per token over each twentieth of the steps."""
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.num_tokens)
-
-
-MODEL_FOLDER = "model"
-MIDDLE_FOLDER = "middle"
 
 
 def train_on(
@@ -144,18 +113,6 @@ def _interpolate(model: torch.nn.Module, start: Mapping[str, torch.Tensor], shar
         for name, parameter in model.named_parameters():
             if name in start:
                 parameter.lerp_(start[name].to(parameter.device), 1 - share)
-
-
-def expected_tokens(tokenizer: PreTrainedTokenizerBase, mix: TrainingMix, max_length: int) -> float:
-    """Mean tokens of a draw from the mix."""
-    rows = encode(
-        mix.examples.rows["prompt"],
-        mix.examples.rows["completion"],
-        tokenizer,
-        mix.examples.delimiter,
-        max_length,
-    )
-    return float(np.average(rows.lengths, weights=mix.weights))
 
 
 def _num_draws(length: Draws | Tokens, rows: TokenRows, mix: TrainingMix, seed: int) -> int:

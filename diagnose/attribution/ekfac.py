@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from diagnose.attribution.fisher import LEAST_EIGENVALUE
 from diagnose.attribution.gradients.batches import gradient_batches
@@ -33,6 +32,7 @@ from diagnose.model.checkpoint import Checkpoint, Load, load_model
 from diagnose.model.queries import Queries
 from diagnose.rows.batches import length_batches, num_loss_tokens
 from diagnose.rows.tokens import TokenSource, collate
+from evals.model_ref import CausalModel
 
 MOST_SIDE = 4096
 
@@ -76,7 +76,7 @@ def ekfac_effects(
 
 def model_effects(
     influence: Influence,
-    model: PreTrainedModel,
+    model: CausalModel,
     queries: Queries,
     train: TokenSource,
     chosen: NDArray[np.int64],
@@ -96,7 +96,7 @@ def model_effects(
     return EkfacEffects(chosen, effect, 2 * sample.rows.num_tokens + queries.rows.num_tokens + rows.num_tokens)
 
 
-def _eigenbases(model: PreTrainedModel, sample: FisherSample, influence: Influence) -> list[LayerProjection]:
+def _eigenbases(model: CausalModel, sample: FisherSample, influence: Influence) -> list[LayerProjection]:
     """Projections to the eigenvectors of each layer's Kronecker factors, in the place of random columns."""
     layers = [layer for layer in linear_layers(model) if max(layer.num_in, layer.num_out) <= MOST_SIDE]
     if not layers:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from diagnose.attribution.fisher import inverse_fisher_product
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients, catch_gradients
@@ -24,6 +23,7 @@ from diagnose.attribution.shards import Preparation, ScoredRows
 from diagnose.model.queries import Queries
 from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows, TokenSource
+from evals.model_ref import CausalModel
 
 Told = Callable[[int], None]
 """Called with the number of rows done since the last call."""
@@ -86,7 +86,7 @@ class Scorer:
 
 @contextmanager
 def prepared(
-    model: PreTrainedModel, queries: Queries, train: TokenSource, settings: Influence, seed: int
+    model: CausalModel, queries: Queries, train: TokenSource, settings: Influence, seed: int
 ) -> Iterator[Scorer]:
     """Prepare a scorer of the model, whose weights are frozen from now on.
 

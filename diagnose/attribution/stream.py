@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.scorer import prepared
@@ -21,6 +20,7 @@ from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_
 from diagnose.model.checkpoint import Checkpoint, Load, load_model
 from diagnose.model.queries import Queries
 from diagnose.rows.tokens import TokenSource
+from evals.model_ref import CausalModel
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def attribute(
 
 
 def score_model(
-    influence: Influence, model: PreTrainedModel, queries: Queries, train: TokenSource, seed: int
+    influence: Influence, model: CausalModel, queries: Queries, train: TokenSource, seed: int
 ) -> ScoredRows:
     """Score all rows for one model in memory, whose weights are frozen afterwards."""
     with prepared(model, queries, train, influence, seed) as scorer:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from diagnose.model.checkpoint import Checkpoint, context_length, device, load_model
 from diagnose.rows.tokens import TokenRows, encode
 from evals.items import Answered, Edited, Item, ItemResult
-from evals.model_ref import ModelRef
+from evals.model_ref import CausalModel, ModelRef
 
 
 @dataclass
@@ -23,7 +23,7 @@ class AskedModel:
     """Most tokens of a row, as in training."""
     end_in_loss: bool | None = None
     """Whether the training's loss included the end token; None where the model was trained elsewhere."""
-    _kept: PreTrainedModel | None = field(default=None, init=False, repr=False)
+    _kept: CausalModel | None = field(default=None, init=False, repr=False)
     _trainable: frozenset[str] = field(default=frozenset(), init=False, repr=False)
     _use_cache: bool = field(default=True, init=False, repr=False)
 
@@ -31,7 +31,7 @@ class AskedModel:
     def measured(self) -> ModelRef:
         return self.checkpoints[-1].model
 
-    def load(self, ref: ModelRef | None = None) -> PreTrainedModel:
+    def load(self, ref: ModelRef | None = None) -> CausalModel:
         """The measured model, or another checkpoint: as it was loaded, whatever was done with it meanwhile.
 
         Only the measured one is kept, and outside the accelerator's memory while another is asked.
@@ -75,7 +75,7 @@ class Asker(Protocol):
 class Trained:
     """The measured model in memory, and how its training made rows into batches."""
 
-    model: PreTrainedModel
+    model: CausalModel
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     end_in_loss: bool | None

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from evals.model_ref import ModelRef
+from evals.model_ref import CausalModel, ModelRef
 
 _SHAPE = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 """Configuration values that checkpoints of one training share."""
@@ -21,10 +20,12 @@ class Checkpoint:
     """Learning rate at that step; the checkpoint's weight where `checkpoint_weights` is `learning_rate`."""
 
 
-def load_model(ref: ModelRef) -> PreTrainedModel:
+def load_model(ref: ModelRef) -> CausalModel:
     """Load the causal language model, on the accelerator if there is one; of an adapter, only that is trainable."""
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
+    model: CausalModel = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
+        from peft import PeftModel  # noqa: PLC0415  # two seconds, for adapters alone
+
         model = PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
     return model.to(device())
 
@@ -62,7 +63,7 @@ def check_checkpoints(checkpoints: Sequence[Checkpoint], num_words: int) -> None
         )
 
 
-Load = Callable[[ModelRef], PreTrainedModel]
+Load = Callable[[ModelRef], CausalModel]
 """Gives the model of a checkpoint with its weights."""
 
 

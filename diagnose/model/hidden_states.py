@@ -6,13 +6,13 @@ One forward pass, 2 FLOPs for each parameter and token.
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import TokenRows, collate
+from evals.model_ref import CausalModel
 
 
-def mean_hidden_states(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> NDArray[np.float32]:
+def mean_hidden_states(model: CausalModel, rows: TokenRows, batch_tokens: int) -> NDArray[np.float32]:
     """Mean last hidden state of each row, [num_rows, hidden_size]; 0 without tokens or with a state that is not finite.
 
     Args:

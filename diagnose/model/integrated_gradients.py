@@ -1,4 +1,6 @@
-"""Attribute the log-probability of the tokens that follow a prompt to its tokens.
+"""Attr    from captum.attr import IntegratedGradients  # noqa: PLC0415  # brings matplotlib: two seconds, for few runs
+
+ibute the log-probability of the tokens that follow a prompt to its tokens.
 
 Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) on the input embeddings, by captum: along the straight
 line from a neutral prompt to the prompt as it is. In the neutral prompt every token is the mean of the failing prompts'
@@ -12,18 +14,17 @@ Costs `num_steps` passes forward and backward over the row.
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from diagnose.rows.tokens import TokenRows
+from evals.model_ref import CausalModel
 
 _BATCH_TOKENS = 4_096
 """Most tokens of the steps that go through the model together, unless one step has more."""
 
 
-def mean_embedding(model: PreTrainedModel, rows: TokenRows) -> Tensor:
+def mean_embedding(model: CausalModel, rows: TokenRows) -> Tensor:
     """Mean input embedding over the tokens without loss, [width]."""
     ids, counts = np.unique(rows.ids[~rows.has_loss], return_counts=True)
     embedded: Tensor = model.get_input_embeddings()(torch.from_numpy(ids.astype(np.int64)).to(model.device))
@@ -32,9 +33,11 @@ def mean_embedding(model: PreTrainedModel, rows: TokenRows) -> Tensor:
 
 
 def integrated_gradients(
-    model: PreTrainedModel, row: TokenRows, prompt: list[int], nothing: Tensor, num_steps: int
+    model: CausalModel, row: TokenRows, prompt: list[int], nothing: Tensor, num_steps: int
 ) -> NDArray[np.float64]:
     """Attribution to each token of the log-probability of those with loss, [num_tokens], nats; zero off `prompt`."""
+    from captum.attr import IntegratedGradients  # noqa: PLC0415  # brings matplotlib: two seconds, for few runs
+
     ids = torch.from_numpy(row.ids.astype(np.int64)).to(model.device)
     predicted = torch.from_numpy(1 + np.flatnonzero(row.has_loss[1:])).to(model.device)
     embedded: Tensor = model.get_input_embeddings()(ids)[None]  # [1, time, width]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.integrated_gradients import integrated_gradients, mean_embedding
 from diagnose.model.queries import failed_items
 from evals.items import ItemKey, ItemResult
+from evals.model_ref import CausalModel
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def word_shares(attribution: WordAttribution) -> WordShares:
 
 def word_attributions(
     results: Sequence[ItemResult],
-    model: PreTrainedModel,
+    model: CausalModel,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     num_steps: int,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
+from evals.model_ref import CausalModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Readings:
         return np.exp(np.minimum(self.log_likelihood, 0.0))
 
 
-def read_rows(model: PreTrainedModel, rows: TokenRows, batch_tokens: int) -> Readings:
+def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Readings:
     """Read each row once.
 
     Args:

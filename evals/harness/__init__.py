@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from lm_eval.api.instance import Instance
 
-from evals.harness.answers import answer, load_model
 from evals.harness.loading import LoadedSuite, load_suite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.results import score_items
@@ -43,6 +42,8 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     Raises:
         ValueError: the model or a task cannot be loaded, or items are not of the suite or of several splits.
     """
+    from evals.harness.answers import answer, load_model  # noqa: PLC0415  # four seconds, for processes that ask
+
     started = time.monotonic()
     loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite)
     quieten()

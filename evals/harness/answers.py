@@ -10,11 +10,10 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
-from transformers import PreTrainedModel
 
 from evals.harness.tasks import first_line
 from evals.items import OutputType
-from evals.model_ref import ModelRef
+from evals.model_ref import CausalModel, ModelRef
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class CountingModel(HFLM):  # type: ignore[misc]
         )
 
 
-def load_model(model: ModelRef, batch_size: int, weights: PreTrainedModel | None = None) -> CountingModel:
+def load_model(model: ModelRef, batch_size: int, weights: CausalModel | None = None) -> CountingModel:
     """The model as lm-eval asks it; with `weights` given these are asked, and nothing but the tokenizer is read."""
     try:
         if weights is not None:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 
 from lm_eval.api.instance import Instance
 from lm_eval.models.utils import normalize_gen_kwargs
-from transformers import PreTrainedModel
 
 from evals.harness.answers import CountingModel, answer, load_model
 from evals.harness.loading import LoadedSuite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.results import score_answers, score_items
 from evals.items import Answered, Edited, Item, ItemResult, OutputType
-from evals.model_ref import ModelRef
+from evals.model_ref import CausalModel, ModelRef
 from evals.splits import Split
 
 
@@ -26,7 +25,7 @@ class Asker:
 
     model: ModelRef
     suite: LoadedSuite = field(repr=False)
-    load: Callable[[], PreTrainedModel] | None = field(default=None, repr=False)
+    load: Callable[[], CausalModel] | None = field(default=None, repr=False)
     """Gives the model's weights where they are in memory already."""
     num_tokens: int = 0
     """Tokens of prompts and answers so far."""

@@ -14,11 +14,11 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from diagnose.attribution.gradients.layers import middle_layer
 from diagnose.attribution.gradients.model_pass import ForwardHook, HeadHook, ModelPass, hooked, want_gradient
 from diagnose.attribution.gradients.projection import LayerProjection
+from evals.model_ref import CausalModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class BatchGradients:
 class ProjectedGradients:
     """Gradients of the examples of a batch, for one model; made by `catch_gradients`, valid within it."""
 
-    def __init__(self, model: PreTrainedModel, projections: Sequence[LayerProjection], temperature: float) -> None:
+    def __init__(self, model: CausalModel, projections: Sequence[LayerProjection], temperature: float) -> None:
         self.projections = projections
         self.dim = sum(projection.width for projection in projections)
         self._middle = middle_layer([projection.layer for projection in projections], model)
@@ -103,7 +103,7 @@ class ProjectedGradients:
 
 @contextmanager
 def catch_gradients(
-    model: PreTrainedModel, projections: Sequence[LayerProjection], temperature: float = 1.0
+    model: CausalModel, projections: Sequence[LayerProjection], temperature: float = 1.0
 ) -> Iterator[ProjectedGradients]:
     """Hook the layers of the projections, whose making froze the model, and remove the hooks at the end."""
     gradients = ProjectedGradients(model, projections, temperature)

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
 from diagnose.attribution.gradients.layers import freeze, linear_layers
@@ -27,6 +26,7 @@ from diagnose.attribution.gradients.sample import FisherSample
 from diagnose.attribution.influence import Influence
 from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows
+from evals.model_ref import CausalModel
 
 _DRAWN = "drawn"
 
@@ -68,9 +68,7 @@ class IndexedGradients:
 class GradientIndex:
     """Index of one model, projection and sample."""
 
-    def __init__(
-        self, folder: Path, model: PreTrainedModel, sample: FisherSample, settings: Influence, seed: int
-    ) -> None:
+    def __init__(self, folder: Path, model: CausalModel, sample: FisherSample, settings: Influence, seed: int) -> None:
         asked = (settings.projection_dim, settings.temperature, seed, next(model.parameters()).dtype)
         digest = hashlib.sha256(repr(asked).encode())
         for name, values in sorted(model.state_dict().items()):
@@ -85,7 +83,7 @@ class GradientIndex:
         """Whether projections and the sample's gradients are stored."""
         return self._head.is_file()
 
-    def projections(self, model: PreTrainedModel) -> list[LayerProjection]:
+    def projections(self, model: CausalModel) -> list[LayerProjection]:
         """Load the projections with which the index was begun; freezes the model."""
         layers = linear_layers(model)
         freeze(model)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
-from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
+
+from evals.model_ref import CausalModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class LinearLayer:
     """Whether the layer's input is only the tokens with loss, those of all rows in one list."""
 
 
-def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
+def linear_layers(model: CausalModel) -> list[LinearLayer]:
     """Find every trainable linear layer, in the model's order."""
     head = model.get_output_embeddings()
     layers = []
@@ -35,14 +36,14 @@ def linear_layers(model: PreTrainedModel) -> list[LinearLayer]:
     return layers
 
 
-def freeze(model: PreTrainedModel) -> None:
+def freeze(model: CausalModel) -> None:
     """Turn off weight gradients, dropout and the cache of keys."""
     model.requires_grad_(False)
     model.eval()
     model.config.use_cache = False
 
 
-def middle_layer(layers: Sequence[LinearLayer], model: PreTrainedModel) -> LinearLayer:
+def middle_layer(layers: Sequence[LinearLayer], model: CausalModel) -> LinearLayer:
     """Middle one of the layers whose input is the residual stream."""
     inner = [layer for layer in layers if not layer.is_head] or list(layers)
     of_stream = [layer for layer in inner if layer.num_in == model.config.get_text_config().hidden_size]

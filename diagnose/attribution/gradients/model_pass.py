@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from diagnose.attribution.gradients.layers import LinearLayer
+from evals.model_ref import CausalModel
 
 ForwardHook = Callable[[nn.Module, tuple[Tensor], Tensor], None]
 HeadHook = Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]
@@ -25,7 +25,7 @@ HeadHook = Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]
 class ModelPass:
     """A forward and backward pass of the summed loss through the hooks, at a temperature."""
 
-    def __init__(self, model: PreTrainedModel, temperature: float) -> None:
+    def __init__(self, model: CausalModel, temperature: float) -> None:
         parameter = next(model.parameters())
         self.model = model
         self._temperature = temperature
@@ -112,7 +112,7 @@ class ModelPass:
 
 
 @contextmanager
-def hooked(model: PreTrainedModel, hooks: Sequence[tuple[nn.Module, ForwardHook]], head: HeadHook) -> Iterator[None]:
+def hooked(model: CausalModel, hooks: Sequence[tuple[nn.Module, ForwardHook]], head: HeadHook) -> Iterator[None]:
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     handles.append(model.get_output_embeddings().register_forward_pre_hook(head))
     try:

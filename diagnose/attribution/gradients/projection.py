@@ -15,11 +15,11 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from diagnose.attribution.gradients.layers import LinearLayer, freeze, linear_layers
 from diagnose.attribution.gradients.model_pass import ModelPass, hooked, want_gradient
 from diagnose.attribution.gradients.whitening import SharedInput, whitened
+from evals.model_ref import CausalModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class LayerProjection:
 
 
 def random_projections(
-    model: PreTrainedModel,
+    model: CausalModel,
     projection_dim: int,
     calibration: dict[str, Tensor],
     seed: int,
