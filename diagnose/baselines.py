@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.attribution.shards import ScoredRows
-from diagnose.attribution.train_rows import row_texts
 from diagnose.case import Case, Question
 from diagnose.rows.bm25 import mean_scores
 
@@ -56,5 +55,16 @@ def by_words(case: Case, asked: Question) -> Iterator[ScoredRows]:
 
 def bm25(case: Case, asked: Question, places: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean BM25 score of the scored rows at `places` for the failed items of each slice, [num_places, num_slices]."""
-    texts = [f"{p} {c}" for p, c in zip(*row_texts(case.corpus, case.pool, asked.scored[places]), strict=True)]
+    texts = _row_texts(case, asked.scored[places])
     return np.stack([mean_scores(queries, texts) for queries in asked.texts], axis=1)
+
+
+def _row_texts(case: Case, rows: NDArray[np.int64]) -> list[str]:
+    """Prompt and completion of ascending rows, corpus first and then pool."""
+    texts, first = [], 0
+    for source in (case.corpus, case.pool):
+        if source is not None:
+            part = source.select(rows[(rows >= first) & (rows < first + len(source))] - first).rows
+            texts += [f"{p} {c}" for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
+            first += len(source)
+    return texts

@@ -195,7 +195,7 @@ class Diagnoser:
             model.end_in_loss,
             self.influence.batch_tokens,
         )
-        states = StatesOf(trained, case.corpus.delimiter)
+        states = StatesOf(trained, case.corpus.rendering.delimiter)
         joins = self._joins(case, asked, scores, CONTROLS, states)
         rows = sample_rows(case, asked, attribution)
         table = sample_table(case, rows)

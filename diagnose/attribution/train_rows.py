@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.pool import TrainPool
-from diagnose.rows.tokens import TokenRows, encode
+from diagnose.rows.rendering import encode_pool
+from diagnose.rows.tokens import TokenRows, concatenated
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,12 @@ class TrainRows:
 
     def select(self, indices: NDArray[np.int64]) -> TokenRows:
         """Encode the rows at `indices` of `chosen`, ascending."""
-        prompts, completions = row_texts(self.corpus, self.pool, self.chosen[indices])
-        return encode(prompts, completions, self.tokenizer, "", self.max_length)
-
-
-def row_texts(corpus: TrainPool, pool: TrainPool | None, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:
-    """Prompts of ascending rows, corpus first and then pool, and completions with their delimiter in front."""
-    prompts: list[str] = []
-    completions: list[str] = []
-    first = 0
-    for source in (corpus, pool):
-        if source is None:
-            continue
-        here = rows[(rows >= first) & (rows < first + len(source))] - first
-        part = source.select(here).rows
-        part_prompts = part["prompt"][:]
-        prompts += part_prompts
-        completions += [
-            (source.delimiter if prompt else "") + completion
-            for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
-        ]
-        first += len(source)
-    return prompts, completions
+        rows, first, parts = self.chosen[indices], 0, []
+        for source in (self.corpus, self.pool):
+            if source is None:
+                continue
+            here = rows[(rows >= first) & (rows < first + len(source))] - first
+            if len(here):
+                parts.append(encode_pool(source.select(here), self.tokenizer, self.max_length))
+            first += len(source)
+        return concatenated(parts)

@@ -7,6 +7,7 @@ counts of rows are those of the whole corpus.
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from diagnose.attribution.stream import Attribution
@@ -35,15 +36,22 @@ def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
     numbers = asked.scored[places]
     corpus, pool = split_numbers(case, numbers)
     sources = [(case.corpus, corpus)] + ([(case.pool, pool)] if case.pool is not None else [])
+    chosen_rows = [source.select(chosen).rows for source, chosen in sources]
+    has_messages = any("messages" in part.column_names for part in chosen_rows)
     return Rows(
-        prompts=[text for source, chosen in sources for text in source.select(chosen).rows["prompt"][:]],
-        completions=[text for source, chosen in sources for text in source.select(chosen).rows["completion"][:]],
+        prompts=[text for part in chosen_rows for text in part["prompt"][:]],
+        completions=[text for part in chosen_rows for text in part["completion"][:]],
+        messages=[turns for part in chosen_rows for turns in _messages(part)] if has_messages else None,
         numbers=numbers,
         in_pool=numbers >= len(case.corpus),
         copies=count_copies(case.corpus, corpus),
         losses=np.concatenate(losses),
         effect=np.concatenate(effect),
     )
+
+
+def _messages(part: Dataset) -> list[str | None]:
+    return part["messages"][:] if "messages" in part.column_names else [None] * len(part)
 
 
 def sample_table(case: Case, rows: Rows) -> SliceTable:
