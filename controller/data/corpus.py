@@ -58,6 +58,11 @@ class Corpus:
                     f"""write $'corpus.{key}="...\\n..."' in the shell, or "...\\n..." in a YAML file"""
                 )
 
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a corpus at all; only recorded answers can do without."""
+        return self.train is not None
+
     def materialise(self, folder: Path) -> "Corpus":
         """Return the same data as files; a named data set writes them to `folder`."""
         del folder

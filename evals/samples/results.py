@@ -5,7 +5,7 @@ failure a function of the scores of its task and split: as in `evals.harness`, s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from evals.harness.documents import digest, json_document, occurrence_ids
@@ -34,6 +34,21 @@ class Scored:
     choices: Mapping[ItemKey, tuple[str, ...]] = field(repr=False)
     """Answers that could be chosen; empty where they were written."""
     versions: Mapping[str, str]
+
+    def on(self, items: Sequence[Item]) -> "Scored":
+        """Return the answers to items that the harness has loaded, which can be asked again; the others are dropped.
+
+        Raises:
+            ValueError: a recorded item is none of them.
+        """
+        known = {item.key: item for item in items}
+        if foreign := [item for item in self.items if item.key not in known]:
+            raise ValueError(
+                f"evals.samples: {len(foreign)} of {len(self.items)} recorded items are not of evals.tasks (first: "
+                f"{foreign[0].key}); name the tasks that were recorded, with their files in evals.include_path"
+            )
+        recorded = {item.key for item in self.items}
+        return replace(self, items=tuple(item for item in items if item.key in recorded))
 
     def report(self, split: Split) -> EvalReport:
         """Report of one split, in the order of the log; a `ProbeReport` for probe items.
