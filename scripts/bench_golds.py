@@ -140,8 +140,15 @@ def main() -> None:
         f"{wrong.sum()} wrong golds by people; {found.expected:.0f} expected, {len(found.doubts)} doubted\n"
     )
     for name, scores in (("largest other answer", largest), ("its lead", margin), ("evalmend", fitted)):
-        told = ", ".join(f"{key} {value:.2f}" for key, value in curve(scores, wrong).items())
-        sys.stdout.write(f"{name}: {told}\n")
+        points = ", ".join(f"{key} {value:.2f}" for key, value in curve(scores, wrong).items())
+        sys.stdout.write(f"{name}: {points}\n")
+    for least in (0.9, 0.5):
+        sure = [doubt for doubt in found.doubts if doubt.probability >= least]
+        by_people = sum(bool(wrong[place[doubt.key]]) for doubt in sure)
+        told = sum(doubt.probability for doubt in sure)
+        sys.stdout.write(
+            f"probability {least} and more: {len(sure)} items, {told:.0f} expected wrong, {by_people} wrong by people\n"
+        )
     is_right = [items[place[d.key]]["choices"].index(d.suggested_gold) for d in found.doubts if wrong[place[d.key]]]
     told_right = [items[place[d.key]]["correct_answer"] for d in found.doubts if wrong[place[d.key]]]
     agree = [
