@@ -153,8 +153,8 @@ def _repeated(finding: Finding) -> Finding:
 def _doubted(failed: Sequence[ItemResult], doubted: Collection[ItemKey], golds: GoldDoubts) -> Evidence:
     hits = [result.item.key for result in failed if result.item.key in doubted]
     says = (
-        f"On {len(hits)} of {len(failed)} failed items most of {len(golds.weights)} models give one answer that is not "
-        "the gold."
+        f"On {len(hits)} of {len(failed)} failed items more of {len(golds.weights)} models agree on one other answer "
+        "than on the gold."
     )
     return Evidence("recorded_golds", {"gold_outvoted": len(hits) / len(failed)}, says, items=tuple(hits))
 

@@ -47,8 +47,8 @@ def _without_model(finding: Finding) -> str:
 
 def _golds(golds: GoldDoubts) -> Iterator[str]:
     yield (
-        f"golds: of {golds.num_items} items answered by {len(golds.weights)} models, most votes go to another answer "
-        f"on {len(golds.doubts)}; about {golds.expected:.0f} golds are expected to be wrong"
+        f"golds: of {golds.num_items} items answered by {len(golds.weights)} models, another answer has more votes "
+        f"on {len(golds.doubts)}; by votes alone {golds.expected:.0f} golds are expected to be wrong"
     )
     for doubt in golds.doubts[:_NUM_SHOWN]:
         yield (

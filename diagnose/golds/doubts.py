@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.golds.kinds import Counted, WrongGolds, find_wrong_golds, numbered
-from diagnose.golds.votes import AskedItem, Votes, count_votes, model_weights
+from diagnose.golds.votes import MIN_MODELS, AskedItem, Votes, count_votes, model_weights
 from evals.items import ItemKey
 
 
 @dataclass(frozen=True, slots=True)
 class GoldDoubt:
-    """An item on which most votes go to another answer than the gold."""
+    """An item on which more votes go to one other answer than to the gold, those of two models at least."""
 
     key: ItemKey
     recorded_gold: str
@@ -67,9 +67,9 @@ def doubt_golds(items: Sequence[AskedItem], answers: Mapping[str, Mapping[ItemKe
     wrong = find_wrong_golds(Counted(counts, votes.gold, votes.num_options, groups))
     of_gold = counts[np.arange(len(counts)), votes.gold]
     order = np.argsort(-wrong.wrong, kind="stable").tolist()
-    doubted = [k for k in order if counts[k].max() > of_gold[k]]
+    outvoted = [_doubt(votes, wrong, k, int(counts[k].argmax())) for k in order if counts[k].max() > of_gold[k]]
     return GoldDoubts(
-        doubts=tuple(_doubt(votes, wrong, k, int(counts[k].argmax())) for k in doubted),
+        doubts=tuple(doubt for doubt in outvoted if len(doubt.models) >= MIN_MODELS),
         num_items=len(votes.items),
         expected=float(wrong.wrong.sum()),
         weights=dict(zip(votes.models, weights.tolist(), strict=True)),

@@ -10,6 +10,7 @@ from evals.items import ItemKey
 from evals.leaks.near_copies import normalise
 
 MIN_MODELS = 2
+"""Fewest models that must answer an item, and fewest that must agree on another answer: one alone may just err."""
 
 
 @dataclass(frozen=True, slots=True)
