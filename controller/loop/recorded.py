@@ -108,7 +108,12 @@ def _with_model(settings: LoopSettings, run_dir: Path, runner: Runner, samples: 
     """Diagnose as in a loop, with the recorded scores in the place of a measurement."""
     asked = replace(settings, evals=replace(settings.evals, samples=[], filter=None))
     run = open_run(asked, run_dir, runner)
-    suite = replace(samples.suite, include_path=run.suite.include_path)
+    suite = replace(
+        samples.suite,
+        include_path=run.suite.include_path,
+        tasks=list(run.loaded.tasks),  # a log knows no groups
+        guards=list(run.loaded.guards),
+    )
     samples = replace(samples, suite=suite)
     report = runner.do(Stage("read-samples", read_report, (samples, run.asked)), "measure").artifact
     probe = MeasuredModel(read_report_json(report.folder, ProbeReport), report)

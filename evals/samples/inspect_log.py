@@ -24,7 +24,7 @@ def is_inspect(path: Path) -> bool:
     if path.suffix != ".json":
         return False
     with path.open(encoding="utf-8", errors="replace") as file:
-        return '"eval"' in (head := file.read(4096)) and '"status"' in head and '"version"' in head
+        return '"eval"' in (head := file.read(4096)) and '"status"' in head
 
 
 def read_inspect(source: Path, paths: Sequence[Path]) -> Recording:

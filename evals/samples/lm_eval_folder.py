@@ -19,6 +19,7 @@ from evals.harness.scoring import Metric, MetricKind
 from evals.harness.tasks import installed_version
 from evals.items import OutputType
 from evals.samples.record import RecordedItem, RecordedTask, Recording, check_once, read_json, read_lines
+from evals.suite import EvalSuite
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl?")
 # The functions of whole tasks whose values for one item are pairs, and the metrics that have them by default.
@@ -49,13 +50,12 @@ def is_lm_eval(folder: Path) -> bool:
     )
 
 
-def read_lm_eval(folder: Path, wanted: str | None, include_path: str | None = None) -> Recording:
+def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
     """Read what a folder holds of one model: one run, or several of other tasks each.
 
     Args:
         folder: Value of `--output_path`, or the model's folder in it.
-        wanted: Filter whose answers are read; None where each task has one.
-        include_path: Folder of task files that are installed beside lm-eval's own.
+        suite: Settings that say which filter's answers are read, which tasks, and where tasks are installed.
 
     Raises:
         ValueError: a task was run twice or has no samples, runs are of several models, a task has several filters or
@@ -72,7 +72,8 @@ def read_lm_eval(folder: Path, wanted: str | None, include_path: str | None = No
         )
     logged = _by_task(place, of_runs) if times else _without_times(place, of_runs)
     for path, results in of_runs.items():
-        if missing := [task for task in results.get("configs", {}) if task not in logged]:
+        named = {*suite.tasks, *suite.guards} if suite.tasks else set(results.get("configs", {}))
+        if missing := [task for task in results.get("configs", {}) if task in named and task not in logged]:
             raise _without_samples(path, missing)
     if not logged:
         raise _without_samples(next(iter(of_runs)))
@@ -83,9 +84,10 @@ def read_lm_eval(folder: Path, wanted: str | None, include_path: str | None = No
             "to a folder of their own"
         )
     order = [task for results in of_runs.values() for task in results.get("configs", {})]
+    wanted = suite.filter or (suite.metric or "").partition("/")[2] or None
     tasks = sorted((_task(one, wanted) for one in logged.values()), key=lambda task: order.index(task.name))
     for task in tasks:
-        installed = installed_version(task.name, include_path)
+        installed = installed_version(task.name, suite.include_path)
         if installed is not None and task.version not in (None, _UNSTATED, installed):
             raise ValueError(
                 f"evals.samples: {place} holds answers to version {task.version} of {task.name}, the installed one is "
@@ -154,7 +156,7 @@ def _without_samples(results: Path, missing: Sequence[str] = ()) -> ValueError:
     of = f" of {', '.join(missing[:3])}" if missing else ""
     return ValueError(
         f"evals.samples: {results} has scores and no samples{of}; a diagnosis needs the answers: run lm_eval again "
-        "with --log_samples"
+        "with --log_samples, or name the tasks that have samples in evals.tasks"
     )
 
 

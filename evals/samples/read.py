@@ -16,8 +16,7 @@ def read_samples(suite: EvalSuite) -> tuple[Recording, ...]:
     Raises:
         ValueError: a path is no folder or log, its form is unknown, what it holds is ambiguous, or two folders are one.
     """
-    wanted = suite.filter or (suite.metric or "").partition("/")[2] or None
-    recordings = tuple(_read(Path(source).expanduser(), wanted, suite.include_path) for source in suite.samples)
+    recordings = tuple(_read(Path(source).expanduser(), suite) for source in suite.samples)
     first: dict[str, str] = {}
     for recording in recordings:
         if recording.model in first:
@@ -29,7 +28,7 @@ def read_samples(suite: EvalSuite) -> tuple[Recording, ...]:
     return recordings
 
 
-def _read(source: Path, wanted: str | None, include_path: str | None) -> Recording:
+def _read(source: Path, suite: EvalSuite) -> Recording:
     if not source.exists():
         raise ValueError(
             f"evals.samples must name a folder of logs, got '{source}', which does not exist; a relative path starts "
@@ -62,7 +61,7 @@ def _read(source: Path, wanted: str | None, include_path: str | None) -> Recordi
         )
     if every:
         return read_every_eval(source, every)
-    return read_inspect(source, logs) if logs else read_lm_eval(source, wanted, include_path)
+    return read_inspect(source, logs) if logs else read_lm_eval(source, suite)
 
 
 def _described(files: Sequence[Path]) -> str:

@@ -1,6 +1,7 @@
 """Folders that lm-eval wrote become the reports that measuring the same model makes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,60 +160,70 @@ def test_a_filter_is_chosen_by_name_and_names_its_metric_as_in_measuring(log: Pa
         }
 
 
-def test_what_is_ambiguous_or_cut_off_is_refused_with_the_way_out(log: Path, tmp_path: Path) -> None:
-    samples, results = next(log.glob("samples_*")), next(log.glob("results_*"))
-    text, told = samples.read_text(), results.read_text()
+def refusal(folder: Path, **settings: Any) -> str:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the messages are what is compared
+        imported(folder, **({"filter": "first"} | settings))
+    return str(caught.value)
+
+
+def test_a_file_of_samples_that_is_cut_off_doubled_or_unscored_is_refused(log: Path) -> None:
+    samples = next(log.glob("samples_*"))
+    text = samples.read_text()
     lines = text.splitlines(keepends=True)
-
-    def refusal() -> str:
-        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the messages are what is compared
-            imported(log, filter="first")
-        return str(caught.value)
-
     samples.write_text(text + lines[0])
-    assert "holds item 0 of write twice" in refusal()
+    assert "holds item 0 of write twice" in refusal(log)
     samples.write_text("".join(lines[1:]))
-    assert "holds 29 of the 30 samples" in refusal()
+    assert "holds 29 of the 30 samples" in refusal(log)
     samples.write_text(text[:-40])
-    assert "the log is cut off" in refusal()
+    assert "the log is cut off" in refusal(log)
     row = json.loads(lines[3])
     samples.write_text("".join([*lines[:3], json.dumps(row | {"exact_match": float("nan")}) + "\n", *lines[4:]]))
-    assert "item 3 of write" in refusal()
-    assert "which is no finite number" in refusal()
+    assert "item 3 of write" in refusal(log)
+    assert "which is no finite number" in refusal(log)
     del row["exact_match"]
     samples.write_text("".join([*lines[:3], json.dumps(row) + "\n", *lines[4:]]))
-    assert "has no score 'exact_match'" in refusal()
-    samples.write_text(text)
+    assert "has no score 'exact_match'" in refusal(log)
+    samples.write_text("[1]")
+    assert "is no JSON object" in refusal(log)
+
+
+def test_files_of_several_runs_or_without_their_partner_are_refused(log: Path) -> None:
+    samples, results = next(log.glob("samples_*")), next(log.glob("results_*"))
+    text, told = samples.read_text(), results.read_text()
     again = [path.with_name(path.name.replace("_20", "_19")) for path in (samples, results)]
     again[0].write_text(text)
-    assert "no results file of the same run" in refusal()
+    assert "no results file of the same run" in refusal(log)
     again[1].write_text(told)
-    assert "holds samples of write from two runs" in refusal()
+    assert "holds samples of write from two runs" in refusal(log)
     again[0].unlink()
     again[1].unlink()
     samples.unlink()
-    assert "run lm_eval again with --log_samples" in refusal()
+    assert "run lm_eval again with --log_samples" in refusal(log)
     samples.write_text(text)
+    two = json.loads(told)
+    two["configs"]["other"] = two["configs"]["write"]
+    results.write_text(json.dumps(two))
+    assert "no samples of other" in refusal(log)
+    assert imported(log, filter="first", tasks=["write"]).results
     results.unlink()
-    assert "put the file that lm-eval wrote beside them" in refusal()
+    assert "put the file that lm-eval wrote beside them" in refusal(log)
     results.write_text(told)
     other = log.parent / "other"
     other.mkdir()
     (other / results.name).write_text(told)
-    with pytest.raises(ValueError, match=r"runs of 2 models .*other.*name the folder of one"):
-        imported(log.parent, filter="first")
+    assert re.search(r"runs of 2 models .*other.*name the folder of one", refusal(log.parent))
+
+
+def test_a_path_or_a_name_that_leads_nowhere_is_refused(log: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(ValueError, match=r"holds no logs that can be read .it is empty"):
-        imported(empty)
-    with pytest.raises(ValueError, match="does not exist; a relative path starts at the working directory"):
-        imported(tmp_path / "nowhere")
+    assert "holds no logs that can be read (it is empty)" in refusal(empty)
+    assert "does not exist; a relative path starts at the working directory" in refusal(tmp_path / "nowhere")
+    assert "name the folder that lm_eval --output_path wrote" in refusal(next(log.glob("samples_*")))
+    assert "did you mean 'write'" in refusal(log, tasks=["wrte"])
+    assert "is a metric of no recorded task; did you mean 'exact_match'" in refusal(log, metric="exact_mach")
     with pytest.raises(ValueError, match=r"names answers of .* twice"):
         read_samples(EvalSuite(samples=[str(log), str(log)], filter="first"))
-    with pytest.raises(ValueError, match=r"names 'wrte', which .* does not hold; did you mean 'write'"):
-        imported(log, filter="first", tasks=["wrte"])
-    with pytest.raises(ValueError, match="is a metric of no recorded task; did you mean 'exact_match'"):
-        imported(log, filter="first", metric="exact_mach")
 
 
 def test_a_filter_without_recorded_answers_is_refused() -> None:
