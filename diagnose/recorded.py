@@ -18,11 +18,11 @@ from diagnose.diagnoser import Diagnoser
 from diagnose.evidence.contamination import find_contamination, in_order
 from diagnose.evidence.examine import CauseTest, Means, Needs, examine
 from diagnose.evidence.from_rows.amounts import nearest_rows
+from diagnose.evidence.golds.doubts import GoldDoubts
 from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
 from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.evidence import Evidence, LeftOut
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
-from diagnose.golds.doubts import GoldDoubts
 from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
 from diagnose.slices.data.find import DataJoin

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.golds.doubts import doubt_golds
-from diagnose.golds.votes import AskedItem
+from diagnose.evidence.golds.doubts import doubt_golds
+from diagnose.evidence.golds.votes import AskedItem
 from evals.items import ItemKey
 
 WRONG = "wrong_groundtruth"

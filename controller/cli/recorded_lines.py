@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from controller.loop.recorded import RecordedDiagnosis
+from diagnose.evidence.golds.doubts import GoldDoubts
 from diagnose.finding.finding import Cause, Finding
-from diagnose.golds.doubts import GoldDoubts
 
 _NUM_SHOWN = 5
 """Number of doubtful golds that are printed; the errata file has all."""

@@ -26,8 +26,8 @@ from controller.stages.recorded import (
     read_report,
 )
 from controller.train.settings import PretrainedModel, RecordedModel
+from diagnose.evidence.golds.doubts import GoldDoubts
 from diagnose.finding.finding import Diagnosis
-from diagnose.golds.doubts import GoldDoubts
 from diagnose.modes.examples import read_mode_labels
 from evals.items import EvalReport, ProbeReport
 from evals.suite import EvalSuite

@@ -15,9 +15,9 @@ from controller.engine.budget import Spent
 from controller.stages.measure import AskedSuite
 from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
+from diagnose.evidence.golds.doubts import GoldDoubts, doubt_golds
+from diagnose.evidence.golds.votes import AskedItem
 from diagnose.finding.finding import Diagnosis
-from diagnose.golds.doubts import GoldDoubts, doubt_golds
-from diagnose.golds.votes import AskedItem
 from diagnose.recorded import RecordedCase, diagnose_recorded
 from evals.items import Item, ProbeReport
 from evals.leaks.item_index import index_items

@@ -11,9 +11,9 @@ from builders.pools import train_pool
 from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
 from diagnose.evidence.examine import TESTS, Needs
+from diagnose.evidence.golds.doubts import doubt_golds
+from diagnose.evidence.golds.votes import AskedItem
 from diagnose.finding.finding import Cause, Diagnosis
-from diagnose.golds.doubts import doubt_golds
-from diagnose.golds.votes import AskedItem
 from diagnose.recorded import RecordedCase, diagnose_recorded
 from evals.items import ItemResult, ProbeReport
 from evals.leaks.item_index import index_items

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.golds.kinds import Counted, WrongGolds, find_wrong_golds, numbered
-from diagnose.golds.votes import MIN_MODELS, AskedItem, Votes, count_votes, model_weights
+from diagnose.evidence.golds.kinds import Counted, WrongGolds, find_wrong_golds, numbered
+from diagnose.evidence.golds.votes import MIN_MODELS, AskedItem, Votes, count_votes, model_weights
 from evals.items import ItemKey
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from diagnose.golds.doubts import GoldDoubts, doubt_golds
-from diagnose.golds.votes import AskedItem, count_votes, model_weights
+from diagnose.evidence.golds.doubts import GoldDoubts, doubt_golds
+from diagnose.evidence.golds.votes import AskedItem, count_votes, model_weights
 from evals.items import ItemKey
 
 CHOICES = ("north", "south", "east", "west")
