@@ -33,6 +33,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   evalmend loop                                    the embedded starter
   evalmend loop experiment=scan_jump corpus.root=FOLDER
   evalmend loop --config-dir my_conf experiment=mine
+  evalmend diagnose evals.samples=DIR              logs of lm-eval, Inspect, Every Eval Ever
   evalmend loop --multirun seed=0,1 interventions=reweight,retrieve
   evalmend prove scenario=starved_skill world=skills seed=0
 

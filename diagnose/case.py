@@ -22,7 +22,7 @@ class Case:
     probe: ProbeReport
     """All probe items of tasks and guards."""
     corpus: TrainPool
-    """Rows that the model was trained on."""
+    """Rows that the model was trained on; beside recorded answers, rows of which nobody says so."""
     pool: TrainPool | None
     """Rows that a fix may add; None without any."""
     item_fields: Sequence[str]

@@ -170,7 +170,7 @@ class Diagnoser:
         classifier = classifier_with(self.mode_labels)
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
         hidden = TextStates(model, self.influence.batch_tokens)
-        asked = self._ask(case, self.find(case.probe, case.item_fields, case.guards, hidden))
+        asked = self.question(case, self.find(case.probe, case.item_fields, case.guards, hidden))
         if asked is None:
             return _nothing_fails(case, contaminated, hidden.num_tokens // FORWARD_SHARE)
         check_checkpoints(model.checkpoints, len(model.tokenizer))
@@ -197,7 +197,7 @@ class Diagnoser:
         )
         states = StatesOf(trained, case.corpus.rendering.delimiter)
         joins = self._joins(case, asked, scores, CONTROLS, states)
-        rows = sample_rows(case, asked, attribution)
+        rows = sample_rows(case, asked, attribution.parts())
         table = sample_table(case, rows)
         subjects = make_subjects(case, asked, [own for own, _ in joins], rows, table)
         means = Means(trained, asker, leaned.words)
@@ -241,7 +241,7 @@ class Diagnoser:
     def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
         """Diagnose the slices of `found`, its queries and rows, with BM25 in the place of influence: the control that
         attribution has to beat."""
-        asked = self._ask(case, tuple(_failing(finding) for finding in found.attributed_findings))
+        asked = self.question(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if asked is None:
             return _nothing_fails(case, (), 0)
         examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
@@ -251,7 +251,7 @@ class Diagnoser:
         findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing], modes)
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
-    def _ask(self, case: Case, failing: tuple[FailingSlice, ...]) -> Question | None:
+    def question(self, case: Case, failing: tuple[FailingSlice, ...]) -> Question | None:
         """Draw queries and rows; None where no slice fails."""
         return ask(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
 
@@ -262,6 +262,10 @@ class Diagnoser:
         affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
         most = min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), self.max_rows)
         return max(1, round(most))
+
+    def joins_by_words(self, case: Case, asked: Question) -> list[DataJoin]:
+        """Find rows that ask what each failing slice asks, by BM25 in the place of influence; uses no model."""
+        return [own for own, _ in self._joins(case, asked, lambda: by_words(case, asked), (), None)]
 
     def _reranked(
         self,

@@ -52,11 +52,22 @@ class EvalSuite:
     templates: dict[str, list[str]] = field(default_factory=dict)
     """Rules for near copies: patterns with named groups; texts that match patterns of one rule with the same groups
     ask the same (`evals.leaks.templates`)."""
+    samples: Any = field(default_factory=list, metadata=FREE)
+    """Folder of results that were made elsewhere, or several, of one model each: logs of lm-eval, Inspect or Every Eval
+    Ever (`evals.samples`). They are diagnosed in the place of a measurement."""
+    filter: str | None = None
+    """Filter whose answers are read from `samples`; unset means the one that a task has."""
     batch_size: int = 64
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""
 
     def __post_init__(self) -> None:
+        self.samples = [self.samples] if isinstance(self.samples, str) else list(self.samples or ())
+        if self.filter is not None and not self.samples:
+            raise ValueError(
+                f"evals.filter chooses among recorded answers, got {self.filter} without evals.samples; a measured "
+                "task is judged by another filter with evals.metric=exact_match/FILTER"
+            )
         for key in ("limit", "batch_size", "max_gen_toks"):
             value = getattr(self, key)
             if value is not None and value < 1:

@@ -23,7 +23,7 @@ from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
 from controller.engine.errors import BudgetSpent
 from controller.prove.settings import ProveSettings
 from controller.settings import LoopSettings
-from controller.train.settings import PretrainedModel, ScratchModel
+from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
 from interventions.fixes.clean import Clean
 from interventions.fixes.counter_examples import CounterExamples
 from interventions.fixes.programs import Programs
@@ -48,6 +48,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
     ("schema/model", "scratch", ScratchModel),
     ("schema/model", "pretrained", PretrainedModel),
+    ("schema/model", "recorded", RecordedModel),
     ("schema/interventions", "auto", Auto),
     ("schema/interventions", "reweight", Reweight),
     ("schema/interventions", "retrieve", Retrieve),
@@ -141,7 +142,7 @@ def _compose_and_call(verb: Callable[[Settings, str | None], int], root: type[Se
 
 
 def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
-    """Choose the experiment where the words choose no corpus.
+    """Choose the experiment where the words choose no corpus; no model for recorded answers where they choose none.
 
     Raises:
         ValueError: the words for the proving ground name no scenario.
@@ -150,6 +151,8 @@ def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
     def names(*groups: str) -> bool:
         return any(word.lstrip("+").startswith(groups) for word in words)
 
+    if root is LoopSettings and names("evals.samples="):
+        return [] if names("experiment=", "model=", "model.") else ["model=recorded"]
     if root is LoopSettings:
         return [] if names("experiment=", "corpus=", "corpus.train=") else ["experiment=starter"]
     if not names("scenario="):

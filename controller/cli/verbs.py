@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
+from controller.cli.recorded_lines import finding_line, recorded_lines
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
@@ -16,6 +17,7 @@ from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
 from controller.loop.models import CHAMPION_FILE, base_model, initial_model, measure_model, read_champion
 from controller.loop.proposing import leave_patch, propose_round
+from controller.loop.recorded import diagnose_recorded_answers
 from controller.loop.run import choose_run_dir, opened
 from controller.loop.studies.dose_curve import make_doses
 from controller.loop.studies.fidelity import prove_attribution
@@ -28,6 +30,7 @@ from controller.results.loop_json import Decision, LoopResult
 from controller.results.page.fidelity import believed, calibrated, of_slices
 from controller.results.summary import summary, write_summary
 from controller.settings import LoopSettings
+from controller.train.settings import RecordedModel
 from evals.splits import Split
 from interventions.plan.attempts import Attempts
 
@@ -74,17 +77,18 @@ def measure(settings: LoopSettings, sweep: str | None) -> int:
 
 
 def diagnose(settings: LoopSettings, sweep: str | None) -> int:
-    """Diagnose round 0's model and print the findings."""
+    """Diagnose round 0's model, or recorded answers, and print the findings."""
     del sweep
+    if settings.evals.samples or isinstance(settings.model, RecordedModel):
+        for line in recorded_lines(diagnose_recorded_answers(settings, choose_run_dir(settings))):
+            _say(line)
+        return 0
     with opened(settings, choose_run_dir(settings)) as run:
         base = base_model(run)
         model = initial_model(run, base)
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
         for finding in diagnosed.diagnosis.findings:
-            _say(
-                f"{finding.slice}: {finding.num_failed} of {finding.num_items} fail; {finding.cause.value} "
-                f"({finding.causes[finding.cause]:.0%}), data: {finding.data_slice}"
-            )
+            _say(finding_line(finding))
         if not diagnosed.diagnosis.findings:
             _say("no failing slice")
         proven = prove_attribution(run, base, model, diagnosed) if settings.diagnose.fidelity else None

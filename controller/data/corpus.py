@@ -98,6 +98,11 @@ class Corpus:
         template = self.apply_chat_template if isinstance(self.apply_chat_template, str) else None
         return Rendering("", True, template, self.system_instruction)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a corpus at all; only recorded answers can do without."""
+        return self.train is not None
+
     def materialise(self, folder: Path) -> "Corpus":
         """Return the same data as files; a named data set writes them to `folder`."""
         del folder

@@ -32,6 +32,10 @@ class StarterCorpus(Corpus):
     data_seed: int = 0
     """Seeds the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
+    @property
+    def is_given(self) -> bool:
+        return True
+
     def materialise(self, folder: Path) -> Corpus:
         check_makes_rows(self)
         made = starter(self.data_seed)
@@ -56,6 +60,10 @@ class ScanJumpCorpus(Corpus):
     max_actions: int = 24
     data_seed: int = 0
     """Seeds the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+
+    @property
+    def is_given(self) -> bool:
+        return True
 
     def materialise(self, folder: Path) -> Corpus:
         check_makes_rows(self)

@@ -21,7 +21,7 @@ from controller.settings import LoopSettings
 from controller.stages.measure import AskedSuite
 from controller.stages.read import read_data
 from controller.train.drift import find_drift
-from controller.train.settings import PretrainedModel, ScratchModel
+from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
 from controller.train.start import check_arch, check_pretrained, load_tokenizer
 from diagnose.modes.examples import read_mode_labels
 from evals.harness import LoadedSuite, load_suite
@@ -90,6 +90,11 @@ def choose_run_dir(settings: LoopSettings) -> Path:
 
 def check_settings(settings: LoopSettings) -> None:
     """Check what the settings and small files that they name show, before any data is read."""
+    if settings.evals.samples or isinstance(settings.model, RecordedModel):
+        raise ValueError(
+            "evals.samples and model=recorded are read by evalmend diagnose alone, which trains nothing; name a model "
+            "with model=pretrained and measure it with evals.tasks for any other verb"
+        )
     if not settings.evals.tasks:
         raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
     if settings.diagnose.mode_labels is not None:
@@ -121,11 +126,7 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     """
     check_settings(settings)
     data_dir = run_dir / "data"
-    files: Corpus = settings.corpus.materialise(data_dir)
-    assert files.train is not None, "materialise checks it"
-    check_source("corpus.train", files.train)
-    if files.pool is not None:
-        check_source("corpus.pool", files.pool)
+    files = _files(settings, data_dir)
     tasks = settings.corpus.task_folder(data_dir)
     suite = replace(settings.evals, guard_rest=EvalSuite.guard_rest)  # which the verdict alone reads
     if tasks is not None and not suite.include_path:
@@ -133,9 +134,8 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     if files.is_chat:
         files = _with_template(files, settings)
     loaded = load_suite(suite, template_of(settings))
-    assert files.train is not None
-    corpus = _read(runner, files, "corpus.train", files.train)
-    pool = _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None
+    rows = _read_all(runner, files)
+    corpus, pool = rows.corpus, rows.pool
     log.info(
         "corpus %d rows, pool %d rows, %d items of %d tasks",
         corpus.num_rows,
@@ -153,6 +153,40 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         ):
             log.warning("%s", sentence)
     return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRows:
+    """Corpus and pool on disk."""
+
+    files: Corpus
+    corpus: Data
+    pool: Data | None
+
+
+def read_rows(settings: LoopSettings, run_dir: Path, runner: Runner) -> ReadRows:
+    """Read corpus and pool alone.
+
+    Raises:
+        ValueError: there is no corpus, or it cannot be read.
+    """
+    return _read_all(runner, _files(settings, run_dir / "data"))
+
+
+def _files(settings: LoopSettings, data_dir: Path) -> Corpus:
+    """Files of corpus and pool, checked as far as is known at once."""
+    files: Corpus = settings.corpus.materialise(data_dir)
+    assert files.train is not None, "materialise checks it"
+    check_source("corpus.train", files.train)
+    if files.pool is not None:
+        check_source("corpus.pool", files.pool)
+    return files
+
+
+def _read_all(runner: Runner, files: Corpus) -> ReadRows:
+    assert files.train is not None, "materialise checks it"
+    corpus = _read(runner, files, "corpus.train", files.train)
+    return ReadRows(files, corpus, _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None)
 
 
 def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:

@@ -61,6 +61,13 @@ class PretrainedModel:
 
 
 @dataclass
+class RecordedModel:
+    """`model=recorded`: a model whose answers are known (`evals.samples`) and that can be neither asked nor trained."""
+
+    is_trained = True
+
+
+@dataclass
 class TrainUpdate:
     """`train.update.*`: settings that differ when an arm goes on from the champion; unset means as in `train`."""
 

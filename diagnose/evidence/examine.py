@@ -29,7 +29,9 @@ class Needs(StrEnum):
     """Resources that a test uses, which determine its cost."""
 
     ROWS = "rows"
-    """Uses rows and scores in memory: milliseconds."""
+    """Uses rows and items in memory: milliseconds."""
+    EFFECTS = "effects"
+    """Uses the attribution of the rows, too."""
     MODEL = "model"
     """Uses forward passes over a few hundred rows."""
     ASKING = "asking"
@@ -40,7 +42,8 @@ class Needs(StrEnum):
 class Means:
     """Model and attributions that a test may use beside its subject."""
 
-    trained: Trained
+    trained: Trained | None
+    """The measured model; None where answers are recorded ones."""
     asker: Asker | None
     """Asks the model again; None where it cannot be asked."""
     leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]
@@ -61,9 +64,19 @@ class CauseTest:
     unless: Sequence[str] = field(default=())
     """Values of earlier tests; with one of them at `SETTLED` or above the test is not made."""
 
+    def can_be_made(self, means: Means) -> bool:
+        """Whether what the test needs is there."""
+        if self.needs is Needs.ASKING:
+            return means.asker is not None
+        return self.needs is Needs.ROWS or means.trained is not None
+
     def applies(self, values: Mapping[str, float], means: Means) -> bool:
-        can_ask = self.needs is not Needs.ASKING or means.asker is not None
-        return can_ask and all(values.get(name, 0.0) < SETTLED for name in self.unless)
+        return self.can_be_made(means) and all(values.get(name, 0.0) < SETTLED for name in self.unless)
+
+
+def _trained(means: Means) -> Trained:
+    assert means.trained is not None, "a test that needs the model is made where there is one"
+    return means.trained
 
 
 def _prompts(subject: Subject, means: Means) -> Evidence:
@@ -113,7 +126,7 @@ TESTS = (
     ),
     CauseTest(
         "effects",
-        Needs.ROWS,
+        Needs.EFFECTS,
         {"against": "share of the effect of the slice's rows that works against the failed items"},
         lambda subject, _: check_effects(subject),
     ),
@@ -139,7 +152,7 @@ TESTS = (
             "ends": "mean probability of the end token after a right answer",
             "runs_on": "share of failed answers that begin with the gold answer and go on",
         },
-        lambda subject, means: check_batches(subject, means.trained),
+        lambda subject, means: check_batches(subject, _trained(means)),
     ),
     CauseTest(
         "learning",
@@ -149,7 +162,7 @@ TESTS = (
             "learnt_elsewhere": "share of other training rows that the model gives right",
             "falling": "share by which the corpus's loss fell between the last two checkpoints",
         },
-        lambda subject, means: check_learning(subject, means.trained),
+        lambda subject, means: check_learning(subject, _trained(means)),
     ),
     CauseTest(
         "golds",
@@ -160,7 +173,7 @@ TESTS = (
             "among_passing": "mean share of passing items among the nearest of a failed one",
             "gold_against": "share of the effect that works against the gold answers",
         },
-        lambda subject, means: doubt_golds(subject, means.trained),
+        lambda subject, means: doubt_golds(subject, _trained(means)),
     ),
     CauseTest(
         "prompts",

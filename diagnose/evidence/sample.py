@@ -4,13 +4,13 @@ Tests use a sample of the attributed rows, `MOST_ROWS` at most, so that memory a
 counts of rows are those of the whole corpus.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from diagnose.attribution.stream import Attribution
+from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Question
 from diagnose.evidence.from_rows.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
@@ -25,11 +25,11 @@ MOST_ROWS = 20_000
 _CHUNK = 65_536
 
 
-def sample_rows(case: Case, asked: Question, attribution: Attribution) -> Rows:
-    """Take at most `MOST_ROWS` of the attributed rows, evenly spaced."""
+def sample_rows(case: Case, asked: Question, parts: Iterable[ScoredRows]) -> Rows:
+    """Take at most `MOST_ROWS` of the scored rows, evenly spaced."""
     places = np.linspace(0, len(asked.scored) - 1, min(len(asked.scored), MOST_ROWS)).astype(np.int64)
     effect, losses = [], []
-    for part in attribution.parts():
+    for part in parts:
         own = places[(places >= part.start) & (places < part.start + len(part))] - part.start
         effect.append(part.effect[own])
         losses.append(part.losses_per_token[own])

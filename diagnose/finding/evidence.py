@@ -21,6 +21,14 @@ class DeniedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A test that was not made."""
+
+    test: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     test: str
     values: Mapping[str, float]

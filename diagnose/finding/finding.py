@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from diagnose.finding.evidence import Evidence
+from diagnose.finding.evidence import Evidence, LeftOut
 from diagnose.finding.forms import Form
 from diagnose.slices.data.data_slice import DataSlice, ScoredExample
 from diagnose.slices.predicate import Slice
@@ -183,6 +183,8 @@ class Diagnosis:
 
     tree: tuple[SliceNode, ...] = ()
     """Failing slices, each under the one that contains it (`diagnose.slices.tree`)."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Tests that recorded answers leave out, each with the reason."""
 
     @property
     def attributed_findings(self) -> tuple[Finding, ...]:

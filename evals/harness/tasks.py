@@ -7,6 +7,7 @@ import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import datasets
@@ -103,6 +104,24 @@ def _unreadable_files(folder: str | None) -> str:
         except (OSError, ValueError, yaml.YAMLError) as error:
             found += f"; {path} could not be read: {first_line(error)}"
     return found
+
+
+def installed_version(task: str, include_path: str | None) -> str | None:
+    """Version that the file of an installed task states; None where the task is not known or states none."""
+    manager = TaskManager(include_path=include_path, include_defaults=False) if include_path is not None else None
+    if manager is None or task not in manager.task_index:
+        manager = _own_tasks()
+    entry = manager.task_index.get(task)
+    if entry is None or entry.yaml_path is None:
+        return None
+    version = (load_yaml(entry.yaml_path, resolve_func=False).get("metadata") or {}).get("version")
+    return None if version is None else str(version)
+
+
+@lru_cache(maxsize=1)
+def _own_tasks() -> TaskManager:
+    """Index of lm-eval's own tasks, once a process."""
+    return TaskManager()
 
 
 def load_tasks(manager: TaskManager, name: str) -> Mapping[str, Task]:

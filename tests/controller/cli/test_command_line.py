@@ -47,7 +47,7 @@ def bad(rows: str, path: Path) -> None:
     [
         (["train.learning_rat=1"], "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?"),
         (["trian.max_steps=1"], "unknown key 'trian.max_steps'; did you mean 'train.max_steps'?"),
-        (["model=pretraind"], "did you mean 'pretrained'?; known are pretrained, scratch"),
+        (["model=pretraind"], "did you mean 'pretrained'?; known are pretrained, recorded, scratch"),
         (["interventions=retrieve", "interventions.programs=a.py"], "is a key of another choice of interventions"),
         (["interventions=retrieve", "interventions.wordings={a: [b]}"], "is a key of another choice of interventions"),
         (["interventions=reformat", "interventions.wordings={a: ['{b} c']}"], "wordings.a needs at least two wordings"),
