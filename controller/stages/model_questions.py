@@ -17,7 +17,7 @@ from diagnose.finding.finding import Diagnosis, Finding
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.hidden_states import mean_hidden_states
-from diagnose.model.likelihoods import read_rows
+from diagnose.model.likelihoods import row_likelihoods
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import TokenRows, encode
 from interventions.admission.gate import Stock
@@ -128,6 +128,6 @@ class ModelResources:
 
     def solves(self, rows: TrainPool) -> NDArray[np.bool_]:
         """Whether greedy decoding gives the completion, [num_rows]."""
-        found = read_rows(self._model.load(), self._encoded(rows), self._influence.batch_tokens)
+        found = row_likelihoods(self._model.load(), self._encoded(rows), self._influence.batch_tokens)
         self.num_tokens += found.num_tokens // FORWARD_SHARE
         return found.is_greedy

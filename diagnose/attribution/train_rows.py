@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from diagnose.rows.numbering import select_rows
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import TokenRows, encode
 
@@ -34,17 +35,11 @@ def row_texts(corpus: TrainPool, pool: TrainPool | None, rows: NDArray[np.int64]
     """Prompts of ascending rows, corpus first and then pool, and completions with their delimiter in front."""
     prompts: list[str] = []
     completions: list[str] = []
-    first = 0
-    for source in (corpus, pool):
-        if source is None:
-            continue
-        here = rows[(rows >= first) & (rows < first + len(source))] - first
-        part = source.select(here).rows
-        part_prompts = part["prompt"][:]
+    for part in select_rows(corpus, pool, rows):
+        part_prompts = part.rows["prompt"][:]
         prompts += part_prompts
         completions += [
-            (source.delimiter if prompt else "") + completion
-            for prompt, completion in zip(part_prompts, part["completion"][:], strict=True)
+            (part.delimiter if prompt else "") + completion
+            for prompt, completion in zip(part_prompts, part.rows["completion"][:], strict=True)
         ]
-        first += len(source)
     return prompts, completions

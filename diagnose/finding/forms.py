@@ -167,9 +167,11 @@ class Form:
     def applied(self, prompt: str, completion: str) -> Variant | None:
         """Put a row into the evaluation's form; None where a part of the form does not apply, or the row has no
         prompt."""
-        asked = prompt if self.frame is None else self.frame.rewritten(prompt)
+        rewritten = prompt if self.frame is None else self.frame.rewritten(prompt)
         answered = completion if self.answers is None else self.answers.rewritten(completion)
-        return Variant(asked, answered) if prompt.strip() and asked is not None and answered is not None else None
+        if not prompt.strip() or rewritten is None or answered is None:
+            return None
+        return Variant(rewritten, answered)
 
 
 def plain(text: str) -> str:

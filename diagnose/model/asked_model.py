@@ -34,7 +34,7 @@ class AskedModel:
     def load(self, ref: ModelRef | None = None) -> CausalModel:
         """The measured model, or another checkpoint: as it was loaded, whatever was done with it meanwhile.
 
-        Only the measured one is kept, and outside the accelerator's memory while another is asked.
+        Only the measured one is kept, and outside the accelerator's memory while another is used.
         """
         if ref is not None and ref != self.measured:
             if self._kept is not None:

@@ -1,4 +1,4 @@
-"""Read token rows with one model: how likely each is, whether greedy decoding would give it, whether it ends.
+"""Likelihoods of token rows under one model: of each row, of its last token, and whether greedy decoding gives it.
 
 One forward pass, 2 FLOPs for each parameter and token.
 """
@@ -15,8 +15,8 @@ from evals.model_ref import CausalModel
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """Readings of each row, [num_rows] each; 0 and False for a row without loss or with one that is not finite."""
+class RowLikelihoods:
+    """Likelihoods of rows, [num_rows] each; 0 and False for a row without loss or with one that is not finite."""
 
     log_likelihood: NDArray[np.float64]
     """Log-likelihood in nats, summed over the tokens with loss."""
@@ -34,8 +34,8 @@ class Readings:
         return np.exp(np.minimum(self.log_likelihood, 0.0))
 
 
-def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Readings:
-    """Read each row once.
+def row_likelihoods(model: CausalModel, rows: TokenRows, batch_tokens: int) -> RowLikelihoods:
+    """Compute the likelihoods of each row in one forward pass.
 
     Args:
         batch_tokens: Most tokens in a batch, padding included.
@@ -44,8 +44,8 @@ def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Reading
     size = len(rows)
     total, last = np.zeros(size), np.zeros(size)
     numbers, is_greedy = np.zeros(size, np.int64), np.zeros(size, bool)
-    asked = np.flatnonzero(rows.lengths > 1)
-    for chosen in length_batches(rows.lengths, asked, batch_tokens, most_rows=size):
+    readable = np.flatnonzero(rows.lengths > 1)
+    for chosen in length_batches(rows.lengths, readable, batch_tokens, most_rows=size):
         batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
         targets = batch.pop("labels")[:, 1:]  # [batch, longest - 1]
         with torch.no_grad():
@@ -59,10 +59,10 @@ def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Reading
         numbers[chosen] = has_loss.sum(1).cpu().numpy()
         is_greedy[chosen] = is_best.all(1).cpu().numpy()
     is_sound = np.isfinite(total) & (numbers > 0)
-    return Readings(
+    return RowLikelihoods(
         log_likelihood=np.where(is_sound, total, 0.0),
         num_loss_tokens=numbers,
         is_greedy=is_greedy & is_sound,
         last_log_likelihood=np.where(is_sound, np.nan_to_num(last, nan=0.0, neginf=-1e3), 0.0),
-        num_tokens=int(rows.lengths[asked].sum()),
+        num_tokens=int(rows.lengths[readable].sum()),
     )

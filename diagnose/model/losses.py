@@ -58,8 +58,8 @@ def _summed(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> tuple[NDArray[
     """Sum the loss of each row over its tokens with loss, and count these; 0 and 0 where there are none."""
     model = load_model(ref).eval()
     summed, numbers = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
-    asked = np.flatnonzero(rows.lengths > 1)
-    for chosen in length_batches(rows.lengths, asked, batch_tokens, most_rows=len(rows)):
+    readable = np.flatnonzero(rows.lengths > 1)
+    for chosen in length_batches(rows.lengths, readable, batch_tokens, most_rows=len(rows)):
         batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
         targets = batch.pop("labels")[:, 1:]  # [batch, longest - 1]
         with torch.no_grad():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from diagnose.evidence.label_doubts import Labelled, doubt_labels
 from diagnose.evidence.subject import Subject, share_against
-from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, sides, surely
+from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, split_doubts, surely
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import Slice, item_table, row_table
@@ -52,8 +52,8 @@ def check_labels(subject: Subject) -> Evidence:
     denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
     rows, the most doubtful first, and say which may leave."""
     numbers = _sample(subject.corpus)
-    asked = subject.corpus.select(numbers)
-    prompts, labels = [normalise(prompt) for prompt in asked.rows["prompt"][:]], labels_of(asked)
+    sample = subject.corpus.select(numbers)
+    prompts, labels = [normalise(prompt) for prompt in sample.rows["prompt"][:]], labels_of(sample)
     values: dict[str, float] = {}
     inside = np.isin(numbers, subject.rows.numbers[subject.inside])
     if inside.any() and any(prompts):
@@ -63,7 +63,7 @@ def check_labels(subject: Subject) -> Evidence:
     failing = {r.item.key for r in (*subject.failed, *subject.passed)}
     is_own = np.array([r.item.key in failing for r in results], bool)
     where = subject.where
-    found = None if where is None else slice_labels(asked, [r.item for r in results], is_own, where)
+    found = None if where is None else slice_labels(sample, [r.item for r in results], is_own, where)
     if found is None:
         return Evidence("labels", values, says)
     denied, num_new = found.denied, len(found.new_labels)
@@ -78,7 +78,7 @@ def check_labels(subject: Subject) -> Evidence:
         f"the golds of its items and {denied.elsewhere:.0%} of the labels of other rows: at least {denied.wrong:.0%} "
         f"of the slice's labels are wrong. {len(found.leaves)} rows may leave, {num_new} of them be relabelled."
     )
-    ids = asked.rows["id"]
+    ids = sample.rows["id"]
     return Evidence(
         "labels",
         values,
@@ -133,19 +133,19 @@ def slice_labels(
         doubts = doubt_labels(given, golds, rows_inside, items_inside)
         if doubts is None:
             return None
-    asked = sides(doubts, rows_inside, items_inside)
-    denied = denied_shares(asked)
+    sides = split_doubts(doubts, rows_inside, items_inside)
+    denied = denied_shares(sides)
     if denied is None:
         return None
-    found = leaving(asked)
-    again = relabelled(asked, found, surely(doubts.items))
-    places, best = asked.rows.places, asked.rows.best
-    order = np.argsort(-asked.rows.doubt, kind="stable")
+    found = leaving(sides)
+    has_new_label = relabelled(sides, found, surely(doubts.items))
+    places, best = sides.rows.places, sides.rows.best
+    order = np.argsort(-sides.rows.doubt, kind="stable")
     return SliceLabels(
         denied=denied,
-        doubted=places[order[asked.rows.is_denied[order]]],
+        doubted=places[order[sides.rows.is_denied[order]]],
         leaves=places[found.rows],
-        new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(again).tolist()},
+        new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(has_new_label).tolist()},
     )
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from diagnose.rows.ngrams import word_grams
 from diagnose.slices.data.data_slice import DataSlice, Nearness
-from diagnose.slices.data.effects import Asked, SliceEffect, slice_effects, welch
+from diagnose.slices.data.effects import SliceEffect, SliceQuery, slice_effects, welch
 from diagnose.slices.data.parts import ScoredPart, ScoredParts
 from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, TEXT_KEYS, Slice, SliceTable
 from diagnose.slices.ranges import bounds
@@ -118,13 +118,13 @@ def find_data_slices(failing: Sequence[FailingItems], items: SliceTable, rows: S
         rows: Corpus and pool, with the fields by which data is reported, and `source`.
     """
     collected = _collect(rows, len(failing))
-    asked = [
-        Asked(where, query)
+    slice_queries = [
+        SliceQuery(where, query)
         for query, found in enumerate(failing)
         for where in _named_candidates(found, query, items, collected)
     ]
     judged: list[list[_Judged]] = [[] for _ in failing]
-    for one, effect in zip(asked, slice_effects(rows, asked), strict=True):
+    for one, effect in zip(slice_queries, slice_effects(rows, slice_queries), strict=True):
         if not _is_a_side(effect, rows):
             judged[one.query].append(_judge(effect, failing[one.query], items))
     unmatched = [query for query in range(len(failing)) if not any(map(_is_match, judged[query]))]
@@ -297,13 +297,13 @@ def _distinct(rest: Iterable[_Judged], first: _Judged) -> list[_Judged]:
 
 def _from_rows(rows: ScoredParts, collected: _Collected, queries: Sequence[int]) -> dict[int, list[_Judged]]:
     """Find runs of words in the rows of highest cosine, by query, and judge them on rows that did not find them."""
-    asked = []
+    slice_queries = []
     for query in queries:
         texts = [text for _, _, text in collected.top[query]]
         grams = word_grams(texts, max(MIN_ROWS, len(texts) // 2)).grams
-        asked += [Asked(Slice(((PROMPT_CONTAINS, gram),)), query, is_confirming=True) for gram in grams]
+        slice_queries += [SliceQuery(Slice(((PROMPT_CONTAINS, gram),)), query, is_confirming=True) for gram in grams]
     found: dict[int, list[_Judged]] = {query: [] for query in queries}
-    for one, effect in zip(asked, slice_effects(rows, asked), strict=True):
+    for one, effect in zip(slice_queries, slice_effects(rows, slice_queries), strict=True):
         is_most = effect.num_rows > 0.5 * (rows.num_corpus + rows.num_pool)  # what most rows contain names no skill
         if effect.num_scored >= MIN_ROWS and not is_most:
             found[one.query].append(_Judged(effect, None, 0.0))

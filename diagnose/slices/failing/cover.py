@@ -100,8 +100,8 @@ class _State:
         explained = self.explained.by(named)
         directions = [_left_over(found, named, explained.left, thresholds.min_items) for found in self.directions]
         before = {one.candidate.slice for one in self.tested}
-        again = [one for one in confirmed(directions, explained, thresholds) if one.candidate.slice in before]
-        return _State(directions, explained, again)
+        retested = [one for one in confirmed(directions, explained, thresholds) if one.candidate.slice in before]
+        return _State(directions, explained, retested)
 
     def best(self, among: Sequence[Tested], thresholds: Thresholds) -> Tested | None:
         """Candidate of largest gain, of near ties the simplest; None where none gains."""
