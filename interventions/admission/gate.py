@@ -200,11 +200,11 @@ def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collectio
     said = contents(pool, rows)
     distinct = _distinct(pool, rows, gate, known, said)
     said_by = dict(zip(rows.tolist(), said, strict=True))
-    asked = [said_by[row] for row in distinct.rows.tolist()]
-    if not any(map(copies.has_near_copies, asked)):
+    distinct_texts = [said_by[row] for row in distinct.rows.tolist()]
+    if not any(map(copies.has_near_copies, distinct_texts)):
         return distinct
-    first = copies.first_alike([*known, *asked])[len(known) :]
-    is_first = first == np.arange(len(known), len(known) + len(asked))
+    first = copies.first_alike([*known, *distinct_texts])[len(known) :]
+    is_first = first == np.arange(len(known), len(known) + len(distinct_texts))
     ids = pool.rows.select(distinct.rows)["id"][:]
     near = {
         key: IN_CORPUS if other < len(known) else REPEATED

@@ -34,10 +34,10 @@ class Loss:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
             order = rng.permutation(side.rows)
             most = len(order) if contest.max_rows is None else contest.max_rows
-            asked, rest = order[:most], order[most:]
-            losses = contest.row_losses(side.pool.select(asked))
-            ranked = asked[np.argsort(-losses.per_token, kind="stable")]
+            drawn, rest = order[:most], order[most:]
+            losses = contest.row_losses(side.pool.select(drawn))
+            ranked = drawn[np.argsort(-losses.per_token, kind="stable")]
             rows = side.first(np.concatenate([ranked, rest]), number)
-            return Chosen(rows, f"of the highest loss among {len(asked):,}", losses.num_tokens)
+            return Chosen(rows, f"of the highest loss among {len(drawn):,}", losses.num_tokens)
 
         return stand_in(contest, "loss", choose)

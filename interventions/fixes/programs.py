@@ -127,7 +127,7 @@ class _Trial:
 
 
 def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
-    where = _asked_for(finding)
+    where = _target_slice(finding)
     rng = Random(f"{program.name}/{where}/{resources.seed}")
     make: Callable[[int], Row | None]
     if program.make is not None:
@@ -168,7 +168,7 @@ def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Cal
     return make
 
 
-def _asked_for(finding: Finding) -> Slice:
+def _target_slice(finding: Finding) -> Slice:
     """Slice that new rows must be in: they are in no list of nearest rows, and then the failing slice is used."""
     return finding.slice if finding.data_slice.contents else finding.acted_on
 
@@ -177,19 +177,19 @@ def _fits(trial: _Trial, finding: Finding) -> bool:
     """Whether a program writes rows of the slice; if no predicate defines that, rows like the failed items."""
     if len(trial.texts) < _LEAST_INSIDE * _TRIED * len(trial.program.difficulties):
         return False
-    is_told = bool(finding.data_slices) and not finding.data_slice.contents
-    return is_told or _nearness(trial, finding) >= _AS_NEAR
+    has_predicate = bool(finding.data_slices) and not finding.data_slice.contents
+    return has_predicate or _nearness(trial, finding) >= _AS_NEAR
 
 
 def _nearness(trial: _Trial, finding: Finding) -> float:
     """Nearness of the failed items to the rows, as a multiple of their nearness to each other."""
-    asked = list(finding.queries)
-    if len(asked) < 2 or not trial.texts:
+    items = list(finding.queries)
+    if len(items) < 2 or not trial.texts:
         return 0.0
-    among = word_similarity(asked, asked)
+    among = word_similarity(items, items)
     np.fill_diagonal(among, 0)
     usual = float(among.max(axis=1).mean())
-    return float(word_similarity(asked, trial.texts).max(axis=1).mean()) / usual if usual else 0.0
+    return float(word_similarity(items, trial.texts).max(axis=1).mean()) / usual if usual else 0.0
 
 
 def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:

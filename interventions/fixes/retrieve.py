@@ -80,9 +80,9 @@ def _chosen(
     if resources.states is not None and items and is_few:
         states = resources.states(finding, pool.select(rows))
     known = resources.pool_effects(finding) if resources.pool_effects is not None and items else None
-    effects = np.full(len(pool), np.nan, np.float32) if known is None else known
-    elsewhere = effects[~is_inside]
-    near = np.flatnonzero(is_relevant(texts, items, states, effects[rows], elsewhere[np.isfinite(elsewhere)]))
+    row_effects = np.full(len(pool), np.nan, np.float32) if known is None else known
+    elsewhere = row_effects[~is_inside]
+    near = np.flatnonzero(is_relevant(texts, items, states, row_effects[rows], elsewhere[np.isfinite(elsewhere)]))
     if len(near) < len(rows):
         how.append(f"{len(near):,} of them near the failed items")
         rows, texts = rows[near], [texts[k] for k in near.tolist()]

@@ -177,12 +177,12 @@ def changed(round_: Round) -> str:
     """Say what was changed."""
     if not round_.plan.actions:
         return f"Nothing. {sentence(round_.plan.reason)}"
-    tried = {
+    prefix = {
         Decision.REJECTED: "Attempts and not kept: ",
         Decision.RANDOM_IS_ENOUGH: "Attempts, and not shown to mend more than random rows: ",
         Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
-    return tried + " ".join(
+    return prefix + " ".join(
         f"{action.kind.capitalize()}, {changes(action)}: training rows where {slice_words(action.slice)}, "
         f"{percent(action.share)} of the draws."
         for action in round_.plan.actions

@@ -103,7 +103,7 @@ class _Collected:
     """Number of rows with each value, by field; empty where there are too many values to be slices."""
     texts: list[str] = field(default_factory=list)
     """Texts of scored rows, evenly spaced."""
-    effects: list[NDArray[np.float32]] = field(default_factory=list)
+    row_effects: list[NDArray[np.float32]] = field(default_factory=list)
     """Effects of each of these rows, [num_queries]."""
     top: list[list[tuple[float, int, str]]] = field(default_factory=list)
     """Rows of highest cosine for each query, among every second scored row: cosine, minus the row's place, text."""
@@ -179,7 +179,7 @@ def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
         for place, order, effect in zip(part.scored.tolist(), part.order.tolist(), part.effect, strict=True):
             if order in ranking:
                 collected.texts.append(part.table.texts[place])
-                collected.effects.append(effect)
+                collected.row_effects.append(effect)
         for query in range(num_queries):
             collected.top[query] = _highest([*collected.top[query], *_finding_rows(part, query, most_top)], most_top)
     return collected
@@ -225,7 +225,7 @@ def _covering_runs(in_slice: NDArray[np.bool_], query: int, items: SliceTable, c
     names = [grams.grams[i] for i in np.flatnonzero((coverage >= MIN_COVERAGE) & (outside <= MAX_OUTSIDE))]
     if len(names) > _MAX_RUNS:
         # A long template without other tasks beside it: judge its words on a part of the rows first.
-        effect = np.array([effects[query] for effects in collected.effects], np.float64)
+        effect = np.array([of_row[query] for of_row in collected.row_effects], np.float64)
         moments = np.stack([np.ones_like(effect), effect, effect**2])
 
         def z(gram: str) -> float:
