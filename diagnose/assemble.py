@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,18 +120,12 @@ def find_examples(
             lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])
     return [
         Examples(
-            helpful=_distinct(case, [(effect, -row) for effect, row in highest[query]], num_examples),
-            harmful=_distinct(case, [(-effect, -row) for effect, row in lowest[query]], num_examples),
+            helpful=_examples(case, [(-row, effect) for effect, row in highest[query]], num_examples),
+            harmful=_examples(case, [(-row, -effect) for effect, row in lowest[query]], num_examples),
         )
         for query in queries
     ]
 
 
-def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tuple[ScoredExample, ...]:
-    shown: dict[tuple[str, str], ScoredExample] = {}
-    for effect, row in ranked:
-        if len(shown) >= most or effect == 0:
-            break
-        example = case.row(row, effect)
-        shown.setdefault((example.prompt, example.completion), example)
-    return tuple(shown.values())
+def _examples(case: Case, ranked: Sequence[tuple[int, float]], most: int) -> tuple[ScoredExample, ...]:
+    return case.examples(takewhile(lambda row: row[1] != 0, ranked), most)

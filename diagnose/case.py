@@ -1,6 +1,6 @@
 """The case that is diagnosed, with its failing slices and the rows that may be behind them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,16 @@ class Case:
         source = self.pool if in_pool and self.pool is not None else self.corpus
         row = source[number - len(self.corpus) if in_pool else number]
         return ScoredExample(row.id, row.source, row.prompt, row.completion, score)
+
+    def examples(self, ranked: Iterable[tuple[int, float]], most: int) -> tuple[ScoredExample, ...]:
+        """Return the first `most` of these training rows, given by number and score, each content once."""
+        shown: dict[tuple[str, str], ScoredExample] = {}
+        for number, score in ranked:
+            if len(shown) >= most:
+                break
+            row = self.row(number, score)
+            shown.setdefault((row.prompt, row.completion), row)
+        return tuple(shown.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -194,7 +193,6 @@ class Diagnoser:
         leaned = leaned_on(shown, model, self.token_steps)
         row_effects = _row_effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
         examples = find_examples(case, scope, row_effects, self.num_examples)
-        scores = partial(_with_controls, case, scope, attribution)
         trained = Trained(
             model.load(),
             model.tokenizer,
@@ -203,7 +201,7 @@ class Diagnoser:
             self.influence.batch_tokens,
         )
         states = StatesOf(trained, case.corpus.delimiter)
-        joins = self._joins(case, scope, scores, CONTROLS, states)
+        joins = self._joins(case, scope, lambda: beside(case, scope, attribution.parts()), CONTROLS, states)
         rows = sample_rows(case, scope, attribution)
         table = sample_table(case, rows)
         subjects = make_subjects(case, scope, [own for own, _ in joins], rows, table)
@@ -235,6 +233,7 @@ class Diagnoser:
             time.perf_counter() - start,
             num_tokens,
         )
+        is_failed = np.array([result.is_failed for result in case.probe.results], bool)
         return Diagnosis(
             findings=in_order(findings, contaminated),
             num_items=len(case.probe.results),
@@ -242,7 +241,7 @@ class Diagnoser:
             num_tokens=num_tokens,
             attributed=_attributed(case, scope, attribution),
             profiles=join_profiles(case.probe.results, scope.items, rows, table),
-            tree=slice_tree([one.slice for one in scope.failing], scope.items, _is_failed(case)),
+            tree=slice_tree([one.slice for one in scope.failing], scope.items, is_failed),
         )
 
     def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
@@ -331,10 +330,6 @@ def _failing(finding: Finding) -> FailingSlice:
     return FailingSlice(finding.slice, finding.num_items, finding.num_failed, finding.ci, finding.p_adjusted)
 
 
-def _with_controls(case: Case, scope: Scope, attribution: Attribution) -> Iterator[ScoredRows]:
-    return beside(case, scope, attribution.parts())
-
-
 def _row_effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     return ((part.rows, part.effect) for part in parts)
 
@@ -356,10 +351,6 @@ def _attributed(case: Case, scope: Scope, attribution: Attribution) -> Attribute
         left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
         num_items_left_out=len(attribution.left_out_queries),
     )
-
-
-def _is_failed(case: Case) -> NDArray[np.bool_]:
-    return np.array([result.is_failed for result in case.probe.results], bool)
 
 
 def _num_failed(case: Case) -> int:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from diagnose.rows.numbering import select_rows
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import select_rows, text_pairs
 from diagnose.rows.tokens import TokenRows, encode
 
 
@@ -36,10 +36,7 @@ def row_texts(corpus: TrainPool, pool: TrainPool | None, rows: NDArray[np.int64]
     prompts: list[str] = []
     completions: list[str] = []
     for part in select_rows(corpus, pool, rows):
-        part_prompts = part.rows["prompt"][:]
-        prompts += part_prompts
-        completions += [
-            (part.delimiter if prompt else "") + completion
-            for prompt, completion in zip(part_prompts, part.rows["completion"][:], strict=True)
-        ]
+        for prompt, completion in text_pairs(part):
+            prompts.append(prompt)
+            completions.append((part.delimiter if prompt else "") + completion)
     return prompts, completions

@@ -179,7 +179,7 @@ TESTS = (
 )
 
 
-def examine(subject: Subject, means: Means, tests: Sequence[CauseTest] = TESTS) -> tuple[Evidence, ...]:
+def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple[Evidence, ...]:
     """Run the tests that apply, in order."""
     found: list[Evidence] = []
     for test in tests:

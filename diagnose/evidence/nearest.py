@@ -12,7 +12,7 @@ many as are attributed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
+from itertools import chain, compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from diagnose.case import Case, Scope
 from diagnose.model.asked_model import Trained
 from diagnose.model.hidden_states import mean_hidden_states
-from diagnose.rows.numbering import select_rows
 from diagnose.rows.pool import TrainPool
-from diagnose.slices.data.data_slice import DataSlice, Nearness, ScoredExample
+from diagnose.rows.selection import evenly_spaced, select_rows, text_pairs
+from diagnose.slices.data.data_slice import DataSlice, Nearness
 from diagnose.slices.data.effects import SliceQuery, slice_effects
 from diagnose.slices.data.find import MIN_ROWS, DataJoin, data_slice
 from diagnose.slices.data.nearness import NEIGHBOURS, by_states, by_words, least_degree, shares
@@ -30,7 +30,7 @@ from diagnose.slices.data.parts import ScoredParts
 from diagnose.slices.listed import NEAREST, content_digest
 from diagnose.slices.predicate import Slice
 from evals.items import ItemResult
-from evals.leaks.near_copies import template_lengths
+from evals.leaks.near_copies import without_template
 from evals.leaks.resemblance import is_open
 
 MIN_ITEMS = 20
@@ -134,9 +134,10 @@ class NearestRows:
         members, degree = members[order], degree[order]
         where = Slice(((NEAREST, str(failing)),), _contents(case, members))
         (effect,) = slice_effects(rows, [SliceQuery(where, query)])
+        ranked = list(zip(members.tolist(), degree.tolist(), strict=True))
         nearness = Nearness(
-            nearest=_shown(case, members, degree, self.num_shown),
-            farthest=_shown(case, members[::-1], degree[::-1], self.num_shown),
+            nearest=case.examples(ranked, self.num_shown),
+            farthest=case.examples(ranked[::-1], self.num_shown),
             views=degrees.views,
         )
         return data_slice(effect, abs(effect.mean) or 1.0, nearness)
@@ -200,7 +201,7 @@ def _cosines(rows: ScoredParts, query: int) -> NDArray[np.float64]:
 
 
 def _side(rows: TrainPool, first: int) -> _Side:
-    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)
+    places = evenly_spaced(len(rows), MOST_ROWS)
     part = rows.select(places).rows
     prompts = _bare(part["prompt"][:])
     return _Side(rows, first + places, list(zip(prompts, part["completion"][:], strict=True)))
@@ -218,11 +219,7 @@ def _items(results: Sequence[ItemResult]) -> Texts:
 
 def _bare(prompts: Sequence[str]) -> list[str]:
     """Remove the words that all prompts begin and end with, and put single spaces between the others."""
-    words = [" ".join(prompt.split()) for prompt in prompts]
-    before, after = template_lengths(words)
-    if not before and not after:
-        return words
-    return [" ".join(text.split(" ")[before:][: -after or None]) for text in words]
+    return without_template([" ".join(prompt.split()) for prompt in prompts])
 
 
 def _joined(texts: Texts) -> list[str]:
@@ -232,23 +229,6 @@ def _joined(texts: Texts) -> list[str]:
 def _contents(case: Case, numbers: NDArray[np.int64]) -> tuple[str, ...]:
     """Digests of rows, each once, in the order of their numbers."""
     ascending = np.sort(numbers)
-    texts = [
-        text
-        for part in select_rows(case.corpus, case.pool, ascending)
-        for text in zip(part.rows["prompt"][:], part.rows["completion"][:], strict=True)
-    ]
+    texts = chain.from_iterable(map(text_pairs, select_rows(case.corpus, case.pool, ascending)))
     of_row = {n: content_digest(p or c, c) for n, (p, c) in zip(ascending.tolist(), texts, strict=True)}
     return tuple(dict.fromkeys(of_row[number] for number in numbers.tolist()))
-
-
-def _shown(
-    case: Case, numbers: NDArray[np.int64], degrees: NDArray[np.float64], most: int
-) -> tuple[ScoredExample, ...]:
-    """Show the first rows, each content once."""
-    shown: dict[tuple[str, str], ScoredExample] = {}
-    for number, degree in zip(numbers.tolist(), degrees.tolist(), strict=True):
-        if len(shown) >= most:
-            break
-        row = case.row(number, degree)
-        shown.setdefault((row.prompt, row.completion), row)
-    return tuple(shown.values())

@@ -13,8 +13,8 @@ from diagnose.case import Case, Scope
 from diagnose.evidence.from_rows.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
 from diagnose.finding.causes import fair_share
-from diagnose.rows.numbering import select_rows
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import evenly_spaced, select_rows
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import TEXT_KEYS, Slice, SliceTable, joined, row_members, row_table
@@ -26,7 +26,7 @@ _CHUNK = 65_536
 
 def sample_rows(case: Case, scope: Scope, attribution: Attribution) -> Rows:
     """Take at most `MOST_ROWS` of the attributed rows, evenly spaced."""
-    places = np.linspace(0, len(scope.scored) - 1, min(len(scope.scored), MOST_ROWS)).astype(np.int64)
+    places = evenly_spaced(len(scope.scored), MOST_ROWS)
     effect, losses = [], []
     for part in attribution.parts():
         own = places[(places >= part.start) & (places < part.start + len(part))] - part.start

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
+from diagnose.finding.answer_labels import as_label
 from diagnose.modes.answer_text import NUMBER
 
 
@@ -104,10 +105,10 @@ class Reading:
         if self.how is How.WORDS and not {*answer.split()} <= dict(self.words).keys():
             return None  # the meaning of a word that was never seen is unknown
         new = self.read(answer)
-        if not new or plain(new) == plain(answer):
+        if not new or as_label(new) == as_label(answer):
             return None
         if self.how in ONE_TO_ONE:
-            return new if plain(self.undone(new) or "") == plain(answer) else None
+            return new if as_label(self.undone(new) or "") == as_label(answer) else None
         return new
 
     def undone(self, answer: str) -> str | None:
@@ -172,11 +173,6 @@ class Form:
         if not prompt.strip() or rewritten is None or answered is None:
             return None
         return Variant(rewritten, answered)
-
-
-def plain(text: str) -> str:
-    """Put single spaces between words."""
-    return " ".join(text.split())
 
 
 def _around(before: str, after: str) -> str:

@@ -28,11 +28,6 @@ class RowLikelihoods:
     num_tokens: int
     """Tokens through the forward pass."""
 
-    @property
-    def likelihood(self) -> NDArray[np.float64]:
-        """Likelihood of the tokens with loss, in [0, 1]; 1 for a row without any."""
-        return np.exp(np.minimum(self.log_likelihood, 0.0))
-
 
 def row_likelihoods(model: CausalModel, rows: TokenRows, batch_tokens: int) -> RowLikelihoods:
     """Compute the likelihoods of each row in one forward pass.

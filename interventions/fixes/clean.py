@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.copies import content_hashes, near_groups
@@ -117,7 +118,7 @@ def _relabelled(
     known = [k for k, row in enumerate(denied) if row.label]
     if not known:
         return ()
-    written = {" ".join(completion.split()): completion for completion in stock.corpus.rows["completion"][:]}
+    written = {as_label(completion): completion for completion in stock.corpus.rows["completion"][:]}
     parents = stock.corpus.select(rows[known])
     made = made_from(parents, RELABEL, {"completion": [written[denied[k].label] for k in known]})
     others = frozenset(contents(stock.corpus, np.setdiff1d(stock.kept, rows)))

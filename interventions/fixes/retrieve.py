@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.cues import Pair, giving_away
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import text_pairs
 from diagnose.slices.predicate import row_members
 from evals.leaks.near_copies import normalise
 from interventions.admission.gate import admit, contents
@@ -99,8 +100,7 @@ def _cued(pool: TrainPool, rows: NDArray[np.int64], corpus: TrainPool, own: NDAr
 
 
 def _pairs(pool: TrainPool, rows: NDArray[np.int64]) -> list[Pair]:
-    part = pool.rows.select(rows)
-    return [(p.split(), c.split()) for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
+    return [(prompt.split(), completion.split()) for prompt, completion in text_pairs(pool.select(rows))]
 
 
 def _texts(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:

@@ -23,6 +23,8 @@ CAUSES = {
     "capacity": "a model too small for it",
     "unknown": "undecided by the evidence",
 }
+_MOST_CHARACTERS = 700
+"""Most characters of a text that is shown whole."""
 ARMS = {
     "before": "Before",
     "challenger": "The fix",
@@ -100,9 +102,12 @@ def excerpt(text: str) -> str:
     return text if head == tail else f"{text[:head]}{left_out(tail - head)}{text[tail:]}"
 
 
-def excerpt_ends(text: str, most: int = 700) -> tuple[int, int]:
+def excerpt_ends(text: str) -> tuple[int, int]:
     """Begin and end of the part that is left out."""
-    return (len(text), len(text)) if len(text) <= most else (most // 3, len(text) - (most - most // 3))
+    if len(text) <= _MOST_CHARACTERS:
+        return len(text), len(text)
+    head = _MOST_CHARACTERS // 3
+    return head, len(text) - (_MOST_CHARACTERS - head)
 
 
 def left_out(num_characters: int, more: str = "") -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.evidence.subject import Subject, share_against
-from diagnose.finding.answer_labels import MOST_LABELS
+from diagnose.finding.answer_labels import MOST_LABELS, as_label
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import row_likelihoods
@@ -117,13 +117,13 @@ def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np
     """Share of the nearest training rows with the model's answer or the gold one that have the model's, [num_failed];
     None where completions are no labels."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
-    labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
+    labels = np.array([as_label(subject.rows.completions[k]) for k in corpus.tolist()], object)
     if len(set(labels.tolist())) > MOST_LABELS or len(corpus) < _NEAREST:
         return None
     similar = word_similarity([r.item.text for r in failed], [subject.rows.prompts[k] for k in corpus.tolist()])
     shares = []
     for result, row in zip(failed, similar, strict=True):
-        answer, gold = " ".join(result.answer.split()), " ".join(result.item.target.split())
+        answer, gold = as_label(result.answer), as_label(result.item.target)
         is_either = np.flatnonzero((labels == answer) | (labels == gold))
         nearest = is_either[np.argsort(-row[is_either], kind="stable")[:_NEAREST]]
         shares.append(float((labels[nearest] == answer).mean()) if len(nearest) else 0.0)

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from diagnose.evidence.label_doubts import Labelled, doubt_labels
 from diagnose.evidence.subject import Subject, share_against
 from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, split_doubts, surely
+from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import evenly_spaced
 from diagnose.slices.predicate import Slice, item_table, row_table
 from diagnose.slices.tags import ANSWER_FORM, GOLD_ANSWER
 from evals.items import Item
@@ -51,7 +53,7 @@ def check_labels(subject: Subject) -> Evidence:
     `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
     denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
     rows, the most doubtful first, and say which may leave."""
-    numbers = _sample(subject.corpus)
+    numbers = evenly_spaced(len(subject.corpus), _MOST_ROWS)
     sample = subject.corpus.select(numbers)
     prompts, labels = [normalise(prompt) for prompt in sample.rows["prompt"][:]], labels_of(sample)
     values: dict[str, float] = {}
@@ -117,7 +119,7 @@ def slice_labels(
         None where completions are no labels, or no row or no item of the slice has one.
     """
     given = Labelled(rows.rows["prompt"][:], labels_of(rows))
-    golds = Labelled([item.text for item in items], [" ".join(item.target.split()) for item in items])
+    golds = Labelled([item.text for item in items], [as_label(item.target) for item in items])
     if any(key in (GOLD_ANSWER, ANSWER_FORM) and key not in rows.metadata_fields for key, _ in where.conditions):
         doubts = doubt_labels(given, golds)
         if doubts is None:
@@ -151,7 +153,7 @@ def slice_labels(
 
 def labels_of(rows: TrainPool) -> list[str]:
     """Completions with single spaces between words."""
-    return [" ".join(completion.split()) for completion in rows.rows["completion"][:]]
+    return [as_label(completion) for completion in rows.rows["completion"][:]]
 
 
 def _members(
@@ -162,10 +164,6 @@ def _members(
     of_rows = replace(row_table(rows, keys), answers=tuple(labels)).members(where)
     of_items = replace(item_table(items, keys), answers=tuple(golds)).members(where)
     return of_rows, of_items
-
-
-def _sample(corpus: TrainPool) -> NDArray[np.int64]:
-    return np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST_ROWS)).astype(np.int64)
 
 
 def _conflicts(prompts: Sequence[str], labels: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.rows.ngrams import word_grams
+from diagnose.rows.selection import evenly_spaced
 from diagnose.slices.data.data_slice import DataSlice, Nearness
 from diagnose.slices.data.effects import SliceEffect, SliceQuery, slice_effects, welch
 from diagnose.slices.data.parts import ScoredPart, ScoredParts
@@ -166,7 +167,7 @@ def _is_by_words(judged: _Judged, num_rows: int) -> bool:
 def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
     collected = _Collected(top=[[] for _ in range(num_queries)])
     most_top = min(_MOST_TOP, max(MIN_ROWS * 2, int(_TOP_SHARE * (rows.num_scored // 2))))
-    ranking = set(np.linspace(0, rows.num_scored - 1, min(rows.num_scored, _RANKING_ROWS)).astype(np.int64).tolist())
+    ranking = set(evenly_spaced(rows.num_scored, _RANKING_ROWS).tolist())
     too_many: set[str] = set()
     for part in rows:
         for name, values in part.table.fields.items():
@@ -181,7 +182,8 @@ def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
                 collected.texts.append(part.table.texts[place])
                 collected.row_effects.append(effect)
         for query in range(num_queries):
-            collected.top[query] = _highest([*collected.top[query], *_finding_rows(part, query, most_top)], most_top)
+            best = [*collected.top[query], *_finding_rows(part, query, most_top)]
+            collected.top[query] = heapq.nlargest(most_top, best)
     return collected
 
 
@@ -193,10 +195,6 @@ def _finding_rows(part: ScoredPart, query: int, most: int) -> list[tuple[float, 
         (float(part.retrieval[k, query]), -int(part.order[k]), part.table.texts[int(part.scored[k])])
         for k in best.tolist()
     ]
-
-
-def _highest(rows: Iterable[tuple[float, int, str]], most: int) -> list[tuple[float, int, str]]:
-    return heapq.nlargest(most, rows)
 
 
 def _named_candidates(found: FailingItems, query: int, items: SliceTable, collected: _Collected) -> list[Slice]:

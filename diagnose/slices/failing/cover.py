@@ -136,15 +136,12 @@ def cover(
         if not chosen.candidate.is_given and not chosen.candidate.is_whole:
             # A slice by the data's own fields that still fails without the chosen one is named first: people know it,
             # and rows have.
-            given = [one for one in after.tested if one.candidate.is_given and _overlap(one, chosen)]
+            members = chosen.candidate.members
+            given = [t for t in after.tested if t.candidate.is_given and (t.candidate.members & members).any()]
             if (better := after.best(given, thresholds)) is not None:
                 chosen, after = better, state.after(better.candidate, thresholds)
         named.append(chosen)
         state = after
-
-
-def _overlap(one: Tested, other: Tested) -> bool:
-    return bool((one.candidate.members & other.candidate.members).any())
 
 
 def _in_order(named: Sequence[Tested], nothing: Explained, thresholds: Thresholds) -> list[Tested]:
