@@ -183,7 +183,7 @@ def try_and_judge(
     Args:
         run: The run.
         champion: Model that the round opened with.
-        proposal: Proposal that is tried.
+        proposal: Proposal whose arms are trained.
         candidates: The plan and its reductions, with their promises.
         before: The champion, measured.
         earlier: Run variances of earlier rounds.

@@ -9,7 +9,7 @@ from controller.data.mixes import load_pool
 from controller.engine.artifacts import Artifact, Data
 from controller.stages.measure import INDEX_FILE, PinnedSuite
 from controller.stages.model import Model
-from controller.stages.model_questions import ModelResources
+from controller.stages.model_resources import ModelResources
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
 from diagnose.rows.pool import TrainPool

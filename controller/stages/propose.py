@@ -17,7 +17,7 @@ from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
 from controller.stages.diagnose import case_of
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
 from controller.stages.measure import INDEX_FILE
-from controller.stages.model_questions import ModelResources
+from controller.stages.model_resources import ModelResources
 from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis

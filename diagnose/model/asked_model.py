@@ -14,7 +14,7 @@ from evals.model_ref import CausalModel, ModelRef
 
 @dataclass
 class AskedModel:
-    """The model that is diagnosed; its weights are read once, whatever is asked of them."""
+    """The model that is diagnosed; its weights are read once, for all of its uses."""
 
     tokenizer: PreTrainedTokenizerBase
     checkpoints: Sequence[Checkpoint]

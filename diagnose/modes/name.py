@@ -70,7 +70,7 @@ def _is_confident(likelihood: Likelihood) -> bool:
 
 
 def _has_answer(result: ItemResult) -> bool:
-    """Whether there is an answer to look at; a log-likelihood that is asked alone leaves none."""
+    """Whether there is an answer to look at; a task of log-likelihoods alone leaves none."""
     return result.item.output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE) and bool(
         result.answer.strip()
     )

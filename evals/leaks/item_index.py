@@ -192,7 +192,7 @@ def _item_runs(texts: Sequence[ItemText]) -> list[NGrams]:
 
 def _is_repeated(text: ItemText, identity: str, known: Collection[str], templates: Templates) -> bool:
     words, target = normalise(text.text), normalise(text.target)
-    # A prompt that many items share asks nothing by itself.
+    # A prompt that many items share does not identify an item.
     is_its_own = identity == templates.canonical(words)
     return (is_its_own and identity in known) or f"{words} {target}" in known
 

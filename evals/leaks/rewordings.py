@@ -149,7 +149,7 @@ def bounded(view: int, owners: NDArray[np.int64], terms: csr_array) -> Kind:
 
     Beyond the tenth of them that have the largest leads, leads fall off exponentially (Pickands 1975, with
     shape 0). The scale is that of the lower half of those, the upper half censored (Epstein and Sobel 1953), and the
-    bound the one that a further draw exceeds with the probability asked for, whatever the scale is: the fewer texts,
+    bound the one that a further draw exceeds with the given probability, whatever the scale is: the fewer texts,
     the higher it lies.
     """
     kind = make_kind(view, owners, terms, math.inf)

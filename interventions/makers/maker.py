@@ -18,7 +18,7 @@ from interventions.admission.gate import Stock, admit
 from interventions.makers.row import Row
 
 ATTEMPTS = 20
-"""Rows asked of a maker for each that is wanted."""
+"""Most calls of a maker for each row that is wanted."""
 
 Content = tuple[str, str]
 """Prompt and completion."""

@@ -267,7 +267,7 @@ def _balance(judged: _Judged) -> float:
 
 
 def _broadest(found: Sequence[_Judged]) -> _Judged:
-    """Of the near ties for the best, choose the one with the most rows; then a field, then the shorter one."""
+    """Choose among the near ties for the best the one with the most rows; then a field, then the shorter one."""
     largest = max(j.rows.contrast for j in found)
     worth = [
         # Without enough scored rows the items decide alone.
