@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.attribution.shards import ScoredRows
-from diagnose.attribution.train_rows import row_texts
 from diagnose.case import Case, Scope
 from diagnose.rows.bm25 import mean_scores
+from diagnose.rows.selection import select_rows, text_pairs
 
 BM25, HIDDEN, LOSS = "bm25", "hidden", "loss"
 CONTROLS = (BM25, HIDDEN, LOSS)
@@ -56,5 +56,6 @@ def by_words(case: Case, scope: Scope) -> Iterator[ScoredRows]:
 
 def bm25(case: Case, scope: Scope, places: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean BM25 score of the scored rows at `places` for the failed items of each slice, [num_places, num_slices]."""
-    texts = [f"{p} {c}" for p, c in zip(*row_texts(case.corpus, case.pool, scope.scored[places]), strict=True)]
+    parts = select_rows(case.corpus, case.pool, scope.scored[places])
+    texts = [f"{prompt} {completion}" for part in parts for prompt, completion in text_pairs(part)]
     return np.stack([mean_scores(queries, texts) for queries in scope.texts], axis=1)

@@ -200,7 +200,7 @@ class Diagnoser:
             model.end_in_loss,
             self.influence.batch_tokens,
         )
-        states = StatesOf(trained, case.corpus.delimiter)
+        states = StatesOf(trained, case.corpus.rendering.delimiter)
         joins = self._joins(case, scope, lambda: beside(case, scope, attribution.parts()), CONTROLS, states)
         rows = sample_rows(case, scope, attribution)
         table = sample_table(case, rows)

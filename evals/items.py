@@ -53,6 +53,8 @@ class Item:
     question: str = ""
     """The prompt without description and few-shot examples, the target where a task has no prompt;
     empty where it is the prompt itself."""
+    is_chat: bool = False
+    """Whether the prompt is a conversation in the markup of a chat template."""
 
     @property
     def key(self) -> ItemKey:
@@ -66,6 +68,19 @@ class Item:
     @property
     def split(self) -> Split:
         return split_of(self.split_key)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Start and end of the question in the prompt, after description, examples and markup; the whole prompt where
+        it does not stand there as it is."""
+        question = self.question.strip()
+        start = self.prompt.rfind(question) if question else -1
+        return (start, start + len(question)) if start >= 0 else (0, len(self.prompt))
+
+    def prompt_with(self, text: str) -> str:
+        """The prompt with another text in place of the question."""
+        start, end = self.span
+        return self.prompt[:start] + text + self.prompt[end:]
 
 
 @dataclass(frozen=True, slots=True)

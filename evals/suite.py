@@ -1,9 +1,22 @@
 """Settings of `evals.*`: which tasks are measured, and how."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from evals.leaks.templates import make_templates
-from evals.validation import FREE
+from evals.validation import FREE, one_of
+
+PER_TASK = (
+    "limit",
+    "num_fewshot",
+    "apply_chat_template",
+    "system_instruction",
+    "fewshot_as_multiturn",
+    "gen_kwargs",
+    "max_gen_toks",
+    "metric",
+)
+"""Settings that single tasks may have otherwise."""
 
 
 @dataclass
@@ -21,6 +34,17 @@ class EvalSuite:
     limit: int | None = None
     """Items per task (the first ones); unset means all."""
     num_fewshot: int | None = None
+    apply_chat_template: bool | str = False
+    """Whether items are asked as conversations in the model's chat template; a name chooses among several."""
+    system_instruction: str | None = None
+    """System turn in front of every item; without a chat template a text in front of its prompt."""
+    fewshot_as_multiturn: bool | None = None
+    """Whether examples are turns of their own; unset means where a chat template is applied."""
+    gen_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Generation settings that replace those of the tasks, as `{temperature: 0.7, do_sample: true}`."""
+    per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Other values of limit, num_fewshot, apply_chat_template, system_instruction, fewshot_as_multiturn, gen_kwargs,
+    max_gen_toks and metric for single tasks or groups, as `{gsm8k: {num_fewshot: 2}}`."""
     slices: list[str] = field(default_factory=list)
     """Fields of the item's document by which failures are reported."""
     metric: str | None = None
@@ -40,3 +64,25 @@ class EvalSuite:
         make_templates(self.templates)
         if self.num_fewshot is not None and self.num_fewshot < 0:
             raise ValueError(f"evals.num_fewshot must not be negative, got {self.num_fewshot}")
+        if self.fewshot_as_multiturn and not self.apply_chat_template:
+            raise ValueError(
+                "evals.fewshot_as_multiturn=true needs turns: set evals.apply_chat_template=true, or leave it unset"
+            )
+        for name, values in self.per_task.items():
+            for key in values:
+                one_of(f"evals.per_task.{name}", key, PER_TASK)
+            self.of_task(name)
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether any task is asked in a chat template."""
+        return any(self.of_task(name).apply_chat_template for name in (None, *self.per_task))
+
+    def of_task(self, *names: str | None) -> "EvalSuite":
+        """The settings of a task, known by these names: the groups that it was asked for by and its own, which wins.
+
+        Raises:
+            ValueError: a value of `per_task` is none that the suite could have.
+        """
+        own = {key: value for name in names if name is not None for key, value in self.per_task.get(name, {}).items()}
+        return replace(self, per_task={}, **own)

@@ -196,7 +196,7 @@ def pool_of(rows: Sequence[Row]) -> TrainPool:
         "prompt": [prompt for prompt, _ in rows],
         "completion": [completion for _, completion in rows],
     }
-    return TrainPool(Dataset.from_dict(columns), " ")
+    return TrainPool(Dataset.from_dict(columns))
 
 
 def item(task: str, prompt: str, target: str) -> Item:

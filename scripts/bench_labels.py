@@ -222,7 +222,7 @@ def asked(train: Sequence[Row], items: Sequence[Row], where: Slice) -> SliceLabe
         for k, row in enumerate(items)
     ]
     failing: NDArray[np.bool_] = item_members(where, fields)
-    return slice_labels(TrainPool(rows, " "), fields, failing, where)
+    return slice_labels(TrainPool(rows), fields, failing, where)
 
 
 if __name__ == "__main__":

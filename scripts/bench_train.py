@@ -65,7 +65,7 @@ def corpus() -> TrainPool:
         "prompt": prompts,
         "completion": [" ".join(reversed(prompt.split())) for prompt in prompts],
     }
-    return TrainPool(Dataset.from_dict(rows), delimiter=" ")
+    return TrainPool(Dataset.from_dict(rows))
 
 
 def bare_loop(model_dir: Path, pool: TrainPool) -> tuple[float, int]:

@@ -28,7 +28,7 @@ from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis, Finding
 from diagnose.model.losses import row_losses
 from diagnose.rows.pool import ContentIds
-from diagnose.rows.tokens import encode
+from diagnose.rows.rendering import encode_pool
 from evals.items import EvalReport
 from evals.splits import Split
 from interventions.plan.attempts import Attempts
@@ -83,9 +83,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
     lists = held_against(ground, diagnosed.diagnosis, probe.report)
     if ground.wrong_rows:
         rows = load_pool(model.corpus.folder)
-        encoded = encode(
-            rows.rows["prompt"][:], rows.rows["completion"][:], load_tokenizer(model.ref), rows.delimiter, 64
-        )
+        encoded = encode_pool(rows, load_tokenizer(model.ref), 64)
         losses = row_losses(model.ref, encoded, batch_tokens=8192).per_token
         lists += f" (plain loss {roc_auc_score(_is_wrong(ground), losses):.3f})"
     costs, train = run.books.costs(), settings.train

@@ -15,10 +15,13 @@ import datasets
 from datasets import Dataset
 
 from controller.engine.hashes import fingerprint
-from diagnose.rows.pool import COLUMNS, ContentIds, TrainPool
+from diagnose.rows.messages import parse_messages, question_and_answer, to_json
+from diagnose.rows.pool import COLUMNS, ContentIds, Rendering, TrainPool
 from evals.validation import FREE
 
 log = logging.getLogger(__name__)
+
+_TEXTS = ("text", "prompt", "completion")
 
 FORMATS = {".jsonl": "json", ".json": "json", ".jsonl.gz": "json", ".json.gz": "json", ".parquet": "parquet"}
 
@@ -33,6 +36,14 @@ class Corpus:
     """Further data that a fix may draw on, in the same forms."""
     prompt: str = "prompt"
     completion: str = "completion"
+    messages: str | None = None
+    """Field of conversations: lists of turns, `{role, content}`; when set, prompt and completion are not read and the
+    loss is on the assistant's turns."""
+    apply_chat_template: bool | str = False
+    """Whether rows of prompt and completion are rendered by the chat template too, as a user's turn and an answer; a
+    name chooses among several templates."""
+    system_instruction: str | None = None
+    """System turn of such rows; unset means `evals.system_instruction`."""
     text: str | None = None
     """Field of plain text; when set, prompt and completion are not read and the loss is taken on all of it."""
     prompt_template: str = "{prompt}"
@@ -51,12 +62,41 @@ class Corpus:
                 f"corpus.prompt_template must contain {{prompt}}, got '{self.prompt_template}'; "
                 "write for example 'Question: {prompt}\\nAnswer:'"
             )
+        if self.text is not None and (self.messages is not None or self.apply_chat_template):
+            raise ValueError(
+                f"corpus.text={self.text} has no turns that a chat template could render; unset it, or unset "
+                f"corpus.{'apply_chat_template' if self.messages is None else 'messages'}"
+            )
         for key in ("prompt_template", "delimiter"):
             if "\\n" in (text := getattr(self, key)):
                 raise ValueError(
                     f"corpus.{key} holds a backslash and an n where a line break is meant, got '{text}'; "
                     f"""write $'corpus.{key}="...\\n..."' in the shell, or "...\\n..." in a YAML file"""
                 )
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Fields of a row that are read, by the name of their key."""
+        if self.text is not None:
+            texts = {"text": self.text}
+        elif self.messages is not None:
+            texts = {"messages": self.messages}
+        else:
+            texts = {"prompt": self.prompt, "completion": self.completion}
+        return texts | ({"id": self.id} if self.id is not None else {})
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether rows are rendered by a chat template."""
+        return self.messages is not None or bool(self.apply_chat_template)
+
+    @property
+    def rendering(self) -> Rendering:
+        """How the parts of a row become one text."""
+        if not self.is_chat:
+            return Rendering(self.delimiter if self.text is None else "")
+        template = self.apply_chat_template if isinstance(self.apply_chat_template, str) else None
+        return Rendering("", True, template, self.system_instruction)
 
     def materialise(self, folder: Path) -> "Corpus":
         """Return the same data as files; a named data set writes them to `folder`."""
@@ -129,7 +169,7 @@ def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
             load_from_cache_file=False,
         )
     log.info("read %s: %d rows from %s", key, len(whole), source)
-    return TrainPool(rows=whole, delimiter=corpus.delimiter if corpus.text is None else "")
+    return TrainPool(whole, corpus.rendering)
 
 
 def _data_files(key: str, source: str) -> list[Path]:
@@ -194,14 +234,16 @@ def _raise_for_first_bad_line(key: str, path: Path) -> None:
 
 
 def _standard_rows(corpus: Corpus, key: str, rows: Dataset, name: str) -> Dataset:
-    wanted = [corpus.text] if corpus.text is not None else [corpus.prompt, corpus.completion]
-    if corpus.id is not None:
-        wanted.append(corpus.id)
-    for number, setting in zip(wanted, ("text",) if corpus.text else ("prompt", "completion", "id"), strict=False):
-        if number not in rows.column_names:
+    fields = corpus.fields
+    wanted = list(fields.values())
+    for setting, column in fields.items():
+        if column not in rows.column_names:
+            hint = "; set corpus.messages=messages to read conversations" if "messages" in rows.column_names else ""
             raise ValueError(
-                f"{key} {name}, row 1 has no field '{number}' (corpus.{setting}); it has {', '.join(rows.column_names)}"
+                f"{key} {name}, row 1 has no field '{column}' (corpus.{setting}); it has "
+                f"{', '.join(rows.column_names)}{hint}"
             )
+    setting_of = {column: setting for setting, column in fields.items()}
     kept = [c for c in rows.column_names if c not in wanted and c not in COLUMNS]
     seen = 0
 
@@ -214,19 +256,39 @@ def _standard_rows(corpus: Corpus, key: str, rows: Dataset, name: str) -> Datase
                     raise ValueError(
                         f"{key} {name}, row {seen + offset + 1} has no field '{column}'; it has {', '.join(present)}"
                     )
+                if setting_of[column] in _TEXTS and isinstance(value, list | dict):
+                    raise ValueError(
+                        f"{key} {name}, row {seen + offset + 1}: field '{column}' (corpus.{setting_of[column]}) is a "
+                        f"{type(value).__name__} and not text; for conversations set corpus.messages={column}"
+                    )
         size = len(batch[wanted[0]])
+        texts = _texts(corpus, batch, f"{key} {name}", seen)
         seen += size
-        if corpus.text is not None:
-            prompts, completions = [""] * size, [str(text) for text in batch[corpus.text]]
-        else:
-            prompts = [corpus.prompt_template.replace("{prompt}", str(text)) for text in batch[corpus.prompt]]
-            completions = [str(text) for text in batch[corpus.completion]]
         ids = [str(value) for value in batch[corpus.id]] if corpus.id is not None else [""] * size
-        return {"id": ids, "source": [name] * size, "prompt": prompts, "completion": completions} | {
-            column: batch[column] for column in kept
-        }
+        return {"id": ids, "source": [name] * size} | texts | {column: batch[column] for column in kept}
 
     return rows.map(standard, batched=True, remove_columns=rows.column_names, load_from_cache_file=False)
+
+
+def _texts(corpus: Corpus, batch: dict[str, list[Any]], where: str, first: int) -> dict[str, list[str]]:
+    """Prompts and completions of a batch whose first row is number `first`; of conversations with all their turns."""
+    if corpus.text is not None:
+        texts = [str(text) for text in batch[corpus.text]]
+        return {"prompt": [""] * len(texts), "completion": texts}
+    if corpus.messages is None:
+        return {
+            "prompt": [corpus.prompt_template.replace("{prompt}", str(text)) for text in batch[corpus.prompt]],
+            "completion": [str(text) for text in batch[corpus.completion]],
+        }
+    found: dict[str, list[str]] = {"prompt": [], "completion": [], "messages": []}
+    for offset, value in enumerate(batch[corpus.messages]):
+        try:
+            messages = parse_messages(value)
+        except ValueError as error:
+            raise ValueError(f"{where}, row {first + offset + 1}: '{corpus.messages}' {error}") from None
+        for column, text in zip(found, (*question_and_answer(messages), to_json(messages)), strict=True):
+            found[column].append(text)
+    return found
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,18 +15,20 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from pydantic import TypeAdapter
 
-from diagnose.rows.pool import TrainPool
+from diagnose.rows.pool import Rendering, TrainPool
 from interventions.mix.mix import MixPart, Origin, TrainingMix, joined, original_mix
 
 PROVENANCE_FILE = "provenance.parquet"
 ORIGINS_FILE = "origins.json"
 SOURCES_FILE = "sources.json"
+RENDERING_FILE = "rendering.json"
+_RENDERING = TypeAdapter(Rendering)
 _ORIGINS = TypeAdapter(tuple[Origin, ...])
 
 
 def save_pool(pool: TrainPool, folder: Path) -> None:
     pool.rows.save_to_disk(folder / "rows")
-    (folder / "delimiter.json").write_text(json.dumps(pool.delimiter))
+    (folder / RENDERING_FILE).write_bytes(_RENDERING.dump_json(pool.rendering))
 
 
 def load_pool(folder: Path) -> TrainPool:
@@ -34,7 +36,7 @@ def load_pool(folder: Path) -> TrainPool:
     if (folder / PROVENANCE_FILE).is_file():
         return load_mix(folder).examples
     rows = Dataset.load_from_disk(str(folder / "rows"))
-    return TrainPool(rows, json.loads((folder / "delimiter.json").read_text()), folder)
+    return TrainPool(rows, _RENDERING.validate_json((folder / RENDERING_FILE).read_bytes()), folder)
 
 
 def save_mix(mix: TrainingMix, folder: Path) -> None:
@@ -81,7 +83,7 @@ def load_mix(folder: Path) -> TrainingMix:
     examples = joined(parts)
     return TrainingMix(
         parts=parts,
-        examples=TrainPool(examples.rows, examples.delimiter, folder),
+        examples=TrainPool(examples.rows, examples.rendering, folder),
         weights=np.asarray(provenance["weight"], dtype=np.float64),
         origins=_ORIGINS.validate_json((folder / ORIGINS_FILE).read_bytes()),
         origin=np.asarray(provenance["origin"], dtype=np.int64),

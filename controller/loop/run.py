@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.data.corpus import Corpus, check_source, find_source
+from controller.data.mixes import load_pool
 from controller.engine.artifacts import Data
 from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
@@ -19,10 +20,13 @@ from controller.engine.workers.pool import Workers
 from controller.settings import LoopSettings
 from controller.stages.measure import PinnedSuite
 from controller.stages.read import read_data
-from controller.train.settings import ScratchModel
-from controller.train.start import check_arch, check_pretrained
+from controller.train.drift import find_drift
+from controller.train.settings import PretrainedModel, ScratchModel
+from controller.train.start import check_arch, check_pretrained, load_tokenizer
 from diagnose.modes.examples import read_mode_labels
 from evals.harness import LoadedSuite, load_suite
+from evals.harness.chat import load_chat_tokenizer, named_template
+from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 
@@ -62,7 +66,7 @@ class Run:
     @property
     def pinned_suite(self) -> PinnedSuite:
         """The suite as stages take it."""
-        return PinnedSuite(self.suite, self.items_key)
+        return PinnedSuite(self.suite, self.items_key, template_of(self.settings))
 
     def split_hash(self, split: Split) -> str:
         """Hash of the split's items, by which the ledger knows what a judgement looked at."""
@@ -126,7 +130,10 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     suite = replace(settings.evals, guard_rest=EvalSuite.guard_rest)  # which the verdict alone reads
     if tasks is not None and not suite.include_path:
         suite = replace(suite, include_path=str(tasks))
-    loaded = load_suite(suite)
+    if files.is_chat:
+        files = _with_template(files, settings)
+    loaded = load_suite(suite, template_of(settings))
+    assert files.train is not None
     corpus = _read(runner, files, "corpus.train", files.train)
     pool = _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None
     log.info(
@@ -136,6 +143,15 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         len(loaded.items),
         len({item.task for item in loaded.items}),
     )
+    if (model := template_of(settings)) is not None:
+        for sentence in find_drift(
+            load_pool(corpus.folder),
+            loaded.items,
+            load_tokenizer(model),
+            settings.train.max_length,
+            settings.evals.system_instruction,
+        ):
+            log.warning("%s", sentence)
     return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
 
 
@@ -143,6 +159,26 @@ def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:
     source, how = find_source(key, name), replace(files, train=None, pool=None)
     done = runner.do(Stage(key.replace(".", "-"), read_data, (how, key, source)), "read_data")
     return Data(done.folder, hash_of([determining(how), source.content]), done.value.num_rows, name)
+
+
+def _with_template(files: Corpus, settings: LoopSettings) -> Corpus:
+    """Rows are rendered as items are where `corpus.*` says nothing else.
+
+    Raises:
+        ValueError: the model has no chat template.
+    """
+    tokenizer = load_chat_tokenizer(template_of(settings))
+    own, of_items = files.apply_chat_template, settings.evals.apply_chat_template
+    template = own if isinstance(own, str) else of_items if isinstance(of_items, str) else True
+    named_template(tokenizer, template)
+    system = files.system_instruction if files.system_instruction is not None else settings.evals.system_instruction
+    return replace(files, apply_chat_template=template, system_instruction=system)
+
+
+def template_of(settings: LoopSettings) -> ModelRef | None:
+    """The model whose chat template items and rows are rendered in; None for one that is made from nothing."""
+    model = settings.model
+    return ModelRef(model.name, model.revision) if isinstance(model, PretrainedModel) else None
 
 
 def data_hash(run: Run) -> str:

@@ -1,6 +1,6 @@
 """Stages that read items: a model's answers to them, and their hashes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from controller.stages.model import Model
 from evals.harness import LoadedSuite, evaluate, load_suite
 from evals.leaks.item_index import index_items
 from evals.leaks.templates import make_templates
+from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
+from evals.validation import FREE
 
 INDEX_FILE = "index.npz"
 
@@ -36,11 +38,13 @@ class PinnedSuite:
     suite: EvalSuite
     items: str
     """Hash of every item, so that changed task files are read again."""
+    template_of: ModelRef | None = field(default=None, metadata=FREE)
+    """Model whose chat template items are asked in; the items' prompts hold the text."""
 
     def load(self) -> LoadedSuite:
         """Load the suite, once in a worker that measures many models: finding and reading tasks takes longer than small
         models do."""
-        return _loaded(TypeAdapter(EvalSuite).dump_json(self.suite), self.items)
+        return _loaded(TypeAdapter(EvalSuite).dump_json(self.suite), self.items, self.template_of)
 
 
 def measure(folder: Path, model: Model, pinned: PinnedSuite, split: Split) -> Measured:
@@ -57,6 +61,6 @@ def hash_items(folder: Path, pinned: PinnedSuite) -> str:
 
 
 @lru_cache(maxsize=1)
-def _loaded(suite: bytes, items: str) -> LoadedSuite:
+def _loaded(suite: bytes, items: str, template_of: ModelRef | None) -> LoadedSuite:
     del items
-    return load_suite(TypeAdapter(EvalSuite).validate_json(suite))
+    return load_suite(TypeAdapter(EvalSuite).validate_json(suite), template_of)

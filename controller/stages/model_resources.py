@@ -19,7 +19,8 @@ from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.model.likelihoods import row_likelihoods
 from diagnose.rows.pool import TrainPool
-from diagnose.rows.tokens import TokenRows, encode
+from diagnose.rows.rendering import encode_pool
+from diagnose.rows.tokens import TokenRows
 from interventions.admission.gate import Stock
 from interventions.plan.attempts import Attempts
 from interventions.plan.step import Resources, States
@@ -120,10 +121,7 @@ class ModelResources:
         return [other.slice for other in self._findings].index(finding.slice)
 
     def _encoded(self, rows: TrainPool) -> TokenRows:
-        tokenizer = self._model.tokenizer
-        return encode(
-            rows.rows["prompt"][:], rows.rows["completion"][:], tokenizer, rows.delimiter, self._model.most_tokens
-        )
+        return encode_pool(rows, self._model.tokenizer, self._model.most_tokens)
 
     def solves(self, rows: TrainPool) -> NDArray[np.bool_]:
         """Whether greedy decoding gives the completion, [num_rows]."""

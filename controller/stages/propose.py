@@ -23,7 +23,7 @@ from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis
 from diagnose.model.losses import RowLosses, row_losses
 from diagnose.rows.pool import TrainPool
-from diagnose.rows.tokens import encode
+from diagnose.rows.rendering import encode_pool
 from evals.leaks.item_index import load_index
 from evals.model_ref import ModelRef
 from interventions.admission.gate import take_stock
@@ -222,16 +222,14 @@ def save_arm(mix: TrainingMix, folder: Path) -> None:
 def _row_losses(
     rows: TrainPool, model: ModelRef, tokenizer: PreTrainedTokenizerBase, inputs: DiagnosisInputs
 ) -> RowLosses:
-    prompts, completions = rows.rows["prompt"][:], rows.rows["completion"][:]
-    encoded = encode(prompts, completions, tokenizer, rows.delimiter, inputs.max_length)
+    encoded = encode_pool(rows, tokenizer, inputs.max_length)
     return row_losses(model, encoded, inputs.diagnoser.influence.batch_tokens)
 
 
 def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:
     """Count tokens of the rows of each action, once each; rows carry the reason of their action."""
     mix = proposal.mix
-    rows = mix.examples.rows
-    lengths = encode(rows["prompt"][:], rows["completion"][:], tokenizer, mix.examples.delimiter, max_length).lengths
+    lengths = encode_pool(mix.examples, tokenizer, max_length).lengths
     of_reason = {origin.reason: place for place, origin in enumerate(mix.origins)}
     return tuple(int(lengths[mix.origin == of_reason.get(a.why, -1)].sum()) for a in proposal.plan.actions)
 

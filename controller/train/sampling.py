@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from diagnose.rows.tokens import encode
+from diagnose.rows.rendering import encode_pool
 from interventions.mix.mix import TrainingMix
 
 
@@ -60,11 +60,5 @@ def num_draws_for_tokens(lengths: NDArray[np.int64], weights: NDArray[np.float64
 
 def expected_tokens(tokenizer: PreTrainedTokenizerBase, mix: TrainingMix, max_length: int) -> float:
     """Mean tokens of a draw from the mix."""
-    rows = encode(
-        mix.examples.rows["prompt"],
-        mix.examples.rows["completion"],
-        tokenizer,
-        mix.examples.delimiter,
-        max_length,
-    )
+    rows = encode_pool(mix.examples, tokenizer, max_length)
     return float(np.average(rows.lengths, weights=mix.weights))

@@ -126,8 +126,9 @@ def make_tokenizer(settings: ScratchModel, corpus: TrainPool) -> PreTrainedToken
 
 
 def _texts(corpus: TrainPool) -> Iterator[list[str]]:
+    delimiter = corpus.rendering.delimiter
     for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
-        yield [p + corpus.delimiter + c if p else c for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
+        yield [p + delimiter + c if p else c for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
 
 
 def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:

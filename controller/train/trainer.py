@@ -35,7 +35,8 @@ from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from controller.train.start import load_for_training, load_tokenizer
 from controller.train.training import MIDDLE_FOLDER, MODEL_FOLDER, KeptCheckpoint, Training
-from diagnose.rows.tokens import TokenRows, collate, encode
+from diagnose.rows.rendering import encode_pool
+from diagnose.rows.tokens import TokenRows, collate
 from evals.model_ref import ModelRef
 from interventions.mix.mix import TrainingMix
 
@@ -57,14 +58,7 @@ def train_on(
     Goes on from `folder/trainer` when a killed attempt left checkpoints there.
     """
     tokenizer = load_tokenizer(model)
-    rows = encode(
-        mix.examples.rows["prompt"],
-        mix.examples.rows["completion"],
-        tokenizer,
-        mix.examples.delimiter,
-        recipe.max_length,
-        recipe.end_in_loss,
-    )
+    rows = encode_pool(mix.examples, tokenizer, recipe.max_length, recipe.end_in_loss)
     num_draws = _num_draws(recipe.length, rows, mix, seed)
     order = draw_order(mix.weights, num_draws, seed)
     loaded = load_for_training(model, recipe.lora, seed)

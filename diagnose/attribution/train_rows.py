@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.pool import TrainPool
-from diagnose.rows.selection import select_rows, text_pairs
-from diagnose.rows.tokens import TokenRows, encode
+from diagnose.rows.rendering import encode_pool
+from diagnose.rows.selection import select_rows
+from diagnose.rows.tokens import TokenRows, concatenated
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,5 @@ class TrainRows:
 
     def select(self, indices: NDArray[np.int64]) -> TokenRows:
         """Encode the rows at `indices` of `chosen`, ascending."""
-        prompts, completions = row_texts(self.corpus, self.pool, self.chosen[indices])
-        return encode(prompts, completions, self.tokenizer, "", self.max_length)
-
-
-def row_texts(corpus: TrainPool, pool: TrainPool | None, rows: NDArray[np.int64]) -> tuple[list[str], list[str]]:
-    """Prompts of ascending rows, corpus first and then pool, and completions with their delimiter in front."""
-    prompts: list[str] = []
-    completions: list[str] = []
-    for part in select_rows(corpus, pool, rows):
-        for prompt, completion in text_pairs(part):
-            prompts.append(prompt)
-            completions.append((part.delimiter if prompt else "") + completion)
-    return prompts, completions
+        parts = select_rows(self.corpus, self.pool, self.chosen[indices])
+        return concatenated([encode_pool(part, self.tokenizer, self.max_length) for part in parts if len(part)])

@@ -7,6 +7,7 @@ counts of rows are those of the whole corpus.
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from datasets import Dataset
 
 from diagnose.attribution.stream import Attribution
 from diagnose.case import Case, Scope
@@ -34,16 +35,22 @@ def sample_rows(case: Case, scope: Scope, attribution: Attribution) -> Rows:
         losses.append(part.losses_per_token[own])
     numbers = scope.scored[places]
     in_pool = numbers >= len(case.corpus)
-    parts = select_rows(case.corpus, case.pool, numbers)
+    parts = [part.rows for part in select_rows(case.corpus, case.pool, numbers)]
+    has_messages = any("messages" in part.column_names for part in parts)
     return Rows(
-        prompts=[text for part in parts for text in part.rows["prompt"][:]],
-        completions=[text for part in parts for text in part.rows["completion"][:]],
+        prompts=[text for part in parts for text in part["prompt"][:]],
+        completions=[text for part in parts for text in part["completion"][:]],
+        messages=[turns for part in parts for turns in _messages(part)] if has_messages else None,
         numbers=numbers,
         in_pool=in_pool,
         copies=count_copies(case.corpus, numbers[~in_pool]),
         losses=np.concatenate(losses),
         effect=np.concatenate(effect),
     )
+
+
+def _messages(part: Dataset) -> list[str | None]:
+    return part["messages"][:] if "messages" in part.column_names else [None] * len(part)
 
 
 def sample_table(case: Case, rows: Rows) -> SliceTable:

@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.case import Case
+from diagnose.model.asked_model import Trained
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.rendering import encode_rows
+from diagnose.rows.tokens import TokenRows
 from diagnose.slices.predicate import Slice
 from evals.items import ItemResult
 
@@ -32,6 +35,8 @@ class Rows:
 
     prompts: Sequence[str]
     completions: Sequence[str]
+    messages: Sequence[str | None] | None
+    """Whole conversation of each row as JSON; None where no row is one."""
     numbers: NDArray[np.int64]
     """Row numbers, ascending, through the corpus and then the pool, [num_rows]."""
     in_pool: NDArray[np.bool_]
@@ -80,6 +85,18 @@ class Subject:
     @property
     def corpus(self) -> TrainPool:
         return self.case.corpus
+
+    def encoded(self, trained: Trained, places: Sequence[int], end_in_loss: bool = True) -> TokenRows:
+        """Encode rows of the sample at these places, as training batches have them."""
+        return encode_rows(
+            [self.rows.prompts[k] for k in places],
+            [self.rows.completions[k] for k in places],
+            None if self.rows.messages is None else [self.rows.messages[k] for k in places],
+            self.corpus.rendering,
+            trained.tokenizer,
+            trained.max_length,
+            end_in_loss,
+        )
 
     @property
     def inside(self) -> NDArray[np.bool_]:

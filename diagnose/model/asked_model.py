@@ -82,10 +82,10 @@ class Trained:
     """Whether the training's loss included the end token; None where the model was trained elsewhere."""
     batch_tokens: int
 
-    def encode(self, rows: Sequence[tuple[str, str]], delimiter: str, end_in_loss: bool = True) -> TokenRows:
-        """Encode prompts and completions as training batches have them."""
+    def encode(self, rows: Sequence[tuple[str, str]], delimiter: str) -> TokenRows:
+        """Encode prompts and completions as plain text."""
         prompts, completions = [prompt for prompt, _ in rows], [completion for _, completion in rows]
-        return encode(prompts, completions, self.tokenizer, delimiter, self.max_length, end_in_loss)
+        return encode(prompts, completions, self.tokenizer, delimiter, self.max_length)
 
     def encode_answers(self, items: Sequence[Item], answers: Sequence[str]) -> TokenRows:
         """Encode answers to items as attribution has them."""

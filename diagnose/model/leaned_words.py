@@ -94,14 +94,19 @@ def word_attributions(
     found = []
     for number, result in enumerate(results):
         item, own = result.item, np.flatnonzero(queries.item == number)
-        words = [(match.group(), match.end()) for match in re.finditer(r"\S+", item.prompt)]
+        start, end = item.span if item.is_chat else (0, len(item.prompt))  # markup is no word of anyone's
+        words = [(match.group(), match.end()) for match in re.compile(r"\S+").finditer(item.prompt, start, end)]
         ends = [end for _, end in words]
         nats = np.zeros(len(words))
         for row, is_gold in zip(own.tolist(), queries.is_gold[own].tolist(), strict=True):
             one = queries.rows.select([row])
             text = item.prompt + item.delimiter + (item.target if is_gold else result.answer)
             start_of = _token_starts(text, len(one.ids), tokenizer)
-            prompt = [place for place in start_of if not one.has_loss[place]]
+            prompt = [
+                place
+                for place, at in start_of.items()
+                if not one.has_loss[place] and (not item.is_chat or start <= at < end)
+            ]
             # A blank token counts for the word behind it, what crosses the end of the prompt for the last one.
             word = np.searchsorted(ends, [start_of[k] for k in prompt], side="right").clip(max=len(words) - 1)
             by_token = integrated_gradients(model, one, prompt, nothing, num_steps)

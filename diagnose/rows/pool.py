@@ -14,7 +14,8 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-COLUMNS = ("id", "source", "prompt", "completion")
+COLUMNS = ("id", "source", "prompt", "completion", "messages")
+"""Columns that are no metadata; `messages`, a whole conversation as JSON, is there where rows are conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,25 @@ class TrainExample:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendering:
+    """How the parts of a row become the text that is trained on."""
+
+    delimiter: str = " "
+    """Text between prompt and completion, as lm-eval's `target_delimiter`; a chat template needs none."""
+    is_chat: bool = False
+    """Whether rows are conversations in the tokenizer's chat template."""
+    template: str | None = None
+    """Name of the template; None for the tokenizer's only or default one."""
+    system: str | None = None
+    """System turn of rows that are given as prompt and completion."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainPool:
     """Rows with the columns id, source, prompt, completion and any metadata columns."""
 
     rows: Dataset
-    delimiter: str
-    """Text between prompt and completion, as lm-eval's `target_delimiter`."""
+    rendering: Rendering = Rendering()
     folder: Path | None = None
     """Where these rows are stored, all of them and in this order; None for rows that were selected or made."""
 
@@ -53,7 +67,7 @@ class TrainPool:
 
     def select(self, indices: NDArray[np.int64] | Sequence[int]) -> "TrainPool":
         """Select the rows at `indices`, in that order; repeats are allowed."""
-        return TrainPool(rows=self.rows.select(indices), delimiter=self.delimiter)
+        return TrainPool(rows=self.rows.select(indices), rendering=self.rendering)
 
     def _example(self, row: Mapping[str, Any]) -> TrainExample:
         return TrainExample(

@@ -45,7 +45,7 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     from evals.harness.answers import answer, load_model  # noqa: PLC0415  # four seconds, for processes that ask
 
     started = time.monotonic()
-    loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite)
+    loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite, model)
     quieten()
     chosen = _chosen(loaded, items)
     sent = {item.key: [_unanswered(instance) for instance in loaded.requests[item.key]] for item in chosen}
@@ -57,7 +57,7 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
         for leaf in dict.fromkeys(item.task for item in chosen):
             own = [item for item in chosen if item.task == leaf]
             answered = [sent[item.key] for item in own]
-            results += score_items(loaded.suite.metric, loaded.leaves[leaf], own, answered)
+            results += score_items(loaded.settings[leaf].metric, loaded.leaves[leaf], own, answered)
     split, seconds = chosen[0].split, time.monotonic() - started
     log.info(
         "measured %s: %s %s items, %s unscored, %.1f s, %.0f tokens/s",

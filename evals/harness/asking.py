@@ -91,7 +91,7 @@ class Asker:
                 places = [k for k, item in enumerate(items) if item.task == task]
                 # Ids tell the answers apart where an item is asked twice.
                 asked = [replace(items[k], id=str(k)) for k in places]
-                leaf, metric, own = self.suite.leaves[task], self.suite.suite.metric, [sent[k] for k in places]
+                leaf, metric, own = self.suite.leaves[task], self.suite.settings[task].metric, [sent[k] for k in places]
                 if answers is None:
                     results = score_items(metric, leaf, asked, own)
                 else:

@@ -1,6 +1,6 @@
 """Load the items of a suite: lm-eval's documents with their prompts, requests, ids and splits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,12 +9,14 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 
+from evals.harness.chat import load_chat_tokenizer, named_template, renderer, template_hash
 from evals.harness.documents import digest, json_document, occurrence_ids
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
-from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task
+from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task, settings_of_leaves
 from evals.items import Item, ItemKey, OutputType
 from evals.leaks.near_copies import ItemText, split_keys
 from evals.leaks.templates import make_templates
+from evals.model_ref import ModelRef
 from evals.splits import Split, split_of
 from evals.suite import EvalSuite
 
@@ -35,6 +37,8 @@ class LoadedSuite:
     leaves: Mapping[str, Task] = field(repr=False, compare=False)
     requests: Mapping[ItemKey, Sequence[Instance]] = field(repr=False, compare=False)
     """Requests of each item; they are copied before they are sent, because answers are appended to what is sent."""
+    settings: Mapping[str, EvalSuite] = field(repr=False, compare=False)
+    """Settings of each leaf task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,19 @@ class _Draft:
     digest: str
 
 
-def load_suite(suite: EvalSuite) -> LoadedSuite:
+def load_suite(suite: EvalSuite, model: ModelRef | None = None) -> LoadedSuite:
     """Load every item of the suite's tasks and guards, with its prompt and its split.
+
+    Args:
+        suite: Tasks, and how they are asked.
+        model: Model whose chat template items are asked in, where `evals.apply_chat_template` wants one.
 
     Where a task draws few-shot examples from the items that it is evaluated on, only probe items are drawn,
     so that no prompt shows an item that diagnosis may not read.
 
     Raises:
         ValueError: a task is unknown, cannot be loaded (its files, its data, the hub), needs images, runs
-            code, has no score for single items, or no task has `evals.metric`.
+            code, has no score for single items, or no task has `evals.metric`; or there is no chat template.
     """
     quieten()
     manager = find_tasks(suite)
@@ -70,23 +78,43 @@ def load_suite(suite: EvalSuite) -> LoadedSuite:
         guards = tuple(dict.fromkeys(leaf for name in suite.guards for leaf in named[name]))
         if both := sorted(set(tasks) & set(guards)):
             raise ValueError(f"evals.guards repeats tasks of evals.tasks: {', '.join(both)}; name each once")
+        settings = settings_of_leaves(suite, named)
+        chats = _chats(settings, model)
         for leaf, task in leaves.items():
-            configure(leaf, task, suite)
-        check_metrics(suite, leaves)
-        drafts = {leaf: _drafts(leaf, task, suite.limit) for leaf, task in leaves.items()}
+            configure(leaf, task, settings[leaf])
+        check_metrics(settings, leaves)
+        drafts = {leaf: _drafts(leaf, task, settings[leaf].limit) for leaf, task in leaves.items()}
         texts = [ItemText(d.task, d.text, d.target, d.digest) for leaf in leaves for d in drafts[leaf]]
         keys = iter(split_keys(texts, make_templates(suite.templates)))
         items: list[Item] = []
         requests: dict[ItemKey, Sequence[Instance]] = {}
         for leaf, task in leaves.items():
             own_keys = [next(keys) for _ in drafts[leaf]]
-            asked = _build_requests(task, drafts[leaf], own_keys)
+            chat = chats.get(settings[leaf].apply_chat_template)
+            asked = _build_requests(task, settings[leaf], chat, drafts[leaf], own_keys)
             ids = occurrence_ids(draft.digest for draft in drafts[leaf])
             for draft, key, item_id, instances in zip(drafts[leaf], own_keys, ids, asked, strict=True):
-                items.append(_item(task, draft, key, item_id, instances))
+                items.append(_item(task, draft, key, item_id, instances, is_chat=chat is not None))
                 requests[ItemKey(leaf, item_id)] = instances
     versions = {"lm-eval": lm_eval.__version__} | {leaf: str(task.VERSION) for leaf, task in leaves.items()}
-    return LoadedSuite(suite, tuple(items), tasks, guards, versions, leaves, requests)
+    versions |= {f"chat template {name}": template_hash(chat.template)[:16] for name, chat in chats.items()}
+    return LoadedSuite(suite, tuple(items), tasks, guards, versions, leaves, requests, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    template: str
+    render: Callable[..., str]
+
+
+def _chats(settings: Mapping[str, EvalSuite], model: ModelRef | None) -> dict[bool | str, _Chat]:
+    """Templates by what chooses them; a tokenizer is loaded where there is a choice alone."""
+    chosen = {own.apply_chat_template for own in settings.values()} - {False}
+    if not chosen:
+        return {}
+    tokenizer = load_chat_tokenizer(model)
+    templates = {choice: named_template(tokenizer, choice) for choice in sorted(chosen, key=str)}
+    return {choice: _Chat(template, renderer(tokenizer, template)) for choice, template in templates.items()}
 
 
 def _drafts(leaf: str, task: Task, limit: int | None) -> list[_Draft]:
@@ -113,7 +141,9 @@ def _target(task: Task, source: Any) -> str:
     return str(target)
 
 
-def _build_requests(task: Task, drafts: Sequence[_Draft], keys: Sequence[str]) -> list[Sequence[Instance]]:
+def _build_requests(
+    task: Task, settings: EvalSuite, chat: _Chat | None, drafts: Sequence[_Draft], keys: Sequence[str]
+) -> list[Sequence[Instance]]:
     """Build lm-eval's own requests for each document; few-shot examples are drawn once over all documents."""
     task.set_fewshot_seed(DEFAULT_OTHER_SEED)
     probe = [(key, d.source) for key, d in zip(keys, drafts, strict=True) if split_of(key) is Split.PROBE]
@@ -126,18 +156,18 @@ def _build_requests(task: Task, drafts: Sequence[_Draft], keys: Sequence[str]) -
             context = task.fewshot_context(
                 draft.source,
                 num_fewshot=task.config.num_fewshot,
-                system_instruction=None,
-                apply_chat_template=False,
-                fewshot_as_multiturn=False,
-                chat_template=None,
+                system_instruction=settings.system_instruction,
+                apply_chat_template=chat is not None,
+                fewshot_as_multiturn=chat is not None and settings.fewshot_as_multiturn is not False,
+                chat_template=chat.render if chat is not None else None,
                 gen_prefix=task.doc_to_prefix(draft.source),
             )
             built = task.construct_requests(
                 doc=draft.source,
                 ctx=context,
                 metadata=(task.config.task, number, task.config.repeats),
-                apply_chat_template=False,
-                chat_template=None,
+                apply_chat_template=chat is not None,
+                chat_template=chat.render if chat is not None else None,
             )
             requests.append(built if isinstance(built, list) else [built])
     return requests
@@ -154,9 +184,9 @@ def _draws_few_shots_from_items(task: Task) -> bool:
     return bool(drawn == (config.test_split or config.validation_split))
 
 
-def _item(task: Task, draft: _Draft, key: str, item_id: str, instances: Sequence[Instance]) -> Item:
+def _item(task: Task, draft: _Draft, key: str, item_id: str, instances: Sequence[Instance], *, is_chat: bool) -> Item:
     output_type = OutputType(task.OUTPUT_TYPE)
-    target, delimiter = draft.target, task.get_config("target_delimiter") or ""
+    target, delimiter = draft.target, _delimiter(task, is_chat)
     gold = task.doc_to_text(draft.source) if getattr(task, "multiple_input", 0) else 0
     prompt = "" if output_type is OutputType.LOGLIKELIHOOD_ROLLING else instances[gold].args[0]
     if output_type is OutputType.LOGLIKELIHOOD:  # lm-eval scores its target as it stands
@@ -174,4 +204,12 @@ def _item(task: Task, draft: _Draft, key: str, item_id: str, instances: Sequence
         delimiter=delimiter,
         output_type=output_type,
         question="" if draft.text == (prompt or target) else draft.text,
+        is_chat=is_chat and output_type is not OutputType.LOGLIKELIHOOD_ROLLING,
     )
+
+
+def _delimiter(task: Task, is_chat: bool) -> str:
+    """Text between prompt and answer; after a template's own opening of the answer none, unless the task begins it."""
+    delimiter = task.get_config("target_delimiter") or ""
+    prefix = task.get_config("gen_prefix") or ""
+    return delimiter if not is_chat or (prefix and not prefix[-1].isspace()) else ""

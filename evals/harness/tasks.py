@@ -21,6 +21,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from evals.harness.scoring import Metric, MetricKind
 from evals.items import OutputType
 from evals.suite import EvalSuite
+from evals.validation import one_of
 
 log = logging.getLogger(__name__)
 
@@ -121,13 +122,32 @@ def configure(leaf: str, task: Task, suite: EvalSuite) -> None:
         log.warning("evals.num_fewshot=%s: task %s is always asked without examples", suite.num_fewshot, leaf)
     elif suite.num_fewshot is not None or shots is None:
         task.set_config("num_fewshot", suite.num_fewshot or 0)
+    if suite.gen_kwargs and task.OUTPUT_TYPE == OutputType.GENERATE_UNTIL:
+        task.set_config("generation_kwargs", dict(suite.gen_kwargs), update=True)
     if suite.max_gen_toks is not None and task.OUTPUT_TYPE == OutputType.GENERATE_UNTIL:
         limits = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "max_length")
         kept = {k: v for k, v in (task.get_config("generation_kwargs") or {}).items() if k not in limits}
         task.set_config("generation_kwargs", kept | {"max_gen_toks": suite.max_gen_toks})
 
 
-def check_metrics(suite: EvalSuite, leaves: Mapping[str, Task]) -> None:
+def settings_of_leaves(suite: EvalSuite, named: Mapping[str, Mapping[str, Task]]) -> dict[str, EvalSuite]:
+    """Settings of each leaf task, by the names in `evals.tasks` and `evals.guards` that bring it and by its own.
+
+    Raises:
+        ValueError: `evals.per_task` names no task of the suite.
+    """
+    known = list(dict.fromkeys(name for group, leaves in named.items() for name in (group, *leaves)))
+    for name in suite.per_task:
+        one_of("evals.per_task", name, tuple(known))
+    groups: dict[str, list[str]] = {}
+    for group, leaves in named.items():
+        for leaf in leaves:
+            groups.setdefault(leaf, []).append(group)
+    return {leaf: suite.of_task(*own, leaf) for leaf, own in groups.items()}
+
+
+def check_metrics(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) -> None:
+    """Raise a ValueError for a task without a score for single items, or a wanted metric that no task has."""
     names: set[str] = set()
     for leaf, task in leaves.items():
         names |= {metric.name for metric in task_metrics(task)}
@@ -136,10 +156,11 @@ def check_metrics(suite: EvalSuite, leaves: Mapping[str, Task]) -> None:
                 f"task {leaf!r} scores the whole corpus only ({', '.join(task.aggregation())}), so that its "
                 "failures cannot be found; add a metric with a value for each item to its metric_list"
             )
-    if suite.metric is not None and suite.metric not in names:
-        near = difflib.get_close_matches(suite.metric, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(names))}"
-        raise ValueError(f"evals.metric={suite.metric!r} is a metric of no task; {hint}")
+    for wanted in dict.fromkeys(own.metric for own in settings.values()):
+        if wanted is not None and wanted not in names:
+            near = difflib.get_close_matches(wanted, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(names))}"
+            raise ValueError(f"evals.metric={wanted!r} is a metric of no task; {hint}")
 
 
 def task_metrics(task: Task) -> list[Metric]:

@@ -19,6 +19,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from diagnose.rows import copies
+from diagnose.rows.messages import with_answer
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.selection import evenly_spaced, text_pairs
 
@@ -178,10 +179,20 @@ def contents(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:
 
 
 def made_from(parents: TrainPool, kind: str, columns: Mapping[str, Sequence[str]]) -> TrainPool:
-    """Copy the parents with these columns replaced, and ids that name parent and kind."""
+    """Copy the parents with these columns replaced, and ids that name parent and kind.
+
+    A conversation with another answer keeps its other turns; one with another prompt is that prompt and its answer.
+    """
     rows = parents.rows.to_dict()
     rows |= {"id": [f"{key}~{kind}" for key in rows["id"]], **columns}
-    return TrainPool(Dataset.from_dict(rows, features=parents.rows.features), parents.delimiter)
+    if "messages" in rows and "prompt" in columns:
+        rows["messages"] = [None] * len(rows["id"])
+    elif "messages" in rows and "completion" in columns:
+        rows["messages"] = [
+            with_answer(turns, answer) if turns else None
+            for turns, answer in zip(rows["messages"], columns["completion"], strict=True)
+        ]
+    return TrainPool(Dataset.from_dict(rows, features=parents.rows.features), parents.rendering)
 
 
 def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collection[str]) -> Admitted:

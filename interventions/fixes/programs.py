@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from diagnose.finding.finding import Finding
-from diagnose.rows.pool import COLUMNS
+from diagnose.rows.pool import COLUMNS, Rendering
 from diagnose.rows.similarity import word_similarity
 from diagnose.slices.predicate import SOURCE, Slice, row_members
 from interventions.admission.gate import Stock
@@ -182,7 +182,7 @@ def _nearness(trial: _Trial, finding: Finding) -> float:
 
 def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:
     program, where = trial.program, trial.where
-    stock, turns = resources.stock, _in_turn(resources, trial.rows, resources.stock.corpus.delimiter)
+    stock, turns = resources.stock, _in_turn(resources, trial.rows, resources.stock.corpus.rendering)
     makers = [[trial.makers[difficulty] for difficulty in turn] for turn in turns]
     new = make_rows(makers, trial.verifier, stock, program.name, num_examples or _MOST_MADE, trial.rng)
     if not new.rows:
@@ -194,7 +194,7 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     step = Made(
         finding=finding,
         kind=PROGRAMS,
-        rows=pool_of(new.rows, program.name, stock.corpus.delimiter, source=f"program {program.name}"),
+        rows=pool_of(new.rows, program.name, stock.corpus.rendering, source=f"program {program.name}"),
         parents=() if is_written else tuple(row.parent for row in new.rows),
         maker=f"program {program.name}" if is_written else "other words in their places",
         verifier=f"the checker of program {program.name}",
@@ -206,14 +206,14 @@ def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples
     return (step,)
 
 
-def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], delimiter: str) -> list[list[int]]:
+def _in_turn(resources: Resources, trial: Mapping[int, Sequence[Row]], rendering: Rendering) -> list[list[int]]:
     """Groups of difficulties in the order of use, those whose rows the model gives right about half of the time first.
 
     The others follow one by one, the nearest to half first; without a model, or none near, all are one group.
     """
     if resources.solves is None or len(trial) == 1:
         return [list(trial)]
-    rate = {d: float(resources.solves(pool_of(rows, "", delimiter)).mean()) for d, rows in trial.items()}
+    rate = {d: float(resources.solves(pool_of(rows, "", rendering)).mean()) for d, rows in trial.items()}
     band = [d for d, solved in rate.items() if BAND[0] <= solved <= BAND[1]]
     if not band:
         return [list(rate)]

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from datasets import Dataset
 
-from diagnose.rows.pool import TrainPool
+from diagnose.rows.pool import Rendering, TrainPool
 from interventions.admission.gate import Stock, admit
 from interventions.makers.row import Row
 
@@ -77,7 +77,7 @@ def make_rows(
             rng.shuffle(more)
             checked |= {(row.prompt, row.completion): row for row in more}
             rows = list(checked.values())
-            made = pool_of(rows, name, stock.corpus.delimiter)
+            made = pool_of(rows, name, stock.corpus.rendering)
             admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
             blocked = admitted.blocked
             if len(admitted.rows) == len(passed):
@@ -100,13 +100,13 @@ def checked_rows(maker: RowMaker, verifier: Verifier, number: int, known: Contai
     return list(found.values())
 
 
-def pool_of(rows: Sequence[Row], name: str, delimiter: str, source: str = "") -> TrainPool:
+def pool_of(rows: Sequence[Row], name: str, rendering: Rendering, source: str = "") -> TrainPool:
     """Make a table of rows, with ids from maker and content.
 
     Args:
         rows: Rows that were made.
         name: Maker of the rows.
-        delimiter: Text between prompt and completion.
+        rendering: How their parts become one text, as those of the corpus.
         source: Column `source` of the rows; the maker's name by default.
     """
     fields = sorted({key for row in rows for key in row.fields})
@@ -117,7 +117,7 @@ def pool_of(rows: Sequence[Row], name: str, delimiter: str, source: str = "") ->
         "completion": [row.completion for row in rows],
     }
     columns |= {key: [row.fields.get(key) for row in rows] for key in fields}
-    return TrainPool(Dataset.from_dict(columns), delimiter)
+    return TrainPool(Dataset.from_dict(columns), rendering)
 
 
 def _digest(row: Row) -> str:

@@ -103,13 +103,13 @@ def joined(parts: Sequence[MixPart]) -> TrainPool:
     Raises:
         ValueError: prompt and completion are joined in different ways.
     """
-    delimiters = list(dict.fromkeys(part.source.delimiter for part in parts))
-    if len(delimiters) > 1:
+    renderings = list(dict.fromkeys(part.source.rendering for part in parts))
+    if len(renderings) > 1:
         raise ValueError(
-            f"corpus.pool joins prompt and completion by {delimiters[1]!r} and corpus.train by {delimiters[0]!r}; "
-            "rows of one training need the same corpus.delimiter"
+            f"corpus.pool is rendered by {renderings[1]} and corpus.train by {renderings[0]}; "
+            "rows of one training need the same corpus.delimiter and template"
         )
-    return TrainPool(_concatenated([part.source.rows.select(part.rows) for part in parts]), delimiters[0])
+    return TrainPool(_concatenated([part.source.rows.select(part.rows) for part in parts]), renderings[0])
 
 
 def _concatenated(parts: Sequence[Dataset]) -> Dataset:

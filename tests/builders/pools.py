@@ -25,4 +25,4 @@ def train_pool(
         "prompt": [prompt for prompt, _ in pairs],
         "completion": [completion for _, completion in pairs],
     }
-    return TrainPool(Dataset.from_dict({**columns, **fields}), " ")
+    return TrainPool(Dataset.from_dict({**columns, **fields}))

@@ -21,7 +21,7 @@ from builders.findings import (
 )
 
 from diagnose.finding.finding import Cause, Diagnosis
-from diagnose.rows.pool import TrainPool
+from diagnose.rows.pool import Rendering, TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from interventions.admission.gate import IN_CORPUS, admit, make_gate
 from interventions.fixes.retrieve import Retrieve
@@ -256,7 +256,7 @@ def test_corpus_and_pool_with_other_metadata_are_joined() -> None:
 
 
 def test_pools_with_another_delimiter_are_refused() -> None:
-    new = TrainPool(pool().rows, "\n")
+    new = TrainPool(pool().rows, Rendering("\n"))
     with pytest.raises(ValueError, match="rows of one training need the same"):
         planned(Retrieve(), diagnosis(finding(Cause.MISSING_DATA)), new=new)
 

@@ -17,7 +17,7 @@ from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence
 from diagnose.finding.forms import Form, Frame
 from diagnose.model.asked_model import Asker
-from evals.items import Edited
+from evals.items import Edited, Item
 
 _MOST = 24
 """Most failed items, and most passing ones, that are asked under each prompt."""
@@ -47,7 +47,7 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
         return Evidence("prompts", {}, "These items cannot be asked under another prompt.")
     before, best, chosen, num_candidates = asker.num_tokens, 0.0, None, 0
     for candidate in _candidates(subject):
-        edits = [Edited(r.item, candidate.prompt_of(r.item.prompt)) for r in (*failed, *passed)]
+        edits = [Edited(r.item, _reworded(r.item, candidate)) for r in (*failed, *passed)]
         if all(edit.prompt == edit.item.prompt for edit in edits) or not all(map(asker.has_room, edits)):
             continue
         num_candidates += 1
@@ -74,7 +74,8 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
         subject.rows.prompts[k] for k in (inside if len(inside) >= 10 else corpus).tolist() if subject.rows.prompts[k]
     ]
     everything = [subject.rows.prompts[k] for k in corpus.tolist() if subject.rows.prompts[k]]
-    evaluated, bare = _frame([r.item.prompt for r in subject.failed]), _frame([r.item.text for r in subject.failed])
+    evaluated = _frame([_own_prompt(r.item) for r in subject.failed])
+    bare = _frame([r.item.text for r in subject.failed])
     for prompts in (trained, everything):
         theirs = _frame(prompts)
         if prompts and evaluated != theirs:
@@ -83,10 +84,19 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
     yield _Candidate("A lower-case prompt", str.lower)
     if trained:
         shots = corpus[:_SHOTS].tolist()
-        examples = "".join(
-            f"{subject.rows.prompts[k]}{subject.corpus.delimiter}{subject.rows.completions[k]}\n" for k in shots
-        )
+        rows, delimiter = subject.rows, subject.corpus.rendering.delimiter or " "
+        examples = "".join(f"{rows.prompts[k]}{delimiter}{rows.completions[k]}\n" for k in shots)
         yield _Candidate(f"{len(shots)} training rows as examples", lambda prompt: f"{examples}{prompt}")
+
+
+def _own_prompt(item: Item) -> str:
+    """The prompt as people write it: of a conversation the question, without markup and earlier turns."""
+    return item.text if item.is_chat else item.prompt
+
+
+def _reworded(item: Item, candidate: _Candidate) -> str:
+    prompt = candidate.prompt_of(_own_prompt(item))
+    return item.prompt_with(prompt) if item.is_chat else prompt
 
 
 def _framed(frame: Frame, taught: Frame) -> _Candidate:

@@ -18,17 +18,15 @@ _MOST = 128
 def check_batches(subject: Subject, trained: Trained) -> Evidence:
     """Give `end_masked`, `truncated`, `without_loss` (shares of rows), `ends` (mean probability of the end token after
     a right answer) and `runs_on` (share of failed answers that begin with the gold answer and go on)."""
-    rows, places = subject.rows, np.flatnonzero(subject.inside if subject.inside.any() else subject.outside)[:_MOST]
-    texts = [(rows.prompts[k], rows.completions[k]) for k in places.tolist()]
+    places = np.flatnonzero(subject.inside if subject.inside.any() else subject.outside)[:_MOST]
     runs_on = _runs_on(subject)
-    if not texts:
+    if not len(places):
         return Evidence("batches", {"runs_on": runs_on}, "There is no row of the corpus to make a batch of.")
-    delimiter = subject.corpus.delimiter
     end_in_loss = trained.end_in_loss
-    batch = trained.encode(texts, delimiter, end_in_loss=end_in_loss is not False)
+    batch = subject.encoded(trained, places.tolist(), end_in_loss=end_in_loss is not False)
     ends = batch.offsets[1:] - 1
     num_loss = np.add.reduceat(batch.has_loss, batch.offsets[:-1])
-    likelihoods = row_likelihoods(trained.model, trained.encode(texts, delimiter), trained.batch_tokens)
+    likelihoods = row_likelihoods(trained.model, subject.encoded(trained, places.tolist()), trained.batch_tokens)
     values = {
         "end_masked": float(1 - batch.has_loss[ends].mean()) if end_in_loss is not None else 0.0,
         "truncated": float(batch.is_truncated.mean()),
@@ -36,7 +34,7 @@ def check_batches(subject: Subject, trained: Trained) -> Evidence:
         "ends": float(np.exp(likelihoods.last_log_likelihood).mean()),
         "runs_on": runs_on,
     }
-    return Evidence("batches", values, _says(values, len(texts), end_in_loss), likelihoods.num_tokens)
+    return Evidence("batches", values, _says(values, len(places), end_in_loss), likelihoods.num_tokens)
 
 
 def _runs_on(subject: Subject) -> float:

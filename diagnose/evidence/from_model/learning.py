@@ -81,5 +81,4 @@ def _by_pairs(subject: Subject, trained: Trained, places: NDArray[np.int64], row
 
 def _encoded(subject: Subject, trained: Trained, places: NDArray[np.int64]) -> TokenRows:
     """Encode rows without the end token in the loss: a model that never learnt to stop may still know every answer."""
-    texts = [(subject.rows.prompts[k], subject.rows.completions[k]) for k in places.tolist()]
-    return trained.encode(texts, subject.corpus.delimiter, end_in_loss=False)
+    return subject.encoded(trained, places.tolist(), end_in_loss=False)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 
 from controller.data.corpus import Corpus, check_source, read_pool
 from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
-from diagnose.rows.pool import TrainPool
+from diagnose.rows.pool import Rendering, TrainPool
 
 ROWS = [{"prompt": f"say {i % 4}", "completion": f"{i % 4}", "kind": "even" if i % 2 == 0 else "odd"} for i in range(9)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -57,12 +58,64 @@ def test_plain_text_has_no_prompt_and_no_delimiter(tmp_path: Path) -> None:
     path = tmp_path / "text.jsonl"
     path.write_text('{"text": "all of it"}\n')
     pool = read(path, Corpus(text="text"))
-    assert (pool[0].prompt, pool[0].completion, pool.delimiter) == ("", "all of it", "")
+    assert (pool[0].prompt, pool[0].completion, pool.rendering.delimiter) == ("", "all of it", "")
 
 
 def test_the_template_shapes_the_prompt_only(tmp_path: Path) -> None:
     pool = read(written(tmp_path / "forms")[0], Corpus(prompt_template="Q: {prompt} A:"))
     assert (pool[0].prompt, pool[0].completion) == ("Q: say 0 A:", "0")
+
+
+TALKS = [
+    [{"role": "user", "content": "Two and two?"}, {"role": "assistant", "content": "Four"}],
+    [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Bye"},
+        {"role": "assistant", "content": "Bye"},
+    ],
+]
+
+
+def talks(folder: Path, rows: Sequence[object]) -> Path:
+    path = folder / "talks.jsonl"
+    path.write_text("".join(json.dumps({"messages": turns, "topic": "x"}) + "\n" for turns in rows))
+    return path
+
+
+def test_conversations_are_read_as_the_text_of_their_turns_with_the_last_as_the_answer(tmp_path: Path) -> None:
+    pool = read(talks(tmp_path, TALKS), Corpus(messages="messages"))
+    assert [(e.prompt, e.completion) for e in pool] == [
+        ("Two and two?", "Four"),
+        ("Be short.\nHello\nYes?\nBye", "Bye"),
+    ]
+    assert [json.loads(turns) for turns in pool.rows["messages"]] == TALKS
+    assert pool.rendering == Rendering("", is_chat=True)
+    assert pool.metadata_fields == ("topic",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "message"),
+    [
+        ({}, TALKS, r"row 1 has no field 'prompt' .* set corpus.messages=messages to read conversations"),
+        ({"prompt": "messages", "completion": "topic"}, TALKS, r"is a list and not text; for .* set corpus.messages="),
+        ({"text": "messages"}, TALKS, r"field 'messages' \(corpus.text\) is a list and not text"),
+        ({"messages": "topic"}, TALKS, r"row 1: 'topic' is no list of turns but 'x'"),
+        ({"messages": "messages"}, [*TALKS, TALKS[0][:1]], r"row 3: 'messages' ends with a turn of the user"),
+        ({"messages": "messages"}, [TALKS[0], TALKS[0][1:]], r"row 2: 'messages' has roles out of order: it begins"),
+    ],
+)
+def test_what_cannot_be_read_as_a_conversation_is_told_with_its_row(
+    settings: dict[str, str], rows: Sequence[object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(talks(tmp_path, rows), Corpus(**settings))
+
+
+def test_text_without_turns_has_no_chat_template() -> None:
+    with pytest.raises(ValueError, match=r"corpus.text=text has no turns .* or unset corpus.apply_chat_template"):
+        Corpus(text="text", apply_chat_template=True)
 
 
 @pytest.mark.parametrize(

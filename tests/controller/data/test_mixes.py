@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset
 
 from controller.data.mixes import load_mix, load_pool, save_mix, save_pool
-from diagnose.rows.pool import TrainPool
+from diagnose.rows.pool import Rendering, TrainPool
 from interventions.mix.mix import ORIGINAL, MixPart, Origin, TrainingMix, joined
 
 ADDED = Origin("retrieve", "new rows")
@@ -21,7 +21,7 @@ def table(name: str, num_rows: int, delimiter: str = " ") -> TrainPool:
         "prompt": [f"what does row {k} of {name} ask" for k in range(num_rows)],
         "completion": [f"answer {k % 97}" for k in range(num_rows)],
     }
-    return TrainPool(Dataset.from_dict(rows), delimiter)
+    return TrainPool(Dataset.from_dict(rows), Rendering(delimiter))
 
 
 def stored(pool: TrainPool, folder: Path) -> TrainPool:

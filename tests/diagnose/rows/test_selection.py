@@ -15,7 +15,7 @@ def test_rows_selected_by_number_are_those_of_corpus_and_pool_in_one_list(size: 
     parts = select_rows(corpus, pool, numbers)
     everything = [*corpus, *pool]
     assert [row.id for part in parts for row in part] == [everything[k].id for k in numbers.tolist()]
-    assert [part.delimiter for part in parts] == [corpus.delimiter, pool.delimiter]
+    assert [part.rendering for part in parts] == [corpus.rendering, pool.rendering]
 
 
 def test_without_a_pool_rows_are_those_of_the_corpus_alone() -> None:

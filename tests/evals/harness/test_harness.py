@@ -175,8 +175,26 @@ def test_choices_that_are_contexts_are_compared_by_what_follows_them(
         assert result.score == float(result.answer == result.item.prompt)
 
 
-def test_every_score_is_that_of_the_harness_itself(four_tasks: str, model: ModelRef) -> None:
+TURNS = (
+    "{% for m in messages %}{{ m.role ~ ' = ' ~ m.content ~ ' ; ' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant = ' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        {},
+        {"system_instruction": "cat and dog"},
+        {"apply_chat_template": True},
+        {"apply_chat_template": True, "system_instruction": "cat and dog", "fewshot_as_multiturn": False},
+    ],
+)
+def test_every_score_is_that_of_the_harness_itself(
+    four_tasks: str, model: ModelRef, chat: dict[str, bool | str]
+) -> None:
     """With two examples before each prompt, drawn by lm-eval's own seed from documents of another split."""
+    Path(model.path, "chat_template.jinja").write_text(TURNS)
     for path in Path(four_tasks).glob("*.yaml"):
         shots = path.with_suffix(".shots")
         shots.write_text("".join(json.dumps(d | {"id": -d["id"]}) + "\n" for d in DOCUMENTS[::5]))
@@ -189,8 +207,9 @@ def test_every_score_is_that_of_the_harness_itself(four_tasks: str, model: Model
         num_fewshot=2,
         task_manager=TaskManager(include_path=four_tasks, include_defaults=False),
         bootstrap_iters=0,
+        **({"fewshot_as_multiturn": "apply_chat_template" in chat} | chat),
     )
-    loaded = load_suite(EvalSuite(tasks=tasks, include_path=four_tasks, num_fewshot=2))
+    loaded = load_suite(EvalSuite(tasks=tasks, include_path=four_tasks, num_fewshot=2, **chat), model)
     ours = all_results(model, loaded)
     for task, metric in [("choose", "acc"), ("write", "exact_match"), ("complete", "acc")]:
         samples = [s for s in theirs["samples"][task] if s["filter"] in ("none", "first")]
@@ -199,6 +218,8 @@ def test_every_score_is_that_of_the_harness_itself(four_tasks: str, model: Model
             assert sample["arguments"][0][0] == item.prompt
             assert item.prompt.count("Q:") == 3
             assert item.text.count("Q:") == 1
+            assert item.prompt_with(item.text) == item.prompt
+            assert item.is_chat == ("apply_chat_template" in chat)
             assert ours[task, item.id].metrics[metric] == sample[metric]
     for sample, item in zip(theirs["samples"]["read"], loaded.items[-len(DOCUMENTS) :], strict=True):
         total, num_words = sample["word_perplexity"]
@@ -314,11 +335,35 @@ def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, mod
         ({"tasks": ["choose"], "guards": ["choose"]}, "evals.guards repeats tasks of evals.tasks: choose"),
         ({"tasks": ["choose"], "include_path": "nowhere"}, "must be a folder .* 'nowhere'"),
         ({"tasks": ["choose"], "metric": "ac_norm"}, "metric of no task; did you mean 'acc_norm'?"),
+        ({"tasks": ["choose"], "apply_chat_template": True}, "one made from nothing has none"),
+        ({"tasks": ["choose"], "fewshot_as_multiturn": True}, "set evals.apply_chat_template=true"),
+        ({"tasks": ["choose"], "per_task": {"chose": {}}}, "evals.per_task must be one of choose, got 'chose'; did"),
+        ({"tasks": ["choose"], "per_task": {"choose": {"limits": 3}}}, "per_task.choose must be one of .*'limits'"),
+        ({"tasks": ["choose"], "per_task": {"choose": {"limit": 0}}}, "evals.limit must be at least 1, got 0"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_names_the_way_out(four_tasks: str, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         load_suite(EvalSuite(**({"include_path": four_tasks} | settings)))
+
+
+def test_a_model_without_the_template_that_is_asked_for_is_refused(four_tasks: str, model: ModelRef) -> None:
+    chat = EvalSuite(["choose"], four_tasks, apply_chat_template=True)
+    with pytest.raises(ValueError, match=r"has no chat template; take the model's chat version"):
+        load_suite(chat, model)
+    Path(model.path, "chat_template.jinja").write_text(TURNS)
+    with pytest.raises(ValueError, match=r"'tools' names one of several templates, but .* has a single one"):
+        load_suite(EvalSuite(["choose"], four_tasks, apply_chat_template="tools"), model)
+
+
+def test_a_task_has_the_settings_of_its_own(four_tasks: str, model: ModelRef) -> None:
+    Path(model.path, "chat_template.jinja").write_text(TURNS)
+    own = {"limit": 3, "apply_chat_template": True, "metric": "acc_norm"}
+    loaded = load_suite(EvalSuite(["choose", "write"], four_tasks, limit=5, per_task={"choose": own}), model)
+    of_task = {task: [item for item in loaded.items if item.task == task] for task in ("choose", "write")}
+    assert [len(items) for items in of_task.values()] == [3, 5]
+    assert [{item.is_chat for item in items} for items in of_task.values()] == [{True}, {False}]
+    assert {r.metric for r in all_results(model, loaded).values() if r.item.task == "choose"} == {"acc_norm"}
 
 
 def test_a_task_without_its_data_names_the_task_and_the_file(four_tasks: str) -> None:

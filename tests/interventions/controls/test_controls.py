@@ -204,7 +204,7 @@ def test_a_small_slice_gives_what_it_has_to_stratified() -> None:
 def test_stratified_takes_sources_where_rows_have_no_fields() -> None:
     new = pool_of([f"jump new {i}" for i in range(300)], "a")
     rows = new.rows.add_column("of", ["a"] * 270 + ["b"] * 30).remove_columns("source").rename_column("of", "source")
-    mix = made("stratified", adding(40, new=TrainPool(rows, " "))).mix
+    mix = made("stratified", adding(40, new=TrainPool(rows))).mix
     assert Counter(changed(mix).rows["source"][:]) == {"a": 20, "b": 20}
     assert "it would be a random draw" in why_not("stratified", adding(new=pool()))
 

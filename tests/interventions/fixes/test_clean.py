@@ -102,7 +102,7 @@ FILLING = [f"run {k}" for k in range(30)]
 
 def test_of_rows_that_say_the_same_the_first_stays() -> None:
     old = pool_of(["jump a", "walk b", "Jump,  a", "walk c", "walk b", "jump a", *FILLING], "train")
-    old = TrainPool(old.rows.map(lambda row: {"completion": row["completion"].casefold().replace(",  ", " ")}), " ")
+    old = TrainPool(old.rows.map(lambda row: {"completion": row["completion"].casefold().replace(",  ", " ")}))
     done = proposed(Clean(), diagnosis(finding(Cause.DUPLICATES)), old=old)
     assert done.mix.examples.rows["id"][:4] == ["train-0", "train-1", "train-3", "train-6"]
     assert done.plan.actions[0].num_removed == 3

@@ -83,7 +83,7 @@ def test_the_planner_makes_counter_examples_and_retrieves_rows_that_do_not_show_
     done = proposed(Auto(), found, old=hinted(), new=pool())
     assert done.plan.keys == [f"counter_examples: {JUMP}"] * 2 + [f"retrieve: {JUMP}"]
     assert proposed(Auto(), found, new=pool()).plan.keys == [f"retrieve: {JUMP}"]
-    again = TrainPool(hinted().rows.map(lambda row: {"id": f"new-{row['id']}", "prompt": f"{row['prompt']} x"}), " ")
+    again = TrainPool(hinted().rows.map(lambda row: {"id": f"new-{row['id']}", "prompt": f"{row['prompt']} x"}))
     assert proposed(Auto(), found, old=hinted(), new=again).plan.keys == [f"counter_examples: {JUMP}"] * 2
     alone = planned(Retrieve(), found, old=hinted(), new=again)
     assert isinstance(alone, NothingToDo)

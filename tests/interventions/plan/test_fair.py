@@ -67,7 +67,7 @@ def test_a_label_that_has_its_share_divides_it_between_old_and_new_rows(prompt: 
     found = replace(finding(Cause.MISSING_DATA), golds={"yes": 20, "no": 80})
     old = labelled(prompt, yes=100)
     rest = labelled("train", no=400)
-    old = TrainPool(concatenate_datasets([old.rows, rest.rows]), old.delimiter)
+    old = TrainPool(concatenate_datasets([old.rows, rest.rows]), old.rendering)
     done = proposed(Retrieve(num_examples=100), diagnosis(found), old=old, new=labelled("jump new", yes=300))
     answers = np.array(done.mix.examples.rows["completion"][:])
     assert done.mix.weights[answers == "yes"] == pytest.approx(0.2 / 200, abs=1e-4)
@@ -86,7 +86,7 @@ def test_new_rows_of_a_label_have_companions_of_the_others_in_the_items_proporti
     found = replace(finding(Cause.MISSING_DATA), golds={"yes": 200, "no": 600, "both": 200})
     old, new = labelled("train", no=300, both=100), labelled("jump", yes=300)
     others = labelled("more", no=300, both=300, essay=50)
-    pool = TrainPool(concatenate_datasets([new.rows, others.rows]), new.delimiter)
+    pool = TrainPool(concatenate_datasets([new.rows, others.rows]), new.rendering)
     done = proposed(Retrieve(num_examples=160), diagnosis(found), old=old, new=pool)
     is_new = np.array(done.mix.kinds) == "retrieve"
     answers = np.array(done.mix.examples.rows["completion"][:])[is_new]

@@ -1,0 +1,192 @@
+"""Token rows of a pool: prompt and completion joined by a delimiter, or conversations in the tokenizer's chat template.
+
+The loss of a conversation is on every turn of the assistant, with what ends it. Where the template marks these turns
+itself (`{% generation %}`), its marks count; elsewhere a turn is what the template adds when the turn follows its own
+opening: the tokens by which the conversation with the turn goes beyond the one before it with the prompt for an answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jinja2 import TemplateError
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from diagnose.rows.messages import ASSISTANT, Message, exchange, from_json
+from diagnose.rows.pool import Rendering, TrainPool
+from diagnose.rows.tokens import NO_LOSS, TokenRows, encode, token_rows
+
+
+def encode_pool(
+    pool: TrainPool, tokenizer: PreTrainedTokenizerBase, max_length: int, end_in_loss: bool = True
+) -> TokenRows:
+    """Encode the rows of a pool as they are trained on.
+
+    Args:
+        pool: Rows; `pool.rendering` says how their parts become one text.
+        tokenizer: Tokenizer of the model that is trained or asked.
+        max_length: Most tokens of a row; longer ones lose tokens at the front.
+        end_in_loss: Whether the loss is on what ends an answer.
+
+    Raises:
+        ValueError: the tokenizer has no end token or no such template, or the template cannot render a row.
+    """
+    rows = pool.rows
+    messages = rows["messages"][:] if "messages" in rows.column_names else None
+    return encode_rows(
+        rows["prompt"][:], rows["completion"][:], messages, pool.rendering, tokenizer, max_length, end_in_loss
+    )
+
+
+def encode_rows(
+    prompts: Sequence[str],
+    completions: Sequence[str],
+    messages: Sequence[str | None] | None,
+    rendering: Rendering,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    end_in_loss: bool = True,
+) -> TokenRows:
+    """Encode rows that are given by their columns; as `encode_pool`.
+
+    Args:
+        messages: The whole conversation of each row as JSON, None where it is one prompt and its completion.
+    """
+    if not rendering.is_chat:
+        return encode(prompts, completions, tokenizer, rendering.delimiter, max_length, end_in_loss)
+    template = chat_template(tokenizer, rendering.template)
+    whole = [
+        from_json(given) if given else exchange(rendering.system, prompt, completion)
+        for prompt, completion, given in zip(
+            prompts, completions, messages if messages is not None else [None] * len(prompts), strict=True
+        )
+    ]
+    parts = [_conversation(turns, tokenizer, template, end_in_loss) for turns in whole]
+    kept = [part.last(max_length) for part in parts]
+    rows = token_rows([part.ids.tolist() for part in kept], [part.labels.tolist() for part in kept])
+    is_truncated = np.array([len(part.ids) > max_length for part in parts], np.bool_)
+    return TokenRows(rows.ids, rows.has_loss, rows.offsets, is_truncated)
+
+
+def chat_template(tokenizer: PreTrainedTokenizerBase, name: str | None) -> str:
+    """Find the tokenizer's template of this name, its only one or its default by None.
+
+    Raises:
+        ValueError: it has none, or none of this name.
+    """
+    known = tokenizer.chat_template
+    if not known:
+        raise ValueError(
+            f"the tokenizer of {tokenizer.name_or_path!r} has no chat template, so conversations cannot be rendered; "
+            "take the model's chat version, or write chat_template.jinja beside its tokenizer"
+        )
+    if isinstance(known, dict):
+        if (name or "default") in known:
+            return str(known[name or "default"])
+        raise ValueError(
+            f"the tokenizer of {tokenizer.name_or_path!r} has no chat template {name or 'default'!r}; it has "
+            f"{', '.join(sorted(known))}"
+        )
+    if name is not None:
+        raise ValueError(
+            f"the tokenizer of {tokenizer.name_or_path!r} has one chat template without a name, got {name!r}; "
+            "set true instead of a name"
+        )
+    return str(known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    ids: NDArray[np.int32]
+    has_loss: NDArray[np.bool_]
+
+    def last(self, number: int) -> "_Conversation":
+        return _Conversation(self.ids[-number:], self.has_loss[-number:])
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        return np.where(self.has_loss, self.ids, np.int32(NO_LOSS))
+
+
+def _conversation(
+    turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: str, end_in_loss: bool
+) -> _Conversation:
+    plain = [turn._asdict() for turn in turns]
+    try:
+        if "generation" in template and (marked := _marked(plain, tokenizer, template)) is not None:
+            ids, has_loss = marked
+        else:
+            ids = _tokens(plain, tokenizer, template)
+            has_loss = np.zeros(len(ids), np.bool_)
+            for number, turn in enumerate(turns):
+                if turn.role == ASSISTANT:
+                    before = _tokens(plain[:number], tokenizer, template, add_generation_prompt=True)
+                    after = _tokens(plain[: number + 1], tokenizer, template)
+                    has_loss[_common(before, ids) : _common(after, ids)] = True
+    except TemplateError as error:
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path!r} refuses a conversation with the roles "
+            f"{', '.join(turn.role for turn in turns)}: {error}"
+        ) from error
+    if not has_loss.any():
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path!r} leaves no token of the assistant in a conversation that "
+            f"ends with {turns[-1].content[:40]!r}; nothing could be learnt from it"
+        )
+    if not end_in_loss:
+        has_loss = _without_ends(ids, has_loss, tokenizer)
+    return _Conversation(ids, has_loss)
+
+
+def _marked(
+    plain: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, template: str
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]] | None:
+    """Tokens and the template's own marks; None where it marks nothing."""
+    made = tokenizer.apply_chat_template(
+        plain, chat_template=template, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+    )
+    has_loss = np.array(made["assistant_masks"], np.bool_)
+    return (np.array(made["input_ids"], np.int32), has_loss) if has_loss.any() else None
+
+
+def _tokens(
+    plain: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, template: str, add_generation_prompt: bool = False
+) -> NDArray[np.int32]:
+    made = tokenizer.apply_chat_template(
+        plain,
+        chat_template=template,
+        tokenize=True,
+        return_dict=True,
+        add_generation_prompt=add_generation_prompt,
+    )
+    return np.array(made["input_ids"], np.int32)
+
+
+def _common(left: NDArray[np.int32], right: NDArray[np.int32]) -> int:
+    """Number of tokens that both begin with."""
+    size = min(len(left), len(right))
+    differs = np.flatnonzero(left[:size] != right[:size])
+    return int(differs[0]) if len(differs) else size
+
+
+def _without_ends(
+    ids: NDArray[np.int32], has_loss: NDArray[np.bool_], tokenizer: PreTrainedTokenizerBase
+) -> NDArray[np.bool_]:
+    """Take the loss off what ends each turn: added tokens, and white space after them."""
+    kept, added = has_loss.copy(), _added(tokenizer)
+    borders = np.flatnonzero(np.diff(np.concatenate([[False], has_loss, [False]]).astype(np.int8)))
+    for start, end in list(pairwise(borders.tolist()))[::2]:
+        place = end
+        while place > start and (ids[place - 1] in added or not tokenizer.decode([ids[place - 1]]).strip()):
+            place -= 1
+        kept[place:end] = False
+    return kept
+
+
+@cache
+def _added(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    return frozenset(tokenizer.get_added_vocab().values())
