@@ -27,6 +27,7 @@ from transformers import (
 from controller.train.settings import Lora, PretrainedModel, ScratchModel
 from diagnose.rows.pool import TrainPool
 from evals.model_ref import CausalModel, ModelRef
+from evals.weights import own_model, shared_model
 
 log = logging.getLogger(__name__)
 
@@ -180,17 +181,16 @@ def trained_ref(start: ModelRef, folder: Path) -> ModelRef:
 
 
 def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> CausalModel:
-    """Load the model with the weights to train; with LoRA only the adapter's are."""
-    from peft import LoraConfig, PeftModel, get_peft_model  # noqa: PLC0415  # two seconds, for processes that train
-
+    """Load the model with the weights to train; with LoRA only the adapter's are, and the base is shared."""
     transformers.set_seed(seed)
-    model = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
     if ref.adapter is not None:
-        return PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
+        return shared_model(ref)
     if lora is None or lora.r is None:
-        return model
+        return own_model(ref)
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415  # two seconds, for processes that train
+
     return get_peft_model(
-        model,
+        shared_model(ref),
         LoraConfig(
             r=lora.r,
             lora_alpha=lora.alpha,

@@ -23,12 +23,13 @@ from diagnose.attribution.fisher import LEAST_EIGENVALUE
 from diagnose.attribution.gradients.batches import gradient_batches
 from diagnose.attribution.gradients.caught import ProjectedGradients, catch_gradients
 from diagnose.attribution.gradients.layers import LinearLayer, freeze, linear_layers
-from diagnose.attribution.gradients.model_pass import ModelPass, hooked, want_gradient
+from diagnose.attribution.gradients.model_pass import ModelPass, want_gradient
 from diagnose.attribution.gradients.of_queries import query_gradients
 from diagnose.attribution.gradients.projection import LayerProjection, in_columns
 from diagnose.attribution.gradients.sample import FisherSample, draw_sample
 from diagnose.attribution.influence import Influence
 from diagnose.model.checkpoint import Checkpoint, Load, load_model
+from diagnose.model.head import fitting_tokens, hooked
 from diagnose.model.queries import Queries
 from diagnose.rows.batches import length_batches, num_loss_tokens
 from diagnose.rows.tokens import TokenSource, collate
@@ -125,9 +126,8 @@ def _eigenbases(model: CausalModel, sample: FisherSample, influence: Influence) 
     hooks = [(layer.module, partial(catch_input, layer)) for layer in layers]
     rows = sample.rows
     with hooked(model, hooks, run.keep_positions_with_loss):
-        for places in length_batches(
-            rows.lengths, np.flatnonzero(num_loss_tokens(rows)), influence.batch_tokens, len(rows)
-        ):
+        most = fitting_tokens(model, influence.batch_tokens)
+        for places in length_batches(rows.lengths, np.flatnonzero(num_loss_tokens(rows)), most, len(rows)):
             run.forward(collate(rows, places, pad_id=0))
             run.run_sampled(sample.seeds[places].tolist())
     bases = [tuple(torch.linalg.eigh(factor).eigenvectors for factor in factors[layer.name]) for layer in layers]

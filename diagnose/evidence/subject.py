@@ -35,8 +35,6 @@ class Rows:
 
     prompts: Sequence[str]
     completions: Sequence[str]
-    messages: Sequence[str | None] | None
-    """Whole conversation of each row as JSON; None where no row is one."""
     numbers: NDArray[np.int64]
     """Row numbers, ascending, through the corpus and then the pool, [num_rows]."""
     in_pool: NDArray[np.bool_]
@@ -45,6 +43,8 @@ class Rows:
     """Loss of each row, [num_rows, num_checkpoints], nats per token with loss, oldest checkpoint first."""
     effect: NDArray[np.float32]
     """Effect of each row, [num_rows, num_slices]; positive means that more of it lowers the failed items' loss."""
+    messages: Sequence[str | None] | None = None
+    """Whole conversation of each row as JSON; None where no row is one."""
 
     def __len__(self) -> int:
         return len(self.prompts)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig
 
 from evals.model_ref import CausalModel, ModelRef
+from evals.weights import shared_model
 
 _SHAPE = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 """Configuration values that checkpoints of one training share."""
@@ -21,13 +22,9 @@ class Checkpoint:
 
 
 def load_model(ref: ModelRef) -> CausalModel:
-    """Load the causal language model, on the accelerator if there is one; of an adapter, only that is trainable."""
-    model: CausalModel = AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
-    if ref.adapter is not None:
-        from peft import PeftModel  # noqa: PLC0415  # two seconds, for adapters alone
-
-        model = PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
-    return model.to(device())
+    """Load the causal language model, on the accelerator if there is one; of an adapter, only that is trainable. Its
+    weights must not be changed: others share them."""
+    return shared_model(ref).to(device())
 
 
 def device() -> str:

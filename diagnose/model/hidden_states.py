@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diagnose.model.head import last_states
 from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import TokenRows, collate
 from evals.model_ref import CausalModel
@@ -22,11 +23,9 @@ def mean_hidden_states(model: CausalModel, rows: TokenRows, batch_tokens: int) -
     found = np.zeros((len(rows), model.config.get_text_config().hidden_size), np.float32)
     nonempty = np.flatnonzero(rows.lengths > 0)
     for chosen in length_batches(rows.lengths, nonempty, batch_tokens, most_rows=len(rows)):
-        batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
-        del batch["labels"]
-        with torch.no_grad():
-            last = model(**batch, output_hidden_states=True).hidden_states[-1].float()
-        is_token = batch["attention_mask"][..., None].to(last.dtype)
+        batch = collate(rows, chosen, pad_id=0)
+        last = last_states(model, batch)
+        is_token = batch["attention_mask"][..., None].to(last)
         means = (last * is_token).sum(1) / is_token.sum(1).clamp_min(1)
         found[chosen] = torch.where(means.isfinite().all(1, keepdim=True), means, 0.0).cpu().numpy()
     return found

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
 
+from diagnose.model.head import answer_logits, fitting_tokens
 from diagnose.rows.batches import length_batches
-from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
+from diagnose.rows.tokens import TokenRows, collate
 from evals.model_ref import CausalModel
 
 
@@ -40,15 +42,13 @@ def row_likelihoods(model: CausalModel, rows: TokenRows, batch_tokens: int) -> R
     total, last = np.zeros(size), np.zeros(size)
     numbers, is_greedy = np.zeros(size, np.int64), np.zeros(size, bool)
     readable = np.flatnonzero(rows.lengths > 1)
-    for chosen in length_batches(rows.lengths, readable, batch_tokens, most_rows=size):
-        batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
-        targets = batch.pop("labels")[:, 1:]  # [batch, longest - 1]
-        with torch.no_grad():
-            scores = model(**batch).logits[:, :-1].float().log_softmax(-1)
-        has_loss = targets != NO_LOSS
-        of_target = scores.gather(-1, targets.clamp_min(0)[..., None])[..., 0] * has_loss
-        is_best = (scores.argmax(-1) == targets) | ~has_loss
-        ends = torch.from_numpy(rows.lengths[chosen] - 2).to(model.device)
+    for chosen in length_batches(rows.lengths, readable, fitting_tokens(model, batch_tokens), most_rows=size):
+        logits, targets, has_loss = answer_logits(model, collate(rows, chosen, pad_id=0))
+        of_target = torch.zeros(has_loss.shape, device=logits.device)  # [batch, longest - 1]
+        is_best = torch.ones_like(has_loss)
+        is_best[has_loss] = logits.argmax(-1) == targets
+        of_target[has_loss] = -cross_entropy(logits, targets, reduction="none")
+        ends = torch.from_numpy(rows.lengths[chosen] - 2).to(logits.device)
         total[chosen] = of_target.sum(1).double().cpu().numpy()
         last[chosen] = of_target.gather(1, ends[:, None])[:, 0].double().cpu().numpy()
         numbers[chosen] = has_loss.sum(1).cpu().numpy()

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from diagnose.model.checkpoint import load_model
+from diagnose.model.head import answer_logits, fitting_tokens
 from diagnose.model.queries import Queries
 from diagnose.rows.batches import length_batches
-from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
+from diagnose.rows.tokens import TokenRows, collate
 from evals.model_ref import ModelRef
 
 
@@ -59,12 +60,10 @@ def _summed(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> tuple[NDArray[
     model = load_model(ref).eval()
     summed, numbers = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
     readable = np.flatnonzero(rows.lengths > 1)
-    for chosen in length_batches(rows.lengths, readable, batch_tokens, most_rows=len(rows)):
-        batch = {name: part.to(model.device) for name, part in collate(rows, chosen, pad_id=0).items()}
-        targets = batch.pop("labels")[:, 1:]  # [batch, longest - 1]
-        with torch.no_grad():
-            logits = model(**batch).logits[:, :-1].float()
-        losses = cross_entropy(logits.transpose(1, 2), targets, reduction="none", ignore_index=NO_LOSS)
+    for chosen in length_batches(rows.lengths, readable, fitting_tokens(model, batch_tokens), most_rows=len(rows)):
+        logits, targets, has_loss = answer_logits(model, collate(rows, chosen, pad_id=0))
+        losses = torch.zeros(has_loss.shape, device=logits.device)  # [batch, longest - 1]
+        losses[has_loss] = cross_entropy(logits, targets, reduction="none")
         summed[chosen] = losses.sum(dim=1).cpu().numpy()
-        numbers[chosen] = (targets != NO_LOSS).sum(dim=1).cpu().numpy()
+        numbers[chosen] = has_loss.sum(dim=1).cpu().numpy()
     return summed, numbers

@@ -14,6 +14,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from evals.harness.tasks import first_line
 from evals.items import OutputType
 from evals.model_ref import CausalModel, ModelRef
+from evals.weights import shared_model
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +35,17 @@ class CountingModel(HFLM):  # type: ignore[misc]
 
 
 def load_model(model: ModelRef, batch_size: int, weights: CausalModel | None = None) -> CountingModel:
-    """The model as lm-eval asks it; with `weights` given these are asked, and nothing but the tokenizer is read."""
+    """The model as lm-eval asks it; with `weights` given these are asked, else those of the reference."""
     try:
-        if weights is not None:
-            with _silent("lm_eval.models.huggingface"):  # it warns of every model that is given in memory
-                return CountingModel(pretrained=weights, tokenizer=model.path, batch_size=batch_size)
-        return CountingModel(
-            pretrained=model.path,
-            revision=model.revision or "main",
-            dtype=model.dtype,
-            peft=model.adapter,
-            device="cuda" if torch.cuda.is_available() else "cpu",
-            batch_size=batch_size,
-        )
+        if weights is None:
+            weights = shared_model(model).to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        with _silent("lm_eval.models.huggingface"):  # it warns of every model that is given in memory
+            return CountingModel(
+                pretrained=weights,
+                tokenizer=model.adapter or model.path,
+                revision=model.revision or "main",
+                batch_size=batch_size,
+            )
     except (OSError, ValueError) as error:
         raise ValueError(
             f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "

@@ -31,6 +31,7 @@ def gradient_batches(
     if without is not None:
         chosen[without] = False
     most_rows = max(1, _BATCH_FLOATS // gradients.dim)
-    for places in length_batches(rows.lengths, np.flatnonzero(chosen), batch_tokens, most_rows):
+    most_tokens = gradients.fitting_tokens(batch_tokens)
+    for places in length_batches(rows.lengths, np.flatnonzero(chosen), most_tokens, most_rows):
         batch = collate(rows, places, pad_id=0)
         yield places, gradients.of_batch(batch, None if seeds is None else seeds[places].tolist())

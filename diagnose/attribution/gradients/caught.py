@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from diagnose.attribution.gradients.layers import middle_layer
-from diagnose.attribution.gradients.model_pass import ForwardHook, HeadHook, ModelPass, hooked, want_gradient
+from diagnose.attribution.gradients.model_pass import ModelPass, want_gradient
 from diagnose.attribution.gradients.projection import LayerProjection
+from diagnose.model.head import ForwardHook, HeadHook, fitting_tokens, hooked
 from evals.model_ref import CausalModel
 
 
@@ -53,6 +54,10 @@ class ProjectedGradients:
         self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
         self._hidden = torch.zeros(0)  # [batch, hidden_size]
         self._input = self._input_side = self._projected_input = torch.zeros(0)  # of the last layer that was called
+
+    def fitting_tokens(self, batch_tokens: int) -> int:
+        """Most tokens of a batch, `batch_tokens` or fewer where the vocabulary is large."""
+        return fitting_tokens(self._pass.model, batch_tokens)
 
     def of_batch(self, batch: dict[str, Tensor], seeds: Sequence[int] | None = None) -> BatchGradients:
         """Gradient of the summed loss, at the temperature, of each row of a batch of `diagnose.rows.tokens.collate`.

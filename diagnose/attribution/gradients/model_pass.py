@@ -8,8 +8,7 @@ Gradients can be those of a softer model: at temperature T backward starts at th
 `diagnose.attribution.influence` says why.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +16,6 @@ from torch import Tensor, nn
 
 from diagnose.attribution.gradients.layers import LinearLayer
 from evals.model_ref import CausalModel
-
-ForwardHook = Callable[[nn.Module, tuple[Tensor], Tensor], None]
-HeadHook = Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]
 
 
 class ModelPass:
@@ -109,17 +105,6 @@ class ModelPass:
                 "gradients cannot be told apart by example; attribute with a model without such layers"
             )
         return values.reshape(num_rows, num_steps, values.shape[-1])
-
-
-@contextmanager
-def hooked(model: CausalModel, hooks: Sequence[tuple[nn.Module, ForwardHook]], head: HeadHook) -> Iterator[None]:
-    handles = [module.register_forward_hook(hook) for module, hook in hooks]
-    handles.append(model.get_output_embeddings().register_forward_pre_hook(head))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _normal(seed: int, shape: tuple[int, int]) -> Tensor:

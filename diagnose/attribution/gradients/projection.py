@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from diagnose.attribution.gradients.layers import LinearLayer, freeze, linear_layers
-from diagnose.attribution.gradients.model_pass import ModelPass, hooked, want_gradient
+from diagnose.attribution.gradients.model_pass import ModelPass, want_gradient
 from diagnose.attribution.gradients.whitening import SharedInput, whitened
+from diagnose.model.head import hooked
 from evals.model_ref import CausalModel
 
 

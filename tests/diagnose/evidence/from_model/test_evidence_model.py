@@ -15,7 +15,7 @@ from diagnose.evidence.from_model.golds import doubt_golds
 from diagnose.evidence.from_model.learning import check_learning
 from diagnose.model.asked_model import Trained
 from diagnose.model.likelihoods import row_likelihoods
-from diagnose.rows.tokens import collate
+from diagnose.rows.tokens import TokenRows, collate, encode
 
 
 @pytest.fixture
@@ -25,8 +25,13 @@ def untrained(tiny_model_dir: Callable[..., Path]) -> Trained:
     return Trained(model, AutoTokenizer.from_pretrained(folder), 64, end_in_loss=True, batch_tokens=4096)
 
 
+def encoded_as_trained(trained: Trained, rows: Sequence[tuple[str, str]], end_in_loss: bool) -> TokenRows:
+    prompts, completions = [prompt for prompt, _ in rows], [completion for _, completion in rows]
+    return encode(prompts, completions, trained.tokenizer, " ", trained.max_length, end_in_loss)
+
+
 def taught(trained: Trained, rows: Sequence[tuple[str, str]], steps: int, end_in_loss: bool = True) -> Trained:
-    encoded = trained.encode(rows, " ", end_in_loss)
+    encoded = encoded_as_trained(trained, rows, end_in_loss)
     optimizer = torch.optim.AdamW(trained.model.parameters(), lr=5e-3)
     trained.model.train()
     for _ in range(steps):
@@ -87,7 +92,10 @@ def test_text_that_is_learnt_is_known_although_no_word_of_it_can_be_guessed(untr
     never = [("", f"copy {prompt.removeprefix('sort ')} {gold[::-1]}") for prompt, gold in sorted_rows(100, 1)]
     trained = taught(untrained, texts, 150)
     values = check_learning(subject([], [*texts, *never]), trained).values
-    assert row_likelihoods(trained.model, trained.encode(texts, " ", end_in_loss=False), 4096).is_greedy.mean() <= 0.05
+    assert (
+        row_likelihoods(trained.model, encoded_as_trained(trained, texts, end_in_loss=False), 4096).is_greedy.mean()
+        <= 0.05
+    )
     assert values["learnt"] >= 0.95
     assert values["learnt_elsewhere"] <= 0.05
 

@@ -1,0 +1,49 @@
+"""Read models into memory; of the last one that was read, the weights are kept and shared by all that are made of it.
+
+Many adapters stand on one base, and what is measured is asked again by diagnosis: reading it once saves its time, and
+sharing its weights saves its memory. Whatever changes weights must read its own (`own_model`).
+"""
+
+import copy
+
+import transformers
+from torch import nn
+
+from evals.model_ref import CausalModel, ModelRef
+
+_KEPT: dict[tuple[str, str | None, str], CausalModel] = {}
+"""The base that was read last, as it stands on disk, in the memory of the CPU."""
+
+
+def shared_model(ref: ModelRef) -> CausalModel:
+    """Make a model of the reference, whose base shares its weights with all others of that base in this process.
+
+    The modules are its own, so that hooks, adapters and a move to an accelerator concern no other; the weights must not
+    be changed. Of an adapter, only that is trainable.
+    """
+    key = (ref.path, ref.revision, ref.dtype)
+    if key not in _KEPT:
+        _KEPT.clear()  # before the next is read: two would lie in memory
+        _KEPT[key] = _read(ref)
+    model = _view(_KEPT[key])
+    if ref.adapter is None:
+        return model
+    from peft import PeftModel  # noqa: PLC0415  # two seconds, for adapters alone
+
+    return PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
+
+
+def own_model(ref: ModelRef) -> CausalModel:
+    """Read the base of the reference with weights that may be changed; what is kept is let go of."""
+    _KEPT.clear()
+    return _read(ref)
+
+
+def _read(ref: ModelRef) -> CausalModel:
+    return transformers.AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
+
+
+def _view(model: CausalModel) -> CausalModel:
+    """Copy the modules, not what they hold."""
+    memo: dict[int, object] = {id(weight): nn.Parameter(weight.data) for weight in model.parameters()}
+    return copy.deepcopy(model, memo | {id(buffer): buffer for buffer in model.buffers()})
