@@ -3,11 +3,12 @@
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.case import Case, Question
+from diagnose.case import Case, Scope
 from diagnose.evidence.examine import values_of
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.evidence import Evidence
@@ -99,19 +100,19 @@ def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_show
 
 
 def find_examples(
-    case: Case, asked: Question, effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
+    case: Case, scope: Scope, row_effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
 ) -> list[Examples]:
     """Find the rows with the highest and the lowest effect on each query, each content once.
 
     Args:
-        effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
+        row_effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
     """
-    queries = range(len(asked.failing))
+    queries = range(len(scope.failing))
     highest: list[list[tuple[float, int]]] = [[] for _ in queries]
     lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
     most = _REPEATS * num_examples
-    for places, effect in effects:
-        rows = asked.scored[places].tolist()
+    for places, effect in row_effects:
+        rows = scope.scored[places].tolist()
         for query in queries:
             ranked = list(zip(effect[:, query].tolist(), (-row for row in rows), strict=True))
             highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
@@ -119,18 +120,12 @@ def find_examples(
             lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])
     return [
         Examples(
-            helpful=_distinct(case, [(effect, -row) for effect, row in highest[query]], num_examples),
-            harmful=_distinct(case, [(-effect, -row) for effect, row in lowest[query]], num_examples),
+            helpful=_examples(case, [(-row, effect) for effect, row in highest[query]], num_examples),
+            harmful=_examples(case, [(-row, -effect) for effect, row in lowest[query]], num_examples),
         )
         for query in queries
     ]
 
 
-def _distinct(case: Case, ranked: Sequence[tuple[float, int]], most: int) -> tuple[ScoredExample, ...]:
-    shown: dict[tuple[str, str], ScoredExample] = {}
-    for effect, row in ranked:
-        if len(shown) >= most or effect == 0:
-            break
-        example = case.row(row, effect)
-        shown.setdefault((example.prompt, example.completion), example)
-    return tuple(shown.values())
+def _examples(case: Case, ranked: Sequence[tuple[int, float]], most: int) -> tuple[ScoredExample, ...]:
+    return case.examples(takewhile(lambda row: row[1] != 0, ranked), most)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.attribution.shards import ScoredRows
-from diagnose.case import Case, Question
+from diagnose.case import Case, Scope
 from diagnose.rows.bm25 import mean_scores
+from diagnose.rows.selection import select_rows, text_pairs
 
 BM25, HIDDEN, LOSS = "bm25", "hidden", "loss"
 CONTROLS = (BM25, HIDDEN, LOSS)
@@ -20,14 +21,14 @@ _SHARD_ROWS = 8192
 """Rows in one BM25 index, whose word frequencies are counted among these alone."""
 
 
-def beside(case: Case, asked: Question, parts: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
+def beside(case: Case, scope: Scope, parts: Iterator[ScoredRows]) -> Iterator[ScoredRows]:
     """Append columns for each control to effect and retrieval, as many as there are queries.
 
     The loss is per token, at the last checkpoint, and the same for every query.
     """
     for part in parts:
         loss = part.losses[-1] / np.maximum(part.num_loss_tokens, 1)
-        columns = [bm25(case, asked, part.rows), part.hidden, np.repeat(loss[:, None], len(asked.failing), axis=1)]
+        columns = [bm25(case, scope, part.rows), part.hidden, np.repeat(loss[:, None], len(scope.failing), axis=1)]
         yield replace(
             part,
             effect=np.concatenate([part.effect, *columns], axis=1),
@@ -35,11 +36,11 @@ def beside(case: Case, asked: Question, parts: Iterator[ScoredRows]) -> Iterator
         )
 
 
-def by_words(case: Case, asked: Question) -> Iterator[ScoredRows]:
+def by_words(case: Case, scope: Scope) -> Iterator[ScoredRows]:
     """Give BM25 scores in the place of effect and retrieval; uses no model."""
-    for start in range(0, len(asked.scored), _SHARD_ROWS):
-        places = np.arange(start, min(start + _SHARD_ROWS, len(asked.scored)))
-        scores = bm25(case, asked, places)
+    for start in range(0, len(scope.scored), _SHARD_ROWS):
+        places = np.arange(start, min(start + _SHARD_ROWS, len(scope.scored)))
+        scores = bm25(case, scope, places)
         yield ScoredRows(
             start=start,
             effect=scores,
@@ -53,18 +54,8 @@ def by_words(case: Case, asked: Question) -> Iterator[ScoredRows]:
         )
 
 
-def bm25(case: Case, asked: Question, places: NDArray[np.int64]) -> NDArray[np.float32]:
+def bm25(case: Case, scope: Scope, places: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean BM25 score of the scored rows at `places` for the failed items of each slice, [num_places, num_slices]."""
-    texts = _row_texts(case, asked.scored[places])
-    return np.stack([mean_scores(queries, texts) for queries in asked.texts], axis=1)
-
-
-def _row_texts(case: Case, rows: NDArray[np.int64]) -> list[str]:
-    """Prompt and completion of ascending rows, corpus first and then pool."""
-    texts, first = [], 0
-    for source in (case.corpus, case.pool):
-        if source is not None:
-            part = source.select(rows[(rows >= first) & (rows < first + len(source))] - first).rows
-            texts += [f"{p} {c}" for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
-            first += len(source)
-    return texts
+    parts = select_rows(case.corpus, case.pool, scope.scored[places])
+    texts = [f"{prompt} {completion}" for part in parts for prompt, completion in text_pairs(part)]
+    return np.stack([mean_scores(queries, texts) for queries in scope.texts], axis=1)

@@ -1,6 +1,6 @@
 """The case that is diagnosed, with its failing slices and the rows that may be behind them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +47,20 @@ class Case:
         row = source[number - len(self.corpus) if in_pool else number]
         return ScoredExample(row.id, row.source, row.prompt, row.completion, score)
 
+    def examples(self, ranked: Iterable[tuple[int, float]], most: int) -> tuple[ScoredExample, ...]:
+        """Return the first `most` of these training rows, given by number and score, each content once."""
+        shown: dict[tuple[str, str], ScoredExample] = {}
+        for number, score in ranked:
+            if len(shown) >= most:
+                break
+            row = self.row(number, score)
+            shown.setdefault((row.prompt, row.completion), row)
+        return tuple(shown.values())
+
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The failing slices of a case, and the rows that may be behind them."""
+class Scope:
+    """Scope of a diagnosis: the failing slices, their failed items, and the rows that are attributed."""
 
     failing: tuple[FailingSlice, ...]
     items: SliceTable
@@ -72,12 +82,13 @@ class Question:
         return [[query_text(result.item) for result in group] for group in self.queries]
 
 
-def ask(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_rows: int | None) -> Question:
-    """Draw at most so many queries of each slice and rows; all rows where `max_rows` is None."""
+def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_rows: int | None) -> Scope:
+    """Draw the failed items of each slice, at most `max_queries` of them as queries, and at most `max_rows` rows to
+    attribute; all rows where `max_rows` is None."""
     items = item_table([r.item for r in case.probe.results], dict.fromkeys([*case.item_fields, *case.row_fields]))
     rng = np.random.default_rng(case.seed)
     failures = tuple(_failures(case.probe, items, found.slice, rng) for found in failing)
-    return Question(
+    return Scope(
         failing=failing,
         items=items,
         failures=failures,

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,10 +19,10 @@ from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
 from diagnose.attribution.fidelity import MIN_PARTS
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.shards import ScoredRows
-from diagnose.attribution.stream import Attribution, Told, attribute
+from diagnose.attribution.stream import Attribution, ReportProgress, attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.baselines import CONTROLS, beside, by_words
-from diagnose.case import Case, Question, ask
+from diagnose.case import Case, Scope, draw_scope
 from diagnose.evidence.contamination import find_contamination, in_order
 from diagnose.evidence.examine import TESTS, CauseTest, Means, examine
 from diagnose.evidence.from_model.golds import answer_likelihoods
@@ -54,7 +53,7 @@ from evals.validation import FREE, counted
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Question, Queries, Attribution], None]
+Keep = Callable[[Scope, Queries, Attribution], None]
 
 _PASSES, _CHECKPOINTS = 1.9, 2
 """Cost of a diagnosis in training passes over the corpus, and how many times a row is attributed."""
@@ -151,8 +150,8 @@ class Diagnoser:
         case: Case,
         model: AskedModel,
         folder: Path | None = None,
-        told: Told = lambda _done, _total: None,
-        keep: Keep = lambda _asked, _queries, _attribution: None,
+        report_progress: ReportProgress = lambda _done, _total: None,
+        keep: Keep = lambda _scope, _queries, _attribution: None,
         asker: Asker | None = None,
     ) -> Diagnosis:
         """Find failing slices, the data behind each and its cause.
@@ -161,7 +160,7 @@ class Diagnoser:
             case: Answers of the model, and its data.
             model: Model whose answers are explained; its checkpoints are attributed by.
             folder: Where attribution keeps its progress, of this very call; without it, in memory.
-            told: Called with the number of rows attributed and the total, over all checkpoints.
+            report_progress: Called with the number of rows attributed and the total, over all checkpoints.
             keep: Called with the failing slices, their queries and the scores: a column for each finding of a failing
                 slice, in that order.
             asker: Asks the model again under other prompts; None leaves such tests out.
@@ -170,24 +169,30 @@ class Diagnoser:
         classifier = classifier_with(self.mode_labels)
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
         hidden = TextStates(model, self.influence.batch_tokens)
-        asked = self.question(case, self.find(case.probe, case.item_fields, case.guards, hidden))
-        if asked is None:
+        scope = self.scope(case, self.find(case.probe, case.item_fields, case.guards, hidden))
+        if scope is None:
             return _nothing_fails(case, contaminated, hidden.num_tokens // FORWARD_SHARE)
         check_checkpoints(model.checkpoints, len(model.tokenizer))
         max_length = model.most_tokens
-        queries = failed_items(asked.queries, model.tokenizer, max_length)
-        train = TrainRows(case.corpus, case.pool, asked.scored, model.tokenizer, max_length)
+        queries = failed_items(scope.queries, model.tokenizer, max_length)
+        train = TrainRows(case.corpus, case.pool, scope.scored, model.tokenizer, max_length)
         attribution = attribute(
-            self.influence, model.checkpoints, queries, train, case.seed, folder=folder, told=told, load=model.load
+            self.influence,
+            model.checkpoints,
+            queries,
+            train,
+            case.seed,
+            folder=folder,
+            report_progress=report_progress,
+            load=model.load,
         )
-        keep(asked, queries, attribution)
+        keep(scope, queries, attribution)
         ranked = self._reranked(attribution, model, queries, train, case.seed)
         num_words_of = self.num_examples if asker is None else max(self.num_examples, _WORDS_OF)
-        shown = [result for failed in asked.failures for result in failed[:num_words_of]]
+        shown = [result for failed in scope.failures for result in failed[:num_words_of]]
         leaned = leaned_on(shown, model, self.token_steps)
-        effects = _effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
-        examples = find_examples(case, asked, effects, self.num_examples)
-        scores = partial(_with_controls, case, asked, attribution)
+        row_effects = _row_effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
+        examples = find_examples(case, scope, row_effects, self.num_examples)
         trained = Trained(
             model.load(),
             model.tokenizer,
@@ -196,10 +201,10 @@ class Diagnoser:
             self.influence.batch_tokens,
         )
         states = StatesOf(trained, case.corpus.rendering.delimiter)
-        joins = self._joins(case, asked, scores, CONTROLS, states)
-        rows = sample_rows(case, asked, attribution.parts())
+        joins = self._joins(case, scope, lambda: beside(case, scope, attribution.parts()), CONTROLS, states)
+        rows = sample_rows(case, scope, attribution.parts())
         table = sample_table(case, rows)
-        subjects = make_subjects(case, asked, [own for own, _ in joins], rows, table)
+        subjects = make_subjects(case, scope, [own for own, _ in joins], rows, table)
         means = Means(trained, asker, leaned.words)
         tests = [examine(subject, means, self.tests) for subject in subjects]
         examples = [
@@ -209,8 +214,8 @@ class Diagnoser:
         likelihoods = answer_likelihoods(
             [r for subject in subjects for r in subject.failed[: self.max_queries]], trained
         )
-        modes = [mode_shares(failed, classifier, likelihoods.of) for failed in asked.failures]
-        findings = self._findings(case, asked, joins, examples, leaned.words, tests, modes)
+        modes = [mode_shares(failed, classifier, likelihoods.of) for failed in scope.failures]
+        findings = self._findings(case, scope, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         num_forward = (
             hidden.num_tokens
@@ -224,36 +229,37 @@ class Diagnoser:
             len(findings),
             _num_failed(case),
             len(case.probe.results),
-            len(asked.scored),
+            len(scope.scored),
             time.perf_counter() - start,
             num_tokens,
         )
+        is_failed = np.array([result.is_failed for result in case.probe.results], bool)
         return Diagnosis(
             findings=in_order(findings, contaminated),
             num_items=len(case.probe.results),
             num_failed=_num_failed(case),
             num_tokens=num_tokens,
-            attributed=_attributed(case, asked, attribution),
-            profiles=join_profiles(case.probe.results, asked.items, rows, table),
-            tree=slice_tree([one.slice for one in asked.failing], asked.items, _is_failed(case)),
+            attributed=_attributed(case, scope, attribution),
+            profiles=join_profiles(case.probe.results, scope.items, rows, table),
+            tree=slice_tree([one.slice for one in scope.failing], scope.items, is_failed),
         )
 
     def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
         """Diagnose the slices of `found`, its queries and rows, with BM25 in the place of influence: the control that
         attribution has to beat."""
-        asked = self.question(case, tuple(_failing(finding) for finding in found.attributed_findings))
-        if asked is None:
+        scope = self.scope(case, tuple(_failing(finding) for finding in found.attributed_findings))
+        if scope is None:
             return _nothing_fails(case, (), 0)
-        examples = find_examples(case, asked, _effects(by_words(case, asked)), self.num_examples)
-        joins = self._joins(case, asked, lambda: by_words(case, asked), (), None)
+        examples = find_examples(case, scope, _row_effects(by_words(case, scope)), self.num_examples)
+        joins = self._joins(case, scope, lambda: by_words(case, scope), (), None)
         classifier = classifier_with(self.mode_labels)
-        modes = [mode_shares(failed, classifier) for failed in asked.failures]
-        findings = self._findings(case, asked, joins, examples, {}, [() for _ in asked.failing], modes)
+        modes = [mode_shares(failed, classifier) for failed in scope.failures]
+        findings = self._findings(case, scope, joins, examples, {}, [() for _ in scope.failing], modes)
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
-    def question(self, case: Case, failing: tuple[FailingSlice, ...]) -> Question | None:
+    def scope(self, case: Case, failing: tuple[FailingSlice, ...]) -> Scope | None:
         """Draw queries and rows; None where no slice fails."""
-        return ask(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
+        return draw_scope(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
 
     def _most_rows(self, case: Case, num_findings: int) -> int | None:
         """Most rows to attribute, so that a diagnosis costs about two passes over the corpus; None for all."""
@@ -263,9 +269,9 @@ class Diagnoser:
         most = min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), self.max_rows)
         return max(1, round(most))
 
-    def joins_by_words(self, case: Case, asked: Question) -> list[DataJoin]:
+    def joins_by_words(self, case: Case, scope: Scope) -> list[DataJoin]:
         """Find rows that ask what each failing slice asks, by BM25 in the place of influence; uses no model."""
-        return [own for own, _ in self._joins(case, asked, lambda: by_words(case, asked), (), None)]
+        return [own for own, _ in self._joins(case, scope, lambda: by_words(case, scope), (), None)]
 
     def _reranked(
         self,
@@ -284,23 +290,23 @@ class Diagnoser:
     def _joins(
         self,
         case: Case,
-        asked: Question,
+        scope: Scope,
         scores: Callable[[], Iterator[ScoredRows]],
         controls: Sequence[str],
         states_of: StatesOf | None,
     ) -> list[tuple[DataJoin, Mapping[str, DataJoin]]]:
         """Find the data slices of each failing slice, and those of each control; `scores` has a column for each slice,
         and as many for each control. Without `states_of` the nearest rows are found without hidden states."""
-        rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, scores)
-        number = len(asked.failing)
-        joins = find_data_slices(asked.failing_items * (1 + len(controls)), asked.items, rows)
-        own = NearestRows(states_of, self.max_rows, self.num_examples).join(case, asked, joins[:number], rows)
+        rows = scored_parts(case.corpus, case.pool, case.row_fields, scope.scored, scores)
+        number = len(scope.failing)
+        joins = find_data_slices(scope.failing_items * (1 + len(controls)), scope.items, rows)
+        own = NearestRows(states_of, self.max_rows, self.num_examples).join(case, scope, joins[:number], rows)
         return [(own[k], {name: joins[k + number * (1 + c)] for c, name in enumerate(controls)}) for k in range(number)]
 
     def _findings(
         self,
         case: Case,
-        asked: Question,
+        scope: Scope,
         joins: Sequence[tuple[DataJoin, Mapping[str, DataJoin]]],
         examples: Sequence[Examples],
         words: Mapping[ItemKey, WordShares],
@@ -310,16 +316,16 @@ class Diagnoser:
         dossiers = [
             Dossier(
                 failing=found,
-                failed=asked.failures[k],
-                queries=asked.texts[k],
+                failed=scope.failures[k],
+                queries=scope.texts[k],
                 data=joins[k][0],
                 rivals=joins[k][1],
                 examples=examples[k],
                 tests=tests[k],
                 modes=modes[k],
-                golds=label_golds(case.probe.results, asked.items.members(found.slice)),
+                golds=label_golds(case.probe.results, scope.items.members(found.slice)),
             )
-            for k, found in enumerate(asked.failing)
+            for k, found in enumerate(scope.failing)
         ]
         return tuple(make_finding(dossier, words, self.num_examples) for dossier in dossiers)
 
@@ -328,11 +334,7 @@ def _failing(finding: Finding) -> FailingSlice:
     return FailingSlice(finding.slice, finding.num_items, finding.num_failed, finding.ci, finding.p_adjusted)
 
 
-def _with_controls(case: Case, asked: Question, attribution: Attribution) -> Iterator[ScoredRows]:
-    return beside(case, asked, attribution.parts())
-
-
-def _effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+def _row_effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     return ((part.rows, part.effect) for part in parts)
 
 
@@ -341,22 +343,18 @@ def _nothing_fails(case: Case, contaminated: tuple[Finding, ...], num_tokens: in
     return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), num_tokens)
 
 
-def _attributed(case: Case, asked: Question, attribution: Attribution) -> Attributed:
+def _attributed(case: Case, scope: Scope, attribution: Attribution) -> Attributed:
     num_truncated, left_out = 0, np.zeros(0, np.int64)
     for part in attribution.parts():
         num_truncated += part.num_truncated
-        left_out = np.concatenate([left_out, asked.scored[part.rows[part.is_left_out]]])
+        left_out = np.concatenate([left_out, scope.scored[part.rows[part.is_left_out]]])
     return Attributed(
-        num_rows=len(asked.scored),
+        num_rows=len(scope.scored),
         num_truncated=num_truncated,
         num_left_out=len(left_out),
         left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
         num_items_left_out=len(attribution.left_out_queries),
     )
-
-
-def _is_failed(case: Case) -> NDArray[np.bool_]:
-    return np.array([result.is_failed for result in case.probe.results], bool)
 
 
 def _num_failed(case: Case) -> int:

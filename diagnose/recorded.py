@@ -13,7 +13,7 @@ import numpy as np
 
 from diagnose.assemble import Dossier, make_finding
 from diagnose.baselines import by_words
-from diagnose.case import Case, Question
+from diagnose.case import Case, Scope
 from diagnose.diagnoser import Diagnoser
 from diagnose.evidence.contamination import find_contamination, in_order
 from diagnose.evidence.examine import CauseTest, Means, Needs, examine
@@ -68,8 +68,8 @@ def diagnose_recorded(
     if isinstance(case, Case):
         found = find_contamination(case.probe, case.corpus, case.index, diagnoser.num_examples, classifier)
         contaminated = tuple(_repeated(finding) for finding in found)
-        asked = diagnoser.question(case, failing)
-        shown = _beside_rows(diagnoser, case, asked, tests) if asked is not None else []
+        scope = diagnoser.scope(case, failing)
+        shown = _beside_rows(diagnoser, case, scope, tests) if scope is not None else []
     else:
         contaminated, shown = (), _alone(case, failing)
     doubted = frozenset(doubt.key for doubt in golds.doubts) if golds is not None else frozenset()
@@ -122,15 +122,15 @@ def _alone(case: RecordedCase, failing: Sequence[FailingSlice]) -> list[_Shown]:
     return shown
 
 
-def _beside_rows(diagnoser: Diagnoser, case: Case, asked: Question, tests: Sequence[CauseTest]) -> list[_Shown]:
+def _beside_rows(diagnoser: Diagnoser, case: Case, scope: Scope, tests: Sequence[CauseTest]) -> list[_Shown]:
     """Set the rows beside each slice by words alone: those nearest to it, and tests that need no model."""
-    joins = diagnoser.joins_by_words(case, asked)
-    rows = sample_rows(case, asked, by_words(case, asked))
-    subjects = make_subjects(case, asked, joins, rows, sample_table(case, rows))
+    joins = diagnoser.joins_by_words(case, scope)
+    rows = sample_rows(case, scope, by_words(case, scope))
+    subjects = make_subjects(case, scope, joins, rows, sample_table(case, rows))
     means = Means(None, None, {})
     return [
         _Shown(
-            failed=asked.failures[number],
+            failed=scope.failures[number],
             # A slice of rows that words alone name is no slice that attribution confirms.
             unconfirmed=replace(join, unconfirmed=join.slices[0].slice if join.slices else join.unconfirmed),
             examples=Examples((), (), nearest_rows(subject, diagnoser.num_examples)),

@@ -37,8 +37,8 @@ class Auto(WithPrograms):
         check_factor(self.max_factor)
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
-        if told := advice(finding):
-            return Declined(told)
+        if advised := advice(finding):
+            return Declined(advised)
         if finding.cause is Cause.UNKNOWN and finding.data_slices and finding.data_slices[0].ci.low <= 0:
             return Declined(
                 f"its cause is not known, and attribution does not say that {finding.data_slice} would help"
@@ -64,18 +64,19 @@ class Auto(WithPrograms):
 
 def _first(*options: Callable[[], Steps]) -> Steps:
     """First option that is not declined; later ones are not called."""
-    tried = []
+    declined = []
     for option in options:
-        tried.append(option())
-        if not isinstance(tried[-1], Declined):
-            return tried[-1]
-    return _none_of(tried)
+        steps = option()
+        if not isinstance(steps, Declined):
+            return steps
+        declined.append(steps)
+    return _none_of(declined)
 
 
 def _all(*options: Callable[[], Steps]) -> Steps:
     """Steps of all options that are not declined."""
-    tried = [option() for option in options]
-    return tuple(step for steps in tried if not isinstance(steps, Declined) for step in steps) or _none_of(tried)
+    made = [option() for option in options]
+    return tuple(step for steps in made if not isinstance(steps, Declined) for step in steps) or _none_of(made)
 
 
 def _none_of(options: Sequence[Steps]) -> Declined:

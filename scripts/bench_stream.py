@@ -108,7 +108,7 @@ def stream(num_rows: int) -> dict[str, float]:
                 MadeRows(num_rows),
                 0,
                 folder=Path(folder) / "scores",
-                told=lambda done, _total: bar.update(done - bar.n),
+                report_progress=lambda done, _total: bar.update(done - bar.n),
             )
         num_scored = sum(len(part) for part in attribution.parts())
         assert num_scored == num_rows, "every row has a score"

@@ -50,7 +50,7 @@ def _patch(
     before: NDArray[np.float64],
     parents: Mapping[int, str],
 ) -> pa.Table:
-    def told(values: Sequence[str]) -> pa.Array:
+    def of_rows(values: Sequence[str]) -> pa.Array:
         return pa.array(np.array(values, object)[origin].tolist(), pa.string())
 
     rows = examples.rows
@@ -58,14 +58,14 @@ def _patch(
         {
             "id": pa.array(rows["id"][:], pa.string()),
             "source": pa.array(rows["source"][:], pa.string()),
-            "kind": told([one.kind for one in origins]),
-            "slice": told([one.slice for one in origins]),
+            "kind": of_rows([one.kind for one in origins]),
+            "slice": of_rows([one.slice for one in origins]),
             "weight_before": before,
             "weight": after,
             "parent": pa.array([parents.get(place) for place in range(len(origin))], pa.string()),
-            "maker": told([one.maker for one in origins]),
-            "verifier": told([one.verifier for one in origins]),
-            "reason": told([one.reason for one in origins]),
+            "maker": of_rows([one.maker for one in origins]),
+            "verifier": of_rows([one.verifier for one in origins]),
+            "reason": of_rows([one.reason for one in origins]),
             "prompt": pa.array(rows["prompt"][:], pa.string()),
             "completion": pa.array(rows["completion"][:], pa.string()),
         }

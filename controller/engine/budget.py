@@ -43,7 +43,7 @@ class Spent:
 
     seconds: float = 0.0
     tokens: int = 0
-    """Tokens through a model, whether it was trained or asked."""
+    """Tokens through a model, in training and in evaluation."""
     flops: float = 0.0
     train_tokens: int = 0
     """Number of these tokens that a model was trained on."""

@@ -16,22 +16,22 @@ from interventions.plan.attempts import LEAST_TAKEN, Attempts
 from interventions.plan.plan import Plan
 
 
-def attempts_after(tried: Attempts, plan: Plan, verdict: VerdictRecord, from_base: bool) -> Attempts:
+def attempts_after(attempts: Attempts, plan: Plan, verdict: VerdictRecord, from_base: bool) -> Attempts:
     """Update the attempts after this plan was not accepted.
 
     Args:
-        tried: Attempts before this plan.
+        attempts: Attempts before this plan.
         plan: Plan that was judged.
         verdict: Verdict on the plan.
         from_base: Whether the plan's arms were trained from the given model.
     """
     is_broken = not all(guard.ok for guard in verdict.guards) or any(group.is_harmed for group in verdict.groups)
     if is_broken and _has_gained(verdict):
-        if tried.comes_back(from_base):
-            return replace(tried, interpolation=tried.interpolation / 2)
+        if attempts.comes_back(from_base):
+            return replace(attempts, interpolation=attempts.interpolation / 2)
         if from_base and plan.taken / 2 >= LEAST_TAKEN:
-            return replace(tried, scale=tried.scale / 2)
-    return Attempts((*tried.keys, *plan.keys))
+            return replace(attempts, scale=attempts.scale / 2)
+    return Attempts((*attempts.keys, *plan.keys))
 
 
 def _has_gained(verdict: VerdictRecord) -> bool:

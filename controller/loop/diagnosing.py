@@ -39,7 +39,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         row_fields=run.data_slices,
         guards=run.loaded.guards,
         index=_index(run),
-        suite=run.asked,
+        suite=run.pinned_suite,
         max_length=settings.train.max_length,
         end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
         seed=settings.seed,
@@ -61,4 +61,4 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
 
 def _index(run: Run) -> Artifact:
     """Index of the items of all splits, all that diagnosis and fixes know about them."""
-    return run.runner.do(Stage("index", hash_items, (run.asked,)), None).artifact
+    return run.runner.do(Stage("index", hash_items, (run.pinned_suite,)), None).artifact

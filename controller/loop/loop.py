@@ -24,7 +24,7 @@ from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
 from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, opened, settings_dict
 from controller.loop.sealed import open_sealed
-from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
+from controller.loop.studies.decontaminate import is_only_contaminated, scores_without_repeats
 from controller.loop.studies.dose_curve import DoseCurve
 from controller.loop.studies.fidelity import prove_attribution
 from controller.loop.studies.study import JudgedFix, Study
@@ -85,7 +85,7 @@ class LoopState:
     """Report on `select` of the model that the loop started with."""
     promises: list[Promise] = field(default_factory=list)
     """Promises of accepted rounds."""
-    tried: Attempts = field(default_factory=Attempts)
+    attempts: Attempts = field(default_factory=Attempts)
     """Attempts with the present champion."""
     variances: dict[tuple[bool, float, tuple[Slice, ...]], list[RunVariance]] = field(default_factory=dict)
     """Run variances of earlier rounds, by whether they retrained from the given model, by how far from the champion
@@ -211,22 +211,22 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     diagnosed = diagnose_round(run, champion, probe)
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
-    proposal = propose_round(run, champion, diagnosed, state.tried, number)
+    proposal = propose_round(run, champion, diagnosed, state.attempts, number)
     if proposal.plan.actions:
-        piloted = settle_share(run, champion, probe, diagnosed, proposal, state.tried, number)
-        proposal, state.tried = piloted.proposal, piloted.tried
+        piloted = settle_share(run, champion, probe, diagnosed, proposal, state.attempts, number)
+        proposal, state.attempts = piloted.proposal, piloted.attempts
     plan = proposal.record
     if not proposal.plan.actions:
         verdict = _no_change(diagnosed, proposal)
         if is_only_contaminated(diagnosed.diagnosis):
-            again = measured_again(run, base, champion, probe, diagnosed.diagnosis, proposal)
-            verdict = replace(verdict, reason=f"{verdict.reason}; measured again: {again}")
+            scores = scores_without_repeats(run, base, champion, probe, diagnosed.diagnosis, proposal)
+            verdict = replace(verdict, reason=f"{verdict.reason}; measured again: {scores}")
     else:
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         earlier = {
             slices: found
             for (is_base, far, slices), found in state.variances.items()
-            if (is_base, far) == (proposal.from_base, state.tried.interpolation)
+            if (is_base, far) == (proposal.from_base, state.attempts.interpolation)
         }
         mended = tuple(where for agreed in state.promises for where in agreed.slices)
         candidates = agree(run, proposal, before, earlier, state.start, mended)
@@ -242,15 +242,15 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
                 tell(ItemsAnswered(Split.SELECT, number, arm.name, seed, report.results))
         tell(ModelNamed(_folder(judged.challenger), "challenger", number))
         if judged.run_variance is not None:
-            alike = (proposal.from_base, state.tried.interpolation, judged.agreed.slices)
+            alike = (proposal.from_base, state.attempts.interpolation, judged.agreed.slices)
             state.variances.setdefault(alike, []).append(judged.run_variance)
         if judged.champions:
             state.champion, state.champion_round, state.champions = judged.champions[0], number, judged.champions
             state.promises.append(judged.agreed)
-            state.tried = Attempts()
+            state.attempts = Attempts()
             tell(ModelNamed(_folder(state.champion), "champion", number))
         else:
-            state.tried = attempts_after(state.tried, whole.plan, verdict, whole.from_base)
+            state.attempts = attempts_after(state.attempts, whole.plan, verdict, whole.from_base)
     leave_patch(proposal, run.run_dir, number)
     round_ = Round(
         number=number,

@@ -182,7 +182,7 @@ def measure_models(run: Run, models: Sequence[tuple[str, Model]], split: Split, 
         split: Split of the items; the caller is responsible for asking sealed ones.
         book: Book of the costs.
     """
-    stages = [Stage(name, measure, (model, run.asked, split)) for name, model in models]
+    stages = [Stage(name, measure, (model, run.pinned_suite, split)) for name, model in models]
     # One alone has more of the cores.
     measured = [run.runner.do(stages[0], book)] if len(stages) == 1 else run.runner.do_all(stages, book)
     kind = ProbeReport if split is Split.PROBE else EvalReport

@@ -47,7 +47,7 @@ class Piloted:
     """A proposal whose share of the draws is determined."""
 
     proposal: ProposedRound
-    tried: Attempts
+    attempts: Attempts
     """Attempts with the part of the draws that the proposal has."""
 
 
@@ -64,7 +64,7 @@ def settle_share(
     probe: MeasuredModel,
     diagnosed: DiagnosedRound,
     proposal: ProposedRound,
-    tried: Attempts,
+    attempts: Attempts,
     number: int,
 ) -> Piloted:
     """Reduce the proposal's draws where small trainings show harm; it stays the same where its share is known.
@@ -75,32 +75,32 @@ def settle_share(
         probe: Report of the champion on `probe`.
         diagnosed: Diagnosis that the proposal was made from.
         proposal: Plan and mixes that would be trained.
-        tried: Attempts with the champion; a part of the draws that a verdict led to is kept.
+        attempts: Attempts with the champion; a part of the draws that a verdict led to is kept.
         number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
     """
     plan = proposal.plan
-    if plan.is_share_told or not tried.is_first:
-        return Piloted(proposal, tried)
+    if plan.is_share_told or not attempts.is_first:
+        return Piloted(proposal, attempts)
     scales = [scale for scale in sorted(set(run.settings.pilots.scales)) if scale * plan.taken >= LEAST_TAKEN]
     slices, fields = endpoint_slices(plan), tuple(run.suite.slices)
     margin = run.settings.verify.margin
     guards, _ = guards_of(what_is_guarded(run), slices, fields, probe.report.results, margin)
     if len(scales) < 2 or not guards:  # nothing to choose, or nothing that can lose
-        return Piloted(proposal, tried)
+        return Piloted(proposal, attempts)
     pilots = _trained(run, champion, proposal, scales, number)
     chosen = chosen_scale(pilots, guards, margin)
     records = pilot_records(pilots, chosen_in(slices, fields), guards, chosen)
     for record in records:
-        told = f"slice {record.endpoint:.3f}, rest {record.rest:.3f}{', chosen' if record.is_chosen else ''}"
-        log.info("pilot with %g of the draws: %s", record.scale, told)
+        scores = f"slice {record.endpoint:.3f}, rest {record.rest:.3f}{', chosen' if record.is_chosen else ''}"
+        log.info("pilot with %g of the draws: %s", record.scale, scores)
     flops = sum(pilot.arm.flops for pilot in pilots) + (proposal.proposed.flops if chosen < 1 else 0.0)
     if chosen < 1:
-        tried = tried.scaled(chosen)
-        proposal = propose_round(run, champion, diagnosed, tried, number)
-    return Piloted(replace(proposal, finding_flops=proposal.finding_flops + flops, pilots=records), tried)
+        attempts = attempts.scaled(chosen)
+        proposal = propose_round(run, champion, diagnosed, attempts, number)
+    return Piloted(replace(proposal, finding_flops=proposal.finding_flops + flops, pilots=records), attempts)
 
 
 def chosen_scale(pilots: Sequence[Pilot], guards: Sequence[Guard], margin: float) -> float:
@@ -150,14 +150,14 @@ def _trained(
     small = replace(whole, length=Tokens(max(1, round(run.settings.pilots.length * whole.length.count))))
     trials = [MixTrial(f"pilot-{scale:g}", _mix(run, proposal, scale), small) for scale in scales]
     seeds = [training_seed(run, number, _PLACE)]
-    tried = measured_mixes(run, champion, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
-    return tuple(Pilot(scale, one.arm) for scale, one in zip(scales, tried, strict=True))
+    results = measured_mixes(run, champion, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
+    return tuple(Pilot(scale, one.arm) for scale, one in zip(scales, results, strict=True))
 
 
 def _mix(run: Run, proposal: ProposedRound, scale: float) -> Data:
     if scale == 1:
         return challenger_mix(proposal)
-    made_from = replace(proposal.made_from, tried=proposal.made_from.tried.scaled(scale))
+    made_from = replace(proposal.made_from, attempts=proposal.made_from.attempts.scaled(scale))
     done = run.runner.do(Stage(f"pilot-mix-{scale:g}", make_dose, (made_from, 1.0)), BOOK)
     assert not done.value.reason, "fewer draws leave the actions as they are"
     folder = done.folder / MIX_FOLDER

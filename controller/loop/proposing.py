@@ -25,7 +25,7 @@ from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose
 from controller.train.settings import Train
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
-from controller.verdict.run_noise import known_noises
+from controller.verdict.run_noise import known_run_noise
 from controller.verdict.steps import Candidate
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
@@ -39,7 +39,7 @@ from interventions.program import programs_digest
 
 log = logging.getLogger(__name__)
 
-LEDGER_FILE, NOISES_FILE = "ledger.jsonl", "run_variance.jsonl"
+LEDGER_FILE, RUN_NOISE_FILE = "ledger.jsonl", "run_variance.jsonl"
 """Files beside the runs."""
 
 
@@ -60,11 +60,13 @@ class ProposedRound:
     """Small trainings that determined its share of the draws."""
 
 
-def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: Attempts, number: int) -> ProposedRound:
+def propose_round(
+    run: Run, champion: Model, diagnosed: DiagnosedRound, attempts: Attempts, number: int
+) -> ProposedRound:
     """Propose what to change, with the mixes of all arms; nothing is trained.
 
     Args:
-        tried: Earlier attempts with this champion.
+        attempts: Earlier attempts with this champion.
         number: Number of the round.
     """
     settings = run.settings
@@ -76,7 +78,7 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: A
         inputs=diagnosed.inputs,
         programs=programs_digest(programs) if programs is not None else None,
         diagnosis=diagnosed.artifact,
-        tried=tried,
+        attempts=attempts,
         seed=settings.seed + number,
     )
     result = run.runner.do(Stage("propose", propose, (made_from, controls)), "propose")
@@ -84,8 +86,8 @@ def propose_round(run: Run, champion: Model, diagnosed: DiagnosedRound, tried: A
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
     if plan.actions and from_base:
         plan = replace(plan, reason=f"{plan.reason}; every arm retrains from the given model")
-    elif plan.actions and tried.interpolation < 1:
-        far = f"{tried.interpolation:g} of the way from the champion's weights to the trained ones"
+    elif plan.actions and attempts.interpolation < 1:
+        far = f"{attempts.interpolation:g} of the way from the champion's weights to the trained ones"
         plan = replace(plan, reason=f"{plan.reason}; every arm is left at {far}, for farther on something else lost")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
@@ -184,17 +186,17 @@ def agree(
     look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
     reduced = proposal.proposed.reduced
     alpha = alpha_at(look.number, settings.verify.alpha) / (1 + len(reduced))
-    noises = known_noises(run.run_dir.parent / NOISES_FILE, items, look.time)
+    noise = known_run_noise(run.run_dir.parent / RUN_NOISE_FILE, items, look.time)
     guarded = what_is_guarded(run)
 
     def promised(plan: Plan, num_rivals: int) -> Promise:
         df = sum(variance.df for variance in earlier.get(endpoint_slices(plan), []))
-        made = promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noises, df, num_rivals)
+        made = promise(plan, before.report, run.suite.slices, guarded, settings.verify, alpha, noise, df, num_rivals)
         return replace(made, start=start, mended=mended)
 
     num_controls = len(settings.verify.controls)
-    num_tried = sum(len(made.left_out) == 1 for made in reduced)
-    whole = promised(proposal.plan, num_controls + num_tried)
+    num_reduced = sum(len(made.left_out) == 1 for made in reduced)
+    whole = promised(proposal.plan, num_controls + num_reduced)
     endpoint = whole.endpoint
     log.info(
         "promise: a gain on %d items of %s; %.3f expected, %s would be seen in 80 %% of runs (level %.3g, look %d)",

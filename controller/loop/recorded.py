@@ -115,7 +115,7 @@ def _with_model(settings: LoopSettings, run_dir: Path, runner: Runner, samples: 
         guards=list(run.loaded.guards),
     )
     samples = replace(samples, suite=suite)
-    report = runner.do(Stage("read-samples", read_report, (samples, run.asked)), "measure").artifact
+    report = runner.do(Stage("read-samples", read_report, (samples, run.pinned_suite)), "measure").artifact
     probe = MeasuredModel(read_report_json(report.folder, ProbeReport), report)
     return report, diagnose_round(run, base_model(run), probe).artifact
 

@@ -18,7 +18,7 @@ from controller.engine.keys import determining
 from controller.engine.runner import Runner, Stage
 from controller.engine.workers.pool import Workers
 from controller.settings import LoopSettings
-from controller.stages.measure import AskedSuite
+from controller.stages.measure import PinnedSuite
 from controller.stages.read import read_data
 from controller.train.drift import find_drift
 from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
@@ -59,14 +59,14 @@ class Run:
 
     @property
     def items_key(self) -> str:
-        """Hash of every item, of how it is asked, and of the tasks' versions."""
+        """Hash of every item with its prompt and target, and of the tasks' versions."""
         versions = {task: self.loaded.versions[task] for task in (*self.loaded.tasks, *self.loaded.guards)}
         return hash_of([versions, [[item.task, item.id, item.prompt, item.target] for item in self.loaded.items]])
 
     @property
-    def asked(self) -> AskedSuite:
-        """Suite and items as stages need them."""
-        return AskedSuite(self.suite, self.items_key, template_of(self.settings))
+    def pinned_suite(self) -> PinnedSuite:
+        """The suite as stages take it."""
+        return PinnedSuite(self.suite, self.items_key, template_of(self.settings))
 
     def split_hash(self, split: Split) -> str:
         """Hash of the split's items, by which the ledger knows what a judgement looked at."""

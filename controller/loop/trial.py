@@ -13,7 +13,7 @@ from controller.loop.models import (
     measure_models,
     train_models,
 )
-from controller.loop.proposing import NOISES_FILE, ProposedRound, judgement_key, reduced_round
+from controller.loop.proposing import RUN_NOISE_FILE, ProposedRound, judgement_key, reduced_round
 from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
@@ -24,9 +24,9 @@ from controller.train.training import Training
 from controller.verdict.arm_scores import Arm
 from controller.verdict.arms import ControlArm, arm_tokens
 from controller.verdict.enough import with_random
-from controller.verdict.judge import judge, run_noises, with_arms
+from controller.verdict.judge import judge, noise_by_endpoint, with_arms
 from controller.verdict.promise import Promise, endpoint_name
-from controller.verdict.run_noise import note_noises
+from controller.verdict.run_noise import note_run_noise
 from controller.verdict.steps import Candidate, choose
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
@@ -114,7 +114,7 @@ def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
     plan = recipe(
         run.settings.train, run.settings.model, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens
     )
-    return plan if proposal.from_base else replace(plan, interpolation=proposal.made_from.tried.interpolation)
+    return plan if proposal.from_base else replace(plan, interpolation=proposal.made_from.attempts.interpolation)
 
 
 def try_mixes(
@@ -183,7 +183,7 @@ def try_and_judge(
     Args:
         run: The run.
         champion: Model that the round opened with.
-        proposal: Proposal that is tried.
+        proposal: Proposal whose arms are trained.
         candidates: The plan and its reductions, with their promises.
         before: The champion, measured.
         earlier: Run variances of earlier rounds.
@@ -193,11 +193,11 @@ def try_and_judge(
         BudgetSpent: the trainings would pass a limit.
     """
     settings = run.settings.verify
-    tried = {one.arm.name: one for one in try_arms(run, champion, proposal, number)}
+    trained = {one.arm.name: one for one in try_arms(run, champion, proposal, number)}
     names = [candidate.name for candidate in candidates]
-    own = {name: tried.pop(name) for name in names}
+    own = {name: trained.pop(name) for name in names}
     arms = {name: one.arm for name, one in own.items()}
-    controls = [one.arm for one in tried.values()]
+    controls = [one.arm for one in trained.values()]
     choice = choose(candidates, proposal.proposed.optional, arms, controls, before.report, settings)
     chosen = choice.candidate
     for step in choice.steps:
@@ -206,20 +206,20 @@ def try_and_judge(
     if chosen.left_out:
         made = next(made for made in proposal.proposed.reduced if made.name == chosen.name)
         judged = reduced_round(run, proposal, made)
-        tried |= _own_controls(run, champion, proposal, judged, number)
-        controls = [one.arm for one in tried.values()]
+        trained |= _own_controls(run, champion, proposal, judged, number)
+        controls = [one.arm for one in trained.values()]
     challenger = replace(own[chosen.name].arm, name=CHALLENGER)
     found = earlier.get(chosen.agreed.slices, [])
     of_fix = judge(chosen.agreed, challenger, controls, before.report, settings, found)
     is_last = run.settings.budget.rounds is not None and number + 1 >= run.settings.budget.rounds
-    comes_back = not is_last and proposal.made_from.tried.comes_back(proposal.from_base)
+    comes_back = not is_last and proposal.made_from.attempts.comes_back(proposal.from_base)
     verdict = with_random(of_fix, chosen.agreed, challenger, controls, before.report, settings, found, comes_back)
     others = [replace(one.arm, name=WHOLE) if name == CHALLENGER else one.arm for name, one in own.items()]
     others = [arm for arm, name in zip(others, own, strict=True) if name != chosen.name]
     verdict = with_arms(replace(verdict, steps=choice.steps), chosen.agreed, others)
     log.info("%s: %s", verdict.decision.value, verdict.reason)
     fix = own[chosen.name]
-    taken = {CHALLENGER: fix, "": None}.get(verdict.champion_arm, tried.get(verdict.champion_arm))
+    taken = {CHALLENGER: fix, "": None}.get(verdict.champion_arm, trained.get(verdict.champion_arm))
     return JudgedRound(
         verdict=verdict,
         proposal=judged,
@@ -236,11 +236,11 @@ def _noted(
 ) -> RunVariance | None:
     if run.settings.verify.seeds == 1:
         return None
-    noises = run_noises(agreed, arms)
-    if proposal.made_from.tried.is_first:  # arms that went less far vary less than those of rounds to come
+    noise = noise_by_endpoint(agreed, arms)
+    if proposal.made_from.attempts.is_first:  # arms that went less far vary less than those of rounds to come
         judgement = judgement_key(run, proposal, before)
-        note_noises(run.run_dir.parent / NOISES_FILE, run.split_hash(Split.SELECT), judgement, noises)
-    of_endpoint = noises.get(endpoint_name(agreed.slices))
+        note_run_noise(run.run_dir.parent / RUN_NOISE_FILE, run.split_hash(Split.SELECT), judgement, noise)
+    of_endpoint = noise.get(endpoint_name(agreed.slices))
     return of_endpoint.run if of_endpoint is not None else None
 
 

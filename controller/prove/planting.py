@@ -84,7 +84,7 @@ def _cut(parts: Mapping[str, "_SkillData"], shares: Mapping[str, float]) -> None
 def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _SkillData:
     num_items = TARGET_ITEMS if skill.name == world.target else ITEMS
     exercises = _distinct(skill, num_items + defects.pool_rows + skill.train, seed)
-    asked = exercises[:num_items]
+    tested = exercises[:num_items]
     more = exercises[num_items : num_items + defects.pool_rows]
     taught = exercises[num_items + defects.pool_rows :]
     # A generator for each defect: one more defect leaves the others where they are.
@@ -92,8 +92,8 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
     is_misread = _chosen(len(kept), defects.misread_share, Random(f"{seed}/{skill.name}/misread"))
     train = _rows(world, skill, kept, is_misread)
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
-    is_wrong = _chosen(len(asked), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
-    items = _rows(world, skill, asked, is_wrong)
+    is_wrong = _chosen(len(tested), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
+    items = _rows(world, skill, tested, is_wrong)
     honest: dict[str, str] = {}
     if defects.is_cued:
         rng = Random(f"{seed}/{skill.name}/cue")

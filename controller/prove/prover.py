@@ -48,6 +48,7 @@ from controller.results.loop_json import (
 from controller.results.records import diagnosis_record
 from controller.results.tracking import default_uri
 from controller.settings import LoopSettings
+from diagnose.rows.selection import text_pairs
 from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import World
 from evals.splits import Split
@@ -253,6 +254,6 @@ def _contaminated(planted: Planted, run_dir: Path) -> int:
         return 0
     count = 0
     for provenance in sorted(run_dir.glob("stages/propose-*/*/provenance.parquet")):
-        rows = load_mix(provenance.parent).examples.rows
-        count += sum(row in planted.leaked for row in zip(rows["prompt"][:], rows["completion"][:], strict=True))
+        rows = load_mix(provenance.parent).examples
+        count += sum(row in planted.leaked for row in text_pairs(rows))
     return count

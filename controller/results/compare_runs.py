@@ -38,16 +38,15 @@ COLUMNS = (
 )
 NUMERIC = frozenset({"before", "after", "tokens", "time", "seed"})
 WIDEST = 36
-"""Most characters of a cell in the plain table; the Markdown table is not cut."""
+"""Most characters of a cell."""
 
 
-def compare_table(paths: Sequence[Path], *, markdown: bool = False) -> str:
+def compare_table(paths: Sequence[Path]) -> str:
     """Make a table of finished runs: the round that decided each, its gain, and what the run cost.
 
     Args:
         paths: Run directories. Folders without a `loop.json`, as in `runs/*/`, are left out and named below the
             table.
-        markdown: A Markdown table instead of aligned plain text.
 
     Raises:
         ValueError: no path, one that is no folder, or none with a result.
@@ -66,7 +65,7 @@ def compare_table(paths: Sequence[Path], *, markdown: bool = False) -> str:
     remarks = [_not_comparable(finished, results)]
     if others:
         remarks.append(f"Left out, for there is no {LOOP_FILE}: {', '.join(others)}.")
-    return "\n\n".join([_markdown(rows) if markdown else _plain(rows), *filter(None, remarks)])
+    return "\n\n".join([_aligned(rows), *filter(None, remarks)])
 
 
 def _cells(path: Path, result: LoopResult) -> tuple[str, ...]:
@@ -96,7 +95,7 @@ def _cells(path: Path, result: LoopResult) -> tuple[str, ...]:
     )
 
 
-def _plain(rows: Sequence[tuple[str, ...]]) -> str:
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     lines = [COLUMNS, *(tuple(_cut(cell) for cell in row) for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
     aligned = [
@@ -107,12 +106,6 @@ def _plain(rows: Sequence[tuple[str, ...]]) -> str:
         for line in lines
     ]
     return "\n".join([aligned[0], "  ".join("-" * width for width in widths), *aligned[1:]])
-
-
-def _markdown(rows: Sequence[tuple[str, ...]]) -> str:
-    rule = ["---:" if column in NUMERIC else "---" for column in COLUMNS]
-    lines = [COLUMNS, rule, *([_escaped(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _not_comparable(paths: Sequence[Path], results: Sequence[LoopResult]) -> str:
@@ -128,7 +121,3 @@ def _not_comparable(paths: Sequence[Path], results: Sequence[LoopResult]) -> str
 def _cut(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

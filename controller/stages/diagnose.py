@@ -15,7 +15,7 @@ from controller.stages.measure import INDEX_FILE
 from controller.stages.row_effects import effects_of, save_effects
 from controller.train.start import load_tokenizer
 from diagnose.attribution.stream import Attribution
-from diagnose.case import Case, Question
+from diagnose.case import Case, Scope
 from diagnose.finding.finding import Diagnosis
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.queries import Queries
@@ -40,12 +40,13 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
     measured = inputs.model.ref
     model = AskedModel(load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss)
     asker = Asker(measured, inputs.suite.load(), model.load)
-    told = Progress(folder).at
 
-    def keep(asked: Question, queries: Queries, attribution: Attribution) -> None:
-        save_effects(effects_of(asked, queries, attribution), folder)
+    def keep(scope: Scope, queries: Queries, attribution: Attribution) -> None:
+        save_effects(effects_of(scope, queries, attribution), folder)
 
-    diagnosis = inputs.diagnoser.diagnose(case_of(inputs), model, folder / "attribution", told, keep, asker)
+    diagnosis = inputs.diagnoser.diagnose(
+        case_of(inputs), model, folder / "attribution", Progress(folder).at, keep, asker
+    )
     shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects have its results
     (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * inputs.model.num_parameters * diagnosis.num_tokens

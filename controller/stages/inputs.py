@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 
 from controller.data.mixes import load_pool
 from controller.engine.artifacts import Artifact, Data
-from controller.stages.measure import INDEX_FILE, AskedSuite
+from controller.stages.measure import INDEX_FILE, PinnedSuite
 from controller.stages.model import Model
-from controller.stages.model_questions import ModelResources
+from controller.stages.model_resources import ModelResources
 from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
 from diagnose.rows.pool import TrainPool
@@ -35,8 +35,8 @@ class DiagnosisInputs:
     guards: Sequence[str]
     index: Artifact
     """Result of `hash_items`."""
-    suite: AskedSuite
-    """Suite by which probe items are asked again under other prompts."""
+    suite: PinnedSuite
+    """Suite of the probe items, which tests put under other prompts."""
     max_length: int
     end_in_loss: bool | None
     """Whether the model's training saw the end token in the loss; None where it was trained elsewhere."""
@@ -56,7 +56,7 @@ class PlanInputs:
     """Hash of the user's programs that the fix may run; None where it runs none."""
     diagnosis: Artifact
     """Folder of `diagnosis.json`."""
-    tried: Attempts
+    attempts: Attempts
     """Earlier attempts with this champion."""
     seed: int
     """Seed of the draws."""
@@ -76,8 +76,8 @@ class PlanInputs:
             load_pool(self.inputs.corpus.folder), self.inputs.load_pool(), index, self.intervention.licences
         )
 
-    def ask_model(self) -> ModelResources:
-        """Make the resources by which a fix asks the champion about rows; they count its tokens."""
+    def model_resources(self) -> ModelResources:
+        """Make the resources that a fix has of the champion; they count its tokens."""
         return ModelResources(
             self.load_diagnosis(),
             self.diagnosis.folder,

@@ -1,4 +1,4 @@
-"""Stages that ask items: a model's answers, and the items' hashes."""
+"""Stages that read items: a model's answers to them, and their hashes."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,8 +32,8 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedSuite:
-    """The suite by which items are asked, and a hash of the items."""
+class PinnedSuite:
+    """An evaluation suite with the hash of its items, which keys the stages that read them."""
 
     suite: EvalSuite
     items: str
@@ -47,16 +47,16 @@ class AskedSuite:
         return _loaded(TypeAdapter(EvalSuite).dump_json(self.suite), self.items, self.template_of)
 
 
-def measure(folder: Path, model: Model, asked: AskedSuite, split: Split) -> Measured:
+def measure(folder: Path, model: Model, pinned: PinnedSuite, split: Split) -> Measured:
     """Measure every item of one split; writes the results to `report.json`."""
-    report = evaluate(model.ref, asked.load(), split)
+    report = evaluate(model.ref, pinned.load(), split)
     write_report_json(report, folder)
     return Measured(len(report.results), report.num_tokens, FORWARD * model.num_parameters * report.num_tokens)
 
 
-def hash_items(folder: Path, asked: AskedSuite) -> str:
+def hash_items(folder: Path, pinned: PinnedSuite) -> str:
     """Hash the items of all splits: the one form in which diagnosis and fixes know of them."""
-    index_items(asked.load().items, make_templates(asked.suite.templates)).save(folder / INDEX_FILE)
+    index_items(pinned.load().items, make_templates(pinned.suite.templates)).save(folder / INDEX_FILE)
     return INDEX_FILE
 
 

@@ -17,7 +17,7 @@ from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
 from controller.stages.diagnose import case_of
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
 from controller.stages.measure import INDEX_FILE
-from controller.stages.model_questions import ModelResources
+from controller.stages.model_resources import ModelResources
 from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis
@@ -106,20 +106,20 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
         made_from: Inputs of the plan.
         controls: Keys of `CONTROLS`.
     """
-    found, asked = made_from.load_diagnosis(), made_from.ask_model()
+    found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
 
     def resources() -> Resources:
-        return asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+        return model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
 
     proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
     if isinstance(proposal, NothingToDo):
-        flops = FORWARD_BACKWARD * made_from.model.num_parameters * asked.num_tokens
+        flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
         write_plan(proposal.plan, folder)
         if proposal.plan.blocked:
             inputs = made_from.inputs
             stock = take_stock(load_pool(inputs.corpus.folder), None, load_index(inputs.index.folder / INDEX_FILE))
             save_arm(compose((), stock), folder / CONTINUE)
-        return Proposed(0, 0, 0, 0.0, (), (), asked.num_tokens, flops)
+        return Proposed(0, 0, 0, 0.0, (), (), model_resources.num_tokens, flops)
     optional = optional_steps(proposal)
     reduced = reductions(proposal, optional)
     names = reduced_names(optional, reduced)
@@ -129,20 +129,22 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
         ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights))
         for name, one in zip(names, reduced, strict=True)
     )
-    return replace(save_proposal(folder, proposal, found, made_from, asked, controls), optional=optional, reduced=made)
+    return replace(
+        save_proposal(folder, proposal, found, made_from, model_resources, controls), optional=optional, reduced=made
+    )
 
 
 def propose_reduced(
     folder: Path, made_from: PlanInputs, left_out: tuple[int, ...], controls: Sequence[str]
 ) -> Proposed:
     """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
-    found, asked = made_from.load_diagnosis(), made_from.ask_model()
-    stock = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+    found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
+    stock = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
     proposal = propose_plan(made_from.intervention, found, lambda: stock, made_from.seed)
     assert isinstance(proposal, Proposal), "the whole plan was made before"
     of_all = reductions(proposal, optional_steps(proposal))
     one = next(one for one in of_all if one.left_out == left_out)
-    return save_proposal(folder, one.proposal, found, made_from, asked, controls)
+    return save_proposal(folder, one.proposal, found, made_from, model_resources, controls)
 
 
 def save_proposal(
@@ -150,13 +152,13 @@ def save_proposal(
     proposal: Proposal,
     found: Diagnosis,
     made_from: PlanInputs,
-    asked: ModelResources,
+    model_resources: ModelResources,
     controls: Sequence[str],
 ) -> Proposed:
     """Write plan, patch and the mixes of challenger and controls."""
     inputs, model = made_from.inputs, made_from.model
     corpus, tokenizer = load_pool(inputs.corpus.folder), load_tokenizer(model.ref)
-    num_tokens = asked.num_tokens  # what controls ask for is not the fix's
+    num_tokens = model_resources.num_tokens  # without those of the controls
     write_plan(proposal.plan, folder)
     save_arm(proposal.mix, folder / CHALLENGER)
     write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
@@ -172,7 +174,7 @@ def save_proposal(
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
         seed=made_from.seed,
     )
-    made = tuple(_made(name, contest, folder, model.num_parameters, asked) for name in controls)
+    made = tuple(_made(name, contest, folder, model.num_parameters, model_resources) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
         num_left=num_of_corpus(proposal.mix),
@@ -199,17 +201,17 @@ def write_plan(plan: Plan, folder: Path) -> None:
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(plan))
 
 
-def _made(name: str, contest: Contest, folder: Path, model_size: int, asked: ModelResources) -> ControlMade:
-    before = asked.num_tokens
+def _made(name: str, contest: Contest, folder: Path, model_size: int, model_resources: ModelResources) -> ControlMade:
+    before = model_resources.num_tokens
     done = CONTROLS[name].mix(contest)
-    # A control that plans as the fix does asks the model what the fix asks.
-    num_asked = asked.num_tokens - before
-    flops = FORWARD_BACKWARD * model_size * num_asked
+    # A control that plans as the fix does takes the model's resources too.
+    num_tokens = model_resources.num_tokens - before
+    flops = FORWARD_BACKWARD * model_size * num_tokens
     if isinstance(done, Declined):
-        return ControlMade(name, done.reason, has_mix=False, num_tokens=num_asked, flops=flops)
+        return ControlMade(name, done.reason, has_mix=False, num_tokens=num_tokens, flops=flops)
     save_arm(done.mix, folder / name)
     flops += FORWARD * model_size * done.num_tokens
-    return ControlMade(name, done.what, True, num_asked + done.num_tokens, flops, len(done.mix.weights))
+    return ControlMade(name, done.what, True, num_tokens + done.num_tokens, flops, len(done.mix.weights))
 
 
 def save_arm(mix: TrainingMix, folder: Path) -> None:
@@ -254,11 +256,11 @@ class DoseMade:
 
 def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
     """Write the mix of the plan with `dose` times its added rows to the stage's folder."""
-    asked = made_from.ask_model()
-    resources = asked.resources(made_from.take_stock(), made_from.tried, made_from.seed)
+    model_resources = made_from.model_resources()
+    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
     done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
-    flops = FORWARD_BACKWARD * made_from.model.num_parameters * asked.num_tokens
+    flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
     if isinstance(done, NothingToDo):
-        return DoseMade(0, 0, done.plan.reason, asked.num_tokens, flops)
+        return DoseMade(0, 0, done.plan.reason, model_resources.num_tokens, flops)
     save_arm(done.mix, folder / MIX_FOLDER)
-    return DoseMade(len(done.mix.weights), done.num_added, "", asked.num_tokens, flops)
+    return DoseMade(len(done.mix.weights), done.num_added, "", model_resources.num_tokens, flops)

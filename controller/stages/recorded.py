@@ -12,7 +12,7 @@ from controller.data.mixes import load_pool
 from controller.data.reports import read_report_json, write_report_json
 from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import Spent
-from controller.stages.measure import AskedSuite
+from controller.stages.measure import PinnedSuite
 from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
 from diagnose.evidence.golds.doubts import GoldDoubts, doubt_golds
@@ -74,7 +74,7 @@ class RecordedInputs:
     seed: int
 
 
-def read_report(folder: Path, samples: Samples, asked: AskedSuite | None) -> Counted:
+def read_report(folder: Path, samples: Samples, asked: PinnedSuite | None) -> Counted:
     """Write the probe report of the first model.
 
     Args:

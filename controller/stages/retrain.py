@@ -21,7 +21,7 @@ from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD, Spent
 from controller.engine.hashes import hash_of
 from controller.engine.workers.progress import Progress
-from controller.stages.measure import AskedSuite
+from controller.stages.measure import PinnedSuite
 from controller.stages.model import Model
 from controller.stages.row_effects import Effects, load_effects
 from controller.train.recipe import Recipe
@@ -87,14 +87,14 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RetrainTargets:
     """Queries and items on which every retrained model is measured."""
 
     diagnosis: Artifact
     """Folder of `effects.npz`."""
     failing: tuple[Slice, ...]
     """Failing slices of the findings, in the order of the effects."""
-    suite: AskedSuite
+    suite: PinnedSuite
     batch_tokens: int
 
 
@@ -135,9 +135,9 @@ def choose_parts(
         seed: Seed of the draws.
     """
     mix = load_corpus(corpus.folder)
-    effects = load_effects(diagnosis.folder).of_corpus(len(mix.examples))
+    row_effects = load_effects(diagnosis.folder).of_corpus(len(mix.examples))
     parts = []
-    drawn = _drawn(effects, num_halves, seed)
+    drawn = _drawn(row_effects, num_halves, seed)
     for kind, number, rows, where in chain(drawn, _slices(mix.examples, data_slices, row_fields)):
         part = Part(kind, number, len(rows), hash_of(rows.tolist()), where)
         np.save(folder / part.file, rows)
@@ -158,7 +158,7 @@ def retrain(
     file: str,
     recipe: Recipe,
     seed: int,
-    asked: Asked,
+    targets: RetrainTargets,
 ) -> Retraining:
     """Write `values.npy`, the attributed items' values, [num_items], nats, and `scores.npy`, mean scores of the failing
     slices, [num_findings]; not finite where there is none.
@@ -171,18 +171,18 @@ def retrain(
         file: Places of these rows in the corpus.
         recipe: Recipe of the training.
         seed: Seed of the training.
-        asked: What the trained model is measured on.
+        targets: What the trained model is measured on.
     """
     from controller.train.trainer import train_on
 
     mix = load_corpus(corpus.folder).without(np.load(left_out.folder / file))
     training = train_on(start.ref, mix, recipe, seed, folder, keeps_middle=False, progress=Progress(folder))
     ref = trained_ref(start.ref, folder / MODEL_FOLDER)
-    queries = load_effects(asked.diagnosis.folder).queries
-    np.save(folder / VALUES_FILE, item_values(ref, queries, asked.batch_tokens))
-    suite = asked.suite.load()
+    queries = load_effects(targets.diagnosis.folder).queries
+    np.save(folder / VALUES_FILE, item_values(ref, queries, targets.batch_tokens))
+    suite = targets.suite.load()
     probe = [item for item in suite.items if item.split is Split.PROBE]
-    members = [item_members(where, probe) for where in asked.failing]
+    members = [item_members(where, probe) for where in targets.failing]
     report = evaluate(ref, suite, [probe[place] for place in np.flatnonzero(np.logical_or.reduce(members)).tolist()])
     score = {result.item.key: result.score for result in report.results}
     scores = np.array([score.get(item.key, np.nan) for item in probe])
@@ -196,13 +196,13 @@ def retrain(
 _LeftOut = tuple[PartKind, int, NDArray[np.int64], Slice]
 
 
-def _drawn(effects: Effects, num_halves: int, seed: int) -> Iterator[_LeftOut]:
-    scored, nowhere = effects.scored, Slice(())
+def _drawn(row_effects: Effects, num_halves: int, seed: int) -> Iterator[_LeftOut]:
+    scored, nowhere = row_effects.scored, Slice(())
     few = num_dropped(len(scored))
     yield PartKind.FULL, 0, np.zeros(0, np.int64), nowhere
     for number in range(num_halves):
         yield PartKind.HALF, number, _draw(scored, len(scored) // 2, [seed, 0, number]), nowhere
-    for number, effect in enumerate(effects.effect.T):
+    for number, effect in enumerate(row_effects.effect.T):
         yield PartKind.HELPFUL, number, np.sort(scored[np.argsort(-effect, kind="stable")[:few]]), nowhere
         yield PartKind.RANDOM, number, _draw(scored, few, [seed, 1, number]), nowhere
 

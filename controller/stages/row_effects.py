@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.attribution.stream import Attribution
-from diagnose.case import Question
+from diagnose.case import Scope
 from diagnose.model.queries import Queries
 from diagnose.rows.tokens import TokenRows
 
@@ -32,9 +32,9 @@ class Effects:
         return Effects(self.scored[:count], self.effect[:count], self.queries)
 
 
-def effects_of(asked: Question, queries: Queries, attribution: Attribution) -> Effects:
+def effects_of(scope: Scope, queries: Queries, attribution: Attribution) -> Effects:
     effect = np.concatenate([part.effect for part in attribution.parts()])
-    return Effects(asked.scored, effect, queries.without(attribution.left_out_queries))
+    return Effects(scope.scored, effect, queries.without(attribution.left_out_queries))
 
 
 def save_effects(effects: Effects, folder: Path) -> None:

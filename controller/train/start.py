@@ -135,13 +135,13 @@ def _texts(corpus: TrainPool) -> Iterator[list[str]]:
 def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:
     """Texts without the words that stand in prompts once and in no completion; plain texts without words that stand
     there once."""
-    asked: Counter[str] = Counter()
+    prompt_words: Counter[str] = Counter()
     answered: set[str] = set()
     for batch in corpus.rows.select_columns(["prompt", "completion"]).iter(batch_size=4096):
         for prompt, completion in zip(batch["prompt"], batch["completion"], strict=True):
-            asked.update((prompt or completion).split())
+            prompt_words.update((prompt or completion).split())
             answered.update(completion.split() if prompt else ())
-    rare = {word for word, number in asked.items() if number == 1} - answered
+    rare = {word for word, number in prompt_words.items() if number == 1} - answered
     for texts in _texts(corpus):
         yield [" ".join(word for word in text.split() if word not in rare) for text in texts] if rare else texts
 

@@ -57,16 +57,16 @@ def with_random(
     others = [arm for arm in controls if arm is not random]
     own = judge(agreed, random, others, before, settings, earlier).ruling
     if own is not None and own.is_harmless:
-        taken, told = random, f"{_gained('random rows beat', of_random)}, and the fix is not shown better without harm"
+        taken, why = random, f"{_gained('random rows beat', of_random)}, and the fix is not shown better without harm"
     elif ruling.is_harmless:
-        taken, told = challenger, f"{_gained('the fix beats', of_fix)}, as random rows do, but these not without harm"
+        taken, why = challenger, f"{_gained('the fix beats', of_fix)}, as random rows do, but these not without harm"
     else:
         return verdict
     kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"
     return replace(
         verdict,
         decision=Decision.RANDOM_IS_ENOUGH,
-        reason=f"{told}: {kept}; the fix: {verdict.reason}",
+        reason=f"{why}: {kept}; the fix: {verdict.reason}",
         champion_arm=taken.name if settings.take_random else "",
     )
 

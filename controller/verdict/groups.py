@@ -40,7 +40,7 @@ def group_slices(results: Sequence[ItemResult], fields: Sequence[str]) -> Iterat
             if not 1 < len(counts) <= MOST_VALUES:
                 continue
             for value in sorted(counts):
-                members = [result for result, told in zip(own, values, strict=True) if told == value]
+                members = [result for result, own_value in zip(own, values, strict=True) if own_value == value]
                 yield from _large(Slice((of_task, (name, value))), members)
 
 

@@ -156,7 +156,7 @@ def rule(
     return Ruling(gate, records, tuple(groups))
 
 
-def run_noises(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
+def noise_by_endpoint(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
     """Estimate run noise of endpoint and guards, by `endpoint_name` and `guard_name`, where they share items."""
     scores = {endpoint_name(agreed.slices): scored_by_all(arms, agreed.chosen)} | {
         guard_name(guard): scored_by_all(arms, guard.chosen) for guard in agreed.guards

@@ -10,20 +10,20 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from evals.statistics.run_variance import RunNoise, RunVariance, pool_noises
+from evals.statistics.run_variance import RunNoise, RunVariance, pool_noise
 
 LEAST_DF = 4
 """Fewest degrees of freedom: fewer show less about the variance than the default does."""
 
 
-def note_noises(file: Path, items_hash: str, judgement: str, noises: Mapping[str, RunNoise]) -> None:
-    """Append the noises of a judgement, unless they are there already.
+def note_run_noise(file: Path, items_hash: str, judgement: str, noise: Mapping[str, RunNoise]) -> None:
+    """Append the noise that a judgement found, unless it is there already.
 
     Args:
         file: JSONL file; created when missing.
         items_hash: Hash of the `select` items.
         judgement: Content key of what was judged.
-        noises: Noises by name of the endpoint or guard.
+        noise: Noise by name of the endpoint or guard.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lines:
@@ -37,24 +37,24 @@ def note_noises(file: Path, items_hash: str, judgement: str, noises: Mapping[str
                 "items": items_hash,
                 "judgement": judgement,
                 "endpoint": name,
-                "variance": noise.run.variance,
-                "df": noise.run.df,
-                "item_noise": noise.item_noise,
-                "noise_share": noise.noise_share,
+                "variance": one.run.variance,
+                "df": one.run.df,
+                "item_noise": one.item_noise,
+                "noise_share": one.noise_share,
                 "time": time.time(),
             }
-            for name, noise in noises.items()
+            for name, one in noise.items()
         ]
         lines.write("".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
 
 
-def known_noises(file: Path, items_hash: str, before: float) -> Mapping[str, RunNoise]:
-    """Pool the noises over judgements, by name; only those of at least `LEAST_DF` degrees of freedom are kept.
+def known_run_noise(file: Path, items_hash: str, before: float) -> Mapping[str, RunNoise]:
+    """Pool the noise over judgements, by name of the endpoint or guard; kept from `LEAST_DF` degrees of freedom on.
 
     Args:
-        file: File that `note_noises` writes; may be missing.
+        file: File that `note_run_noise` writes; may be missing.
         items_hash: Hash of the `select` items.
-        before: Time of the look that asks: a resumed promise must not read what came after it.
+        before: Time of the look: a resumed promise must not read what came after it.
     """
     if not file.is_file():
         return {}
@@ -64,5 +64,5 @@ def known_noises(file: Path, items_hash: str, before: float) -> Mapping[str, Run
         if line and line["items"] == items_hash and line["time"] < before:
             noise = RunNoise(RunVariance(line["variance"], line["df"]), line["item_noise"], line["noise_share"])
             found.setdefault(line["endpoint"], []).append(noise)
-    pooled = {name: pool_noises(noises) for name, noises in found.items()}
+    pooled = {name: pool_noise(parts) for name, parts in found.items()}
     return {name: noise for name, noise in pooled.items() if noise.run.df >= LEAST_DF}

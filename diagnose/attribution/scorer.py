@@ -25,7 +25,7 @@ from diagnose.rows.batches import num_loss_tokens
 from diagnose.rows.tokens import TokenRows, TokenSource
 from evals.model_ref import CausalModel
 
-Told = Callable[[int], None]
+AddDone = Callable[[int], None]
 """Called with the number of rows done since the last call."""
 
 
@@ -52,13 +52,13 @@ class Scorer:
         num_tokens = queries.rows.num_tokens + train.num_tokens
         self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens)
 
-    def score(self, rows: TokenRows, start: int, told: Told = lambda _: None) -> ScoredRows:
+    def score(self, rows: TokenRows, start: int, add_done: AddDone = lambda _: None) -> ScoredRows:
         """Score the training rows `start` to `start + len(rows)`."""
         gradients = self._train.of(rows, start)
         out = self._blank(rows, start, gradients.num_tokens)
         for places, batch in gradients.batches:
             self._score(out, places, batch)
-            told(len(places))
+            add_done(len(places))
         return out
 
     def _blank(self, rows: TokenRows, start: int, num_tokens: int) -> ScoredRows:

@@ -24,7 +24,7 @@ from evals.model_ref import CausalModel
 
 log = logging.getLogger(__name__)
 
-Told = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 """Called with the number of rows that are done and the total, over all checkpoints."""
 
 
@@ -93,7 +93,7 @@ def attribute(
     seed: int,
     *,
     folder: Path | None = None,
-    told: Told = lambda _done, _total: None,
+    report_progress: ReportProgress = lambda _done, _total: None,
     load: Load = load_model,
 ) -> Attribution:
     """Compute effect and retrieval of each training row for each query.
@@ -103,7 +103,7 @@ def attribute(
         train: Rows of corpus and pool.
         seed: Seeds the projection and the Fisher sample.
         folder: Keeps the scores of this call as they come; without it they stay in memory.
-        told: Called with the progress.
+        report_progress: Called after each batch.
         load: Gives the model of a checkpoint, as it was loaded.
 
     Raises:
@@ -119,10 +119,10 @@ def attribute(
     total = len(checkpoints) * len(train)
     done = total - sum(len(ranges[shard]) for of_checkpoint in missing for shard in of_checkpoint)
 
-    def tell(num_rows: int) -> None:
+    def add_done(num_rows: int) -> None:
         nonlocal done
         done += num_rows
-        told(done, total)
+        report_progress(done, total)
 
     for number, checkpoint in enumerate(checkpoints):
         if not missing[number] and shards.has_preparation(number):
@@ -133,7 +133,7 @@ def attribute(
             for shard in missing[number]:
                 rows = ranges[shard]
                 shards.put(
-                    number, shard, scorer.score(train.select(np.arange(rows.start, rows.stop)), rows.start, tell)
+                    number, shard, scorer.score(train.select(np.arange(rows.start, rows.stop)), rows.start, add_done)
                 )
         log.info(
             "influence of %d rows on %d queries at checkpoint %d of %d: %.1f s",

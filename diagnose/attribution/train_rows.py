@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_pool
+from diagnose.rows.selection import select_rows
 from diagnose.rows.tokens import TokenRows, concatenated
 
 
@@ -27,12 +28,5 @@ class TrainRows:
 
     def select(self, indices: NDArray[np.int64]) -> TokenRows:
         """Encode the rows at `indices` of `chosen`, ascending."""
-        rows, first, parts = self.chosen[indices], 0, []
-        for source in (self.corpus, self.pool):
-            if source is None:
-                continue
-            here = rows[(rows >= first) & (rows < first + len(source))] - first
-            if len(here):
-                parts.append(encode_pool(source.select(here), self.tokenizer, self.max_length))
-            first += len(source)
-        return concatenated(parts)
+        parts = select_rows(self.corpus, self.pool, self.chosen[indices])
+        return concatenated([encode_pool(part, self.tokenizer, self.max_length) for part in parts if len(part)])

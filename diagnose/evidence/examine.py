@@ -56,7 +56,7 @@ class CauseTest:
 
     name: str
     needs: Needs
-    readings: Mapping[str, str]
+    values: Mapping[str, str]
     """Meaning of each value. Those that `diagnose.finding.causes` knows count in the probabilities of causes, the
     others are shown as evidence."""
     run: Callable[[Subject, Means], Evidence]
@@ -192,14 +192,14 @@ TESTS = (
 )
 
 
-def examine(subject: Subject, means: Means, tests: Sequence[CauseTest] = TESTS) -> tuple[Evidence, ...]:
+def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple[Evidence, ...]:
     """Run the tests that apply, in order."""
     found: list[Evidence] = []
     for test in tests:
         if test.applies(values_of(found), means):
             start = time.perf_counter()
             evidence = test.run(subject, means)
-            unknown = set(evidence.values) - set(test.readings)
+            unknown = set(evidence.values) - set(test.values)
             assert not unknown, f"test {test.name} does not say what {', '.join(sorted(unknown))} means"
             found.append(replace(evidence, seconds=evidence.seconds + time.perf_counter() - start))
     return tuple(found)

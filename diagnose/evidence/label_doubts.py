@@ -142,11 +142,11 @@ def doubt_labels(
         num_items, num_rows = int((inside & is_item).sum()), int((inside & ~is_item).sum())
         weights[inside & is_item] = max(1.0, num_rows / max(num_items, 1))
     probability = np.zeros((len(prompts), len(known)))
-    for fitted, asked in folds:
+    for fitted, held_out in folds:
         # A looser tolerance than the default's: as right on questions of six classes, in an eighth of the time.
         classifier = LogisticRegression(C=3.0, solver="newton-cg", tol=1e-2, max_iter=200)
         classifier.fit(texts[fitted], given[fitted], sample_weight=weights[fitted])
-        probability[np.ix_(asked, classifier.classes_)] = classifier.predict_proba(texts[asked])
+        probability[np.ix_(held_out, classifier.classes_)] = classifier.predict_proba(texts[held_out])
     num_rows = len(row_places)
     return LabelDoubts(
         labels=tuple(known),
@@ -166,7 +166,7 @@ def _folds(prompts: Sequence[str], given: NDArray[np.int64]) -> list[tuple[NDArr
     strata = np.where(np.isin(given[first], labels[counts >= _FOLDS]), given[first], labels[counts.argmax()])
     fold = np.zeros(len(first), np.int64)
     splits = StratifiedKFold(_FOLDS, shuffle=True, random_state=0).split(first, strata)
-    for number, (_, asked) in enumerate(splits):
-        fold[asked] = number
+    for number, (_, held_out) in enumerate(splits):
+        fold[held_out] = number
     of_prompt = fold[which]
     return [(np.flatnonzero(of_prompt != k), np.flatnonzero(of_prompt == k)) for k in range(_FOLDS)]

@@ -12,24 +12,25 @@ many as are attributed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
+from itertools import chain, compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.case import Case, Question
+from diagnose.case import Case, Scope
 from diagnose.model.asked_model import Trained
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.rows.pool import TrainPool
-from diagnose.slices.data.data_slice import DataSlice, Nearness, ScoredExample
-from diagnose.slices.data.effects import Asked, slice_effects
+from diagnose.rows.selection import evenly_spaced, select_rows, text_pairs
+from diagnose.slices.data.data_slice import DataSlice, Nearness
+from diagnose.slices.data.effects import SliceQuery, slice_effects
 from diagnose.slices.data.find import MIN_ROWS, DataJoin, data_slice
 from diagnose.slices.data.nearness import NEIGHBOURS, by_states, by_words, least_degree, shares
 from diagnose.slices.data.parts import ScoredParts
 from diagnose.slices.listed import NEAREST, content_digest
 from diagnose.slices.predicate import Slice
 from evals.items import ItemResult
-from evals.leaks.near_copies import template_lengths
+from evals.leaks.near_copies import without_template
 from evals.leaks.resemblance import is_open
 
 MIN_ITEMS = 20
@@ -84,12 +85,12 @@ class NearestRows:
 
     states_of: StatesOf | None
     """Computes hidden states; None where the model may not be used."""
-    most_asked: int | None
+    max_encoded: int | None
     """Most rows of either side whose hidden states are computed; None means all."""
     num_shown: int
     """Number of nearest rows that are shown, and of farthest."""
 
-    def join(self, case: Case, asked: Question, joins: Sequence[DataJoin], rows: ScoredParts) -> list[DataJoin]:
+    def join(self, case: Case, scope: Scope, joins: Sequence[DataJoin], rows: ScoredParts) -> list[DataJoin]:
         """Find the data slices of each failing slice; for natural text that no predicate joins, the nearest rows.
 
         A run of words that most items share is in natural text a template or a word of grammar, and joins nothing
@@ -97,7 +98,7 @@ class NearestRows:
 
         Args:
             case: Case with corpus and pool.
-            asked: The failing slices.
+            scope: The failing slices with their failed items.
             joins: Data slices of each by predicates.
             rows: As for `find_data_slices`; the first columns are those of the failing slices.
         """
@@ -105,8 +106,8 @@ class NearestRows:
             k
             for k, join in enumerate(joins)
             if (join.is_by_words or (not join.slices and join.unconfirmed is None))
-            and len(asked.queries[k]) >= MIN_ITEMS
-            and _is_natural(asked, k)
+            and len(scope.queries[k]) >= MIN_ITEMS
+            and _is_natural(scope, k)
         ]
         if not unjoined:
             return list(joins)
@@ -115,8 +116,8 @@ class NearestRows:
             sides.append(_side(case.pool, len(case.corpus)))
         found = list(joins)
         for query in unjoined:
-            degrees = self._degrees(_items(asked.queries[query]), sides, _cosines(rows, query))
-            near = self._near(case, asked.failing[query].slice, query, sides, degrees, rows)
+            degrees = self._degrees(_items(scope.queries[query]), sides, _cosines(rows, query))
+            near = self._near(case, scope.failing[query].slice, query, sides, degrees, rows)
             found[query] = joins[query] if near is None else DataJoin((near,), None, None)
         return found
 
@@ -132,10 +133,11 @@ class NearestRows:
         order = np.argsort(-degree, kind="stable")
         members, degree = members[order], degree[order]
         where = Slice(((NEAREST, str(failing)),), _contents(case, members))
-        (effect,) = slice_effects(rows, [Asked(where, query)])
+        (effect,) = slice_effects(rows, [SliceQuery(where, query)])
+        ranked = list(zip(members.tolist(), degree.tolist(), strict=True))
         nearness = Nearness(
-            nearest=_shown(case, members, degree, self.num_shown),
-            farthest=_shown(case, members[::-1], degree[::-1], self.num_shown),
+            nearest=case.examples(ranked, self.num_shown),
+            farthest=case.examples(ranked[::-1], self.num_shown),
             views=degrees.views,
         )
         return data_slice(effect, abs(effect.mean) or 1.0, nearness)
@@ -146,18 +148,18 @@ class NearestRows:
         numbers = np.concatenate([side.numbers for side in sides])
         ends = np.cumsum([0, *(len(side.texts) for side in sides)]).tolist()
         degree, of_items = _shares(by_words(_joined(texts), _joined(items), NEIGHBOURS), len(texts))
-        views, is_asked = ["words"], np.ones(len(texts), bool)
+        views, is_encoded = ["words"], np.ones(len(texts), bool)
         if self.states_of is not None:
-            is_asked = np.concatenate([_first(degree[a:b], self.most_asked) for a, b in pairwise(ends)])
-            asked = np.flatnonzero(is_asked)
-            states = self.states_of([texts[k] for k in asked.tolist()])
-            of_asked, own = _shares(by_states(states, self.states_of(items), NEIGHBOURS), len(asked))
-            degree[asked] = (degree[asked] + of_asked) / 2
-            degree[~is_asked] = -1
+            is_encoded = np.concatenate([_first(degree[a:b], self.max_encoded) for a, b in pairwise(ends)])
+            encoded = np.flatnonzero(is_encoded)
+            states = self.states_of([texts[k] for k in encoded.tolist()])
+            of_encoded, own = _shares(by_states(states, self.states_of(items), NEIGHBOURS), len(encoded))
+            degree[encoded] = (degree[encoded] + of_encoded) / 2
+            degree[~is_encoded] = -1
             of_items = (of_items + own) / 2
             views.append("hidden states")
         cosine = np.abs(cosines[numbers])
-        is_known = np.isfinite(cosine) & is_asked
+        is_known = np.isfinite(cosine) & is_encoded
         core = cosine[is_known & (degree >= _CORE)]
         if len(core) >= MIN_ITEMS:
             # An item has no cosine to itself: it stands where the other views put it, as do rows that were not scored.
@@ -166,8 +168,8 @@ class NearestRows:
         return _Degrees([degree[a:b] for a, b in pairwise(ends)], of_items, tuple(views))
 
 
-def _is_natural(asked: Question, query: int) -> bool:
-    texts = compress(asked.items.texts, asked.items.members(asked.failing[query].slice).tolist())
+def _is_natural(scope: Scope, query: int) -> bool:
+    texts = compress(scope.items.texts, scope.items.members(scope.failing[query].slice).tolist())
     return is_open(" ".join(filter(str.isalpha, text.split())) for text in texts)
 
 
@@ -199,7 +201,7 @@ def _cosines(rows: ScoredParts, query: int) -> NDArray[np.float64]:
 
 
 def _side(rows: TrainPool, first: int) -> _Side:
-    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)
+    places = evenly_spaced(len(rows), MOST_ROWS)
     part = rows.select(places).rows
     prompts = _bare(part["prompt"][:])
     return _Side(rows, first + places, list(zip(prompts, part["completion"][:], strict=True)))
@@ -217,11 +219,7 @@ def _items(results: Sequence[ItemResult]) -> Texts:
 
 def _bare(prompts: Sequence[str]) -> list[str]:
     """Remove the words that all prompts begin and end with, and put single spaces between the others."""
-    words = [" ".join(prompt.split()) for prompt in prompts]
-    before, after = template_lengths(words)
-    if not before and not after:
-        return words
-    return [" ".join(text.split(" ")[before:][: -after or None]) for text in words]
+    return without_template([" ".join(prompt.split()) for prompt in prompts])
 
 
 def _joined(texts: Texts) -> list[str]:
@@ -230,24 +228,7 @@ def _joined(texts: Texts) -> list[str]:
 
 def _contents(case: Case, numbers: NDArray[np.int64]) -> tuple[str, ...]:
     """Digests of rows, each once, in the order of their numbers."""
-    of_row: dict[int, str] = {}
-    in_pool = numbers >= len(case.corpus)
-    for source, own, first in ((case.corpus, numbers[~in_pool], 0), (case.pool, numbers[in_pool], len(case.corpus))):
-        if source is not None and len(own):
-            part = source.select(own - first).rows
-            for number, prompt, completion in zip(own.tolist(), part["prompt"][:], part["completion"][:], strict=True):
-                of_row[number] = content_digest(prompt or completion, completion)
+    ascending = np.sort(numbers)
+    texts = chain.from_iterable(map(text_pairs, select_rows(case.corpus, case.pool, ascending)))
+    of_row = {n: content_digest(p or c, c) for n, (p, c) in zip(ascending.tolist(), texts, strict=True)}
     return tuple(dict.fromkeys(of_row[number] for number in numbers.tolist()))
-
-
-def _shown(
-    case: Case, numbers: NDArray[np.int64], degrees: NDArray[np.float64], most: int
-) -> tuple[ScoredExample, ...]:
-    """Show the first rows, each content once."""
-    shown: dict[tuple[str, str], ScoredExample] = {}
-    for number, degree in zip(numbers.tolist(), degrees.tolist(), strict=True):
-        if len(shown) >= most:
-            break
-        row = case.row(number, degree)
-        shown.setdefault((row.prompt, row.completion), row)
-    return tuple(shown.values())

@@ -50,7 +50,7 @@ def join_profiles(results: Sequence[ItemResult], items: SliceTable, rows: Rows, 
     failed = np.array([result.is_failed for result in results])
     frequency = _word_frequencies(table, corpus)
     profiles = []
-    for where in _shared(items, table, corpus):
+    for where in _shared(items, table):
         inside, own = items.members(where), table.members(where) & corpus
         rate = wilson(int(failed[inside].sum()), int(inside.sum()))
         profiles.append(
@@ -67,7 +67,7 @@ def join_profiles(results: Sequence[ItemResult], items: SliceTable, rows: Rows, 
     return Profiles(tuple(profiles), *_fitted(profiles))
 
 
-def _shared(items: SliceTable, table: SliceTable, corpus: NDArray[np.bool_]) -> list[Slice]:
+def _shared(items: SliceTable, table: SliceTable) -> list[Slice]:
     """List values of fields, then words, most frequent first: none holds for all items, no two for the same items."""
     named: list[Slice] = []
     for name in items.fields:

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from datasets import Dataset
-from numpy.typing import NDArray
 
 from diagnose.attribution.shards import ScoredRows
-from diagnose.case import Case, Question
+from diagnose.case import Case, Scope
 from diagnose.evidence.from_rows.amounts import count_copies
 from diagnose.evidence.subject import Rows, Subject
 from diagnose.finding.causes import fair_share
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import evenly_spaced, select_rows
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import TEXT_KEYS, Slice, SliceTable, joined, row_members, row_table
@@ -25,26 +25,25 @@ MOST_ROWS = 20_000
 _CHUNK = 65_536
 
 
-def sample_rows(case: Case, asked: Question, parts: Iterable[ScoredRows]) -> Rows:
+def sample_rows(case: Case, scope: Scope, parts: Iterable[ScoredRows]) -> Rows:
     """Take at most `MOST_ROWS` of the scored rows, evenly spaced."""
-    places = np.linspace(0, len(asked.scored) - 1, min(len(asked.scored), MOST_ROWS)).astype(np.int64)
+    places = evenly_spaced(len(scope.scored), MOST_ROWS)
     effect, losses = [], []
     for part in parts:
         own = places[(places >= part.start) & (places < part.start + len(part))] - part.start
         effect.append(part.effect[own])
         losses.append(part.losses_per_token[own])
-    numbers = asked.scored[places]
-    corpus, pool = split_numbers(case, numbers)
-    sources = [(case.corpus, corpus)] + ([(case.pool, pool)] if case.pool is not None else [])
-    chosen_rows = [source.select(chosen).rows for source, chosen in sources]
-    has_messages = any("messages" in part.column_names for part in chosen_rows)
+    numbers = scope.scored[places]
+    in_pool = numbers >= len(case.corpus)
+    tables = [part.rows for part in select_rows(case.corpus, case.pool, numbers)]
+    has_messages = any("messages" in table.column_names for table in tables)
     return Rows(
-        prompts=[text for part in chosen_rows for text in part["prompt"][:]],
-        completions=[text for part in chosen_rows for text in part["completion"][:]],
-        messages=[turns for part in chosen_rows for turns in _messages(part)] if has_messages else None,
+        prompts=[text for table in tables for text in table["prompt"][:]],
+        completions=[text for table in tables for text in table["completion"][:]],
+        messages=[turns for table in tables for turns in _messages(table)] if has_messages else None,
         numbers=numbers,
-        in_pool=numbers >= len(case.corpus),
-        copies=count_copies(case.corpus, corpus),
+        in_pool=in_pool,
+        copies=count_copies(case.corpus, numbers[~in_pool]),
         losses=np.concatenate(losses),
         effect=np.concatenate(effect),
     )
@@ -56,25 +55,21 @@ def _messages(part: Dataset) -> list[str | None]:
 
 def sample_table(case: Case, rows: Rows) -> SliceTable:
     """Build the table of the sample, as slices read it."""
-    corpus, pool = split_numbers(case, rows.numbers)
-    table = row_table(case.corpus.select(corpus), case.row_fields)
-    return table if case.pool is None else joined(table, row_table(case.pool.select(pool), case.row_fields))
+    return joined([row_table(part, case.row_fields) for part in select_rows(case.corpus, case.pool, rows.numbers)])
 
 
-def make_subjects(
-    case: Case, asked: Question, joins: Sequence[DataJoin], rows: Rows, table: SliceTable
-) -> list[Subject]:
+def make_subjects(case: Case, scope: Scope, joins: Sequence[DataJoin], rows: Rows, table: SliceTable) -> list[Subject]:
     """Make the subject of each failing slice, in order."""
     rng = np.random.default_rng(case.seed)
     subjects = []
-    for number, (found, join) in enumerate(zip(asked.failing, joins, strict=True)):
+    for number, (found, join) in enumerate(zip(scope.failing, joins, strict=True)):
         where = _rows_of(found, join, table.fields)
-        is_in = asked.items.members(found.slice)
+        is_in = scope.items.members(found.slice)
         subjects.append(
             Subject(
                 case=case,
                 number=number,
-                failed=asked.failures[number],
+                failed=scope.failures[number],
                 passed=_drawn(
                     [r for r, own in zip(case.probe.results, is_in, strict=True) if own and not r.is_failed], rng
                 ),
@@ -88,12 +83,6 @@ def make_subjects(
             )
         )
     return subjects
-
-
-def split_numbers(case: Case, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split row numbers into places in the corpus and places in the pool."""
-    is_corpus = numbers < len(case.corpus)
-    return numbers[is_corpus], numbers[~is_corpus] - len(case.corpus)
 
 
 def _rows_of(found: FailingSlice, join: DataJoin, fields: Collection[str]) -> Slice | None:

@@ -49,7 +49,7 @@ class Denied:
     ones; 0 where nothing is shown."""
 
 
-def sides(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_]) -> Sides:
+def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_]) -> Sides:
     """Split doubts by the slice; arguments are over all rows and items given."""
     rows, items = rows_inside[doubts.rows.places], items_inside[doubts.items.places]
     return Sides(
@@ -60,17 +60,17 @@ def sides(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDA
     )
 
 
-def denied_shares(asked: Sides) -> Denied | None:
+def denied_shares(sides: Sides) -> Denied | None:
     """Compute the shares; None where the slice has no row, or no item with a known gold."""
-    if not len(asked.rows) or not len(asked.items):
+    if not len(sides.rows) or not len(sides.items):
         return None
-    num_denied = int(asked.rows.is_denied.sum())
-    wrong = num_denied - _most_right(asked, 0.0, SLICE_LEVEL)
+    num_denied = int(sides.rows.is_denied.sum())
+    wrong = num_denied - _most_right(sides, 0.0, SLICE_LEVEL)
     return Denied(
-        rows=num_denied / len(asked.rows),
-        items=float(asked.items.is_denied.mean()),
-        elsewhere=float(asked.other_rows.is_denied.mean()) if len(asked.other_rows) else 0.0,
-        wrong=wrong / len(asked.rows),
+        rows=num_denied / len(sides.rows),
+        items=float(sides.items.is_denied.mean()),
+        elsewhere=float(sides.other_rows.is_denied.mean()) if len(sides.other_rows) else 0.0,
+        wrong=wrong / len(sides.rows),
     )
 
 
@@ -84,17 +84,17 @@ class Leaving:
     """Doubt that these rows exceed; infinite where none leaves."""
 
 
-def leaving(asked: Sides) -> Leaving:
+def leaving(sides: Sides) -> Leaving:
     """Choose the rows that leave; none where so many wrong labels cannot be shown.
 
     Rows that are doubted more than the most doubted gold come first; from there the cut goes down from gold to gold as
     long as the bound holds: tests in a fixed order, so trying many cuts needs no correction.
     """
-    found = Leaving(np.zeros(len(asked.rows), bool), np.inf)
-    for doubt in np.sort(asked.items.doubt)[::-1].tolist():
+    found = Leaving(np.zeros(len(sides.rows), bool), np.inf)
+    for doubt in np.sort(sides.items.doubt)[::-1].tolist():
         cut = max(doubt, 0.0)
-        beyond = asked.rows.doubt > cut
-        if not beyond.any() or _most_right(asked, cut, LEVEL) > (1 - LEAST_WRONG) * beyond.sum():
+        beyond = sides.rows.doubt > cut
+        if not beyond.any() or _most_right(sides, cut, LEVEL) > (1 - LEAST_WRONG) * beyond.sum():
             break
         found = Leaving(beyond, cut)
         if doubt <= 0:
@@ -102,7 +102,7 @@ def leaving(asked: Sides) -> Leaving:
     return found
 
 
-def relabelled(asked: Sides, found: Leaving, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
+def relabelled(sides: Sides, found: Leaving, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Mark rows that leave whose most probable label is right in at least nine in ten, [num_rows]: all of them, else
     those of which the classifier is sure, as it is right on golds of which it is as sure.
 
@@ -112,15 +112,15 @@ def relabelled(asked: Sides, found: Leaving, sure: NDArray[np.float64]) -> NDArr
     if not found.rows.any():
         return found.rows
     level = LEVEL / 3  # three bounds hold together
-    most_right = _most_right(asked, found.cut, level)
-    rows_sure, items_sure = (_is_sure(part, sure) for part in (asked.rows, asked.items))
-    for chosen, golds in ((found.rows, asked.items), (found.rows & rows_sure, asked.items.where(items_sure))):
+    most_right = _most_right(sides, found.cut, level)
+    rows_sure, items_sure = (_is_sure(part, sure) for part in (sides.rows, sides.items))
+    for chosen, golds in ((found.rows, sides.items), (found.rows & rows_sure, sides.items.where(items_sure))):
         num, agreed = int(chosen.sum()), int((golds.best == golds.given).sum())
         agreement = float(stats.beta.ppf(level, agreed, len(golds) - agreed + 1)) if agreed else 0.0
         right_before = min(most_right, num)
         if num and right_before + (1 - agreement) * (num - right_before) <= (1 - LEAST_WRONG) * num:
             return chosen
-    return np.zeros(len(asked.rows), bool)
+    return np.zeros(len(sides.rows), bool)
 
 
 def surely(doubts: Doubts) -> NDArray[np.float64]:
@@ -134,13 +134,13 @@ def _is_sure(doubts: Doubts, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(doubts.probability[np.arange(len(doubts)), doubts.best] >= sure[doubts.best])
 
 
-def _most_right(asked: Sides, cut: float, level: float) -> float:
+def _most_right(sides: Sides, cut: float, level: float) -> float:
     """Upper bound on the slice's rows that are doubted beyond the cut and have a right label."""
-    num_beyond, above = int((asked.rows.doubt > cut).sum()), int((asked.items.doubt > cut).sum())
-    num_right = right_beyond(len(asked.rows), above, len(asked.items), level)
-    if len(asked.other_rows) and len(asked.other_items):
-        shift = float((asked.other_rows.doubt > cut).mean() - (asked.other_items.doubt > cut).mean())
-        num_right += max(shift, 0.0) * len(asked.rows)
+    num_beyond, above = int((sides.rows.doubt > cut).sum()), int((sides.items.doubt > cut).sum())
+    num_right = right_beyond(len(sides.rows), above, len(sides.items), level)
+    if len(sides.other_rows) and len(sides.other_items):
+        shift = float((sides.other_rows.doubt > cut).mean() - (sides.other_items.doubt > cut).mean())
+        num_right += max(shift, 0.0) * len(sides.rows)
     return min(num_right, num_beyond)
 
 

@@ -141,13 +141,13 @@ def _explained_away(found: dict[str, float]) -> dict[str, float]:
     wrong golds or a cue explain is no evidence of later causes. Prompts of another form have no rows like them, and are
     no missing data; an answer that runs on is mapped by cutting it off."""
     left = 1.0
-    told: dict[str, float] = {}
+    left_over: dict[str, float] = {}
     for name in READINGS:
         if name in found:
-            told[name] = found[name] * left
+            left_over[name] = found[name] * left
         if name in _EXPLAINING:
             left = min(left, 1 - found.get(name, 0.0))
-    return told
+    return left_over
 
 
 def _unfinished(values: Mapping[str, float]) -> float:

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
+from diagnose.finding.answer_labels import as_label
 from diagnose.modes.answer_text import NUMBER
 
 
@@ -104,10 +105,10 @@ class Reading:
         if self.how is How.WORDS and not {*answer.split()} <= dict(self.words).keys():
             return None  # the meaning of a word that was never seen is unknown
         new = self.read(answer)
-        if not new or plain(new) == plain(answer):
+        if not new or as_label(new) == as_label(answer):
             return None
         if self.how in ONE_TO_ONE:
-            return new if plain(self.undone(new) or "") == plain(answer) else None
+            return new if as_label(self.undone(new) or "") == as_label(answer) else None
         return new
 
     def undone(self, answer: str) -> str | None:
@@ -167,14 +168,11 @@ class Form:
     def applied(self, prompt: str, completion: str) -> Variant | None:
         """Put a row into the evaluation's form; None where a part of the form does not apply, or the row has no
         prompt."""
-        asked = prompt if self.frame is None else self.frame.rewritten(prompt)
+        rewritten = prompt if self.frame is None else self.frame.rewritten(prompt)
         answered = completion if self.answers is None else self.answers.rewritten(completion)
-        return Variant(asked, answered) if prompt.strip() and asked is not None and answered is not None else None
-
-
-def plain(text: str) -> str:
-    """Put single spaces between words."""
-    return " ".join(text.split())
+        if not prompt.strip() or rewritten is None or answered is None:
+            return None
+        return Variant(rewritten, answered)
 
 
 def _around(before: str, after: str) -> str:

@@ -14,7 +14,7 @@ from evals.model_ref import CausalModel, ModelRef
 
 @dataclass
 class AskedModel:
-    """The model that is diagnosed; its weights are read once, whatever is asked of them."""
+    """The model that is diagnosed; its weights are read once, for all of its uses."""
 
     tokenizer: PreTrainedTokenizerBase
     checkpoints: Sequence[Checkpoint]
@@ -34,7 +34,7 @@ class AskedModel:
     def load(self, ref: ModelRef | None = None) -> CausalModel:
         """The measured model, or another checkpoint: as it was loaded, whatever was done with it meanwhile.
 
-        Only the measured one is kept, and outside the accelerator's memory while another is asked.
+        Only the measured one is kept, and outside the accelerator's memory while another is used.
         """
         if ref is not None and ref != self.measured:
             if self._kept is not None:

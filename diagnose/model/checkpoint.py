@@ -28,7 +28,7 @@ def load_model(ref: ModelRef) -> CausalModel:
 
 
 def device() -> str:
-    """Where models are asked."""
+    """Device that models run on."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

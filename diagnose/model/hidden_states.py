@@ -21,8 +21,8 @@ def mean_hidden_states(model: CausalModel, rows: TokenRows, batch_tokens: int) -
     """
     model.eval()
     found = np.zeros((len(rows), model.config.get_text_config().hidden_size), np.float32)
-    asked = np.flatnonzero(rows.lengths > 0)
-    for chosen in length_batches(rows.lengths, asked, batch_tokens, most_rows=len(rows)):
+    nonempty = np.flatnonzero(rows.lengths > 0)
+    for chosen in length_batches(rows.lengths, nonempty, batch_tokens, most_rows=len(rows)):
         batch = collate(rows, chosen, pad_id=0)
         last = last_states(model, batch)
         is_token = batch["attention_mask"][..., None].to(last)

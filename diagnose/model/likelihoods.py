@@ -1,4 +1,4 @@
-"""Read token rows with one model: how likely each is, whether greedy decoding would give it, whether it ends.
+"""Likelihoods of token rows under one model: of each row, of its last token, and whether greedy decoding gives it.
 
 One forward pass, 2 FLOPs for each parameter and token.
 """
@@ -17,8 +17,8 @@ from evals.model_ref import CausalModel
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """Readings of each row, [num_rows] each; 0 and False for a row without loss or with one that is not finite."""
+class RowLikelihoods:
+    """Likelihoods of rows, [num_rows] each; 0 and False for a row without loss or with one that is not finite."""
 
     log_likelihood: NDArray[np.float64]
     """Log-likelihood in nats, summed over the tokens with loss."""
@@ -30,14 +30,9 @@ class Readings:
     num_tokens: int
     """Tokens through the forward pass."""
 
-    @property
-    def likelihood(self) -> NDArray[np.float64]:
-        """Likelihood of the tokens with loss, in [0, 1]; 1 for a row without any."""
-        return np.exp(np.minimum(self.log_likelihood, 0.0))
 
-
-def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Readings:
-    """Read each row once.
+def row_likelihoods(model: CausalModel, rows: TokenRows, batch_tokens: int) -> RowLikelihoods:
+    """Compute the likelihoods of each row in one forward pass.
 
     Args:
         batch_tokens: Most tokens in a batch, padding included.
@@ -46,8 +41,8 @@ def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Reading
     size = len(rows)
     total, last = np.zeros(size), np.zeros(size)
     numbers, is_greedy = np.zeros(size, np.int64), np.zeros(size, bool)
-    asked = np.flatnonzero(rows.lengths > 1)
-    for chosen in length_batches(rows.lengths, asked, fitting_tokens(model, batch_tokens), most_rows=size):
+    readable = np.flatnonzero(rows.lengths > 1)
+    for chosen in length_batches(rows.lengths, readable, fitting_tokens(model, batch_tokens), most_rows=size):
         logits, targets, has_loss = answer_logits(model, collate(rows, chosen, pad_id=0))
         of_target = torch.zeros(has_loss.shape, device=logits.device)  # [batch, longest - 1]
         is_best = torch.ones_like(has_loss)
@@ -59,10 +54,10 @@ def read_rows(model: CausalModel, rows: TokenRows, batch_tokens: int) -> Reading
         numbers[chosen] = has_loss.sum(1).cpu().numpy()
         is_greedy[chosen] = is_best.all(1).cpu().numpy()
     is_sound = np.isfinite(total) & (numbers > 0)
-    return Readings(
+    return RowLikelihoods(
         log_likelihood=np.where(is_sound, total, 0.0),
         num_loss_tokens=numbers,
         is_greedy=is_greedy & is_sound,
         last_log_likelihood=np.where(is_sound, np.nan_to_num(last, nan=0.0, neginf=-1e3), 0.0),
-        num_tokens=int(rows.lengths[asked].sum()),
+        num_tokens=int(rows.lengths[readable].sum()),
     )

@@ -59,8 +59,8 @@ def _summed(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> tuple[NDArray[
     """Sum the loss of each row over its tokens with loss, and count these; 0 and 0 where there are none."""
     model = load_model(ref).eval()
     summed, numbers = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.int64)
-    asked = np.flatnonzero(rows.lengths > 1)
-    for chosen in length_batches(rows.lengths, asked, fitting_tokens(model, batch_tokens), most_rows=len(rows)):
+    readable = np.flatnonzero(rows.lengths > 1)
+    for chosen in length_batches(rows.lengths, readable, fitting_tokens(model, batch_tokens), most_rows=len(rows)):
         logits, targets, has_loss = answer_logits(model, collate(rows, chosen, pad_id=0))
         losses = torch.zeros(has_loss.shape, device=logits.device)  # [batch, longest - 1]
         losses[has_loss] = cross_entropy(logits, targets, reduction="none")

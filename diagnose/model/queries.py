@@ -74,13 +74,13 @@ def failed_items(
         max_length: Most tokens of a row; longer ones lose tokens at the front.
     """
     results = [result for group in groups for result in group]
-    asked = [(k, True, result.item.target) for k, result in enumerate(results)]
-    asked += [(k, False, result.answer) for k, result in enumerate(results) if has_rival(result)]
-    items = [results[k].item for k, _, _ in asked]
+    answers = [(k, True, result.item.target) for k, result in enumerate(results)]
+    answers += [(k, False, result.answer) for k, result in enumerate(results) if has_rival(result)]
+    items = [results[k].item for k, _, _ in answers]
     rows = encode(
         [item.prompt for item in items],
         # Delimiters differ between tasks, so each stands at the front of its answer.
-        [(item.delimiter if item.prompt else "") + answer for item, (_, _, answer) in zip(items, asked, strict=True)],
+        [(item.delimiter if item.prompt else "") + answer for item, (_, _, answer) in zip(items, answers, strict=True)],
         tokenizer,
         "",
         max_length,
@@ -90,7 +90,7 @@ def failed_items(
     for k, group in enumerate(groups):
         weights[k, start : start + len(group)] = 1 / len(group)
         start += len(group)
-    return Queries(rows, np.array([k for k, _, _ in asked]), np.array([gold for _, gold, _ in asked]), weights)
+    return Queries(rows, np.array([k for k, _, _ in answers]), np.array([gold for _, gold, _ in answers]), weights)
 
 
 def has_rival(result: ItemResult) -> bool:

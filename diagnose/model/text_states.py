@@ -1,4 +1,4 @@
-"""Embed texts by the measured model's mean hidden states; it is loaded when it is first asked.
+"""Embed texts by the measured model's mean hidden states; it is loaded when it is first used.
 
 For a small vocabulary none are computed.
 """

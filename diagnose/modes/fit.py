@@ -63,7 +63,7 @@ def classifier_with(mode_labels: str | None) -> ModeClassifier:
 def fit_classifier(examples: Sequence[LabelledFailure], own: Sequence[LabelledFailure] = ()) -> ModeClassifier:
     """Fit the classifier, deterministically; each of the `own` examples counts `USER_WEIGHT` times."""
     everything = [*examples, *own]
-    weights = _weights(examples, own)
+    weights = np.array([1.0] * len(examples) + [USER_WEIGHT] * len(own))
     raw = raw_vectors([example.item for example in everything])
     outside = held_out(everything, raw, weights)
     best = minimize_scalar(lambda power: outside.loss(float(np.exp(power))), bounds=(-2.0, 3.0), method="bounded")
@@ -98,10 +98,6 @@ def held_out(examples: Sequence[LabelledFailure], raw: NDArray[np.float64], weig
         logits[outside[:, None], columns] = fitted.logits(fitted.scaled(raw[outside]))
     known = np.isfinite(logits[np.arange(len(examples)), truth])
     return HeldOut(modes, logits[known], truth[known], weights[known])
-
-
-def _weights(examples: Sequence[LabelledFailure], own: Sequence[LabelledFailure]) -> NDArray[np.float64]:
-    return np.array([1.0] * len(examples) + [USER_WEIGHT] * len(own))
 
 
 def _folds(examples: Sequence[LabelledFailure]) -> NDArray[np.int64]:

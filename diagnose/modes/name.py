@@ -10,20 +10,13 @@ from math import log
 
 from diagnose.modes.classifier import ModeClassifier
 from diagnose.modes.mode import Likelihood, Mode
-from diagnose.modes.rules import edit_distance, mode_by_rules
+from diagnose.modes.rules import mode_by_rules
 from evals.items import ItemKey, ItemResult, OutputType
-
-__all__ = ["Likelihood", "Mode", "edit_distance", "mode_of", "mode_shares", "modes_of"]
 
 _CONFIDENT = log(0.9)
 """Smallest log-probability per token of an answer that the model is certain of."""
 _UNLIKELY = log(2)
 """Smallest lead of that answer over the gold in log-probability per token."""
-
-
-def mode_of(result: ItemResult, gold_words: Collection[str]) -> Mode:
-    """Name the mode of a failed item by rules alone, as `mode_by_rules`; `wrong` where none fits."""
-    return mode_by_rules(result, gold_words, is_cut_off=False) or Mode.WRONG
 
 
 def modes_of(
@@ -70,7 +63,7 @@ def _is_confident(likelihood: Likelihood) -> bool:
 
 
 def _has_answer(result: ItemResult) -> bool:
-    """Whether there is an answer to look at; a log-likelihood that is asked alone leaves none."""
+    """Whether there is an answer to look at; a task of log-likelihoods alone leaves none."""
     return result.item.output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE) and bool(
         result.answer.strip()
     )

@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import evenly_spaced, text_pairs
 from evals.leaks.near_copies import NGrams, normalise, template_lengths, text_hashes
 from evals.leaks.resemblance import band_keys, is_long, is_open, short_runs, signatures, similarity
 
@@ -56,7 +57,7 @@ def near_groups(rows: TrainPool, most: int = _MOST_LONG) -> NDArray[np.int64]:
 
 def contents(rows: TrainPool) -> Iterator[str]:
     """Normalised prompt and completion of each row, a zero byte between them; equal for rows that are the same."""
-    for prompt, completion in zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True):
+    for prompt, completion in text_pairs(rows):
         yield f"{normalise(prompt)}\x00{normalise(completion)}"
 
 
@@ -90,7 +91,7 @@ def has_near_copies(content: str) -> bool:
 
 def _groups(contents: Sequence[str]) -> NDArray[np.int64]:
     """Number the groups that contents are in, [num_contents]."""
-    sample = np.linspace(0, len(contents) - 1, min(len(contents), _SAMPLE)).astype(np.int64)
+    sample = evenly_spaced(len(contents), _SAMPLE)
     template = template_lengths([contents[k].split("\x00")[0] for k in sample.tolist()])
     found = [np.zeros((0, 2), np.int64)]
     owners, signed = _signed(contents, template)

@@ -121,8 +121,8 @@ def telling_words(pairs: Sequence[Pair]) -> Iterator[TellingWord]:
         for words, answer in pairs:
             if -len(words) <= place < len(words):
                 by_word.setdefault(words[place], Counter())[" ".join(answer)] += 1
-        told = sum(counts.most_common(1)[0][1] for counts in by_word.values()) / len(pairs)
-        if len(by_word) <= 2 * len(labels) and told >= max(_MOSTLY, majority + 0.1):
+        predicted = sum(counts.most_common(1)[0][1] for counts in by_word.values()) / len(pairs)
+        if len(by_word) <= 2 * len(labels) and predicted >= max(_MOSTLY, majority + 0.1):
             yield TellingWord(place, {label: _most_telling(by_word, label) for label in labels})
 
 
@@ -134,8 +134,8 @@ def giving_away(pairs: Sequence[Pair], among: Sequence[Pair]) -> list[bool]:
         if any(place.shows(words, answer) for place in shown):
             return True
         return any(
-            -len(words) <= told.place < len(words) and words[told.place] == told.word_of.get(" ".join(answer))
-            for told in telling
+            -len(words) <= one.place < len(words) and words[one.place] == one.word_of.get(" ".join(answer))
+            for one in telling
         )
 
     return [gives(words, answer) for words, answer in pairs]

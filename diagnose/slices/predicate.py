@@ -43,7 +43,7 @@ class Slice:
         return dict(self.conditions)
 
     def __str__(self) -> str:
-        return " and ".join(_told(key, value) for key, value in self.conditions) or "everything"
+        return " and ".join(_condition_text(key, value) for key, value in self.conditions) or "everything"
 
     def holds(self, text: str, fields: Mapping[str, Any], answer: str = "") -> bool:
         """Whether a prompt, its fields and its gold answer are in the slice; a missing field is not."""
@@ -147,21 +147,16 @@ def row_table(pool: TrainPool, fields: Iterable[str]) -> SliceTable:
     return SliceTable(texts=texts, fields=columns, answers=tuple(completions))
 
 
-def joined(first: SliceTable, second: SliceTable) -> SliceTable:
-    """Stack the rows of both tables, in that order; a field that one lacks is missing there."""
-    names = dict.fromkeys([*first.fields, *second.fields])
+def joined(tables: Sequence[SliceTable]) -> SliceTable:
+    """Stack the rows of the tables, in that order; a field that one lacks is missing there."""
+
+    def column(name: str) -> NDArray[np.object_]:
+        return np.concatenate([t.fields.get(name, np.full(len(t), None, object)) for t in tables])
+
     return SliceTable(
-        texts=first.texts + second.texts,
-        fields={
-            name: np.concatenate(
-                [
-                    table.fields[name] if name in table.fields else np.full(len(table), None, object)
-                    for table in (first, second)
-                ]
-            )
-            for name in names
-        },
-        answers=first.known_answers + second.known_answers,
+        texts=tuple(text for table in tables for text in table.texts),
+        fields={name: column(name) for table in tables for name in table.fields},
+        answers=tuple(answer for table in tables for answer in table.known_answers),
     )
 
 
@@ -175,7 +170,7 @@ def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
     return row_table(pool, [key for key, _ in where.conditions]).members(where)
 
 
-def _told(key: str, value: str) -> str:
+def _condition_text(key: str, value: str) -> str:
     if key == PROMPT_CONTAINS:
         return f"{key} '{value}'"
     return f"{key} {value}" if key in (*TOPIC_KEYS, IS_ABOUT, NEAREST) else f"{key} = {value}"

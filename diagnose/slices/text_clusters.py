@@ -6,7 +6,7 @@ TF-IDF, 200 dimensions). A cluster is then described by a few words, with whole 
 squares; one that words do not describe is no candidate. The points alone decide what belongs to it, so that it reads
 the same on evaluation items and on training rows. Failures play no part. Texts of a small vocabulary have no clusters,
 numbers and codes not counted: their words and fields say all. Further spaces, such as the measured model's hidden
-states, are clustered beside the letters; what they find is told by words all the same: membership takes no model.
+states, are clustered beside the letters; what they find is described by words all the same: membership takes no model.
 
 Cost: two seconds for 1,000 texts of ten words, nine for 5,000, and nineteen for 50,000, of which 10,000 are clustered;
 as much again for each further space, and its vectors.
@@ -43,7 +43,7 @@ _MOST_WORDS = 1_500
 _NUM_WORDS = (3, 16)
 """Number of words of a cluster: fewer are conditions of their own, and more cannot be read."""
 _MOST_POINTS = 9
-_TOLD = 0.5
+_DESCRIBED = 0.5
 """Smallest Jaccard index of a cluster with the texts that its words select."""
 _ALIKE = 0.9
 """Jaccard index from which two clusters count as the same."""
@@ -93,13 +93,13 @@ def find_clusters(
     distinct = np.unique(np.array(texts, dtype=object), return_index=True)[1]
     sample = distinct[:: -(-len(distinct) // _SAMPLE)]
     telling = _telling(has[sample])
-    asked, shown = csc_array(has[:, telling]), csc_array(has[sample][:, telling])
+    all_texts, shown = csc_array(has[:, telling]), csc_array(has[sample][:, telling])
     least = max(2, round(min_texts * len(sample) / len(texts)))
     own = [texts[k].strip() for k in sample.tolist()]
     vectors = [_vectors(has[sample], vocabulary), *(_whitened(np.asarray(space(own))) for space in spaces)]
     clusters = chain.from_iterable(_clusters(one, least) for one in vectors)
-    for one in _unlike(list(_told(shown, clusters)), shown):
-        inside = one.members(asked)
+    for one in _unlike(list(_described(shown, clusters)), shown):
+        inside = one.members(all_texts)
         if inside.sum() >= min_texts:
             yield IS_ABOUT, one.value(vocabulary[telling]), inside
 
@@ -164,7 +164,7 @@ def _clusters(vectors: NDArray[np.float32], least: int) -> Iterator[NDArray[np.b
                 yield cluster == one
 
 
-def _told(shown: csc_array, clusters: Iterable[NDArray[np.bool_]]) -> Iterator[_List]:
+def _described(shown: csc_array, clusters: Iterable[NDArray[np.bool_]]) -> Iterator[_List]:
     """Yield the clusters that words describe; `shown` is [num_texts, num_words]."""
     num_texts = shown.shape[0]
     share = shown.sum(axis=0) / num_texts
@@ -183,7 +183,7 @@ def _told(shown: csc_array, clusters: Iterable[NDArray[np.bool_]]) -> Iterator[_
         if len(words) < _NUM_WORDS[0]:
             continue
         needed, overlap = _needed(shown[:, words] @ points, inside)
-        if overlap >= _TOLD:
+        if overlap >= _DESCRIBED:
             yield _List(words.astype(np.int64), points, needed)
 
 

@@ -110,7 +110,7 @@ def said(text: str) -> str:
     return comments if _TOKEN.search(comments) else text
 
 
-def asked_with_options(text: str) -> str:
+def question_with_options(text: str) -> str:
     """Question with options in lines of their own, from the line before them on, without a passage that several
     questions may share; any other text is returned whole."""
     lines = [line for line in text.splitlines() if line.strip()]

@@ -80,7 +80,7 @@ class ItemIndex:
     def _match(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
         texts = _row_texts(rows, self._templates)
         found = contains(self._texts, text_hashes(texts.wholes))
-        found |= contains(self._prompts, text_hashes(texts.asked))
+        found |= contains(self._prompts, text_hashes(texts.questions))
         if len(self._runs):
             runs = ngrams(texts.wholes)
             found[runs.owners[contains(self._runs, runs.hashes)]] = True
@@ -169,11 +169,12 @@ def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], inde
     """
     pairs, templates = list(texts), index.templates
     rows = _row_texts(pairs, templates)
-    asked = {*rows.asked, *rows.wholes}
+    known = {*rows.questions, *rows.wholes}
     runs = np.unique(ngrams(rows.wholes).hashes)
     own = [ItemText(item.task, item.text, item.target, item.id) for item in items]
     identities = identity_texts(own, templates)
-    found = np.array([_is_asked(t, i, asked, templates) for t, i in zip(own, identities, strict=True)], dtype=np.bool_)
+    repeats = (_is_repeated(t, i, known, templates) for t, i in zip(own, identities, strict=True))
+    found = np.fromiter(repeats, np.bool_, len(own))
     for item_runs in _item_runs(own):
         found[item_runs.owners[contains(runs, item_runs.hashes)]] = True
     found |= contains(index.reworded_names(pairs), item_names(own))
@@ -183,22 +184,22 @@ def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], inde
 def _item_runs(texts: Sequence[ItemText]) -> list[NGrams]:
     """Runs of the questions and, where answers are natural language, of questions with answers: a row that repeats a
     worked solution gives it away. In a closed grammar of long answers unrelated rows share such runs."""
-    told = [text for text in texts if text.target.count(" ") >= NUM_WORDS - 1]
-    is_open = len({word for text in told for word in text.target.split()}) >= OPEN_VOCABULARY
+    long_answers = [text.target for text in texts if text.target.count(" ") >= NUM_WORDS - 1]
+    is_open = len({word for answer in long_answers for word in answer.split()}) >= OPEN_VOCABULARY
     answered = [replace(text, text=f"{text.text} {text.target}") for text in texts]
     return [item_ngrams(texts), *([item_ngrams(answered)] if is_open else [])]
 
 
-def _is_asked(text: ItemText, identity: str, asked: Collection[str], templates: Templates) -> bool:
+def _is_repeated(text: ItemText, identity: str, known: Collection[str], templates: Templates) -> bool:
     words, target = normalise(text.text), normalise(text.target)
-    # A prompt that many items share asks nothing by itself.
+    # A prompt that many items share does not identify an item.
     is_its_own = identity == templates.canonical(words)
-    return (is_its_own and identity in asked) or f"{words} {target}" in asked
+    return (is_its_own and identity in known) or f"{words} {target}" in known
 
 
 @dataclass(frozen=True, slots=True)
 class _RowTexts:
-    asked: list[str]
+    questions: list[str]
     """Question of each row in canonical form (`Templates.canonical`); the whole row where it is plain text."""
     wholes: list[str]
 

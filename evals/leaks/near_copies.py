@@ -88,7 +88,7 @@ def split_keys(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -
     return [smallest[label] for label in labels[:num_texts].tolist()]
 
 
-def identity_texts(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATES) -> list[str]:
+def identity_texts(texts: Sequence[ItemText], templates: Templates) -> list[str]:
     """Normalised text, or template and slot values, which two items share only where they are near copies.
 
     A prompt that more than 5 % and more than 20 of a task's items share ("Which sentence is right?") asks
@@ -105,7 +105,7 @@ def identity_texts(texts: Sequence[ItemText], templates: Templates = NO_TEMPLATE
     ]
 
 
-def item_ngrams(texts: Sequence[ItemText], num_words: int = NUM_WORDS) -> NGrams:
+def item_ngrams(texts: Sequence[ItemText]) -> NGrams:
     """Runs that make a text the near copy of another one, each once per text.
 
     Left out are a task's template, by two signs: the words that all of its texts begin and end with, and
@@ -116,7 +116,7 @@ def item_ngrams(texts: Sequence[ItemText], num_words: int = NUM_WORDS) -> NGrams
         by_task.setdefault(text.task, []).append(index)
     hashes, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for indices in by_task.values():
-        runs = ngrams(_without_template([normalise(texts[index].text) for index in indices]), num_words)
+        runs = ngrams(without_template([normalise(texts[index].text) for index in indices]))
         distinct, inverse = np.unique(runs.hashes, return_inverse=True)
         pairs = np.unique(np.stack([inverse, runs.owners]), axis=1)  # [2, num_pairs]: run, text
         num_texts = np.bincount(pairs[0], minlength=len(distinct))
@@ -126,8 +126,8 @@ def item_ngrams(texts: Sequence[ItemText], num_words: int = NUM_WORDS) -> NGrams
     return NGrams(hashes=np.concatenate(hashes), owners=np.concatenate(owners))
 
 
-def _without_template(normal: Sequence[str]) -> list[str]:
-    """The texts without the words that all of them begin and end with."""
+def without_template(normal: Sequence[str]) -> list[str]:
+    """Remove the words that all texts begin and end with; words are separated by single spaces."""
     prefix, suffix = template_lengths(normal)
     return [" ".join(words.split(" ")[prefix:][: -suffix or None]) for words in normal]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from evals.leaks.contents import NUM_BUCKETS, NUM_TERMS, asked_with_options, contents, of_terms, question_of
+from evals.leaks.contents import NUM_BUCKETS, NUM_TERMS, contents, of_terms, question_of, question_with_options
 from evals.leaks.near_copies import NUM_WORDS, ItemText
 
 FALSE_ALARMS = 1e-3
@@ -87,38 +87,38 @@ class Rewordings:
 
     kinds: tuple[Kind, ...]
 
-    def pairs(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def pairs(self, texts: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Pairs of a text and an item that it rewords, [num_pairs, 2]: index of the text, index of the item.
 
         Args:
-            asked: Questions, or whole rows of plain text.
+            texts: Questions, or whole rows of plain text.
             is_plain: Which of them are whole rows, and may hold an answer beside the question.
         """
-        told = [np.zeros((0, 2), np.int64)]
-        for kind, near in self._near(asked, is_plain):
-            is_told = _strength(kind, near) > 1
-            texts, same = near.texts[is_told], kind.same[near.found[is_told]]
+        pairs = [np.zeros((0, 2), np.int64)]
+        for kind, near in self._near(texts, is_plain):
+            is_reworded = _strength(kind, near) > 1
+            places, same = near.texts[is_reworded], kind.same[near.found[is_reworded]]
             rank, items = np.nonzero(same[:, np.newaxis] == kind.same)
-            told.append(np.stack([texts[rank], kind.owners[items]], axis=1))
-        return np.unique(np.concatenate(told), axis=0)
+            pairs.append(np.stack([places[rank], kind.owners[items]], axis=1))
+        return np.unique(np.concatenate(pairs), axis=0)
 
-    def strength(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def strength(self, texts: Sequence[str], is_plain: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Lead of each text over its bound, [num_texts]: above 1 for rewordings, 0 where too little is shared."""
-        strength = np.zeros(len(asked))
-        for kind, near in self._near(asked, is_plain):
+        strength = np.zeros(len(texts))
+        for kind, near in self._near(texts, is_plain):
             strength[near.texts] = np.maximum(strength[near.texts], _strength(kind, near))
         return strength
 
-    def _near(self, asked: Sequence[str], is_plain: NDArray[np.bool_]) -> Iterator[tuple[Kind, Nearest]]:
-        questions = [question_of(text) if plain else text for text, plain in zip(asked, is_plain, strict=True)]
-        is_whole = [plain and text == own for plain, text, own in zip(is_plain, questions, asked, strict=True)]
+    def _near(self, texts: Sequence[str], is_plain: NDArray[np.bool_]) -> Iterator[tuple[Kind, Nearest]]:
+        questions = [question_of(text) if plain else text for text, plain in zip(texts, is_plain, strict=True)]
+        is_whole = [plain and text == own for plain, text, own in zip(is_plain, questions, texts, strict=True)]
         terms, whole = contents(questions), np.flatnonzero(is_whole)
         for kind in self.kinds:
             if kind.view == ANSWERED:
-                near = nearest(kind, contents([asked[k] for k in whole.tolist()]))
+                near = nearest(kind, contents([texts[k] for k in whole.tolist()]))
                 yield kind, replace(near, texts=whole[near.texts])
             elif kind.view == OPTIONS:
-                yield kind, nearest(kind, contents(list(map(asked_with_options, questions))))
+                yield kind, nearest(kind, contents(list(map(question_with_options, questions))))
             else:
                 yield kind, nearest(kind, terms)
 
@@ -136,7 +136,7 @@ def make_rewordings(texts: Sequence[ItemText]) -> Rewordings:
             ANSWERED: [
                 f"{text.text} {text.target}" if text.target.count(" ") >= NUM_WORDS - 1 else text.text for text in own
             ],
-            OPTIONS: [asked_with_options(text.text) for text in own],
+            OPTIONS: [question_with_options(text.text) for text in own],
         }
         for view, compared in views.items():
             if view == QUESTION or compared != views[QUESTION]:
@@ -149,7 +149,7 @@ def bounded(view: int, owners: NDArray[np.int64], terms: csr_array) -> Kind:
 
     Beyond the tenth of them that have the largest leads, leads fall off exponentially (Pickands 1975, with
     shape 0). The scale is that of the lower half of those, the upper half censored (Epstein and Sobel 1953), and the
-    bound the one that a further draw exceeds with the probability asked for, whatever the scale is: the fewer texts,
+    bound the one that a further draw exceeds with the given probability, whatever the scale is: the fewer texts,
     the higher it lies.
     """
     kind = make_kind(view, owners, terms, math.inf)

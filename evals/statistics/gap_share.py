@@ -27,16 +27,13 @@ class GapShare:
     """Upper end of the two-sided 95 % interval; both ends are infinite where the gap may be zero."""
 
 
-def gap_share(
-    fix: Sequence[float], nothing: Sequence[float], oracle: Sequence[float], confidence: float = 0.95
-) -> GapShare | None:
+def gap_share(fix: Sequence[float], nothing: Sequence[float], oracle: Sequence[float]) -> GapShare | None:
     """Share of the gap that the fix closes.
 
     Args:
         fix: Scores of the fix, one for each training seed, at least two; the other arms likewise.
         nothing: Scores of the control that continues on the old data.
         oracle: Scores of the recipe on the repaired corpus.
-        confidence: Level of the two-sided interval.
 
     Returns:
         None where the gap is below `SMALLEST_GAP`.
@@ -52,7 +49,7 @@ def gap_share(
     # fix - (1 - share) nothing - share oracle: arms differ in their variance (a short update, a whole training).
     parts = np.array([v_fix, (1 - share) ** 2 * v_nothing, share**2 * v_oracle])
     df = float(satterthwaite(parts.sum(), list(parts), [len(arm) - 1 for arm in arms]))
-    t = float(stats.t.ppf((1 + confidence) / 2, df))
+    t = float(stats.t.ppf(0.975, df))
     # Roots of (top - share * gap)^2 = t^2 * var(top - share * gap), a quadratic in the share.
     a = gap**2 - t**2 * (v_oracle + v_nothing)
     b = top * gap - t**2 * v_nothing

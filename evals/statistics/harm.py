@@ -44,7 +44,6 @@ class GroupChange:
 def group_changes(
     groups: Mapping[Group, Sequence[ArmScores]],
     limit: float,
-    level: float = LEVEL,
     models: Mapping[Group, ArmScores] | None = None,
 ) -> dict[Group, GroupChange]:
     """Tell how much each group changed, and whether it is harmed.
@@ -52,7 +51,6 @@ def group_changes(
     Args:
         groups: Arms of each group: challenger, control, and any further ones, which show how much runs vary.
         limit: Largest loss that may be, positive.
-        level: Family-wise error rate over all groups.
         models: Scores on each group of the model before, one row, where known.
 
     Raises:
@@ -66,7 +64,7 @@ def group_changes(
         group: compare_to_model(groups[group][0], model, runs[group]) for group, model in (models or {}).items()
     }
     changes = [*against_control.items(), *against_model.items()]
-    shown = holm([_p_of_no_loss(change) for _, change in changes], level)
+    shown = holm([_p_of_no_loss(change) for _, change in changes], LEVEL)
     harmed = {
         group for (group, change), is_shown in zip(changes, shown, strict=True) if is_shown and change.mean < -limit
     }

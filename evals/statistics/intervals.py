@@ -36,19 +36,18 @@ class Estimate:
         return Interval(self.low, self.high)
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
+def wilson(successes: int, n: int) -> Estimate:
     """Interval of a proportion (Wilson 1927); inside [0, 1] and never empty, with 0 or n successes too."""
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"a proportion needs 0 <= successes <= n and n >= 1, got {successes} of {n}")
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    share = successes / n
+    share, z = successes / n, Z
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # At 0 and n the exact bound is the score itself; rounding must not put it on the other side.
     return Estimate(share, max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share)))
 
 
-def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: float = 0.95) -> Estimate:
+def score_interval(scores: NDArray[np.float64] | Sequence[float]) -> Estimate:
     """Mean score of one model on a sample of items: Wilson for 0/1 scores, else by t.
 
     Args:
@@ -61,10 +60,10 @@ def score_interval(scores: NDArray[np.float64] | Sequence[float], confidence: fl
         )
     n = len(values)
     if np.isin(values, (0.0, 1.0)).all():
-        return wilson(int(values.sum()), n, confidence)
+        return wilson(int(values.sum()), n)
     mean = float(values.mean())
     half = math.sqrt(item_variance(values, [values]) / n)
-    half *= float(stats.t.ppf((1 + confidence) / 2, max(n - 1, 1)))
+    half *= float(stats.t.ppf(0.975, max(n - 1, 1)))
     if values.min() >= 0 and values.max() <= 1:
         return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
     return Estimate(mean, mean - half, mean + half)

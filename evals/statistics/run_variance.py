@@ -59,14 +59,14 @@ def run_noise(arms: Sequence[NDArray[np.float64]]) -> RunNoise:
     return RunNoise(run, residual / arms[0].shape[1], min(residual / whole, 1.0) if whole > 0 else 0.0)
 
 
-def pool_noises(noises: Sequence[RunNoise]) -> RunNoise:
-    """Pool noises, weighted by degrees of freedom."""
-    run = pool_runs([noise.run for noise in noises])
-    weights = [noise.run.df / run.df for noise in noises]
+def pool_noise(parts: Sequence[RunNoise]) -> RunNoise:
+    """Pool the noise that several judgements found, weighted by degrees of freedom."""
+    run = pool_runs([part.run for part in parts])
+    weights = [part.run.df / run.df for part in parts]
     return RunNoise(
         run,
-        sum(weight * noise.item_noise for weight, noise in zip(weights, noises, strict=True)),
-        sum(weight * noise.noise_share for weight, noise in zip(weights, noises, strict=True)),
+        sum(weight * part.item_noise for weight, part in zip(weights, parts, strict=True)),
+        sum(weight * part.noise_share for weight, part in zip(weights, parts, strict=True)),
     )
 
 

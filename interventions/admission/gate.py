@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from diagnose.rows import copies
 from diagnose.rows.messages import with_answer
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import evenly_spaced, text_pairs
 
 EVALUATION_ITEM = "near copy of an evaluation item"
 IN_CORPUS = "already in the corpus"
@@ -103,11 +104,8 @@ def make_gate(corpus: TrainPool, index: EvaluationIndex, licences: Collection[st
         index: Index of the evaluation items of all splits.
         licences: Licences that rows may name; if empty, all are allowed.
     """
-    numbers = np.linspace(0, len(corpus) - 1, min(len(corpus), _SAMPLE)).astype(np.int64)
-    part = corpus.rows.select(numbers)
-    texts = [
-        f"{prompt} {completion}" for prompt, completion in zip(part["prompt"][:], part["completion"][:], strict=True)
-    ]
+    sample = corpus.select(evenly_spaced(len(corpus), _SAMPLE))
+    texts = [f"{prompt} {completion}" for prompt, completion in text_pairs(sample)]
     letters: Counter[str] = Counter()
     for text in texts:
         letters.update(_scripts(text))
@@ -164,7 +162,7 @@ def take_stock(
     Raises:
         ValueError: every row of the corpus is an evaluation item.
     """
-    matches = index.matches(zip(corpus.rows["prompt"][:], corpus.rows["completion"][:], strict=True))
+    matches = index.matches(text_pairs(corpus))
     kept = np.flatnonzero(~matches).astype(np.int64)
     if not len(kept):
         raise ValueError(
@@ -211,11 +209,11 @@ def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collectio
     said = contents(pool, rows)
     distinct = _distinct(pool, rows, gate, known, said)
     said_by = dict(zip(rows.tolist(), said, strict=True))
-    asked = [said_by[row] for row in distinct.rows.tolist()]
-    if not any(map(copies.has_near_copies, asked)):
+    distinct_texts = [said_by[row] for row in distinct.rows.tolist()]
+    if not any(map(copies.has_near_copies, distinct_texts)):
         return distinct
-    first = copies.first_alike([*known, *asked])[len(known) :]
-    is_first = first == np.arange(len(known), len(known) + len(asked))
+    first = copies.first_alike([*known, *distinct_texts])[len(known) :]
+    is_first = first == np.arange(len(known), len(known) + len(distinct_texts))
     ids = pool.rows.select(distinct.rows)["id"][:]
     near = {
         key: IN_CORPUS if other < len(known) else REPEATED

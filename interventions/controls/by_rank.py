@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.rows.bm25 import in_turn
+from diagnose.rows.selection import text_pairs
 from interventions.controls.contest import Chosen, Contest, ControlMix, Side, stand_in
 from interventions.plan.step import Declined
 
@@ -18,8 +19,7 @@ class NearestByWords:
 
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
             del rng
-            part = side.pool.select(side.rows).rows
-            texts = [f"{p} {c}" for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
+            texts = [f"{prompt} {completion}" for prompt, completion in text_pairs(side.pool.select(side.rows))]
             order = in_turn(queries, texts, depth=2 * number)
             return Chosen(side.first(side.rows[order], number), f"nearest to {len(queries):,} failed items by BM25")
 
@@ -34,10 +34,10 @@ class Loss:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
             order = rng.permutation(side.rows)
             most = len(order) if contest.max_rows is None else contest.max_rows
-            asked, rest = order[:most], order[most:]
-            losses = contest.row_losses(side.pool.select(asked))
-            ranked = asked[np.argsort(-losses.per_token, kind="stable")]
+            drawn, rest = order[:most], order[most:]
+            losses = contest.row_losses(side.pool.select(drawn))
+            ranked = drawn[np.argsort(-losses.per_token, kind="stable")]
             rows = side.first(np.concatenate([ranked, rest]), number)
-            return Chosen(rows, f"of the highest loss among {len(asked):,}", losses.num_tokens)
+            return Chosen(rows, f"of the highest loss among {len(drawn):,}", losses.num_tokens)
 
         return stand_in(contest, "loss", choose)

@@ -17,15 +17,15 @@ class NoInfluence:
     def mix(self, contest: Contest) -> ControlMix | Declined:
         acted_on = {finding.slice for finding in contest.acted_on}
         by_words = contest.without_influence()
-        told = {finding.slice: finding for finding in contest.diagnosis.findings}
+        by_slice = {finding.slice: finding for finding in contest.diagnosis.findings}
         # What is wrong is known from other tests; the question is whether influence finds the data better.
         findings = tuple(
             replace(
                 finding,
-                causes=told[finding.slice].causes,
-                evidence={**told[finding.slice].evidence, **finding.evidence},
-                tests=told[finding.slice].tests,
-                forms=told[finding.slice].forms,
+                causes=by_slice[finding.slice].causes,
+                evidence={**by_slice[finding.slice].evidence, **finding.evidence},
+                tests=by_slice[finding.slice].tests,
+                forms=by_slice[finding.slice].forms,
             )
             for finding in by_words.findings
             if finding.slice in acted_on

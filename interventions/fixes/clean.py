@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.copies import content_hashes, near_groups
@@ -70,33 +71,33 @@ def cleaned(finding: Finding, resources: Resources) -> Steps:
 
 
 def _by_rule(finding: Finding, stock: Stock, rows: NDArray[np.int64]) -> Remove:
-    told = ", ".join(f"{number} {fault}" for fault, number in Counter(filter(None, stock.faults)).most_common())
-    why = f"{finding.fails}: {len(rows)} of {len(stock.kept)} rows of the corpus leave it by rule: {told}"
+    counts = ", ".join(f"{number} {fault}" for fault, number in Counter(filter(None, stock.faults)).most_common())
+    why = f"{finding.fails}: {len(rows)} of {len(stock.kept)} rows of the corpus leave it by rule: {counts}"
     return Remove(finding, CLEAN, rows, why)
 
 
 def _for_cause(finding: Finding, resources: Resources) -> Steps:
     if finding.cause is Cause.WRONG_LABELS:
-        asked = next((test for test in finding.tests if "wrong" in test.values), None)
-        return _without_harmful(finding, resources) if asked is None else _without_denied(finding, resources, asked)
+        test = next((test for test in finding.tests if "wrong" in test.values), None)
+        return _without_harmful(finding, resources) if test is None else _without_denied(finding, resources, test)
     if finding.cause is Cause.DUPLICATES:
         return _without_copies(finding, resources.stock)
     return Declined("neither wrong labels nor copies are to blame, so there is nothing to clean")
 
 
-def _without_denied(finding: Finding, resources: Resources, asked: Evidence) -> Steps:
+def _without_denied(finding: Finding, resources: Resources, test: Evidence) -> Steps:
     """Remove rows whose labels are shown to be wrong, and bring them back where other labels are shown to be right.
 
     Args:
-        asked: Evidence of the test of the labels.
+        test: Evidence of the test of the labels.
     """
     stock = resources.stock
-    by_id = {row.id: row for row in asked.denied}
+    by_id = {row.id: row for row in test.denied}
     ids = stock.corpus.select(stock.kept).rows["id"][:]
     places = [k for k, name in enumerate(ids) if name in by_id]
     if not places:
         return Declined(
-            f"at least {asked.values['wrong']:.0%} of the labels of rows with {finding.data_slice} are wrong, and "
+            f"at least {test.values['wrong']:.0%} of the labels of rows with {finding.data_slice} are wrong, and "
             "which could not be told so that nine in ten of the rows that leave would be"
         )
     rows, denied = stock.kept[places], [by_id[ids[k]] for k in places]
@@ -117,7 +118,7 @@ def _relabelled(
     known = [k for k, row in enumerate(denied) if row.label]
     if not known:
         return ()
-    written = {" ".join(completion.split()): completion for completion in stock.corpus.rows["completion"][:]}
+    written = {as_label(completion): completion for completion in stock.corpus.rows["completion"][:]}
     parents = stock.corpus.select(rows[known])
     made = made_from(parents, RELABEL, {"completion": [written[denied[k].label] for k in known]})
     others = frozenset(contents(stock.corpus, np.setdiff1d(stock.kept, rows)))
@@ -151,14 +152,14 @@ def _without_harmful(finding: Finding, resources: Resources) -> Steps:
     if resources.row_effects is None:
         return Declined(f"without influence functions nobody can say which rows with {where} are wrong")
     inside = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
-    effects = resources.row_effects(finding, inside)
-    rows, asked = inside[effects < 0], int(np.isfinite(effects).sum())
-    how = f"{len(rows)} of {asked} rows of the corpus with {where} work against the failed items"
-    if asked < len(inside):
-        how += f" ({len(inside) - asked} more were not asked: diagnose.max_rows)"
+    row_effects = resources.row_effects(finding, inside)
+    rows, num_scored = inside[row_effects < 0], int(np.isfinite(row_effects).sum())
+    how = f"{len(rows)} of {num_scored} rows of the corpus with {where} work against the failed items"
+    if num_scored < len(inside):
+        how += f" ({len(inside) - num_scored} more were not asked: diagnose.max_rows)"
     if not len(rows):
         return Declined(f"no row with {where} could be told to be wrong")
-    if len(rows) > (1 - _LEAST_LEFT) * asked:
+    if len(rows) > (1 - _LEAST_LEFT) * num_scored:
         return Declined(f"{how}: those are not some wrong answers among right ones")
     return (Remove(finding, CLEAN, np.sort(rows), f"{finding.fails}: {how} and leave it"),)
 

@@ -87,14 +87,10 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
 
 
 @dataclass(frozen=True, slots=True)
-class _AtDifficulty:
-    """A maker of rows of one difficulty."""
+class _Written:
+    """A maker of the rows that a function writes."""
 
-    make: Callable[[int], Row | None]
-    difficulty: int
-
-    def write(self) -> Row | None:
-        return self.make(self.difficulty)
+    write: Callable[[], Row | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +123,20 @@ class _Trial:
 
 
 def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
-    where = _asked_for(finding)
+    where = _target_slice(finding)
     rng = Random(f"{program.name}/{where}/{resources.seed}")
-    make: Callable[[int], Row | None]
-    if program.make is not None:
-        make = partial(_from_program, program.make, where.as_dict(), rng)
-    else:
-        make = _from_rows(program, finding.acted_on, resources.stock, rng)
-    makers = {difficulty: _AtDifficulty(make, difficulty) for difficulty in program.difficulties}
+    if (make := program.make) is not None:
+        makers = {d: _Written(partial(make, where.as_dict(), d, rng)) for d in program.difficulties}
+    else:  # at the difficulty of the rows that there are
+        perturbed = _Written(_from_rows(program, finding.acted_on, resources.stock, rng))
+        makers = dict.fromkeys(program.difficulties, perturbed)
     conditions = tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE))
     verifier = _Checked(Slice(conditions), program)
     rows = {difficulty: checked_rows(maker, verifier, _TRIED) for difficulty, maker in makers.items()}
     return _Trial(program, makers, verifier, where, {d: found for d, found in rows.items() if found}, rng)
 
 
-def _from_program(
-    make: Callable[[Mapping[str, str], int, Random], Row | None], where: Mapping[str, str], rng: Random, difficulty: int
-) -> Row | None:
-    return make(where, difficulty, rng)
-
-
-def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[int], Row | None]:
+def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[], Row | None]:
     """Make a function that perturbs rows of the corpus in the slice, and of the pool."""
     rows: list[dict[str, Any]] = []
     for source in (stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])):
@@ -155,8 +144,7 @@ def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Cal
         rows += source.select(np.array(sorted(rng.sample(inside, min(len(inside), _MOST_PARENTS))), np.int64)).rows
     perturbation = Perturbation([(row["prompt"], row["completion"]) for row in rows], program.accepts)
 
-    def make(difficulty: int) -> Row | None:
-        del difficulty  # that of the rows that there are
+    def make() -> Row | None:
         made = perturbation.make(rng)
         if made is None:
             return None
@@ -168,7 +156,7 @@ def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Cal
     return make
 
 
-def _asked_for(finding: Finding) -> Slice:
+def _target_slice(finding: Finding) -> Slice:
     """Slice that new rows must be in: they are in no list of nearest rows, and then the failing slice is used."""
     return finding.slice if finding.data_slice.contents else finding.acted_on
 
@@ -177,19 +165,19 @@ def _fits(trial: _Trial, finding: Finding) -> bool:
     """Whether a program writes rows of the slice; if no predicate defines that, rows like the failed items."""
     if len(trial.texts) < _LEAST_INSIDE * _TRIED * len(trial.program.difficulties):
         return False
-    is_told = bool(finding.data_slices) and not finding.data_slice.contents
-    return is_told or _nearness(trial, finding) >= _AS_NEAR
+    has_predicate = bool(finding.data_slices) and not finding.data_slice.contents
+    return has_predicate or _nearness(trial, finding) >= _AS_NEAR
 
 
 def _nearness(trial: _Trial, finding: Finding) -> float:
     """Nearness of the failed items to the rows, as a multiple of their nearness to each other."""
-    asked = list(finding.queries)
-    if len(asked) < 2 or not trial.texts:
+    items = list(finding.queries)
+    if len(items) < 2 or not trial.texts:
         return 0.0
-    among = word_similarity(asked, asked)
+    among = word_similarity(items, items)
     np.fill_diagonal(among, 0)
     usual = float(among.max(axis=1).mean())
-    return float(word_similarity(asked, trial.texts).max(axis=1).mean()) / usual if usual else 0.0
+    return float(word_similarity(items, trial.texts).max(axis=1).mean()) / usual if usual else 0.0
 
 
 def _written(finding: Finding, resources: Resources, trial: _Trial, num_examples: int | None) -> Steps:

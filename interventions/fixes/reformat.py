@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from diagnose.finding.finding import Cause, Finding
 from diagnose.finding.forms import Form, Variant
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import text_pairs
 from diagnose.slices.predicate import row_members
 from interventions.admission.gate import IN_CORPUS, Stock, admit_edited, made_from
 from interventions.makers.wordings import Wordings, make_wordings
@@ -119,7 +120,7 @@ class _Written:
 
 def _in_form(number: int, form: Form, parents: _Parents) -> _Written:
     places, variants = [], []
-    for place, (prompt, completion) in enumerate(_pairs(parents.rows)):
+    for place, (prompt, completion) in enumerate(text_pairs(parents.rows)):
         if (variant := form.applied(prompt, completion)) is not None:
             places.append(place)
             variants.append(variant)
@@ -138,7 +139,7 @@ def _in_form(number: int, form: Form, parents: _Parents) -> _Written:
 def _in_wordings(wordings: Wordings, finding: Finding, parents: _Parents) -> _Written:
     used = wordings.used_by(finding.queries)
     found = []
-    for place, (prompt, completion) in enumerate(_pairs(parents.rows)):
+    for place, (prompt, completion) in enumerate(text_pairs(parents.rows)):
         known = [form.applied(prompt, completion) for form in finding.forms]
         row = next((variant for variant in known if variant is not None), Variant(prompt, completion))
         for reworded in wordings.variants(row.prompt):
@@ -173,7 +174,7 @@ def _added(finding: Finding, resources: Resources, written: _Written, num_exampl
     }
     made = made_from(parents.select(written.places), REFORMAT, columns)
     # Word for word: a variant may differ from its parent in case or marks only.
-    known = {*_pairs(stock.corpus.select(stock.kept))}
+    known = {*text_pairs(stock.corpus.select(stock.kept))}
     is_new = np.array([(variant.prompt, variant.completion) not in known for variant in written.variants])
     admitted = admit_edited(made, np.flatnonzero(is_new), stock.gate, frozenset())
     blocked = {**admitted.blocked, **{names[k]: IN_CORPUS for k in np.flatnonzero(~is_new).tolist()}}
@@ -193,7 +194,3 @@ def _added(finding: Finding, resources: Resources, written: _Written, num_exampl
         is_raised=True,
         blocked=blocked,
     )
-
-
-def _pairs(rows: TrainPool) -> list[tuple[str, str]]:
-    return list(zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.cues import Pair, giving_away
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import text_pairs
 from diagnose.slices.predicate import row_members
 from evals.leaks.near_copies import normalise
 from interventions.admission.gate import admit, contents
@@ -80,9 +81,9 @@ def _chosen(
     if resources.states is not None and items and is_few:
         states = resources.states(finding, pool.select(rows))
     known = resources.pool_effects(finding) if resources.pool_effects is not None and items else None
-    effects = np.full(len(pool), np.nan, np.float32) if known is None else known
-    elsewhere = effects[~is_inside]
-    near = np.flatnonzero(is_relevant(texts, items, states, effects[rows], elsewhere[np.isfinite(elsewhere)]))
+    row_effects = np.full(len(pool), np.nan, np.float32) if known is None else known
+    elsewhere = row_effects[~is_inside]
+    near = np.flatnonzero(is_relevant(texts, items, states, row_effects[rows], elsewhere[np.isfinite(elsewhere)]))
     if len(near) < len(rows):
         how.append(f"{len(near):,} of them near the failed items")
         rows, texts = rows[near], [texts[k] for k in near.tolist()]
@@ -99,8 +100,7 @@ def _cued(pool: TrainPool, rows: NDArray[np.int64], corpus: TrainPool, own: NDAr
 
 
 def _pairs(pool: TrainPool, rows: NDArray[np.int64]) -> list[Pair]:
-    part = pool.rows.select(rows)
-    return [(p.split(), c.split()) for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
+    return [(prompt.split(), completion.split()) for prompt, completion in text_pairs(pool.select(rows))]
 
 
 def _texts(pool: TrainPool, rows: NDArray[np.int64]) -> list[str]:

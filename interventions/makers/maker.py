@@ -18,7 +18,7 @@ from interventions.admission.gate import Stock, admit
 from interventions.makers.row import Row
 
 ATTEMPTS = 20
-"""Rows asked of a maker for each that is wanted."""
+"""Most calls of a maker for each row that is wanted."""
 
 Content = tuple[str, str]
 """Prompt and completion."""
@@ -63,7 +63,7 @@ def make_rows(
         number: Rows that are wanted.
         rng: Mixes the rows of makers of one group.
     """
-    asked: dict[Content, Row] = {}
+    checked: dict[Content, Row] = {}
     passed: list[Row] = []
     blocked: Mapping[str, str] = {}
     giving: list[int] = []
@@ -71,12 +71,12 @@ def make_rows(
         num_before = len(passed)
         while len(passed) < number:
             each = -(-2 * (number - len(passed)) // len(makers))  # some will repeat each other or the corpus
-            more = [row for maker in makers for row in checked_rows(maker, verifier, each, asked)]
+            more = [row for maker in makers for row in checked_rows(maker, verifier, each, checked)]
             if not more:
                 break
             rng.shuffle(more)
-            asked |= {(row.prompt, row.completion): row for row in more}
-            rows = list(asked.values())
+            checked |= {(row.prompt, row.completion): row for row in more}
+            rows = list(checked.values())
             made = pool_of(rows, name, stock.corpus.rendering)
             admitted = admit(made, np.arange(len(made)), stock.gate, stock.said)
             blocked = admitted.blocked

@@ -131,8 +131,8 @@ def make_wordings(declared: Mapping[str, Sequence[str]]) -> Wordings:
         for wording in group[1:]:
             if wording.slots != group[0].slots:
                 raise ValueError(
-                    f"{key} needs the same slots in each wording, got {_told(group[0])} and {_told(wording)}; name "
-                    "what stays the same alike"
+                    f"{key} needs the same slots in each wording, got {_slots_of(group[0])} and "
+                    f"{_slots_of(wording)}; name what stays the same alike"
                 )
         groups.append(group)
     return Wordings(tuple(groups))
@@ -153,7 +153,7 @@ def _check_format(key: str, text: str) -> None:
             raise ValueError(f"{key}: slots must be plain names, got '{text}'; for example 'sort {{letters}}'")
 
 
-def _told(wording: Wording) -> str:
+def _slots_of(wording: Wording) -> str:
     return f"{', '.join(sorted(wording.slots))} in '{wording.text}'"
 
 

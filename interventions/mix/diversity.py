@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import text_pairs
 from interventions.mix.mix import TrainingMix
 
 NUM_DRAWS = 2_000
@@ -67,8 +68,7 @@ def diversity_change(corpus: TrainPool, mix: TrainingMix, seed: int) -> Diversit
 
 
 def _words(pool: TrainPool, rows: NDArray[np.int64]) -> list[list[str]]:
-    part = pool.rows.select(rows)
-    return [f"{p} {c}".split() for p, c in zip(part["prompt"][:], part["completion"][:], strict=True)]
+    return [f"{prompt} {completion}".split() for prompt, completion in text_pairs(pool.select(rows))]
 
 
 def _common(texts: Sequence[Sequence[str]]) -> frozenset[str]:

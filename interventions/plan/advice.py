@@ -21,8 +21,8 @@ def advice(finding: Finding) -> str:
         case Cause.CONTAMINATION:
             return "evaluation items stood in the corpus; without them, measure again"
         case Cause.FORMAT:
-            told = f"the answers are right in another form; {_form(finding)}; no data is changed"
-            return told + _OTHERWISE if finding.forms else told
+            advised = f"the answers are right in another form; {_form(finding)}; no data is changed"
+            return advised + _OTHERWISE if finding.forms else advised
         case Cause.WRONG_GOLD:
             return f"the evaluation's gold answers disagree with the data; {_items(finding)}; no data is changed"
         case Cause.CAPACITY:

@@ -66,7 +66,7 @@ class _Lots:
     """Share of the draws of each lot of added rows."""
     lowered: list[Draw]
     """Rows of the corpus that give up draws for the lots."""
-    is_told: bool
+    is_known: bool
     """Whether the answers determine the share of each lot."""
 
 
@@ -136,7 +136,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
         kept=kept,
         num_added=num_added,
         taken=taken,
-        is_share_told=lots.is_told,
+        is_share_told=lots.is_known,
         left_out=tuple(left_out),
     )
 
@@ -204,13 +204,13 @@ def _fair(
         busy: Row numbers of those whose share is settled.
         scale: Part of the share that is given (`Limits.scale`).
     """
-    shares, lowered, is_told = list(largest), [], True
+    shares, lowered, is_known = list(largest), [], True
     for golds in {tuple(sorted(picked.step.finding.golds)): picked.step.finding.golds for picked in added}.values():
         places = [k for k, picked in enumerate(added) if picked.step.finding.golds.keys() == golds.keys()]
         rows = [added[k].source.select(added[k].rows) for k in places]
         found = fair_shares(golds, corpus, rows, [largest[k] / scale for k in places])
         if found is None:
-            is_told = False
+            is_known = False
             continue
         for k, share in zip(places, found, strict=True):
             shares[k] = share * scale
@@ -227,7 +227,7 @@ def _fair(
             shares[k] = even
             lowered.append(Draw(ORIGINAL, None, own, of_label - part * even))
             busy = np.union1d(busy, own)
-    return _Lots(shares, lowered, is_told)
+    return _Lots(shares, lowered, is_known)
 
 
 def _is_in_place(step: Step) -> bool:

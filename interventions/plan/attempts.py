@@ -1,4 +1,4 @@
-"""What a champion was tried with: plans not to be repeated, and how far the next one may go."""
+"""Attempts with a champion: plans that are not repeated, and how far the next one may go."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ class Attempts:
 
     @property
     def is_first(self) -> bool:
-        """Whether no verdict has asked for a smaller change."""
+        """Whether no verdict has made the next change smaller."""
         return self.scale == self.interpolation == 1
 
     def comes_back(self, from_base: bool) -> bool:

@@ -63,16 +63,16 @@ def fair_shares(
     labelled = lots.sum(axis=1)
     if not labelled[0] or (labelled[1:] < _LEAST_LABELLED).any():
         return None
-    asked = np.array([golds[label] for label in labels], np.float64) * (lots.sum(axis=0) > 0)
-    if not asked.any():
+    gold_counts = np.array([golds[label] for label in labels], np.float64) * (lots.sum(axis=0) > 0)
+    if not gold_counts.any():
         return None
     most = np.array([1 - sum(largest), *largest])
     answers = lots / labelled[:, None]
     start = most * labelled / (most * labelled).sum()
     part = start
     for _ in range(_STEPS):
-        part = part * ((answers * (asked / np.maximum(part @ answers, 1e-300))).sum(axis=1) / asked.sum())
-    gained = 2 * float(asked @ (_logs(part @ answers) - _logs(start @ answers)))
+        part = part * ((answers * (gold_counts / np.maximum(part @ answers, 1e-300))).sum(axis=1) / gold_counts.sum())
+    gained = 2 * float(gold_counts @ (_logs(part @ answers) - _logs(start @ answers)))
     if gained <= chi2.ppf(1 - LEVEL, len(added)):
         return list(largest)
     drawn = part / labelled

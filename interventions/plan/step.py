@@ -146,7 +146,7 @@ class Resources:
 
     stock: Stock
     judged: Collection[str] = ()
-    """Keys of plans that this model was already tried with (`Plan.keys`)."""
+    """Keys of plans that were judged on this model (`Plan.keys`)."""
     seed: int = 0
     """Seeds the rows that are made or drawn; differs in each round, since rows of earlier rounds are in the corpus."""
     scale: float = 1.0
@@ -180,8 +180,8 @@ class Intervention(Protocol):
 
 def unfit(finding: Finding) -> str:
     """Reason why no change of data suits this finding; empty if one may."""
-    if told := advice(finding):
-        return told
+    if advised := advice(finding):
+        return advised
     return "" if finding.data_slices else "no training data could be told to belong to it"
 
 

@@ -61,10 +61,10 @@ def log_ratios(rows: Sequence[str], items: Sequence[str]) -> NDArray[np.float64]
     )
     counts = words.transform(rows).tocsr()
     number = np.asarray(counts.sum(axis=1)).ravel()
-    asked = np.asarray(words.transform(items).sum(axis=0)).ravel()
-    raw = np.asarray(counts.sum(axis=0)).ravel() + asked
+    item_counts = np.asarray(words.transform(items).sum(axis=0)).ravel()
+    raw = np.asarray(counts.sum(axis=0)).ravel() + item_counts
     others = raw[counts.indices] - counts.data
-    expected = others * asked.sum() / max(raw.sum(), 1)
-    ratio = np.where(others > 0, np.log((asked[counts.indices] + _PRIOR) / (expected + _PRIOR)), 0.0)
+    expected = others * item_counts.sum() / max(raw.sum(), 1)
+    ratio = np.where(others > 0, np.log((item_counts[counts.indices] + _PRIOR) / (expected + _PRIOR)), 0.0)
     counts.data *= ratio
     return np.asarray(np.asarray(counts.sum(axis=1)).ravel() / np.sqrt(np.maximum(number, 1)), np.float64)

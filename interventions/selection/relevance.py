@@ -27,7 +27,7 @@ def is_relevant(
     rows: Sequence[str],
     items: Sequence[str],
     states: States | None,
-    effects: NDArray[np.float32],
+    row_effects: NDArray[np.float32],
     elsewhere: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
     """Whether each row of a slice is relevant, [num_rows]; all of them where none would be left.
@@ -36,7 +36,7 @@ def is_relevant(
         rows: Texts of the rows.
         items: Failed items, question and gold answer.
         states: States of the same rows and items; None where the model may not be used.
-        effects: Effects on the failed items, [num_rows]; nan where a row was not attributed.
+        row_effects: Effects of the rows on the failed items, [num_rows]; nan where a row was not attributed.
         elsewhere: Effects of attributed rows of the pool outside the slice.
     """
     num_known, num_far = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
@@ -48,8 +48,8 @@ def is_relevant(
             num_known += 1
             num_far += near[: len(rows)] < np.quantile(near[len(rows) :], _FARTHEST)
     if len(elsewhere) >= _LEAST_ELSEWHERE:
-        is_known = np.isfinite(effects)
+        is_known = np.isfinite(row_effects)
         num_known += is_known
-        num_far += is_known & (np.nan_to_num(effects) <= np.median(elsewhere))
+        num_far += is_known & (np.nan_to_num(row_effects) <= np.median(elsewhere))
     relevant = 2 * num_far <= num_known
     return relevant if relevant.any() else np.ones(len(rows), bool)

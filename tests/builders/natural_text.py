@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from builders.items import answered, item, probe_key, probe_report
 from builders.pools import train_pool
 from diagnose.attribution.shards import ScoredRows
-from diagnose.case import Case, Question, ask
+from diagnose.case import Case, Scope, draw_scope
 from diagnose.evidence.nearest import NearestRows
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.data.find import DataJoin
@@ -50,11 +50,11 @@ def rows_of(counts: dict[str, int], source: str, seed: int = 0) -> TrainPool:
     return train_pool(zip(prompts, answers, strict=True), source, kind=kinds)
 
 
-def probe(asked: Sequence[str], template: str = "{}") -> ProbeReport:
+def probe(prompts: Sequence[str], template: str = "{}") -> ProbeReport:
     """Items of the task `films` that all fail, in this template."""
     items = [
         item(template.format(prompt), "yes", "films", id=f"{number}-0", split_key=probe_key(f"{number}"))
-        for number, prompt in enumerate(asked)
+        for number, prompt in enumerate(prompts)
     ]
     return probe_report(answered(one, "no") for one in items)
 
@@ -70,16 +70,16 @@ def case_of(report: ProbeReport, corpus: TrainPool, pool: TrainPool | None) -> C
     return Case(report, corpus, pool, [], [], [], index_items([]), 0)
 
 
-def question(case: Case) -> Question:
+def scope_of(case: Case) -> Scope:
     """The task fails as a whole."""
     number = len(case.probe.results)
     found = FailingSlice(Slice((("task", "films"),)), number, number, Interval(0.9, 1.0), 0.001)
-    return ask(case, (found,), 256, None)
+    return draw_scope(case, (found,), 256, None)
 
 
 def joined(case: Case, join: DataJoin | None = None, cosine: NDArray[np.float64] | None = None) -> DataJoin:
     """By words, and where cosines of rows are given by attribution too; they are the effects as well."""
-    asked = question(case)
+    scope = scope_of(case)
     scores = np.zeros(case.num_rows) if cosine is None else cosine
 
     def shards() -> Iterator[ScoredRows]:
@@ -87,6 +87,6 @@ def joined(case: Case, join: DataJoin | None = None, cosine: NDArray[np.float64]
         ones, zeros = np.ones(len(scores), np.int64), np.zeros((1, len(scores)), np.float32)
         yield ScoredRows(0, column, column, column, zeros, ones, np.full(len(scores), cosine is None), 0, 0)
 
-    rows = scored_parts(case.corpus, case.pool, case.row_fields, asked.scored, shards)
-    (found,) = NearestRows(None, None, 3).join(case, asked, [join or DataJoin((), None, None)], rows)
+    rows = scored_parts(case.corpus, case.pool, case.row_fields, scope.scored, shards)
+    (found,) = NearestRows(None, None, 3).join(case, scope, [join or DataJoin((), None, None)], rows)
     return found

@@ -108,7 +108,7 @@ def diagnosed(run: Run, model: Model, diagnosis: Diagnosis) -> DiagnosedRound:
         row_fields=run.data_slices,
         guards=run.loaded.guards,
         index=Artifact(run.run_dir / "index", "index"),
-        suite=run.asked,
+        suite=run.pinned_suite,
         max_length=run.settings.train.max_length,
         end_in_loss=None,
         seed=run.settings.seed,

@@ -1,7 +1,7 @@
 """Server process that workers are forked from.
 
 It imports what stages need once, and while the parent still imports and reads settings: a worker is there as soon as it
-is asked for. This module is light for that reason; `start` is called as early as it is clear that work will come.
+is needed. This module is light for that reason; `start` is called as early as it is clear that work will come.
 
 A killed loop leaves nothing running: Linux kills the server when the loop's process dies, and each worker when the
 server does. multiprocessing would not: its server lives as long as a worker does, and its worker waits for ever.

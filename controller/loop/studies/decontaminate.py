@@ -23,7 +23,7 @@ def is_only_contaminated(diagnosis: Diagnosis) -> bool:
     return bool(diagnosis.findings) and all(f.cause is Cause.CONTAMINATION for f in diagnosis.findings)
 
 
-def measured_again(
+def scores_without_repeats(
     run: Run, base: Model, champion: Model, probe: MeasuredModel, diagnosis: Diagnosis, proposal: ProposedRound
 ) -> str:
     """Describe each contaminated task: its score with and without the repeated items."""
@@ -50,8 +50,8 @@ def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) 
     mix = Data(folder, f"{proposal.artifact.digest}-{CONTINUE}", num_rows, str(folder))
     plan = recipe(run.settings.train, run.settings.model, TrainUpdate(), num_rows, mean_tokens=None)
     job = TrainingJob("train-again", base, mix, plan, run.settings.seed, keeps_middle=False)
-    (again,) = train_models(run, [job], "train", "the training without repeated items")
-    return measure_model(run, again.model, Split.PROBE, "measure-again")
+    (retrained,) = train_models(run, [job], "train", "the training without repeated items")
+    return measure_model(run, retrained.model, Split.PROBE, "measure-again")
 
 
 def _score(measured: MeasuredModel, task: str) -> float:

@@ -83,15 +83,15 @@ def dose_curve(run: Run, fix: JudgedFix) -> tuple[DosePoint, ...]:
             return ()
         plan = fix_recipe(run, proposal)
         trials = [MixTrial(f"dose-{dose.dose:g}", dose.mix, plan) for dose in doses]
-        tried = try_mixes(run, fix.champion, proposal, trials, fix.number, Account("verify.doses", BOOK, BOOK))
+        results = try_mixes(run, fix.champion, proposal, trials, fix.number, Account("verify.doses", BOOK, BOOK))
     except BudgetSpent as end:
         log.warning("dose curve: not measured, %s", end)
         return ()
-    arms = [DosedArm(dose.dose, dose.num_added, one.arm) for dose, one in zip(doses, tried, strict=True)]
+    arms = [DosedArm(dose.dose, dose.num_added, one.arm) for dose, one in zip(doses, results, strict=True)]
     arms.append(DosedArm(1.0, proposal.proposed.num_added, fix.arms[0]))
     points = dose_points(fix.agreed, sorted(arms, key=lambda dosed: dosed.dose))
-    told = ", ".join(f"{point.num_added} rows {point.score:.3f}" for point in points)
-    log.info("dose curve: %s", told or "none, no item was scored by every run")
+    scores = ", ".join(f"{point.num_added} rows {point.score:.3f}" for point in points)
+    log.info("dose curve: %s", scores or "none, no item was scored by every run")
     return points
 
 

@@ -25,10 +25,10 @@ from controller.stages.retrain import (
     MOST_SLICES,
     SCORES_FILE,
     VALUES_FILE,
-    Asked,
     Part,
     Parts,
     Retraining,
+    RetrainTargets,
     choose_parts,
     num_dropped,
     retrain,
@@ -56,12 +56,12 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     if diagnosed.diagnosis.attributed is None:
         log.info("fidelity: nothing was attributed, so there is nothing to hold it against")
         return None
-    effects = load_effects(diagnosed.artifact.folder).of_corpus(champion.corpus.num_rows)
-    least = 2 * num_dropped(len(effects.scored))
-    if len(effects.scored) < least:
-        log.info("fidelity: %d rows of the corpus are attributed, %d are needed", len(effects.scored), least)
+    row_effects = load_effects(diagnosed.artifact.folder).of_corpus(champion.corpus.num_rows)
+    least = 2 * num_dropped(len(row_effects.scored))
+    if len(row_effects.scored) < least:
+        log.info("fidelity: %d rows of the corpus are attributed, %d are needed", len(row_effects.scored), least)
         return None
-    start, plan = training_again(run, base, champion)
+    start, plan = recipe_of_champion(run, base, champion)
     chosen = run.runner.do(_parts_stage(run, base, champion, diagnosed), "fidelity")
     length = plan.length.count * (1 if isinstance(plan.length, Tokens) else chosen.value.mean_tokens)
     seeds = [1000 * run.settings.seed + seed + 1 for seed in range(settings.fidelity_seeds)]
@@ -72,15 +72,15 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
         log.warning("fidelity: not measured, %s", end)
         return None
     jobs = [(part, seed) for part in chosen.value.parts for seed in seeds]
-    asked = _asked(run, diagnosed)
+    targets = _targets(run, diagnosed)
     trained = run.runner.do_all(
-        [_training_stage(start, plan, champion, chosen, part, seed, asked) for part, seed in jobs],
+        [_training_stage(start, plan, champion, chosen, part, seed, targets) for part, seed in jobs],
         "fidelity",
     )
     shape = (len(chosen.value.parts), len(seeds), -1)
     outcomes = Outcomes(
-        effects=effects,
-        failing=asked.failing,
+        row_effects=row_effects,
+        failing=targets.failing,
         parts=chosen.value.parts,
         left_out=[np.load(chosen.folder / part.file) for part in chosen.value.parts],
         values=np.stack([np.load(result.folder / VALUES_FILE) for result in trained]).reshape(shape),
@@ -101,7 +101,7 @@ def most_trainings(settings: Diagnoser) -> int:
     return (1 + settings.fidelity_parts + 2 * settings.max_findings + MOST_SLICES) * settings.fidelity_seeds
 
 
-def training_again(run: Run, base: Model, champion: Model) -> tuple[Model, Recipe]:
+def recipe_of_champion(run: Run, base: Model, champion: Model) -> tuple[Model, Recipe]:
     """Weights and recipe by which the champion was trained, or would be trained further."""
     is_from_base = run.settings.train.start == "base" or is_initial(run, base, champion)
     start, update = (base, TrainUpdate()) if is_from_base else (champion, run.settings.train.update)
@@ -127,19 +127,19 @@ def _parts_stage(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRou
 
 
 def _training_stage(
-    start: Model, plan: Recipe, champion: Model, chosen: Done[Parts], part: Part, seed: int, asked: Asked
+    start: Model, plan: Recipe, champion: Model, chosen: Done[Parts], part: Part, seed: int, targets: RetrainTargets
 ) -> Stage[Retraining]:
     """Make the stage of a training, keyed by the rows left out, so that more parts keep the trainings of fewer."""
     left_out = Artifact(chosen.folder, part.digest)
-    arguments = (start, champion.corpus, left_out, part.file, plan, seed, asked)
+    arguments = (start, champion.corpus, left_out, part.file, plan, seed, targets)
     return Stage(f"fidelity-{part.name}-{seed}", retrain, arguments)
 
 
-def _asked(run: Run, diagnosed: DiagnosedRound) -> Asked:
-    return Asked(
+def _targets(run: Run, diagnosed: DiagnosedRound) -> RetrainTargets:
+    return RetrainTargets(
         diagnosis=diagnosed.artifact,
         failing=tuple(finding.slice for finding in diagnosed.diagnosis.attributed_findings),
-        suite=run.asked,
+        suite=run.pinned_suite,
         batch_tokens=run.settings.diagnose.influence.batch_tokens,
     )
 

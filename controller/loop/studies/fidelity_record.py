@@ -35,7 +35,7 @@ from evals.statistics.intervals import Estimate, Interval
 class Outcomes:
     """Results of the trainings on parts of the corpus."""
 
-    effects: Effects
+    row_effects: Effects
     """Effects of rows of the corpus."""
     failing: tuple[Slice, ...]
     """Failing slices of the findings, [num_findings]."""
@@ -51,9 +51,9 @@ class Outcomes:
     @property
     def losses(self) -> NDArray[np.float64]:
         """Losses of the findings, [num_parts, num_seeds, num_findings], nats."""
-        weights = self.effects.queries.weights
-        asked = weights.any(axis=0)
-        return self.values[:, :, asked] @ weights[:, asked].T
+        weights = self.row_effects.queries.weights
+        has_weight = weights.any(axis=0)
+        return self.values[:, :, has_weight] @ weights[:, has_weight].T
 
     def of_kind(self, kind: PartKind) -> list[int]:
         return [number for number, part in enumerate(self.parts) if part.kind is kind]
@@ -61,17 +61,17 @@ class Outcomes:
     def predicted(self, number: int) -> NDArray[np.float64]:
         """Predict the change of each finding's loss without the rows of a part, [num_findings], nats: the sum of their
         effects or, where not all are attributed, their mean effect for each; nan where none is."""
-        is_out = np.isin(self.effects.scored, self.left_out[number])
+        is_out = np.isin(self.row_effects.scored, self.left_out[number])
         if not is_out.any():
             return np.full(len(self.failing), np.nan)
-        return np.asarray(self.effects.effect[is_out].mean(axis=0, dtype=np.float64) * len(self.left_out[number]))
+        return np.asarray(self.row_effects.effect[is_out].mean(axis=0, dtype=np.float64) * len(self.left_out[number]))
 
     def strength(self, number: int) -> NDArray[np.float64]:
         """Strength by which harm is calibrated, [num_findings]: where harm is predicted the odds of the slice
         (`diagnose.attribution.fidelity.slice_odds`), otherwise the prediction."""
-        is_out = np.isin(self.effects.scored, self.left_out[number])
+        is_out = np.isin(self.row_effects.scored, self.left_out[number])
         predicted = self.predicted(number)
-        odds = np.array([slice_odds(of_finding, is_out) for of_finding in self.effects.effect.T])
+        odds = np.array([slice_odds(of_finding, is_out) for of_finding in self.row_effects.effect.T])
         return np.where(predicted > 0, odds, predicted)
 
 
@@ -110,8 +110,8 @@ def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
     halves = [number for number in outcomes.of_kind(PartKind.HALF) if changes.is_sound[number]]
     lds, ceiling, reason = None, None, f"only {len(halves)} of the halves were trained to a finite loss"
     if len(halves) >= MIN_PARTS:
-        kept = np.array([~np.isin(outcomes.effects.scored, outcomes.left_out[number]) for number in halves])
-        found = datamodeling_score(outcomes.effects.effect, Retrained(kept, losses[halves]), seed)
+        kept = np.array([~np.isin(outcomes.row_effects.scored, outcomes.left_out[number]) for number in halves])
+        found = datamodeling_score(outcomes.row_effects.effect, Retrained(kept, losses[halves]), seed)
         lds, ceiling, reason = Estimate(found.lds, found.ci.low, found.ci.high), found.ceiling, ""
     slices = [number for number in outcomes.of_kind(PartKind.SLICE) if changes.is_sound[number]]
     slice_lds, slice_ceiling = _of_slices(changes, slices, seed)
@@ -119,7 +119,7 @@ def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
     return FidelityRecord(
         num_parts=len(halves),
         num_seeds=losses.shape[1],
-        num_rows=len(outcomes.effects.scored),
+        num_rows=len(outcomes.row_effects.scored),
         num_diverged=int((~is_finite).sum()),
         lds=lds,
         ceiling=ceiling,

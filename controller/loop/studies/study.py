@@ -28,8 +28,7 @@ class JudgedFix:
 
 class Study(Protocol):
     """Trainings or measurements that describe a fix. They come last, so they take nothing of a budget from what
-    decides;
-    their stages are kept, so a finished run may be asked for one afterwards."""
+    decides; their stages are kept, so a finished run may add one afterwards."""
 
     def describe(self, run: Run, fix: JudgedFix, played: Round) -> Round:
         """The round with what was found: in `Round.studies` under a name, or where `loop.json` has a place for it."""

@@ -24,7 +24,7 @@ class DosesView:
     """Ticks of the axis of scores; a place from the top is 100 - at."""
     is_log: bool
     guards: tuple[str, ...]
-    told: str
+    summary: str
 
 
 def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
@@ -57,11 +57,11 @@ def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
         up=scores.ticks(is_signed=False),
         is_log=is_log,
         guards=tuple(points[0].guards),
-        told=told(points),
+        summary=dose_summary(points),
     )
 
 
-def told(points: Sequence[DosePoint]) -> str:
+def dose_summary(points: Sequence[DosePoint]) -> str:
     """Say whether fewer rows would have done, and whether more do more, as far as the intervals show."""
     (fix,) = [point for point in points if point.dose == 1]
     less, more = [p for p in points if p.dose < 1], [p for p in points if p.dose > 1]

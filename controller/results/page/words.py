@@ -23,6 +23,8 @@ CAUSES = {
     "capacity": "a model too small for it",
     "unknown": "undecided by the evidence",
 }
+_MOST_CHARACTERS = 700
+"""Most characters of a text that is shown whole."""
 ARMS = {
     "before": "Before",
     "challenger": "The fix",
@@ -41,7 +43,6 @@ DECISIONS = {
     Decision.RANDOM_IS_ENOUGH: "Random rows are enough",
     Decision.NOT_DATA: "Not the data",
     Decision.NOTHING_TO_DO: "Nothing to do",
-    Decision.AWAITING_APPROVAL: "Waits for approval",
 }
 
 
@@ -100,9 +101,12 @@ def excerpt(text: str) -> str:
     return text if head == tail else f"{text[:head]}{left_out(tail - head)}{text[tail:]}"
 
 
-def excerpt_ends(text: str, most: int = 700) -> tuple[int, int]:
+def excerpt_ends(text: str) -> tuple[int, int]:
     """Begin and end of the part that is left out."""
-    return (len(text), len(text)) if len(text) <= most else (most // 3, len(text) - (most - most // 3))
+    if len(text) <= _MOST_CHARACTERS:
+        return len(text), len(text)
+    head = _MOST_CHARACTERS // 3
+    return head, len(text) - (_MOST_CHARACTERS - head)
 
 
 def left_out(num_characters: int, more: str = "") -> str:
@@ -154,7 +158,6 @@ def headline(result: LoopResult) -> str:
         Decision.REJECTED: f"{failing} failed, and {_why_not(decided.verdict)}",
         Decision.RANDOM_IS_ENOUGH: f"{failing} failed, and {_enough(decided.verdict)}",
         Decision.NOT_DATA: f"{failing} failed, and data is not the reason",
-        Decision.AWAITING_APPROVAL: f"{failing} failed; a plan to mend that waits for approval",
         Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
     }[decided.verdict.decision]
 
@@ -177,12 +180,11 @@ def changed(round_: Round) -> str:
     """Say what was changed."""
     if not round_.plan.actions:
         return f"Nothing. {sentence(round_.plan.reason)}"
-    tried = {
+    prefix = {
         Decision.REJECTED: "Attempts and not kept: ",
         Decision.RANDOM_IS_ENOUGH: "Attempts, and not shown to mend more than random rows: ",
-        Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
-    return tried + " ".join(
+    return prefix + " ".join(
         f"{action.kind.capitalize()}, {changes(action)}: training rows where {slice_words(action.slice)}, "
         f"{percent(action.share)} of the draws."
         for action in round_.plan.actions

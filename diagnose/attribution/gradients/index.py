@@ -69,8 +69,8 @@ class GradientIndex:
     """Index of one model, projection and sample."""
 
     def __init__(self, folder: Path, model: CausalModel, sample: FisherSample, settings: Influence, seed: int) -> None:
-        asked = (settings.projection_dim, settings.temperature, seed, next(model.parameters()).dtype)
-        digest = hashlib.sha256(repr(asked).encode())
+        identity = (settings.projection_dim, settings.temperature, seed, next(model.parameters()).dtype)
+        digest = hashlib.sha256(repr(identity).encode())
         for name, values in sorted(model.state_dict().items()):
             digest.update(name.encode())
             digest.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())

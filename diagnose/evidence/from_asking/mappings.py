@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diagnose.evidence.subject import Subject
+from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import SETTLED, Evidence
-from diagnose.finding.forms import CASES, ONE_TO_ONE, Form, How, Reading, plain
+from diagnose.finding.forms import CASES, ONE_TO_ONE, Form, How, Reading
 from diagnose.model.asked_model import Asker
 from diagnose.modes.answer_text import NUMBER
 from evals.items import Answered, ItemResult, OutputType
@@ -76,7 +77,7 @@ def map_answers(subject: Subject, asker: Asker | None = None) -> Evidence:
 def _holds(reading: Reading, asker: Asker, judging: Sequence[ItemResult], results: Sequence[ItemResult]) -> bool:
     """Whether the task's scorer accepts the mapped answers, and rows can be rewritten without losing their labels."""
     golds = [r.item.target for r in results]
-    if reading.how not in ONE_TO_ONE and any(plain(reading.read(gold)) != plain(gold) for gold in golds):
+    if reading.how not in ONE_TO_ONE and any(as_label(reading.read(gold)) != as_label(gold) for gold in golds):
         return False  # what throws text away would cut such golds, and rows that are like them
     shown = [r for group in (True, False) for r in [j for j in judging if j.is_failed is group][:_MOST]]
     scored = asker.score([Answered(r.item, reading.rewritten(r.answer) or r.answer) for r in shown])
@@ -91,7 +92,7 @@ def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) ->
     gained = sum(right for right, r in zip(is_right, judging, strict=True) if r.is_failed)
     # A right answer that is not its gold text to begin with is no evidence against a mapping.
     lost = sum(
-        not right and plain(r.answer) == plain(r.item.target)
+        not right and as_label(r.answer) == as_label(r.item.target)
         for right, r in zip(is_right, judging, strict=True)
         if not r.is_failed
     )
@@ -115,8 +116,8 @@ def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
     yield _reading(Reading(How.AFTER_IS))
 
 
-def _reading(reading: Reading, of_gold: Callable[[str], str | None] = plain) -> _Mapping:
-    return _Mapping(str(reading), lambda answer: plain(reading.read(answer)), of_gold, reading)
+def _reading(reading: Reading, of_gold: Callable[[str], str | None] = as_label) -> _Mapping:
+    return _Mapping(str(reading), lambda answer: as_label(reading.read(answer)), of_gold, reading)
 
 
 def _affixes(pairs: Pairs) -> list[tuple[str, str]]:
@@ -169,7 +170,7 @@ def _marks(word: str, meant: str) -> tuple[str, str] | None:
 def _final_number(gold: str) -> str | None:
     """Number that a gold answer is, or ends in behind GSM8K's ####; None where it says more than a number, so that no
     answer's last number stands for it."""
-    final = plain(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
+    final = as_label(gold.rpartition("####")[2]).strip("$€£%. ").replace(",", "")
     return final if NUMBER.fullmatch(final) else None
 
 

@@ -45,12 +45,12 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     passed = [r for group in (subject.passed, others) for r in group[: _MOST // 2] if asker.can_ask(r.item)]
     if not failed:
         return Evidence("prompts", {}, "These items cannot be asked under another prompt.")
-    before, best, chosen, tried = asker.num_tokens, 0.0, None, 0
+    before, best, chosen, num_candidates = asker.num_tokens, 0.0, None, 0
     for candidate in _candidates(subject):
         edits = [Edited(r.item, _reworded(r.item, candidate)) for r in (*failed, *passed)]
         if all(edit.prompt == edit.item.prompt for edit in edits) or not all(map(asker.has_room, edits)):
             continue
-        tried += 1
+        num_candidates += 1
         is_right = [result is not None and not result.is_failed for result in asker.ask(edits)]
         gain = float(np.mean(is_right[: len(failed)]))
         if passed:
@@ -60,7 +60,7 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     says = (
         f"{chosen.says} makes {best:.0%} of {len(failed)} failed items right."
         if chosen is not None
-        else f"None of {tried} other prompts makes any of {len(failed)} failed items right."
+        else f"None of {num_candidates} other prompts makes any of {len(failed)} failed items right."
     )
     frame = chosen.frame if chosen is not None and best >= SETTLED else None
     forms = (Form(frame=frame),) if frame is not None else ()
@@ -74,11 +74,12 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
         subject.rows.prompts[k] for k in (inside if len(inside) >= 10 else corpus).tolist() if subject.rows.prompts[k]
     ]
     everything = [subject.rows.prompts[k] for k in corpus.tolist() if subject.rows.prompts[k]]
-    asked, bare = _frame([_own_prompt(r.item) for r in subject.failed]), _frame([r.item.text for r in subject.failed])
+    evaluated = _frame([_own_prompt(r.item) for r in subject.failed])
+    bare = _frame([r.item.text for r in subject.failed])
     for prompts in (trained, everything):
         theirs = _frame(prompts)
-        if prompts and asked != theirs:
-            yield _framed(Frame(theirs, asked), Frame(theirs, bare))
+        if prompts and evaluated != theirs:
+            yield _framed(Frame(theirs, evaluated), Frame(theirs, bare))
     yield _Candidate("A prompt without blanks at its ends", str.strip)
     yield _Candidate("A lower-case prompt", str.lower)
     if trained:

@@ -5,7 +5,7 @@ answer is far less likely, and the nearest items pass: then training covers this
 Where answers are labels, most of the nearest training rows must have the model's label too; where they are not, part of
 the slice's rows must work against the gold answers by attribution (`labels.check_effects`). On items that fail because
 they are hard or not covered, the model is unsure, or the neighbours fail too. Costs a forward pass over two answers of
-each item asked.
+each item.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.evidence.subject import Subject, share_against
-from diagnose.finding.answer_labels import MOST_LABELS
+from diagnose.finding.answer_labels import MOST_LABELS, as_label
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Trained
-from diagnose.model.likelihoods import read_rows
+from diagnose.model.likelihoods import row_likelihoods
 from diagnose.modes.mode import Likelihood
 from diagnose.rows.similarity import word_similarity
 from evals.items import ItemKey, ItemResult, OutputType
@@ -39,18 +39,18 @@ _MOSTLY = 0.6
 def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
     """Give `doubted` (share of the failed items), `sure` (share whose answer is as likely as 19 of 20 right ones),
     `among_passing` (mean share of passing items among the nearest) and `gold_against`; point at doubted items."""
-    asked = _answered(subject.failed)
+    answered = _answered(subject.failed)
     passed = list(subject.passed[:_MOST])
-    if not asked or len(passed) < 5:
+    if not answered or len(passed) < 5:
         return Evidence("golds", {"doubted": 0.0}, "Too few items of this kind pass for any gold answer to be doubted.")
-    failed = asked[:_MOST]
+    failed = answered[:_MOST]
     results = [*failed, *passed]
-    answers = read_rows(
+    answers = row_likelihoods(
         trained.model,
         trained.encode_answers([r.item for r in results], [r.answer for r in results]),
         trained.batch_tokens,
     )
-    golds = read_rows(
+    golds = row_likelihoods(
         trained.model,
         trained.encode_answers([r.item for r in failed], [r.item.target for r in failed]),
         trained.batch_tokens,
@@ -87,17 +87,17 @@ class AnswerLikelihoods:
 
 def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> AnswerLikelihoods:
     """Compute mean log-likelihoods per token of the model's own answer to each failed item, and of the gold one."""
-    asked = _answered(results)
-    if not asked:
+    answered = _answered(results)
+    if not answered:
         return AnswerLikelihoods({}, 0)
-    items = [r.item for r in asked]
-    readings = [
-        read_rows(trained.model, trained.encode_answers(items, texts), trained.batch_tokens)
-        for texts in ([r.answer for r in asked], [item.target for item in items])
+    items = [r.item for r in answered]
+    likelihoods = [
+        row_likelihoods(trained.model, trained.encode_answers(items, texts), trained.batch_tokens)
+        for texts in ([r.answer for r in answered], [item.target for item in items])
     ]
-    answer, gold = ((r.log_likelihood / np.maximum(r.num_loss_tokens, 1)).tolist() for r in readings)
+    answer, gold = ((r.log_likelihood / np.maximum(r.num_loss_tokens, 1)).tolist() for r in likelihoods)
     of = {i.key: Likelihood(min(a, 0.0), min(g, 0.0)) for i, a, g in zip(items, answer, gold, strict=True)}
-    return AnswerLikelihoods(of, sum(reading.num_tokens for reading in readings))
+    return AnswerLikelihoods(of, sum(each.num_tokens for each in likelihoods))
 
 
 def _answered(results: Sequence[ItemResult]) -> list[ItemResult]:
@@ -117,13 +117,13 @@ def _labels_taught(subject: Subject, failed: Sequence[ItemResult]) -> NDArray[np
     """Share of the nearest training rows with the model's answer or the gold one that have the model's, [num_failed];
     None where completions are no labels."""
     corpus = np.flatnonzero(~subject.rows.in_pool)
-    labels = np.array([" ".join(subject.rows.completions[k].split()) for k in corpus.tolist()], object)
+    labels = np.array([as_label(subject.rows.completions[k]) for k in corpus.tolist()], object)
     if len(set(labels.tolist())) > MOST_LABELS or len(corpus) < _NEAREST:
         return None
     similar = word_similarity([r.item.text for r in failed], [subject.rows.prompts[k] for k in corpus.tolist()])
     shares = []
     for result, row in zip(failed, similar, strict=True):
-        answer, gold = " ".join(result.answer.split()), " ".join(result.item.target.split())
+        answer, gold = as_label(result.answer), as_label(result.item.target)
         is_either = np.flatnonzero((labels == answer) | (labels == gold))
         nearest = is_either[np.argsort(-row[is_either], kind="stable")[:_NEAREST]]
         shares.append(float((labels[nearest] == answer).mean()) if len(nearest) else 0.0)

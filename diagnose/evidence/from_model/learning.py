@@ -17,7 +17,8 @@ from diagnose.evidence.from_rows.word_pairs import count_pairs
 from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Trained
-from diagnose.model.likelihoods import read_rows
+from diagnose.model.likelihoods import row_likelihoods
+from diagnose.rows.selection import evenly_spaced
 from diagnose.rows.tokens import TokenRows
 
 _MOST = 192
@@ -36,15 +37,15 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     for name, places in (("learnt", inside), ("learnt_elsewhere", outside)):
         if not len(places):
             continue
-        chosen = places[np.linspace(0, len(places) - 1, min(len(places), _MOST)).astype(np.int64)]
-        reading = read_rows(trained.model, rows := _encoded(subject, trained, chosen), trained.batch_tokens)
+        chosen = places[evenly_spaced(len(places), _MOST)]
+        likelihoods = row_likelihoods(trained.model, rows := _encoded(subject, trained, chosen), trained.batch_tokens)
         is_text = np.array([not subject.rows.prompts[k] for k in chosen.tolist()])
-        is_known = reading.is_greedy.copy()
+        is_known = likelihoods.is_greedy.copy()
         if is_text.any():
-            found = reading.log_likelihood[is_text]
+            found = likelihoods.log_likelihood[is_text]
             by_pairs = _by_pairs(subject, trained, chosen[is_text], rows.select(np.flatnonzero(is_text)))
             is_known[is_text] |= (found > by_pairs) & (found < 0)  # 0 where it is not finite
-        num_tokens += reading.num_tokens
+        num_tokens += likelihoods.num_tokens
         values[name] = float(is_known.mean())
         kind = "of the slice" if name == "learnt" else "of other slices"
         texts = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
@@ -71,7 +72,7 @@ def _by_pairs(subject: Subject, trained: Trained, places: NDArray[np.int64], row
     found = np.zeros(len(places))
     for half in (0, 1):
         others = np.array([k for k in texts if k % 2 != half], np.int64)
-        chosen = others[np.linspace(0, len(others) - 1, min(len(others), _MOST_COUNTED)).astype(np.int64)]
+        chosen = others[evenly_spaced(len(others), _MOST_COUNTED)]
         pairs = count_pairs(_encoded(subject, trained, chosen), len(trained.tokenizer))
         own = np.flatnonzero(places % 2 == half)
         found[own] = pairs.log_likelihood(rows.select(own))

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from diagnose.evidence.label_doubts import Labelled, doubt_labels
 from diagnose.evidence.subject import Subject, share_against
-from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, sides, surely
+from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, split_doubts, surely
+from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.rows.pool import TrainPool
+from diagnose.rows.selection import evenly_spaced
 from diagnose.slices.predicate import Slice, item_table, row_table
 from diagnose.slices.tags import ANSWER_FORM, GOLD_ANSWER
 from evals.items import Item
@@ -51,9 +53,9 @@ def check_labels(subject: Subject) -> Evidence:
     `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
     denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
     rows, the most doubtful first, and say which may leave."""
-    numbers = _sample(subject.corpus)
-    asked = subject.corpus.select(numbers)
-    prompts, labels = [normalise(prompt) for prompt in asked.rows["prompt"][:]], labels_of(asked)
+    numbers = evenly_spaced(len(subject.corpus), _MOST_ROWS)
+    sample = subject.corpus.select(numbers)
+    prompts, labels = [normalise(prompt) for prompt in sample.rows["prompt"][:]], labels_of(sample)
     values: dict[str, float] = {}
     inside = np.isin(numbers, subject.rows.numbers[subject.inside])
     if inside.any() and any(prompts):
@@ -63,7 +65,7 @@ def check_labels(subject: Subject) -> Evidence:
     failing = {r.item.key for r in (*subject.failed, *subject.passed)}
     is_own = np.array([r.item.key in failing for r in results], bool)
     where = subject.where
-    found = None if where is None else slice_labels(asked, [r.item for r in results], is_own, where)
+    found = None if where is None else slice_labels(sample, [r.item for r in results], is_own, where)
     if found is None:
         return Evidence("labels", values, says)
     denied, num_new = found.denied, len(found.new_labels)
@@ -78,7 +80,7 @@ def check_labels(subject: Subject) -> Evidence:
         f"the golds of its items and {denied.elsewhere:.0%} of the labels of other rows: at least {denied.wrong:.0%} "
         f"of the slice's labels are wrong. {len(found.leaves)} rows may leave, {num_new} of them be relabelled."
     )
-    ids = asked.rows["id"]
+    ids = sample.rows["id"]
     return Evidence(
         "labels",
         values,
@@ -117,7 +119,7 @@ def slice_labels(
         None where completions are no labels, or no row or no item of the slice has one.
     """
     given = Labelled(rows.rows["prompt"][:], labels_of(rows))
-    golds = Labelled([item.text for item in items], [" ".join(item.target.split()) for item in items])
+    golds = Labelled([item.text for item in items], [as_label(item.target) for item in items])
     if any(key in (GOLD_ANSWER, ANSWER_FORM) and key not in rows.metadata_fields for key, _ in where.conditions):
         doubts = doubt_labels(given, golds)
         if doubts is None:
@@ -133,25 +135,25 @@ def slice_labels(
         doubts = doubt_labels(given, golds, rows_inside, items_inside)
         if doubts is None:
             return None
-    asked = sides(doubts, rows_inside, items_inside)
-    denied = denied_shares(asked)
+    sides = split_doubts(doubts, rows_inside, items_inside)
+    denied = denied_shares(sides)
     if denied is None:
         return None
-    found = leaving(asked)
-    again = relabelled(asked, found, surely(doubts.items))
-    places, best = asked.rows.places, asked.rows.best
-    order = np.argsort(-asked.rows.doubt, kind="stable")
+    found = leaving(sides)
+    has_new_label = relabelled(sides, found, surely(doubts.items))
+    places, best = sides.rows.places, sides.rows.best
+    order = np.argsort(-sides.rows.doubt, kind="stable")
     return SliceLabels(
         denied=denied,
-        doubted=places[order[asked.rows.is_denied[order]]],
+        doubted=places[order[sides.rows.is_denied[order]]],
         leaves=places[found.rows],
-        new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(again).tolist()},
+        new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(has_new_label).tolist()},
     )
 
 
 def labels_of(rows: TrainPool) -> list[str]:
     """Completions with single spaces between words."""
-    return [" ".join(completion.split()) for completion in rows.rows["completion"][:]]
+    return [as_label(completion) for completion in rows.rows["completion"][:]]
 
 
 def _members(
@@ -162,10 +164,6 @@ def _members(
     of_rows = replace(row_table(rows, keys), answers=tuple(labels)).members(where)
     of_items = replace(item_table(items, keys), answers=tuple(golds)).members(where)
     return of_rows, of_items
-
-
-def _sample(corpus: TrainPool) -> NDArray[np.int64]:
-    return np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST_ROWS)).astype(np.int64)
 
 
 def _conflicts(prompts: Sequence[str], labels: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -18,8 +18,8 @@ from diagnose.slices.predicate import Slice
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A slice, and the query whose scores are summed."""
+class SliceQuery:
+    """A slice, and the query on which the effect of its rows is summed."""
 
     slice: Slice
     query: int
@@ -63,13 +63,13 @@ class _Sums:
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
 
-def slice_effects(parts: ScoredParts, asked: Sequence[Asked]) -> list[SliceEffect]:
-    """Compute the effect of each slice, in one pass over the rows."""
-    sums = [_Sums() for _ in asked]
-    for part in parts if asked else ():
-        members = {where: part.table.members(where) for where in dict.fromkeys(one.slice for one in asked)}
+def slice_effects(parts: ScoredParts, slice_queries: Sequence[SliceQuery]) -> list[SliceEffect]:
+    """Compute the effect of each slice on its query, in one pass over the rows."""
+    sums = [_Sums() for _ in slice_queries]
+    for part in parts if slice_queries else ():
+        members = {where: part.table.members(where) for where in dict.fromkeys(one.slice for one in slice_queries)}
         confirms = part.order % 2 == 1
-        for one, total in zip(asked, sums, strict=True):
+        for one, total in zip(slice_queries, sums, strict=True):
             inside = members[one.slice]
             if part.in_pool:
                 total.num_pool += int(inside.sum())
@@ -83,7 +83,7 @@ def slice_effects(parts: ScoredParts, asked: Sequence[Asked]) -> list[SliceEffec
             losses = part.losses[chosen].sum(axis=0, dtype=np.float64)
             total.losses = losses if total.losses is None else total.losses + losses
             total.everywhere += _moments(effect[counts])
-    return [_effect(one.slice, total) for one, total in zip(asked, sums, strict=True)]
+    return [_effect(one.slice, total) for one, total in zip(slice_queries, sums, strict=True)]
 
 
 def welch(inside: NDArray[np.float64], everywhere: NDArray[np.float64]) -> tuple[float, float, float, float]:

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.rows.ngrams import word_grams
+from diagnose.rows.selection import evenly_spaced
 from diagnose.slices.data.data_slice import DataSlice, Nearness
-from diagnose.slices.data.effects import Asked, SliceEffect, slice_effects, welch
+from diagnose.slices.data.effects import SliceEffect, SliceQuery, slice_effects, welch
 from diagnose.slices.data.parts import ScoredPart, ScoredParts
 from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, TEXT_KEYS, Slice, SliceTable
 from diagnose.slices.ranges import bounds
@@ -103,7 +104,7 @@ class _Collected:
     """Number of rows with each value, by field; empty where there are too many values to be slices."""
     texts: list[str] = field(default_factory=list)
     """Texts of scored rows, evenly spaced."""
-    effects: list[NDArray[np.float32]] = field(default_factory=list)
+    row_effects: list[NDArray[np.float32]] = field(default_factory=list)
     """Effects of each of these rows, [num_queries]."""
     top: list[list[tuple[float, int, str]]] = field(default_factory=list)
     """Rows of highest cosine for each query, among every second scored row: cosine, minus the row's place, text."""
@@ -118,13 +119,13 @@ def find_data_slices(failing: Sequence[FailingItems], items: SliceTable, rows: S
         rows: Corpus and pool, with the fields by which data is reported, and `source`.
     """
     collected = _collect(rows, len(failing))
-    asked = [
-        Asked(where, query)
+    slice_queries = [
+        SliceQuery(where, query)
         for query, found in enumerate(failing)
         for where in _named_candidates(found, query, items, collected)
     ]
     judged: list[list[_Judged]] = [[] for _ in failing]
-    for one, effect in zip(asked, slice_effects(rows, asked), strict=True):
+    for one, effect in zip(slice_queries, slice_effects(rows, slice_queries), strict=True):
         if not _is_a_side(effect, rows):
             judged[one.query].append(_judge(effect, failing[one.query], items))
     unmatched = [query for query in range(len(failing)) if not any(map(_is_match, judged[query]))]
@@ -166,7 +167,7 @@ def _is_by_words(judged: _Judged, num_rows: int) -> bool:
 def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
     collected = _Collected(top=[[] for _ in range(num_queries)])
     most_top = min(_MOST_TOP, max(MIN_ROWS * 2, int(_TOP_SHARE * (rows.num_scored // 2))))
-    ranking = set(np.linspace(0, rows.num_scored - 1, min(rows.num_scored, _RANKING_ROWS)).astype(np.int64).tolist())
+    ranking = set(evenly_spaced(rows.num_scored, _RANKING_ROWS).tolist())
     too_many: set[str] = set()
     for part in rows:
         for name, values in part.table.fields.items():
@@ -179,9 +180,10 @@ def _collect(rows: ScoredParts, num_queries: int) -> _Collected:
         for place, order, effect in zip(part.scored.tolist(), part.order.tolist(), part.effect, strict=True):
             if order in ranking:
                 collected.texts.append(part.table.texts[place])
-                collected.effects.append(effect)
+                collected.row_effects.append(effect)
         for query in range(num_queries):
-            collected.top[query] = _highest([*collected.top[query], *_finding_rows(part, query, most_top)], most_top)
+            best = [*collected.top[query], *_finding_rows(part, query, most_top)]
+            collected.top[query] = heapq.nlargest(most_top, best)
     return collected
 
 
@@ -193,10 +195,6 @@ def _finding_rows(part: ScoredPart, query: int, most: int) -> list[tuple[float, 
         (float(part.retrieval[k, query]), -int(part.order[k]), part.table.texts[int(part.scored[k])])
         for k in best.tolist()
     ]
-
-
-def _highest(rows: Iterable[tuple[float, int, str]], most: int) -> list[tuple[float, int, str]]:
-    return heapq.nlargest(most, rows)
 
 
 def _named_candidates(found: FailingItems, query: int, items: SliceTable, collected: _Collected) -> list[Slice]:
@@ -225,7 +223,7 @@ def _covering_runs(in_slice: NDArray[np.bool_], query: int, items: SliceTable, c
     names = [grams.grams[i] for i in np.flatnonzero((coverage >= MIN_COVERAGE) & (outside <= MAX_OUTSIDE))]
     if len(names) > _MAX_RUNS:
         # A long template without other tasks beside it: judge its words on a part of the rows first.
-        effect = np.array([effects[query] for effects in collected.effects], np.float64)
+        effect = np.array([of_row[query] for of_row in collected.row_effects], np.float64)
         moments = np.stack([np.ones_like(effect), effect, effect**2])
 
         def z(gram: str) -> float:
@@ -269,7 +267,7 @@ def _balance(judged: _Judged) -> float:
 
 
 def _broadest(found: Sequence[_Judged]) -> _Judged:
-    """Of the near ties for the best, choose the one with the most rows; then a field, then the shorter one."""
+    """Choose among the near ties for the best the one with the most rows; then a field, then the shorter one."""
     largest = max(j.rows.contrast for j in found)
     worth = [
         # Without enough scored rows the items decide alone.
@@ -297,13 +295,13 @@ def _distinct(rest: Iterable[_Judged], first: _Judged) -> list[_Judged]:
 
 def _from_rows(rows: ScoredParts, collected: _Collected, queries: Sequence[int]) -> dict[int, list[_Judged]]:
     """Find runs of words in the rows of highest cosine, by query, and judge them on rows that did not find them."""
-    asked = []
+    slice_queries = []
     for query in queries:
         texts = [text for _, _, text in collected.top[query]]
         grams = word_grams(texts, max(MIN_ROWS, len(texts) // 2)).grams
-        asked += [Asked(Slice(((PROMPT_CONTAINS, gram),)), query, is_confirming=True) for gram in grams]
+        slice_queries += [SliceQuery(Slice(((PROMPT_CONTAINS, gram),)), query, is_confirming=True) for gram in grams]
     found: dict[int, list[_Judged]] = {query: [] for query in queries}
-    for one, effect in zip(asked, slice_effects(rows, asked), strict=True):
+    for one, effect in zip(slice_queries, slice_effects(rows, slice_queries), strict=True):
         is_most = effect.num_rows > 0.5 * (rows.num_corpus + rows.num_pool)  # what most rows contain names no skill
         if effect.num_scored >= MIN_ROWS and not is_most:
             found[one.query].append(_Judged(effect, None, 0.0))

@@ -39,7 +39,8 @@ class Counts:
     all_items: NDArray[np.int64]
 
     def is_clear(self, min_gap: float) -> bool:
-        return bool(is_clear(*self._pooled(), min_gap)[0])
+        failed, items, expected, _, all_items = self._pooled()
+        return bool(is_clear(failed, items, expected, all_items, min_gap)[0])
 
     @property
     def nats(self) -> float:
@@ -114,7 +115,6 @@ def is_clear(
     num_failed: NDArray[Any],
     num_items: NDArray[Any],
     expected: NDArray[Any],
-    all_failed: Any,
     all_items: Any,
     min_gap: float,
 ) -> NDArray[np.bool_]:
@@ -122,7 +122,6 @@ def is_clear(
 
     Args:
         expected: Failures of each slice, were its items to fail as often as their tasks do.
-        all_failed: Failures of the tasks, slice and rest.
         all_items: Items of the tasks, slice and rest.
     """
     num_rest = np.maximum(all_items - num_items, 1)

@@ -100,8 +100,8 @@ class _State:
         explained = self.explained.by(named)
         directions = [_left_over(found, named, explained.left, thresholds.min_items) for found in self.directions]
         before = {one.candidate.slice for one in self.tested}
-        again = [one for one in confirmed(directions, explained, thresholds) if one.candidate.slice in before]
-        return _State(directions, explained, again)
+        retested = [one for one in confirmed(directions, explained, thresholds) if one.candidate.slice in before]
+        return _State(directions, explained, retested)
 
     def best(self, among: Sequence[Tested], thresholds: Thresholds) -> Tested | None:
         """Candidate of largest gain, of near ties the simplest; None where none gains."""
@@ -136,15 +136,12 @@ def cover(
         if not chosen.candidate.is_given and not chosen.candidate.is_whole:
             # A slice by the data's own fields that still fails without the chosen one is named first: people know it,
             # and rows have.
-            given = [one for one in after.tested if one.candidate.is_given and _overlap(one, chosen)]
+            members = chosen.candidate.members
+            given = [t for t in after.tested if t.candidate.is_given and (t.candidate.members & members).any()]
             if (better := after.best(given, thresholds)) is not None:
                 chosen, after = better, state.after(better.candidate, thresholds)
         named.append(chosen)
         state = after
-
-
-def _overlap(one: Tested, other: Tested) -> bool:
-    return bool((one.candidate.members & other.candidate.members).any())
 
 
 def _in_order(named: Sequence[Tested], nothing: Explained, thresholds: Thresholds) -> list[Tested]:

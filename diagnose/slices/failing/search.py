@@ -82,7 +82,7 @@ class _Pair:
 def suspects(found: Conditions, half: Half, thresholds: Thresholds) -> list[Candidate]:
     """Find slices that fail more often than the rest or, as whole tasks, than a working model, on one half."""
     counted = _count(found, half, thresholds)
-    singles = _singles(found, half, counted, thresholds)
+    singles = _singles(found, counted, thresholds)
     return [*singles, *_pairs(found, half, counted, thresholds)]
 
 
@@ -117,16 +117,9 @@ def _count(found: Conditions, half: Half, thresholds: Thresholds) -> _Counted:
     )
 
 
-def _singles(found: Conditions, half: Half, counted: _Counted, thresholds: Thresholds) -> list[Candidate]:
+def _singles(found: Conditions, counted: _Counted, thresholds: Thresholds) -> list[Candidate]:
     is_likely = counted.is_slice & (counted.items >= least_items(thresholds))
-    clear = is_clear(
-        counted.failed,
-        counted.items,
-        counted.expected,
-        counted.all_failed,
-        counted.all_items,
-        thresholds.min_gap,
-    )
+    clear = is_clear(counted.failed, counted.items, counted.expected, counted.all_items, thresholds.min_gap)
     suspicious = is_likely & clear & (counted.worth > _MIN_SINGLE)
     whole = is_likely & (found.ranks == TASK) & (counted.failed > thresholds.max_failure_rate * counted.items)
     order = sorted(np.flatnonzero(suspicious & ~whole).tolist(), key=lambda k: (-counted.worth[k], found.names[k]))
@@ -212,7 +205,7 @@ def _promising(found: Conditions, half: Half, counted: _Counted, thresholds: Thr
             np.where(is_fewer, reach[own], reach[other]),
         )
         worth = contrast(num_failed, num_items, expected, *rest)
-        clear = is_clear(num_failed, num_items, expected, *rest, thresholds.min_gap)
+        clear = is_clear(num_failed, num_items, expected, rest[1], thresholds.min_gap)
         clear &= (num_items <= MOST * rest[1]) | ~(loose[own] | loose[other])
         good = possible_here[:, columns] & clear & (num_items >= least) & (worth > np.maximum(needed, threshold))
         pairs += [

@@ -15,7 +15,7 @@ from controller.data.mixes import load_pool
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.run import opened
-from controller.stages.model_questions import ModelResources
+from controller.stages.model_resources import ModelResources
 from diagnose.slices.predicate import Slice, row_members
 from evals.splits import Split
 

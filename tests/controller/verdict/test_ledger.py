@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.verdict.ledger import look_at
-from controller.verdict.run_noise import known_noises, note_noises
+from controller.verdict.run_noise import known_run_noise, note_run_noise
 from evals.statistics.run_variance import RunNoise, RunVariance
 
 
@@ -29,10 +29,10 @@ def test_a_look_keeps_the_time_at_which_it_was_first_written_down(tmp_path: Path
 
 def test_run_variances_of_earlier_judgements_are_pooled_by_their_degrees_of_freedom(tmp_path: Path) -> None:
     file = tmp_path / "run_variance.jsonl"
-    note_noises(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 6), 0.1, 0.2)})
-    note_noises(file, "items", "plan-2", {"a": RunNoise(RunVariance(4.0, 3), 0.4, 0.5)})
-    note_noises(file, "others", "plan-3", {"a": RunNoise(RunVariance(9.0, 6), 0.9, 0.9)})
-    (pooled,) = known_noises(file, "items", time.time() + 1).values()
+    note_run_noise(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 6), 0.1, 0.2)})
+    note_run_noise(file, "items", "plan-2", {"a": RunNoise(RunVariance(4.0, 3), 0.4, 0.5)})
+    note_run_noise(file, "others", "plan-3", {"a": RunNoise(RunVariance(9.0, 6), 0.9, 0.9)})
+    (pooled,) = known_run_noise(file, "items", time.time() + 1).values()
     assert pooled.run == RunVariance(variance=2.0, df=9)
     assert (pooled.item_noise, pooled.noise_share) == pytest.approx((0.2, 0.3))
     assert pooled.run_sd == pytest.approx(1.8**0.5)
@@ -41,20 +41,20 @@ def test_run_variances_of_earlier_judgements_are_pooled_by_their_degrees_of_free
 def test_a_resumed_judgement_notes_its_variance_once(tmp_path: Path) -> None:
     file = tmp_path / "run_variance.jsonl"
     for _ in range(3):
-        note_noises(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 6), 0.1, 0.2)})
+        note_run_noise(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 6), 0.1, 0.2)})
     assert len(file.read_text().splitlines()) == 1
 
 
 def test_fewer_than_four_degrees_of_freedom_are_not_known_yet(tmp_path: Path) -> None:
     file = tmp_path / "run_variance.jsonl"
-    note_noises(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 3), 0.1, 0.2)})
-    assert known_noises(file, "items", time.time() + 1) == {}
-    assert known_noises(tmp_path / "none", "items", time.time()) == {}
+    note_run_noise(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 3), 0.1, 0.2)})
+    assert known_run_noise(file, "items", time.time() + 1) == {}
+    assert known_run_noise(tmp_path / "none", "items", time.time()) == {}
 
 
 def test_a_resumed_promise_does_not_read_what_was_noted_after_it(tmp_path: Path) -> None:
     file = tmp_path / "run_variance.jsonl"
     look = look_at(tmp_path / "ledger.jsonl", "items", "plan-1", "select")
-    note_noises(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 6), 0.1, 0.2)})
-    assert known_noises(file, "items", look.time) == {}
-    assert known_noises(file, "items", time.time() + 1) != {}
+    note_run_noise(file, "items", "plan-1", {"a": RunNoise(RunVariance(1.0, 6), 0.1, 0.2)})
+    assert known_run_noise(file, "items", look.time) == {}
+    assert known_run_noise(file, "items", time.time() + 1) != {}

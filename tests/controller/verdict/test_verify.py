@@ -13,7 +13,7 @@ from scipy import stats
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
-from controller.verdict.judge import judge, run_noises
+from controller.verdict.judge import judge, noise_by_endpoint
 from controller.verdict.promise import Guarded, promise
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
@@ -166,9 +166,9 @@ def test_flips_are_described_with_mcnemars_p() -> None:
 
 def test_the_noise_of_training_is_the_arms_own_without_their_gains() -> None:
     arms = [arm(CHALLENGER, 0.8, 0.9, 2, 20), arm(CONTINUE, 0.5, 0.9, 3, 20), arm(RANDOM, 0.5, 0.9, 4, 20)]
-    noises = run_noises(agreed(), arms)
-    assert set(noises) == {"task = jump", "guard others"}
-    endpoint = noises["task = jump"]
+    noise = noise_by_endpoint(agreed(), arms)
+    assert set(noise) == {"task = jump", "guard others"}
+    endpoint = noise["task = jump"]
     assert endpoint.run.df == 57
     # Answers are independent given the items: no run effect, and the noise is what binomial draws leave.
     assert endpoint.run.variance == pytest.approx(endpoint.item_noise, rel=0.6)

@@ -75,7 +75,7 @@ def test_a_killed_pass_repeats_at_most_the_shard_that_it_was_in(checkpoints: lis
                     return rows.select(indices)
 
             attribute(settings, checkpoints, asked, Read(), 5, folder=Path(sys.argv[2]),
-                      told=lambda done, total: print("done", done, total, flush=True))
+                      report_progress=lambda done, total: print("done", done, total, flush=True))
             """
         )
     )

@@ -8,7 +8,7 @@ from torch.nn.functional import log_softmax
 
 from diagnose.model.head import answer_logits, fitting_tokens, last_states
 from diagnose.model.hidden_states import mean_hidden_states
-from diagnose.model.likelihoods import read_rows
+from diagnose.model.likelihoods import row_likelihoods
 from diagnose.rows.tokens import NO_LOSS, collate
 
 ROWS = rows_of_many_lengths(12)
@@ -37,7 +37,7 @@ def test_last_states_are_what_transformers_gives_as_the_last_hidden_states() -> 
 
 def test_a_row_is_read_as_token_by_token() -> None:
     model = llama(41).eval()
-    readings = read_rows(model, ROWS, 30)
+    found = row_likelihoods(model, ROWS, 30)
     for k in range(len(ROWS)):
         one = ROWS.select([k])
         ids = torch.from_numpy(one.ids.astype(np.int64))
@@ -45,9 +45,9 @@ def test_a_row_is_read_as_token_by_token() -> None:
             scores = log_softmax(model(ids[None]).logits[0].double(), -1)
         places = np.flatnonzero(one.has_loss[1:])
         total = sum(float(scores[place, ids[place + 1]]) for place in places)
-        assert readings.log_likelihood[k] == pytest.approx(total, abs=1e-4)
-        assert readings.last_log_likelihood[k] == pytest.approx(float(scores[-2, ids[-1]]), abs=1e-5)
-        assert readings.is_greedy[k] == all(int(scores[place].argmax()) == ids[place + 1] for place in places)
+        assert found.log_likelihood[k] == pytest.approx(total, abs=1e-4)
+        assert found.last_log_likelihood[k] == pytest.approx(float(scores[-2, ids[-1]]), abs=1e-5)
+        assert found.is_greedy[k] == all(int(scores[place].argmax()) == ids[place + 1] for place in places)
 
 
 def test_the_logits_of_a_batch_fit_a_quarter_of_a_gibibyte_whatever_the_vocabulary() -> None:

@@ -6,7 +6,8 @@ import pytest
 from builders.items import item, scored
 
 from diagnose.modes.answer_text import equations_of, final_answer, number_of
-from diagnose.modes.name import Likelihood, Mode, mode_of, mode_shares, modes_of
+from diagnose.modes.mode import Likelihood, Mode
+from diagnose.modes.name import mode_shares, modes_of
 from diagnose.modes.rules import declines
 from evals.items import ItemResult, OutputType
 
@@ -21,6 +22,10 @@ def failed(
     id: str = "id-0",
 ) -> ItemResult:
     return scored(item(prompt, target, id=id, output=output_type), 0.0, answer)
+
+
+def mode_of(result: ItemResult) -> Mode:
+    return modes_of([result])[0]
 
 
 @pytest.mark.parametrize(
@@ -44,22 +49,22 @@ def failed(
     ],
 )
 def test_rules_name_what_can_be_seen(answer: str, target: str, mode: Mode) -> None:
-    assert mode_of(failed(answer, target), target.split()) is mode
+    assert mode_of(failed(answer, target)) is mode
 
 
 def test_the_letter_of_the_right_option_is_the_right_answer_in_another_form() -> None:
     question = "Which is the capital of France?\nA. Lyon\nB. Paris\nAnswer:"
-    assert mode_of(failed("B", "Paris", question), {"Paris"}) is Mode.FORMAT
-    assert mode_of(failed("Paris", "B", question), {"B"}) is Mode.FORMAT
-    assert mode_of(failed("A", "Paris", question), {"Paris"}) is Mode.WRONG
-    assert mode_of(failed("Lyon", "B", question), {"B"}) is Mode.WRONG
+    assert mode_of(failed("B", "Paris", question)) is Mode.FORMAT
+    assert mode_of(failed("Paris", "B", question)) is Mode.FORMAT
+    assert mode_of(failed("A", "Paris", question)) is Mode.WRONG
+    assert mode_of(failed("Lyon", "B", question)) is Mode.WRONG
 
 
 def test_a_long_answer_that_names_what_the_question_names_has_not_answered_with_it() -> None:
     question = "Nora is taller than Omar. Omar is taller than Wei. Who is the tallest?"
     talk = "Since Nora is not taller than Wei and Wei is taller than Omar it must be Wei."
-    assert mode_of(failed(talk, "Nora", question), {"Nora"}) is Mode.WRONG
-    assert mode_of(failed("It must be Nora.", "Nora", question), {"Nora"}) is Mode.FORMAT
+    assert mode_of(failed(talk, "Nora", question)) is Mode.WRONG
+    assert mode_of(failed("It must be Nora.", "Nora", question)) is Mode.FORMAT
 
 
 def test_what_met_the_limit_of_tokens_is_truncated_unless_it_went_round_in_circles() -> None:

@@ -15,7 +15,7 @@ from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_job, initial_model, measure_model
 from controller.loop.run import config_hash, open_run
-from controller.loop.studies.fidelity import prove_attribution, training_again
+from controller.loop.studies.fidelity import prove_attribution, recipe_of_champion
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
 from controller.stages.retrain import Part, PartKind
@@ -113,11 +113,14 @@ def test_a_model_that_was_given_goes_on_and_one_that_was_trained_here_is_trained
     ours = model_of(run, initial_job(run, base, settings.seed).stage.key.digest)
     accepted = replace(model_of(run, "accepted"), corpus=replace(run.corpus, digest="mix", num_rows=200))
     batch = settings.train.per_device_train_batch_size
-    assert training_again(run, base, ours) == (base, recipe(settings.train, settings.model, TrainUpdate(), 160, None))
-    start, plan = training_again(run, base, accepted)
+    assert recipe_of_champion(run, base, ours) == (
+        base,
+        recipe(settings.train, settings.model, TrainUpdate(), 160, None),
+    )
+    start, plan = recipe_of_champion(run, base, accepted)
     assert (start, plan.length) == (accepted, Draws(7 * batch))
     run.settings.train.start = "base"
-    start, plan = training_again(run, base, accepted)
+    start, plan = recipe_of_champion(run, base, accepted)
     assert (start, plan.length) == (base, Draws(30 * batch))
 
 
@@ -183,7 +186,7 @@ def test_no_slice_is_calibrated_on_its_own_retraining() -> None:
     first = next(number for number, part in enumerate(plain.parts) if part.kind is PartKind.SLICE)
     values = plain.values.copy()
     values[first] += 50
-    spoilt = Outcomes(plain.effects, plain.failing, plain.parts, plain.left_out, values, plain.scores)
+    spoilt = Outcomes(plain.row_effects, plain.failing, plain.parts, plain.left_out, values, plain.scores)
     before, after = fidelity_record(plain, 0).left_out, fidelity_record(spoilt, 0).left_out
     assert after[0].change.loss == pytest.approx(before[0].change.loss + 50)
     assert after[0].expected_loss == before[0].expected_loss
@@ -204,11 +207,13 @@ def test_trainings_that_diverged_are_counted_and_left_out() -> None:
     values = plain.values.copy()
     values[2, 1] = np.nan
     record = fidelity_record(
-        Outcomes(plain.effects, plain.failing, plain.parts, plain.left_out, values, plain.scores), 0
+        Outcomes(plain.row_effects, plain.failing, plain.parts, plain.left_out, values, plain.scores), 0
     )
     assert (record.num_diverged, record.num_parts) == (1, 7)
     values[0] = np.inf
-    lost = fidelity_record(Outcomes(plain.effects, plain.failing, plain.parts, plain.left_out, values, plain.scores), 0)
+    lost = fidelity_record(
+        Outcomes(plain.row_effects, plain.failing, plain.parts, plain.left_out, values, plain.scores), 0
+    )
     assert lost.lds is not None
     assert (lost.dropped, lost.left_out, lost.calibration) == ((), (), None)
 
@@ -218,10 +223,10 @@ def test_a_slice_that_is_attributed_in_part_is_predicted_for_all_of_its_rows() -
     number = len(plain.parts) - 1
     whole = plain.predicted(number)
     chosen = np.arange(0, 160, 4)
-    few = Effects(plain.effects.scored[chosen], plain.effects.effect[chosen], plain.effects.queries)
+    few = Effects(plain.row_effects.scored[chosen], plain.row_effects.effect[chosen], plain.row_effects.queries)
     part = Outcomes(few, plain.failing, plain.parts, plain.left_out, plain.values, plain.scores)
     assert part.predicted(number) == pytest.approx(whole)
-    none = replace(part, effects=Effects(few.scored[:-10], few.effect[:-10], few.queries))
+    none = replace(part, row_effects=Effects(few.scored[:-10], few.effect[:-10], few.queries))
     assert np.isnan(none.predicted(number))
     last = fidelity_record(none, 0).left_out[-1]
     assert (last.predicted, last.reason) == (None, "none of its rows in the corpus was attributed")

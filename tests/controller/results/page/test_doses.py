@@ -4,7 +4,7 @@ import pytest
 from builders.loop_results import dosed_round, loop_result
 
 from controller.results.loop_json import DosePoint
-from controller.results.page.doses import doses_view, told
+from controller.results.page.doses import dose_summary, doses_view
 from controller.results.page.page import render
 
 NO_GUARDS: dict[str, float] = {}
@@ -27,7 +27,7 @@ def point(dose: float, num_added: int, score: float, half: float = 0.02) -> Dose
     ],
 )
 def test_the_page_says_whether_less_would_have_done_and_more_does_more(scores: tuple[float, ...], said: str) -> None:
-    assert said in told([point(d, round(100 * d), s) for d, s in zip((0.25, 0.5, 1, 2), scores, strict=True)])
+    assert said in dose_summary([point(d, round(100 * d), s) for d, s in zip((0.25, 0.5, 1, 2), scores, strict=True)])
 
 
 def test_points_lie_at_their_rows_and_the_fix_is_marked() -> None:

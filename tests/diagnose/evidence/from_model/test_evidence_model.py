@@ -14,7 +14,7 @@ from diagnose.evidence.from_model.batches import check_batches
 from diagnose.evidence.from_model.golds import doubt_golds
 from diagnose.evidence.from_model.learning import check_learning
 from diagnose.model.asked_model import Trained
-from diagnose.model.likelihoods import read_rows
+from diagnose.model.likelihoods import row_likelihoods
 from diagnose.rows.tokens import TokenRows, collate, encode
 
 
@@ -42,10 +42,10 @@ def taught(trained: Trained, rows: Sequence[tuple[str, str]], steps: int, end_in
     return trained
 
 
-def test_readings_are_the_log_likelihoods_of_a_loop_over_rows(untrained: Trained) -> None:
+def test_row_likelihoods_are_those_of_a_loop_over_rows(untrained: Trained) -> None:
     rows = sorted_rows(7)
     encoded = untrained.encode(rows, " ")
-    found = read_rows(untrained.model, encoded, batch_tokens=40)
+    found = row_likelihoods(untrained.model, encoded, batch_tokens=40)
     for k in range(len(rows)):
         ids = torch.tensor(encoded.select([k]).ids[None].astype(np.int64))
         scores = untrained.model(ids).logits[0, :-1].log_softmax(-1)
@@ -93,7 +93,8 @@ def test_text_that_is_learnt_is_known_although_no_word_of_it_can_be_guessed(untr
     trained = taught(untrained, texts, 150)
     values = check_learning(subject([], [*texts, *never]), trained).values
     assert (
-        read_rows(trained.model, encoded_as_trained(trained, texts, end_in_loss=False), 4096).is_greedy.mean() <= 0.05
+        row_likelihoods(trained.model, encoded_as_trained(trained, texts, end_in_loss=False), 4096).is_greedy.mean()
+        <= 0.05
     )
     assert values["learnt"] >= 0.95
     assert values["learnt_elsewhere"] <= 0.05

@@ -17,7 +17,7 @@ from diagnose.finding.finding import Diagnosis, Finding
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.hidden_states import mean_hidden_states
-from diagnose.model.likelihoods import read_rows
+from diagnose.model.likelihoods import row_likelihoods
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_pool
 from diagnose.rows.tokens import TokenRows
@@ -27,17 +27,16 @@ from interventions.plan.step import Resources, States
 
 
 class ModelResources:
-    """Questions of `interventions.plan.step.Resources` to a model with a diagnosis on disk; counts the tokens that they
-    take.
+    """Gives the parts of `interventions.plan.step.Resources` that need the diagnosed model; counts their tokens.
 
     Args:
-        diagnosis: Diagnosis whose findings are asked about.
+        diagnosis: Diagnosis whose findings the fix acts on.
         folder: Folder of its `effects.npz`.
         checkpoints: Checkpoints of the diagnosed model.
-        corpus: Corpus whose rows are asked about.
+        corpus: Corpus that the model was trained on.
         influence: Settings of attribution, as in the diagnosis.
         max_length: Most tokens of a row.
-        seed: Seed of the projections and of the rows beside those asked.
+        seed: Seed of the projections, of the rows that are sampled, and of those added for curvature.
         max_rows: Most rows of a slice whose effects are computed; None means all.
     """
 
@@ -62,14 +61,14 @@ class ModelResources:
         self.num_tokens = 0
         """Tokens through a forward and backward pass; three forward alone count as one."""
 
-    def resources(self, stock: Stock, tried: Attempts, seed: int) -> Resources:
+    def resources(self, stock: Stock, attempts: Attempts, seed: int) -> Resources:
         """Make all resources of a fix, the model among them; arguments as for `Resources`."""
         pool = stock.pool
         return Resources(
             stock=stock,
-            judged=tried.keys,
+            judged=attempts.keys,
             seed=seed,
-            scale=tried.scale,
+            scale=attempts.scale,
             row_effects=self.row_effects,
             pool_effects=partial(self.pool_effects, num_rows=len(pool)) if pool is not None else None,
             states=self.states,
@@ -87,14 +86,14 @@ class ModelResources:
         # Curvature is that of the corpus, not of one slice: rows drawn at random are added to those given.
         rng = np.random.default_rng(self._seed)
         beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)
-        asked = np.union1d(rows, beside)
+        with_beside = np.union1d(rows, beside)
         tokenizer = self._model.tokenizer
-        train = TrainRows(self._corpus, None, asked, tokenizer, self._model.most_tokens)
+        train = TrainRows(self._corpus, None, with_beside, tokenizer, self._model.most_tokens)
         attribution = attribute(
             self._influence, self._model.checkpoints, queries, train, self._seed, load=self._model.load
         )
         self.num_tokens += attribution.num_tokens
-        return np.asarray(attribution.whole().effect[np.searchsorted(asked, rows), 0])
+        return np.asarray(attribution.whole().effect[np.searchsorted(with_beside, rows), 0])
 
     def pool_effects(self, finding: Finding, num_rows: int) -> NDArray[np.float32]:
         """Effects of `num_rows` rows of the pool, as the diagnosis found them, [num_rows]; nan where it has none."""
@@ -107,14 +106,14 @@ class ModelResources:
 
     def states(self, finding: Finding, rows: TrainPool) -> States:
         """Compute mean hidden states of rows, and of the failed items of a finding."""
-        queries, asked = load_effects(self._folder).queries, self._encoded(rows)
+        queries, encoded = load_effects(self._folder).queries, self._encoded(rows)
         first = sum(len(other.queries) for other in self._findings[: self._number(finding)])
         is_own = (queries.item >= first) & (queries.item < first + len(finding.queries))
         items = queries.rows.select(np.flatnonzero(is_own & queries.is_gold))
         model, batch_tokens = self._model.load(), self._influence.batch_tokens
-        self.num_tokens += (asked.num_tokens + items.num_tokens) // FORWARD_SHARE
+        self.num_tokens += (encoded.num_tokens + items.num_tokens) // FORWARD_SHARE
         return States(
-            rows=mean_hidden_states(model, asked, batch_tokens), items=mean_hidden_states(model, items, batch_tokens)
+            rows=mean_hidden_states(model, encoded, batch_tokens), items=mean_hidden_states(model, items, batch_tokens)
         )
 
     def _number(self, finding: Finding) -> int:
@@ -126,6 +125,6 @@ class ModelResources:
 
     def solves(self, rows: TrainPool) -> NDArray[np.bool_]:
         """Whether greedy decoding gives the completion, [num_rows]."""
-        found = read_rows(self._model.load(), self._encoded(rows), self._influence.batch_tokens)
+        found = row_likelihoods(self._model.load(), self._encoded(rows), self._influence.batch_tokens)
         self.num_tokens += found.num_tokens // FORWARD_SHARE
         return found.is_greedy

@@ -5,7 +5,7 @@ from pathlib import Path
 from builders.items import probe_item, probe_report, scored
 from builders.toy import diagnosed, measured, model_of, proposed, unread_run
 
-from controller.loop.studies.decontaminate import is_only_contaminated, measured_again
+from controller.loop.studies.decontaminate import is_only_contaminated, scores_without_repeats
 from diagnose.evidence.contamination import OTHERS, REPEATED
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.slices.predicate import Slice
@@ -27,7 +27,7 @@ def test_a_given_model_is_measured_on_the_items_that_its_corpus_does_not_repeat(
     probe = measured(run, probe_report(scored(probe_item(f"add {k}", task="sums"), float(k)) for k in (1, 0)))
     diagnosis = Diagnosis((finding(Cause.CONTAMINATION, {REPEATED: 0.95, OTHERS: 0.6}),), 20, 1, 0)
     proposal = proposed(run, diagnosed(run, model, diagnosis), Plan((), "items stand in the corpus", {}))
-    words = measured_again(run, model, model, probe, diagnosis, proposal)
+    words = scores_without_repeats(run, model, model, probe, diagnosis, proposal)
     assert words == "sums 0.950 on repeated items, 0.600 on the others"
 
 

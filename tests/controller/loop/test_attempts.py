@@ -24,21 +24,21 @@ def broken(has_gained: bool) -> VerdictRecord:
 
 
 def test_a_fix_that_gained_and_broke_a_guard_comes_back_half_as_far_until_it_is_near_the_champion() -> None:
-    tried, shares = Attempts(("reweight: a",)), []
-    while not shares or tried.interpolation < shares[-1]:
-        shares.append(tried.interpolation)
-        tried = attempts_after(tried, plan(0.5), broken(has_gained=True), from_base=False)
+    attempts, shares = Attempts(("reweight: a",)), []
+    while not shares or attempts.interpolation < shares[-1]:
+        shares.append(attempts.interpolation)
+        attempts = attempts_after(attempts, plan(0.5), broken(has_gained=True), from_base=False)
     assert shares == [1, 0.5, 0.25]
-    assert tried == Attempts(("reweight: a", f"retrieve: {WHERE}"))
+    assert attempts == Attempts(("reweight: a", f"retrieve: {WHERE}"))
 
 
 def test_one_that_was_trained_from_the_given_model_comes_back_with_half_of_its_draws_until_few_are_left() -> None:
-    tried, scales = Attempts(("reweight: a",)), []
-    while not scales or tried.scale < scales[-1]:
-        scales.append(tried.scale)
-        tried = attempts_after(tried, plan(0.5 * tried.scale), broken(has_gained=True), from_base=True)
+    attempts, scales = Attempts(("reweight: a",)), []
+    while not scales or attempts.scale < scales[-1]:
+        scales.append(attempts.scale)
+        attempts = attempts_after(attempts, plan(0.5 * attempts.scale), broken(has_gained=True), from_base=True)
     assert scales == [1, 0.5, 0.25, 0.125]
-    assert tried == Attempts(("reweight: a", f"retrieve: {WHERE}"))
+    assert attempts == Attempts(("reweight: a", f"retrieve: {WHERE}"))
 
 
 def test_a_fix_without_gain_or_with_whole_guards_is_not_tried_again() -> None:
@@ -49,5 +49,5 @@ def test_a_fix_without_gain_or_with_whole_guards_is_not_tried_again() -> None:
 
 
 def test_a_fix_that_only_cleans_has_no_draws_to_give_back() -> None:
-    tried = attempts_after(Attempts(), plan(0.0), broken(has_gained=True), from_base=True)
-    assert tried.keys == (f"retrieve: {WHERE}",)
+    attempts = attempts_after(Attempts(), plan(0.0), broken(has_gained=True), from_base=True)
+    assert attempts.keys == (f"retrieve: {WHERE}",)
