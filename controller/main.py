@@ -1,6 +1,6 @@
 """The command line: `evalmend VERB key=value ...`.
 
-Exit codes: 0 done, whatever the verdict; 1 failed; 2 bad input; 130 interrupted.
+Exit codes: 0 done, whatever the verdict; 1 failed; 2 bad input; 3 waits for approval; 130 interrupted.
 
 Imports beyond this file's own stand inside `_dispatch`: help needs none of them, and the server that workers are forked
 from can import beside the parent only if it is started first.
@@ -38,7 +38,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   evalmend prove scenario=starved_skill world=skills seed=0
 
 Every key with its meaning: controller/settings.py and the README. Exit codes: 0 done, 1 failed, 2 bad input,
-130 interrupted.
+3 waits for approval, 130 interrupted.
 """
 
 

@@ -26,6 +26,7 @@ from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
 from controller.prove.settings import ProveSettings
 from controller.results.arm_names import CHALLENGER
+from controller.results.loop_json import Decision, LoopResult
 from controller.results.page.fidelity import believed, calibrated, of_slices
 from controller.results.summary import summary, write_summary
 from controller.settings import LoopSettings
@@ -38,7 +39,7 @@ def loop(settings: LoopSettings, sweep: str | None) -> int:
     result = run_loop(settings, sweep)
     _say(summary(result))
     _say(f"{choose_run_dir(settings) / 'report.html'}")
-    return 0
+    return _exit_code(result)
 
 
 def nightly(settings: LoopSettings, sweep: str | None) -> int:
@@ -53,7 +54,7 @@ def nightly(settings: LoopSettings, sweep: str | None) -> int:
     champion = read_champion(earlier[-1]) if earlier else None
     result = run_loop(replace(settings, run_dir=str(tonight)), sweep, champion)
     _say(f"{write_summary(result, tonight)}")
-    return 0
+    return _exit_code(result)
 
 
 def measure(settings: LoopSettings, sweep: str | None) -> int:
@@ -143,7 +144,7 @@ def verify(settings: LoopSettings, sweep: str | None) -> int:
         raise ValueError("verify.model and verify.challenger go together: the model before and the models after")
     result = run_loop(replace(settings, budget=replace(settings.budget, rounds=1)), sweep)
     _say(summary(result))
-    return 0
+    return _exit_code(result)
 
 
 def prove(settings: ProveSettings, sweep: str | None) -> int:
@@ -166,6 +167,11 @@ def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> in
         for line in compare_models(run, before, after):
             _say(line)
     return 0
+
+
+def _exit_code(result: LoopResult) -> int:
+    waits = bool(result.rounds) and result.rounds[-1].verdict.decision is Decision.AWAITING_APPROVAL
+    return 3 if waits else 0
 
 
 def _say(line: str) -> None:

@@ -29,6 +29,7 @@ class Decision(StrEnum):
     RANDOM_IS_ENOUGH = "random_is_enough"
     NOT_DATA = "not_data"
     NOTHING_TO_DO = "nothing_to_do"
+    AWAITING_APPROVAL = "awaiting_approval"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ DECISIONS = {
     Decision.RANDOM_IS_ENOUGH: "Random rows are enough",
     Decision.NOT_DATA: "Not the data",
     Decision.NOTHING_TO_DO: "Nothing to do",
+    Decision.AWAITING_APPROVAL: "Waits for approval",
 }
 
 
@@ -158,6 +159,7 @@ def headline(result: LoopResult) -> str:
         Decision.REJECTED: f"{failing} failed, and {_why_not(decided.verdict)}",
         Decision.RANDOM_IS_ENOUGH: f"{failing} failed, and {_enough(decided.verdict)}",
         Decision.NOT_DATA: f"{failing} failed, and data is not the reason",
+        Decision.AWAITING_APPROVAL: f"{failing} failed; a plan to mend that waits for approval",
         Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
     }[decided.verdict.decision]
 
@@ -183,6 +185,7 @@ def changed(round_: Round) -> str:
     prefix = {
         Decision.REJECTED: "Attempts and not kept: ",
         Decision.RANDOM_IS_ENOUGH: "Attempts, and not shown to mend more than random rows: ",
+        Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
     return prefix + " ".join(
         f"{action.kind.capitalize()}, {changes(action)}: training rows where {slice_words(action.slice)}, "

@@ -30,6 +30,12 @@ ENDINGS = {
     Decision.RANDOM_IS_ENOUGH: loop_result(enough_round()),
     Decision.NOT_DATA: loop_result(idle_round(0, Decision.NOT_DATA, "the model is too small", (finding(),))),
     Decision.NOTHING_TO_DO: loop_result(idle_round(0, Decision.NOTHING_TO_DO, "nothing stands out", ())),
+    Decision.AWAITING_APPROVAL: loop_result(
+        replace(
+            accepted_round(),
+            verdict=idle_round(0, Decision.AWAITING_APPROVAL, "approval is asked for", ()).verdict,
+        )
+    ),
 }
 HEADLINES = {
     Decision.ACCEPTED: "Prompts with “jump” rose from 0.638 to 0.955, confirmed on items that nothing had seen",
@@ -37,6 +43,7 @@ HEADLINES = {
     Decision.RANDOM_IS_ENOUGH: "Prompts with “jump” failed, and random data mends that as well as the fix",
     Decision.NOT_DATA: "Prompts with “jump” failed, and data is not the reason",
     Decision.NOTHING_TO_DO: "Nothing failed that data could mend",
+    Decision.AWAITING_APPROVAL: "Prompts with “jump” failed; a plan to mend that waits for approval",
 }
 
 
