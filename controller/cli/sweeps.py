@@ -82,7 +82,7 @@ def this_job(verb: str, options: Sequence[str], constant: Collection[str]) -> Jo
     choices = {
         group: str(choice)
         for group, choice in hydra.runtime.choices.items()
-        if choice is not None and not group.startswith("hydra/")
+        if choice is not None and re.fullmatch(r"\w+", group)  # neither Hydra's own nor our schemas
     }
     if hydra.mode is not RunMode.MULTIRUN:
         return Job(command, choices)

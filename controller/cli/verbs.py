@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
+from controller.cli.nights import earlier_nights, since_lines
 from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
-from controller.loop.models import CHAMPION_FILE, base_model, initial_model, measure_model, read_champion
+from controller.loop.models import base_model, initial_model, measure_model, read_champion
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.run import choose_run_dir, opened
 from controller.loop.studies.dose_curve import make_doses
@@ -41,17 +42,18 @@ def loop(settings: LoopSettings, job: Job) -> Ended:
 
 
 def nightly(settings: LoopSettings, job: Job) -> Ended:
-    """Run the loop on the champion of the last night, with a one-page summary, for cron.
+    """Run the loop on the champion of the last night, with a one-page summary of what changed since, for cron.
 
     Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. Run again
     in the same night, it continues where it stopped.
     """
     nights = choose_run_dir(settings)
     tonight = nights / time.strftime("%Y-%m-%d")
-    earlier = sorted(path.parent for path in nights.glob(f"*/{CHAMPION_FILE}") if path.parent.name < tonight.name)
+    earlier = earlier_nights(nights, tonight.name)
     champion = read_champion(earlier[-1]) if earlier else None
     result = run_loop(replace(settings, run_dir=str(tonight)), job, champion)
-    _say(f"{write_summary(result, tonight)}")
+    since = since_lines(earlier[-1], tonight) if earlier else ()
+    _say(f"{write_summary(result, tonight, since)}")
     return Ended(_exit_code(result))
 
 

@@ -34,7 +34,8 @@ def sort_settings(settings: Mapping[str, object], free: Collection[str], swept: 
     for key, value in _flat(settings):
         is_free = any(key == one or key.startswith(f"{one}.") for one in free) or _is_on_this_machine(value)
         chosen = tags if is_free and key not in swept else params
-        chosen[key] = str(value)[:_LONGEST_VALUE]
+        if chosen is params or value is not None:
+            chosen[metric_name(key)] = str(value)[:_LONGEST_VALUE]
     return Sorted(params, tags)
 
 

@@ -33,7 +33,7 @@ from controller.results.tracking.writes import (
 
 PARENT_TAG = "mlflow.parentRunId"
 SWEEP_TAG = "evalmend.sweep"
-HOST_TAG, PID_TAG, DIR_TAG = "evalmend.host", "evalmend.pid", "evalmend.run_dir"
+HOST_TAG, PID_TAG, DIR_TAG = "evalmend.host", "pid", "evalmend.run_dir"
 
 _LONGEST_TAG = 5000
 _TRY_LATER = (401, 403, 408, 429)
@@ -163,7 +163,7 @@ class Store:
             found = self._client.search_runs([self._experiment], f"tags.`{SWEEP_TAG}` = '{write.sweep}'")
             if found:
                 return str(found[0].info.run_id)
-            run = self._create(write.name, write.time, {SWEEP_TAG: write.sweep})
+            run = self._create(write.name, write.time, {**write.tags, SWEEP_TAG: write.sweep})
             self._client.set_terminated(run)  # it is only a roof: nobody knows which job is the last
             return run
 

@@ -136,22 +136,24 @@ class Tracker:
             [
                 Reopen(LOOP),
                 Params(LOOP, params),
-                Tags(LOOP, {**tags, **event.tags, PID_TAG: str(os.getpid()), **self._command_tags()}),
+                Tags(LOOP, {**tags, **event.tags, **self._command_tags()}),
             ]
         )
-        self._box.put(map(self._input, event.data), f"data {' '.join(one.digest for one in event.data)}")
+        runs = (LOOP, SWEEP) if self._job.sweep is not None else (LOOP,)
+        inputs = [self._input(run, data) for run in runs for data in event.data]
+        self._box.put(inputs, f"data {' '.join(one.digest for one in event.data)}")
 
     def _new_runs(self, event: LoopOpened) -> Iterator[Write]:
+        source = {"mlflow.user": getpass.getuser(), **_source_tags(self._job.command)}
         if self._job.sweep is not None:
             keys = ", ".join(dict.fromkeys(self._job.swept_keys)) or self._name
-            yield OpenSweep(SWEEP, self._job.sweep, f"sweep of {keys}, {self._job.sweep}", _now())
+            yield OpenSweep(SWEEP, self._job.sweep, f"sweep of {keys}, {self._job.sweep}", source, _now())
         tags = {
             "evalmend.key": LOOP,
             DIR_TAG: str(self._run_dir),
             HOST_TAG: socket.gethostname(),
             PID_TAG: str(os.getpid()),
-            "mlflow.user": getpass.getuser(),
-            **_source_tags(self._job.command),
+            **source,
         }
         parent = SWEEP if self._job.sweep is not None else None
         yield OpenRun(LOOP, self._job.run_name(self._name, event.tags["config_hash"]), parent, tags, _now())
@@ -159,12 +161,12 @@ class Tracker:
     def _command_tags(self) -> dict[str, str]:
         return {"command": self._job.command} if self._job.command else {}
 
-    def _input(self, data: DataRead) -> Input:
+    def _input(self, run: str, data: DataRead) -> Input:
         path = Path(data.source)
         name = data.source if data.source.startswith("hub:") or not path.name else path.name
         if path.is_relative_to(self._run_dir):  # a named data set has written it there
             name = f"{self._job.choices.get('corpus', self._name)} {name}"
-        return Input(LOOP, name, data.context, data.digest, data.source, {"num_rows": data.num_rows})
+        return Input(run, name, data.context, data.digest, data.source, {"num_rows": data.num_rows})
 
     def _round(self, round_: Round, result: LoopResult, patch: Path | None) -> Iterator[Write]:
         yield Metrics(LOOP, tuple(round_points(round_)), _now())

@@ -33,6 +33,7 @@ class OpenSweep:
     sweep: str
     """Name of the sweep, by which it is found."""
     name: str
+    tags: Mapping[str, str]
     time: int
     kind: Literal["sweep"] = "sweep"
 
