@@ -16,6 +16,7 @@ def headline_points(result: LoopResult, step: int) -> Iterator[Point]:
     decided = decisive(result)
     if decided is not None:
         verdict = decided.verdict
+        yield Point("accepted", float(arm_that_goes_on(verdict) != "before"), step)
         if verdict.gain is not None:
             low, high = verdict.gain.ci
             yield from _points(step, gain=verdict.gain.mean, gain_low=low, gain_high=high, gain_p=verdict.gain.p)

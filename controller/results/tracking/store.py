@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import time
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -26,6 +27,7 @@ from controller.results.tracking.writes import (
     OpenSweep,
     Params,
     Reopen,
+    SumUp,
     Tags,
     Text,
     Write,
@@ -134,6 +136,8 @@ class Store:
                     self._client.log_text(run, write.text, write.name)
                 case NameModel():
                     self._name_model(run, write)
+                case SumUp():
+                    self._sum_up(run, write)
                 case Close():
                     self._client.set_terminated(run, write.status, write.time)
         return None
@@ -186,6 +190,20 @@ class Store:
         version = self._client.create_model_version(write.model, source=source, run_id=run)
         self._client.set_registered_model_alias(write.model, write.alias, version.version)
 
+    def _sum_up(self, run: str, write: SumUp) -> None:
+        where = f"tags.`{PARENT_TAG}` = '{run}'"
+        below = self._client.search_runs([self._experiment], where, order_by=[f"metrics.`{write.metric}` DESC"])
+        if not below or write.metric not in below[0].data.metrics:
+            return
+        best = below[0].data
+        now = int(time() * 1000)
+        points = [Metric(name, best.metrics[name], now, len(below)) for name in write.metrics if name in best.metrics]
+        tags = [RunTag(name, best.tags[name]) for name in write.tags if name in best.tags]
+        lines = [f"{_shown(one.data.metrics.get(write.metric))} {one.info.run_name}" for one in below]
+        text = "\n".join([f"{len(below)} loops, by {write.metric}:", "", *(f"- {line}" for line in lines)])
+        tags += [RunTag("best", str(below[0].info.run_name)), RunTag("mlflow.note.content", text[:_LONGEST_TAG])]
+        self._client.log_batch(run, metrics=points, tags=tags)
+
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
@@ -207,6 +225,10 @@ def _failures() -> Iterator[None]:
         raise RefusedError(_first_line(error)) from error
     except (OSError, SQLAlchemyError) as error:  # requests raises kinds of OSError
         raise UnreachableError(_first_line(error)) from error
+
+
+def _shown(value: float | None) -> str:
+    return "no gain" if value is None else f"{value:+.3f}"
 
 
 def _first_line(error: Exception) -> str:

@@ -56,6 +56,7 @@ from controller.results.tracking.writes import (
     Params,
     Point,
     Reopen,
+    SumUp,
     Tags,
     Text,
     Write,
@@ -64,6 +65,13 @@ from controller.results.tracking.writes import (
 log = logging.getLogger(__name__)
 
 _OPENED = "opened"
+_BEST = SumUp(
+    SWEEP,
+    "gain",
+    ("gain", "gain_low", "gain_high", "before", "after", "accepted"),
+    ("decision", "cause", "plan", "claim"),
+)
+"""What the run of a sweep shows, when MLflow opens with the runs below it folded away."""
 _PAUSE = 10
 """Times as long as a failed try took, until the next: waiting for a server takes a tenth of the loop at most."""
 
@@ -112,6 +120,8 @@ class Tracker:
                 key = f"ended after {len(event.result.rounds)}, {sealed}"  # a larger budget may add rounds
                 self._box.put(self._results(event.result), key)
                 self._box.put([Close(LOOP, "FINISHED", _now())])
+                if SWEEP in self._box.ids or self._job.sweep is not None:
+                    self._box.put([_BEST])
             case LoopInterrupted() if self._box.is_told(_OPENED):
                 self._box.put([Close(LOOP, "FAILED" if event.is_error else "KILLED", _now())])
             case _:

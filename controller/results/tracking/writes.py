@@ -123,6 +123,19 @@ class NameModel:
 
 
 @dataclass(frozen=True, slots=True)
+class SumUp:
+    """Have the run of a sweep show the best of those below it."""
+
+    run: str
+    metric: str
+    """Metric that is best when largest."""
+    metrics: tuple[str, ...]
+    """Metrics and tags of the best that the sweep's run shows as its own."""
+    tags: tuple[str, ...]
+    kind: Literal["sum"] = "sum"
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     run: str
     status: str
@@ -132,6 +145,6 @@ class Close:
 
 
 Write = Annotated[
-    OpenRun | OpenSweep | Reopen | Params | Tags | Metrics | Input | File | Text | NameModel | Close,
+    OpenRun | OpenSweep | Reopen | Params | Tags | Metrics | Input | File | Text | NameModel | SumUp | Close,
     Field(discriminator="kind"),
 ]

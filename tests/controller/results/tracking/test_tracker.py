@@ -78,6 +78,16 @@ def test_a_run_of_a_sweep_is_named_by_what_was_swept_and_shows_choices_and_not_p
     assert other.data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+def test_the_run_of_a_sweep_shows_the_best_of_those_below_it(runs: Path, told: Any) -> None:
+    results = {"seed=0": rejected_round(), "seed=1": accepted_round(), "seed=2": rejected_round()}  # .004, .051, .004
+    for swept, round_ in results.items():
+        run = play(told, runs / f"trial {swept}", loop_result(round_), Job(swept=(swept,), sweep="sweep 2"))
+    roof = client_of(runs).get_run(run.data.tags["mlflow.parentRunId"]).data
+    assert (roof.tags["best"], roof.tags["decision"]) == ("seed=1", "accepted")
+    assert (roof.metrics["gain"], roof.metrics["gain_low"], roof.metrics["accepted"]) == (0.051, 0.012, 1.0)
+    assert roof.tags["mlflow.note.content"].splitlines()[2] == "- +0.051 seed=1"
+
+
 def test_the_run_of_a_loop_tells_the_round_that_decides_and_not_the_one_that_came_last(runs: Path, told: Any) -> None:
     result = loop_result()  # accepted, then nothing to do
     run = play(told, runs / "alone", result)
