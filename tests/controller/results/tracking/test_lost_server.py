@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 class Server:
-    """`mlflow server` on an SQLite database, started and killed at will on one port."""
+    """`mlflow server` on an SQLite database, started and killed at will on one port; at first it is not running."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -37,6 +37,9 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Start it where it is not running; importing MLflow takes most of the time."""
+        if self._process is not None:
+            return
         words = ["server", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}", "--port", str(self.port)]
         words += ["--artifacts-destination", str(self._folder / "artifacts"), "--workers", "1"]
         self._process = subprocess.Popen(
@@ -65,7 +68,6 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("server"))
-    made.start()
     yield made
     made.kill()
 
@@ -81,7 +83,25 @@ def found(server: Server, run_dir: Path) -> Any:
     return run
 
 
+def test_what_a_loop_could_not_send_is_sent_by_the_same_command(server: Server, tmp_path: Path, told: Any) -> None:
+    run_dir = tmp_path / "one"
+    events = told(run_dir, loop_result())
+    server.kill()
+    one = tracker(server, run_dir)
+    for event in events:
+        one.hear(event)  # no server at all, from the first word to the last
+    server.start()
+    again = tracker(server, run_dir)
+    for event in events:
+        again.hear(event)
+    run = found(server, run_dir)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["sealed_gain"] == 0.302
+    assert len(MlflowClient(server.uri).get_metric_history(run.info.run_id, "gain")) == 3
+
+
 def test_a_server_takes_the_run_its_files_and_the_aliases_of_models(server: Server, tmp_path: Path, told: Any) -> None:
+    server.start()
     run_dir = tmp_path / "one"
     one = tracker(server, run_dir)
     for event in told(run_dir, loop_result()):
@@ -98,6 +118,7 @@ def test_a_server_takes_the_run_its_files_and_the_aliases_of_models(server: Serv
 
 
 def test_a_model_is_copied_to_the_server_where_that_is_asked_for(server: Server, tmp_path: Path, told: Any) -> None:
+    server.start()
     run_dir = tmp_path / "one"
     one = tracker(server, run_dir, models=True)
     for event in told(run_dir, loop_result()):
@@ -110,6 +131,7 @@ def test_a_model_is_copied_to_the_server_where_that_is_asked_for(server: Server,
 def test_a_server_lost_in_the_middle_stops_no_loop_and_has_everything_when_it_is_back(
     server: Server, tmp_path: Path, told: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    server.start()
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     unhurt = tracker(server, whole)
     for event in told(whole, loop_result()):
@@ -131,20 +153,3 @@ def test_a_server_lost_in_the_middle_stops_no_loop_and_has_everything_when_it_is
     client = MlflowClient(server.uri)
     steps = [[point.step for point in client.get_metric_history(r.info.run_id, "gain")] for r in (run, expected)]
     assert steps[0] == steps[1]
-
-
-def test_what_a_loop_could_not_send_is_sent_by_the_same_command(server: Server, tmp_path: Path, told: Any) -> None:
-    run_dir = tmp_path / "one"
-    events = told(run_dir, loop_result())
-    server.kill()
-    one = tracker(server, run_dir)
-    for event in events:
-        one.hear(event)  # no server at all, from the first word to the last
-    server.start()
-    again = tracker(server, run_dir)
-    for event in events:
-        again.hear(event)
-    run = found(server, run_dir)
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics["sealed_gain"] == 0.302
-    assert len(MlflowClient(server.uri).get_metric_history(run.info.run_id, "gain")) == 3
