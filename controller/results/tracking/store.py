@@ -106,8 +106,9 @@ class Store:
                 case OpenSweep():
                     return self._open_sweep(write)
                 case OpenRun():
-                    parent = {PARENT_TAG: ids[write.parent]} if write.parent is not None else {}
-                    return self._create(write.name, write.time, {**write.tags, **parent})
+                    parent = ids.get(write.parent or "")  # none where MLflow refused to open it
+                    tags = {**write.tags, PARENT_TAG: parent} if parent is not None else write.tags
+                    return self._create(write.name, write.time, tags)
             run = ids.get(write.run)
             if run is None:
                 raise RefusedError(f"the run {write.run} was never opened")

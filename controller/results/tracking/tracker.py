@@ -208,11 +208,14 @@ class Tracker:
         started = time.monotonic()
         settings, folder = self._settings, self._run_dir.parent
         try:
-            self._store = Store(self._uri, settings.experiment, folder, is_copying=settings.models)
-            self._store.close_dead(socket.gethostname(), self._run_dir, set(self._box.ids.values()))
-        except UnreachableError as error:
+            store = Store(self._uri, settings.experiment, folder, is_copying=settings.models)
+        except (UnreachableError, RefusedError) as error:
             self._lose(error, started)
-        except RefusedError as error:
+            return
+        self._store = store
+        try:
+            store.close_dead(socket.gethostname(), self._run_dir, set(self._box.ids.values()))
+        except (UnreachableError, RefusedError) as error:
             log.warning("MLflow does not tell which runs a killed loop left open: %s", error)
 
     def _send(self, *, is_last: bool) -> None:
@@ -233,7 +236,7 @@ class Tracker:
             log.info("MLflow answers again, and has got what waited")
             self._is_lost = False
 
-    def _lose(self, error: UnreachableError, started: float) -> None:
+    def _lose(self, error: Exception, started: float) -> None:
         now = time.monotonic()
         self._next_try = now + _PAUSE * (now - started)
         if not self._is_lost:
