@@ -10,10 +10,13 @@ from typing import Any
 from omegaconf import MISSING
 
 from controller.engine.budget import Budget
+from controller.results.objective import OBJECTIVES
+from controller.results.tracking.settings import Tracking
 from controller.train.settings import Train
 from controller.verdict.settings import Verify
 from diagnose.diagnoser import Diagnoser
 from evals.suite import EvalSuite
+from evals.validation import one_of
 
 
 @dataclass
@@ -40,9 +43,19 @@ class Pilots:
 
 
 @dataclass
-class Tracking:
-    uri: str | None = None
-    """MLflow tracking URI; unset means an SQLite database beside the runs."""
+class Sweep:
+    """`sweep.*`: what a job of a sweep returns, for sweepers that optimise, and what is claimed of the best."""
+
+    objective: str = "gain"
+    """Number to be made large: `gain` over the strongest control, `gain_low`, the lower end of its interval, `score` of
+    the champion on all items of the tasks, or `score_per_token`, that over the tokens which the loop took."""
+    sealed: str = "best"
+    """Trial whose sealed items are opened: `best`, the one with the largest objective, when all are done; `each`, or
+    `none`."""
+
+    def __post_init__(self) -> None:
+        one_of("sweep.objective", self.objective, OBJECTIVES)
+        one_of("sweep.sealed", self.sealed, ("best", "each", "none"))
 
 
 @dataclass
@@ -66,6 +79,7 @@ class LoopSettings:
     pilots: Pilots = field(default_factory=Pilots)
     verify: Verify = field(default_factory=Verify)
     tracking: Tracking = field(default_factory=Tracking)
+    sweep: Sweep = field(default_factory=Sweep)
     propose: Propose = field(default_factory=Propose)
     seed: int = 0
     run_dir: str | None = None

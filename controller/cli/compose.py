@@ -4,7 +4,6 @@ once, and nothing below this file knows either."""
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,16 +11,27 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from controller.cli.config_errors import of_another_choice, one_line
+from controller.cli.sweeps import (
+    Ended,
+    Trial,
+    best_of,
+    constant_keys,
+    keep_trial,
+    kept_trials,
+    open_sweep,
+    sweep_lines,
+    this_job,
+)
 from controller.data.corpus import Corpus
 from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
 from controller.engine.errors import BudgetSpent
 from controller.prove.settings import ProveSettings
+from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
 from interventions.fixes.clean import Clean
@@ -34,6 +44,7 @@ from interventions.planner import Auto
 
 CONF = str(Path(__file__).parents[2] / "conf")  # the same for a checkout and for an installed package
 
+_MULTIRUN = frozenset({"-m", "--multirun"})
 _OPEN_KEYS = ("model.arch.", "interventions.wordings")
 
 Settings = TypeVar("Settings", bound=LoopSettings)
@@ -59,8 +70,10 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
 )
 
 
-def call_with_settings(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
+def call_with_settings(verb: Callable[[Settings, Job], Ended], root: type[Settings], overrides: list[str]) -> int:
     """Call `verb` with the settings that the words make, once for each job of a sweep; return the largest exit code.
+
+    A sweep ends with its trials and the best of them; for that one the sealed items are opened (`sweep.sealed`).
 
     Args:
         verb: Function to call.
@@ -108,7 +121,7 @@ def _settings(cfg: Any, root: type[Settings]) -> Settings:
     return settings
 
 
-def _compose_and_call(verb: Callable[[Settings, str | None], int], root: type[Settings], overrides: list[str]) -> int:
+def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Settings], overrides: list[str]) -> int:
     register_schemas()
     for word in overrides:
         if listed := re.match(r"(corpus|model|interventions|verify)=\[", word):
@@ -116,33 +129,52 @@ def _compose_and_call(verb: Callable[[Settings, str | None], int], root: type[Se
             more = "; a set of arms is verify.arms=[continue,random,bm25]" if listed[1] == "verify" else ""
             raise ValueError(f"{listed[1]} takes one file, got {word}{more}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra printing them and exiting with 1
-    if any(word in {"-m", "--multirun"} for word in overrides):
-        os.environ.setdefault("EVALMEND_SWEEP", f"{time.strftime('%Y-%m-%d %H:%M:%S')} ({os.getpid()})")
+    is_sweep = any(word in _MULTIRUN for word in overrides)
+    if is_sweep:
+        open_sweep()
     overrides = [*overrides, *_defaults(root, overrides)]
     # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
     overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
+    options, keys = _options_and_keys(overrides)
+    alone = [option for option in options if option not in _MULTIRUN]
+    constant = constant_keys(keys)
     codes: list[int] = []
     errors: list[Exception] = []
 
     @hydra.main(version_base="1.3", config_path=CONF, config_name=ROOTS[root])  # type: ignore[untyped-decorator]
-    def job(cfg: Any) -> None:
-        if HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN:
-            codes.append(verb(_settings(cfg, root), os.environ["EVALMEND_SWEEP"]))
-            return
+    def job(cfg: Any) -> float | None:
+        asked = this_job(verb.__name__, alone, constant)
+        if asked.sweep is not None:
+            settings = _settings(cfg, root)
+            ended = verb(settings, asked)
+            codes.append(ended.code)
+            return keep_trial(asked, ended, settings.sweep)
         try:
-            codes.append(verb(_settings(cfg, root), None))
+            codes.append(verb(_settings(cfg, root), asked).code)
         except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
             errors.append(error)  # Hydra would print a line of its own about it
+        return None
 
-    sys.argv = [sys.argv[0], *_options_first(overrides)]  # Hydra reads it from there
+    sys.argv = [sys.argv[0], *options, *keys]  # Hydra reads it from there; its parser wants the options first
     job()
     if errors:
         raise errors[0]
+    if is_sweep and (trials := kept_trials()):
+        codes.append(_end_sweep(verb, root, trials))
     return max(codes, default=0)
 
 
+def _end_sweep(verb: Callable[[Settings, Job], Ended], root: type[Settings], trials: Sequence[Trial]) -> int:
+    """Name the best trial and play it again: all but the sealed items, which are opened for it alone, is there."""
+    for line in sweep_lines(trials):
+        sys.stdout.write(line + "\n")
+    best = best_of(trials)
+    return _compose_and_call(verb, root, list(best.words)) if best.is_to_confirm else 0
+
+
 def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
-    """Choose the experiment where the words choose no corpus; no model for recorded answers where they choose none.
+    """Choose the experiment where the words choose no corpus; no model for recorded answers where they choose none; and
+    that Optuna is to make the objective large.
 
     Raises:
         ValueError: the words for the proving ground name no scenario.
@@ -151,19 +183,23 @@ def _defaults(root: type[LoopSettings], words: Sequence[str]) -> list[str]:
     def names(*groups: str) -> bool:
         return any(word.lstrip("+").startswith(groups) for word in words)
 
+    # Optuna makes numbers small unless it is told otherwise, and every objective of ours is better when larger.
+    direction = ["hydra.sweeper.direction=maximize"]
+    more = direction if names("hydra/sweeper=optuna") and not names("hydra.sweeper.direction=") else []
     if root is LoopSettings and names("evals.samples="):
-        return [] if names("experiment=", "model=", "model.") else ["model=recorded"]
+        return more if names("experiment=", "model=", "model.") else ["model=recorded", *more]
     if root is LoopSettings:
-        return [] if names("experiment=", "corpus=", "corpus.train=") else ["experiment=starter"]
+        return more if names("experiment=", "corpus=", "corpus.train=") else ["experiment=starter", *more]
     if not names("scenario="):
         known = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
         raise ValueError(f"prove needs a scenario, for example scenario=starved_skill; known are {', '.join(known)}")
-    return []
+    return more
 
 
-def _options_first(words: list[str]) -> list[str]:
-    """Put options before settings: Hydra's parser does not take key=value on both sides of an option."""
-    options, keys = [], []
+def _options_and_keys(words: list[str]) -> tuple[list[str], list[str]]:
+    """Part options, with their values, from settings."""
+    options: list[str] = []
+    keys: list[str] = []
     rest = iter(words)
     for word in rest:
         if not word.startswith("-"):
@@ -172,4 +208,4 @@ def _options_first(words: list[str]) -> list[str]:
         options.append(word)
         if word in {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}:
             options += [value for value in [next(rest, None)] if value is not None]
-    return [*options, *keys]
+    return options, keys

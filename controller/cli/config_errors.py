@@ -12,6 +12,7 @@ GROUPS = ("corpus", "model", "interventions")
 """Keys that hold one of several schemas."""
 PROVE_ALONE = ("prove", "world", "scenario")
 """Keys that only the proving ground has."""
+_PLUGINS = "joblib, submitit and optuna come with the extra: pip install -c constraints.txt -e '.[sweep]'"
 _OPTIONS = re.compile(r"Could not find '([^']+)'\n\nAvailable options in '([^']+)':\n((?:[ \t]*\S+[ \t]*(?:\n|$))+)")
 """Matches Hydra's list of choices, one a line; the lines of several words after them are its search path."""
 
@@ -34,7 +35,8 @@ def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]
     option = _OPTIONS.search(text)
     if option is not None:
         name, choices = option[1].split("/")[-1], option[3].split()
-        return f"unknown {option[2]} '{name}'{_nearest(name, choices)}; known are {', '.join(choices)}"
+        more = f"; {_PLUGINS}" if option[2].startswith("hydra/") else ""
+        return f"unknown {option[2]} '{name}'{_nearest(name, choices)}; known are {', '.join(choices)}{more}"
     first = next((line for line in str(causes[-1]).splitlines() if line.strip()), type(error).__name__)
     where = re.search(r"full_key: (\S+)", text)
     return f"{where[1]}: {first.strip()}" if where is not None and where[1] not in first else first.strip()

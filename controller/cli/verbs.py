@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
+from controller.cli.nights import earlier_nights, since_lines
 from controller.cli.recorded_lines import finding_line, recorded_lines
+from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
-from controller.loop.models import CHAMPION_FILE, base_model, initial_model, measure_model, read_champion
+from controller.loop.models import base_model, initial_model, measure_model, read_champion
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.recorded import diagnose_recorded_answers
 from controller.loop.run import choose_run_dir, opened
@@ -29,37 +31,38 @@ from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import Decision, LoopResult
 from controller.results.page.fidelity import believed, calibrated, of_slices
 from controller.results.summary import summary, write_summary
+from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 from controller.train.settings import RecordedModel
 from evals.splits import Split
 from interventions.plan.attempts import Attempts
 
 
-def loop(settings: LoopSettings, sweep: str | None) -> int:
-    result = run_loop(settings, sweep)
-    _say(summary(result))
+def loop(settings: LoopSettings, job: Job) -> Ended:
+    ended = _play(settings, job)
     _say(f"{choose_run_dir(settings) / 'report.html'}")
-    return _exit_code(result)
+    return ended
 
 
-def nightly(settings: LoopSettings, sweep: str | None) -> int:
-    """Run the loop on the champion of the last night, with a one-page summary, for cron.
+def nightly(settings: LoopSettings, job: Job) -> Ended:
+    """Run the loop on the champion of the last night, with a one-page summary of what changed since, for cron.
 
     Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. Run again
     in the same night, it continues where it stopped.
     """
     nights = choose_run_dir(settings)
     tonight = nights / time.strftime("%Y-%m-%d")
-    earlier = sorted(path.parent for path in nights.glob(f"*/{CHAMPION_FILE}") if path.parent.name < tonight.name)
+    earlier = earlier_nights(nights, tonight.name)
     champion = read_champion(earlier[-1]) if earlier else None
-    result = run_loop(replace(settings, run_dir=str(tonight)), sweep, champion)
-    _say(f"{write_summary(result, tonight)}")
-    return _exit_code(result)
+    result = run_loop(replace(settings, run_dir=str(tonight)), job, champion)
+    since = since_lines(earlier[-1], tonight) if earlier else ()
+    _say(f"{write_summary(result, tonight, since)}")
+    return Ended(_exit_code(result))
 
 
-def measure(settings: LoopSettings, sweep: str | None) -> int:
+def measure(settings: LoopSettings, job: Job) -> Ended:
     """Measure round 0's model on the probe items."""
-    del sweep
+    del job
     with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
         measured = measure_model(run, model, Split.PROBE, "measure-probe")
@@ -73,16 +76,16 @@ def measure(settings: LoopSettings, sweep: str | None) -> int:
         for task, scores in by_task.items():
             _say(f"{task:<30} {sum(scores) / len(scores):.3f}  ({len(scores)} probe items)")
         _say(f"{path}")
-    return 0
+    return Ended(0)
 
 
-def diagnose(settings: LoopSettings, sweep: str | None) -> int:
+def diagnose(settings: LoopSettings, job: Job) -> Ended:
     """Diagnose round 0's model, or recorded answers, and print the findings."""
-    del sweep
+    del job
     if settings.evals.samples or isinstance(settings.model, RecordedModel):
         for line in recorded_lines(diagnose_recorded_answers(settings, choose_run_dir(settings))):
             _say(line)
-        return 0
+        return Ended(0)
     with opened(settings, choose_run_dir(settings)) as run:
         base = base_model(run)
         model = initial_model(run, base)
@@ -96,12 +99,12 @@ def diagnose(settings: LoopSettings, sweep: str | None) -> int:
             _say(believed(proven))
             _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
         _say(f"{diagnosed.artifact.folder / 'diagnosis.json'}")
-    return 0
+    return Ended(0)
 
 
-def propose(settings: LoopSettings, sweep: str | None) -> int:
+def propose(settings: LoopSettings, job: Job) -> Ended:
     """Propose the plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
-    del sweep
+    del job
     with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
@@ -124,49 +127,54 @@ def propose(settings: LoopSettings, sweep: str | None) -> int:
         if export is not None and proposal.plan.actions:
             export_mix(load_mix(proposal.artifact.folder / CHALLENGER), Path(export))
             _say(export)
-    return 0
+    return Ended(0)
 
 
-def plan(settings: LoopSettings, sweep: str | None) -> int:
+def plan(settings: LoopSettings, job: Job) -> Ended:
     """Print what a loop would do, cost and be able to detect."""
-    del sweep
+    del job
     with opened(settings, choose_run_dir(settings)) as run:
         for line in plan_lines(run):
             _say(line)
-    return 0
+    return Ended(0)
 
 
-def verify(settings: LoopSettings, sweep: str | None) -> int:
+def verify(settings: LoopSettings, job: Job) -> Ended:
     """Run round 0 up to its verdict; with `verify.model` and `verify.challenger`, compare two given models."""
     if settings.verify.model is not None and settings.verify.challenger:
         return _compare_models(settings, settings.verify.model, settings.verify.challenger)
     if settings.verify.model is not None or settings.verify.challenger:
         raise ValueError("verify.model and verify.challenger go together: the model before and the models after")
-    result = run_loop(replace(settings, budget=replace(settings.budget, rounds=1)), sweep)
-    _say(summary(result))
-    return _exit_code(result)
+    return _play(replace(settings, budget=replace(settings.budget, rounds=1)), job)
 
 
-def prove(settings: ProveSettings, sweep: str | None) -> int:
+def prove(settings: ProveSettings, job: Job) -> Ended:
     """Run the loop on a planted defect and compare it with the truth."""
     proving = settings.prove
     name = f"{proving.scenario.name}-{proving.world}-{settings.seed}-{prove_hash(settings)[:8]}"
     folder = Path(settings.run_dir or f"runs/prove/{name}").expanduser().absolute()
-    result = run_prove(settings, folder, sweep)
+    result = run_prove(settings, folder, job)
     named = [f"{finding.cause} ({finding.probability:.0%}) of {dict(finding.slice)}" for finding in result.named]
     _say(f"true causes: {', '.join(result.true_causes) or 'none'}")
     _say(f"named: {'; '.join(named) or 'none'}")
     share = f", share of the gap {result.gap_share.mean:.2f}" if result.gap_share is not None else ""
     _say(f"decision: {result.decision or 'stopped after the plan'}{share}")
     _say(f"{folder / PROVE_FILE}")
-    return 0
+    return Ended(0)
 
 
-def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> int:
+def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> Ended:
     with opened(settings, choose_run_dir(settings)) as run:
         for line in compare_models(run, before, after):
             _say(line)
-    return 0
+    return Ended(0)
+
+
+def _play(settings: LoopSettings, job: Job) -> Ended:
+    """Run a loop and print its summary; one of a sweep keeps the sealed items closed where they are for the best."""
+    result = run_loop(settings, job, opens_sealed=job.sweep is None or settings.sweep.sealed == "each")
+    _say(summary(result))
+    return Ended(_exit_code(result), result, str(choose_run_dir(settings)))
 
 
 def _exit_code(result: LoopResult) -> int:

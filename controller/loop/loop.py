@@ -22,7 +22,7 @@ from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
-from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, opened, settings_dict
+from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, free_keys, opened, settings_dict
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, scores_without_repeats
 from controller.loop.studies.dose_curve import DoseCurve
@@ -54,7 +54,8 @@ from controller.results.loop_json import (
     VerdictRecord,
 )
 from controller.results.records import diagnosis_record, measure_record
-from controller.results.tracking import Tracker, default_uri
+from controller.results.tracking.job import Job
+from controller.results.tracking.tracker import trackers
 from controller.settings import LoopSettings
 from controller.stages.model import Model
 from controller.verdict.promise import Promise
@@ -98,19 +99,22 @@ class LoopState:
 
 def run_loop(
     settings: LoopSettings,
-    sweep: str | None,
+    job: Job | None,
     champion: Model | None = None,
     listeners: Sequence[Listener] = (),
     studies: Sequence[Study] = STUDIES,
+    *,
+    opens_sealed: bool = True,
 ) -> LoopResult:
     """Play rounds until nothing more can be gained or the budget ends; leaves `loop.json` and the files beside it.
 
     Args:
         settings: All settings.
-        sweep: Name of the sweep that this is a job of.
+        job: What the command chose, for the names of what is logged; None where a program calls.
         champion: Model of round 0 that an earlier run left (`champion.json`), instead of the given one.
         listeners: Listeners to events, beside the files of the run and MLflow, which hear them first.
         studies: Describe each judged fix when all rounds are played and the sealed items read.
+        opens_sealed: Open the sealed items where there is a new champion; the same settings again can do it later.
 
     Raises:
         ValueError: a setting, the data or the tasks are invalid; nothing expensive was begun.
@@ -118,15 +122,15 @@ def run_loop(
     run_dir = choose_run_dir(settings)
     started = time.monotonic()
     with opened(settings, run_dir) as run:
-        tracker = Tracker(settings.tracking.uri or default_uri(run_dir), run_dir, settings.name, sweep)
-        everyone: tuple[Listener, ...] = (RunFiles(run_dir), tracker, *listeners)
+        loggers = trackers(settings.tracking, run_dir, settings.name, job or Job())
+        everyone: tuple[Listener, ...] = (RunFiles(run_dir), *loggers, *listeners)
 
         def tell(event: Event) -> None:
             for listener in everyone:
                 listener.hear(event)
 
         try:
-            return _play(run, tell, champion, studies, started)
+            return _play(run, tell, champion, studies, started, opens_sealed)
         except KeyboardInterrupt:
             tell(LoopInterrupted(is_error=False))
             raise
@@ -135,7 +139,9 @@ def run_loop(
             raise
 
 
-def _play(run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study], started: float) -> LoopResult:
+def _play(
+    run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study], started: float, opens_sealed: bool
+) -> LoopResult:
     settings = run.settings
     tell(_opened(run))
     base = base_model(run)
@@ -156,7 +162,7 @@ def _play(run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study]
     log.info("stopped: %s", stopped)
     sealed = None
     try:
-        if state.champions:
+        if state.champions and opens_sealed:
             sealed = open_sealed(run, start, state.champions, state.promises, tell, len(state.rounds))
     except BudgetSpent as end:
         log.warning("the sealed items stay closed: %s", end)
@@ -171,11 +177,14 @@ def _play(run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study]
 def _opened(run: Run) -> LoopOpened:
     settings = run.settings
     read = (("corpus", run.corpus), ("pool", run.pool))
+    tasks = ", ".join((*run.loaded.tasks, *run.loaded.guards))
+    items = DataRead("items", run.items_key, tasks, len(run.loaded.items))
     return LoopOpened(
         run_dir=run.run_dir,
         settings=settings_dict(settings),
+        free=free_keys(settings),
         tags={"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())},
-        data=tuple(DataRead(what, d.digest, d.source, d.num_rows) for what, d in read if d is not None),
+        data=(*(DataRead(what, d.digest, d.source, d.num_rows) for what, d in read if d is not None), items),
     )
 
 

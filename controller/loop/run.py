@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from evals.harness.chat import load_chat_tokenizer, named_template
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
+from evals.validation import FREE
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget")
+NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget", "sweep")
 """Settings of where and how fast a run goes and how far, not of what it does: a larger budget continues where the
 smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too: a finished run may add them."""
 
@@ -80,6 +81,20 @@ def settings_dict(settings: LoopSettings) -> dict[str, Any]:
 def config_hash(settings: LoopSettings) -> str:
     kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
     return hash_of(kept | {"diagnose": settings.diagnose.determining, "verify": settings.verify.determining})
+
+
+def free_keys(settings: LoopSettings) -> frozenset[str]:
+    """Dotted keys, or beginnings of them, that say where, how fast and how far: they do not determine the result."""
+    return frozenset(NOT_IN_HASH) | frozenset(_free_fields(settings))
+
+
+def _free_fields(settings: Any, prefix: str = "") -> Iterator[str]:
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if one.metadata == FREE:
+            yield f"{prefix}{one.name}"
+        elif is_dataclass(value):
+            yield from _free_fields(value, f"{prefix}{one.name}.")
 
 
 def choose_run_dir(settings: LoopSettings) -> Path:

@@ -10,13 +10,14 @@ from controller.loop.run import Run
 from controller.results.events import ItemsAnswered, Tell
 from controller.results.loop_json import GuardRecord, Sealed
 from controller.stages.model import Model
-from controller.verdict.arm_scores import arm_scores
+from controller.verdict.arm_scores import arm_scores, recipe_interval
 from controller.verdict.guards import REST, RestGuard
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import Promise
 from evals.items import EvalReport, check_pairable
 from evals.splits import Split
-from evals.statistics.compare import Comparison, alpha_at, compare_to_model
+from evals.statistics.compare import ArmScores, Comparison, alpha_at, compare_to_model
+from evals.statistics.intervals import Estimate
 
 
 def open_sealed(
@@ -57,7 +58,13 @@ def open_sealed(
         num_items=compared.num_items,
         alpha=alpha,
         rest=rest.record if rest is not None else None,
+        before=_estimate(model),
+        after=_estimate(challenger),
     )
+
+
+def _estimate(scores: ArmScores) -> Estimate:
+    return Estimate(float(scores.scores.mean()), *recipe_interval(scores))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ from controller.results.loop_json import (
     VerdictRecord,
 )
 from controller.results.records import diagnosis_record
-from controller.results.tracking import default_uri
+from controller.results.tracking.job import Job
+from controller.results.tracking.tracker import default_uri
 from controller.settings import LoopSettings
 from diagnose.rows.selection import text_pairs
 from evals.fixtures.worlds import WORLDS
@@ -77,7 +78,7 @@ class Oracle:
     tokens: int
 
 
-def prove(settings: ProveSettings, folder: Path, sweep: str | None) -> ProveResult:
+def prove(settings: ProveSettings, folder: Path, job: Job | None) -> ProveResult:
     """Run the loop on a scenario and leave `prove.json` in `folder`; a finished run is read, not repeated."""
     proving = settings.prove
     world = WORLDS[proving.world]
@@ -97,7 +98,7 @@ def prove(settings: ProveSettings, folder: Path, sweep: str | None) -> ProveResu
             result = _stopped(given)
             oracle, scores = None, {}
         else:
-            loop = run_loop(given, sweep)
+            loop = run_loop(given, job)
             result = _played_by(loop)
             seeds = _arm_scores(folder / "loop", planted_tasks(world, proving.scenario), loop)
             is_needed = proving.scenario.is_settled_by_data and CONTINUE in seeds

@@ -20,9 +20,10 @@ class DataRead:
     """Rows that the loop works with."""
 
     context: str
-    """Use of the rows: corpus or pool."""
+    """Use of the rows: corpus, pool, or items, which are asked."""
     digest: str
     source: str
+    """Path or `hub:...` of rows; names of the tasks of items."""
     num_rows: int
 
 
@@ -32,6 +33,8 @@ class LoopOpened:
 
     run_dir: Path
     settings: Mapping[str, object]
+    free: frozenset[str]
+    """Dotted keys, or beginnings of them, of settings that do not determine the result: where, how fast, how far."""
     tags: Mapping[str, str]
     """Values that may differ between attempts at one run: version of the code, process."""
     data: tuple[DataRead, ...]

@@ -273,6 +273,10 @@ class Sealed:
     rest: GuardRecord | None = None
     """Change of all other items of the tasks, champion against starting model; None where they are not guarded, or
     there are none."""
+    before: Estimate | None = None
+    """Score of the starting model on the items; `after` is the champion's, mean over its seeds. None in files that were
+    written before these were kept."""
+    after: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,21 @@
 """Summarise a run on one page of Markdown, for a mail or a chat."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.results.loop_json import LoopResult, Round
 
 
-def write_summary(result: LoopResult, run_dir: Path) -> Path:
-    """Write `summary.md` beside `loop.json`."""
+def write_summary(result: LoopResult, run_dir: Path, since: Sequence[str] = ()) -> Path:
+    """Write `summary.md` beside `loop.json`; `since` are lines on what has changed since an earlier run."""
     path = run_dir / "summary.md"
-    path.write_text(summary(result) + "\n")
+    path.write_text(summary(result, since) + "\n")
     return path
 
 
-def summary(result: LoopResult) -> str:
+def summary(result: LoopResult, since: Sequence[str] = ()) -> str:
     """Summary of findings, what was changed, whether it held, and what it cost."""
-    lines = [f"# {result.name}", "", f"Stopped: {result.stopped_because}.", ""]
+    lines = [f"# {result.name}", "", f"Stopped: {result.stopped_because}.", "", *since]
     for round_ in result.rounds:
         lines += _round_lines(round_)
     if result.sealed is not None:

@@ -16,6 +16,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from builders.checkout import ROOT, finish, journal, start
+from mlflow.entities import Run
 
 from controller.main import run
 from controller.results.loop_json import read_loop
@@ -121,18 +122,25 @@ def test_the_report_is_one_file_that_asks_for_nothing(smoke: Path) -> None:
     assert "starter_descend" in page
 
 
-def test_mlflow_holds_loop_round_and_stages_as_nested_runs(smoke: Path) -> None:
-    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{smoke.parent / 'mlflow.db'}")
-    ids = json.loads((smoke / "tracking.json").read_text())
-    loop, round_ = client.get_run(ids["loop"]), client.get_run(ids["round-0"])
-    assert loop.info.status == round_.info.status == "FINISHED"
-    assert round_.data.tags["mlflow.parentRunId"] == ids["loop"]
-    stage = client.get_run(ids["round-0/diagnose"])
-    assert stage.data.tags["mlflow.parentRunId"] == ids["round-0"]
+def mlflow_run(run_dir: Path) -> Run:
+    """The run of a loop in the database beside it."""
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{run_dir.parent / 'mlflow.db'}")
+    return client.get_run(json.loads((run_dir / "mlflow.json").read_text())["ids"]["loop"])
+
+
+def test_mlflow_shows_the_loop_as_one_run_with_its_decision_and_its_data(smoke: Path) -> None:
+    loop, result = mlflow_run(smoke), read_loop(smoke)
+    assert loop.info.status == "FINISHED"
+    assert loop.info.run_name == f"smoke {result.config_hash[:8]}"
     assert loop.data.params["train.max_steps"] == "40"
-    assert "probe/starter_descend" in round_.data.metrics
-    assert {data.dataset.name for data in loop.inputs.dataset_inputs} == {"corpus", "pool"}
-    assert client.get_model_version_by_alias("evalmend-smoke", "champion").run_id == ids["loop"]
+    assert loop.data.params["interventions"] == "auto"
+    assert "run_dir" not in loop.data.params
+    assert loop.data.tags["decision"] == result.rounds[0].verdict.decision.value
+    assert "probe/starter_descend" in loop.data.metrics
+    data = {one.tags[0].value: one.dataset.name for one in loop.inputs.dataset_inputs}
+    assert (data["corpus"], data["pool"]) == ("starter train.jsonl", "starter pool.jsonl")
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{smoke.parent / 'mlflow.db'}")
+    assert client.get_model_version_by_alias("evalmend-smoke", "champion").run_id == loop.info.run_id
 
 
 def test_the_same_command_again_repeats_no_stage(smoke: Path) -> None:
@@ -211,12 +219,13 @@ def test_a_sweep_makes_comparable_runs_under_one_parent(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     loops = sorted(runs.glob("smoke-*"))
     assert len(loops) == 4
-    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
-    parents = {
-        client.get_run(json.loads((loop / "tracking.json").read_text())["loop"]).data.tags["mlflow.parentRunId"]
-        for loop in loops
-    }
-    assert len(parents) == 1
+    logged = [mlflow_run(loop) for loop in loops]
+    assert len({run.data.tags["mlflow.parentRunId"] for run in logged}) == 1
+    assert sorted(run.info.run_name for run in logged) == sorted(
+        f"seed={seed} interventions={fix}" for seed in (0, 1) for fix in ("reweight", "retrieve")
+    )
+    looks = [json.loads(line)["look"] for line in (runs / "ledger.jsonl").read_text().splitlines()]
+    assert sorted(looks)[:4] == [1, 2, 3, 4]  # every trial is a look at the same items
     results = [read_loop(loop) for loop in loops]
     assert len({result.data_hash for result in results}) == 1
     assert sorted(result.seed for result in results) == [0, 0, 1, 1]
@@ -263,6 +272,7 @@ def test_a_second_night_goes_on_from_the_champion_of_the_first(tmp_path: Path) -
     yesterday = first.with_name("2001-01-01")
     first.rename(yesterday)
     finish(start(night, tmp_path))
+    assert "## Since 2001-01-01" in (first / "summary.md").read_text()
     assert [line for line in journal(yesterday) if line["stage"].startswith("train-initial")]
     assert not [line for line in journal(first) if line["stage"].startswith("train-initial")]
     scores = [read_loop(path).rounds[0].verdict.arms["before"].score for path in (yesterday, first)]

@@ -1,0 +1,26 @@
+"""Settings of tracking, `tracking.*`."""
+
+from dataclasses import dataclass
+
+OFF = "none"
+"""Value of `tracking.uri` that logs nothing."""
+
+
+@dataclass
+class Tracking:
+    """`tracking.*`: where the loop is logged, and how finely."""
+
+    uri: str | None = None
+    """MLflow server (`http://host:5000`) or database (`sqlite:////file`, `postgresql://...`); unset means an SQLite
+    database beside the runs, `none` logs nothing."""
+    experiment: str = "evalmend"
+    """Name of the MLflow experiment."""
+    stages: bool = False
+    """Give each round, and each stage in it, a run of its own below the loop's."""
+    models: bool = False
+    """Copy champions and challengers to a server that cannot read this machine's disk; otherwise it is told where they
+    lie."""
+
+    def __post_init__(self) -> None:
+        if not self.experiment.strip():
+            raise ValueError(f"tracking.experiment must not be empty, got {self.experiment!r}; for example evalmend")
