@@ -46,6 +46,8 @@ class Dossier:
     """Share of the failed items in each failure mode."""
     golds: Mapping[str, int]
     """Number of probe items with each gold answer, where answers are labels; else empty."""
+    is_training_data: bool = True
+    """Whether the model is known to have been trained on the corpus."""
 
 
 def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_shown: int) -> Finding:
@@ -74,7 +76,7 @@ def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_show
         ci=found.ci,
         p_adjusted=found.p_adjusted,
         modes=dossier.modes,
-        causes=cause_probabilities(values),
+        causes=cause_probabilities(values, dossier.is_training_data),
         data_slices=data.slices,
         named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in dossier.rivals.items()},
         evidence=evidence,

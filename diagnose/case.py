@@ -35,6 +35,8 @@ class Case:
     """Index of the items of all splits; tells which rows repeat one and reveals none."""
     seed: int
     """Seed of the draws of queries and rows, and of projections."""
+    is_training_data: bool = True
+    """Whether the model is known to have been trained on the corpus; if not, its rows explain nothing of it."""
 
     @property
     def num_rows(self) -> int:

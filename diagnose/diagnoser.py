@@ -23,8 +23,8 @@ from diagnose.attribution.stream import Attribution, ReportProgress, attribute
 from diagnose.attribution.train_rows import TrainRows
 from diagnose.baselines import CONTROLS, beside, by_words
 from diagnose.case import Case, Scope, draw_scope
-from diagnose.evidence.contamination import find_contamination, in_order
-from diagnose.evidence.examine import TESTS, CauseTest, Means, examine
+from diagnose.evidence.contamination import find_contamination, in_order, repeated_only
+from diagnose.evidence.examine import TESTS, CauseTest, Means, examine, left_out_beside
 from diagnose.evidence.from_model.golds import answer_likelihoods
 from diagnose.evidence.from_rows.amounts import nearest_rows
 from diagnose.evidence.nearest import NearestRows, StatesOf
@@ -168,6 +168,8 @@ class Diagnoser:
         start = time.perf_counter()
         classifier = classifier_with(self.mode_labels)
         contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
+        if not case.is_training_data:
+            contaminated = tuple(repeated_only(finding) for finding in contaminated)
         hidden = TextStates(model, self.influence.batch_tokens)
         scope = self.scope(case, self.find(case.probe, case.item_fields, case.guards, hidden))
         if scope is None:
@@ -205,7 +207,7 @@ class Diagnoser:
         rows = sample_rows(case, scope, attribution.parts())
         table = sample_table(case, rows)
         subjects = make_subjects(case, scope, [own for own, _ in joins], rows, table)
-        means = Means(trained, asker, leaned.words)
+        means = Means(trained, asker, leaned.words, case.is_training_data)
         tests = [examine(subject, means, self.tests) for subject in subjects]
         examples = [
             replace(found, nearest=nearest_rows(subject, self.num_examples))
@@ -242,6 +244,7 @@ class Diagnoser:
             attributed=_attributed(case, scope, attribution),
             profiles=join_profiles(case.probe.results, scope.items, rows, table),
             tree=slice_tree([one.slice for one in scope.failing], scope.items, is_failed),
+            left_out=left_out_beside(case, self.tests),
         )
 
     def diagnose_by_words(self, case: Case, found: Diagnosis) -> Diagnosis:
@@ -324,6 +327,7 @@ class Diagnoser:
                 tests=tests[k],
                 modes=modes[k],
                 golds=label_golds(case.probe.results, scope.items.members(found.slice)),
+                is_training_data=case.is_training_data,
             )
             for k, found in enumerate(scope.failing)
         ]

@@ -15,14 +15,14 @@ from diagnose.assemble import Dossier, make_finding
 from diagnose.baselines import by_words
 from diagnose.case import Case, Scope
 from diagnose.diagnoser import Diagnoser
-from diagnose.evidence.contamination import find_contamination, in_order
+from diagnose.evidence.contamination import find_contamination, in_order, repeated_only
 from diagnose.evidence.examine import CauseTest, Means, Needs, examine
 from diagnose.evidence.from_rows.amounts import nearest_rows
 from diagnose.evidence.golds.doubts import GoldDoubts
 from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
 from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.evidence import Evidence, LeftOut
-from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
+from diagnose.finding.finding import Cause, Diagnosis, Examples
 from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
 from diagnose.slices.data.find import DataJoin
@@ -67,7 +67,7 @@ def diagnose_recorded(
     table = item_table([result.item for result in case.probe.results], case.item_fields)
     if isinstance(case, Case):
         found = find_contamination(case.probe, case.corpus, case.index, diagnoser.num_examples, classifier)
-        contaminated = tuple(_repeated(finding) for finding in found)
+        contaminated = tuple(repeated_only(finding) for finding in found)
         scope = diagnoser.scope(case, failing)
         shown = _beside_rows(diagnoser, case, scope, tests) if scope is not None else []
     else:
@@ -138,16 +138,6 @@ def _beside_rows(diagnoser: Diagnoser, case: Case, scope: Scope, tests: Sequence
         )
         for number, (join, subject) in enumerate(zip(joins, subjects, strict=True))
     ]
-
-
-def _repeated(finding: Finding) -> Finding:
-    """Say what stands among the rows without saying that the model has seen it."""
-    num_rows = int(finding.evidence["contaminated_rows"])
-    says = (
-        f"{num_rows:,} rows of the corpus repeat evaluation items, {finding.num_items} of this task's "
-        f"{int(finding.evidence['items_of_task']):,} probe items; whether the model has seen them is not known."
-    )
-    return replace(finding, tests=tuple(replace(test, says=says) for test in finding.tests))
 
 
 def _doubted(failed: Sequence[ItemResult], doubted: Collection[ItemKey], golds: GoldDoubts) -> Evidence:

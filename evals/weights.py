@@ -5,26 +5,36 @@ sharing its weights saves its memory. Whatever changes weights must read its own
 """
 
 import copy
+from pathlib import Path
 
+import torch
 import transformers
 from torch import nn
 
 from evals.model_ref import CausalModel, ModelRef
 
-_KEPT: dict[tuple[str, str | None, str], CausalModel] = {}
+_KEPT: dict[object, CausalModel] = {}
 """The base that was read last, as it stands on disk, in the memory of the CPU."""
 
 
-def shared_model(ref: ModelRef) -> CausalModel:
+def shared_model(ref: ModelRef, is_base: bool = False) -> CausalModel:
     """Make a model of the reference, whose base shares its weights with all others of that base in this process.
 
     The modules are its own, so that hooks, adapters and a move to an accelerator concern no other; the weights must not
     be changed. Of an adapter, only that is trainable.
+
+    Args:
+        ref: Model to make.
+        is_base: Whether an adapter will stand on it. With an accelerator nothing else is kept: a model without adapters
+            is read for one stage, and its copy in the memory of the CPU would be of no use.
     """
-    key = (ref.path, ref.revision, ref.dtype)
+    key = (ref.path, ref.revision, ref.dtype, _files(ref.path))
     if key not in _KEPT:
         _KEPT.clear()  # before the next is read: two would lie in memory
-        _KEPT[key] = _read(ref)
+        read = _read(ref)
+        if not is_base and ref.adapter is None and torch.cuda.is_available():
+            return read
+        _KEPT[key] = read
     model = _view(_KEPT[key])
     if ref.adapter is None:
         return model
@@ -41,6 +51,13 @@ def own_model(ref: ModelRef) -> CausalModel:
 
 def _read(ref: ModelRef) -> CausalModel:
     return transformers.AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
+
+
+def _files(path: str) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of the files with weights in a folder: it may hold others by now. Empty for a hub id."""
+    folder = Path(path)
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]) if folder.is_dir() else []
+    return tuple((file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files)
 
 
 def _view(model: CausalModel) -> CausalModel:

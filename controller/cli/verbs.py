@@ -94,6 +94,8 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
             _say(finding_line(finding))
         if not diagnosed.diagnosis.findings:
             _say("no failing slice")
+        for one in diagnosed.diagnosis.left_out:
+            _say(f"left out: {one.test}: {one.reason}")
         proven = prove_attribution(run, base, model, diagnosed) if settings.diagnose.fidelity else None
         if proven is not None:
             _say(believed(proven))

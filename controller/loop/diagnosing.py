@@ -13,6 +13,7 @@ from controller.stages.diagnose import diagnose
 from controller.stages.inputs import DiagnosisInputs
 from controller.stages.measure import hash_items
 from controller.stages.model import Model
+from controller.train.settings import PretrainedModel
 from diagnose.finding.finding import Diagnosis
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class DiagnosedRound:
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
     """Explain the failed probe items; only the probe report is passed to the diagnosis."""
-    settings = run.settings
+    settings, is_trained = run.settings, is_trained_here(run, champion)
     inputs = DiagnosisInputs(
         diagnoser=settings.diagnose,
         report=probe.artifact,
@@ -41,8 +42,9 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         index=_index(run),
         suite=run.pinned_suite,
         max_length=settings.train.max_length,
-        end_in_loss=settings.train.end_in_loss if is_trained_here(run, champion) else None,
+        end_in_loss=settings.train.end_in_loss if is_trained else None,
         seed=settings.seed,
+        is_training_data=is_trained or (isinstance(settings.model, PretrainedModel) and settings.model.knows_corpus),
     )
     done = run.runner.do(Stage("diagnose", diagnose, (inputs,)), "diagnose")
     diagnosis = TypeAdapter(Diagnosis).validate_json((done.folder / "diagnosis.json").read_bytes())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from diagnose.finding.evidence import Evidence
+from diagnose.finding.evidence import Evidence, LeftOut
 from diagnose.finding.finding import Attributed, Examples, FailedItem, FeatureWeight
 from diagnose.slices.data.data_slice import Nearness
 from evals.statistics.intervals import Estimate, Interval
@@ -176,3 +176,5 @@ class DiagnosisRecord:
     """Features of the data of each slice, beside how the model does on it; None where nothing fails."""
     tree: tuple[SliceNodeRecord, ...] = ()
     """Failing slices in reading order: each node is followed by those inside it."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Tests that could not be made, with the reason."""

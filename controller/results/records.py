@@ -61,6 +61,7 @@ def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = Non
         fidelity,
         _profiles(diagnosis.profiles) if diagnosis.profiles is not None else None,
         tuple(_node(node) for node in diagnosis.tree),
+        diagnosis.left_out,
     )
 
 

@@ -64,6 +64,7 @@ def case_of(inputs: DiagnosisInputs) -> Case:
         guards=inputs.guards,
         index=load_index(inputs.index.folder / INDEX_FILE),
         seed=inputs.seed,
+        is_training_data=inputs.is_training_data,
     )
 
 

@@ -41,6 +41,8 @@ class DiagnosisInputs:
     end_in_loss: bool | None
     """Whether the model's training saw the end token in the loss; None where it was trained elsewhere."""
     seed: int
+    is_training_data: bool = True
+    """Whether the model is known to have been trained on `corpus`."""
 
     def load_pool(self) -> TrainPool | None:
         return load_pool(self.pool.folder) if self.pool is not None else None

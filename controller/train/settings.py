@@ -53,8 +53,16 @@ class PretrainedModel:
     checkpoints: list[str] = field(default_factory=list)
     """Earlier checkpoints of the same training, oldest first; attribution averages over them."""
     lora: Lora = field(default_factory=Lora)
+    trained_on_corpus: bool | None = None
+    """Whether `corpus.train` is what it was trained on, so that failures may be explained by its rows; unset: where
+    `checkpoints` of its training are given."""
 
     is_trained = True
+
+    @property
+    def knows_corpus(self) -> bool:
+        """Whether `corpus.train` is said to be what it was trained on."""
+        return bool(self.checkpoints) if self.trained_on_corpus is None else self.trained_on_corpus
 
     def __post_init__(self) -> None:
         one_of("model.dtype", self.dtype, ("auto", "float32", "bfloat16", "float16"))

@@ -190,7 +190,7 @@ def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> CausalMode
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415  # two seconds, for processes that train
 
     return get_peft_model(
-        shared_model(ref),
+        shared_model(ref, is_base=True),
         LoraConfig(
             r=lora.r,
             lora_alpha=lora.alpha,

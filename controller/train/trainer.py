@@ -129,6 +129,7 @@ def _arguments(recipe: Recipe, num_steps: int, seed: int, folder: Path) -> Train
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         bf16=recipe.bf16,
+        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),  # else bf16 is refused
         activation_checkpointing=recipe.activation_checkpointing,
         logging_steps=max(1, num_steps // 20),
         save_strategy="no",  # _SaveByTime decides

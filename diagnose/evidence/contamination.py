@@ -5,6 +5,7 @@ index tells which rows repeat an item of any split; these are compared with prob
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,16 @@ def find_contamination(
             )
         )
     return tuple(sorted(findings, key=lambda finding: -finding.num_items))
+
+
+def repeated_only(finding: Finding) -> Finding:
+    """Say what stands among the rows without saying that the model has seen it."""
+    num_rows = int(finding.evidence["contaminated_rows"])
+    says = (
+        f"{num_rows:,} rows of the corpus repeat evaluation items, {finding.num_items} of this task's "
+        f"{int(finding.evidence['items_of_task']):,} probe items; whether the model has seen them is not known."
+    )
+    return replace(finding, tests=tuple(replace(test, says=says) for test in finding.tests))
 
 
 def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from diagnose.case import Case
 from diagnose.evidence.from_asking.cues import edit_cues
 from diagnose.evidence.from_asking.mappings import map_answers
 from diagnose.evidence.from_asking.prompts import change_prompts
@@ -20,7 +21,7 @@ from diagnose.evidence.from_model.learning import check_learning
 from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_near_rows
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
 from diagnose.evidence.subject import Subject
-from diagnose.finding.evidence import SETTLED, Evidence
+from diagnose.finding.evidence import SETTLED, Evidence, LeftOut
 from diagnose.model.asked_model import Asker, Trained
 from evals.items import ItemKey
 
@@ -38,6 +39,12 @@ class Needs(StrEnum):
     """Asks the failed items again under other prompts; impossible where the model cannot be asked."""
 
 
+_NOT_ITS_CORPUS = (
+    "the model is not known to have been trained on corpus.train; set model.trained_on_corpus=true if it was, or train "
+    "it on that corpus first with train.initial=true"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """Model and attributions that a test may use beside its subject."""
@@ -48,6 +55,8 @@ class Means:
     """Asks the model again; None where it cannot be asked."""
     leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]
     """Words of failed items with their shares of the prompt's effect on the answer."""
+    is_training_data: bool = True
+    """Whether the model is known to have been trained on the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +72,13 @@ class CauseTest:
     """Runs the test; leaves out values that do not apply."""
     unless: Sequence[str] = field(default=())
     """Values of earlier tests; with one of them at `SETTLED` or above the test is not made."""
+    of_training: bool = False
+    """Whether it takes the corpus for what the model was trained on."""
 
     def can_be_made(self, means: Means) -> bool:
         """Whether what the test needs is there."""
+        if self.of_training and not means.is_training_data:
+            return False
         if self.needs is Needs.ASKING:
             return means.asker is not None
         return self.needs is Needs.ROWS or means.trained is not None
@@ -153,6 +166,7 @@ TESTS = (
             "runs_on": "share of failed answers that begin with the gold answer and go on",
         },
         lambda subject, means: check_batches(subject, _trained(means)),
+        of_training=True,
     ),
     CauseTest(
         "learning",
@@ -163,6 +177,7 @@ TESTS = (
             "falling": "share by which the corpus's loss fell between the last two checkpoints",
         },
         lambda subject, means: check_learning(subject, _trained(means)),
+        of_training=True,
     ),
     CauseTest(
         "golds",
@@ -188,6 +203,7 @@ TESTS = (
         {"cue_flips": "share of the failed items that turn right when a cue is edited"},
         _cues,
         unless=("end_masked", "mapped", "reprompted"),
+        of_training=True,
     ),
 )
 
@@ -203,6 +219,14 @@ def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple
             assert not unknown, f"test {test.name} does not say what {', '.join(sorted(unknown))} means"
             found.append(replace(evidence, seconds=evidence.seconds + time.perf_counter() - start))
     return tuple(found)
+
+
+def left_out_beside(case: Case, tests: Sequence[CauseTest]) -> tuple[LeftOut, ...]:
+    """List the tests that are not made beside a corpus that the model is not known to have been trained on."""
+    if case.is_training_data:
+        return ()
+    names = [test.name for test in tests if test.of_training]
+    return (*(LeftOut(name, _NOT_ITS_CORPUS) for name in names), LeftOut("causes in the data", _NOT_ITS_CORPUS))
 
 
 def values_of(found: Sequence[Evidence]) -> dict[str, float]:

@@ -57,9 +57,11 @@ EXPERIMENTS = {
     Cause.CAPACITY: "train a model of twice the width on the same data",
 }
 """Cheapest experiment that tests each cause."""
+SEEN_IN_ANSWERS = (Cause.FORMAT, Cause.WRONG_GOLD)
+"""Causes that are seen in a model's answers, whatever it was trained on."""
 LEAD = 0.05
 """Probability from which a cause is worth an experiment."""
-NO_LEAD = "have a person look at the failed items beside the training rows nearest to them"
+NO_LEAD = "have a person look at the failed items beside the rows nearest to them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,22 @@ class CauseModel:
         return np.asarray(weights / weights.sum())
 
 
-def cause_probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
+def cause_probabilities(values: Mapping[str, float], is_training_data: bool = True) -> Mapping[Cause, float]:
     """Compute the probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` gets that much.
 
     Args:
         values: Values of the tests that were made (`diagnose.evidence`); without any, `unknown` has probability 1.
+        is_training_data: Whether the model is known to have been trained on the corpus. If not, only what is seen in
+            its answers alone is a cause; the probability of all others is that of `unknown`.
     """
+    found = _probabilities(values)
+    if is_training_data:
+        return found
+    kept = {cause: found.get(cause, 0.0) for cause in SEEN_IN_ANSWERS}
+    return kept | {Cause.UNKNOWN: 1 - sum(kept.values())}
+
+
+def _probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
     readings = readings_of(values)
     if not readings:
         return {Cause.UNKNOWN: 1.0}

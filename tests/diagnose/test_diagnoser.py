@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from diagnose.attribution.influence import Influence
 from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
-from diagnose.finding.finding import Diagnosis
+from diagnose.finding.finding import Cause, Diagnosis
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from evals.items import ProbeReport
@@ -114,6 +115,25 @@ def test_by_words_the_same_failures_are_joined_to_data_without_any_model(model: 
     assert by_words.num_tokens == 0
     assert (other.slice, other.queries) == (finding.slice, finding.queries)
     assert other.data_slice == Slice(((PROMPT_CONTAINS, "jump"),))
+
+
+def test_beside_a_corpus_that_is_not_the_model_s_no_row_explains_a_failure(model: Path) -> None:
+    probe, corpus, pool = starved(0)
+    given = case(probe, corpus, pool, 0)
+    diagnoser = Diagnoser(influence=Influence(fisher_examples=128))
+    own = diagnoser.diagnose(given, asked_model(model))
+    foreign = diagnoser.diagnose(replace(given, is_training_data=False), asked_model(model))
+    (finding,) = foreign.findings
+    assert (finding.slice, finding.data_slices) == (own.findings[0].slice, own.findings[0].data_slices)
+    assert set(finding.causes) == {Cause.FORMAT, Cause.WRONG_GOLD, Cause.UNKNOWN}
+    assert sum(finding.causes.values()) == pytest.approx(1)
+    assert own.findings[0].cause is Cause.CAPACITY
+    made, own_made = ({test.test for test in found.findings[0].tests} for found in (foreign, own))
+    assert own_made - made == {"batches", "learning"}
+    assert own.left_out == ()
+    assert [one.test for one in foreign.left_out] == ["batches", "learning", "cues", "causes in the data"]
+    says = " ".join(test.says for test in finding.tests)
+    assert "training" not in says
 
 
 def test_queries_are_question_and_target_of_failed_probe_items(model: Path) -> None:

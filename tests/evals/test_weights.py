@@ -73,6 +73,14 @@ def test_a_base_takes_its_memory_once_and_its_tied_weights_stay_tied(
     assert len(read) == 1
 
 
+def test_a_folder_with_other_weights_by_now_is_read_again(tiny_model_dir: Callable[..., Path], read: list[str]) -> None:
+    ref = ModelRef(str(tiny_model_dir(WORDS)))
+    before = shared_model(ref)(IDS).logits
+    tiny_model_dir(WORDS, seed=1)
+    assert not torch.equal(shared_model(ref)(IDS).logits, before)
+    assert len(read) == 2
+
+
 def test_what_is_trained_shares_nothing(tiny_model_dir: Callable[..., Path], read: list[str]) -> None:
     ref = ModelRef(str(tiny_model_dir(WORDS)))
     shared, own = shared_model(ref), own_model(ref)

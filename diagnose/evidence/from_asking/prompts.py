@@ -86,7 +86,7 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
         shots = corpus[:_SHOTS].tolist()
         rows, delimiter = subject.rows, subject.corpus.rendering.delimiter or " "
         examples = "".join(f"{rows.prompts[k]}{delimiter}{rows.completions[k]}\n" for k in shots)
-        yield _Candidate(f"{len(shots)} training rows as examples", lambda prompt: f"{examples}{prompt}")
+        yield _Candidate(f"{len(shots)} rows of the corpus as examples", lambda prompt: f"{examples}{prompt}")
 
 
 def _own_prompt(item: Item) -> str:

@@ -154,6 +154,17 @@ def test_lora_trains_the_adapter_and_leaves_the_model_as_it_was(start: ModelRef,
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_bf16_trains_on_a_cpu_close_to_float32_and_keeps_its_weights_in_float32(
+    start: ModelRef, tmp_path: Path
+) -> None:
+    for name, recipe in (("bf16", replace(RECIPE, bf16=True)), ("float32", RECIPE)):
+        mix = original_mix(corpus())
+        train_on(start, mix, recipe, seed=7, folder=tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
+    folders = [tmp_path / name / "model" for name in ("bf16", "float32")]
+    assert {weight.dtype for weight in weights_of(folders[0]).values()} == {torch.float32}
+    assert 0 < distance(*folders) < distance(folders[1], Path(start.path)) / 4
+
+
 @pytest.mark.parametrize("kind", ["word", "char", "bpe"])
 def test_a_tokenizer_made_from_the_corpus_gives_its_texts_back(kind: str) -> None:
     pool = corpus()
