@@ -154,15 +154,16 @@ def test_lora_trains_the_adapter_and_leaves_the_model_as_it_was(start: ModelRef,
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_bf16_trains_on_a_cpu_close_to_float32_and_keeps_its_weights_in_float32(
-    start: ModelRef, tmp_path: Path
-) -> None:
+def test_bf16_trains_on_a_cpu_as_float32_does_and_keeps_its_weights_in_float32(start: ModelRef, tmp_path: Path) -> None:
+    losses = []
     for name, recipe in (("bf16", replace(RECIPE, bf16=True)), ("float32", RECIPE)):
-        mix = original_mix(corpus())
-        train_on(start, mix, recipe, seed=7, folder=tmp_path / name, keeps_middle=False, progress=Progress(tmp_path))
-    folders = [tmp_path / name / "model" for name in ("bf16", "float32")]
-    assert {weight.dtype for weight in weights_of(folders[0]).values()} == {torch.float32}
-    assert 0 < distance(*folders) < distance(folders[1], Path(start.path)) / 4
+        mix, folder = original_mix(corpus()), tmp_path / name
+        losses.append(train_on(start, mix, recipe, 7, folder, keeps_middle=False, progress=Progress(tmp_path)).losses)
+    in_bf16, in_float32 = losses
+    assert in_bf16 != in_float32
+    assert in_bf16[0] == pytest.approx(in_float32[0], rel=2**-7)  # one bit more than bf16 rounds off
+    assert in_bf16[-1] < 0.9 * in_bf16[0]
+    assert {weight.dtype for weight in weights_of(tmp_path / "bf16" / "model").values()} == {torch.float32}
 
 
 @pytest.mark.parametrize("kind", ["word", "char", "bpe"])
