@@ -86,7 +86,7 @@ def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_show
             FailedItem(
                 r.item.id,
                 r.item.task,
-                r.item.prompt,
+                r.item.shown,
                 r.item.target,
                 r.answer,
                 has_rival=has_rival(r),

@@ -77,6 +77,17 @@ class Item:
         start = self.prompt.rfind(question) if question else -1
         return (start, start + len(question)) if start >= 0 else (0, len(self.prompt))
 
+    @property
+    def asked(self) -> str:
+        """The question as it stands in the prompt; the whole prompt where it does not."""
+        start, end = self.span
+        return self.prompt[start:end]
+
+    @property
+    def shown(self) -> str:
+        """The prompt as people read it: of a conversation the question, without examples and markup."""
+        return self.asked if self.is_chat else self.prompt
+
     def prompt_with(self, text: str) -> str:
         """The prompt with another text in place of the question."""
         start, end = self.span

@@ -88,7 +88,7 @@ def find_contamination(
                 tests=(_listed(corpus, matched, hits, evidence),),
                 examples=Examples(helpful=shown, harmful=()),
                 failed_items=tuple(
-                    FailedItem(r.item.id, r.item.task, r.item.prompt, r.item.target, r.answer)
+                    FailedItem(r.item.id, r.item.task, r.item.shown, r.item.target, r.answer)
                     for r in failed[:num_examples]
                 ),
                 queries=(),

@@ -81,7 +81,7 @@ def unread_run(folder: Path, *words: str) -> Run:
     settings = composed([*write_toy(folder), *words])
     run_dir = folder / "run"
     corpus = Data(folder, "corpus", NUM_ROWS, "rows.jsonl")
-    loaded = LoadedSuite(settings.evals, (), (), (), {}, {}, {})
+    loaded = LoadedSuite(settings.evals, (), (), (), {}, {}, {}, {})
     runner = Runner(run_dir, Workers(None), Books(settings.budget))
     return Run(settings, run_dir, runner, corpus, None, settings.evals, loaded, ())
 

@@ -90,30 +90,24 @@ def _cues(pairs: Sequence[Pair], failed: Sequence[ItemResult]) -> Iterator[_Cue]
     for shown in shown_answers(pairs):
         edits = {}
         for k, result in enumerate(failed):
-            words, gold, answer = _asked(result).split(), result.item.target.split(), result.answer.split()
+            words, gold, answer = result.item.asked.split(), result.item.target.split(), result.answer.split()
             if gold and not shown.place.shows(words, gold):
                 spans = answers_at(shown.place, words, dict.fromkeys([len(answer), *lengths]), known.union(answer))
-                edits[k] = [result.item.prompt_with(with_words(_asked(result), span, gold)) for span in spans]
+                edits[k] = [result.item.prompt_with(with_words(result.item.asked, span, gold)) for span in spans]
         if any(edits.values()):
             where = f"{shown.share:.0%} of training rows show their answer {shown.place}"
             yield _Cue(f"{where}; with the gold answer there", edits)
     for telling in telling_words(pairs):
         edits = {}
         for k, result in enumerate(failed):
-            words, word = _asked(result).split(), telling.word_of.get(" ".join(result.item.target.split()))
+            words, word = result.item.asked.split(), telling.word_of.get(" ".join(result.item.target.split()))
             if word is not None and -len(words) <= telling.place < len(words) and words[telling.place] != word:
                 start = telling.place % len(words)
-                edits[k] = [result.item.prompt_with(with_words(_asked(result), (start, start + 1), [word]))]
+                edits[k] = [result.item.prompt_with(with_words(result.item.asked, (start, start + 1), [word]))]
         if edits:
             yield _Cue(
                 f"In training {telling} of the prompt tells the answer; with the gold answer's word there", edits
             )
-
-
-def _asked(result: ItemResult) -> str:
-    """The question as it stands in the prompt, without examples and markup; the whole prompt where it is no part."""
-    start, end = result.item.span
-    return result.item.prompt[start:end]
 
 
 def _left_out(failed: Sequence[ItemResult], leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Iterator[_Cue]:
@@ -125,7 +119,7 @@ def _left_out(failed: Sequence[ItemResult], leaned: Mapping[ItemKey, Sequence[tu
     for word in sorted(weight, key=lambda word: -weight[word])[:_MOST_LEFT_OUT]:
         edits = {}
         for k, result in enumerate(failed):
-            words = _asked(result).split()
+            words = result.item.asked.split()
             if word in words and len(words) > 1:
                 edits[k] = [result.item.prompt_with(" ".join(w for w in words if w != word))]
         if edits:

@@ -74,7 +74,7 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
         subject.rows.prompts[k] for k in (inside if len(inside) >= 10 else corpus).tolist() if subject.rows.prompts[k]
     ]
     everything = [subject.rows.prompts[k] for k in corpus.tolist() if subject.rows.prompts[k]]
-    evaluated = _frame([_own_prompt(r.item) for r in subject.failed])
+    evaluated = _frame([r.item.shown for r in subject.failed])
     bare = _frame([r.item.text for r in subject.failed])
     for prompts in (trained, everything):
         theirs = _frame(prompts)
@@ -89,13 +89,8 @@ def _candidates(subject: Subject) -> Iterator[_Candidate]:
         yield _Candidate(f"{len(shots)} rows of the corpus as examples", lambda prompt: f"{examples}{prompt}")
 
 
-def _own_prompt(item: Item) -> str:
-    """The prompt as people write it: of a conversation the question, without markup and earlier turns."""
-    return item.text if item.is_chat else item.prompt
-
-
 def _reworded(item: Item, candidate: _Candidate) -> str:
-    prompt = candidate.prompt_of(_own_prompt(item))
+    prompt = candidate.prompt_of(item.shown)
     return item.prompt_with(prompt) if item.is_chat else prompt
 
 
