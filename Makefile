@@ -18,7 +18,7 @@ loop: .venv
 
 # All tests, offline, two at a time with a thread each.
 test: .venv
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The whole loop on a toy, in seconds.
 smoke: .venv
