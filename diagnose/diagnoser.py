@@ -21,8 +21,8 @@ from diagnose.attribution.influence import Influence
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, ReportProgress, attribute
 from diagnose.attribution.train_rows import TrainRows
-from diagnose.baselines import CONTROLS, beside, by_words
 from diagnose.case import Case, Scope, draw_scope
+from diagnose.evidence.baselines import CONTROLS, beside, by_words
 from diagnose.evidence.contamination import find_contamination, in_order, repeated_only
 from diagnose.evidence.examine import TESTS, CauseTest, Means, examine, left_out_beside
 from diagnose.evidence.from_model.golds import answer_likelihoods

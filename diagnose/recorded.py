@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diagnose.assemble import Dossier, make_finding
-from diagnose.baselines import by_words
 from diagnose.case import Case, Scope
 from diagnose.diagnoser import Diagnoser
+from diagnose.evidence.baselines import by_words
 from diagnose.evidence.contamination import find_contamination, in_order, repeated_only
 from diagnose.evidence.examine import CauseTest, Means, Needs, examine
 from diagnose.evidence.from_rows.amounts import nearest_rows

@@ -21,8 +21,8 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from diagnose.evidence.from_rows.label_doubts import are_labels
 from diagnose.evidence.from_rows.labels import SliceLabels, slice_labels
-from diagnose.evidence.label_doubts import are_labels
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_members
 from diagnose.slices.tags import GOLD_ANSWER

@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from controller.data.mixes import load_pool
 from controller.data.reports import read_report_json
+from controller.data.row_effects import effects_of, save_effects
 from controller.engine.budget import FORWARD_BACKWARD, Spent
 from controller.engine.workers.progress import Progress
 from controller.stages.inputs import DiagnosisInputs
 from controller.stages.measure import INDEX_FILE
-from controller.stages.row_effects import effects_of, save_effects
 from controller.train.start import load_tokenizer
 from diagnose.attribution.stream import Attribution
 from diagnose.case import Case, Scope

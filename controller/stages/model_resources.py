@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.stages.row_effects import load_effects
+from controller.data.row_effects import load_effects
 from controller.train.start import load_tokenizer
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.stream import attribute

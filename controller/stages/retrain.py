@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.data.mixes import load_corpus
+from controller.data.row_effects import Effects, load_effects
 from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD, Spent
 from controller.engine.hashes import hash_of
 from controller.engine.workers.progress import Progress
 from controller.stages.measure import PinnedSuite
 from controller.stages.model import Model
-from controller.stages.row_effects import Effects, load_effects
 from controller.train.recipe import Recipe
 from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer, trained_ref

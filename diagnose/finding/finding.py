@@ -76,7 +76,8 @@ class Finding:
     data_slices: tuple[DataSlice, ...]
     """Data slices, best first; `data_slice` is the slice of the first."""
     named_by: Mapping[str, str]
-    """Data slice that each control (`diagnose.baselines`) names by the same rule; empty where it names none."""
+    """Data slice that each control (`diagnose.evidence.baselines`) names by the same rule; empty where it names
+    none."""
     evidence: Mapping[str, float | str]
     """Numbers of all tests by name, with the data slice's `coverage` or `unconfirmed_data_slice`."""
     tests: tuple[Evidence, ...]

@@ -2,8 +2,8 @@
 
 wrong_labels   where completions are labels, rows of the data slice whose label a classifier denies that has not seen
                them, if the golds of probe items show that at least nine in ten of them are wrong
-               (`diagnose.evidence.wrong_labels`). Elsewhere rows of the data slice that work against the failed items,
-               by influence functions
+               (`diagnose.evidence.from_rows.wrong_labels`). Elsewhere rows of the data slice that work against the
+               failed items, by influence functions
 duplicates     all but the first of the rows that say the same, wherever they stand
 anything else  nothing to clean
 

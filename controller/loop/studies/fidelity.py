@@ -11,6 +11,7 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
+from controller.data.row_effects import load_effects
 from controller.engine.artifacts import Artifact
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.errors import BudgetSpent
@@ -33,7 +34,6 @@ from controller.stages.retrain import (
     num_dropped,
     retrain,
 )
-from controller.stages.row_effects import load_effects
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import TrainUpdate
 from diagnose.diagnoser import Diagnoser

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.data.row_effects import Effects
 from controller.results.diagnosis_json import (
     CalibrationRecord,
     ChangeRecord,
@@ -15,7 +16,6 @@ from controller.results.diagnosis_json import (
     LeftOutRecord,
 )
 from controller.stages.retrain import Part, PartKind
-from controller.stages.row_effects import Effects
 from diagnose.attribution.fidelity import (
     MIN_CALIBRATION,
     MIN_PARTS,

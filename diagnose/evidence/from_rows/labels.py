@@ -2,8 +2,8 @@
 
 Rows of one skill that are all right help its failed items, every one of them; where a share of them has wrong labels,
 those teach against the others, and attribution gives them effects of the other sign. Where rows have few distinct
-completions, labels are also tested by a classifier that has not seen them (`diagnose.evidence.label_doubts`), in the
-slice against the rest and against the golds of probe items (`diagnose.evidence.wrong_labels`).
+completions, labels are also tested by a classifier that has not seen them (`diagnose.evidence.from_rows.label_doubts`),
+in the slice against the rest and against the golds of probe items (`diagnose.evidence.from_rows.wrong_labels`).
 
 Uses no model beyond what attribution has computed; the classifier takes seconds for 10,000 rows.
 """
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.evidence.label_doubts import Labelled, doubt_labels
+from diagnose.evidence.from_rows.label_doubts import Labelled, doubt_labels
+from diagnose.evidence.from_rows.wrong_labels import Denied, denied_shares, leaving, relabelled, split_doubts, surely
 from diagnose.evidence.subject import Subject, share_against
-from diagnose.evidence.wrong_labels import Denied, denied_shares, leaving, relabelled, split_doubts, surely
 from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.rows.pool import TrainPool

@@ -9,6 +9,7 @@ from builders.checkout import journal
 from builders.toy import SKILLS, TASKS, diagnosed, model_of, unread_run, write_toy
 
 from controller.cli.compose import composed
+from controller.data.row_effects import Effects
 from controller.engine.budget import Books
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
@@ -19,7 +20,6 @@ from controller.loop.studies.fidelity import prove_attribution, recipe_of_champi
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
 from controller.stages.retrain import Part, PartKind
-from controller.stages.row_effects import Effects
 from controller.train.recipe import Draws, recipe
 from controller.train.settings import TrainUpdate
 from diagnose.attribution.fidelity import slice_odds

@@ -6,9 +6,9 @@ from builders.items import result
 from builders.subjects import SLICE, sorted_rows, subject, words
 from numpy.typing import NDArray
 
+from diagnose.evidence.from_rows.label_doubts import Doubts, Labelled, doubt_labels
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
-from diagnose.evidence.label_doubts import Doubts, Labelled, doubt_labels
-from diagnose.evidence.wrong_labels import Sides, leaving, right_beyond
+from diagnose.evidence.from_rows.wrong_labels import Sides, leaving, right_beyond
 from diagnose.slices.predicate import Slice
 from diagnose.slices.tags import GOLD_ANSWER
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diagnose.evidence.label_doubts import Doubts, LabelDoubts
+from diagnose.evidence.from_rows.label_doubts import Doubts, LabelDoubts
 
 LEAST_WRONG = 0.9
 """Smallest share of wrong labels among the rows that leave, and of right ones among the new labels."""
