@@ -19,6 +19,10 @@ from evals.weights import shared_model
 log = logging.getLogger(__name__)
 
 
+_LOGIT_BYTES = 2**29
+"""Most memory of the logits of one batch in float32; their softmax takes as much again."""
+
+
 class CountingModel(HFLM):  # type: ignore[misc]
     """lm-eval's Hugging Face model that counts tokens; rolling requests show bars on a terminal only."""
 
@@ -27,11 +31,18 @@ class CountingModel(HFLM):  # type: ignore[misc]
     def _loglikelihood_tokens(
         self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> Any:
-        longest = self.max_length
-        self.num_tokens += sum(min(len(context) + len(answer), longest) for _, context, answer in requests)
+        lengths = [min(len(context) + len(answer), self.max_length) for _, context, answer in requests]
+        self.num_tokens += sum(lengths)
         return super()._loglikelihood_tokens(
-            requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty(), override_bs=override_bs
+            requests,
+            disable_tqdm=disable_tqdm or not sys.stderr.isatty(),
+            override_bs=override_bs or self._fitting(max(lengths, default=1)),
         )
+
+    def _fitting(self, longest: int) -> int:
+        """Most requests of a batch: `evals.batch_size`, or fewer where the logits of so many would fill the memory."""
+        of_one = 4 * longest * len(self.tokenizer)
+        return max(1, min(int(self.batch_size), _LOGIT_BYTES // of_one))
 
 
 def load_model(model: ModelRef, batch_size: int, weights: CausalModel | None = None) -> CountingModel:
