@@ -1,6 +1,4 @@
-"""Attr    from captum.attr import IntegratedGradients  # noqa: PLC0415  # brings matplotlib: two seconds, for few runs
-
-ibute the log-probability of the tokens that follow a prompt to its tokens.
+"""Attribute the log-probability of the tokens that follow a prompt to its tokens.
 
 Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) on the input embeddings, by captum: along the straight
 line from a neutral prompt to the prompt as it is. In the neutral prompt every token is the mean of the failing prompts'
