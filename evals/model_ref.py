@@ -1,4 +1,4 @@
-"""The model that is measured: a folder or hub id that `transformers` loads, and the type of what it loads."""
+"""The model that is measured: a folder or hub id that `transformers` loads, what it loads, and its chat template."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,3 +22,26 @@ class ModelRef:
     """Value for `torch_dtype` of `from_pretrained`: auto, float32, bfloat16, float16."""
     adapter: str | None = None
     """Folder of a peft adapter on top of `path`."""
+
+
+def chat_template(tokenizer: Any, name: str | None) -> str:
+    """Find the tokenizer's template of this name, its only one or its default by None.
+
+    Raises:
+        ValueError: it has none, or none of this name.
+    """
+    known, whose = tokenizer.chat_template, f"the tokenizer of {tokenizer.name_or_path!r}"
+    if not known:
+        raise ValueError(
+            f"{whose} has no chat template; take the model's chat version, write chat_template.jinja beside its "
+            "tokenizer, or leave evals.apply_chat_template, corpus.apply_chat_template and corpus.messages unset"
+        )
+    if not isinstance(known, dict):
+        if name is not None:
+            raise ValueError(f"{name!r} names one of several templates, but {whose} has a single one; set it to true")
+        return str(known)
+    if (name or "default") not in known:
+        raise ValueError(
+            f"{whose} has no chat template {name or 'default'!r}; it has {', '.join(sorted(known))}: name one of them"
+        )
+    return str(known[name or "default"])

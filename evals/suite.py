@@ -84,11 +84,6 @@ class EvalSuite:
                 one_of(f"evals.per_task.{name}", key, PER_TASK)
             self.of_task(name)
 
-    @property
-    def is_chat(self) -> bool:
-        """Whether any task is asked in a chat template."""
-        return any(self.of_task(name).apply_chat_template for name in (None, *self.per_task))
-
     def of_task(self, *names: str | None) -> "EvalSuite":
         """The settings of a task, known by these names: the groups that it was asked for by and its own, which wins.
 

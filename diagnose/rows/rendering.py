@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from diagnose.rows.messages import ASSISTANT, Message, exchange, from_json
 from diagnose.rows.pool import Rendering, TrainPool
 from diagnose.rows.tokens import NO_LOSS, TokenRows, encode, token_rows
+from evals.model_ref import chat_template
 
 
 def encode_pool(
@@ -70,33 +71,6 @@ def encode_rows(
     rows = token_rows([part.ids.tolist() for part in kept], [part.labels.tolist() for part in kept])
     is_truncated = np.array([len(part.ids) > max_length for part in parts], np.bool_)
     return TokenRows(rows.ids, rows.has_loss, rows.offsets, is_truncated)
-
-
-def chat_template(tokenizer: PreTrainedTokenizerBase, name: str | None) -> str:
-    """Find the tokenizer's template of this name, its only one or its default by None.
-
-    Raises:
-        ValueError: it has none, or none of this name.
-    """
-    known = tokenizer.chat_template
-    if not known:
-        raise ValueError(
-            f"the tokenizer of {tokenizer.name_or_path!r} has no chat template, so conversations cannot be rendered; "
-            "take the model's chat version, or write chat_template.jinja beside its tokenizer"
-        )
-    if isinstance(known, dict):
-        if (name or "default") in known:
-            return str(known[name or "default"])
-        raise ValueError(
-            f"the tokenizer of {tokenizer.name_or_path!r} has no chat template {name or 'default'!r}; it has "
-            f"{', '.join(sorted(known))}"
-        )
-    if name is not None:
-        raise ValueError(
-            f"the tokenizer of {tokenizer.name_or_path!r} has one chat template without a name, got {name!r}; "
-            "set true instead of a name"
-        )
-    return str(known)
 
 
 @dataclass(frozen=True, slots=True)

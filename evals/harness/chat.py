@@ -13,7 +13,7 @@ import transformers
 from jinja2 import TemplateError
 
 from evals.harness.tasks import first_line
-from evals.model_ref import ModelRef
+from evals.model_ref import ModelRef, chat_template
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def load_chat_tokenizer(model: ModelRef | None) -> Any:
     """Load the tokenizer whose template items are asked in.
 
     Raises:
-        ValueError: there is no model that could have one, or it has no tokenizer or no template.
+        ValueError: there is no model that could have one, or it has no tokenizer.
     """
     if model is None:
         raise ValueError(
@@ -38,36 +38,16 @@ def load_chat_tokenizer(model: ModelRef | None) -> Any:
         )
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot load the tokenizer of {model.path!r}: {first_line(error)}") from error
-    if not tokenizer.chat_template:
-        raise ValueError(
-            f"the tokenizer of {model.path!r} has no chat template; take the model's chat version, write "
-            "chat_template.jinja beside its tokenizer, or leave evals.apply_chat_template, corpus.apply_chat_template "
-            "and corpus.messages unset"
-        )
     return tokenizer
 
 
 def named_template(tokenizer: Any, chosen: bool | str) -> str:
-    """Find the template of this name, the only or default one by true.
+    """Find the template that `apply_chat_template` chooses: by its name, or the only or default one.
 
     Raises:
-        ValueError: the tokenizer has none of this name, or several and no default.
+        ValueError: as in `chat_template`.
     """
-    known = tokenizer.chat_template
-    if not isinstance(known, dict):
-        if isinstance(chosen, str):
-            raise ValueError(
-                f"evals.apply_chat_template={chosen!r} names one of several templates, but the tokenizer of "
-                f"{tokenizer.name_or_path!r} has a single one; set it to true"
-            )
-        return str(known)
-    name = chosen if isinstance(chosen, str) else "default"
-    if name not in known:
-        raise ValueError(
-            f"evals.apply_chat_template: the tokenizer of {tokenizer.name_or_path!r} has no template {name!r}; it has "
-            f"{', '.join(sorted(known))}: name one of them"
-        )
-    return str(known[name])
+    return chat_template(tokenizer, chosen if isinstance(chosen, str) else None)
 
 
 def template_hash(template: str) -> str:
