@@ -183,7 +183,7 @@ def changed(round_: Round) -> str:
     if not round_.plan.actions:
         return f"Nothing. {sentence(round_.plan.reason)}"
     prefix = {
-        Decision.REJECTED: "Attempts and not kept: ",
+        Decision.REJECTED: "Tried and not kept: ",
         Decision.RANDOM_IS_ENOUGH: "Attempts, and not shown to mend more than random rows: ",
         Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
