@@ -184,7 +184,7 @@ def changed(round_: Round) -> str:
         return f"Nothing. {sentence(round_.plan.reason)}"
     prefix = {
         Decision.REJECTED: "Tried and not kept: ",
-        Decision.RANDOM_IS_ENOUGH: "Attempts, and not shown to mend more than random rows: ",
+        Decision.RANDOM_IS_ENOUGH: "Tried, and not shown to mend more than random rows: ",
         Decision.AWAITING_APPROVAL: "Proposed: ",
     }.get(round_.verdict.decision, "")
     return prefix + " ".join(
