@@ -25,7 +25,7 @@ from diagnose.case import Case, Scope, draw_scope
 from diagnose.evidence.baselines import CONTROLS, beside, by_words
 from diagnose.evidence.contamination import find_contamination, in_order, repeated_only
 from diagnose.evidence.examine import TESTS, CauseTest, Means, examine, left_out_beside
-from diagnose.evidence.from_model.golds import answer_likelihoods
+from diagnose.evidence.from_model.golds import item_likelihoods
 from diagnose.evidence.from_rows.amounts import nearest_rows
 from diagnose.evidence.nearest import NearestRows, StatesOf
 from diagnose.evidence.profiles import join_profiles
@@ -216,9 +216,7 @@ class Diagnoser:
             replace(found, nearest=nearest_rows(subject, self.num_examples))
             for found, subject in zip(examples, subjects, strict=True)
         ]
-        likelihoods = answer_likelihoods(
-            [r for subject in subjects for r in subject.failed[: self.max_queries]], trained
-        )
+        likelihoods = item_likelihoods([r for subject in subjects for r in subject.failed[: self.max_queries]], trained)
         modes = [mode_shares(failed, classifier, likelihoods.of) for failed in scope.failures]
         findings = self._findings(case, scope, joins, examples, leaned.words, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)

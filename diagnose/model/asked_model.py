@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.model.checkpoint import Checkpoint, context_length, device, load_model
+from diagnose.model.likelihoods import AnswerReader, RowLikelihoods, row_likelihoods
 from diagnose.rows.tokens import TokenRows, encode
 from evals.items import Answered, Edited, Item, ItemResult
 from evals.model_ref import CausalModel, ModelRef
@@ -71,7 +73,7 @@ class Asker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trained:
     """The measured model in memory, and how its training made rows into batches."""
 
@@ -81,6 +83,15 @@ class Trained:
     end_in_loss: bool | None
     """Whether the training's loss included the end token; None where the model was trained elsewhere."""
     batch_tokens: int
+
+    @cached_property
+    def read_answers(self) -> AnswerReader:
+        """Likelihoods of answers to items; what is asked twice is read once, so the weights must stay."""
+
+        def read(items: Sequence[Item], answers: Sequence[str]) -> RowLikelihoods:
+            return row_likelihoods(self.model, self.encode_answers(items, answers), self.batch_tokens)
+
+        return AnswerReader(read)
 
     def encode(self, rows: Sequence[tuple[str, str]], delimiter: str) -> TokenRows:
         """Encode prompts and completions as plain text."""

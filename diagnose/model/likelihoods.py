@@ -3,7 +3,8 @@
 One forward pass, 2 FLOPs for each parameter and token.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from diagnose.model.head import answer_logits, fitting_tokens
 from diagnose.rows.batches import length_batches
 from diagnose.rows.tokens import TokenRows, collate
+from evals.items import Item, ItemKey
 from evals.model_ref import CausalModel
 
 
@@ -61,3 +63,39 @@ def row_likelihoods(model: CausalModel, rows: TokenRows, batch_tokens: int) -> R
         last_log_likelihood=np.where(is_sound, np.nan_to_num(last, nan=0.0, neginf=-1e3), 0.0),
         num_tokens=int(rows.lengths[readable].sum()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLikelihoods:
+    """Likelihoods of answers to items, [num_answers] each."""
+
+    log_likelihood: NDArray[np.float64]
+    """Log-likelihood in nats, summed over the answer's tokens."""
+    num_loss_tokens: NDArray[np.int64]
+    num_tokens: int
+    """Tokens through the forward pass; those of answers that were read before are not read again."""
+
+
+@dataclass(slots=True)
+class AnswerReader:
+    """Reads each answer to an item once, however many tests ask for it."""
+
+    read: Callable[[Sequence[Item], Sequence[str]], RowLikelihoods]
+    _known: dict[tuple[ItemKey, str], tuple[float, int]] = field(default_factory=dict, init=False, repr=False)
+
+    def __call__(self, items: Sequence[Item], answers: Sequence[str]) -> AnswerLikelihoods:
+        """Likelihoods of one answer to each item, in this order."""
+        asked = {(item.key, answer): item for item, answer in zip(items, answers, strict=True)}
+        new = {key: item for key, item in asked.items() if key not in self._known}
+        num_tokens = 0
+        if new:
+            found = self.read(list(new.values()), [answer for _, answer in new])
+            num_tokens = found.num_tokens
+            values = zip(found.log_likelihood.tolist(), found.num_loss_tokens.tolist(), strict=True)
+            self._known.update(zip(new, values, strict=True))
+        known = [self._known[item.key, answer] for item, answer in zip(items, answers, strict=True)]
+        return AnswerLikelihoods(
+            np.array([log_likelihood for log_likelihood, _ in known], float),
+            np.array([number for _, number in known], np.int64),
+            num_tokens,
+        )

@@ -18,7 +18,6 @@ from diagnose.evidence.subject import Subject, share_against
 from diagnose.finding.answer_labels import MOST_LABELS, as_label
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Trained
-from diagnose.model.likelihoods import row_likelihoods
 from diagnose.modes.mode import Likelihood
 from diagnose.rows.similarity import word_similarity
 from evals.items import ItemKey, ItemResult, OutputType
@@ -45,16 +44,8 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
         return Evidence("golds", {"doubted": 0.0}, "Too few items of this kind pass for any gold answer to be doubted.")
     failed = answered[:_MOST]
     results = [*failed, *passed]
-    answers = row_likelihoods(
-        trained.model,
-        trained.encode_answers([r.item for r in results], [r.answer for r in results]),
-        trained.batch_tokens,
-    )
-    golds = row_likelihoods(
-        trained.model,
-        trained.encode_answers([r.item for r in failed], [r.item.target for r in failed]),
-        trained.batch_tokens,
-    )
+    answers = trained.read_answers([r.item for r in results], [r.answer for r in results])
+    golds = trained.read_answers([r.item for r in failed], [r.item.target for r in failed])
     own = answers.log_likelihood[: len(failed)]
     bar = np.quantile(answers.log_likelihood[len(failed) :], _SURE_AS)
     is_sure = (own >= bar) & (own - golds.log_likelihood >= _MARGIN)
@@ -79,25 +70,22 @@ def doubt_golds(subject: Subject, trained: Trained) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerLikelihoods:
+class ItemLikelihoods:
     of: Mapping[ItemKey, Likelihood]
     num_tokens: int
     """Tokens through the forward pass."""
 
 
-def answer_likelihoods(results: Sequence[ItemResult], trained: Trained) -> AnswerLikelihoods:
+def item_likelihoods(results: Sequence[ItemResult], trained: Trained) -> ItemLikelihoods:
     """Compute mean log-likelihoods per token of the model's own answer to each failed item, and of the gold one."""
     answered = _answered(results)
-    if not answered:
-        return AnswerLikelihoods({}, 0)
     items = [r.item for r in answered]
     likelihoods = [
-        row_likelihoods(trained.model, trained.encode_answers(items, texts), trained.batch_tokens)
-        for texts in ([r.answer for r in answered], [item.target for item in items])
+        trained.read_answers(items, texts) for texts in ([r.answer for r in answered], [item.target for item in items])
     ]
     answer, gold = ((r.log_likelihood / np.maximum(r.num_loss_tokens, 1)).tolist() for r in likelihoods)
     of = {i.key: Likelihood(min(a, 0.0), min(g, 0.0)) for i, a, g in zip(items, answer, gold, strict=True)}
-    return AnswerLikelihoods(of, sum(each.num_tokens for each in likelihoods))
+    return ItemLikelihoods(of, sum(each.num_tokens for each in likelihoods))
 
 
 def _answered(results: Sequence[ItemResult]) -> list[ItemResult]:

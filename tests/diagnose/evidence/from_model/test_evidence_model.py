@@ -117,3 +117,16 @@ def test_wrong_golds_are_named_and_items_that_are_merely_hard_are_not(untrained:
     found = doubt_golds(subject([*wrong, *right, *hard], rows), trained)
     assert set(found.items) == {r.item.key for r in wrong}
     assert found.values["doubted"] == 1.0
+
+
+def test_an_answer_that_is_asked_twice_goes_through_the_model_once(untrained: Trained) -> None:
+    rows = sorted_rows(6)
+    items = [result(prompt, gold, "a").item for prompt, gold in rows]
+    golds = [gold for _, gold in rows]
+    first = untrained.read_answers(items[:4], golds[:4])
+    again = untrained.read_answers(items[::-1], golds[::-1])
+    encoded = untrained.encode_answers(items, golds)
+    whole = row_likelihoods(untrained.model, encoded, 4096)
+    assert again.log_likelihood == pytest.approx(whole.log_likelihood[::-1], rel=1e-5)
+    assert again.num_loss_tokens.tolist() == whole.num_loss_tokens[::-1].tolist()
+    assert first.num_tokens + again.num_tokens == encoded.num_tokens
