@@ -13,13 +13,13 @@ from diagnose.evidence.examine import values_of
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Examples, FailedItem, Finding
-from diagnose.model.leaned_words import WordShares
+from diagnose.model.leaned_words import LeanedOn
 from diagnose.model.queries import has_rival
 from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice
-from evals.items import ItemKey, ItemResult
+from evals.items import ItemResult
 
 _REPEATS = 20
 """Rows considered for each one that is shown: contents repeat, and are shown once."""
@@ -50,12 +50,12 @@ class Dossier:
     """Whether the model is known to have been trained on the corpus."""
 
 
-def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_shown: int) -> Finding:
+def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
     """Make the finding of a dossier.
 
     Args:
         dossier: What is known of one failing slice.
-        words: Words of prompts that the model leaned on with their shares, by item, where known.
+        leaned: Words of prompts that the model leaned on, where known.
         num_shown: Number of failed items that are shown, first those that a test points at.
     """
     found, data, tests = dossier.failing, dossier.data, dossier.tests
@@ -90,7 +90,8 @@ def make_finding(dossier: Dossier, words: Mapping[ItemKey, WordShares], num_show
                 r.item.target,
                 r.answer,
                 has_rival=has_rival(r),
-                leaned_on=words.get(r.item.key, ()),
+                leaned_on=leaned.words.get(r.item.key, ()),
+                leaned_by=leaned.methods.get(r.item.key, ""),
             )
             for r in shown
         ),

@@ -35,7 +35,7 @@ from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
 from diagnose.model.checkpoint import check_checkpoints
-from diagnose.model.leaned_words import WordShares, leaned_on
+from diagnose.model.leaned_words import NOTHING_LEANED_ON, LeanedOn, leaned_on
 from diagnose.model.queries import Queries, failed_items
 from diagnose.model.text_states import TextStates
 from diagnose.modes.examples import labels_digest
@@ -48,7 +48,7 @@ from diagnose.slices.failing.counts import Thresholds
 from diagnose.slices.failing.find import FailingSlice, find_failing_slices
 from diagnose.slices.text_clusters import Space
 from diagnose.slices.tree import slice_tree
-from evals.items import ItemKey, ProbeReport
+from evals.items import ProbeReport
 from evals.validation import FREE, counted
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class Diagnoser:
     interval of 6 %."""
     influence: Influence = field(default_factory=Influence)
     token_steps: int = 16
-    """Steps of the integrated gradients that show which words of a failed item the model leaned on; 0 for none."""
+    """Steps of the integrated gradients that show which words of a failed item the model leaned on; where they do not
+    add up, twice as many pieces of the prompt are left out in turn. 0 for none."""
     mode_labels: str | None = None
     """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
     output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
@@ -218,10 +219,11 @@ class Diagnoser:
         ]
         likelihoods = item_likelihoods([r for subject in subjects for r in subject.failed[: self.max_queries]], trained)
         modes = [mode_shares(failed, classifier, likelihoods.of) for failed in scope.failures]
-        findings = self._findings(case, scope, joins, examples, leaned.words, tests, modes)
+        findings = self._findings(case, scope, joins, examples, leaned, tests, modes)
         num_tokens = attribution.num_tokens + leaned.num_tokens + (ranked.num_tokens if ranked is not None else 0)
         num_forward = (
             hidden.num_tokens
+            + leaned.num_forward
             + states.num_tokens
             + likelihoods.num_tokens
             + sum(test.num_tokens for found in tests for test in found)
@@ -258,7 +260,7 @@ class Diagnoser:
         joins = self._joins(case, scope, lambda: by_words(case, scope), (), None)
         classifier = classifier_with(self.mode_labels)
         modes = [mode_shares(failed, classifier) for failed in scope.failures]
-        findings = self._findings(case, scope, joins, examples, {}, [() for _ in scope.failing], modes)
+        findings = self._findings(case, scope, joins, examples, NOTHING_LEANED_ON, [() for _ in scope.failing], modes)
         return Diagnosis(findings, len(case.probe.results), _num_failed(case), 0)
 
     def scope(self, case: Case, failing: tuple[FailingSlice, ...]) -> Scope | None:
@@ -313,7 +315,7 @@ class Diagnoser:
         scope: Scope,
         joins: Sequence[tuple[DataJoin, Mapping[str, DataJoin]]],
         examples: Sequence[Examples],
-        words: Mapping[ItemKey, WordShares],
+        leaned: LeanedOn,
         tests: Sequence[tuple[Evidence, ...]],
         modes: Sequence[Mapping[str, float]],
     ) -> tuple[Finding, ...]:
@@ -332,7 +334,7 @@ class Diagnoser:
             )
             for k, found in enumerate(scope.failing)
         ]
-        return tuple(make_finding(dossier, words, self.num_examples) for dossier in dossiers)
+        return tuple(make_finding(dossier, leaned, self.num_examples) for dossier in dossiers)
 
 
 def _failing(finding: Finding) -> FailingSlice:

@@ -23,6 +23,7 @@ from diagnose.evidence.sample import make_subjects, sample_rows, sample_table
 from diagnose.finding.answer_labels import label_golds
 from diagnose.finding.evidence import Evidence, LeftOut
 from diagnose.finding.finding import Cause, Diagnosis, Examples
+from diagnose.model.leaned_words import NOTHING_LEANED_ON
 from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
 from diagnose.slices.data.find import DataJoin
@@ -87,7 +88,7 @@ def diagnose_recorded(
             modes=mode_shares(one.failed, classifier),
             golds=label_golds(case.probe.results, table.members(slice_.slice)),
         )
-        findings.append(replace(make_finding(dossier, {}, diagnoser.num_examples), causes=_NO_CAUSE))
+        findings.append(replace(make_finding(dossier, NOTHING_LEANED_ON, diagnoser.num_examples), causes=_NO_CAUSE))
     is_failed = np.array([result.is_failed for result in case.probe.results], bool)
     log.info("%d failing slices in %d failures of %d probe items", len(failing), is_failed.sum(), len(is_failed))
     return Diagnosis(

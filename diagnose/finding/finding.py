@@ -55,6 +55,8 @@ class FailedItem:
     leaned_on: tuple[tuple[str, float], ...] = ()
     """Words of the prompt, each with its share of the prompt's effect on the log-probability of the gold answer, or of
     the rival over the gold answer; absolute values sum to 1. Empty where it is not known."""
+    leaned_by: str = ""
+    """How that was found: `integrated_gradients`, or `occlusion` where those do not add up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,14 @@ attributions; from the mean of the vocabulary in 98 %, from end tokens, which mo
 leaving out one word at a time in 88 %. On six of large weights it is 80 %, 73 %, 70 % and 75 %. From zero embeddings,
 where a normalised layer jumps, 256 steps still missed half of the change or more.
 
-Costs `num_steps` passes forward and backward over the row.
+Attributions along a path sum to what the prompt changes, if there are enough steps. Of large models there are not: with
+16 steps and SmolLM2-135M the sum missed the change by up to twenty times the attributions' own size, with 2 to 48 they
+had nothing in common. So what is missed is given beside them.
+
+Costs `num_steps` passes forward and backward over the row, and two forward.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +28,15 @@ _BATCH_TOKENS = 4_096
 """Most tokens of the steps that go through the model together, unless one step has more."""
 
 
+@dataclass(frozen=True, slots=True)
+class PathAttribution:
+    nats: NDArray[np.float64]
+    """Attribution to each token, [num_tokens]; zero for those that are the same at both ends of the path."""
+    gap: float
+    """What the sum misses of the change between the ends, as a fraction of the sum of absolute attributions; not finite
+    where these are not. Over scratch models .00 to .04, with errors of up to two and a half times that."""
+
+
 def mean_embedding(model: CausalModel, rows: TokenRows) -> Tensor:
     """Mean input embedding over the tokens without loss, [width]."""
     ids, counts = np.unique(rows.ids[~rows.has_loss], return_counts=True)
@@ -32,8 +47,8 @@ def mean_embedding(model: CausalModel, rows: TokenRows) -> Tensor:
 
 def integrated_gradients(
     model: CausalModel, row: TokenRows, prompt: list[int], nothing: Tensor, num_steps: int
-) -> NDArray[np.float64]:
-    """Attribution to each token of the log-probability of those with loss, [num_tokens], nats; zero off `prompt`."""
+) -> PathAttribution:
+    """Attribute the log-probability of the tokens with loss, in nats, to those at the places `prompt`."""
     from captum.attr import IntegratedGradients  # noqa: PLC0415  # brings matplotlib: two seconds, for few runs
 
     ids = torch.from_numpy(row.ids.astype(np.int64)).to(model.device)
@@ -57,7 +72,11 @@ def integrated_gradients(
         by_width = IntegratedGradients(log_probability).attribute(
             embedded, baseline, n_steps=num_steps, internal_batch_size=max(1, _BATCH_TOKENS // len(ids))
         )
+        with torch.no_grad():
+            end, start = log_probability(torch.cat([embedded, baseline])).double().tolist()
     finally:
         hook.remove()
     by_token: NDArray[np.float64] = by_width[0].sum(-1).double().cpu().numpy()
-    return by_token
+    total = np.abs(by_token).sum()
+    gap = abs(by_token.sum() - (end - start)) / total if total else 0.0
+    return PathAttribution(by_token, float(gap))

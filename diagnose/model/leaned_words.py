@@ -1,7 +1,9 @@
 """Find the words of a failing item's prompt that the model relied on, for or against which answer.
 
-Integrated gradients (`diagnose.model.integrated_gradients`) of each token, summed over the tokens of a word. Costs
-`num_steps` passes forward and backward for each item, twice that where a rival won.
+Integrated gradients (`diagnose.model.integrated_gradients`) of each token, summed over the tokens of a word; where
+these do not add up, as with large models, what the answer loses without the word (`diagnose.model.occlusion`). Costs
+`num_steps` passes forward and backward for each item, twice that where a rival won; without words, as many forward as
+there are, at most twice `num_steps`.
 """
 
 import logging
@@ -12,11 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.integrated_gradients import integrated_gradients, mean_embedding
-from diagnose.model.queries import failed_items
+from diagnose.model.occlusion import leave_out_pieces
+from diagnose.model.queries import failed_items, has_rival
+from diagnose.rows.tokens import TokenRows
 from evals.items import ItemKey, ItemResult
 from evals.model_ref import CausalModel
 
@@ -26,12 +31,26 @@ WordShares = tuple[tuple[str, float], ...]
 """Words of a prompt, in order, each with its signed share."""
 
 
+GRADIENTS, OCCLUSION = "integrated_gradients", "occlusion"
+"""How the words of one item are attributed."""
+
+_MOST_GAP = 0.1
+"""Largest gap of integrated gradients that are believed (`PathAttribution.gap`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeanedOn:
     words: Mapping[ItemKey, WordShares]
     """Shares of the words of each item's prompt."""
+    methods: Mapping[ItemKey, str]
+    """`GRADIENTS` or `OCCLUSION` of each item."""
     num_tokens: int
-    """Tokens that went through the model."""
+    """Tokens that went through the model forward and backward."""
+    num_forward: int
+    """Tokens that went through it forward alone."""
+
+
+NOTHING_LEANED_ON = LeanedOn({}, {}, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +58,14 @@ class WordAttribution:
     words: tuple[str, ...]
     """Words of the prompt, split at whitespace."""
     nats: NDArray[np.float64]
-    """Attribution, [num_words]; the sum is the change against a neutral prompt. Zero for words that are cut off."""
+    """Attribution, [num_words]: by gradients the sum is the change against a neutral prompt, by occlusion each is the
+    change without the word. Zero for words that are cut off."""
+    method: str
+    """`GRADIENTS` or `OCCLUSION`."""
     num_tokens: int
+    """Tokens that went through the model forward and backward."""
+    num_forward: int
+    """Tokens that went through it forward alone."""
 
 
 def leaned_on(
@@ -55,15 +80,22 @@ def leaned_on(
     """
     distinct = {r.item.key: r for r in results if r.item.prompt.strip()}
     if not distinct or num_steps == 0:
-        return LeanedOn({}, 0)
+        return NOTHING_LEANED_ON
     if not model.tokenizer.is_fast:
         log.info("%s does not tell which word a token is of, so no word has a share", type(model.tokenizer).__name__)
-        return LeanedOn({}, 0)
+        return NOTHING_LEANED_ON
     start = time.perf_counter()
     found = word_attributions(list(distinct.values()), model.load(), model.tokenizer, model.most_tokens, num_steps)
-    num_tokens = sum(attribution.num_tokens for attribution in found)
-    log.info("words of %d failed items: %.1f s, %d tokens", len(found), time.perf_counter() - start, num_tokens)
-    return LeanedOn({key: word_shares(each) for key, each in zip(distinct, found, strict=True)}, num_tokens)
+    num_tokens, num_forward = (sum(each.num_tokens for each in found), sum(each.num_forward for each in found))
+    seconds = time.perf_counter() - start
+    log.info("words of %d failed items: %.1f s, %d tokens", len(found), seconds, num_tokens + num_forward)
+    by_item = dict(zip(distinct, found, strict=True))
+    return LeanedOn(
+        {key: word_shares(each) for key, each in by_item.items()},
+        {key: each.method for key, each in by_item.items()},
+        num_tokens,
+        num_forward,
+    )
 
 
 def word_shares(attribution: WordAttribution) -> WordShares:
@@ -91,29 +123,74 @@ def word_attributions(
     model.config.use_cache = False
     queries = failed_items([results], tokenizer, max_length)
     nothing = mean_embedding(model, queries.rows)
-    found = []
+    found: list[WordAttribution] = []
+    lead = 0  # items of which gradients add up, less those of which they do not: it is mostly all or none
     for number, result in enumerate(results):
-        item, own = result.item, np.flatnonzero(queries.item == number)
-        start, end = item.span if item.is_chat else (0, len(item.prompt))  # markup is no word of anyone's
-        words = [(match.group(), match.end()) for match in re.compile(r"\S+").finditer(item.prompt, start, end)]
-        ends = [end for _, end in words]
-        nats = np.zeros(len(words))
-        for row, is_gold in zip(own.tolist(), queries.is_gold[own].tolist(), strict=True):
-            one = queries.rows.select([row])
-            text = item.prompt + item.delimiter + (item.target if is_gold else result.answer)
-            start_of = _token_starts(text, len(one.ids), tokenizer)
-            prompt = [
-                place
-                for place, at in start_of.items()
-                if not one.has_loss[place] and (not item.is_chat or start <= at < end)
-            ]
-            # A blank token counts for the word behind it, what crosses the end of the prompt for the last one.
-            word = np.searchsorted(ends, [start_of[k] for k in prompt], side="right").clip(max=len(words) - 1)
-            by_token = integrated_gradients(model, one, prompt, nothing, num_steps)
-            np.add.at(nats, word, by_token[prompt] * (-1 if is_gold and len(own) > 1 else 1))
-        num_tokens = num_steps * int(queries.rows.lengths[own].sum())
-        found.append(WordAttribution(tuple(word for word, _ in words), nats, num_tokens))
+        places = np.flatnonzero(queries.item == number).tolist()
+        rows = [
+            _row_of(result, queries.rows.select([row]), is_gold, tokenizer)
+            for row, is_gold in zip(places, queries.is_gold[places].tolist(), strict=True)
+        ]
+        if lead >= 0 and (attribution := _by_gradients(rows, model, nothing, num_steps)) is not None:
+            lead += 1
+            found.append(attribution)
+        else:
+            lead -= 1
+            found.append(_by_occlusion(rows, model, 2 * num_steps))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An answer to an item, with the words of the prompt."""
+
+    tokens: TokenRows
+    words: tuple[str, ...]
+    word_of: NDArray[np.int64]
+    """Word of each token, [num_tokens]; -1 for those of no word: the answer, special tokens, markup."""
+    sign: int
+    """1 for the answer that words speak for, -1 for the gold answer where a rival won."""
+
+
+def _row_of(result: ItemResult, tokens: TokenRows, is_gold: bool, tokenizer: PreTrainedTokenizerBase) -> _Row:
+    item = result.item
+    start, end = item.span if item.is_chat else (0, len(item.prompt))  # markup is no word of anyone's
+    words = [(match.group(), match.end()) for match in re.compile(r"\S+").finditer(item.prompt, start, end)]
+    ends = [end for _, end in words]
+    text = item.prompt + item.delimiter + (item.target if is_gold else result.answer)
+    word_of = np.full(tokens.num_tokens, -1)
+    for place, at in _token_starts(text, tokens.num_tokens, tokenizer).items():
+        if not tokens.has_loss[place] and (not item.is_chat or start <= at < end):
+            # A blank token counts for the word behind it, what crosses the end of the prompt for the last one.
+            word_of[place] = min(int(np.searchsorted(ends, at, side="right")), len(words) - 1)
+    return _Row(tokens, tuple(word for word, _ in words), word_of, -1 if is_gold and has_rival(result) else 1)
+
+
+def _by_gradients(rows: Sequence[_Row], model: CausalModel, nothing: Tensor, num_steps: int) -> WordAttribution | None:
+    """Attribute by integrated gradients; None where they do not add up."""
+    nats = np.zeros(len(rows[0].words))
+    for row in rows:
+        prompt = np.flatnonzero(row.word_of >= 0)
+        path = integrated_gradients(model, row.tokens, prompt.tolist(), nothing, num_steps)
+        if path.gap > _MOST_GAP:
+            return None
+        np.add.at(nats, row.word_of[prompt], row.sign * path.nats[prompt])
+    num_tokens = sum(row.tokens.num_tokens for row in rows)
+    return WordAttribution(rows[0].words, nats, GRADIENTS, num_steps * num_tokens, 2 * num_tokens)
+
+
+def _by_occlusion(rows: Sequence[_Row], model: CausalModel, most_pieces: int) -> WordAttribution:
+    """Attribute by leaving out words; of a long prompt neighbouring ones together, which share alike."""
+    num_words = len(rows[0].words)
+    piece_of = np.arange(num_words) * min(num_words, most_pieces) // num_words
+    sizes = np.bincount(piece_of)
+    nats, num_forward = np.zeros(num_words), 0
+    for row in rows:
+        pieces = np.where(row.word_of >= 0, piece_of[row.word_of], -1)
+        changes = leave_out_pieces(model, row.tokens, pieces, len(sizes))
+        nats += row.sign * (changes.nats / sizes)[piece_of]
+        num_forward += changes.num_tokens
+    return WordAttribution(rows[0].words, nats, OCCLUSION, 0, num_forward)
 
 
 def _token_starts(text: str, num_tokens: int, tokenizer: PreTrainedTokenizerBase) -> dict[int, int]:

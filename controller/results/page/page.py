@@ -21,7 +21,7 @@ from controller.results.page.fidelity import FidelityView
 from controller.results.page.nearest import nearest_words
 from controller.results.page.pictures import Picture
 from controller.results.page.profiles import ProfilesView, profiles_view
-from controller.results.page.shading import shaded
+from controller.results.page.shading import leaned_how, shaded
 
 PAGE_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -104,6 +104,7 @@ def render(result: LoopResult) -> str:
         "p_value": words.p_value,
         "sentence": words.sentence,
         "shaded": shaded,
+        "leaned_how": leaned_how,
         "signed": words.signed,
         "slice": words.slice_words,
         "spread": fidelity.spread,

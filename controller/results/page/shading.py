@@ -43,6 +43,16 @@ def shaded(item: FailedItem) -> list[Piece]:
     return pieces
 
 
+def leaned_how(items: Sequence[FailedItem]) -> str:
+    """Say how the words of these items were attributed, in brackets."""
+    says = {
+        "integrated_gradients": "integrated gradients, Sundararajan et al. 2017, arXiv 1703.01365",
+        "occlusion": "what the answer loses without them; integrated gradients do not add up for this model",
+    }
+    methods = dict.fromkeys(item.leaned_by or "integrated_gradients" for item in items if item.leaned_on)
+    return "; ".join(says[method] for method in methods)
+
+
 def _pieces(text: str, words: Sequence[_Word], start: int, end: int) -> Iterator[Piece]:
     """Yield all of the text from `start` to `end`."""
     largest = max((abs(word.share) for word in words), default=0.0)

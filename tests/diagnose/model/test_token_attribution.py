@@ -1,5 +1,6 @@
 """Which words a failing item leaned on: conservation, a twin by hand, and an answer that hangs on one word."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,16 @@ from transformers import (
 from diagnose.model import integrated_gradients
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
-from diagnose.model.leaned_words import WordAttribution, leaned_on, word_attributions, word_shares
+from diagnose.model.leaned_words import (
+    GRADIENTS,
+    OCCLUSION,
+    WordAttribution,
+    leaned_on,
+    word_attributions,
+    word_shares,
+)
+from diagnose.model.occlusion import leave_out_pieces
+from diagnose.rows.tokens import encode
 from evals.items import Item, ItemResult, OutputType
 from evals.model_ref import ModelRef
 
@@ -118,6 +128,38 @@ def test_a_word_of_many_tokens_has_their_sum_and_blank_tokens_count_for_the_next
     parts = np.split(by_token, [2, 5, 11])  # é is two bytes
     assert found.words == ("Is", "it", "réd?", "Say:")
     assert found.nats == pytest.approx([part.sum() for part in parts], rel=1e-3, abs=1e-4)
+
+
+def stop_after(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> float:
+    """Log-probability of the answer "stop" and the end token."""
+    ids = torch.tensor(tokenizer(" ".join([*words, "stop", "</s>"]))["input_ids"])
+    with torch.no_grad():
+        return float(log_probability(model, model.get_input_embeddings()(ids), ids, len(words)))
+
+
+def test_a_word_left_out_has_what_the_answer_loses_without_it() -> None:
+    tokenizer = word_tokenizer()
+    model = llama(len(tokenizer))
+    words = ["the", "red", "lamp", "beside", "every", "door"]
+    row = encode([" ".join(words)], ["stop"], tokenizer, " ", MAX_LENGTH)
+    found = leave_out_pieces(model, row, np.array([*range(6), -1, -1]), 6)
+    whole = stop_after(model, tokenizer, words)
+    loses = [whole - stop_after(model, tokenizer, words[:k] + words[k + 1 :]) for k in range(6)]
+    assert found.nats == pytest.approx(loses, rel=1e-4, abs=1e-5)
+    assert found.num_tokens == 8 + 6 * 7
+
+
+def test_where_gradients_do_not_add_up_neighbouring_words_are_left_out_and_share_alike() -> None:
+    tokenizer = word_tokenizer()
+    model = llama(len(tokenizer))
+    words = ["the", "red", "lamp", "beside", "every", "door"]
+    found = attributed(failed(" ".join(words), "stop", ""), model, tokenizer, num_steps=1)
+    enough = attributed(failed(" ".join(words), "stop", ""), model, tokenizer, num_steps=64)
+    assert (enough.method, found.method) == (GRADIENTS, OCCLUSION)
+    whole = stop_after(model, tokenizer, words)
+    halves = [(whole - stop_after(model, tokenizer, kept)) / 3 for kept in (words[3:], words[:3])]
+    assert found.nats == pytest.approx(np.repeat(halves, 3), rel=1e-4)
+    assert found.num_forward == 8 + 5 + 5
 
 
 def test_steps_do_not_depend_on_how_many_go_through_together(monkeypatch: pytest.MonkeyPatch) -> None:
