@@ -28,7 +28,7 @@ from controller.cli.sweeps import (
     this_job,
 )
 from controller.data.corpus import Corpus
-from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
+from controller.data.named_corpora import QuestionsCorpus, ScanJumpCorpus, StarterCorpus
 from controller.engine.errors import BudgetSpent
 from controller.prove.settings import ProveSettings
 from controller.results.tracking.job import Job
@@ -57,6 +57,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/corpus", "files", Corpus),
     ("schema/corpus", "starter", StarterCorpus),
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
+    ("schema/corpus", "questions", QuestionsCorpus),
     ("schema/model", "scratch", ScratchModel),
     ("schema/model", "pretrained", PretrainedModel),
     ("schema/model", "recorded", RecordedModel),

@@ -9,13 +9,16 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import yaml
 
+import evals.fixtures.questions
 import evals.fixtures.scan
 import evals.fixtures.starter
 from controller.data.corpus import Corpus
+from evals.fixtures.questions import starved_questions
 from evals.fixtures.scan import scan_jump
 from evals.fixtures.starter import starter
 
@@ -83,22 +86,75 @@ class ScanJumpCorpus(Corpus):
     def task_folder(self, folder: Path) -> Path | None:
         return folder / TASKS
 
-    def _split(self, name: str) -> Iterator[Mapping[str, str]]:
-        if self.root is None:
-            try:
-                # The hub's copy is a script, which `datasets` no longer runs; its converted files are Parquet.
-                yield from datasets.load_dataset("scan", "simple", split=name, revision="refs/convert/parquet")
-            except (OSError, ValueError, RuntimeError) as error:
-                raise ValueError(
-                    f"SCAN could not be loaded from the hub ({str(error).splitlines()[0]}); set corpus.root to a "
-                    "folder with simple_train.jsonl and simple_test.jsonl (fields command, actions)"
-                ) from error
-            return
-        path = Path(self.root).expanduser() / f"simple_{name}.jsonl"
-        if not path.is_file():
-            raise ValueError(f"corpus.root {self.root} holds no {path.name} (looked from {Path.cwd()})")
-        with path.open() as file:
-            yield from map(json.loads, file)
+    def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
+        # The hub's copy is a script, which `datasets` no longer runs; its converted files are Parquet.
+        hub = {"path": "scan", "name": "simple", "split": name, "revision": "refs/convert/parquet"}
+        return _rows_of(self.root, f"simple_{name}.jsonl", "command, actions", hub)
+
+
+@dataclass
+class QuestionsCorpus(Corpus):
+    """`corpus=questions`: TREC's question classes with one class starved (`evals.fixtures.questions`)."""
+
+    slices: list[str] = field(default_factory=lambda: ["kind"])
+    starved: str = "location"
+    """Kind of which the corpus has few rows."""
+    num_starved: int = 4
+    """Rows of that kind in the corpus."""
+    num_train: int = 300
+    """Rows of the corpus."""
+    num_pool: int = 900
+    """Rows of the pool."""
+    num_held_out: int = 500
+    """Training questions that join the 500 items of the test split."""
+    data_seed: int = 0
+    """Seeds the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+
+    @property
+    def is_given(self) -> bool:
+        return True
+
+    def materialise(self, folder: Path) -> Corpus:
+        check_makes_rows(self)
+        made = starved_questions(
+            self._split("train"),
+            self._split("test"),
+            starved=self.starved,
+            num_starved=self.num_starved,
+            num_train=self.num_train,
+            num_pool=self.num_pool,
+            num_held_out=self.num_held_out,
+            seed=self.data_seed,
+        )
+        write_rows(folder / TRAIN, made.train)
+        write_rows(folder / POOL, made.pool)
+        write_tasks(folder / TASKS, Path(evals.fixtures.questions.__file__).parent / "tasks", made.items)
+        return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
+
+    def task_folder(self, folder: Path) -> Path | None:
+        return folder / TASKS
+
+    def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
+        hub = {"path": "CogComp/trec", "split": name, "revision": "refs/convert/parquet"}
+        return _rows_of(self.root, f"{name}.jsonl", "question, coarse", hub)
+
+
+def _rows_of(root: str | None, file_name: str, fields: str, hub: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file in the folder `root`, or without one those of the hub's data set."""
+    if root is None:
+        try:
+            yield from datasets.load_dataset(**hub)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"{hub['path']} could not be loaded from the hub ({str(error).splitlines()[0]}); set corpus.root to a "
+                f"folder that holds {file_name} (fields {fields})"
+            ) from error
+        return
+    path = Path(root).expanduser() / file_name
+    if not path.is_file():
+        raise ValueError(f"corpus.root {root} holds no {path.name} (looked from {Path.cwd()})")
+    with path.open() as file:
+        yield from map(json.loads, file)
 
 
 def check_makes_rows(corpus: Corpus) -> None:
