@@ -12,7 +12,7 @@ from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.stages.model import Model
-from controller.train.recipe import recipe
+from controller.train.recipe import recipe, row_passes
 from controller.train.sampling import expected_tokens
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer
@@ -106,6 +106,11 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
             f"each round {trainings} trainings ({', '.join(names)}; {verify.seeds} seeds) of {each:,} tokens: "
             f"{token_flops * each * trainings:.2g} FLOPs"
         )
+    passes = (
+        row_passes(run.settings.train.update, run.settings.model) if run.settings.train.start == "champion" else None
+    )
+    if passes is not None:
+        yield f"           or fewer: an arm ends when each added row was drawn {passes:g} times (train.update.row_passes)"
     further = len(verify.controls) * verify.seeds
     yield (
         f"steps      {further} more trainings, {token_flops * tokens * further:.2g} FLOPs, for each step that takes "

@@ -18,7 +18,7 @@ from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
-from controller.train.recipe import Recipe, Tokens, recipe
+from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
 from controller.train.settings import TrainUpdate
 from controller.train.training import Training
 from controller.verdict.arm_scores import Arm
@@ -109,12 +109,16 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
 
 
 def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
-    """Recipe of the challenger; its length is in tokens."""
-    update = TrainUpdate() if proposal.from_base else run.settings.train.update
-    plan = recipe(
-        run.settings.train, run.settings.model, update, proposal.proposed.num_rows, proposal.proposed.mean_tokens
-    )
-    return plan if proposal.from_base else replace(plan, interpolation=proposal.made_from.attempts.interpolation)
+    """Recipe of the challenger; its length is in tokens, from the champion as many as the change asks for."""
+    train, model, proposed = run.settings.train, run.settings.model, proposal.proposed
+    update = TrainUpdate() if proposal.from_base else train.update
+    how = recipe(train, model, update, proposed.num_rows, proposed.mean_tokens)
+    if proposal.from_base:
+        return how
+    shares = [action.share for action in proposal.plan.actions]
+    enough = change_tokens(update, model, list(zip(proposed.action_tokens, shares, strict=True)))
+    length = how.length if enough is None else Tokens(min(how.length.count, enough))
+    return replace(how, length=length, interpolation=proposal.made_from.attempts.interpolation)
 
 
 def try_mixes(

@@ -1,8 +1,13 @@
 """Turn the settings into a recipe, which is the same for every arm."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.train.settings import Lora, PretrainedModel, ScratchModel, Train, TrainUpdate
+
+_PASSES_OF_PRETRAINED = 3.0
+"""As many epochs as fine-tuning mostly takes; a model from scratch sees its rows more often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def recipe(
             same; else in rows.
     """
     batch = train.per_device_train_batch_size * train.gradient_accumulation_steps
-    own = any(getattr(update, name) is not None for name in ("tokens", "max_steps", "num_train_epochs"))
+    own = update.has_length
     tokens = update.tokens if own else train.tokens
     max_steps = update.max_steps if own else train.max_steps
     epochs = update.num_train_epochs if own and update.num_train_epochs is not None else train.num_train_epochs
@@ -85,6 +90,31 @@ def recipe(
         bf16=train.bf16,
         activation_checkpointing=train.activation_checkpointing,
         lora=model.lora if isinstance(model, PretrainedModel) else None,
+    )
+
+
+def change_tokens(
+    update: TrainUpdate, model: ScratchModel | PretrainedModel, added: Sequence[tuple[int, float]]
+) -> int | None:
+    """Count the tokens after which an arm has drawn the rows that a change adds `row_passes` times; None where nothing
+    but the training's own length limits it.
+
+    Args:
+        update: Settings of an arm that goes on from the champion.
+        model: Settings of the model, which decide the default.
+        added: Of each action the tokens of the rows that it adds, once each, and their share of the draws.
+    """
+    passes = row_passes(update, model)
+    lengths = [tokens / share for tokens, share in added if tokens and share > 0]
+    return None if passes is None or not lengths else max(1, math.ceil(passes * max(lengths)))
+
+
+def row_passes(update: TrainUpdate, model: ScratchModel | PretrainedModel) -> float | None:
+    """Number of times that an arm draws each added row before it ends; None where its length is given otherwise."""
+    if update.has_length:
+        return None
+    return (
+        _PASSES_OF_PRETRAINED if update.row_passes is None and isinstance(model, PretrainedModel) else update.row_passes
     )
 
 

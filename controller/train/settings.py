@@ -83,10 +83,18 @@ class TrainUpdate:
     max_steps: int | None = None
     tokens: int | None = None
     learning_rate: float | None = None
+    row_passes: float | None = None
+    """Number of times that an arm draws each added row on average; the arm ends there where its length is not given
+    here. Unset: 3 for a pretrained model, and all of the training's length for one from scratch."""
 
     def __post_init__(self) -> None:
-        for key in ("num_train_epochs", "max_steps", "tokens", "learning_rate"):
+        for key in ("num_train_epochs", "max_steps", "tokens", "learning_rate", "row_passes"):
             positive(f"train.update.{key}", getattr(self, key))
+
+    @property
+    def has_length(self) -> bool:
+        """Whether the length of an arm is given."""
+        return any(value is not None for value in (self.num_train_epochs, self.max_steps, self.tokens))
 
 
 @dataclass
