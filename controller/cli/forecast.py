@@ -110,7 +110,7 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
         row_passes(run.settings.train.update, run.settings.model) if run.settings.train.start == "champion" else None
     )
     if passes is not None:
-        yield f"           or fewer: an arm ends when each added row was drawn {passes:g} times (train.update.row_passes)"
+        yield f"           fewer where each added row is drawn {passes:g} times before that (train.update.row_passes)"
     further = len(verify.controls) * verify.seeds
     yield (
         f"steps      {further} more trainings, {token_flops * tokens * further:.2g} FLOPs, for each step that takes "
