@@ -21,6 +21,7 @@ from controller.verdict.arms import arm_tokens
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint
+from diagnose.rows.selection import evenly_spaced
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -47,7 +48,7 @@ def plan_lines(run: Run) -> Iterator[str]:
     yield "items      " + ", ".join(f"{name} {count:,}" for name, count in run.splits.items())
     base = base_model(run)
     corpus = load_pool(run.corpus.folder)
-    sample = corpus.select(range(min(SAMPLE_ROWS, len(corpus))))
+    sample = corpus.select(evenly_spaced(len(corpus), SAMPLE_ROWS))
     mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
     yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
     is_trained_first = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained

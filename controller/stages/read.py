@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.data.corpus import Corpus, Source, read_pool
 from controller.data.mixes import save_pool
+from controller.data.sources import Reading, read_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +12,8 @@ class PoolSize:
     num_rows: int
 
 
-def read_data(folder: Path, corpus: Corpus, key: str, source: Source) -> PoolSize:
+def read_data(folder: Path, reading: Reading) -> PoolSize:
     """Read rows of `corpus.train` or `corpus.pool` and store them, to be memory-mapped from then on."""
-    pool = read_pool(corpus, key, source.name)
+    pool = read_pool(reading)
     save_pool(pool, folder)
     return PoolSize(len(pool))
