@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from controller.data.mixes import load_pool
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
 from controller.engine.hashes import hash_of
-from controller.loop.models import base_model, measure_model, model_key
+from controller.loop.models import base_model, counted_corpus, measure_model, model_key
 from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
@@ -50,6 +50,8 @@ def plan_lines(run: Run) -> Iterator[str]:
     corpus = load_pool(run.corpus.folder)
     sample = corpus.select(evenly_spaced(len(corpus), SAMPLE_ROWS))
     mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
+    for one in counted_corpus(run, base):
+        yield f"source     {one.source}: {one.num_rows:,} rows, {one.num_tokens:,} tokens, {one.share:.1%} of the draws"
     yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
     is_trained_first = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     if is_trained_first:

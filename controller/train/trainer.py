@@ -31,6 +31,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from controller.engine.workers.progress import Progress
+from controller.train.mixture import count_draws
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from controller.train.start import load_for_training, load_tokenizer
@@ -92,6 +93,7 @@ def train_on(
         num_truncated=rows.num_truncated,
         flops=6.0 * loaded.num_parameters() * num_tokens,
         losses=tuple(float(line["loss"]) for line in trainer.state.log_history if "loss" in line),
+        drawn=count_draws(mix.examples, rows.lengths, order),
     )
 
 
