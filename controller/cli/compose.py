@@ -29,7 +29,7 @@ from controller.cli.sweeps import (
     this_job,
 )
 from controller.data.corpus import Corpus
-from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
+from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus, TwoSourcesCorpus
 from controller.engine.errors import BudgetSpent
 from controller.prove.settings import ProveSettings
 from controller.results.tracking.job import Job
@@ -63,6 +63,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/corpus", "files", Corpus),
     ("schema/corpus", "starter", StarterCorpus),
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
+    ("schema/corpus", "two_sources", TwoSourcesCorpus),
     ("schema/model", "scratch", ScratchModel),
     ("schema/model", "pretrained", PretrainedModel),
     ("schema/model", "recorded", RecordedModel),
