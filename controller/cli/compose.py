@@ -14,6 +14,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from controller.cli.config_errors import of_another_choice, one_line
 from controller.cli.repeated_keys import refuse_repeated_keys
@@ -94,6 +95,10 @@ def call_with_settings(verb: Callable[[Settings, Job], Ended], root: type[Settin
         return _compose_and_call(verb, root, overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(one_line(error, root, [schema for group, _, schema in SCHEMAS if group])) from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{mark.name}, line {mark.line + 1}" if mark is not None else "a file of settings"
+        raise ValueError(f"{where} cannot be read: {error.problem}") from error
 
 
 def register_schemas() -> None:
