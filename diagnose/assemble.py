@@ -12,10 +12,10 @@ from diagnose.case import Case, Scope
 from diagnose.evidence.examine import values_of
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.evidence import Evidence
-from diagnose.finding.finding import Examples, FailedItem, Finding
+from diagnose.finding.finding import Cause, Examples, FailedItem, Finding
 from diagnose.model.leaned_words import LeanedOn
 from diagnose.model.queries import has_rival
-from diagnose.slices.data.data_slice import ScoredExample
+from diagnose.slices.data.data_slice import DataSlice, ScoredExample
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice
@@ -67,17 +67,20 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
         evidence["coverage"] = data.coverage
     if data.unconfirmed is not None:
         evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
+    causes = cause_probabilities(values, dossier.is_training_data)
+    slices = _blamed_first(data, tests, causes)
     return Finding(
         slice=found.slice,
-        data_slice=data.slices[0].slice if data.slices else Slice(()),
+        data_slice=slices[0].slice if slices else Slice(()),
         num_items=found.num_items,
         num_failed=found.num_failed,
         failure_rate=found.failure_rate,
         ci=found.ci,
         p_adjusted=found.p_adjusted,
         modes=dossier.modes,
-        causes=cause_probabilities(values, dossier.is_training_data),
-        data_slices=data.slices,
+        causes=causes,
+        data_slices=slices,
+        sources=data.sources,
         named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in dossier.rivals.items()},
         evidence=evidence,
         tests=tests,
@@ -100,6 +103,14 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
         unconfirmed=data.unconfirmed,
         golds=dossier.golds,
     )
+
+
+def _blamed_first(data: DataJoin, tests: Sequence[Evidence], causes: Mapping[Cause, float]) -> tuple[DataSlice, ...]:
+    """Data slices of a finding; where labels are to blame, first a source that a test blames for them."""
+    if max(causes, key=lambda cause: causes[cause]) is not Cause.WRONG_LABELS:
+        return data.slices
+    blamed = [test.blames for test in tests if test.blames is not None]
+    return (*(source for source in data.sources if source.slice in blamed), *data.slices)
 
 
 def find_examples(

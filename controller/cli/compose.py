@@ -14,8 +14,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from controller.cli.config_errors import of_another_choice, one_line
+from controller.cli.repeated_keys import refuse_repeated_keys
 from controller.cli.sweeps import (
     Ended,
     Trial,
@@ -28,7 +30,7 @@ from controller.cli.sweeps import (
     this_job,
 )
 from controller.data.corpus import Corpus
-from controller.data.named_corpora import QuestionsCorpus, ScanJumpCorpus, StarterCorpus
+from controller.data.named_corpora import QuestionsCorpus, ScanJumpCorpus, StarterCorpus, TwoSourcesCorpus
 from controller.engine.errors import BudgetSpent
 from controller.prove.settings import ProveSettings
 from controller.results.tracking.job import Job
@@ -45,7 +47,12 @@ from interventions.planner import Auto
 CONF = str(Path(__file__).parents[2] / "conf")  # the same for a checkout and for an installed package
 
 _MULTIRUN = frozenset({"-m", "--multirun"})
-_OPEN_KEYS = ("model.arch.", "interventions.wordings")
+_OPEN_KEYS = (
+    "model.arch.",
+    "interventions.wordings",
+    *(f"corpus.{name}{mark}" for name in ("train", "pool", "weights") for mark in (".", "={")),
+)
+"""Beginnings of words that may name new keys: fields of a transformers config, wordings, sources."""
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 
@@ -58,6 +65,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/corpus", "starter", StarterCorpus),
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
     ("schema/corpus", "questions", QuestionsCorpus),
+    ("schema/corpus", "two_sources", TwoSourcesCorpus),
     ("schema/model", "scratch", ScratchModel),
     ("schema/model", "pretrained", PretrainedModel),
     ("schema/model", "recorded", RecordedModel),
@@ -88,6 +96,10 @@ def call_with_settings(verb: Callable[[Settings, Job], Ended], root: type[Settin
         return _compose_and_call(verb, root, overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(one_line(error, root, [schema for group, _, schema in SCHEMAS if group])) from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{mark.name}, line {mark.line + 1}" if mark is not None else "a file of settings"
+        raise ValueError(f"{where} cannot be read: {error.problem}") from error
 
 
 def register_schemas() -> None:
@@ -110,7 +122,17 @@ def composed_prove(words: Sequence[str]) -> ProveSettings:
 def _composed(words: Sequence[str], root: type[Settings]) -> Settings:
     register_schemas()
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return _settings(hydra.compose(ROOTS[root], list(words)), root)
+        return _settings(hydra.compose(ROOTS[root], _opened(words)), root)
+
+
+def _opened(words: Sequence[str]) -> list[str]:
+    """Let words name new keys where these are open; Hydra adds them to a typed group only with "++".
+
+    Raises:
+        ValueError: a word names a key twice.
+    """
+    refuse_repeated_keys(words)
+    return [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in words]
 
 
 def _settings(cfg: Any, root: type[Settings]) -> Settings:
@@ -134,8 +156,7 @@ def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Setting
     if is_sweep:
         open_sweep()
     overrides = [*overrides, *_defaults(root, overrides)]
-    # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
-    overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
+    overrides = _opened(overrides)
     options, keys = _options_and_keys(overrides)
     alone = [option for option in options if option not in _MULTIRUN]
     constant = constant_keys(keys)

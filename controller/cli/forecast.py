@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from controller.data.mixes import load_pool
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
 from controller.engine.hashes import hash_of
-from controller.loop.models import base_model, measure_model, model_key
+from controller.loop.models import base_model, counted_corpus, measure_model, model_key
 from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
@@ -21,6 +21,7 @@ from controller.verdict.arms import arm_tokens
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint
+from diagnose.rows.selection import evenly_spaced
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -47,8 +48,10 @@ def plan_lines(run: Run) -> Iterator[str]:
     yield "items      " + ", ".join(f"{name} {count:,}" for name, count in run.splits.items())
     base = base_model(run)
     corpus = load_pool(run.corpus.folder)
-    sample = corpus.select(range(min(SAMPLE_ROWS, len(corpus))))
+    sample = corpus.select(evenly_spaced(len(corpus), SAMPLE_ROWS))
     mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
+    for one in counted_corpus(run, base):
+        yield f"source     {one.source}: {one.num_rows:,} rows, {one.num_tokens:,} tokens, {one.share:.1%} of the draws"
     yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
     is_trained_first = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     if is_trained_first:

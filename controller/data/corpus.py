@@ -1,100 +1,96 @@
-"""Read `corpus.train` and `corpus.pool` into a `TrainPool`.
+"""Settings of corpus and pool: where rows come from, how each source is read, and how often it is drawn."""
 
-JSONL, JSONL.gz and Parquet files, folders of them, and hub data sets, all through `datasets`: rows become
-an Arrow table on disk and stay there. Costs one pass over the data.
-"""
-
-import gzip
-import json
-import logging
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import datasets
-from datasets import Dataset
+from controller.data.row_form import KINDS, RowForm, refuse_backslash
+from diagnose.rows.pool import Rendering
+from evals.validation import one_of
 
-from controller.engine.hashes import fingerprint
-from diagnose.rows.messages import parse_messages, question_and_answer, to_json
-from diagnose.rows.pool import COLUMNS, ContentIds, Rendering, TrainPool
-from evals.validation import FREE
+_FORMS = "a JSONL, JSONL.gz or Parquet file, a folder of them, or hub:name[:config]:split"
+_PATH = "path"
 
-log = logging.getLogger(__name__)
 
-_TEXTS = ("text", "prompt", "completion")
+@dataclass(frozen=True, slots=True)
+class NamedSource:
+    """One source of a corpus or a pool, as settings name it."""
 
-FORMATS = {".jsonl": "json", ".json": "json", ".jsonl.gz": "json", ".json.gz": "json", ".parquet": "parquet"}
+    name: str
+    """Name that its rows carry; empty for the only source, whose rows carry the name of their file."""
+    path: str
+    form: RowForm
 
 
 @dataclass
-class Corpus:
+class Corpus(RowForm):
     """`corpus.*`: files or a hub data set of the user's own."""
 
-    train: str | None = None
-    """Training data: JSONL, JSONL.gz, Parquet, a folder of them, or `hub:name[:config]:split`."""
-    pool: str | None = None
+    train: Any = None
+    """Training data: JSONL, JSONL.gz, Parquet, a folder of them, or `hub:name[:config]:split`; or several of these by
+    name, `{web: web.jsonl, math: {path: math.parquet, prompt: question}}`, each with the fields of its own."""
+    pool: Any = None
     """Further data that a fix may draw on, in the same forms."""
-    prompt: str = "prompt"
-    completion: str = "completion"
-    messages: str | None = None
-    """Field of conversations: lists of turns, `{role, content}`; when set, prompt and completion are not read and the
-    loss is on the assistant's turns."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Relative shares of the draws of the sources of `train`, by name; without any, every row counts once."""
     apply_chat_template: bool | str = False
     """Whether rows of prompt and completion are rendered by the chat template too, as a user's turn and an answer; a
     name chooses among several templates."""
     system_instruction: str | None = None
     """System turn of such rows; unset means `evals.system_instruction`."""
-    text: str | None = None
-    """Field of plain text; when set, prompt and completion are not read and the loss is taken on all of it."""
-    prompt_template: str = "{prompt}"
     delimiter: str = " "
     """Text between prompt and completion, as lm-eval's `target_delimiter`."""
-    id: str | None = None
-    """Field of a stable id; unset means a hash of the content."""
     slices: list[str] = field(default_factory=list)
-    """Metadata fields by which data is reported."""
+    """Metadata fields by which data is reported, beside the source of rows."""
     root: str | None = None
     """Folder of a named data set's files; unset means the hub."""
 
     def __post_init__(self) -> None:
-        if "{prompt}" not in self.prompt_template:
+        super().__post_init__()
+        refuse_backslash("delimiter", self.delimiter)
+        forms = [source.form for source in (*self.sources("train"), *self.sources("pool"))] or [self]
+        if self.apply_chat_template and all(form.text is not None for form in forms):
             raise ValueError(
-                f"corpus.prompt_template must contain {{prompt}}, got '{self.prompt_template}'; "
-                "write for example 'Question: {prompt}\\nAnswer:'"
+                f"corpus.text={forms[0].text} has no turns that a chat template could render; unset it, or unset "
+                "corpus.apply_chat_template"
             )
-        if self.text is not None and (self.messages is not None or self.apply_chat_template):
-            raise ValueError(
-                f"corpus.text={self.text} has no turns that a chat template could render; unset it, or unset "
-                f"corpus.{'apply_chat_template' if self.messages is None else 'messages'}"
-            )
-        for key in ("prompt_template", "delimiter"):
-            if "\\n" in (text := getattr(self, key)):
-                raise ValueError(
-                    f"corpus.{key} holds a backslash and an n where a line break is meant, got '{text}'; "
-                    f"""write $'corpus.{key}="...\\n..."' in the shell, or "...\\n..." in a YAML file"""
-                )
+        if self.weights:
+            self._check_weights()
 
-    @property
-    def fields(self) -> dict[str, str]:
-        """Fields of a row that are read, by the name of their key."""
-        if self.text is not None:
-            texts = {"text": self.text}
-        elif self.messages is not None:
-            texts = {"messages": self.messages}
-        else:
-            texts = {"prompt": self.prompt, "completion": self.completion}
-        return texts | ({"id": self.id} if self.id is not None else {})
+    def sources(self, side: str) -> tuple[NamedSource, ...]:
+        """List the sources of `train` or `pool`; none where it is not given.
+
+        Raises:
+            ValueError: what is given is neither a path nor paths by name.
+        """
+        given, key = getattr(self, side), f"corpus.{side}"
+        if given is None:
+            return ()
+        own = RowForm(**{one.name: getattr(self, one.name) for one in fields(RowForm)})
+        if isinstance(given, str):
+            return (NamedSource("", given, own),)
+        if not isinstance(given, Mapping) or not given:
+            raise ValueError(
+                f"{key} must be {_FORMS}, or several of them by name as in {{web: web.jsonl, math: math.jsonl}}, "
+                f"got {given!r}"
+            )
+        return tuple(_named(key, str(name), value, own) for name, value in given.items())
 
     @property
     def is_chat(self) -> bool:
-        """Whether rows are rendered by a chat template."""
-        return self.messages is not None or bool(self.apply_chat_template)
+        """Whether rows that have turns, or prompt and completion, are rendered by a chat template."""
+        sources = (*self.sources("train"), *self.sources("pool"))
+        forms = [source.form for source in sources] or [self]
+        return bool(self.apply_chat_template) or any(form.messages is not None for form in forms)
 
     @property
     def rendering(self) -> Rendering:
-        """How the parts of a row become one text."""
+        """How the parts of a row become one text; the same for all sources, as new rows have none."""
         if not self.is_chat:
-            return Rendering(self.delimiter if self.text is None else "")
+            forms = [source.form for source in (*self.sources("train"), *self.sources("pool"))] or [self]
+            return Rendering("" if all(form.text is not None for form in forms) else self.delimiter)
         template = self.apply_chat_template if isinstance(self.apply_chat_template, str) else None
         return Rendering("", True, template, self.system_instruction)
 
@@ -107,10 +103,7 @@ class Corpus:
         """Return the same data as files; a named data set writes them to `folder`."""
         del folder
         if self.train is None:
-            raise ValueError(
-                "corpus.train is missing: name a JSONL, JSONL.gz or Parquet file, a folder of them, or "
-                "hub:name[:config]:split"
-            )
+            raise ValueError(f"corpus.train is missing: name {_FORMS}")
         return self
 
     def task_folder(self, folder: Path) -> Path | None:
@@ -118,183 +111,47 @@ class Corpus:
         del folder
         return None
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Source of a corpus's or a pool's rows."""
-
-    name: str = field(metadata=FREE)
-    """A path or `hub:...`, as the user gave it."""
-    content: Any
-    """Hashes of the files; for a hub data set its name, although its content may change under that."""
-
-
-def find_source(key: str, name: str) -> Source:
-    """Find the source with the hash of its content.
-
-    Raises:
-        ValueError: reading would raise it later, and it can be known at once.
-    """
-    check_source(key, name)
-    return Source(name, name if name.startswith("hub:") else fingerprint(Path(name).expanduser()))
-
-
-def check_source(key: str, source: str) -> None:
-    """Raise the ValueError that reading would raise later, where it can be known at once."""
-    if source.startswith("hub:"):
-        _hub_parts(key, source)
-    else:
-        _data_files(key, source)
-
-
-def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
-    """Read the rows of one source.
-
-    Args:
-        corpus: Settings by which the rows are read.
-        key: `corpus.train` or `corpus.pool`, for messages.
-
-    Raises:
-        ValueError: no such file, a line that is not JSON, a row without a field, no row at all.
-    """
-    if source.startswith("hub:"):
-        rows = _read_hub(key, source)
-        named = [(rows, source)]
-    else:
-        named = [(_read_file(key, path), path.name) for path in _data_files(key, source)]
-    parts = [_standard_rows(corpus, key, part, name) for part, name in named if len(part)]
-    if not parts:
-        raise ValueError(f"{key} {source} is empty: there is not one row to train on")
-    whole = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
-    if corpus.id is None:
-        ids = ContentIds()
-        whole = whole.map(
-            lambda batch: {"id": ids.take(batch["prompt"], batch["completion"])},
-            batched=True,
-            load_from_cache_file=False,
-        )
-    log.info("read %s: %d rows from %s", key, len(whole), source)
-    return TrainPool(whole, corpus.rendering)
-
-
-def _data_files(key: str, source: str) -> list[Path]:
-    path = Path(source).expanduser()
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if _format(file) is not None)
-        if not files:
-            raise ValueError(f"{key} {path} is a folder without any {', '.join(FORMATS)} file")
-        return files
-    if not path.exists():
-        raise ValueError(f"{key} {path} does not exist (looked from {Path.cwd()})")
-    if _format(path) is None:
-        raise ValueError(f"{key} {path} has an unknown ending; known are {', '.join(FORMATS)}")
-    return [path]
-
-
-def _format(path: Path) -> str | None:
-    return next((kind for ending, kind in FORMATS.items() if path.name.endswith(ending)), None)
-
-
-def _hub_parts(key: str, source: str) -> tuple[str, str | None, str]:
-    match source.removeprefix("hub:").split(":"):
-        case [name, split] if name and split:
-            return name, None, split
-        case [name, config, split] if name and split:
-            return name, config, split
-    raise ValueError(f"{key} must read hub:name:split or hub:name:config:split, got '{source}'")
-
-
-def _read_hub(key: str, source: str) -> Dataset:
-    name, config, split = _hub_parts(key, source)
-    try:
-        return datasets.load_dataset(name, config, split=split)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{key} {source} could not be loaded from the hub: {_first_line(error)}") from error
-
-
-def _read_file(key: str, path: Path) -> Dataset:
-    if path.stat().st_size == 0:
-        return Dataset.from_dict({})
-    kind = _format(path)
-    assert kind is not None
-    try:
-        return datasets.load_dataset(kind, data_files=str(path), split="train")
-    except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
-        if kind == "json":
-            _raise_for_first_bad_line(key, path)
-        raise ValueError(f"{key} {path} could not be read: {_first_line(error.__cause__ or error)}") from error
-
-
-def _raise_for_first_bad_line(key: str, path: Path) -> None:
-    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line) if line.strip() else {}
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{key} {path}, line {number} is not JSON: {error.msg} at column {error.colno}"
-                ) from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{key} {path}, line {number} is not a JSON object but a {type(row).__name__}")
-
-
-def _standard_rows(corpus: Corpus, key: str, rows: Dataset, name: str) -> Dataset:
-    fields = corpus.fields
-    wanted = list(fields.values())
-    for setting, column in fields.items():
-        if column not in rows.column_names:
-            hint = "; set corpus.messages=messages to read conversations" if "messages" in rows.column_names else ""
+    def _check_weights(self) -> None:
+        names = [source.name for source in self.sources("train") if source.name]
+        if not names:
+            if self.train is None:
+                return  # a corpus with a name has sources once it is materialised
             raise ValueError(
-                f"{key} {name}, row 1 has no field '{column}' (corpus.{setting}); it has "
-                f"{', '.join(rows.column_names)}{hint}"
+                f"corpus.weights names {', '.join(self.weights)}, and corpus.train={self.train} is one source without "
+                "a name; name it as in corpus.train={web: web.jsonl, math: math.jsonl}, or leave the weights out"
             )
-    setting_of = {column: setting for setting, column in fields.items()}
-    kept = [c for c in rows.column_names if c not in wanted and c not in COLUMNS]
-    seen = 0
-
-    def standard(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        nonlocal seen
-        for column in wanted:
-            for offset, value in enumerate(batch[column]):
-                if value is None:
-                    present = [c for c in batch if batch[c][offset] is not None]
-                    raise ValueError(
-                        f"{key} {name}, row {seen + offset + 1} has no field '{column}'; it has {', '.join(present)}"
-                    )
-                if setting_of[column] in _TEXTS and isinstance(value, list | dict):
-                    raise ValueError(
-                        f"{key} {name}, row {seen + offset + 1}: field '{column}' (corpus.{setting_of[column]}) is a "
-                        f"{type(value).__name__} and not text; for conversations set corpus.messages={column}"
-                    )
-        size = len(batch[wanted[0]])
-        texts = _texts(corpus, batch, f"{key} {name}", seen)
-        seen += size
-        ids = [str(value) for value in batch[corpus.id]] if corpus.id is not None else [""] * size
-        return {"id": ids, "source": [name] * size} | texts | {column: batch[column] for column in kept}
-
-    return rows.map(standard, batched=True, remove_columns=rows.column_names, load_from_cache_file=False)
+        for name, weight in self.weights.items():
+            one_of("a name in corpus.weights", name, tuple(names))
+            if not 0 <= weight < math.inf:
+                raise ValueError(
+                    f"corpus.weights.{name} must be 0 or more and finite, got {weight:g}; weights are shares of draws, "
+                    "and 0 draws no row of the source"
+                )
+        if missing := [name for name in names if name not in self.weights]:
+            raise ValueError(
+                f"corpus.weights must give every source a weight, got none for {', '.join(missing)}; 0 draws no row "
+                "of a source, and without any weights every row counts once"
+            )
+        if not sum(self.weights.values()) > 0:
+            raise ValueError(
+                f"corpus.weights sum to nothing ({', '.join(f'{n} {w:g}' for n, w in self.weights.items())}), so no "
+                "row would be drawn; give one source at least a weight above 0"
+            )
 
 
-def _texts(corpus: Corpus, batch: dict[str, list[Any]], where: str, first: int) -> dict[str, list[str]]:
-    """Prompts and completions of a batch whose first row is number `first`; of conversations with all their turns."""
-    if corpus.text is not None:
-        texts = [str(text) for text in batch[corpus.text]]
-        return {"prompt": [""] * len(texts), "completion": texts}
-    if corpus.messages is None:
-        return {
-            "prompt": [corpus.prompt_template.replace("{prompt}", str(text)) for text in batch[corpus.prompt]],
-            "completion": [str(text) for text in batch[corpus.completion]],
-        }
-    found: dict[str, list[str]] = {"prompt": [], "completion": [], "messages": []}
-    for offset, value in enumerate(batch[corpus.messages]):
-        try:
-            messages = parse_messages(value)
-        except ValueError as error:
-            raise ValueError(f"{where}, row {first + offset + 1}: '{corpus.messages}' {error}") from None
-        for column, text in zip(found, (*question_and_answer(messages), to_json(messages)), strict=True):
-            found[column].append(text)
-    return found
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _named(key: str, name: str, value: Any, of_corpus: RowForm) -> NamedSource:
+    if not name.strip():
+        raise ValueError(f"{key} has a source without a name, got '{name}'; rows are told apart by it")
+    if isinstance(value, str):
+        return NamedSource(name, value, of_corpus)
+    where = f"{key}.{name}"
+    if not isinstance(value, Mapping) or not isinstance(value.get(_PATH), str):
+        raise ValueError(f"{where} must be {_FORMS}, or {{path: ..., prompt: ...}}, got {value!r}")
+    known = tuple(one.name for one in fields(RowForm))
+    own = {str(setting): text for setting, text in value.items() if setting != _PATH}
+    for setting in own:
+        one_of(f"a key of {where}", setting, (_PATH, *known))
+    if not any(kind in own for kind in KINDS):
+        return NamedSource(name, value[_PATH], replace(of_corpus, **own))
+    kept = {setting: getattr(of_corpus, setting) for setting in known if setting not in KINDS}
+    return NamedSource(name, value[_PATH], RowForm(**{**kept, **own}))

@@ -7,6 +7,7 @@ folder. Sources are named relative to the mix, so that a run can be moved.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,16 @@ PROVENANCE_FILE = "provenance.parquet"
 ORIGINS_FILE = "origins.json"
 SOURCES_FILE = "sources.json"
 RENDERING_FILE = "rendering.json"
+WEIGHTS_FILE = "source_weights.json"
 _RENDERING = TypeAdapter(Rendering)
+_WEIGHTS = TypeAdapter(dict[str, float])
 _ORIGINS = TypeAdapter(tuple[Origin, ...])
 
 
 def save_pool(pool: TrainPool, folder: Path) -> None:
     pool.rows.save_to_disk(folder / "rows")
     (folder / RENDERING_FILE).write_bytes(_RENDERING.dump_json(pool.rendering))
+    (folder / WEIGHTS_FILE).write_bytes(_WEIGHTS.dump_json(dict(pool.source_weights)))
 
 
 def load_pool(folder: Path) -> TrainPool:
@@ -36,7 +40,8 @@ def load_pool(folder: Path) -> TrainPool:
     if (folder / PROVENANCE_FILE).is_file():
         return load_mix(folder).examples
     rows = Dataset.load_from_disk(str(folder / "rows"))
-    return TrainPool(rows, _RENDERING.validate_json((folder / RENDERING_FILE).read_bytes()), folder)
+    rendering = _RENDERING.validate_json((folder / RENDERING_FILE).read_bytes())
+    return TrainPool(rows, rendering, folder, _WEIGHTS.validate_json((folder / WEIGHTS_FILE).read_bytes()))
 
 
 def save_mix(mix: TrainingMix, folder: Path) -> None:
@@ -83,7 +88,7 @@ def load_mix(folder: Path) -> TrainingMix:
     examples = joined(parts)
     return TrainingMix(
         parts=parts,
-        examples=TrainPool(examples.rows, examples.rendering, folder),
+        examples=replace(examples, folder=folder),
         weights=np.asarray(provenance["weight"], dtype=np.float64),
         origins=_ORIGINS.validate_json((folder / ORIGINS_FILE).read_bytes()),
         origin=np.asarray(provenance["origin"], dtype=np.int64),

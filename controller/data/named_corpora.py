@@ -14,10 +14,13 @@ from typing import Any
 import datasets
 import yaml
 
+import evals.fixtures.kinds
 import evals.fixtures.questions
 import evals.fixtures.scan
 import evals.fixtures.starter
 from controller.data.corpus import Corpus
+from evals.fixtures.kinds import TASK as KINDS_TASK
+from evals.fixtures.kinds import kinds
 from evals.fixtures.questions import starved_questions
 from evals.fixtures.scan import scan_jump
 from evals.fixtures.starter import starter
@@ -46,6 +49,32 @@ class StarterCorpus(Corpus):
         write_rows(folder / POOL, made.pool)
         write_tasks(folder / TASKS, Path(evals.fixtures.starter.__file__).parent / "tasks", made.items)
         return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
+
+    def task_folder(self, folder: Path) -> Path | None:
+        return folder / TASKS
+
+
+@dataclass
+class TwoSourcesCorpus(Corpus):
+    """`corpus=two_sources`: a classification from two sources of as many rows: `book` is right, the labels of `web` are
+    drawn at random, and it has two of three draws (`evals.fixtures.kinds`)."""
+
+    weights: dict[str, float] = field(default_factory=lambda: {"book": 1.0, "web": 2.0})
+    data_seed: int = 0
+    """Seeds the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+
+    @property
+    def is_given(self) -> bool:
+        return True
+
+    def materialise(self, folder: Path) -> Corpus:
+        check_makes_rows(self)
+        made = kinds(self.data_seed)
+        sources = {"book": made.book, "web": made.web}
+        for name, rows in sources.items():
+            write_rows(folder / f"{name}.jsonl", ({"prompt": r["prompt"], "completion": r["completion"]} for r in rows))
+        write_tasks(folder / TASKS, Path(evals.fixtures.kinds.__file__).parent / "tasks", {KINDS_TASK: made.items})
+        return replace(self, train={name: str(folder / f"{name}.jsonl") for name in sources})
 
     def task_folder(self, folder: Path) -> Path | None:
         return folder / TASKS

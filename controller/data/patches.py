@@ -30,15 +30,18 @@ def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool,
     Args:
         mix: Mix that is trained on.
         removed: Rows of the corpus that are not in the mix.
-        corpus: Rows trained on before, all with the same weight.
+        corpus: Rows trained on before, as often as the weights of their sources say.
         path: File to write.
     """
     is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
-    parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, is_old / len(corpus), mix.parents)]
+    share = corpus.draws()
+    before = np.zeros(len(mix.weights))
+    before[is_old] = share[mix.parts[0].rows]  # rows of the corpus are the first part of a mix
+    parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, before, mix.parents)]
     for gone in removed:
         size = len(gone.rows)
-        zero, before = np.zeros(size, np.int64), np.full(size, 1 / len(corpus))
-        parts.append(_patch(corpus.select(gone.rows), (gone.origin,), zero, np.zeros(size), before, {}))
+        zero = np.zeros(size, np.int64)
+        parts.append(_patch(corpus.select(gone.rows), (gone.origin,), zero, np.zeros(size), share[gone.rows], {}))
     pq.write_table(pa.concat_tables(parts), path)
 
 

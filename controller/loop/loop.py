@@ -19,7 +19,7 @@ from controller.engine.errors import BudgetSpent
 from controller.engine.versions import code_version
 from controller.loop.attempts import attempts_after
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
-from controller.loop.models import base_model, initial_model, measure_model, write_champion
+from controller.loop.models import base_model, counted_corpus, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
 from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, free_keys, opened, settings_dict
@@ -58,6 +58,7 @@ from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import trackers
 from controller.settings import LoopSettings
 from controller.stages.model import Model
+from controller.train.mixture import SourceCounts
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
 from diagnose.slices.predicate import Slice
@@ -79,6 +80,8 @@ class LoopState:
     champion: Model
     started: float
     """Start of the loop on the monotonic clock, in seconds."""
+    corpus: tuple[SourceCounts, ...] = ()
+    """Sources of `corpus.train` as it stands."""
     champion_round: int | None = None
     champions: tuple[Model, ...] = ()
     """Models of the arm that was taken last, one for each training seed; none as long as the first model stays."""
@@ -145,8 +148,9 @@ def _play(
     settings = run.settings
     tell(_opened(run))
     base = base_model(run)
+    corpus = counted_corpus(run, base)
     start = champion if champion is not None else initial_model(run, base)
-    state = LoopState(champion=start, started=started)
+    state = LoopState(champion=start, started=started, corpus=corpus)
     tell(ModelNamed(_folder(start), "champion", -1))
     stopped = ""
     try:
@@ -201,6 +205,7 @@ def _result(run: Run, state: LoopState, status: Status, stopped: str = "", seale
         versions={name: version(name) for name in LIBRARIES} | {"evalmend": code_version()} | dict(run.loaded.versions),
         config_hash=config_hash(run.settings),
         data_hash=data_hash(run),
+        corpus=state.corpus,
         status=status,
     )
 

@@ -1,5 +1,6 @@
 """Models of a run: the given one, that of round 0, those that trainings leave, the champion."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from controller.engine.runner import Done, Stage
 from controller.loop.run import Run
 from controller.stages.measure import measure
 from controller.stages.model import Model
+from controller.stages.read import count_corpus
 from controller.stages.train import build, train
+from controller.train.mixture import SourceCounts, complaints
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer, num_parameters, trained_ref
@@ -23,6 +26,8 @@ from diagnose.model.checkpoint import Checkpoint, check_checkpoints
 from evals.items import EvalReport, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
+
+log = logging.getLogger(__name__)
 
 CHAMPION_FILE = "champion.json"
 
@@ -107,6 +112,26 @@ def _trained(job: TrainingJob, done: Done[Training]) -> TrainedModel:
     ref = trained_ref(job.start.ref, done.folder / MODEL_FOLDER)
     model = Model(ref, done.artifact.digest, checkpoints, job.start.num_parameters, job.mix)
     return TrainedModel(model, done.value)
+
+
+def counted_corpus(run: Run, base: Model) -> tuple[SourceCounts, ...]:
+    """Count the rows of each source of `corpus.train` as a model is trained on them, and tell, before any training,
+    what they are and which of them teach less than they seem to."""
+    train = run.settings.train
+    arguments = (run.corpus, base, train.max_length, train.end_in_loss)
+    counts = run.runner.do(Stage("count-corpus", count_corpus, arguments), "read_data").value.sources
+    for one in counts:
+        log.info(
+            "%s: %d rows, %d tokens, %.1f %% of the draws, %.1f %% of the tokens drawn",
+            one.source,
+            one.num_rows,
+            one.num_tokens,
+            100 * one.share,
+            100 * one.token_share,
+        )
+    for sentence in complaints(counts):
+        log.warning("%s", sentence)
+    return counts
 
 
 def initial_model(run: Run, base: Model) -> Model:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from controller.data.corpus import Corpus, check_source, find_source
+from controller.data.corpus import Corpus
 from controller.data.mixes import load_pool
+from controller.data.sources import check_sources, reading
 from controller.engine.artifacts import Data
 from controller.engine.budget import Books
 from controller.engine.hashes import hash_of
@@ -191,23 +192,20 @@ def read_rows(settings: LoopSettings, run_dir: Path, runner: Runner) -> ReadRows
 def _files(settings: LoopSettings, data_dir: Path) -> Corpus:
     """Files of corpus and pool, checked as far as is known at once."""
     files: Corpus = settings.corpus.materialise(data_dir)
-    assert files.train is not None, "materialise checks it"
-    check_source("corpus.train", files.train)
-    if files.pool is not None:
-        check_source("corpus.pool", files.pool)
+    for side in ("train", "pool"):
+        check_sources(files, side)
     return files
 
 
 def _read_all(runner: Runner, files: Corpus) -> ReadRows:
-    assert files.train is not None, "materialise checks it"
-    corpus = _read(runner, files, "corpus.train", files.train)
-    return ReadRows(files, corpus, _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None)
+    corpus = _read(runner, files, "train")
+    return ReadRows(files, corpus, _read(runner, files, "pool") if files.pool is not None else None)
 
 
-def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:
-    source, how = find_source(key, name), replace(files, train=None, pool=None)
-    done = runner.do(Stage(key.replace(".", "-"), read_data, (how, key, source)), "read_data")
-    return Data(done.folder, hash_of([determining(how), source.content]), done.value.num_rows, name)
+def _read(runner: Runner, files: Corpus, side: str) -> Data:
+    what = reading(files, side)
+    done = runner.do(Stage(what.key.replace(".", "-"), read_data, (what,)), "read_data")
+    return Data(done.folder, hash_of(determining(what)), done.value.num_rows, what.shown)
 
 
 def _with_template(files: Corpus, settings: LoopSettings) -> Corpus:

@@ -18,6 +18,7 @@ from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
+from controller.train.mixture import mean_drawn
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
 from controller.train.settings import TrainUpdate
 from controller.train.training import Training
@@ -297,4 +298,5 @@ def _arm(name: str, trainings: Sequence[Training], reports: Sequence[EvalReport]
         tokens=round(sum(t.num_tokens for t in trainings) / len(trainings)),
         flops=sum(t.flops for t in trainings) / len(trainings),
         steps=round(sum(t.num_steps for t in trainings) / len(trainings)),
+        drawn=mean_drawn([t.drawn for t in trainings]),
     )

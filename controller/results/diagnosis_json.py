@@ -43,6 +43,8 @@ class FindingRecord:
     """Data slice that BM25, hidden states and plain loss name by the same rule; empty where they name none."""
     tests: tuple[Evidence, ...] = ()
     """Evidence of all tests, in the order in which they were made."""
+    sources: tuple[DataSliceRecord, ...] = ()
+    """Rows of each source of corpus and pool, the most harmful first; empty where they have one."""
     would_decide: str = ""
     """Cheapest experiment that would change the answer, or confirm it."""
 

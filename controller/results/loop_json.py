@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
+from controller.train.mixture import Drawn, SourceCounts
 from evals.statistics.intervals import Estimate
 
 SCHEMA_VERSION = 1
@@ -127,6 +128,9 @@ class ArmRecord:
     steps: int
     scores: tuple[Score, ...]
     """Every task and slice on `select`, mean over seeds."""
+    drawn: tuple[Drawn, ...] = ()
+    """Rows, draws and tokens of each source, the most draws first, mean over seeds; empty for a model that the round
+    did not train."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +307,8 @@ class LoopResult:
     config_hash: str
     data_hash: str
     seed: int
+    corpus: tuple[SourceCounts, ...] = ()
+    """Sources of `corpus.train` as it stands, that of most draws first."""
     status: Status = "ended"
     """State of the loop; running: the rounds so far, the loop goes on, or was killed and goes on when started again."""
 

@@ -121,6 +121,7 @@ def _finding(finding: Finding) -> FindingRecord:
         cause_probability=finding.causes[finding.cause],
         causes={cause.value: share for cause, share in finding.causes.items()},
         data_slices=tuple(_data_slice(data) for data in finding.data_slices),
+        sources=tuple(_data_slice(data) for data in finding.sources),
         evidence=finding.evidence,
         examples=finding.examples,
         failed_items=finding.failed_items,

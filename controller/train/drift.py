@@ -70,7 +70,9 @@ def _templates(corpus: TrainPool, asked: Sequence[Item], *, has_template: bool) 
 
 def _systems(rows: TrainPool, system: str | None) -> str | None:
     """Whether conversations begin with another system turn than items do."""
+    prompts = rows.rows["prompt"][:]
     given = rows.rows["messages"][:] if "messages" in rows.rows.column_names else [None] * len(rows)
+    given = [talk for talk, prompt in zip(given, prompts, strict=True) if talk or prompt]  # plain text has no turns
     turns = [from_json(messages)[0] if messages else None for messages in given]
     own = [
         rows.rendering.system if first is None else first.content if first.role == SYSTEM else None for first in turns

@@ -41,6 +41,8 @@ class Recipe:
     bf16: bool
     activation_checkpointing: bool
     lora: Lora | None
+    packing: bool = False
+    """Whether the rows of a batch are laid end to end."""
     interpolation: float = 1.0
     """Share of the trained weights in the model that is left; the rest is of the start's weights (Wortsman et al. 2022,
     arXiv 2109.01903). 1 leaves what was trained, less forgets less."""
@@ -90,6 +92,7 @@ def recipe(
         bf16=train.bf16,
         activation_checkpointing=train.activation_checkpointing,
         lora=model.lora if isinstance(model, PretrainedModel) else None,
+        packing=train.packing,
     )
 
 

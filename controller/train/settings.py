@@ -129,6 +129,9 @@ class Train:
     max_grad_norm: float = 1.0
     bf16: bool = False
     activation_checkpointing: bool = False
+    packing: bool = False
+    """Lay the rows of a batch end to end, up to `max_length`, each attending to itself alone: the same loss with less
+    padding."""
     update: TrainUpdate = field(default_factory=TrainUpdate)
 
     def __post_init__(self) -> None:

@@ -31,6 +31,8 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from controller.engine.workers.progress import Progress
+from controller.train.mixture import count_draws
+from controller.train.packing import Batch, check_packing, packed
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from controller.train.start import load_for_training, load_tokenizer
@@ -62,6 +64,8 @@ def train_on(
     num_draws = _num_draws(recipe.length, rows, mix, seed)
     order = draw_order(mix.weights, num_draws, seed)
     loaded = load_for_training(model, recipe.lora, seed)
+    if recipe.packing:
+        check_packing(loaded, rows, _pad_id(tokenizer), recipe.max_length)
     start = _trainable(loaded) if recipe.interpolation < 1 else {}
     batch = recipe.per_device_train_batch_size * recipe.gradient_accumulation_steps
     num_steps = -(-num_draws // batch)
@@ -70,7 +74,7 @@ def train_on(
         model=loaded,
         args=_arguments(recipe, num_steps, seed, folder / "trainer"),
         train_dataset=_Order(order),
-        data_collator=_Collator(rows, _pad_id(tokenizer)),
+        data_collator=_Collator(rows, _pad_id(tokenizer), recipe.max_length if recipe.packing else None),
         callbacks=[_SaveByTime(), _Report(progress)]
         + ([_KeepMiddle(middle, folder / MIDDLE_FOLDER, tokenizer)] if keeps_middle else []),
     )
@@ -92,6 +96,7 @@ def train_on(
         num_truncated=rows.num_truncated,
         flops=6.0 * loaded.num_parameters() * num_tokens,
         losses=tuple(float(line["loss"]) for line in trainer.state.log_history if "loss" in line),
+        drawn=count_draws(mix.examples, rows.lengths, order),
     )
 
 
@@ -193,9 +198,13 @@ class _Order(Dataset[int]):
 class _Collator:
     rows: TokenRows
     pad_id: int
+    packed_length: int | None
+    """Most tokens of a packed sequence; None leaves each row its own."""
 
-    def __call__(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        return collate(self.rows, indices, self.pad_id)
+    def __call__(self, indices: list[int]) -> Batch | dict[str, torch.Tensor]:
+        if self.packed_length is None:
+            return collate(self.rows, indices, self.pad_id)
+        return packed(self.rows, indices, self.pad_id, self.packed_length)
 
 
 class _SaveByTime(TrainerCallback):  # type: ignore[misc]

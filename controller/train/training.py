@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from controller.engine.budget import Spent
+from controller.train.mixture import Drawn
 
 MODEL_FOLDER = "model"
 MIDDLE_FOLDER = "middle"
@@ -29,6 +30,8 @@ class Training:
     flops: float
     losses: tuple[float, ...]
     """Mean loss in nats per token over each twentieth of the steps."""
+    drawn: tuple[Drawn, ...]
+    """Draws of each source, the most first."""
 
     @property
     def spent(self) -> Spent:

@@ -8,6 +8,7 @@ import numpy as np
 from controller.results.arm_names import AT_COMPUTE
 from controller.results.loop_json import ArmRecord
 from controller.results.records import score_records
+from controller.train.mixture import Drawn
 from evals.items import EvalReport, ItemResult
 from evals.statistics.compare import ArmScores
 from evals.statistics.intervals import Z, score_interval
@@ -27,6 +28,8 @@ class Arm:
     flops: float
     steps: int
     """Steps of one training; like tokens and FLOPs a mean over the seeds."""
+    drawn: tuple[Drawn, ...] = ()
+    """Draws of each source, the most first; means over the seeds too."""
 
     @property
     def is_of(self) -> str:
@@ -68,6 +71,7 @@ def arm_record(arm: Arm, scores: ArmScores, fields: Sequence[str]) -> ArmRecord:
         flops=arm.flops,
         steps=arm.steps,
         scores=tuple(score_records(arm.reports, fields)),
+        drawn=arm.drawn,
     )
 
 

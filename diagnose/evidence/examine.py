@@ -20,6 +20,7 @@ from diagnose.evidence.from_model.golds import doubt_golds
 from diagnose.evidence.from_model.learning import check_learning
 from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_near_rows
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
+from diagnose.evidence.from_rows.source_labels import check_sources
 from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence, LeftOut
 from diagnose.model.asked_model import Asker, Trained
@@ -103,6 +104,18 @@ def _cues(subject: Subject, means: Means) -> Evidence:
 
 
 TESTS = (
+    CauseTest(
+        "source_labels",
+        Needs.EFFECTS,
+        {
+            "source_wrong": "share of the labels of one source that are wrong where others are right, at least",
+            "source_denied": "share of that source's labels that a classifier denies",
+            "source_denied_elsewhere": "share of the labels of other sources that it denies",
+            "source_share": "share of the draws of the slice's rows that are of that source",
+            "source_z": "z of the effects of that source's rows less those of others on the failed items",
+        },
+        lambda subject, _: check_sources(subject),
+    ),
     CauseTest(
         "rows",
         Needs.ROWS,
@@ -209,7 +222,7 @@ TESTS = (
 
 
 def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple[Evidence, ...]:
-    """Run the tests that apply, in order."""
+    """Run the tests that apply, in order; those after one that blames other rows look at these."""
     found: list[Evidence] = []
     for test in tests:
         if test.applies(values_of(found), means):
@@ -218,6 +231,7 @@ def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple
             unknown = set(evidence.values) - set(test.values)
             assert not unknown, f"test {test.name} does not say what {', '.join(sorted(unknown))} means"
             found.append(replace(evidence, seconds=evidence.seconds + time.perf_counter() - start))
+            subject = subject if evidence.blames is None else subject.about(evidence.blames)
     return tuple(found)
 
 

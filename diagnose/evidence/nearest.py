@@ -118,7 +118,8 @@ class NearestRows:
         for query in unjoined:
             degrees = self._degrees(_items(scope.queries[query]), sides, _cosines(rows, query))
             near = self._near(case, scope.failing[query].slice, query, sides, degrees, rows)
-            found[query] = joins[query] if near is None else DataJoin((near,), None, None)
+            if near is not None:
+                found[query] = DataJoin((near,), None, None, sources=joins[query].sources)
         return found
 
     def _near(

@@ -18,11 +18,10 @@ from diagnose.rows.pool import TrainPool
 from diagnose.rows.selection import evenly_spaced, select_rows
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
-from diagnose.slices.predicate import TEXT_KEYS, Slice, SliceTable, joined, row_members, row_table
+from diagnose.slices.predicate import TEXT_KEYS, Slice, SliceTable, joined, num_members, row_table
 from evals.items import ItemResult
 
 MOST_ROWS = 20_000
-_CHUNK = 65_536
 
 
 def sample_rows(case: Case, scope: Scope, parts: Iterable[ScoredRows]) -> Rows:
@@ -102,8 +101,7 @@ def _num_rows(where: Slice | None, join: DataJoin, pool: TrainPool | None, *, is
         return 0
     if join.slices:
         return join.slices[0].num_pool if is_pool else join.slices[0].num_examples
-    chunks = range(0, len(pool), _CHUNK)
-    return sum(int(row_members(where, pool.select(range(k, min(k + _CHUNK, len(pool))))).sum()) for k in chunks)
+    return num_members(where, pool)
 
 
 def _drawn(results: Sequence[ItemResult], rng: np.random.Generator) -> list[ItemResult]:

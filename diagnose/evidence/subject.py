@@ -1,7 +1,7 @@
 """Subject of a test: one failing slice with its items, the rows behind it, and their attribution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ from diagnose.case import Case
 from diagnose.model.asked_model import Trained
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_rows
+from diagnose.rows.selection import select_rows
 from diagnose.rows.tokens import TokenRows
-from diagnose.slices.predicate import Slice
+from diagnose.slices.predicate import Slice, num_members, row_members
 from evals.items import ItemResult
 
 
@@ -86,6 +87,19 @@ class Subject:
     def corpus(self) -> TrainPool:
         return self.case.corpus
 
+    @property
+    def sampled_corpus(self) -> TrainPool:
+        """Rows of the corpus in the sample, in its order."""
+        return self.corpus.select(self.rows.numbers[~self.rows.in_pool])
+
+    @property
+    def corpus_share(self) -> float:
+        """Share of the draws from the corpus that the slice's rows have: of its rows, where sources have no weights."""
+        share, inside = self.num_rows / len(self.corpus), self.inside[~self.rows.in_pool]
+        if not self.corpus.source_weights or not inside.any():
+            return share
+        return share * float(self.sampled_corpus.weights()[inside].mean() / self.corpus.weights().mean())
+
     def encoded(self, trained: Trained, places: Sequence[int], end_in_loss: bool = True) -> TokenRows:
         """Encode rows of the sample at these places, as training batches have them."""
         return encode_rows(
@@ -96,6 +110,17 @@ class Subject:
             trained.tokenizer,
             trained.max_length,
             end_in_loss,
+        )
+
+    def about(self, where: Slice) -> "Subject":
+        """Look at the same items beside other rows."""
+        parts = select_rows(self.case.corpus, self.case.pool, self.rows.numbers)
+        return replace(
+            self,
+            where=where,
+            num_rows=num_members(where, self.corpus),
+            num_pool=0 if self.case.pool is None else num_members(where, self.case.pool),
+            members=np.concatenate([row_members(where, part) for part in parts]),
         )
 
     @property

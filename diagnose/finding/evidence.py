@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from diagnose.finding.forms import Form
+from diagnose.slices.predicate import Slice
 from evals.items import ItemKey
 
 SETTLED = 0.5
@@ -46,3 +47,5 @@ class Evidence:
     """Forms in which the failed items come right, from the training's to the evaluation's."""
     denied: tuple[DeniedRow, ...] = field(default=())
     """Rows of the slice whose label is shown to be wrong."""
+    blames: Slice | None = None
+    """Training rows that the test blames, where these are others than the data slice."""

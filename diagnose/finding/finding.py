@@ -64,7 +64,8 @@ class Finding:
     slice: Slice
     """Predicate over evaluation items."""
     data_slice: Slice
-    """Slice of training rows where a fix acts, a predicate or a list of the nearest; no condition if unknown."""
+    """Slice of training rows where a fix acts, a predicate or a list of the nearest, or those that a test blames; no
+    condition if unknown."""
     num_items: int
     num_failed: int
     failure_rate: float
@@ -92,6 +93,8 @@ class Finding:
     """Forms in which the failed items come right, from the training's to the evaluation's."""
     unconfirmed: Slice | None = None
     """Best slice of training rows by the items alone, where attribution confirms no data slice."""
+    sources: tuple[DataSlice, ...] = ()
+    """Rows of each source of corpus and pool, the most harmful first; empty where they have one."""
     golds: Mapping[str, int] = field(default_factory=dict)
     """Number of probe items with each gold answer, where answers are labels (`diagnose.finding.answer_labels`); else
     empty."""

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.messages import ASSISTANT, Message, exchange, from_json
 from diagnose.rows.pool import Rendering, TrainPool
-from diagnose.rows.tokens import NO_LOSS, TokenRows, encode, token_rows
+from diagnose.rows.tokens import NO_LOSS, TokenRows, concatenated, encode, token_rows
 from evals.model_ref import chat_template
 
 
@@ -55,22 +55,29 @@ def encode_rows(
     """Encode rows that are given by their columns; as `encode_pool`.
 
     Args:
-        messages: The whole conversation of each row as JSON, None where it is one prompt and its completion.
+        messages: The whole conversation of each row as JSON, None where it is one prompt and its completion, or plain
+            text, which has no prompt and is in no template.
     """
     if not rendering.is_chat:
         return encode(prompts, completions, tokenizer, rendering.delimiter, max_length, end_in_loss)
+    given = list(messages) if messages is not None else [None] * len(prompts)
+    is_text = np.array([not prompt and not turns for prompt, turns in zip(prompts, given, strict=True)], np.bool_)
     template = chat_template(tokenizer, rendering.template)
     whole = [
-        from_json(given) if given else exchange(rendering.system, prompt, completion)
-        for prompt, completion, given in zip(
-            prompts, completions, messages if messages is not None else [None] * len(prompts), strict=True
-        )
+        from_json(turns) if turns else exchange(rendering.system, prompt, completion)
+        for prompt, completion, turns, is_plain in zip(prompts, completions, given, is_text.tolist(), strict=True)
+        if not is_plain
     ]
     parts = [_conversation(turns, tokenizer, template, end_in_loss) for turns in whole]
     kept = [part.last(max_length) for part in parts]
     rows = token_rows([part.ids.tolist() for part in kept], [part.labels.tolist() for part in kept])
     is_truncated = np.array([len(part.ids) > max_length for part in parts], np.bool_)
-    return TokenRows(rows.ids, rows.has_loss, rows.offsets, is_truncated)
+    chats = TokenRows(rows.ids, rows.has_loss, rows.offsets, is_truncated)
+    if not is_text.any():
+        return chats
+    plain = [completions[k] for k in np.flatnonzero(is_text).tolist()]
+    texts = encode([""] * len(plain), plain, tokenizer, "", max_length, end_in_loss)
+    return concatenated([texts, chats]).select(np.argsort(np.argsort(~is_text, kind="stable"), kind="stable"))
 
 
 @dataclass(frozen=True, slots=True)

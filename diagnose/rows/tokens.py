@@ -158,6 +158,7 @@ def collate(rows: TokenRows, indices: NDArray[np.int64] | Sequence[int], pad_id:
     labels = np.full(shape, NO_LOSS, dtype=np.int64)
     input_ids[is_token] = batch.ids
     labels[is_token] = np.where(batch.has_loss, batch.ids, NO_LOSS)
+    labels[:, :1] = NO_LOSS  # never predicted, so not to be counted among what is
     return {
         "input_ids": torch.from_numpy(input_ids),
         "attention_mask": torch.from_numpy(is_token.astype(np.int64)),

@@ -30,6 +30,9 @@ TEXT_KEYS = (PROMPT_CONTAINS, PROMPT_WORDS, *TOPIC_KEYS, IS_ABOUT, *TAG_KEYS)
 """Keys that apply to every item and row; a field with the name of a tag takes the place of the tag."""
 
 
+_CHUNK = 65_536
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A conjunction of conditions. Keys are fields (of the document, of a row's metadata, `task`, `source`) or
@@ -168,6 +171,12 @@ def item_members(where: Slice, items: Sequence[Item]) -> NDArray[np.bool_]:
 def row_members(where: Slice, pool: TrainPool) -> NDArray[np.bool_]:
     """Whether each training row is in the slice, [num_rows]."""
     return row_table(pool, [key for key, _ in where.conditions]).members(where)
+
+
+def num_members(where: Slice, pool: TrainPool) -> int:
+    """Count the training rows in the slice, without holding all texts at once."""
+    chunks = (range(start, min(start + _CHUNK, len(pool))) for start in range(0, len(pool), _CHUNK))
+    return sum(int(row_members(where, pool.select(chunk)).sum()) for chunk in chunks)
 
 
 def _condition_text(key: str, value: str) -> str:

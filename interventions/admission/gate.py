@@ -144,6 +144,11 @@ class Stock:
     gate: Gate
 
     @cached_property
+    def draws(self) -> NDArray[np.float64]:
+        """Share of the draws that each row that stays has where no fix changes it, [num_kept], sum 1."""
+        return self.corpus.select(self.kept).draws()
+
+    @cached_property
     def said(self) -> frozenset[str]:
         """`contents` of the rows that stay."""
         return frozenset(contents(self.corpus, self.kept))
@@ -192,7 +197,8 @@ def made_from(parents: TrainPool, kind: str, columns: Mapping[str, Sequence[str]
             with_answer(turns, answer) if turns else None
             for turns, answer in zip(rows["messages"], columns["completion"], strict=True)
         ]
-    return TrainPool(Dataset.from_dict(rows, features=parents.rows.features), parents.rendering)
+    made = Dataset.from_dict(rows, features=parents.rows.features)
+    return TrainPool(made, parents.rendering, source_weights=parents.source_weights)
 
 
 def admit(pool: TrainPool, rows: NDArray[np.int64], gate: Gate, known: Collection[str]) -> Admitted:

@@ -13,7 +13,7 @@ from interventions.plan.step import Declined
 
 @dataclass(frozen=True)
 class Continue:
-    """Train on the corpus without evaluation items, every row alike; guards are compared with it."""
+    """Train on the corpus without evaluation items, as it stands; guards are compared with it."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         return ControlMix(compose((), contest.stock), "the corpus as it stands, every row alike", 0)

@@ -78,7 +78,8 @@ def _by_rule(finding: Finding, stock: Stock, rows: NDArray[np.int64]) -> Remove:
 
 def _for_cause(finding: Finding, resources: Resources) -> Steps:
     if finding.cause is Cause.WRONG_LABELS:
-        test = next((test for test in finding.tests if "wrong" in test.values), None)
+        blaming = (test for test in finding.tests if test.blames == finding.data_slice)
+        test = next(blaming, None) or next((test for test in finding.tests if "wrong" in test.values), None)
         return _without_harmful(finding, resources) if test is None else _without_denied(finding, resources, test)
     if finding.cause is Cause.DUPLICATES:
         return _without_copies(finding, resources.stock)
@@ -96,14 +97,15 @@ def _without_denied(finding: Finding, resources: Resources, test: Evidence) -> S
     ids = stock.corpus.select(stock.kept).rows["id"][:]
     places = [k for k, name in enumerate(ids) if name in by_id]
     if not places:
+        wrong = test.values["wrong" if test.blames is None else "source_wrong"]
         return Declined(
-            f"at least {test.values['wrong']:.0%} of the labels of rows with {finding.data_slice} are wrong, and "
+            f"at least {wrong:.0%} of the labels of rows with {finding.data_slice} are wrong, and "
             "which could not be told so that nine in ten of the rows that leave would be"
         )
     rows, denied = stock.kept[places], [by_id[ids[k]] for k in places]
     why = (
         f"{finding.fails}: {len(rows)} rows with {finding.data_slice}, whose label a classifier denies that has not "
-        "seen them, leave the corpus; by the golds of the slice's items at least nine in ten of them are wrong"
+        "seen them, leave the corpus; by the golds of items at least nine in ten of them are wrong"
     )
     leave = Remove(finding, CLEAN, rows, why)
     if action_key(RELABEL, finding.data_slice) in resources.judged:

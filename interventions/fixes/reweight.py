@@ -59,14 +59,15 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
     stock = resources.stock
     if action_key(REWEIGHT, finding.data_slice) in resources.judged:
         return Declined(f"rows with {finding.data_slice} were raised and judged already")
-    rows = stock.kept[row_members(finding.data_slice, stock.corpus.select(stock.kept))]
+    inside = row_members(finding.data_slice, stock.corpus.select(stock.kept))
+    rows = stock.kept[inside]
     if not len(rows):
         return Declined(f"the corpus has no row with {finding.data_slice} that could be raised")
     predicted = finding.data_slices[0]
     effect = f"predicted effect {predicted.effect:+.2f} [{predicted.ci.low:+.2f}, {predicted.ci.high:+.2f}]"
     if predicted.ci.high < 0:
         return Declined(f"more of the rows with {finding.data_slice} would do harm by attribution: {effect}")
-    present = len(rows) / len(stock.kept)
+    present = float(stock.draws[inside].sum())
     wanted = float(finding.evidence["fair_share"]) if share is None else share
     given = min(wanted, max_factor * present, LARGEST_SHARE)
     if given < _LEAST_FACTOR * present:

@@ -25,8 +25,13 @@ class Draw:
 
 
 def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
-    """Compose a mix of the corpus's rows, then the added ones: each draw has its share, the other rows the rest."""
+    """Compose a mix of the corpus's rows, then the added ones: each draw has its share, the other rows the rest.
+
+    Rows of the corpus divide a share as they are drawn in the corpus, by the weights of their sources, added
+    ones alike.
+    """
     kept = stock.kept
+    before = stock.draws
     position = np.full(len(stock.corpus), -1, np.int64)
     position[kept] = np.arange(len(kept))
     weights, origin = np.zeros(len(kept)), np.zeros(len(kept), np.int64)
@@ -36,9 +41,9 @@ def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
         places = position[draw.rows]
         origin[places] = len(origins)
         origins.append(draw.origin)
-        weights[places] = draw.share / len(draw.rows)
+        weights[places] = _divided(draw.share, before[places])
     rest = origin == 0
-    weights[rest] = (1 - sum(d.share for d in draws)) / max(int(rest.sum()), 1)
+    weights[rest] = _divided(1 - sum(d.share for d in draws), before[rest])
     parts, all_weights, all_origins = [MixPart(stock.corpus, kept)], [weights], [origin]
     parents: dict[int, str] = {}
     size = len(kept)
@@ -59,3 +64,9 @@ def compose(draws: Sequence[Draw], stock: Stock) -> TrainingMix:
         origin=np.concatenate(all_origins),
         parents=parents,
     )
+
+
+def _divided(share: float, before: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide a share among rows as they were drawn before; evenly where none was."""
+    total = float(before.sum())
+    return share * before / total if total > 0 else np.full(len(before), share / max(len(before), 1))

@@ -59,9 +59,9 @@ class DiversityChange:
 
 
 def diversity_change(corpus: TrainPool, mix: TrainingMix, seed: int) -> DiversityChange:
-    """Compare draws from a mix with draws from the corpus, where every row is alike."""
+    """Compare draws from a mix with draws from the corpus as it stands."""
     rng = np.random.default_rng(seed)
-    before = _words(corpus, rng.choice(len(corpus), NUM_DRAWS))
+    before = _words(corpus, rng.choice(len(corpus), NUM_DRAWS, p=corpus.draws()))
     after = _words(mix.examples, rng.choice(len(mix.weights), NUM_DRAWS, p=mix.weights))
     common = _common(before)
     return DiversityChange(_diversity(before, common), _diversity(after, common))

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from datasets import Dataset, Value, concatenate_datasets
 from numpy.typing import NDArray
 
-from diagnose.rows.pool import COLUMNS, TrainPool
+from diagnose.rows.pool import TrainPool, concatenated
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +89,9 @@ class TrainingMix:
 
 
 def original_mix(corpus: TrainPool) -> TrainingMix:
-    """Mix of the corpus as it stands, every row alike."""
-    size = len(corpus)
-    whole = MixPart(corpus, np.arange(size))
-    return TrainingMix((whole,), corpus, np.full(size, 1 / size), (ORIGINAL,), np.zeros(size, np.int64))
+    """Mix of the corpus as it stands: every row alike, but for the weights of their sources."""
+    whole = MixPart(corpus, np.arange(len(corpus)))
+    return TrainingMix((whole,), corpus, corpus.draws(), (ORIGINAL,), np.zeros(len(corpus), np.int64))
 
 
 def joined(parts: Sequence[MixPart]) -> TrainPool:
@@ -109,23 +107,8 @@ def joined(parts: Sequence[MixPart]) -> TrainPool:
             f"corpus.pool is rendered by {renderings[1]} and corpus.train by {renderings[0]}; "
             "rows of one training need the same corpus.delimiter and template"
         )
-    return TrainPool(_concatenated([part.source.rows.select(part.rows) for part in parts]), renderings[0])
-
-
-def _concatenated(parts: Sequence[Dataset]) -> Dataset:
-    """One table; metadata of different types in different parts becomes text, nested ones are left out."""
-    types: dict[str, set[str]] = {}
-    for part in parts:
-        for name, feature in part.features.items():
-            types.setdefault(name, set()).add(str(feature))
-    mixed = [name for name, found in types.items() if len(found) > 1]
-    aligned = []
-    for part in parts:
-        table = part
-        for name in mixed:
-            if name in table.column_names:
-                is_plain = isinstance(table.features[name], Value)
-                assert is_plain or name not in COLUMNS, "prompts and completions are text"
-                table = table.cast_column(name, Value("string")) if is_plain else table.remove_columns(name)
-        aligned.append(table)
-    return concatenate_datasets(aligned) if len(aligned) > 1 else aligned[0]
+    weights: dict[str, float] = {}
+    for part in reversed(parts):  # the corpus comes first, and what it says of a source holds
+        weights |= part.source.source_weights
+    rows = concatenated([part.source.rows.select(part.rows) for part in parts])
+    return TrainPool(rows, renderings[0], source_weights=weights)

@@ -101,8 +101,7 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     is_short = num_added < wanted * _NEARLY
     lots = _Lots([left * len(picked.rows) / total for picked in new], [], True)
     if limits.is_fair:
-        busy = np.concatenate([np.empty(0, np.int64), *(step.rows for step in raises)])
-        lots = _fair(new, lots.shares, stock.corpus.select(kept), kept, busy, limits.scale)
+        lots = _fair(new, lots.shares, stock.corpus.select(kept), kept, _all_rows(raises), limits.scale)
     shares = lots.shares
     draws += lots.lowered
     made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
@@ -113,11 +112,14 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
             why += f"; {share:.1%} of the draws, with which its answers come as often as among the items"
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
-    num_lowered = sum(len(draw.rows) for draw in lots.lowered)
-    taken = given - sum(step.present for step in raises) - num_lowered / len(kept)
-    size = len(kept) - sum(len(step.rows) for step in raises) - num_lowered + sum(len(one.rows) for one in alike)
-    for picked in alike:
-        _add(picked, (1 - given) * len(picked.rows) / size, _why(picked), draws, actions)
+    left_rows, lowered = stock.corpus.select(kept), _all_rows(lots.lowered)
+    taken = given - sum(step.present for step in raises)
+    taken -= float(left_rows.draws()[np.isin(kept, lowered)].sum())
+    alike_weights = [float(one.source.select(one.rows).weights().sum()) for one in alike]
+    is_rest = ~np.isin(kept, np.union1d(_all_rows(raises), lowered))
+    rest = float(left_rows.weights()[is_rest].sum()) + sum(alike_weights)
+    for picked, weight in zip(alike, alike_weights, strict=True):
+        _add(picked, (1 - given) * weight / rest if rest > 0 else 0.0, _why(picked), draws, actions)
     left_out = [
         f"{step.finding.slice}: rows with {step.finding.data_slice} have {step.present:.1%} of the draws, and what is "
         f"raised may have {most:.1%} in all"
@@ -221,13 +223,17 @@ def _fair(
         if part <= MOSTLY:
             continue
         own = np.setdiff1d(kept[has_label(corpus, label)], busy)
-        of_label = shares[k] * part + (1 - shares[k]) * len(own) / len(kept)
+        of_label = shares[k] * part + (1 - shares[k]) * float(corpus.draws()[np.isin(kept, own)].sum())
         even = of_label * len(picked.rows) / (part * len(picked.rows) + len(own))  # each row of the label alike
         if len(own) and shares[k] < even <= largest[k]:
             shares[k] = even
             lowered.append(Draw(ORIGINAL, None, own, of_label - part * even))
             busy = np.union1d(busy, own)
     return _Lots(shares, lowered, is_known)
+
+
+def _all_rows(parts: Sequence[Draw] | Sequence[Raise]) -> NDArray[np.int64]:
+    return np.concatenate([np.empty(0, np.int64), *(part.rows for part in parts)])
 
 
 def _is_in_place(step: Step) -> bool:

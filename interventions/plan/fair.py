@@ -28,11 +28,11 @@ _STEPS = 500
 
 
 def answer_counts(rows: TrainPool, labels: Sequence[str]) -> NDArray[np.float64]:
-    """Share of the rows that have each label as completion, [num_labels]; the rest have other completions."""
+    """Share of the draws from the rows that have each label as completion, [num_labels]; the rest have other ones."""
     number = {label: place for place, label in enumerate(labels)}
-    places = [number.get(as_label(completion), -1) for completion in rows.rows["completion"][:]]
-    found = np.array([place for place in places if place >= 0], np.int64)
-    return np.bincount(found, minlength=len(labels)) / max(len(places), 1)
+    places = np.array([number.get(as_label(completion), -1) for completion in rows.rows["completion"][:]], np.int64)
+    found = places >= 0
+    return np.asarray(np.bincount(places[found], rows.draws()[found], minlength=len(labels)), np.float64)
 
 
 def commonest(rows: TrainPool) -> tuple[str, float]:
@@ -52,7 +52,7 @@ def fair_shares(
 
     Args:
         golds: Number of measured items with each gold answer; empty where these are no labels.
-        corpus: Rows that keep the rest of the draws, each as often as any other.
+        corpus: Rows that keep the rest of the draws.
         added: Rows of each lot.
         largest: Largest share of each lot, sum below 1.
     """

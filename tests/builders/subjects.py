@@ -1,7 +1,7 @@
 """A failing slice with its items and rows, made on the spot, and a model that answers by a rule."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,10 +24,15 @@ def subject(
     effect: Sequence[float] | None = None,
     fair_share: float = 0.5,
     where: Slice | None = SLICE,
+    sources: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Subject:
-    """The first failing slice: of the results those with `sort` in their prompt, and the rows that `where` names."""
+    """The first failing slice: of the results those with `sort` in their prompt, and the rows that `where` names.
+
+    `sources` name the source of each row of the corpus, `weights` how often a row of each is drawn.
+    """
     rows = [*corpus, *pool]
-    corpus_pool = train_pool(corpus, "train")
+    corpus_pool = replace(train_pool(corpus, sources or "train", name="train"), source_weights=weights or {})
     case = Case(
         probe=probe_report(results),
         corpus=corpus_pool,

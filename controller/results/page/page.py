@@ -50,6 +50,7 @@ class CostRow:
 class FindingView:
     record: FindingRecord
     data_slices: Picture | None
+    sources: Picture | None
     named_alike: str
 
 
@@ -167,7 +168,13 @@ def _round_view(round_: Round, decided: Round | None, num_rounds: int) -> RoundV
         changes=changes_view(verdict.groups),
         doses=doses_view(verdict.doses),
         findings=tuple(
-            FindingView(f, pictures.data_slices(f), rivals.named_alike(f)) for f in findings[:MOST_FINDINGS]
+            FindingView(
+                f,
+                pictures.data_slices(f.data_slices, f.data_slice),
+                pictures.data_slices(f.sources, f.data_slice),
+                rivals.named_alike(f),
+            )
+            for f in findings[:MOST_FINDINGS]
         ),
         num_findings_left_out=max(0, len(findings) - MOST_FINDINGS),
         profiles=profiles_view(round_.diagnosis.profiles),

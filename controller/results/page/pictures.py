@@ -5,10 +5,10 @@ each other in a narrow one, and text keeps its size. A bitmap or one large drawi
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.results.diagnosis_json import FindingRecord
+from controller.results.diagnosis_json import DataSliceRecord
 from controller.results.loop_json import GuardRecord, Measure, Score, VerdictRecord
 from controller.results.page.words import (
     amount,
@@ -224,9 +224,14 @@ def guards(records: tuple[GuardRecord, ...]) -> Picture | None:
     return _picture(rows, scale, zero=0.0, limit=limit)
 
 
-def data_slices(finding: FindingRecord) -> Picture | None:
-    """Show the effect of training rows of each slice on the failing items; to the right, more of it helps."""
-    chosen = finding.data_slices[:8]
+def data_slices(slices: Sequence[DataSliceRecord], named: Mapping[str, str]) -> Picture | None:
+    """Show the effect of training rows of each slice on the failing items; to the right, more of it helps.
+
+    Args:
+        slices: Slices of training rows, the most important first.
+        named: Slice that the finding names.
+    """
+    chosen = slices[:8]
     if not chosen:
         return None
     scale = scale_over([0.0, *(v for data in chosen for v in (*data.ci, data.effect))])
@@ -238,11 +243,11 @@ def data_slices(finding: FindingRecord) -> Picture | None:
             + (f"; loss {' → '.join(f'{loss:.2f}' for loss in data.losses)}" if data.losses else ""),
             marks=(_mark(scale, "good" if data.effect >= 0 else "bad", Estimate(data.effect, *data.ci)),),
             value=f"{signed(data.effect)} {signed_interval(*data.ci)}",
-            is_strong=data.slice == finding.data_slice,
+            is_strong=data.slice == named,
         )
         for data in chosen
     ]
-    return _picture(rows, scale, zero=0.0, num_left_out=len(finding.data_slices) - len(chosen))
+    return _picture(rows, scale, zero=0.0, num_left_out=len(slices) - len(chosen))
 
 
 def _picture(

@@ -8,10 +8,12 @@ from controller.results.loop_json import LoopResult
 from controller.results.page.page import PAGE_FILE
 from controller.results.page.words import DECISIONS, decisive, first_finding, headline, held, sentence, spent
 
-STAGES_FILE, ARMS_FILE = "stages.json", "arms.json"
+STAGES_FILE, ARMS_FILE, SOURCES_FILE = "stages.json", "arms.json", "sources.json"
 
 TABLES_TAG = {
-    "mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"} for name in (STAGES_FILE, ARMS_FILE)])
+    "mlflow.loggedArtifacts": json.dumps(
+        [{"path": name, "type": "table"} for name in (STAGES_FILE, ARMS_FILE, SOURCES_FILE)]
+    )
 }
 """Tag by which MLflow shows these files as tables."""
 
@@ -75,6 +77,21 @@ def arms_table(result: LoopResult) -> str:
         for name, arm in round_.verdict.arms.items()
     ]
     return _table(("round", "arm", "score", "low", "high", "tokens", "flops"), rows)
+
+
+def sources_table(result: LoopResult) -> str:
+    """Rows, draws and tokens of each source, of the corpus as it stands and of each arm as it was trained."""
+    rows: list[list[object]] = [
+        [None, "corpus", one.source, one.num_rows, None, one.share, one.num_tokens] for one in result.corpus
+    ]
+    for round_ in result.rounds:
+        for name, arm in round_.verdict.arms.items():
+            total = sum(one.num_draws for one in arm.drawn)
+            rows += [
+                [round_.number, name, d.source, d.num_rows, d.num_draws, d.num_draws / max(total, 1), d.num_tokens]
+                for d in arm.drawn
+            ]
+    return _table(("round", "arm", "source", "rows", "draws", "share", "tokens"), rows)
 
 
 def report_files(run_dir: Path) -> tuple[Path, ...]:

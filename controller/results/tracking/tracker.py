@@ -35,12 +35,14 @@ from controller.results.tracking.settings import OFF, Tracking
 from controller.results.tracking.store import DIR_TAG, HOST_TAG, PID_TAG, RefusedError, Store, UnreachableError
 from controller.results.tracking.tables import (
     ARMS_FILE,
+    SOURCES_FILE,
     STAGES_FILE,
     TABLES_TAG,
     arms_table,
     note,
     report_files,
     result_tags,
+    sources_table,
     stages_table,
 )
 from controller.results.tracking.writes import (
@@ -192,6 +194,7 @@ class Tracker:
         yield Tags(LOOP, {**result_tags(result), **TABLES_TAG, "mlflow.note.content": text})
         yield Text(LOOP, STAGES_FILE, stages_table(result))
         yield Text(LOOP, ARMS_FILE, arms_table(result))
+        yield Text(LOOP, SOURCES_FILE, sources_table(result))
         for path in report_files(self._run_dir):
             yield File(LOOP, str(path))
 

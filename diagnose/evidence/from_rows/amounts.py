@@ -48,7 +48,7 @@ def count_rows(subject: Subject) -> Evidence:
     if subject.where is None:
         return Evidence("rows", {}, "No predicate names the rows that teach what these items ask.")
     num_corpus = len(subject.corpus)
-    share, fair, distinct = subject.num_rows / num_corpus, subject.fair_share, _distinct_share(subject)
+    share, fair, distinct = subject.corpus_share, subject.fair_share, _distinct_share(subject)
     weights = 1 / subject.rows.copies.counts[subject.inside[~subject.rows.in_pool]]
     own_copies = float(1 - weights.mean()) if len(weights) else 0.0
     values = {
@@ -64,7 +64,8 @@ def count_rows(subject: Subject) -> Evidence:
     }
     in_pool = f", {subject.num_pool:,} of the pool" if subject.case.pool is not None else ""
     says = (
-        f"{subject.num_rows:,} of {num_corpus:,} rows of the corpus ({share:.1%}){in_pool} have {subject.where}; "
+        f"{subject.num_rows:,} of {num_corpus:,} rows of the corpus ({share:.1%}{_of_draws(subject)}){in_pool} have "
+        f"{subject.where}; "
         f"a fair share would be {fair:.1%}."
     )
     return Evidence("rows", values, says)
@@ -81,7 +82,7 @@ def find_copies(subject: Subject) -> Evidence:
     text = most.text[:_SHOWN]
     says = f"{share:.0%} of the corpus are copies of other rows; “{text}” stands there {most.number:,} times."
     if subject.where is not None:
-        now = subject.num_rows / len(subject.corpus)
+        now = subject.corpus_share
         says += f" Without copies the slice would be {_distinct_share(subject):.1%} of the corpus instead of {now:.1%}."
     return Evidence("copies", {"copies": share}, says, rows=most.ids if most.number > 1 else ())
 
@@ -123,5 +124,9 @@ def nearest_rows(subject: Subject, number: int) -> tuple[ScoredExample, ...]:
 
 def _distinct_share(subject: Subject) -> float:
     corpus = ~subject.rows.in_pool
-    weights = 1 / subject.rows.copies.counts
-    return float(weights[subject.inside[corpus]].sum() / weights.sum()) if len(weights) else 0.0
+    weights = subject.sampled_corpus.weights() / subject.rows.copies.counts
+    return float(weights[subject.inside[corpus]].sum() / weights.sum()) if weights.any() else 0.0
+
+
+def _of_draws(subject: Subject) -> str:
+    return " of the draws" if subject.corpus.source_weights else ""

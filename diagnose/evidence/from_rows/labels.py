@@ -8,14 +8,22 @@ in the slice against the rest and against the golds of probe items (`diagnose.ev
 Uses no model beyond what attribution has computed; the classifier takes seconds for 10,000 rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.evidence.from_rows.label_doubts import Labelled, doubt_labels
-from diagnose.evidence.from_rows.wrong_labels import Denied, denied_shares, leaving, relabelled, split_doubts, surely
+from diagnose.evidence.from_rows.label_doubts import LabelDoubts, Labelled, doubt_labels
+from diagnose.evidence.from_rows.wrong_labels import (
+    SLICE_LEVEL,
+    Denied,
+    denied_shares,
+    leaving,
+    relabelled,
+    split_doubts,
+    surely,
+)
 from diagnose.evidence.subject import Subject, share_against
 from diagnose.finding.answer_labels import as_label
 from diagnose.finding.evidence import DeniedRow, Evidence
@@ -53,8 +61,7 @@ def check_labels(subject: Subject) -> Evidence:
     `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
     denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
     rows, the most doubtful first, and say which may leave."""
-    numbers = evenly_spaced(len(subject.corpus), _MOST_ROWS)
-    sample = subject.corpus.select(numbers)
+    numbers, sample = label_sample(subject.corpus)
     prompts, labels = [normalise(prompt) for prompt in sample.rows["prompt"][:]], labels_of(sample)
     values: dict[str, float] = {}
     inside = np.isin(numbers, subject.rows.numbers[subject.inside])
@@ -68,7 +75,7 @@ def check_labels(subject: Subject) -> Evidence:
     found = None if where is None else slice_labels(sample, [r.item for r in results], is_own, where)
     if found is None:
         return Evidence("labels", values, says)
-    denied, num_new = found.denied, len(found.new_labels)
+    denied = found.denied
     values |= {
         "denied": denied.rows,
         "denied_items": denied.items,
@@ -78,16 +85,15 @@ def check_labels(subject: Subject) -> Evidence:
     says += (
         f" A classifier that has not seen them denies {denied.rows:.0%} of the slice's labels, {denied.items:.0%} of "
         f"the golds of its items and {denied.elsewhere:.0%} of the labels of other rows: at least {denied.wrong:.0%} "
-        f"of the slice's labels are wrong. {len(found.leaves)} rows may leave, {num_new} of them be relabelled."
+        "of the slice's labels are wrong"
     )
-    ids = sample.rows["id"]
-    return Evidence(
-        "labels",
-        values,
-        says,
-        rows=tuple(ids[place] for place in found.doubted[:_LISTED].tolist()),
-        denied=tuple(DeniedRow(ids[place], found.new_labels.get(place, "")) for place in found.leaves.tolist()),
-    )
+    return evidence_of("labels", values, says, found, sample, None)
+
+
+def label_sample(corpus: TrainPool) -> tuple[NDArray[np.int64], TrainPool]:
+    """Sample rows for the classifier; returns their numbers, ascending, and the rows."""
+    numbers = evenly_spaced(len(corpus), _MOST_ROWS)
+    return numbers, corpus.select(numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,21 @@ class SliceLabels:
     """Places of rows of which at least nine in ten have a wrong label, ascending, [num_leaving]."""
     new_labels: dict[int, str]
     """New labels of some of those, by place; at least nine in ten are right. Single spaces between words."""
+
+
+def evidence_of(
+    test: str, values: Mapping[str, float], says: str, found: SliceLabels, sample: TrainPool, blames: Slice | None
+) -> Evidence:
+    """Make the evidence of denied labels: how many rows may leave, and which."""
+    ids = sample.rows["id"]
+    return Evidence(
+        test,
+        values,
+        f"{says}. {len(found.leaves)} rows may leave, {len(found.new_labels)} of them be relabelled.",
+        rows=tuple(ids[place] for place in found.doubted[:_LISTED].tolist()),
+        denied=tuple(DeniedRow(ids[place], found.new_labels.get(place, "")) for place in found.leaves.tolist()),
+        blames=blames,
+    )
 
 
 def slice_labels(
@@ -135,8 +156,26 @@ def slice_labels(
         doubts = doubt_labels(given, golds, rows_inside, items_inside)
         if doubts is None:
             return None
+    return judge_labels(doubts, rows_inside, items_inside, SLICE_LEVEL)
+
+
+def judge_labels(
+    doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_] | None, level: float
+) -> SliceLabels | None:
+    """Tell wrong labels of some rows by the doubts about them, about other rows and about golds.
+
+    Args:
+        doubts: Doubts of a classifier that has seen none of them.
+        rows_inside: Whether each row is among those judged, [num_rows].
+        items_inside: Whether each item asks what they ask, [num_items]; None where all rows, judged or not, do as the
+            items.
+        level: Probability with which the bound on wrong labels may not hold.
+
+    Returns:
+        None where no such row or item has a label.
+    """
     sides = split_doubts(doubts, rows_inside, items_inside)
-    denied = denied_shares(sides)
+    denied = denied_shares(sides, level)
     if denied is None:
         return None
     found = leaving(sides)

@@ -49,9 +49,13 @@ class Denied:
     ones; 0 where nothing is shown."""
 
 
-def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_]) -> Sides:
-    """Split doubts by the slice; arguments are over all rows and items given."""
-    rows, items = rows_inside[doubts.rows.places], items_inside[doubts.items.places]
+def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_] | None) -> Sides:
+    """Split doubts by the slice; arguments are over all rows and items given. Without `items_inside` all items are held
+    against either rows."""
+    rows = rows_inside[doubts.rows.places]
+    if items_inside is None:
+        return Sides(doubts.rows.where(rows), doubts.items, doubts.rows.where(~rows), doubts.items)
+    items = items_inside[doubts.items.places]
     return Sides(
         rows=doubts.rows.where(rows),
         items=doubts.items.where(items),
@@ -60,12 +64,16 @@ def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_insi
     )
 
 
-def denied_shares(sides: Sides) -> Denied | None:
-    """Compute the shares; None where the slice has no row, or no item with a known gold."""
+def denied_shares(sides: Sides, level: float = SLICE_LEVEL) -> Denied | None:
+    """Compute the shares; None where the slice has no row, or no item with a known gold.
+
+    Args:
+        level: Probability with which the bound on wrong labels may not hold.
+    """
     if not len(sides.rows) or not len(sides.items):
         return None
     num_denied = int(sides.rows.is_denied.sum())
-    wrong = num_denied - _most_right(sides, 0.0, SLICE_LEVEL)
+    wrong = num_denied - _most_right(sides, 0.0, level)
     return Denied(
         rows=num_denied / len(sides.rows),
         items=float(sides.items.is_denied.mean()),

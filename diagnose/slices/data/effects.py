@@ -102,6 +102,16 @@ def welch(inside: NDArray[np.float64], everywhere: NDArray[np.float64]) -> tuple
     return mean, stderr, mean - other, (mean - other) / spread if spread > 0 else 0.0
 
 
+def contrast(effect: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
+    """Compute Welch's z of the effects of the rows inside less those of the others.
+
+    Args:
+        effect: Effect of each row, [num_rows].
+        inside: Whether each row is inside, [num_rows].
+    """
+    return welch(_moments(effect[inside]), _moments(effect))[3]
+
+
 def _moments(effect: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([len(effect), effect.sum(), np.square(effect).sum()])
 

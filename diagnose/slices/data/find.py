@@ -18,7 +18,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,8 @@ class DataJoin:
     """Best predicate by items alone, when attribution does not confirm it."""
     num_siblings: int | None = None
     """Number of values, each of some rows, of the field that names the first slice; None where no field does."""
+    sources: tuple[DataSlice, ...] = ()
+    """Rows of each source, where there are several, the most harmful first."""
     is_by_words: bool = False
     """Whether only a run of words that most failing items share supports the first slice, or the unconfirmed one: few
     rows have it, or most, or its attribution is below the bound for predicates that were searched for."""
@@ -132,7 +134,14 @@ def find_data_slices(failing: Sequence[FailingItems], items: SliceTable, rows: S
     for query, found in _from_rows(rows, collected, unmatched).items():
         judged[query] = [*judged[query], *found]
     num_rows = rows.num_corpus + rows.num_pool
-    return [_join(judged[query], query in unmatched, collected, num_rows) for query in range(len(failing))]
+    joins = [_join(judged[query], query in unmatched, collected, num_rows) for query in range(len(failing))]
+    return [replace(join, sources=_sources(judged[query])) for query, join in enumerate(joins)]
+
+
+def _sources(judged: Sequence[_Judged]) -> tuple[DataSlice, ...]:
+    found = [j.rows for j in judged if [key for key, _ in j.slice.conditions] == [SOURCE] and j.rows.num_scored]
+    scale = max((abs(rows.mean) for rows in found), default=0.0) or 1.0
+    return tuple(data_slice(rows, scale) for rows in sorted(found, key=lambda rows: rows.mean)[:_MAX_LISTED])
 
 
 def _join(judged: Sequence[_Judged], is_unmatched: bool, collected: _Collected, num_rows: int) -> DataJoin:

@@ -88,6 +88,10 @@ def bad(rows: str, path: Path) -> None:
         (["verify=[random,bm25]"], "verify takes one file, got verify=[random,bm25]; a set of arms is verify.arms="),
         (["verify=ful"], "unknown verify 'ful'; did you mean 'full'?"),
         (["diagnose.influence.temperature=0"], "diagnose.influence.temperature must be positive, got 0"),
+        (["corpus.train={web: train.jsonl, web: empty.jsonl}"], "corpus.train names 'web' twice"),
+        (["corpus.train={web: train.jsonl, math: empty.jsonl}"], "corpus.train.math empty.jsonl is empty"),
+        (["corpus.weights={web: 1}"], "corpus.train=train.jsonl is one source without a name"),
+        (["--config-dir", "own", "experiment=twice"], "twice.yaml, line 3 cannot be read: found duplicate key web"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_2(
@@ -97,6 +101,8 @@ def test_bad_input_is_one_line_with_exit_code_2(
     bad('{"prompt": "a", "completion": "b"}\n{"completion": "b"}\n', Path("fieldless.jsonl"))
     bad("", Path("empty.jsonl"))
     Path("no_model").mkdir()
+    Path("own/experiment").mkdir(parents=True)
+    bad("# @package _global_\ncorpus:\n  train: {web: a.jsonl, web: b.jsonl}\n", Path("own/experiment/twice.yaml"))
     kept = [word for word in mine if not (word.startswith("model.tokenizer") and "~model.tokenizer" in overrides)]
     code = run(["loop", *kept, *(word for word in overrides if not word.startswith("~"))])
     captured = capfd.readouterr()

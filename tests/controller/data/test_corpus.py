@@ -3,14 +3,16 @@
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from controller.data.corpus import Corpus, check_source, read_pool
+from controller.data.corpus import Corpus
 from controller.data.named_corpora import ScanJumpCorpus, StarterCorpus
+from controller.data.sources import check_sources, read_pool, reading
 from diagnose.rows.pool import Rendering, TrainPool
 
 ROWS = [{"prompt": f"say {i % 4}", "completion": f"{i % 4}", "kind": "even" if i % 2 == 0 else "odd"} for i in range(9)]
@@ -31,7 +33,7 @@ def written(folder: Path) -> list[Path]:
 
 
 def read(path: Path, corpus: Corpus | None = None) -> TrainPool:
-    return read_pool(corpus or Corpus(), "corpus.train", str(path))
+    return read_pool(reading(replace(corpus or Corpus(), train=str(path)), "train"))
 
 
 def test_every_form_of_the_same_rows_gives_the_same_examples_and_ids(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_source_that_cannot_be_read_is_told_at_once(
     (tmp_path / "rows.csv").write_text("a,b\n")
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ValueError, match=message):
-        check_source("corpus.pool", source)
+        check_sources(Corpus(pool=source), "pool")
 
 
 def test_the_starter_is_written_as_files_like_ones_own(tmp_path: Path) -> None:

@@ -173,3 +173,15 @@ def test_turns_of_tools_and_parts_of_text_become_text() -> None:
 def test_what_is_no_conversation_is_told_by_its_turn(turns: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_messages(turns)
+
+
+def test_plain_text_among_conversations_stays_text_and_every_row_keeps_its_place() -> None:
+    tokenizer = chat_tokenizer(CHATML)
+    talks = pool(CONVERSATIONS).rows.to_dict()
+    columns = {"id": ["a", "b"], "source": ["text"] * 2, "prompt": [""] * 2, "completion": ["Oslo", "Hello and Salve"]}
+    order = [0, 3, 1, 4, 2]
+    mixed = {name: [*values, *columns.get(name, [None] * 2)] for name, values in talks.items()}
+    rows = TrainPool(Dataset.from_dict(mixed), CHAT).select(order)
+    text = masks(encode_pool(TrainPool(Dataset.from_dict(columns), Rendering("")), tokenizer, 512))
+    chats = masks(encode_pool(pool(CONVERSATIONS), tokenizer, 512))
+    assert masks(encode_pool(rows, tokenizer, 512)) == [[*chats, *text][k] for k in order]

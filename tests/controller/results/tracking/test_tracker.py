@@ -114,7 +114,7 @@ def test_rounds_are_steps_of_one_curve_and_the_report_is_at_hand(runs: Path, tol
     # Three tenths of the items have `jump`: before .3 * .638 + .7 * .966, after .3 * .955 + .7 * .958.
     assert curve == pytest.approx({0: 0.8676, 1: 0.8676, 2: 0.9571})
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-    assert names == {"report.html", "loop.json", "stages.json", "arms.json"}
+    assert names == {"report.html", "loop.json", "stages.json", "arms.json", "sources.json"}
     assert "report.html" in run.data.tags["mlflow.note.content"]
     table = json.loads(Path(client.download_artifacts(run.info.run_id, "stages.json")).read_text())
     tokens = [row[table["columns"].index("tokens")] for row in table["data"]]

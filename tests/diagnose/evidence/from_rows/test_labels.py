@@ -130,3 +130,15 @@ def test_copies_of_a_few_prompts_cannot_be_held_out() -> None:
 def test_one_prompt_with_two_answers_is_a_conflict() -> None:
     corpus = [("sort b a", "a b"), ("sort b a", "b a"), ("sort c a", "a c"), ("sort d a", "a d")]
     assert check_labels(subject([result("sort b a", "a b", "b a")], corpus)).values["conflicts"] == 0.5
+
+
+def test_labels_that_many_rare_words_tell_are_learnt_too() -> None:
+    rng = np.random.default_rng(0)
+
+    def draw(number: int) -> list[tuple[str, str]]:
+        things = rng.integers(400, size=number).tolist()
+        return [(f"sort the {words(2, rng)} thing{thing}", f"kind {thing % 4}") for thing in things]
+
+    doubts = doubt_labels(Labelled(*zip(*draw(1600), strict=True)), Labelled(*zip(*draw(200), strict=True)))
+    assert doubts is not None
+    assert doubts.items.is_denied.mean() < 0.2

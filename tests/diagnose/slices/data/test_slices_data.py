@@ -112,6 +112,16 @@ def test_the_only_file_of_the_pool_is_no_data_slice_though_all_that_helps_stands
     assert all(key != "source" for data in found.slices for key, _ in data.slice.conditions)
 
 
+def test_every_source_is_listed_with_the_effect_of_its_rows_the_most_harmful_first() -> None:
+    items, rows, jumps, _ = scan(4)
+    sides = np.arange(len(rows)) % 3
+    rows = SliceTable(rows.texts, {"source": np.array(["books", "web", "math"], dtype=object)[sides]})
+    effect = np.array([1.0, -2.0, 0.0])[sides] + np.random.default_rng(0).normal(0, 0.1, len(rows))
+    found = find(Slice(()), jumps, items, rows, effect, num_corpus=len(rows)).sources
+    assert [source.slice for source in found] == [Slice((("source", name),)) for name in ("web", "math", "books")]
+    assert [source.effect for source in found] == pytest.approx([-1.0, 0.0, 0.5], abs=0.02)
+
+
 def test_effects_are_means_as_a_fraction_of_the_largest() -> None:
     items, rows, jumps, row_jumps = scan(1)
     effect = np.where(row_jumps, 2.0, -0.5) + np.random.default_rng(0).normal(0, 0.1, len(rows))
