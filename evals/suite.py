@@ -15,6 +15,7 @@ PER_TASK = (
     "gen_kwargs",
     "max_gen_toks",
     "metric",
+    "filter",
 )
 """Settings that single tasks may have otherwise."""
 
@@ -44,11 +45,12 @@ class EvalSuite:
     """Generation settings that replace those of the tasks, as `{temperature: 0.7, do_sample: true}`."""
     per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Other values of limit, num_fewshot, apply_chat_template, system_instruction, fewshot_as_multiturn, gen_kwargs,
-    max_gen_toks and metric for single tasks or groups, as `{gsm8k: {num_fewshot: 2}}`."""
+    max_gen_toks, metric and filter for single tasks or groups, as `{gsm8k: {num_fewshot: 2}}`."""
     slices: list[str] = field(default_factory=list)
     """Fields of the item's document by which failures are reported."""
     metric: str | None = None
-    """Judge items by this metric of each task; unset means the task's first."""
+    """Judge items by this metric of each task that has it; unset means the task's first. `exact_match/FILTER` is
+    `exact_match` with `evals.filter=FILTER`."""
     templates: dict[str, list[str]] = field(default_factory=dict)
     """Rules for near copies: patterns with named groups; texts that match patterns of one rule with the same groups
     ask the same (`evals.leaks.templates`)."""
@@ -56,18 +58,14 @@ class EvalSuite:
     """Folder of results that were made elsewhere, or several, of one model each: logs of lm-eval, Inspect or Every Eval
     Ever (`evals.samples`). They are diagnosed in the place of a measurement."""
     filter: str | None = None
-    """Filter whose answers are read from `samples`; unset means the one that a task has."""
+    """Judge items by the answers that this filter of each task that has it leaves; unset means the task's first, and in
+    `samples` the only one."""
     batch_size: int = 64
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""
 
     def __post_init__(self) -> None:
         self.samples = [self.samples] if isinstance(self.samples, str) else list(self.samples or ())
-        if self.filter is not None and not self.samples:
-            raise ValueError(
-                f"evals.filter chooses among recorded answers, got {self.filter} without evals.samples; a measured "
-                "task is judged by another filter with evals.metric=exact_match/FILTER"
-            )
         for key in ("limit", "batch_size", "max_gen_toks"):
             value = getattr(self, key)
             if value is not None and value < 1:

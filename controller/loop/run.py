@@ -26,6 +26,7 @@ from controller.train.start import check_arch, check_pretrained, load_tokenizer
 from diagnose.modes.examples import read_mode_labels
 from evals.harness import LoadedSuite, load_suite
 from evals.harness.chat import load_chat_tokenizer, named_template
+from evals.harness.tasks import tell_filters
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
@@ -149,6 +150,8 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     if files.is_chat:
         files = _with_template(files, settings)
     loaded = load_suite(suite, template_of(settings))
+    for sentence in tell_filters(loaded.settings, loaded.leaves):
+        log.info("%s", sentence)
     rows = _read_all(runner, files)
     corpus, pool = rows.corpus, rows.pool
     log.info(

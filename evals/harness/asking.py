@@ -91,11 +91,11 @@ class Asker:
                 places = [k for k, item in enumerate(items) if item.task == task]
                 # Ids tell the answers apart where an item is asked twice.
                 asked = [replace(items[k], id=str(k)) for k in places]
-                leaf, metric, own = self.suite.leaves[task], self.suite.settings[task].metric, [sent[k] for k in places]
+                leaf, settings, own = self.suite.leaves[task], self.suite.settings[task], [sent[k] for k in places]
                 if answers is None:
-                    results = score_items(metric, leaf, asked, own)
+                    results = score_items(settings, leaf, asked, own)
                 else:
-                    results = score_answers(metric, leaf, asked, own, [answers[k] for k in places])
+                    results = score_answers(settings, leaf, asked, own, [answers[k] for k in places])
                 for result in results:
                     place = int(result.item.id)
                     found[place] = replace(result, item=replace(result.item, id=items[place].id))

@@ -84,8 +84,7 @@ def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
             "to a folder of their own"
         )
     order = [task for results in of_runs.values() for task in results.get("configs", {})]
-    wanted = suite.filter or (suite.metric or "").partition("/")[2] or None
-    tasks = sorted((_task(one, wanted) for one in logged.values()), key=lambda task: order.index(task.name))
+    tasks = sorted((_task(one, suite) for one in logged.values()), key=lambda task: order.index(task.name))
     for task in tasks:
         installed = installed_version(task.name, suite.include_path)
         if installed is not None and task.version not in (None, _UNSTATED, installed):
@@ -160,11 +159,12 @@ def _without_samples(results: Path, missing: Sequence[str] = ()) -> ValueError:
     )
 
 
-def _task(logged: _Logged, wanted: str | None) -> RecordedTask:
+def _task(logged: _Logged, suite: EvalSuite) -> RecordedTask:
     path, name, results = logged.samples, logged.task, logged.results
     config = results["configs"][name]
-    rows = read_lines(path)
-    rows, suffix = _of_one_filter(path, name, rows, wanted)
+    own = suite.of_task(name)
+    wanted = own.filter or (own.metric or "").partition("/")[2] or None
+    rows, chosen, suffix = _of_one_filter(path, name, read_lines(path), wanted)
     items = tuple(_item(path, name, row, config, suffix) for row in rows)
     check_once(path, name, items)
     asked = results.get("n-samples", {}).get(name, {}).get("effective")
@@ -174,16 +174,18 @@ def _task(logged: _Logged, wanted: str | None) -> RecordedTask:
             "off or two were joined: run it again"
         )
     version = results.get("versions", {}).get(name)
-    return RecordedTask(name, None if version is None else str(version), _metrics(rows, config, suffix), True, items)
+    return RecordedTask(
+        name, None if version is None else str(version), _metrics(rows, config, chosen, suffix), True, items
+    )
 
 
 def _of_one_filter(
     path: Path, name: str, rows: Sequence[dict[str, Any]], wanted: str | None
-) -> tuple[list[dict[str, Any]], str]:
-    """Samples as one filter left them, and what it appends to names of metrics: nothing for a task's first filter."""
+) -> tuple[list[dict[str, Any]], str, str]:
+    """Samples as one filter left them, its name, and what it appends to names of metrics, nothing for the first."""
     filters = list(dict.fromkeys(str(row.get("filter", "none")) for row in rows))
     if len(filters) <= 1:
-        return list(rows), ""
+        return list(rows), (filters or ["none"])[0], ""
     if wanted not in filters:
         got = "" if wanted is None else f", got evals.filter={wanted}"
         raise ValueError(
@@ -191,10 +193,12 @@ def _of_one_filter(
             f"evals.filter={' or evals.filter='.join(filters)}"
         )
     chosen = [row for row in rows if str(row.get("filter", "none")) == wanted]
-    return chosen, "" if wanted == filters[0] else f"/{wanted}"
+    return chosen, str(wanted), "" if wanted == filters[0] else f"/{wanted}"
 
 
-def _metrics(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], suffix: str) -> tuple[Metric, ...]:
+def _metrics(
+    rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], chosen: str, suffix: str
+) -> tuple[Metric, ...]:
     listed = {
         entry["metric"]: entry for entry in config.get("metric_list") or () if isinstance(entry.get("metric"), str)
     }
@@ -203,7 +207,7 @@ def _metrics(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], suffi
     for name in names:
         entry = listed.get(name, {})
         kind = _KINDS.get(str(entry.get("aggregation", name)), MetricKind.VALUE)
-        made.append(Metric(f"{name}{suffix}", kind, bool(entry.get("higher_is_better", True))))
+        made.append(Metric(f"{name}{suffix}", kind, bool(entry.get("higher_is_better", True)), chosen))
     return tuple(made)
 
 

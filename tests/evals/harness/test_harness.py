@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lm_eval
 import pytest
@@ -12,6 +13,7 @@ from lm_eval.tasks import TaskManager
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evals.harness import LoadedSuite, evaluate, load_suite
+from evals.harness.tasks import tell_filters
 from evals.items import EvalReport, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -325,6 +327,26 @@ def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, mod
     assert all(result.answer.count(" ") == 0 for result in report.results if result.item.task == "write")
 
 
+def test_a_filter_and_the_metric_that_names_it_are_one_thing(four_tasks: str, model: ModelRef) -> None:
+    """Of two filters the first judges unless one is named, for all tasks that have it or for one."""
+    named: list[dict[str, Any]] = [
+        {"filter": "all"},
+        {"metric": "exact_match/all"},
+        {"metric": "exact_match", "filter": "all"},
+        {"per_task": {"write": {"filter": "all"}}},
+    ]
+    first: list[dict[str, Any]] = [{}, {"filter": "first"}, {"metric": "exact_match/first"}, {"metric": "exact_match"}]
+    tasks: dict[str, Any] = {"tasks": ["write"], "guards": ["choose"], "include_path": four_tasks}
+    for judging, same in (("all", named), ("first", first)):
+        loaded = [load_suite(EvalSuite(**tasks, **settings)) for settings in same]
+        reports = [evaluate(model, suite, Split.PROBE).results for suite in loaded]
+        assert all(report == reports[0] for report in reports)
+        of_filter = {"all": "exact_match/all", "first": "exact_match"}[judging]
+        assert {r.item.task: r.metric for r in reports[0]} == {"write": of_filter, "choose": "acc"}
+        told = [list(tell_filters(suite.settings, suite.leaves)) for suite in loaded]
+        assert all(len(lines) == 1 and f"write: judged by the filter {judging};" in lines[0] for lines in told)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -334,7 +356,10 @@ def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, mod
         ),
         ({"tasks": ["choose"], "guards": ["choose"]}, "evals.guards repeats tasks of evals.tasks: choose"),
         ({"tasks": ["choose"], "include_path": "nowhere"}, "must be a folder .* 'nowhere'"),
-        ({"tasks": ["choose"], "metric": "ac_norm"}, "metric of no task; did you mean 'acc_norm'?"),
+        ({"tasks": ["choose"], "metric": "ac_norm"}, "metric of no task .*choose.*; did you mean 'acc_norm'?"),
+        ({"tasks": ["write"], "filter": "frst"}, "filter of no task .*write.*'first'? they have first, all"),
+        ({"tasks": ["write"], "guards": ["choose"], "per_task": {"choose": {"filter": "all"}}}, "(choose).*have none"),
+        ({"tasks": ["write"], "filter": "first", "metric": "exact_match/all"}, "choose two filters for task 'write'"),
         ({"tasks": ["choose"], "apply_chat_template": True}, "one made from nothing has none"),
         ({"tasks": ["choose"], "fewshot_as_multiturn": True}, "set evals.apply_chat_template=true"),
         ({"tasks": ["choose"], "per_task": {"chose": {}}}, "evals.per_task must be one of choose, got 'chose'; did"),
