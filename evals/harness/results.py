@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
+from evals.harness.extraction import tell_unparsed
 from evals.harness.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
 from evals.harness.tasks import judged_by, task_metrics
 from evals.items import Item, ItemResult, OutputType
@@ -65,6 +66,7 @@ def _scored(
         return []
     scored = [index for index, of_item in enumerate(values) if metric.name in of_item]
     scores = [oriented(values[index][metric.name], metric) for index in scored]
+    unparsed = _unparsed(answered, metric, [sent[index] for index in scored])
     return [
         ItemResult(
             item=items[index],
@@ -73,9 +75,20 @@ def _scored(
             metric=metric.name,
             score=score,
             is_failed=is_failed,
+            is_unparsed=is_unparsed,
         )
-        for index, score, is_failed in zip(scored, scores, failures(scores), strict=True)
+        for index, score, is_failed, is_unparsed in zip(scored, scores, failures(scores), unparsed, strict=True)
     ]
+
+
+def _unparsed(task: Task, metric: Metric, sent: Sequence[Sequence[Instance]]) -> list[bool | None]:
+    """Whether the judged filter found no answer, for each item; None where it looks for none, or nothing is written."""
+    if task.OUTPUT_TYPE != OutputType.GENERATE_UNTIL or not sent:
+        return [None] * len(sent)
+    pipeline = next(one for one in task._filters if one.name == metric.filter)
+    first = [instances[0] for instances in sent]
+    answers = [instance.filtered_resps[metric.filter] for instance in first]
+    return tell_unparsed(pipeline, answers, [instance.doc for instance in first], first[0].repeats)
 
 
 def _is_number(instances: Sequence[Instance]) -> bool:

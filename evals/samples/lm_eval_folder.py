@@ -165,7 +165,8 @@ def _task(logged: _Logged, suite: EvalSuite) -> RecordedTask:
     own = suite.of_task(name)
     wanted = own.filter or (own.metric or "").partition("/")[2] or None
     rows, chosen, suffix = _of_one_filter(path, name, read_lines(path), wanted)
-    items = tuple(_item(path, name, row, config, suffix) for row in rows)
+    fallbacks = _fallbacks(config, chosen)
+    items = tuple(_item(path, name, row, config, suffix, fallbacks) for row in rows)
     check_once(path, name, items)
     asked = results.get("n-samples", {}).get(name, {}).get("effective")
     if asked is not None and asked != len(items):
@@ -211,7 +212,23 @@ def _metrics(
     return tuple(made)
 
 
-def _item(path: Path, task: str, row: Mapping[str, Any], config: Mapping[str, Any], suffix: str) -> RecordedItem:
+def _fallbacks(config: Mapping[str, Any], chosen: str) -> list[str]:
+    """What a filter leaves of an answer that it cannot read; nothing where it extracts nothing, as in measuring."""
+    steps = [
+        step for one in config.get("filter_list") or () if one.get("name") == chosen for step in one.get("filter", ())
+    ]
+    extracting = [step for step in steps if "regex" in str(step.get("function")).lower()]
+    return [str(step.get("fallback", "[invalid]")) for step in extracting]
+
+
+def _item(
+    path: Path,
+    task: str,
+    row: Mapping[str, Any],
+    config: Mapping[str, Any],
+    suffix: str,
+    fallbacks: Sequence[str],
+) -> RecordedItem:
     lacks = [key for key in ("doc_id", "doc", "target", "arguments", "filtered_resps") if key not in row]
     if lacks:
         raise ValueError(
@@ -238,6 +255,8 @@ def _item(path: Path, task: str, row: Mapping[str, Any], config: Mapping[str, An
     elif kind is OutputType.LOGLIKELIHOOD_ROLLING:
         prompt, delimiter = "", ""
     names = [str(name) for name in row.get("metrics", ()) or _metric_names(config)]
+    answers = {f"{name}{suffix}": _answer(row["filtered_resps"], kind, target, choices, name) for name in names}
+    unparsed = [not answer.strip() or answer in fallbacks for answer in answers.values()]
     return RecordedItem(
         number=str(row["doc_id"]),
         identity=document,
@@ -248,8 +267,9 @@ def _item(path: Path, task: str, row: Mapping[str, Any], config: Mapping[str, An
         delimiter=delimiter,
         output_type=kind,
         choices=choices,
-        answers={f"{name}{suffix}": _answer(row["filtered_resps"], kind, target, choices, name) for name in names},
+        answers=answers,
         values={f"{name}{suffix}": row[name] for name in names if name in row},
+        is_unparsed=any(unparsed) if fallbacks and kind is OutputType.GENERATE_UNTIL else None,
     )
 
 

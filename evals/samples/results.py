@@ -35,6 +35,8 @@ class Scored:
     choices: Mapping[ItemKey, tuple[str, ...]] = field(repr=False)
     """Answers that could be chosen; empty where they were written."""
     versions: Mapping[str, str]
+    unparsed: Mapping[ItemKey, bool | None] = field(repr=False)
+    """Whether no answer could be read out of what was written; None where the log does not tell."""
 
     def on(self, items: Sequence[Item]) -> "Scored":
         """Return the answers to items that the harness has loaded, which can be asked again; the others are dropped.
@@ -68,7 +70,15 @@ class Scored:
             members = [item for item in own if item.task == task]
             scores = [self.scores[item.key] for item in members]
             results += [
-                ItemResult(item, self.answers[item.key], self.metrics[item.key], self.judged_by[task], score, is_failed)
+                ItemResult(
+                    item=item,
+                    answer=self.answers[item.key],
+                    metrics=self.metrics[item.key],
+                    metric=self.judged_by[task],
+                    score=score,
+                    is_failed=is_failed,
+                    is_unparsed=self.unparsed[item.key],
+                )
                 for item, score, is_failed in zip(members, scores, failures(scores), strict=True)
             ]
         kind = ProbeReport if split is Split.PROBE else EvalReport
@@ -113,6 +123,7 @@ def score_recording(recording: Recording, suite: EvalSuite) -> Scored:
         judged_by={name: metric.name for name, metric in judging.items()},
         choices={item.key: record.choices for item, record in zip(items, records, strict=True)},
         versions={task.name: task.version for task in tasks if task.version is not None},
+        unparsed={item.key: record.is_unparsed for item, record in zip(items, records, strict=True)},
     )
 
 

@@ -85,7 +85,8 @@ def imported(folder: Path, split: Split = Split.PROBE, **settings: Any) -> EvalR
 def outcome(report: EvalReport) -> dict[Any, tuple[Any, ...]]:
     """Everything of each item that a diagnosis can read."""
     return {
-        r.item.key: (r.item, r.answer, r.metric, pytest.approx(r.score, abs=1e-4), r.is_failed) for r in report.results
+        r.item.key: (r.item, r.answer, r.metric, pytest.approx(r.score, abs=1e-4), r.is_failed, r.is_unparsed)
+        for r in report.results
     }
 
 
@@ -154,9 +155,10 @@ def test_a_filter_is_chosen_by_name_and_names_its_metric_as_in_measuring(log: Pa
     for settings in (*by_name, {"per_task": {"write": {"filter": "last"}}}, {"filter": "first"}):
         recorded = imported(log, **settings)
         measured = evaluate(ModelRef(model), EvalSuite(tasks=["write"], include_path=tasks, **settings), Split.PROBE)
-        assert {r.item.key: (r.answer, r.score, r.metric) for r in recorded.results} == {
-            r.item.key: (r.answer, r.score, r.metric) for r in measured.results
+        assert {r.item.key: (r.answer, r.score, r.metric, r.is_unparsed) for r in recorded.results} == {
+            r.item.key: (r.answer, r.score, r.metric, r.is_unparsed) for r in measured.results
         }
+        assert {r.is_unparsed for r in measured.results} == {True, False}
 
 
 def refusal(folder: Path, **settings: Any) -> str:
