@@ -60,6 +60,8 @@ class EvalSuite:
     filter: str | None = None
     """Judge items by the answers that this filter of each task that has it leaves; unset means the task's first, and in
     `samples` the only one."""
+    cache: str | None = field(default=None, metadata=FREE)
+    """Folder in which generated answers are kept, so that a model is not asked the same again; unset for none."""
     batch_size: int = 64
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from evals.harness import LoadedSuite, evaluate, load_suite
-from evals.harness.answers import load_model
 from evals.harness.asking import Asker
+from evals.harness.backends.local import load_local
 from evals.items import Answered, Edited, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -129,7 +129,7 @@ def test_a_prompt_that_leaves_no_room_for_the_answer_has_none(task_dir: Callable
 
 
 def test_a_batch_holds_as_many_requests_as_their_logits_leave_room_for(tiny_model_dir: Callable[..., Path]) -> None:
-    lm = load_model(ModelRef(str(tiny_model_dir(["a b c"]))), 64)
+    lm = load_local(ModelRef(str(tiny_model_dir(["a b c"]))), EvalSuite(batch_size=64))
     size = len(lm.tokenizer)
     assert lm._fitting(10) == 64
     assert lm._fitting(2**27 // size // 20) == 20
