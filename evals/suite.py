@@ -18,6 +18,16 @@ PER_TASK = (
     "filter",
 )
 """Settings that single tasks may have otherwise."""
+BACKENDS = ("hf", "vllm", "openai")
+_SAID_ELSEWHERE = {
+    "pretrained": "model.name",
+    "peft": "model.name",
+    "lora_local_path": "model.name",
+    "revision": "model.revision",
+    "dtype": "model.dtype",
+    "batch_size": "evals.batch_size",
+}
+"""Arguments of lm-eval's models, and the settings that say them."""
 
 
 @dataclass
@@ -60,6 +70,12 @@ class EvalSuite:
     filter: str | None = None
     """Judge items by the answers that this filter of each task that has it leaves; unset means the task's first, and in
     `samples` the only one."""
+    backend: str = "hf"
+    """What answers when a model is measured: `hf`, transformers in this process; `vllm`; or `openai`, a server that
+    speaks OpenAI's completions. Diagnosis asks the local weights whatever this is."""
+    model_args: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of lm-eval's model of this backend (`hf`, `vllm`, `local-completions`), as
+    `{base_url: "http://localhost:8000/v1/completions", num_concurrent: 8}`."""
     cache: str | None = field(default=None, metadata=FREE)
     """Folder in which generated answers are kept, so that a model is not asked the same again; unset for none."""
     batch_size: int = 64
@@ -72,6 +88,17 @@ class EvalSuite:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ValueError(f"evals.{key} must be at least 1, got {value}; leave it unset for no limit")
+        one_of("evals.backend", self.backend, BACKENDS)
+        for name in self.model_args:
+            if name in _SAID_ELSEWHERE:
+                raise ValueError(
+                    f"evals.model_args.{name} is what {_SAID_ELSEWHERE[name]} says, to diagnosis too; set that instead"
+                )
+        if self.asks_server and self.cache is not None:
+            raise ValueError(
+                "evals.cache finds answers by the content of the model, which a server (evals.backend=openai) does not "
+                "tell; leave one of them out"
+            )
         make_templates(self.templates)
         if self.num_fewshot is not None and self.num_fewshot < 0:
             raise ValueError(f"evals.num_fewshot must not be negative, got {self.num_fewshot}")
@@ -83,6 +110,11 @@ class EvalSuite:
             for key in values:
                 one_of(f"evals.per_task.{name}", key, PER_TASK)
             self.of_task(name)
+
+    @property
+    def asks_server(self) -> bool:
+        """Whether a server answers, which has the models that it was started with and no other."""
+        return self.backend == "openai"
 
     def of_task(self, *names: str | None) -> "EvalSuite":
         """The settings of a task, known by these names: the groups that it was asked for by and its own, which wins.

@@ -164,6 +164,11 @@ def prove(settings: ProveSettings, job: Job) -> Ended:
 
 
 def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> Ended:
+    if settings.evals.asks_server:
+        raise ValueError(
+            "verify.model and verify.challenger are folders of models, and evals.backend=openai asks the one of a "
+            "server; take evals.backend=hf or vllm"
+        )
     with opened(settings, choose_run_dir(settings)) as run:
         for line in compare_models(run, before, after):
             _say(line)

@@ -43,14 +43,14 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
         ValueError: the model or a task cannot be loaded, or items are not of the suite or of several splits.
     """
     from evals.harness.answers import answer  # noqa: PLC0415  # four seconds, for processes that ask
-    from evals.harness.backends.local import load_local  # noqa: PLC0415
+    from evals.harness.backends.measuring import load_measured  # noqa: PLC0415
 
     started = time.monotonic()
     loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite, model)
     quieten()
     chosen = _chosen(loaded, items)
     sent = {item.key: [_unanswered(instance) for instance in loaded.requests[item.key]] for item in chosen}
-    lm = load_local(model, loaded.suite)
+    lm = load_measured(model, loaded.suite)
     with harness_seeds():
         answer(lm, [instance for instances in sent.values() for instance in instances])
     results: list[ItemResult] = []

@@ -29,6 +29,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 from evals.items import OutputType
 from evals.model_ref import ModelRef
+from evals.suite import EvalSuite
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,30 @@ class KeptAnswers:
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
+def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[str, Any]) -> None:
+    """Have one of lm-eval's models keep its answers where `evals.cache` says so.
+
+    Args:
+        lm: The model as lm-eval asks it.
+        model: Where it lies.
+        suite: Settings of the measurement.
+        generates: What else determines an answer: what generates, its arguments, its type of numbers, the device.
+
+    Raises:
+        ValueError: `evals.cache` is no folder, or what it finds answers by is not known.
+    """
+    if suite.cache is None:
+        return
+    of = {
+        "model": content_of(model),
+        "max_length": lm.max_length,
+        "versions": [transformers.__version__, lm_eval_version],
+        **generates,
+    }
+    lm.kept = KeptAnswers(Path(suite.cache).expanduser(), of, lm.max_gen_toks)
+    lm.set_cache_hook(lm.kept)
+
+
 def content_of(model: ModelRef) -> list[Any]:
     """Hashes of the files of a model, its adapter's too, or the commit of a model of the hub.
 
@@ -101,11 +126,6 @@ def content_of(model: ModelRef) -> list[Any]:
         ValueError: it lies in no folder and has no commit.
     """
     return [_content(path, model.revision) for path in (model.path, model.adapter) if path is not None]
-
-
-def versions() -> list[str]:
-    """Versions of the libraries that generate."""
-    return [transformers.__version__, lm_eval_version]
 
 
 def _content(path: str, revision: str | None) -> Any:

@@ -4,14 +4,13 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
 
 from evals.harness.backends.counted import CountedModel
-from evals.harness.backends.kept import KeptAnswers, content_of, versions
+from evals.harness.backends.kept import keep_answers
 from evals.harness.tasks import first_line
 from evals.model_ref import CausalModel, ModelRef
 from evals.suite import EvalSuite
@@ -46,6 +45,7 @@ def load_local(model: ModelRef, suite: EvalSuite, weights: CausalModel | None = 
     Raises:
         ValueError: there is no model in the folder, or `evals.cache` is no folder or cannot tell it from others.
     """
+    arguments = suite.model_args if suite.backend == "hf" else {}  # diagnosis asks it whatever measures
     try:
         if weights is None:
             weights = shared_model(model).to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -55,22 +55,14 @@ def load_local(model: ModelRef, suite: EvalSuite, weights: CausalModel | None = 
                 tokenizer=model.adapter or model.path,
                 revision=model.revision or "main",
                 batch_size=suite.batch_size,
+                **arguments,
             )
     except (OSError, ValueError) as error:
         raise ValueError(
             f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "
             "config, weights and tokenizer"
         ) from error
-    if suite.cache is not None:
-        of = {
-            "model": content_of(model),
-            "max_length": lm.max_length,
-            "dtype": str(weights.dtype),
-            "device": lm.device.type,
-            "versions": versions(),
-        }
-        lm.kept = KeptAnswers(Path(suite.cache).expanduser(), of, lm.max_gen_toks)
-        lm.set_cache_hook(lm.kept)
+    keep_answers(lm, model, suite, {"args": arguments, "dtype": str(weights.dtype), "device": lm.device.type})
     return lm
 
 
