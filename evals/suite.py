@@ -1,5 +1,6 @@
 """Settings of `evals.*`: which tasks are measured, and how."""
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ PER_TASK = (
     "filter",
 )
 """Settings that single tasks may have otherwise."""
+_AUTO = re.compile(r"auto(:[1-9]\d*)?")
 BACKENDS = ("hf", "vllm", "openai")
 _SAID_ELSEWHERE = {
     "pretrained": "model.name",
@@ -78,13 +80,18 @@ class EvalSuite:
     `{base_url: "http://localhost:8000/v1/completions", num_concurrent: 8}`."""
     cache: str | None = field(default=None, metadata=FREE)
     """Folder in which generated answers are kept, so that a model is not asked the same again; unset for none."""
-    batch_size: int = 64
+    batch_size: int | str = 64
+    """Most requests of a batch; `auto` for as many as memory allows, `auto:N` for a size for each of N parts."""
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""
 
     def __post_init__(self) -> None:
         self.samples = [self.samples] if isinstance(self.samples, str) else list(self.samples or ())
-        for key in ("limit", "batch_size", "max_gen_toks"):
+        if isinstance(self.batch_size, str) and not _AUTO.fullmatch(self.batch_size):
+            raise ValueError(f"evals.batch_size must be a number, auto or auto:N, got {self.batch_size!r}")
+        if isinstance(self.batch_size, int) and self.batch_size < 1:
+            raise ValueError(f"evals.batch_size must be at least 1, got {self.batch_size}; auto finds a size")
+        for key in ("limit", "max_gen_toks"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ValueError(f"evals.{key} must be at least 1, got {value}; leave it unset for no limit")
@@ -110,6 +117,13 @@ class EvalSuite:
             for key in values:
                 one_of(f"evals.per_task.{name}", key, PER_TASK)
             self.of_task(name)
+
+    @property
+    def num_parts(self) -> int | None:
+        """Parts of the requests for which a size of batch is found; None where it is a number."""
+        if isinstance(self.batch_size, int):
+            return None
+        return int(self.batch_size.partition(":")[2] or 1)
 
     @property
     def asks_server(self) -> bool:

@@ -45,7 +45,7 @@ from interventions.planner import Auto
 CONF = str(Path(__file__).parents[2] / "conf")  # the same for a checkout and for an installed package
 
 _MULTIRUN = frozenset({"-m", "--multirun"})
-_OPEN_KEYS = ("model.arch.", "interventions.wordings")
+_OPEN_KEYS = ("model.arch.", "interventions.wordings", "evals.gen_kwargs.", "evals.model_args.", "evals.per_task.")
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 
@@ -133,7 +133,8 @@ def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Setting
     if is_sweep:
         open_sweep()
     overrides = [*overrides, *_defaults(root, overrides)]
-    # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
+    # Any field of a config, any name for wordings, any argument or task; Hydra adds new keys to a typed group only with
+    # "++".
     overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
     options, keys = _options_and_keys(overrides)
     alone = [option for option in options if option not in _MULTIRUN]

@@ -1,42 +1,25 @@
 """The model in this process, by transformers, as lm-eval asks it."""
 
 import logging
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from lm_eval.models.huggingface import HFLM
 
 from evals.harness.backends.counted import CountedModel
+from evals.harness.backends.fitted import FittedModel
 from evals.harness.backends.kept import keep_answers
 from evals.harness.tasks import first_line
 from evals.model_ref import CausalModel, ModelRef
 from evals.suite import EvalSuite
 from evals.weights import shared_model
 
-_LOGIT_BYTES = 2**29
-"""Most memory of the logits of one batch in float32; their softmax takes as much again."""
+_MOST = 64
+"""Largest batch where a size is to be found and `max_batch_size` says nothing, as in lm-eval."""
 
 
-class LocalModel(CountedModel, HFLM):  # type: ignore[misc]
-    """lm-eval's Hugging Face model; rolling requests show bars on a terminal only."""
-
-    def _loglikelihood_tokens(
-        self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
-    ) -> Any:
-        longest = max((min(len(context) + len(answer), self.max_length) for _, context, answer in requests), default=1)
-        return super()._loglikelihood_tokens(
-            requests,
-            disable_tqdm=disable_tqdm or not sys.stderr.isatty(),
-            override_bs=override_bs or self._fitting(longest),
-        )
-
-    def _fitting(self, longest: int) -> int:
-        """Most requests of a batch: `evals.batch_size`, or fewer where the logits of so many would fill the memory."""
-        of_one = 4 * longest * len(self.tokenizer)
-        return max(1, min(int(self.batch_size), _LOGIT_BYTES // of_one))
+class LocalModel(CountedModel, FittedModel):
+    """lm-eval's Hugging Face model."""
 
 
 def load_local(model: ModelRef, suite: EvalSuite, weights: CausalModel | None = None) -> LocalModel:
@@ -45,6 +28,7 @@ def load_local(model: ModelRef, suite: EvalSuite, weights: CausalModel | None = 
     Raises:
         ValueError: there is no model in the folder, or `evals.cache` is no folder or cannot tell it from others.
     """
+    most = int(suite.model_args.get("max_batch_size", _MOST))
     arguments = suite.model_args if suite.backend == "hf" else {}  # diagnosis asks it whatever measures
     try:
         if weights is None:
@@ -54,7 +38,7 @@ def load_local(model: ModelRef, suite: EvalSuite, weights: CausalModel | None = 
                 pretrained=weights,
                 tokenizer=model.adapter or model.path,
                 revision=model.revision or "main",
-                batch_size=suite.batch_size,
+                batch_size=most if suite.num_parts is not None else suite.batch_size,
                 **arguments,
             )
     except (OSError, ValueError) as error:
@@ -62,6 +46,7 @@ def load_local(model: ModelRef, suite: EvalSuite, weights: CausalModel | None = 
             f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "
             "config, weights and tokenizer"
         ) from error
+    lm.num_parts = suite.num_parts
     keep_answers(lm, model, suite, {"args": arguments, "dtype": str(weights.dtype), "device": lm.device.type})
     return lm
 

@@ -64,6 +64,7 @@ def bad(rows: str, path: Path) -> None:
         (["evals.filter=strict"], "evals.filter='strict' is a filter of no task that it is for (mine); they have none"),
         (["evals.backend=openai"], "evals.backend=openai asks a server, which does not have the models that a loop"),
         (["evals.model_args.max_lenght=8"], "got 'max_lenght'; did you mean 'max_length'?"),
+        (["evals.per_task.mine.filter=strict"], "evals.filter='strict' is a filter of no task that it is for (mine)"),
         (["corpus.train=nowhere.jsonl"], "corpus.train nowhere.jsonl does not exist"),
         (["corpus.train=broken.jsonl"], "line 2 is not JSON"),
         (["corpus.train=fieldless.jsonl"], "row 2 has no field 'prompt'; it has completion"),
