@@ -58,7 +58,10 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
         for leaf in dict.fromkeys(item.task for item in chosen):
             own = [item for item in chosen if item.task == leaf]
             answered = [sent[item.key] for item in own]
-            results += score_items(loaded.settings[leaf], loaded.leaves[leaf], own, answered)
+            scored = score_items(loaded.settings[leaf], loaded.leaves[leaf], own, answered)
+            if not scored:
+                log.warning("task %s: none of %s items has a score of its own, so none can fail", leaf, len(own))
+            results += scored
     split, seconds = chosen[0].split, time.monotonic() - started
     log.info(
         "measured %s: %s %s items, %s unscored, %.1f s, %.0f tokens/s",

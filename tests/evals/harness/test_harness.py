@@ -3,76 +3,25 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import lm_eval
 import pytest
 import torch
+from builders.four_tasks import DOCUMENTS, SETTINGS, WORDS, write_four_tasks
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evals.harness import LoadedSuite, evaluate, load_suite
-from evals.harness.tasks import tell_filters
-from evals.items import EvalReport, OutputType, ProbeReport
+from evals.items import ItemKey, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 
-ANIMALS = ["cat", "dog", "cow", "hen", "pig", "fox", "owl", "bee"]
-DOCUMENTS = [
-    {"id": i, "question": f"{a} sees {b} {c}", "choices": [a, b, c], "gold": i % 3, "answer": b}
-    for i, (a, b, c) in enumerate((a, b, c) for a in ANIMALS for b in ANIMALS for c in ANIMALS if a < b < c)
-]
-SETTINGS = {
-    "choose": {
-        "output_type": "multiple_choice",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_choice": "choices",
-        "doc_to_target": "gold",
-        "metric_list": [
-            {"metric": "acc", "aggregation": "mean", "higher_is_better": True},
-            {"metric": "acc_norm", "aggregation": "mean", "higher_is_better": True},
-        ],
-    },
-    "write": {
-        "output_type": "generate_until",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_target": "{{answer}}",
-        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 4, "do_sample": False},
-        "filter_list": [
-            {
-                "name": "first",
-                "filter": [{"function": "regex", "regex_pattern": "^(\\w+)"}, {"function": "take_first"}],
-            },
-            {"name": "all", "filter": [{"function": "take_first"}]},
-        ],
-        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
-    },
-    "complete": {
-        "output_type": "loglikelihood",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_target": " {{answer}} sees",
-        "metric_list": [
-            {"metric": "perplexity", "aggregation": "perplexity", "higher_is_better": False},
-            {"metric": "acc", "aggregation": "mean", "higher_is_better": True},
-        ],
-    },
-    "read": {
-        "output_type": "loglikelihood_rolling",
-        "doc_to_text": "",
-        "doc_to_target": "{{question}} and {{answer}}",
-        "metric_list": [{"metric": "word_perplexity"}, {"metric": "bits_per_byte"}],
-    },
-}  # fmt: skip
-WORDS = ["Q: A: and sees", *ANIMALS]
-
 
 @pytest.fixture
 def four_tasks(task_dir: Callable[..., Path]) -> str:
-    for task, settings in SETTINGS.items():
-        folder = task_dir(task, DOCUMENTS, settings)
-    return str(folder)
+    return write_four_tasks(task_dir)
 
 
 @pytest.fixture
@@ -80,7 +29,7 @@ def model(tiny_model_dir: Callable[..., Path]) -> ModelRef:
     return ModelRef(str(tiny_model_dir(WORDS)))
 
 
-def all_results(model: ModelRef, loaded: LoadedSuite) -> dict[tuple[str, str], object]:
+def all_results(model: ModelRef, loaded: LoadedSuite) -> dict[ItemKey, ItemResult]:
     reports = [evaluate(model, loaded, split) for split in Split]
     return {r.item.key: r for report in reports for r in report.results}
 
@@ -306,7 +255,9 @@ def test_tokens_are_those_of_every_request(four_tasks: str, model: ModelRef) -> 
     assert report.num_tokens == 3 * (6 + 1) * len(choose) + 6 * len(write) + generated
 
 
-def test_a_model_that_gives_no_numbers_scores_nothing(four_tasks: str, tiny_model_dir: Callable[..., Path]) -> None:
+def test_a_model_that_gives_no_numbers_scores_nothing(
+    four_tasks: str, tiny_model_dir: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     path = tiny_model_dir(WORDS)
     broken = AutoModelForCausalLM.from_pretrained(path)
     broken.model.norm.weight.data.fill_(float("nan"))
@@ -315,36 +266,7 @@ def test_a_model_that_gives_no_numbers_scores_nothing(four_tasks: str, tiny_mode
     report = evaluate(ModelRef(str(path)), EvalSuite(tasks=tasks, include_path=four_tasks), Split.PROBE)
     assert report.results == ()
     assert report.num_unscored > 30
-
-
-def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, model: ModelRef) -> None:
-    suite = EvalSuite(
-        tasks=["write"], guards=["choose"], include_path=four_tasks, metric="exact_match/all", max_gen_toks=1
-    )
-    report: EvalReport = evaluate(model, suite, Split.PROBE)
-    judged = {result.item.task: result.metric for result in report.results}
-    assert judged == {"write": "exact_match/all", "choose": "acc"}
-    assert all(result.answer.count(" ") == 0 for result in report.results if result.item.task == "write")
-
-
-def test_a_filter_and_the_metric_that_names_it_are_one_thing(four_tasks: str, model: ModelRef) -> None:
-    """Of two filters the first judges unless one is named, for all tasks that have it or for one."""
-    named: list[dict[str, Any]] = [
-        {"filter": "all"},
-        {"metric": "exact_match/all"},
-        {"metric": "exact_match", "filter": "all"},
-        {"per_task": {"write": {"filter": "all"}}},
-    ]
-    first: list[dict[str, Any]] = [{}, {"filter": "first"}, {"metric": "exact_match/first"}, {"metric": "exact_match"}]
-    tasks: dict[str, Any] = {"tasks": ["write"], "guards": ["choose"], "include_path": four_tasks}
-    for judging, same in (("all", named), ("first", first)):
-        loaded = [load_suite(EvalSuite(**tasks, **settings)) for settings in same]
-        reports = [evaluate(model, suite, Split.PROBE).results for suite in loaded]
-        assert all(report == reports[0] for report in reports)
-        of_filter = {"all": "exact_match/all", "first": "exact_match"}[judging]
-        assert {r.item.task: r.metric for r in reports[0]} == {"write": of_filter, "choose": "acc"}
-        told = [list(tell_filters(suite.settings, suite.leaves)) for suite in loaded]
-        assert all(len(lines) == 1 and f"write: judged by the filter {judging};" in lines[0] for lines in told)
+    assert all(f"task {task}: none of" in caplog.text for task in tasks)
 
 
 @pytest.mark.parametrize(

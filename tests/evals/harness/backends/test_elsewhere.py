@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from itertools import permutations
 from pathlib import Path
-from typing import Any
 
 import pytest
 from builders.completions import completions_server
+from builders.four_tasks import SETTINGS, WORDS, write_four_tasks
 
 from evals.harness import evaluate, load_suite
 from evals.harness.backends.reachable import check_backend
@@ -16,48 +15,10 @@ from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 
-ANIMALS = ("cat", "dog", "cow", "hen", "pig", "fox", "owl", "bee")
-DOCUMENTS = [
-    {"question": f"{a} sees {b} {c}", "choices": [a, b, c], "gold": k % 3, "answer": b}
-    for k, (a, b, c) in enumerate(permutations(ANIMALS, 3))
-    if a < b < c
-]
-SETTINGS: dict[str, dict[str, Any]] = {
-    "choose": {
-        "output_type": "multiple_choice",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_choice": "choices",
-        "doc_to_target": "gold",
-        "metric_list": [{"metric": "acc"}],
-    },
-    "complete": {
-        "output_type": "loglikelihood",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_target": " {{answer}}",
-        "metric_list": [{"metric": "perplexity"}, {"metric": "acc"}],
-    },
-    "read": {
-        "output_type": "loglikelihood_rolling",
-        "doc_to_text": "",
-        "doc_to_target": "{{question}} and {{answer}}",
-        "metric_list": [{"metric": "word_perplexity"}],
-    },
-    "write": {
-        "output_type": "generate_until",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_target": "{{answer}}",
-        "generation_kwargs": {"until": ["Q:"], "max_gen_toks": 3},
-        "metric_list": [{"metric": "exact_match"}],
-    },
-}
-WORDS = ["Q: A: and sees a", *ANIMALS]
-
 
 @pytest.fixture
 def tasks(task_dir: Callable[..., Path]) -> str:
-    for task, settings in SETTINGS.items():
-        folder = task_dir(task, DOCUMENTS, settings)
-    return str(folder)
+    return write_four_tasks(task_dir)
 
 
 @pytest.mark.parametrize("batch_size", [1, 16])
