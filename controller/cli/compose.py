@@ -45,7 +45,7 @@ from interventions.planner import Auto
 CONF = str(Path(__file__).parents[2] / "conf")  # the same for a checkout and for an installed package
 
 _MULTIRUN = frozenset({"-m", "--multirun"})
-_OPEN_KEYS = ("model.arch.", "interventions.wordings", "evals.gen_kwargs.", "evals.model_args.", "evals.per_task.")
+_OPEN_KEYS = ("model.arch.", "interventions.wordings", "evals.gen_kwargs", "evals.model_args", "evals.per_task")
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 

@@ -65,6 +65,8 @@ def bad(rows: str, path: Path) -> None:
         (["evals.backend=openai"], "evals.backend=openai asks a server, which does not have the models that a loop"),
         (["evals.model_args.max_lenght=8"], "got 'max_lenght'; did you mean 'max_length'?"),
         (["evals.per_task.mine.filter=strict"], "evals.filter='strict' is a filter of no task that it is for (mine)"),
+        (["evals.per_task={mine: {limit: 0}}"], "evals.limit must be at least 1, got 0"),
+        (["evals.model_args={dtype: float16}"], "evals.model_args.dtype is what model.dtype says"),
         (["corpus.train=nowhere.jsonl"], "corpus.train nowhere.jsonl does not exist"),
         (["corpus.train=broken.jsonl"], "line 2 is not JSON"),
         (["corpus.train=fieldless.jsonl"], "row 2 has no field 'prompt'; it has completion"),
