@@ -124,6 +124,8 @@ class ItemResult:
     score: float
     """Value of that metric, oriented so that higher is better; in [0, 1] for 0/1 metrics."""
     is_failed: bool
+    is_unparsed: bool | None = None
+    """Whether the filter that is judged found no answer in what was written; None where it looks for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Settings of `evals.*`: which tasks are measured, and how."""
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +16,20 @@ PER_TASK = (
     "gen_kwargs",
     "max_gen_toks",
     "metric",
+    "filter",
 )
 """Settings that single tasks may have otherwise."""
+_AUTO = re.compile(r"auto(:[1-9]\d*)?")
+BACKENDS = ("hf", "vllm", "openai")
+_SAID_ELSEWHERE = {
+    "pretrained": "model.name",
+    "peft": "model.name",
+    "lora_local_path": "model.name",
+    "revision": "model.revision",
+    "dtype": "model.dtype",
+    "batch_size": "evals.batch_size",
+}
+"""Arguments of lm-eval's models, and the settings that say them."""
 
 
 @dataclass
@@ -44,11 +57,12 @@ class EvalSuite:
     """Generation settings that replace those of the tasks, as `{temperature: 0.7, do_sample: true}`."""
     per_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Other values of limit, num_fewshot, apply_chat_template, system_instruction, fewshot_as_multiturn, gen_kwargs,
-    max_gen_toks and metric for single tasks or groups, as `{gsm8k: {num_fewshot: 2}}`."""
+    max_gen_toks, metric and filter for single tasks or groups, as `{gsm8k: {num_fewshot: 2}}`."""
     slices: list[str] = field(default_factory=list)
     """Fields of the item's document by which failures are reported."""
     metric: str | None = None
-    """Judge items by this metric of each task; unset means the task's first."""
+    """Judge items by this metric of each task that has it; unset means the task's first. `exact_match/FILTER` is
+    `exact_match` with `evals.filter=FILTER`."""
     templates: dict[str, list[str]] = field(default_factory=dict)
     """Rules for near copies: patterns with named groups; texts that match patterns of one rule with the same groups
     ask the same (`evals.leaks.templates`)."""
@@ -56,22 +70,42 @@ class EvalSuite:
     """Folder of results that were made elsewhere, or several, of one model each: logs of lm-eval, Inspect or Every Eval
     Ever (`evals.samples`). They are diagnosed in the place of a measurement."""
     filter: str | None = None
-    """Filter whose answers are read from `samples`; unset means the one that a task has."""
-    batch_size: int = 64
+    """Judge items by the answers that this filter of each task that has it leaves; unset means the task's first, and in
+    `samples` the only one."""
+    backend: str = "hf"
+    """What answers when a model is measured: `hf`, transformers in this process; `vllm`; or `openai`, a server that
+    speaks OpenAI's completions. Diagnosis asks the local weights whatever this is."""
+    model_args: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of lm-eval's model of this backend (`hf`, `vllm`, `local-completions`), as
+    `{base_url: "http://localhost:8000/v1/completions", num_concurrent: 8}`."""
+    cache: str | None = field(default=None, metadata=FREE)
+    """Folder in which generated answers are kept, so that a model is not asked the same again; unset for none."""
+    batch_size: int | str = 64
+    """Most requests of a batch; `auto` for as many as memory allows, `auto:N` for a size for each of N parts."""
     max_gen_toks: int | None = None
     """Longest answer, in tokens; unset leaves it to the task."""
 
     def __post_init__(self) -> None:
         self.samples = [self.samples] if isinstance(self.samples, str) else list(self.samples or ())
-        if self.filter is not None and not self.samples:
-            raise ValueError(
-                f"evals.filter chooses among recorded answers, got {self.filter} without evals.samples; a measured "
-                "task is judged by another filter with evals.metric=exact_match/FILTER"
-            )
-        for key in ("limit", "batch_size", "max_gen_toks"):
+        if isinstance(self.batch_size, str) and not _AUTO.fullmatch(self.batch_size):
+            raise ValueError(f"evals.batch_size must be a number, auto or auto:N, got {self.batch_size!r}")
+        if isinstance(self.batch_size, int) and self.batch_size < 1:
+            raise ValueError(f"evals.batch_size must be at least 1, got {self.batch_size}; auto finds a size")
+        for key in ("limit", "max_gen_toks"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ValueError(f"evals.{key} must be at least 1, got {value}; leave it unset for no limit")
+        one_of("evals.backend", self.backend, BACKENDS)
+        for name in self.model_args:
+            if name in _SAID_ELSEWHERE:
+                raise ValueError(
+                    f"evals.model_args.{name} is what {_SAID_ELSEWHERE[name]} says, to diagnosis too; set that instead"
+                )
+        if self.asks_server and self.cache is not None:
+            raise ValueError(
+                "evals.cache finds answers by the content of the model, which a server (evals.backend=openai) does not "
+                "tell; leave one of them out"
+            )
         make_templates(self.templates)
         if self.num_fewshot is not None and self.num_fewshot < 0:
             raise ValueError(f"evals.num_fewshot must not be negative, got {self.num_fewshot}")
@@ -83,6 +117,18 @@ class EvalSuite:
             for key in values:
                 one_of(f"evals.per_task.{name}", key, PER_TASK)
             self.of_task(name)
+
+    @property
+    def num_parts(self) -> int | None:
+        """Parts of the requests for which a size of batch is found; None where it is a number."""
+        if isinstance(self.batch_size, int):
+            return None
+        return int(self.batch_size.partition(":")[2] or 1)
+
+    @property
+    def asks_server(self) -> bool:
+        """Whether a server answers, which has the models that it was started with and no other."""
+        return self.backend == "openai"
 
     def of_task(self, *names: str | None) -> "EvalSuite":
         """The settings of a task, known by these names: the groups that it was asked for by and its own, which wins.

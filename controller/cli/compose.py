@@ -50,9 +50,12 @@ _MULTIRUN = frozenset({"-m", "--multirun"})
 _OPEN_KEYS = (
     "model.arch.",
     "interventions.wordings",
+    "evals.gen_kwargs",
+    "evals.model_args",
+    "evals.per_task",
     *(f"corpus.{name}{mark}" for name in ("train", "pool", "weights") for mark in (".", "={")),
 )
-"""Beginnings of words that may name new keys: fields of a transformers config, wordings, sources."""
+"""Beginnings of words that may name new keys: fields of a transformers config, wordings, arguments, tasks, sources."""
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from controller.cli.score_lines import score_lines
 from controller.loop.recorded import RecordedDiagnosis
 from diagnose.evidence.golds.doubts import GoldDoubts
 from diagnose.finding.finding import Cause, Finding
@@ -23,9 +24,7 @@ def recorded_lines(found: RecordedDiagnosis) -> Iterator[str]:
     diagnosis = found.diagnosis
     tasks = dict.fromkeys(result.item.task for result in found.report.results)
     yield f"recorded answers of {found.report.model.path}: {diagnosis.num_items} probe items of {len(tasks)} tasks"
-    for task in tasks:
-        scores = [result.score for result in found.report.results if result.item.task == task]
-        yield f"{task:<30} {sum(scores) / len(scores):.3f}  ({len(scores)} probe items)"
+    yield from score_lines(found.report)
     for finding in diagnosis.findings:
         yield finding_line(finding) if diagnosis.num_tokens else _without_model(finding)
         if not diagnosis.num_tokens:

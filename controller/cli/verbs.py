@@ -11,6 +11,7 @@ from pathlib import Path
 from controller.cli.forecast import compare_models, plan_lines
 from controller.cli.nights import earlier_nights, since_lines
 from controller.cli.recorded_lines import finding_line, recorded_lines
+from controller.cli.score_lines import score_lines
 from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
@@ -70,11 +71,8 @@ def measure(settings: LoopSettings, job: Job) -> Ended:
         items.add(0, "champion", None, measured.report.results)
         path = run.run_dir / "items-probe.parquet"
         items.write(path)
-        by_task: dict[str, list[float]] = {}
-        for result in measured.report.results:
-            by_task.setdefault(result.item.task, []).append(result.score)
-        for task, scores in by_task.items():
-            _say(f"{task:<30} {sum(scores) / len(scores):.3f}  ({len(scores)} probe items)")
+        for line in score_lines(measured.report):
+            _say(line)
         _say(f"{path}")
     return Ended(0)
 
@@ -166,6 +164,11 @@ def prove(settings: ProveSettings, job: Job) -> Ended:
 
 
 def _compare_models(settings: LoopSettings, before: str, after: list[str]) -> Ended:
+    if settings.evals.asks_server:
+        raise ValueError(
+            "verify.model and verify.challenger are folders of models, and evals.backend=openai asks the one of a "
+            "server; take evals.backend=hf or vllm"
+        )
     with opened(settings, choose_run_dir(settings)) as run:
         for line in compare_models(run, before, after):
             _say(line)

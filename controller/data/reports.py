@@ -41,6 +41,7 @@ class ItemTable:
                 "metric": result.metric,
                 "score": result.score,
                 "is_failed": result.is_failed,
+                "is_unparsed": result.is_unparsed,
             }
             for result in results
         ]

@@ -22,7 +22,16 @@ from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, counted_corpus, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
-from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, free_keys, opened, settings_dict
+from controller.loop.run import (
+    Run,
+    asks_untrained,
+    choose_run_dir,
+    config_hash,
+    data_hash,
+    free_keys,
+    opened,
+    settings_dict,
+)
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, scores_without_repeats
 from controller.loop.studies.dose_curve import DoseCurve
@@ -122,6 +131,8 @@ def run_loop(
     Raises:
         ValueError: a setting, the data or the tasks are invalid; nothing expensive was begun.
     """
+    if settings.evals.asks_server:
+        raise asks_untrained("a loop")
     run_dir = choose_run_dir(settings)
     started = time.monotonic()
     with opened(settings, run_dir) as run:

@@ -106,7 +106,7 @@ def _without_model(
 
 def _with_model(settings: LoopSettings, run_dir: Path, runner: Runner, samples: Samples) -> tuple[Artifact, Artifact]:
     """Diagnose as in a loop, with the recorded scores in the place of a measurement."""
-    asked = replace(settings, evals=replace(settings.evals, samples=[], filter=None))
+    asked = replace(settings, evals=replace(settings.evals, samples=[]))
     run = open_run(asked, run_dir, runner)
     suite = replace(
         samples.suite,

@@ -26,7 +26,10 @@ from controller.train.settings import PretrainedModel, RecordedModel, ScratchMod
 from controller.train.start import check_arch, check_pretrained, load_tokenizer
 from diagnose.modes.examples import read_mode_labels
 from evals.harness import LoadedSuite, load_suite
+from evals.harness.backends.reachable import check_backend
 from evals.harness.chat import load_chat_tokenizer, named_template
+from evals.harness.tasks import tell_filters
+from evals.items import OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
@@ -113,6 +116,8 @@ def check_settings(settings: LoopSettings) -> None:
         )
     if not settings.evals.tasks:
         raise ValueError("evals.tasks must name at least one task, got []; for example evals.tasks=[gsm8k]")
+    if settings.evals.asks_server and settings.train.initial:
+        raise asks_untrained("train.initial=true")
     if settings.diagnose.mode_labels is not None:
         read_mode_labels(settings.diagnose.mode_labels)
     if isinstance(settings.model, ScratchModel):
@@ -121,6 +126,14 @@ def check_settings(settings: LoopSettings) -> None:
             raise ValueError("train.initial=false needs a trained model, got model=scratch; set model=pretrained")
     else:
         check_pretrained(settings.model)
+
+
+def asks_untrained(what: str) -> ValueError:
+    """What is wrong with training a model that a server is to answer for."""
+    return ValueError(
+        f"evals.backend=openai asks a server, which does not have the models that {what} trains; measure and diagnose "
+        "a given model with it, and take hf or vllm for all else"
+    )
 
 
 @contextmanager
@@ -150,6 +163,10 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     if files.is_chat:
         files = _with_template(files, settings)
     loaded = load_suite(suite, template_of(settings))
+    needs_likelihoods = any(item.output_type is not OutputType.GENERATE_UNTIL for item in loaded.items)
+    check_backend(suite, template_of(settings), needs_likelihoods=needs_likelihoods)
+    for sentence in tell_filters(loaded.settings, loaded.leaves):
+        log.info("%s", sentence)
     rows = _read_all(runner, files)
     corpus, pool = rows.corpus, rows.pool
     log.info(

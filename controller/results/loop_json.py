@@ -43,6 +43,8 @@ class Score:
     metric: str
     score: Estimate
     num_items: int
+    unparsed_rate: float | None = None
+    """Share of the answers that the task's extractor could not read; null where nothing is extracted from answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,14 @@ def _profiles(found: Profiles) -> ProfilesRecord:
 
 def _score(task: str, where: dict[str, str], items: list[list[ItemResult]]) -> Score:
     interval = score_interval([float(np.mean([result.score for result in results])) for results in items])
+    unparsed = [r.is_unparsed for results in items for r in results if r.is_unparsed is not None]
     return Score(
         task=task,
         slice=where,
         metric=items[0][0].metric,
         score=interval,
         num_items=len(items),
+        unparsed_rate=float(np.mean(unparsed)) if unparsed else None,
     )
 
 

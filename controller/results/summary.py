@@ -44,6 +44,11 @@ def _round_lines(round_: Round) -> list[str]:
         "",
         f"{measured.num_failed} of {measured.num_items} probe items fail.",
     ]
+    lines += [
+        f"- {score.task}: {score.unparsed_rate:.1%} of the answers could not be read by its extractor"
+        for score in measured.scores
+        if score.unparsed_rate and not score.slice
+    ]
     for finding in round_.diagnosis.findings:
         where = ", ".join(f"{key} {value}" for key, value in finding.slice.items())
         lines.append(

@@ -42,14 +42,15 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
     Raises:
         ValueError: the model or a task cannot be loaded, or items are not of the suite or of several splits.
     """
-    from evals.harness.answers import answer, load_model  # noqa: PLC0415  # four seconds, for processes that ask
+    from evals.harness.answers import answer  # noqa: PLC0415  # four seconds, for processes that ask
+    from evals.harness.backends.measuring import load_measured  # noqa: PLC0415
 
     started = time.monotonic()
     loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite, model)
     quieten()
     chosen = _chosen(loaded, items)
     sent = {item.key: [_unanswered(instance) for instance in loaded.requests[item.key]] for item in chosen}
-    lm = load_model(model, loaded.suite.batch_size)
+    lm = load_measured(model, loaded.suite)
     with harness_seeds():
         answer(lm, [instance for instances in sent.values() for instance in instances])
     results: list[ItemResult] = []
@@ -57,7 +58,10 @@ def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Seq
         for leaf in dict.fromkeys(item.task for item in chosen):
             own = [item for item in chosen if item.task == leaf]
             answered = [sent[item.key] for item in own]
-            results += score_items(loaded.settings[leaf].metric, loaded.leaves[leaf], own, answered)
+            scored = score_items(loaded.settings[leaf], loaded.leaves[leaf], own, answered)
+            if not scored:
+                log.warning("task %s: none of %s items has a score of its own, so none can fail", leaf, len(own))
+            results += scored
     split, seconds = chosen[0].split, time.monotonic() - started
     log.info(
         "measured %s: %s %s items, %s unscored, %.1f s, %.0f tokens/s",

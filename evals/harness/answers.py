@@ -2,80 +2,18 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
-import torch
 from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
-from evals.harness.tasks import first_line
+from evals.harness.backends.counted import CountedModel
 from evals.items import OutputType
-from evals.model_ref import CausalModel, ModelRef
-from evals.weights import shared_model
 
 log = logging.getLogger(__name__)
 
 
-_LOGIT_BYTES = 2**29
-"""Most memory of the logits of one batch in float32; their softmax takes as much again."""
-
-
-class CountingModel(HFLM):  # type: ignore[misc]
-    """lm-eval's Hugging Face model that counts tokens; rolling requests show bars on a terminal only."""
-
-    num_tokens = 0
-
-    def _loglikelihood_tokens(
-        self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
-    ) -> Any:
-        lengths = [min(len(context) + len(answer), self.max_length) for _, context, answer in requests]
-        self.num_tokens += sum(lengths)
-        return super()._loglikelihood_tokens(
-            requests,
-            disable_tqdm=disable_tqdm or not sys.stderr.isatty(),
-            override_bs=override_bs or self._fitting(max(lengths, default=1)),
-        )
-
-    def _fitting(self, longest: int) -> int:
-        """Most requests of a batch: `evals.batch_size`, or fewer where the logits of so many would fill the memory."""
-        of_one = 4 * longest * len(self.tokenizer)
-        return max(1, min(int(self.batch_size), _LOGIT_BYTES // of_one))
-
-
-def load_model(model: ModelRef, batch_size: int, weights: CausalModel | None = None) -> CountingModel:
-    """The model as lm-eval asks it; with `weights` given these are asked, else those of the reference."""
-    try:
-        if weights is None:
-            weights = shared_model(model).to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        with _silent("lm_eval.models.huggingface"):  # it warns of every model that is given in memory
-            return CountingModel(
-                pretrained=weights,
-                tokenizer=model.adapter or model.path,
-                revision=model.revision or "main",
-                batch_size=batch_size,
-            )
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"cannot load the model {model.path!r}: {first_line(error)}; it must be a folder or hub id with "
-            "config, weights and tokenizer"
-        ) from error
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def answer(lm: CountingModel, instances: Sequence[Instance]) -> None:
+def answer(lm: CountedModel, instances: Sequence[Instance]) -> None:
     """Append the model's answer to each request, requests of one kind together."""
     is_hidden = not sys.stderr.isatty()
     by_type: dict[str, list[Instance]] = {}
@@ -83,7 +21,7 @@ def answer(lm: CountingModel, instances: Sequence[Instance]) -> None:
         by_type.setdefault(instance.request_type, []).extend([instance] * instance.repeats)
     for request_type, asked in by_type.items():
         if request_type == OutputType.GENERATE_UNTIL:
-            answers = _generate(lm, asked)
+            answers = _answer_by_writing(lm, asked)
         elif request_type == OutputType.LOGLIKELIHOOD:
             answers = lm.loglikelihood(asked, disable_tqdm=is_hidden)
         else:
@@ -92,7 +30,22 @@ def answer(lm: CountingModel, instances: Sequence[Instance]) -> None:
             instance.resps.append(answer)
 
 
-def _generate(lm: CountingModel, asked: Sequence[Instance]) -> list[str]:
+def _answer_by_writing(lm: CountedModel, asked: Sequence[Instance]) -> list[str]:
+    """Answers that are kept, and those that the model writes to the other requests."""
+    if lm.kept is None:
+        return _generate(lm, asked)
+    found = lm.kept.find([instance.args[:2] for instance in asked])
+    missing = [instance for instance, kept in zip(asked, found, strict=True) if kept is None]
+    written = _generate(lm, missing) if missing else []
+    for instance, text in zip(missing, written, strict=True):
+        lm.kept.add_partial(OutputType.GENERATE_UNTIL, instance.args[:2], text)
+    lm.kept.write()
+    log.info("%s of %s answers were kept from earlier measurements", len(asked) - len(missing), len(asked))
+    left = iter(written)
+    return [next(left) if kept is None else kept for kept in found]
+
+
+def _generate(lm: CountedModel, asked: Sequence[Instance]) -> list[str]:
     num_truncated = 0
     for instance in asked:
         prompt, settings = instance.args[:2]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from lm_eval.api.instance import Instance
 from lm_eval.models.utils import normalize_gen_kwargs
 
-from evals.harness.answers import CountingModel, answer, load_model
+from evals.harness.answers import answer
+from evals.harness.backends.local import LocalModel, load_local
 from evals.harness.loading import LoadedSuite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.results import score_answers, score_items
@@ -29,7 +30,7 @@ class Asker:
     """Gives the model's weights where they are in memory already."""
     num_tokens: int = 0
     """Tokens of prompts and answers so far."""
-    _lm: CountingModel | None = field(default=None, repr=False)
+    _lm: LocalModel | None = field(default=None, repr=False)
 
     def can_ask(self, item: Item) -> bool:
         """Whether all requests of the item have its prompt as their context; not so where each choice has its own."""
@@ -91,21 +92,21 @@ class Asker:
                 places = [k for k, item in enumerate(items) if item.task == task]
                 # Ids tell the answers apart where an item is asked twice.
                 asked = [replace(items[k], id=str(k)) for k in places]
-                leaf, metric, own = self.suite.leaves[task], self.suite.settings[task].metric, [sent[k] for k in places]
+                leaf, settings, own = self.suite.leaves[task], self.suite.settings[task], [sent[k] for k in places]
                 if answers is None:
-                    results = score_items(metric, leaf, asked, own)
+                    results = score_items(settings, leaf, asked, own)
                 else:
-                    results = score_answers(metric, leaf, asked, own, [answers[k] for k in places])
+                    results = score_answers(settings, leaf, asked, own, [answers[k] for k in places])
                 for result in results:
                     place = int(result.item.id)
                     found[place] = replace(result, item=replace(result.item, id=items[place].id))
         return [found.get(k) for k in range(len(items))]
 
-    def _loaded(self) -> CountingModel:
+    def _loaded(self) -> LocalModel:
         if self._lm is None:
             quieten()
             weights = self.load() if self.load is not None else None
-            self._lm = load_model(self.model, self.suite.suite.batch_size, weights)
+            self._lm = load_local(self.model, self.suite.suite, weights)
         return self._lm
 
 

@@ -67,7 +67,8 @@ def load_suite(suite: EvalSuite, model: ModelRef | None = None) -> LoadedSuite:
 
     Raises:
         ValueError: a task is unknown, cannot be loaded (its files, its data, the hub), needs images, runs
-            code, has no score for single items, or no task has `evals.metric`; or there is no chat template.
+            code, has no score for single items, or no task has `evals.metric` or `evals.filter`; or there is no
+            chat template.
     """
     quieten()
     manager = find_tasks(suite)

@@ -14,6 +14,7 @@ An lm-eval metric is not always a number for each item: some hand a pair to a fu
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum, auto
 from statistics import median
 from typing import SupportsFloat
@@ -33,6 +34,29 @@ class Metric:
     """The task's name for the metric, with `/<filter>` appended for every filter but the task's first."""
     kind: MetricKind
     is_higher_better: bool
+    filter: str | None = None
+    """Filter whose answers it judges; None where answers were recorded without one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a user may call it: as it stands, and with the filter left out or written out."""
+        own = self.name if self.filter is None else self.name.removesuffix(f"/{self.filter}")
+        return (self.name, own, f"{own}/{self.filter}")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """What the items of a task are to be judged by, where the task has it."""
+
+    metric: str | None = None
+    """Value of `evals.metric`."""
+    filter: str | None = None
+    """Value of `evals.filter`."""
+
+    def candidates(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """Metrics of a task that may judge it, the best first: the wanted one alone, else all of the wanted filter."""
+        of_filter = [metric for metric in metrics if metric.filter == self.filter] or list(metrics)
+        return [metric for metric in of_filter if self.metric in metric.names] or of_filter
 
 
 def item_value(raw: object, kind: MetricKind) -> float | None:
@@ -61,16 +85,58 @@ def oriented(value: float, metric: Metric) -> float:
     return value if is_higher_better else 1 - value
 
 
-def judged_metric(
-    wanted: str | None, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]
-) -> Metric | None:
-    """Metric by which a task's items are judged: the wanted one where the task has it, else the first that has a value
-    for any item; None where no metric has one."""
-    named = [metric for metric in metrics if metric.name == wanted]
-    for metric in named or metrics:
+def judged_metric(wanted: JudgedBy, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]) -> Metric | None:
+    """Metric by which a task's items are judged: the first that may judge and has a value for any item; None where none
+    has one."""
+    for metric in wanted.candidates(metrics):
         if any(metric.name in of_item for of_item in values):
             return metric
     return None
+
+
+def check_judged_by(wanted: Mapping[str, JudgedBy], metrics: Mapping[str, Sequence[Metric]]) -> None:
+    """Check that the metrics and filters that tasks are to be judged by exist.
+
+    Args:
+        wanted: What each task is to be judged by.
+        metrics: What each task has.
+
+    Raises:
+        ValueError: none of the tasks that are to be judged by a metric or a filter has it, or a metric is of another
+            filter than the wanted one.
+    """
+    filters = {task: [one.filter for one in own if one.filter is not None] for task, own in metrics.items()}
+    names = {task: [name for one in own for name in one.names] for task, own in metrics.items()}
+    listed = {task: [one.name for one in own] for task, own in metrics.items()}
+    _check_known("evals.metric", "metric", {task: own.metric for task, own in wanted.items()}, names, listed)
+    _check_known("evals.filter", "filter", {task: own.filter for task, own in wanted.items()}, filters, filters)
+    for task, own in wanted.items():
+        has_both = own.filter in filters[task] and own.metric in names[task]
+        if has_both and own.metric not in own.candidates(metrics[task])[0].names:
+            raise ValueError(
+                f"evals.metric={own.metric!r} and evals.filter={own.filter!r} choose two filters for task {task!r}; "
+                "leave one of them out"
+            )
+
+
+def _check_known(
+    key: str,
+    noun: str,
+    wanted: Mapping[str, str | None],
+    known: Mapping[str, Sequence[str]],
+    listed: Mapping[str, Sequence[str]],
+) -> None:
+    """Raise a ValueError for a value that none of its tasks knows; the message has the listed names."""
+    for value in dict.fromkeys(value for value in wanted.values() if value is not None):
+        tasks = [task for task, own in wanted.items() if own == value]
+        if not any(value in known[task] for task in tasks):
+            names = list(dict.fromkeys(name for task in tasks for name in listed[task]))
+            near = get_close_matches(value, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"{key}={value!r} is a {noun} of no task that it is for ({', '.join(tasks)}); {hint}they have "
+                f"{', '.join(names) or 'none'}"
+            )
 
 
 def failures(scores: Sequence[float]) -> list[bool]:

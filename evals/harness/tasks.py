@@ -19,7 +19,7 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from evals.harness.scoring import Metric, MetricKind
+from evals.harness.scoring import JudgedBy, Metric, MetricKind, check_judged_by
 from evals.items import OutputType
 from evals.suite import EvalSuite
 from evals.validation import one_of
@@ -166,20 +166,34 @@ def settings_of_leaves(suite: EvalSuite, named: Mapping[str, Mapping[str, Task]]
 
 
 def check_metrics(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) -> None:
-    """Raise a ValueError for a task without a score for single items, or a wanted metric that no task has."""
-    names: set[str] = set()
+    """Raise a ValueError for a task without a score for single items, or a wanted metric or filter that none has."""
     for leaf, task in leaves.items():
-        names |= {metric.name for metric in task_metrics(task)}
         if all(aggregation in _CORPUS_ONLY for aggregation in task.aggregation().values()):
             raise ValueError(
                 f"task {leaf!r} scores the whole corpus only ({', '.join(task.aggregation())}), so that its "
                 "failures cannot be found; add a metric with a value for each item to its metric_list"
             )
-    for wanted in dict.fromkeys(own.metric for own in settings.values()):
-        if wanted is not None and wanted not in names:
-            near = difflib.get_close_matches(wanted, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(names))}"
-            raise ValueError(f"evals.metric={wanted!r} is a metric of no task; {hint}")
+    wanted = {leaf: judged_by(own) for leaf, own in settings.items()}
+    check_judged_by(wanted, {leaf: task_metrics(task) for leaf, task in leaves.items()})
+
+
+def judged_by(settings: EvalSuite) -> JudgedBy:
+    """What a task with these settings is to be judged by."""
+    return JudgedBy(settings.metric, settings.filter)
+
+
+def tell_filters(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) -> Iterator[str]:
+    """Say of tasks that have several filters which one judges; those alike in one sentence."""
+    alike: dict[tuple[str | None, tuple[str, ...]], list[str]] = {}
+    for leaf, task in leaves.items():
+        names = tuple(chosen.name for chosen in task._filters)
+        if len(names) > 1:
+            judging = judged_by(settings[leaf]).candidates(task_metrics(task))[0].filter
+            alike.setdefault((judging, names), []).append(leaf)
+    for (judging, names), tasks in alike.items():
+        more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
+        others = " or ".join(f"evals.filter={name}" for name in names if name != judging)
+        yield f"{', '.join(tasks[:3])}{more}: judged by the filter {judging}; {others} chooses another"
 
 
 def task_metrics(task: Task) -> list[Metric]:
@@ -191,6 +205,7 @@ def task_metrics(task: Task) -> list[Metric]:
             name if number == 0 else f"{name}/{chosen.name}",
             kinds.get(aggregation, MetricKind.VALUE),
             task.higher_is_better().get(name, True),
+            chosen.name,
         )
         for number, chosen in enumerate(task._filters)
         for name, aggregation in task.aggregation().items()

@@ -84,8 +84,7 @@ def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
             "to a folder of their own"
         )
     order = [task for results in of_runs.values() for task in results.get("configs", {})]
-    wanted = suite.filter or (suite.metric or "").partition("/")[2] or None
-    tasks = sorted((_task(one, wanted) for one in logged.values()), key=lambda task: order.index(task.name))
+    tasks = sorted((_task(one, suite) for one in logged.values()), key=lambda task: order.index(task.name))
     for task in tasks:
         installed = installed_version(task.name, suite.include_path)
         if installed is not None and task.version not in (None, _UNSTATED, installed):
@@ -160,12 +159,14 @@ def _without_samples(results: Path, missing: Sequence[str] = ()) -> ValueError:
     )
 
 
-def _task(logged: _Logged, wanted: str | None) -> RecordedTask:
+def _task(logged: _Logged, suite: EvalSuite) -> RecordedTask:
     path, name, results = logged.samples, logged.task, logged.results
     config = results["configs"][name]
-    rows = read_lines(path)
-    rows, suffix = _of_one_filter(path, name, rows, wanted)
-    items = tuple(_item(path, name, row, config, suffix) for row in rows)
+    own = suite.of_task(name)
+    wanted = own.filter or (own.metric or "").partition("/")[2] or None
+    rows, chosen, suffix = _of_one_filter(path, name, read_lines(path), wanted)
+    fallbacks = _fallbacks(config, chosen)
+    items = tuple(_item(path, name, row, config, suffix, fallbacks) for row in rows)
     check_once(path, name, items)
     asked = results.get("n-samples", {}).get(name, {}).get("effective")
     if asked is not None and asked != len(items):
@@ -174,16 +175,18 @@ def _task(logged: _Logged, wanted: str | None) -> RecordedTask:
             "off or two were joined: run it again"
         )
     version = results.get("versions", {}).get(name)
-    return RecordedTask(name, None if version is None else str(version), _metrics(rows, config, suffix), True, items)
+    return RecordedTask(
+        name, None if version is None else str(version), _metrics(rows, config, chosen, suffix), True, items
+    )
 
 
 def _of_one_filter(
     path: Path, name: str, rows: Sequence[dict[str, Any]], wanted: str | None
-) -> tuple[list[dict[str, Any]], str]:
-    """Samples as one filter left them, and what it appends to names of metrics: nothing for a task's first filter."""
+) -> tuple[list[dict[str, Any]], str, str]:
+    """Samples as one filter left them, its name, and what it appends to names of metrics, nothing for the first."""
     filters = list(dict.fromkeys(str(row.get("filter", "none")) for row in rows))
     if len(filters) <= 1:
-        return list(rows), ""
+        return list(rows), (filters or ["none"])[0], ""
     if wanted not in filters:
         got = "" if wanted is None else f", got evals.filter={wanted}"
         raise ValueError(
@@ -191,10 +194,12 @@ def _of_one_filter(
             f"evals.filter={' or evals.filter='.join(filters)}"
         )
     chosen = [row for row in rows if str(row.get("filter", "none")) == wanted]
-    return chosen, "" if wanted == filters[0] else f"/{wanted}"
+    return chosen, str(wanted), "" if wanted == filters[0] else f"/{wanted}"
 
 
-def _metrics(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], suffix: str) -> tuple[Metric, ...]:
+def _metrics(
+    rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], chosen: str, suffix: str
+) -> tuple[Metric, ...]:
     listed = {
         entry["metric"]: entry for entry in config.get("metric_list") or () if isinstance(entry.get("metric"), str)
     }
@@ -203,11 +208,27 @@ def _metrics(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any], suffi
     for name in names:
         entry = listed.get(name, {})
         kind = _KINDS.get(str(entry.get("aggregation", name)), MetricKind.VALUE)
-        made.append(Metric(f"{name}{suffix}", kind, bool(entry.get("higher_is_better", True))))
+        made.append(Metric(f"{name}{suffix}", kind, bool(entry.get("higher_is_better", True)), chosen))
     return tuple(made)
 
 
-def _item(path: Path, task: str, row: Mapping[str, Any], config: Mapping[str, Any], suffix: str) -> RecordedItem:
+def _fallbacks(config: Mapping[str, Any], chosen: str) -> list[str]:
+    """What a filter leaves of an answer that it cannot read; nothing where it extracts nothing, as in measuring."""
+    steps = [
+        step for one in config.get("filter_list") or () if one.get("name") == chosen for step in one.get("filter", ())
+    ]
+    extracting = [step for step in steps if "regex" in str(step.get("function")).lower()]
+    return [str(step.get("fallback", "[invalid]")) for step in extracting]
+
+
+def _item(
+    path: Path,
+    task: str,
+    row: Mapping[str, Any],
+    config: Mapping[str, Any],
+    suffix: str,
+    fallbacks: Sequence[str],
+) -> RecordedItem:
     lacks = [key for key in ("doc_id", "doc", "target", "arguments", "filtered_resps") if key not in row]
     if lacks:
         raise ValueError(
@@ -234,6 +255,8 @@ def _item(path: Path, task: str, row: Mapping[str, Any], config: Mapping[str, An
     elif kind is OutputType.LOGLIKELIHOOD_ROLLING:
         prompt, delimiter = "", ""
     names = [str(name) for name in row.get("metrics", ()) or _metric_names(config)]
+    answers = {f"{name}{suffix}": _answer(row["filtered_resps"], kind, target, choices, name) for name in names}
+    unparsed = [not answer.strip() or answer in fallbacks for answer in answers.values()]
     return RecordedItem(
         number=str(row["doc_id"]),
         identity=document,
@@ -244,8 +267,9 @@ def _item(path: Path, task: str, row: Mapping[str, Any], config: Mapping[str, An
         delimiter=delimiter,
         output_type=kind,
         choices=choices,
-        answers={f"{name}{suffix}": _answer(row["filtered_resps"], kind, target, choices, name) for name in names},
+        answers=answers,
         values={f"{name}{suffix}": row[name] for name in names if name in row},
+        is_unparsed=any(unparsed) if fallbacks and kind is OutputType.GENERATE_UNTIL else None,
     )
 
 

@@ -36,6 +36,8 @@ class RecordedItem:
     """Answer by the name of the metric that judges it: the same log may score two."""
     values: Mapping[str, object]
     """Value of each metric as the log has it, numbers or not."""
+    is_unparsed: bool | None = None
+    """Whether no answer could be read out of what was written; None where the log does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from evals.harness.documents import digest, json_document, occurrence_ids
-from evals.harness.scoring import Metric, failures, item_value, oriented
+from evals.harness.scoring import JudgedBy, Metric, check_judged_by, failures, item_value, oriented
+from evals.harness.tasks import judged_by
 from evals.items import EvalReport, Item, ItemKey, ItemResult, ProbeReport
 from evals.leaks.near_copies import ItemText, split_keys
 from evals.leaks.templates import make_templates
@@ -34,6 +35,8 @@ class Scored:
     choices: Mapping[ItemKey, tuple[str, ...]] = field(repr=False)
     """Answers that could be chosen; empty where they were written."""
     versions: Mapping[str, str]
+    unparsed: Mapping[ItemKey, bool | None] = field(repr=False)
+    """Whether no answer could be read out of what was written; None where the log does not tell."""
 
     def on(self, items: Sequence[Item]) -> "Scored":
         """Return the answers to items that the harness has loaded, which can be asked again; the others are dropped.
@@ -67,7 +70,15 @@ class Scored:
             members = [item for item in own if item.task == task]
             scores = [self.scores[item.key] for item in members]
             results += [
-                ItemResult(item, self.answers[item.key], self.metrics[item.key], self.judged_by[task], score, is_failed)
+                ItemResult(
+                    item=item,
+                    answer=self.answers[item.key],
+                    metrics=self.metrics[item.key],
+                    metric=self.judged_by[task],
+                    score=score,
+                    is_failed=is_failed,
+                    is_unparsed=self.unparsed[item.key],
+                )
                 for item, score, is_failed in zip(members, scores, failures(scores), strict=True)
             ]
         kind = ProbeReport if split is Split.PROBE else EvalReport
@@ -80,15 +91,12 @@ def score_recording(recording: Recording, suite: EvalSuite) -> Scored:
 
     Raises:
         ValueError: `evals.tasks` names a task that is not recorded, a task has several metrics and no order of them,
-            none has `evals.metric`, or a sample has no finite score.
+            none has `evals.metric` or `evals.filter`, or a sample has no finite score.
     """
     tasks = _wanted(recording, suite)
-    judging = {task.name: _judging(recording, task, suite.metric) for task in tasks}
-    if suite.metric is not None and all(metric.name != suite.metric for metric in judging.values()):
-        names = sorted({metric.name for task in tasks for metric in task.metrics})
-        near = get_close_matches(suite.metric, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"they have {', '.join(names)}"
-        raise ValueError(f"evals.metric='{suite.metric}' is a metric of no recorded task; {hint}")
+    wanted = {task.name: judged_by(suite.of_task(task.name)) for task in tasks}
+    check_judged_by(wanted, {task.name: task.metrics for task in tasks})
+    judging = {task.name: _judging(recording, task, wanted[task.name]) for task in tasks}
     items, records = _items(tasks, suite)
     scores: dict[ItemKey, float] = {}
     metrics: dict[ItemKey, Mapping[str, float]] = {}
@@ -115,6 +123,7 @@ def score_recording(recording: Recording, suite: EvalSuite) -> Scored:
         judged_by={name: metric.name for name, metric in judging.items()},
         choices={item.key: record.choices for item, record in zip(items, records, strict=True)},
         versions={task.name: task.version for task in tasks if task.version is not None},
+        unparsed={item.key: record.is_unparsed for item, record in zip(items, records, strict=True)},
     )
 
 
@@ -132,14 +141,15 @@ def _wanted(recording: Recording, suite: EvalSuite) -> list[RecordedTask]:
     return [by_name[name] for name in named]
 
 
-def _judging(recording: Recording, task: RecordedTask, wanted: str | None) -> Metric:
+def _judging(recording: Recording, task: RecordedTask, wanted: JudgedBy) -> Metric:
     """Metric that judges a task: the wanted one, else its first that has a value, as in measuring."""
-    for metric in task.metrics:
-        if metric.name == wanted:
+    candidates = wanted.candidates(task.metrics)
+    for metric in candidates:
+        if wanted.metric in metric.names:
             return metric
     with_value = [
         metric
-        for metric in task.metrics
+        for metric in candidates
         if any(item_value(item.values.get(metric.name), metric.kind) is not None for item in task.items)
     ]
     if not with_value:
@@ -160,7 +170,7 @@ def _items(tasks: Sequence[RecordedTask], suite: EvalSuite) -> tuple[list[Item],
     texts: list[ItemText] = []
     drafts: list[tuple[str, str, RecordedItem]] = []
     for task in tasks:
-        chosen = task.items[: suite.limit]
+        chosen = task.items[: suite.of_task(task.name).limit]
         digests = [digest(json_document(record.identity)) for record in chosen]
         for record, hashed, item_id in zip(chosen, digests, occurrence_ids(digests), strict=True):
             text = record.question or record.prompt or record.target

@@ -16,6 +16,7 @@ from controller.results.page.words import (
     flops,
     interval,
     number,
+    percent,
     signed,
     signed_interval,
     slice_words,
@@ -170,7 +171,7 @@ def before_after(verdict: VerdictRecord) -> Picture | None:
     rows = [
         Row(
             label=_label(before),
-            note=f"{before.num_items:,} items",
+            note=_items_note(before, now),
             marks=(_mark(scale, "before", before.score), _mark(scale, "after", now.score)),
             value=f"{number(before.score.mean)} → {number(now.score.mean)}",
             is_strong=not before.slice,
@@ -191,7 +192,7 @@ def scores(measure: Measure) -> Picture | None:
     rows = [
         Row(
             label=_label(score),
-            note=f"{score.num_items:,} items",
+            note=_items_note(score),
             marks=(_mark(scale, "after", score.score),),
             value=f"{number(score.score.mean)} {interval(score.score.low, score.score.high)}",
             is_strong=not score.slice,
@@ -269,6 +270,13 @@ def _mark(scale: Scale, kind: str, value: Estimate, seeds: tuple[float, ...] = (
 
 def _key(score: Score) -> tuple[str, tuple[tuple[str, str], ...]]:
     return score.task, tuple(sorted(score.slice.items()))
+
+
+def _items_note(*scores: Score) -> str:
+    """Number of items, and the share of answers that the extractor could not read in each score."""
+    rates = [percent(score.unparsed_rate) for score in scores if score.unparsed_rate is not None]
+    unparsed = f" · {' → '.join(rates)} unparsed" if rates else ""
+    return f"{scores[0].num_items:,} items{unparsed}"
 
 
 def _label(score: Score) -> str:

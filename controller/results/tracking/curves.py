@@ -62,6 +62,8 @@ def _score_points(split: str, scores: Iterable[Score], step: int) -> Iterator[Po
     for score in scores:
         where = "/".join([score.task, *(f"{key}:{value}" for key, value in score.slice.items())])
         yield Point(metric_name(f"{split}/{where}"), score.score.mean, step)
+        if score.unparsed_rate is not None:
+            yield Point(metric_name(f"unparsed/{split}/{where}"), score.unparsed_rate, step)
 
 
 def _verdict_points(verdict: VerdictRecord, step: int) -> Iterator[Point]:

@@ -115,7 +115,6 @@ def test_with_the_model_the_recorded_scores_are_explained_as_measured_ones(
         (["diagnose", "evals.samples=m1", "evals.slices=[colour]"], "names the field 'colour', which no document has"),
         (["diagnose", "evals.samples=m1", "diagnose.fidelity=true"], "got true with model=recorded, which has none"),
         (["loop", "evals.samples=m1"], "are read by evalmend diagnose alone"),
-        (["measure", "evals.filter=first"], "evals.filter chooses among recorded answers"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_2(

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from evals.harness import LoadedSuite, evaluate, load_suite
-from evals.harness.answers import load_model
 from evals.harness.asking import Asker
 from evals.items import Answered, Edited, OutputType
 from evals.model_ref import ModelRef
@@ -126,11 +125,3 @@ def test_a_prompt_that_leaves_no_room_for_the_answer_has_none(task_dir: Callable
     asker = Asker(model, suite)
     assert asker.has_room(Edited(item, " ".join(["cat"] * 60)))
     assert not asker.has_room(Edited(item, " ".join(["cat"] * 61)))
-
-
-def test_a_batch_holds_as_many_requests_as_their_logits_leave_room_for(tiny_model_dir: Callable[..., Path]) -> None:
-    lm = load_model(ModelRef(str(tiny_model_dir(["a b c"]))), 64)
-    size = len(lm.tokenizer)
-    assert lm._fitting(10) == 64
-    assert lm._fitting(2**27 // size // 20) == 20
-    assert lm._fitting(2**30) == 1

@@ -7,70 +7,21 @@ from pathlib import Path
 import lm_eval
 import pytest
 import torch
+from builders.four_tasks import DOCUMENTS, SETTINGS, WORDS, write_four_tasks
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evals.harness import LoadedSuite, evaluate, load_suite
-from evals.items import EvalReport, OutputType, ProbeReport
+from evals.items import ItemKey, ItemResult, OutputType, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 
-ANIMALS = ["cat", "dog", "cow", "hen", "pig", "fox", "owl", "bee"]
-DOCUMENTS = [
-    {"id": i, "question": f"{a} sees {b} {c}", "choices": [a, b, c], "gold": i % 3, "answer": b}
-    for i, (a, b, c) in enumerate((a, b, c) for a in ANIMALS for b in ANIMALS for c in ANIMALS if a < b < c)
-]
-SETTINGS = {
-    "choose": {
-        "output_type": "multiple_choice",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_choice": "choices",
-        "doc_to_target": "gold",
-        "metric_list": [
-            {"metric": "acc", "aggregation": "mean", "higher_is_better": True},
-            {"metric": "acc_norm", "aggregation": "mean", "higher_is_better": True},
-        ],
-    },
-    "write": {
-        "output_type": "generate_until",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_target": "{{answer}}",
-        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 4, "do_sample": False},
-        "filter_list": [
-            {
-                "name": "first",
-                "filter": [{"function": "regex", "regex_pattern": "^(\\w+)"}, {"function": "take_first"}],
-            },
-            {"name": "all", "filter": [{"function": "take_first"}]},
-        ],
-        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
-    },
-    "complete": {
-        "output_type": "loglikelihood",
-        "doc_to_text": "Q: {{question}} A:",
-        "doc_to_target": " {{answer}} sees",
-        "metric_list": [
-            {"metric": "perplexity", "aggregation": "perplexity", "higher_is_better": False},
-            {"metric": "acc", "aggregation": "mean", "higher_is_better": True},
-        ],
-    },
-    "read": {
-        "output_type": "loglikelihood_rolling",
-        "doc_to_text": "",
-        "doc_to_target": "{{question}} and {{answer}}",
-        "metric_list": [{"metric": "word_perplexity"}, {"metric": "bits_per_byte"}],
-    },
-}  # fmt: skip
-WORDS = ["Q: A: and sees", *ANIMALS]
-
 
 @pytest.fixture
 def four_tasks(task_dir: Callable[..., Path]) -> str:
-    for task, settings in SETTINGS.items():
-        folder = task_dir(task, DOCUMENTS, settings)
-    return str(folder)
+    return write_four_tasks(task_dir)
 
 
 @pytest.fixture
@@ -78,7 +29,7 @@ def model(tiny_model_dir: Callable[..., Path]) -> ModelRef:
     return ModelRef(str(tiny_model_dir(WORDS)))
 
 
-def all_results(model: ModelRef, loaded: LoadedSuite) -> dict[tuple[str, str], object]:
+def all_results(model: ModelRef, loaded: LoadedSuite) -> dict[ItemKey, ItemResult]:
     reports = [evaluate(model, loaded, split) for split in Split]
     return {r.item.key: r for report in reports for r in report.results}
 
@@ -304,7 +255,9 @@ def test_tokens_are_those_of_every_request(four_tasks: str, model: ModelRef) -> 
     assert report.num_tokens == 3 * (6 + 1) * len(choose) + 6 * len(write) + generated
 
 
-def test_a_model_that_gives_no_numbers_scores_nothing(four_tasks: str, tiny_model_dir: Callable[..., Path]) -> None:
+def test_a_model_that_gives_no_numbers_scores_nothing(
+    four_tasks: str, tiny_model_dir: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     path = tiny_model_dir(WORDS)
     broken = AutoModelForCausalLM.from_pretrained(path)
     broken.model.norm.weight.data.fill_(float("nan"))
@@ -313,16 +266,7 @@ def test_a_model_that_gives_no_numbers_scores_nothing(four_tasks: str, tiny_mode
     report = evaluate(ModelRef(str(path)), EvalSuite(tasks=tasks, include_path=four_tasks), Split.PROBE)
     assert report.results == ()
     assert report.num_unscored > 30
-
-
-def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, model: ModelRef) -> None:
-    suite = EvalSuite(
-        tasks=["write"], guards=["choose"], include_path=four_tasks, metric="exact_match/all", max_gen_toks=1
-    )
-    report: EvalReport = evaluate(model, suite, Split.PROBE)
-    judged = {result.item.task: result.metric for result in report.results}
-    assert judged == {"write": "exact_match/all", "choose": "acc"}
-    assert all(result.answer.count(" ") == 0 for result in report.results if result.item.task == "write")
+    assert all(f"task {task}: none of" in caplog.text for task in tasks)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +278,10 @@ def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, mod
         ),
         ({"tasks": ["choose"], "guards": ["choose"]}, "evals.guards repeats tasks of evals.tasks: choose"),
         ({"tasks": ["choose"], "include_path": "nowhere"}, "must be a folder .* 'nowhere'"),
-        ({"tasks": ["choose"], "metric": "ac_norm"}, "metric of no task; did you mean 'acc_norm'?"),
+        ({"tasks": ["choose"], "metric": "ac_norm"}, "metric of no task .*choose.*; did you mean 'acc_norm'?"),
+        ({"tasks": ["write"], "filter": "frst"}, "filter of no task .*write.*'first'? they have first, all"),
+        ({"tasks": ["write"], "guards": ["choose"], "per_task": {"choose": {"filter": "all"}}}, "(choose).*have none"),
+        ({"tasks": ["write"], "filter": "first", "metric": "exact_match/all"}, "choose two filters for task 'write'"),
         ({"tasks": ["choose"], "apply_chat_template": True}, "one made from nothing has none"),
         ({"tasks": ["choose"], "fewshot_as_multiturn": True}, "set evals.apply_chat_template=true"),
         ({"tasks": ["choose"], "per_task": {"chose": {}}}, "evals.per_task must be one of choose, got 'chose'; did"),

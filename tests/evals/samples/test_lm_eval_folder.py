@@ -85,7 +85,8 @@ def imported(folder: Path, split: Split = Split.PROBE, **settings: Any) -> EvalR
 def outcome(report: EvalReport) -> dict[Any, tuple[Any, ...]]:
     """Everything of each item that a diagnosis can read."""
     return {
-        r.item.key: (r.item, r.answer, r.metric, pytest.approx(r.score, abs=1e-4), r.is_failed) for r in report.results
+        r.item.key: (r.item, r.answer, r.metric, pytest.approx(r.score, abs=1e-4), r.is_failed, r.is_unparsed)
+        for r in report.results
     }
 
 
@@ -150,14 +151,14 @@ def test_a_filter_is_chosen_by_name_and_names_its_metric_as_in_measuring(log: Pa
         imported(log)
     with pytest.raises(ValueError, match=r"got evals.filter=lst; choose one"):
         imported(log, filter="lst")
-    for settings in ({"filter": "last"}, {"metric": "exact_match/last"}):
+    by_name: list[dict[str, Any]] = [{"filter": "last"}, {"metric": "exact_match/last"}]
+    for settings in (*by_name, {"per_task": {"write": {"filter": "last"}}}, {"filter": "first"}):
         recorded = imported(log, **settings)
-        measured = evaluate(
-            ModelRef(model), EvalSuite(tasks=["write"], include_path=tasks, metric="exact_match/last"), Split.PROBE
-        )
-        assert {r.item.key: (r.answer, r.score, r.metric) for r in recorded.results} == {
-            r.item.key: (r.answer, r.score, r.metric) for r in measured.results
+        measured = evaluate(ModelRef(model), EvalSuite(tasks=["write"], include_path=tasks, **settings), Split.PROBE)
+        assert {r.item.key: (r.answer, r.score, r.metric, r.is_unparsed) for r in recorded.results} == {
+            r.item.key: (r.answer, r.score, r.metric, r.is_unparsed) for r in measured.results
         }
+        assert {r.is_unparsed for r in measured.results} == {True, False}
 
 
 def refusal(folder: Path, **settings: Any) -> str:
@@ -221,14 +222,11 @@ def test_a_path_or_a_name_that_leads_nowhere_is_refused(log: Path, tmp_path: Pat
     assert "does not exist; a relative path starts at the working directory" in refusal(tmp_path / "nowhere")
     assert "name the folder that lm_eval --output_path wrote" in refusal(next(log.glob("samples_*")))
     assert "did you mean 'write'" in refusal(log, tasks=["wrte"])
-    assert "is a metric of no recorded task; did you mean 'exact_match'" in refusal(log, metric="exact_mach")
+    assert "is a metric of no task that it is for (write); did you mean 'exact_match'" in refusal(
+        log, metric="exact_mach"
+    )
     with pytest.raises(ValueError, match=r"names answers of .* twice"):
         read_samples(EvalSuite(samples=[str(log), str(log)], filter="first"))
-
-
-def test_a_filter_without_recorded_answers_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"evals.filter chooses among recorded answers"):
-        EvalSuite(filter="first")
 
 
 def test_answers_to_another_version_of_an_installed_task_are_refused(log: Path, tasks: str) -> None:

@@ -71,6 +71,19 @@ def test_losses_stand_first_and_a_ruin_makes_the_headline() -> None:
     assert re.search(r"relabel for verb = jump ?−0.012", text)
 
 
+def test_answers_that_could_not_be_read_stand_beside_the_scores() -> None:
+    round_ = accepted_round()
+    arms = dict(round_.verdict.arms)
+    for name, rate in (("before", 0.5), ("challenger", 0.12)):
+        first, *others = arms[name].scores
+        arms[name] = replace(arms[name], scores=(replace(first, unparsed_rate=rate), *others))
+    picture = pictures.before_after(replace(round_.verdict, arms=arms))
+    assert picture is not None
+    notes = [row.note.replace(words.NBSP, " ") for row in picture.rows]
+    assert notes[0] == "1,063 items · 50 % → 12 % unparsed"
+    assert not any("unparsed" in note for note in notes[1:])
+
+
 def test_an_unconfirmed_gain_is_not_announced_as_one() -> None:
     sealed = Sealed(0.01, (-0.05, 0.07), "unconfirmed", 309, 0.0152)
     headline = words.headline(replace(loop_result(), sealed=sealed))

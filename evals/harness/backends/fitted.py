@@ -1,0 +1,88 @@
+"""Batches that fit into memory.
+
+The logits of a batch, tokens times vocabulary, are its largest part, so no batch has more of them than `_LOGIT_BYTES`,
+whatever `evals.batch_size` says. With `evals.batch_size=auto`, as with lm-eval's `auto`, that is the only bound beside
+`max_batch_size` (64, an argument in `evals.model_args`), and a batch that does not fit is made smaller until it does;
+`auto:N` finds a size for each of N parts of the requests, the longest first. lm-eval's own search is not used: for each
+size that it tries it runs five batches of the longest text that the model can read, and it asks about memory alone, of
+which a CPU gives more until the machine swaps. Here the first batch, of the longest requests, is the trial.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from lm_eval.models.huggingface import HFLM
+
+_LOGIT_BYTES = 2**29
+"""Most memory of the logits of one batch in float32; their softmax takes as much again."""
+
+T = TypeVar("T")
+
+
+class FittedModel(HFLM):  # type: ignore[misc]
+    """lm-eval's Hugging Face model with batches that fit; rolling requests show bars on a terminal only."""
+
+    batch_size_per_gpu: int
+    num_parts: int | None = None
+    """Parts of the requests for which a size is found; None where `evals.batch_size` is a number."""
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
+    ) -> list[Any]:
+        lengths = np.array([min(len(context) + len(answer), self.max_length) for _, context, answer in requests])
+        answers: list[Any] = [None] * len(requests)
+        for part in np.array_split(np.argsort(-lengths, kind="stable"), self.num_parts or 1):
+            if not part.size:
+                continue
+            own = [requests[place] for place in part]
+            score = super()._loglikelihood_tokens
+
+            def scored(own: Sequence[Any] = own, score: Any = score) -> list[Any]:
+                found: list[Any] = score(own, disable_tqdm or not sys.stderr.isatty())
+                return found
+
+            most = self._fitting(int(lengths[part[0]]))
+            for place, answer in zip(part, self._made_to_fit(scored, min(most, override_bs or most)), strict=True):
+                answers[place] = answer
+        return answers
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        write = super().generate_until
+
+        def written() -> list[str]:
+            answers: list[str] = write(requests, disable_tqdm)
+            return answers
+
+        return self._made_to_fit(written, int(self.batch_size))
+
+    def _made_to_fit(self, work: Callable[[], T], most: int) -> T:
+        """Work with batches of at most this size; where a size is to be found, with smaller ones if memory runs out."""
+        size = most
+        while True:
+            try:
+                with self._batches_of(size):
+                    return work()
+            except RuntimeError as error:
+                if self.num_parts is None or size == 1 or not should_reduce_batch_size(error):
+                    raise
+            size //= 2  # outside of the clause, whose error holds what filled the memory
+            clear_device_cache(garbage_collection=True)
+
+    @contextmanager
+    def _batches_of(self, size: int) -> Iterator[None]:
+        """Set the size where lm-eval reads it: the size that it takes with a call counts only where it finds one."""
+        before = self.batch_size_per_gpu
+        self.batch_size_per_gpu = size
+        try:
+            yield
+        finally:
+            self.batch_size_per_gpu = before
+
+    def _fitting(self, longest: int) -> int:
+        """Most requests of a batch: `evals.batch_size`, or fewer where the logits of so many would fill the memory."""
+        of_one = 4 * longest * len(self.tokenizer)
+        return max(1, min(int(self.batch_size), _LOGIT_BYTES // of_one))
