@@ -158,11 +158,12 @@ def doubt_labels(
 
 def _tolerance(texts: csr_matrix, given: NDArray[np.int64]) -> float:
     """Gradient at which the fit may stop: looser than the default, which is as right on questions of six classes in an
-    eighth of the time, but far below the gradient that it starts with. That one is small where labels depend on many
-    words that are rare each; with a fixed tolerance the fit would then stop before its first step."""
+    eighth of the time, and which does not follow wrong labels as far; but below the gradient that it starts with. That
+    one is small where labels depend on many words that are rare each; with a fixed tolerance the fit would then stop
+    before its first step."""
     is_label = np.eye(int(given.max()) + 1)[given]
     start = np.abs(texts.T @ (is_label - is_label.mean(axis=0))).max() / len(given)
-    return float(min(_LOOSE, start / 20))
+    return float(min(_LOOSE, start / 2))
 
 
 def _folds(prompts: Sequence[str], given: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
