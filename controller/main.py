@@ -38,8 +38,10 @@ USAGE = """usage: evalmend VERB [key=value ...]
   evalmend prove scenario=starved_skill world=skills seed=0
 
 Every key with its meaning: controller/settings.py and the README. Exit codes: 0 done, 1 failed, 2 bad input,
-3 waits for approval, 130 interrupted.
+3 waits for approval, 130 interrupted. With --debug bad input shows where it was noticed, too.
 """
+
+DEBUG = "--debug"
 
 
 def main() -> None:
@@ -50,13 +52,16 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command; returns the exit code."""
     logs.set_up()
+    shows_all = DEBUG in arguments
     try:
-        return _dispatch(list(arguments))
+        return _dispatch([word for word in arguments if word != DEBUG])
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; finished stages are kept: the same command goes on where this one stopped\n")
         return 130
     except ValueError as error:
         if is_user_error(error):
+            if shows_all:
+                traceback.print_exc()
             sys.stderr.write(f"evalmend: {error}\n")
             return 2
         traceback.print_exc()

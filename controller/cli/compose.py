@@ -45,7 +45,8 @@ from interventions.planner import Auto
 CONF = str(Path(__file__).parents[2] / "conf")  # the same for a checkout and for an installed package
 
 _MULTIRUN = frozenset({"-m", "--multirun"})
-_OPEN_KEYS = ("model.arch.", "interventions.wordings")
+_OPEN_KEYS = ("model.arch.", "interventions.wordings", "evals.per_task", "evals.gen_kwargs", "evals.templates")
+"""Keys of dictionaries that take any name; Hydra adds a name to a typed group with "++" alone."""
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 
@@ -109,7 +110,7 @@ def composed_prove(words: Sequence[str]) -> ProveSettings:
 def _composed(words: Sequence[str], root: type[Settings]) -> Settings:
     register_schemas()
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return _settings(hydra.compose(ROOTS[root], list(words)), root)
+        return _settings(hydra.compose(ROOTS[root], _opened(words)), root)
 
 
 def _settings(cfg: Any, root: type[Settings]) -> Settings:
@@ -119,6 +120,11 @@ def _settings(cfg: Any, root: type[Settings]) -> Settings:
     if foreign := sorted(set(cfg.interventions) - {one.name for one in fields(settings.interventions)}):
         raise ValueError(of_another_choice(f"interventions.{foreign[0]}"))
     return settings
+
+
+def _opened(words: Sequence[str]) -> list[str]:
+    """Allow words to add names to dictionaries that take any."""
+    return [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in words]
 
 
 def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Settings], overrides: list[str]) -> int:
@@ -132,9 +138,7 @@ def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Setting
     is_sweep = any(word in _MULTIRUN for word in overrides)
     if is_sweep:
         open_sweep()
-    overrides = [*overrides, *_defaults(root, overrides)]
-    # Any field of a transformers config, any name for wordings; Hydra adds new keys to a typed group only with "++".
-    overrides = [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in overrides]
+    overrides = _opened([*overrides, *_defaults(root, overrides)])
     options, keys = _options_and_keys(overrides)
     alone = [option for option in options if option not in _MULTIRUN]
     constant = constant_keys(keys)
@@ -151,7 +155,7 @@ def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Setting
             return keep_trial(asked, ended, settings.sweep)
         try:
             codes.append(verb(_settings(cfg, root), asked).code)
-        except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
+        except (ValueError, RuntimeError, OSError, BudgetSpent, OmegaConfBaseException) as error:
             errors.append(error)  # Hydra would print a line of its own about it
         return None
 

@@ -12,6 +12,7 @@ from controller.loop.run import Run
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.stages.model import Model
+from controller.train.given import check_scored
 from controller.train.recipe import recipe
 from controller.train.sampling import expected_tokens
 from controller.train.settings import PretrainedModel, TrainUpdate
@@ -163,6 +164,9 @@ def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]
     One training is one draw of a recipe: it is shown and never called better. From three models after on, one for each
     training seed, the recipe is compared with the model before.
     """
+    check_scored("verify.model", before)
+    for path in after:
+        check_scored("verify.challenger", path)
     key = hash_of([model_key(path) for path in (before, *after)])
     look = look_at(run.run_dir.parent / LEDGER_FILE, run.split_hash(Split.SELECT), key, "select")
     yield f"look {look.number} at these items; a p below {alpha_at(look.number, run.settings.verify.alpha):.2g} counts"

@@ -7,7 +7,10 @@ an Arrow table on disk and stay there. Costs one pass over the data.
 import gzip
 import json
 import logging
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from evals.validation import FREE
 
 log = logging.getLogger(__name__)
 
+TRAIN_KEY, POOL_KEY = "corpus.train", "corpus.pool"
 _TEXTS = ("text", "prompt", "completion")
 
 FORMATS = {".jsonl": "json", ".json": "json", ".jsonl.gz": "json", ".json.gz": "json", ".parquet": "parquet"}
@@ -155,17 +159,25 @@ def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
         key: `corpus.train` or `corpus.pool`, for messages.
 
     Raises:
-        ValueError: no such file, a line that is not JSON, a row without a field, no row at all.
+        ValueError: no such file, a line that is not JSON, a row without a field, no row at all, no row with a field of
+            `corpus.slices`.
     """
     if source.startswith("hub:"):
         rows = _read_hub(key, source)
         named = [(rows, source)]
     else:
         named = [(_read_file(key, path), path.name) for path in _data_files(key, source)]
-    parts = [_standard_rows(corpus, key, part, name) for part, name in named if len(part)]
+    try:
+        parts = [_standard_rows(corpus, key, part, name) for part, name in named if len(part)]
+    except UnicodeDecodeError as error:  # which is not noticed before a text is read
+        raise ValueError(
+            f"{key} {source} is not UTF-8: {bytes(error.object[:40])!r}; convert it, for example with iconv"
+        ) from error
     if not parts:
         raise ValueError(f"{key} {source} is empty: there is not one row to train on")
     whole = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
+    if key == TRAIN_KEY:
+        _check_slices(corpus, source, whole.column_names)
     if corpus.id is None:
         ids = ContentIds()
         whole = whole.map(
@@ -175,6 +187,15 @@ def read_pool(corpus: Corpus, key: str, source: str) -> TrainPool:
         )
     log.info("read %s: %d rows from %s", key, len(whole), source)
     return TrainPool(whole, corpus.rendering)
+
+
+def _check_slices(corpus: Corpus, source: str, columns: Sequence[str]) -> None:
+    for name in corpus.slices:
+        if name not in columns:
+            known = [column for column in columns if column not in COLUMNS]
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"they have {', '.join(known) or 'no further field'}"
+            raise ValueError(f"corpus.slices names the field '{name}', which no row of {source} has; {hint}")
 
 
 def _data_files(key: str, source: str) -> list[Path]:
@@ -220,22 +241,41 @@ def _read_file(key: str, path: Path) -> Dataset:
     try:
         return datasets.load_dataset(kind, data_files=str(path), split="train")
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
-        if kind == "json":
-            _raise_for_first_bad_line(key, path)
+        if kind == "json" and not _has_lines(key, path):
+            return Dataset.from_dict({})
         raise ValueError(f"{key} {path} could not be read: {_first_line(error.__cause__ or error)}") from error
 
 
-def _raise_for_first_bad_line(key: str, path: Path) -> None:
-    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
-        for number, line in enumerate(file, 1):
-            try:
+def _has_lines(key: str, path: Path) -> bool:
+    """Whether any line of a file that could not be read holds something.
+
+    Raises:
+        ValueError: a line is none of JSON; the message names the first one.
+    """
+    number, has_lines = 0, False
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.name.endswith(".gz")
+            else path.open(encoding="utf-8") as file
+        ):
+            for number, line in enumerate(file, 1):
+                has_lines = has_lines or bool(line.strip())
                 row = json.loads(line) if line.strip() else {}
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{key} {path}, line {number} is not JSON: {error.msg} at column {error.colno}"
-                ) from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{key} {path}, line {number} is not a JSON object but a {type(row).__name__}")
+                if not isinstance(row, dict):
+                    raise ValueError(
+                        f"{key} {path}, line {number} is not a JSON object but {type(row).__name__}; each line is one "
+                        "row, {...}"
+                    )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{key} {path}, line {number} is not JSON: {error.msg} at column {error.colno}") from None
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{key} {path} is not UTF-8 from line {number + 1} on; convert it, for example with iconv"
+        ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{key} {path} is no whole gzip file ({error}); rename or compress it again") from None
+    return has_lines
 
 
 def _standard_rows(corpus: Corpus, key: str, rows: Dataset, name: str) -> Dataset:

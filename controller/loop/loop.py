@@ -22,7 +22,16 @@ from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model, write_champion
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
-from controller.loop.run import Run, choose_run_dir, config_hash, data_hash, free_keys, opened, settings_dict
+from controller.loop.run import (
+    Run,
+    check_split,
+    choose_run_dir,
+    config_hash,
+    data_hash,
+    free_keys,
+    opened,
+    settings_dict,
+)
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, scores_without_repeats
 from controller.loop.studies.dose_curve import DoseCurve
@@ -143,6 +152,7 @@ def _play(
     run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study], started: float, opens_sealed: bool
 ) -> LoopResult:
     settings = run.settings
+    check_split(run.loaded, Split.SELECT)
     tell(_opened(run))
     base = base_model(run)
     start = champion if champion is not None else initial_model(run, base)

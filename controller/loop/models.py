@@ -20,6 +20,7 @@ from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer, num_parameters, trained_ref
 from controller.train.training import MODEL_FOLDER, Training
 from diagnose.model.checkpoint import Checkpoint, check_checkpoints
+from evals.harness.room import check_room
 from evals.items import EvalReport, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -110,8 +111,13 @@ def _trained(job: TrainingJob, done: Done[Training]) -> TrainedModel:
 
 
 def initial_model(run: Run, base: Model) -> Model:
-    """Make the model of round 0: the given one, trained on `corpus.train` where `train.initial` says so."""
+    """Make the model of round 0: the given one, trained on `corpus.train` where `train.initial` says so.
+
+    Raises:
+        ValueError: as in `check_room`.
+    """
     settings = run.settings
+    check_room(run.loaded, base.ref)
     is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     return train_initially(run, [base], [settings.seed])[0] if is_wanted else base
 

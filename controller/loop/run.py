@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from controller.data.corpus import Corpus, check_source, find_source
+from controller.data.corpus import POOL_KEY, TRAIN_KEY, Corpus, check_source, find_source
 from controller.data.mixes import load_pool
 from controller.engine.artifacts import Data
 from controller.engine.budget import Books
@@ -21,9 +21,11 @@ from controller.settings import LoopSettings
 from controller.stages.measure import PinnedSuite
 from controller.stages.read import read_data
 from controller.train.drift import find_drift
+from controller.train.given import check_arch, check_pretrained
 from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
-from controller.train.start import check_arch, check_pretrained, load_tokenizer
+from controller.train.start import load_tokenizer
 from diagnose.modes.examples import read_mode_labels
+from diagnose.slices.failing.find import check_fields
 from evals.harness import LoadedSuite, load_suite
 from evals.harness.chat import load_chat_tokenizer, named_template
 from evals.model_ref import ModelRef
@@ -149,6 +151,8 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     if files.is_chat:
         files = _with_template(files, settings)
     loaded = load_suite(suite, template_of(settings))
+    check_fields(loaded.items, suite.slices)
+    check_split(loaded, Split.PROBE)
     rows = _read_all(runner, files)
     corpus, pool = rows.corpus, rows.pool
     log.info(
@@ -168,6 +172,15 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         ):
             log.warning("%s", sentence)
     return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
+
+
+def check_split(loaded: LoadedSuite, split: Split) -> None:
+    """Raise a ValueError where no item is in the split."""
+    if not any(item.split is split for item in loaded.items):
+        raise ValueError(
+            f"no item of {len(loaded.items)} of evals.tasks is in split {split}, which takes a third of them; raise "
+            "evals.limit or add tasks"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +205,16 @@ def _files(settings: LoopSettings, data_dir: Path) -> Corpus:
     """Files of corpus and pool, checked as far as is known at once."""
     files: Corpus = settings.corpus.materialise(data_dir)
     assert files.train is not None, "materialise checks it"
-    check_source("corpus.train", files.train)
+    check_source(TRAIN_KEY, files.train)
     if files.pool is not None:
-        check_source("corpus.pool", files.pool)
+        check_source(POOL_KEY, files.pool)
     return files
 
 
 def _read_all(runner: Runner, files: Corpus) -> ReadRows:
     assert files.train is not None, "materialise checks it"
-    corpus = _read(runner, files, "corpus.train", files.train)
-    return ReadRows(files, corpus, _read(runner, files, "corpus.pool", files.pool) if files.pool is not None else None)
+    corpus = _read(runner, files, TRAIN_KEY, files.train)
+    return ReadRows(files, corpus, _read(runner, files, POOL_KEY, files.pool) if files.pool is not None else None)
 
 
 def _read(runner: Runner, files: Corpus, key: str, name: str) -> Data:

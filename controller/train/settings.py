@@ -5,7 +5,18 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from evals.validation import one_of, positive
+from evals.validation import not_negative, one_of, positive
+
+SCHEDULERS = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+)
+"""Schedules of transformers that need no further argument and no evaluation during training."""
 
 
 @dataclass
@@ -40,6 +51,9 @@ class Lora:
 
     def __post_init__(self) -> None:
         positive("model.lora.r", self.r)
+        positive("model.lora.alpha", self.alpha)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.lora.dropout must be at least 0 and below 1, got {self.dropout}; 0 drops nothing")
 
 
 @dataclass
@@ -138,5 +152,6 @@ class Train:
             positive(f"train.{key}", getattr(self, key))
         if not 0 <= self.retrain_below <= 1:
             raise ValueError(f"train.retrain_below must be between 0 and 1, got {self.retrain_below}; 0 means never")
-        if self.warmup_steps < 0:
-            raise ValueError(f"train.warmup_steps must not be negative, got {self.warmup_steps}")
+        one_of("train.lr_scheduler_type", self.lr_scheduler_type, SCHEDULERS)
+        not_negative("train.warmup_steps", self.warmup_steps)
+        not_negative("train.weight_decay", self.weight_decay)

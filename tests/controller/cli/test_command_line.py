@@ -1,4 +1,4 @@
-"""What the command line says to bad input: one line, exit code 2, before anything expensive."""
+"""Verbs, usage and the plan; what is said to bad input has a file of its own."""
 
 import json
 from collections.abc import Callable
@@ -36,77 +36,6 @@ def mine(tmp_path: Path, task_dir: Task, monkeypatch: pytest.MonkeyPatch) -> lis
         "train.max_steps=2",
         "run_dir=run",
     ]
-
-
-def bad(rows: str, path: Path) -> None:
-    path.write_text(rows)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["train.learning_rat=1"], "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?"),
-        (["trian.max_steps=1"], "unknown key 'trian.max_steps'; did you mean 'train.max_steps'?"),
-        (["model=pretraind"], "did you mean 'pretrained'?; known are pretrained, recorded, scratch"),
-        (["interventions=retrieve", "interventions.programs=a.py"], "is a key of another choice of interventions"),
-        (["interventions=retrieve", "interventions.wordings={a: [b]}"], "is a key of another choice of interventions"),
-        (["interventions=reformat", "interventions.wordings={a: ['{b} c']}"], "wordings.a needs at least two wordings"),
-        (["corpus=starter", "corpus.train=a.jsonl"], "corpus.train must not be given to a corpus with a name"),
-        (
-            ["model.tokenizer=words"],
-            "model.tokenizer must be one of word, char, bpe, got 'words'; did you mean 'word'?",
-        ),
-        (["train.learning_rate=-1"], "train.learning_rate must be positive, got -1.0"),
-        (["train.max_steps=many"], "train.max_steps"),
-        (["evals.tasks=[mime]"], "unknown task 'mime'; did you mean 'mine'?"),
-        (["evals.tasks=[]"], "evals.tasks must name at least one task"),
-        (["evals.include_path=nowhere"], "nowhere"),
-        (["corpus.train=nowhere.jsonl"], "corpus.train nowhere.jsonl does not exist"),
-        (["corpus.train=broken.jsonl"], "line 2 is not JSON"),
-        (["corpus.train=fieldless.jsonl"], "row 2 has no field 'prompt'; it has completion"),
-        (["diagnose.mode_labels=nowhere.jsonl"], "diagnose.mode_labels names a file that does not exist"),
-        (["diagnose.mode_labels=train.jsonl"], "line 1 of 'train.jsonl': target must be a text, got no such key"),
-        (["corpus.train=empty.jsonl"], "corpus.train empty.jsonl is empty"),
-        (["corpus.prompt=question"], "row 1 has no field 'question' (corpus.prompt); it has prompt, completion"),
-        (
-            ["model.arch.hiden_size=3"],
-            "model.arch.hiden_size is not a field of a llama config; did you mean 'hidden_size'",
-        ),
-        (["model=pretrained", "model.name=no_model", "~model.tokenizer"], "no_model is a folder without config.json"),
-        (["model=pretrained", "model.name=./missing", "~model.tokenizer"], "model.name ./missing does not exist"),
-        (
-            ["corpus.prompt_template='Q: {prompt}\\\\nA:'"],
-            "corpus.prompt_template holds a backslash and an n where a line break is meant",
-        ),
-        (["verify.arms=[continue,bm52]"], "unknown arm 'bm52' in verify.arms; did you mean 'bm25'?"),
-        (["verify.arms=[random]"], "verify.arms must hold 'continue', got [random]"),
-        (["verify.arms=[continue,random,random]"], "verify.arms names 'random' twice"),
-        (
-            ["verify.match=compute", "verify.arms=[continue,random@compute]"],
-            "verify.match=compute matches every arm's compute already, got 'random@compute'",
-        ),
-        (["verify=[random,bm25]"], "verify takes one file, got verify=[random,bm25]; a set of arms is verify.arms="),
-        (["verify=ful"], "unknown verify 'ful'; did you mean 'full'?"),
-        (["diagnose.influence.temperature=0"], "diagnose.influence.temperature must be positive, got 0"),
-    ],
-)
-def test_bad_input_is_one_line_with_exit_code_2(
-    mine: list[str], overrides: list[str], message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    bad('{"prompt": "a", "completion": "b"}\nnot json\n', Path("broken.jsonl"))
-    bad('{"prompt": "a", "completion": "b"}\n{"completion": "b"}\n', Path("fieldless.jsonl"))
-    bad("", Path("empty.jsonl"))
-    Path("no_model").mkdir()
-    kept = [word for word in mine if not (word.startswith("model.tokenizer") and "~model.tokenizer" in overrides)]
-    code = run(["loop", *kept, *(word for word in overrides if not word.startswith("~"))])
-    captured = capfd.readouterr()
-    lines = [line for line in captured.err.splitlines() if line.startswith("evalmend: ")]
-    assert (code, len(lines)) == (2, 1), captured.err
-    assert message in lines[0]
-    assert "Traceback" not in captured.err
-    assert "Error executing job" not in captured.err  # Hydra's own line
-    assert "provider=" not in captured.err  # where Hydra looked
-    assert not list(Path().glob("run/stages/train-initial-*"))  # nothing expensive was begun
 
 
 def test_a_misspelt_verb_offers_the_nearest(capfd: pytest.CaptureFixture[str]) -> None:
