@@ -29,6 +29,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   nightly   one round on the champion, for cron; a Markdown summary in run_dir
   report RUN_DIR              write report.html again
   compare RUN_DIR RUN_DIR ... a table of runs
+  clean RUN_DIR [--force]     list weights that a finished loop does not need, with sizes; removed with --force alone
 
   evalmend loop                                    the embedded starter
   evalmend loop experiment=scan_jump corpus.root=FOLDER
@@ -87,13 +88,21 @@ def _dispatch(arguments: list[str]) -> int:
         for folder in _folders(verb, rest):
             sys.stdout.write(f"{write_report(read_loop(folder), folder)}\n")
         return 0
+    if verb == "clean":
+        from controller.cli.clean import FORCE, clean_lines
+
+        folders = _folders(verb, [word for word in rest if word != FORCE])
+        for folder in folders:
+            for line in clean_lines(folder, removes=FORCE in rest):
+                sys.stdout.write(f"{line}\n")
+        return 0
     if verb == "compare":
         from controller.results.compare_runs import compare_table
 
         sys.stdout.write(compare_table(_folders(verb, rest)) + "\n")
         return 0
     if verb not in VERBS:
-        known = [*VERBS, "report", "compare"]
+        known = [*VERBS, "report", "compare", "clean"]
         near = get_close_matches(verb, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
         raise ValueError(f"unknown verb '{verb}'{hint}")
@@ -110,6 +119,8 @@ def _dispatch(arguments: list[str]) -> int:
 def _folders(verb: str, words: list[str]) -> list[Path]:
     if not words:
         raise ValueError(f"evalmend {verb} needs a run directory, for example: evalmend {verb} runs/starter-1a2b3c4d")
+    if options := [word for word in words if word.startswith("-")]:
+        raise ValueError(f"evalmend {verb} has no option {options[0]}; evalmend --help lists all")
     return [Path(word) for word in words]
 
 

@@ -157,6 +157,12 @@ def read_champion(run_dir: Path) -> Model:
     return TypeAdapter(Model).validate_json(text.replace(f'"{HERE}/', f'"{run_dir.absolute()}/'))
 
 
+def model_folders(model: Model) -> set[Path]:
+    """Folders that hold weights of a model: its own, those of its checkpoints, and the base of adapters."""
+    refs = [model.ref, *(checkpoint.model for checkpoint in model.checkpoints)]
+    return {Path(path) for ref in refs for path in (ref.path, ref.adapter) if path is not None}
+
+
 def model_key(name: str) -> str:
     """Hash the files of a folder, or the id of a hub model."""
     return hash_of(fingerprint(Path(name).expanduser()))

@@ -1,5 +1,6 @@
 """Open a run: its settings made definite, its data read, its tasks loaded; everything the rounds need."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from controller.engine.hashes import hash_of
 from controller.engine.journal.lock import locked
 from controller.engine.keys import determining
 from controller.engine.runner import Runner, Stage
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
+from controller.results.loop_json import LOOP_FILE
 from controller.settings import LoopSettings
 from controller.stages.measure import PinnedSuite
 from controller.stages.read import read_data
@@ -37,7 +40,8 @@ log = logging.getLogger(__name__)
 
 NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget", "sweep")
 """Settings of where and how fast a run goes and how far, not of what it does: a larger budget continues where the
-smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too: a finished run may add them."""
+smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too, which a finished run may
+add, and `train.keep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ def settings_dict(settings: LoopSettings) -> dict[str, Any]:
 
 def config_hash(settings: LoopSettings) -> str:
     kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
-    return hash_of(kept | {"diagnose": settings.diagnose.determining, "verify": settings.verify.determining})
+    groups = {name: getattr(settings, name).determining for name in ("train", "diagnose", "verify")}
+    return hash_of(kept | groups)
 
 
 def free_keys(settings: LoopSettings) -> frozenset[str]:
@@ -103,6 +108,23 @@ def choose_run_dir(settings: LoopSettings) -> Path:
     """Choose `run_dir`, or runs/<name>-<config hash>; absolute."""
     name = settings.run_dir or f"runs/{settings.name}-{config_hash(settings)[:8]}"
     return Path(name).expanduser().absolute()
+
+
+def check_run_dir(settings: LoopSettings, run_dir: Path) -> None:
+    """Raise a ValueError where the folder holds the results of a loop with other settings, which would be written over.
+
+    Settings can be told apart by the same version of the program alone.
+    """
+    path = run_dir / LOOP_FILE
+    if not path.is_file():
+        return
+    left = json.loads(path.read_text())
+    if left["versions"].get("evalmend") == code_version() and left["config_hash"] != config_hash(settings):
+        raise ValueError(
+            f"run_dir {run_dir} holds the results of other settings, those of {left['name']} with config hash "
+            f"{left['config_hash'][:8]}; choose another run_dir, leave it out for one of their own, or remove "
+            f"its {LOOP_FILE} to write over them"
+        )
 
 
 def check_settings(settings: LoopSettings) -> None:

@@ -17,7 +17,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, AutoT
 from transformers.quantizers import AutoHfQuantizer
 
 from controller.train.settings import Lora, PretrainedModel
-from evals.model_ref import CausalModel
+from evals.model_ref import CausalModel, weight_files
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -129,10 +129,12 @@ def without_memory(config: Any) -> CausalModel:
 
 
 def _check_weights(key: str, folder: Path) -> None:
-    files = sorted(folder.glob("*.safetensors"))
-    if not files and not any(folder.glob("*.bin")):
+    files = weight_files(folder)
+    if not files:
         raise ValueError(f"{key} {folder} has a config and no weights (*.safetensors, *.bin); copy them there")
     for path in files:
+        if path.suffix == ".bin":  # of no form that can be checked without reading it whole
+            continue
         try:
             with safe_open(path, framework="pt"):
                 pass

@@ -1,11 +1,11 @@
 """Settings of a model and of its training: `model.*` and `train.*`."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
-from evals.validation import not_negative, one_of, positive
+from evals.validation import FREE, not_negative, one_of, positive
 
 SCHEDULERS = (
     "linear",
@@ -136,9 +136,14 @@ class Train:
     bf16: bool = False
     activation_checkpointing: bool = False
     update: TrainUpdate = field(default_factory=TrainUpdate)
+    keep: str = field(default="all", metadata=FREE)
+    """Weights of trainings that stay on disk. `all`: every one. `needed`: after each round those with which the loop
+    can go on: the model of round 0, the champions, the last challenger. `champion`: of a loop that is over, the
+    champion alone, from which another night goes on; more rounds, doses or a fidelity would have to train again."""
 
     def __post_init__(self) -> None:
         one_of("train.start", self.start, ("base", "champion"))
+        one_of("train.keep", self.keep, ("all", "needed", "champion"))
         for key in (
             "num_train_epochs",
             "max_steps",
@@ -155,3 +160,8 @@ class Train:
         one_of("train.lr_scheduler_type", self.lr_scheduler_type, SCHEDULERS)
         not_negative("train.warmup_steps", self.warmup_steps)
         not_negative("train.weight_decay", self.weight_decay)
+
+    @property
+    def determining(self) -> dict[str, Any]:
+        """Settings that trainings depend on: all but what stays on disk of them."""
+        return {key: value for key, value in asdict(self).items() if key != "keep"}
