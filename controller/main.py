@@ -22,7 +22,7 @@ VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", 
 USAGE = """usage: evalmend VERB [key=value ...]
 
   loop      rounds of measure, diagnose, fix, retrain, verify, until nothing more can be gained
-  plan      what a loop would do, cost and be able to detect; nothing is run
+  plan      what a loop would do, cost and be able to detect; a few steps are timed, nothing is trained
   measure | diagnose | propose | verify
             one stage, on what earlier stages left in run_dir
   prove     the loop on a planted defect, held against the truth

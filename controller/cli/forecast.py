@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from controller.cli.resources import resource_lines
 from controller.data.mixes import load_pool
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
 from controller.engine.hashes import hash_of
 from controller.loop.models import base_model, measure_model, model_key
 from controller.loop.proposing import LEDGER_FILE
-from controller.loop.run import Run
+from controller.loop.run import Run, check_split
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.stages.model import Model
@@ -22,6 +23,7 @@ from controller.verdict.arms import arm_tokens
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint
+from evals.harness.room import check_room
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -39,14 +41,16 @@ TYPICAL_SLICE = 0.25
 
 
 def plan_lines(run: Run) -> Iterator[str]:
-    """Yield lines on data, items, costs and what the gate could detect; reads data, builds no arm, trains nothing."""
+    """Yield lines on data, items, costs and what the gate could detect; builds no arm, and times a few steps."""
     settings = run.settings
+    check_split(run.loaded, Split.SELECT)
     yield f"corpus     {run.corpus.num_rows:,} rows from {run.corpus.source}"
     yield (
         f"pool       {run.pool.num_rows:,} rows from {run.pool.source}" if run.pool is not None else "pool       none"
     )
     yield "items      " + ", ".join(f"{name} {count:,}" for name, count in run.splits.items())
     base = base_model(run)
+    check_room(run.loaded, base.ref)
     corpus = load_pool(run.corpus.folder)
     sample = corpus.select(range(min(SAMPLE_ROWS, len(corpus))))
     mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
@@ -72,6 +76,7 @@ def plan_lines(run: Run) -> Iterator[str]:
         spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
         yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
+    yield from resource_lines(run, base, mean, tokens, is_trained_first=is_trained_first)
     if settings.train.start == "champion" and settings.train.retrain_below > 0:
         whole = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield (

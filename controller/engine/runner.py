@@ -82,6 +82,11 @@ class Runner:
         self.folders: list[Path] = []
         """Folders of the stages that were asked for, done before or now, in the order in which they were."""
 
+    @property
+    def num_workers(self) -> int:
+        """Most stages that are done side by side."""
+        return self._workers.count
+
     def do(self, stage: Stage[T], book: str | None) -> Done[T]:
         """Do one stage with half of the cores: a second thread on the same core, or on one that others use too, made
         small models up to ten times slower than one thread alone.

@@ -1,11 +1,13 @@
 """Verbs, usage and the plan; what is said to bad input has a file of its own."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from controller.cli.clean import size
 from controller.main import run
 
 Task = Callable[..., Path]
@@ -54,7 +56,15 @@ def test_the_plan_tells_costs_and_trains_nothing(mine: list[str], capfd: pytest.
     assert "corpus     30 rows" in out
     assert "each round 9 trainings" in out
     assert "retrained  a fix that leaves less than 50% of the corpus" in out
+    lines = {line.partition(" ")[0]: line for line in out.splitlines()}
+    assert "timed steps had" in lines["time"]
+    assert "an estimate" in lines["memory"]
+    # One from nothing and two of round 0; for each of three seeds two of challenger and random, one of `continue`.
+    each = 4 * int(re.search(r"model +([\d,]+) parameters", out)[1].replace(",", ""))
+    assert f"about {size(18 * each)} of weights" in lines["disk"]
+    assert lines["disk"].endswith(f"{size(each)} a model")
     assert not list(Path().glob("run/stages/train*"))
+    assert len(list(Path("run").rglob("*.safetensors"))) == 1  # what was built
 
 
 def test_the_plan_counts_every_arm(mine: list[str], capfd: pytest.CaptureFixture[str]) -> None:
