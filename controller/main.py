@@ -22,13 +22,14 @@ VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", 
 USAGE = """usage: evalmend VERB [key=value ...]
 
   loop      rounds of measure, diagnose, fix, retrain, verify, until nothing more can be gained
-  plan      what a loop would do, cost and be able to detect; nothing is run
+  plan      what a loop would do, cost and be able to detect; a few steps are timed, nothing is trained
   measure | diagnose | propose | verify
             one stage, on what earlier stages left in run_dir
   prove     the loop on a planted defect, held against the truth
   nightly   one round on the champion, for cron; a Markdown summary in run_dir
   report RUN_DIR              write report.html again
   compare RUN_DIR RUN_DIR ... a table of runs
+  clean RUN_DIR [--force]     list weights that a finished loop does not need, with sizes; removed with --force alone
 
   evalmend loop                                    the embedded starter
   evalmend loop experiment=scan_jump corpus.root=FOLDER
@@ -38,8 +39,10 @@ USAGE = """usage: evalmend VERB [key=value ...]
   evalmend prove scenario=starved_skill world=skills seed=0
 
 Every key with its meaning: controller/settings.py and the README. Exit codes: 0 done, 1 failed, 2 bad input,
-3 waits for approval, 130 interrupted.
+3 waits for approval, 130 interrupted. With --debug bad input shows where it was noticed, too.
 """
+
+DEBUG = "--debug"
 
 
 def main() -> None:
@@ -50,13 +53,16 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command; returns the exit code."""
     logs.set_up()
+    shows_all = DEBUG in arguments
     try:
-        return _dispatch(list(arguments))
+        return _dispatch([word for word in arguments if word != DEBUG])
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; finished stages are kept: the same command goes on where this one stopped\n")
         return 130
     except ValueError as error:
         if is_user_error(error):
+            if shows_all:
+                traceback.print_exc()
             sys.stderr.write(f"evalmend: {error}\n")
             return 2
         traceback.print_exc()
@@ -82,13 +88,21 @@ def _dispatch(arguments: list[str]) -> int:
         for folder in _folders(verb, rest):
             sys.stdout.write(f"{write_report(read_loop(folder), folder)}\n")
         return 0
+    if verb == "clean":
+        from controller.cli.clean import FORCE, clean_lines
+
+        folders = _folders(verb, [word for word in rest if word != FORCE])
+        for folder in folders:
+            for line in clean_lines(folder, removes=FORCE in rest):
+                sys.stdout.write(f"{line}\n")
+        return 0
     if verb == "compare":
         from controller.results.compare_runs import compare_table
 
         sys.stdout.write(compare_table(_folders(verb, rest)) + "\n")
         return 0
     if verb not in VERBS:
-        known = [*VERBS, "report", "compare"]
+        known = [*VERBS, "report", "compare", "clean"]
         near = get_close_matches(verb, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
         raise ValueError(f"unknown verb '{verb}'{hint}")
@@ -105,6 +119,8 @@ def _dispatch(arguments: list[str]) -> int:
 def _folders(verb: str, words: list[str]) -> list[Path]:
     if not words:
         raise ValueError(f"evalmend {verb} needs a run directory, for example: evalmend {verb} runs/starter-1a2b3c4d")
+    if options := [word for word in words if word.startswith("-")]:
+        raise ValueError(f"evalmend {verb} has no option {options[0]}; evalmend --help lists all")
     return [Path(word) for word in words]
 
 

@@ -18,6 +18,9 @@ from diagnose.diagnoser import Diagnoser
 from evals.suite import EvalSuite
 from evals.validation import one_of
 
+SEEDS = 1_000_000
+"""Number of seeds: those of trainings are a thousand times as large, and generators take 32 bits."""
+
 
 @dataclass
 class Pilots:
@@ -82,8 +85,15 @@ class LoopSettings:
     sweep: Sweep = field(default_factory=Sweep)
     propose: Propose = field(default_factory=Propose)
     seed: int = 0
+    """Seed of all that chance decides, below a million: seeds of trainings are made from it."""
     run_dir: str | None = None
     """Folder of the run; unset means runs/<name>-<hash of the settings>."""
     workers: int | None = None
     """Number of trainings and evaluations side by side; unset means one for each GPU, else one for each two cores, but
     at least four or, on fewer cores, one for each."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < SEEDS:
+            raise ValueError(f"seed must be at least 0 and below {SEEDS}, got {self.seed}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {self.workers}; leave it unset for as many as fit")

@@ -1,6 +1,7 @@
 """The model that is measured: a folder or hub id that `transformers` loads, what it loads, and its chat template."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # transformers' own class takes four seconds to import, as long as torch itself. A process that plans, waits for workers
@@ -22,6 +23,11 @@ class ModelRef:
     """Value for `torch_dtype` of `from_pretrained`: auto, float32, bfloat16, float16."""
     adapter: str | None = None
     """Folder of a peft adapter on top of `path`."""
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files with weights in a folder, by name; none where it is no folder."""
+    return sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]) if folder.is_dir() else []
 
 
 def chat_template(tokenizer: Any, name: str | None) -> str:

@@ -1,24 +1,26 @@
 """Settings of `evals.*`: which tasks are measured, and how."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evals.leaks.templates import make_templates
 from evals.validation import FREE, one_of
 
-PER_TASK = (
-    "limit",
-    "num_fewshot",
-    "apply_chat_template",
-    "system_instruction",
-    "fewshot_as_multiturn",
-    "gen_kwargs",
-    "max_gen_toks",
-    "metric",
-    "filter",
-)
-"""Settings that single tasks may have otherwise."""
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "limit": (int,),
+    "num_fewshot": (int,),
+    "apply_chat_template": (bool, str),
+    "system_instruction": (str,),
+    "fewshot_as_multiturn": (bool,),
+    "gen_kwargs": (dict,),
+    "max_gen_toks": (int,),
+    "metric": (str,),
+    "filter": (str,),
+}
+"""Types of the settings that single tasks may have otherwise."""
+PER_TASK = tuple(_KINDS)
 _AUTO = re.compile(r"auto(:[1-9]\d*)?")
 BACKENDS = ("hf", "vllm", "openai")
 _SAID_ELSEWHERE = {
@@ -137,4 +139,9 @@ class EvalSuite:
             ValueError: a value of `per_task` is none that the suite could have.
         """
         own = {key: value for name in names if name is not None for key, value in self.per_task.get(name, {}).items()}
+        for key, value in own.items():
+            kinds = _KINDS[key]
+            if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+                words = " or ".join(kind.__name__ for kind in kinds)
+                raise ValueError(f"evals.per_task: {key} of {names[-1]} must be of type {words}, got {value!r}")
         return replace(self, per_task={}, **own)

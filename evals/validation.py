@@ -44,5 +44,12 @@ def check_doses(key: str, doses: Sequence[float]) -> None:
 
 
 def positive(key: str, value: float | None) -> None:
-    if value is not None and value <= 0:
-        raise ValueError(f"{key} must be positive, got {value}")
+    """Raise a ValueError for a number that is not above 0 and finite; None stands for unset."""
+    if value is not None and not 0 < value < math.inf:
+        raise ValueError(f"{key} must be {'positive' if value <= 0 else 'finite'}, got {value}")
+
+
+def not_negative(key: str, value: float) -> None:
+    """Raise a ValueError for a number that is below 0 or not finite."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{key} must {'not be negative' if value < 0 else 'be finite'}, got {value}")

@@ -11,7 +11,7 @@ import torch
 import transformers
 from torch import nn
 
-from evals.model_ref import CausalModel, ModelRef
+from evals.model_ref import CausalModel, ModelRef, weight_files
 
 _KEPT: dict[object, CausalModel] = {}
 """The base that was read last, as it stands on disk, in the memory of the CPU."""
@@ -27,6 +27,9 @@ def shared_model(ref: ModelRef, is_base: bool = False) -> CausalModel:
         ref: Model to make.
         is_base: Whether an adapter will stand on it. With an accelerator nothing else is kept: a model without adapters
             is read for one stage, and its copy in the memory of the CPU would be of no use.
+
+    Raises:
+        ValueError: its folder has no weights any more.
     """
     key = (ref.path, ref.revision, ref.dtype, _files(ref.path))
     if key not in _KEPT:
@@ -38,6 +41,7 @@ def shared_model(ref: ModelRef, is_base: bool = False) -> CausalModel:
     model = _view(_KEPT[key])
     if ref.adapter is None:
         return model
+    _check_weights(ref.adapter)
     from peft import PeftModel  # noqa: PLC0415  # two seconds, for adapters alone
 
     return PeftModel.from_pretrained(model, ref.adapter, is_trainable=True)
@@ -50,14 +54,24 @@ def own_model(ref: ModelRef) -> CausalModel:
 
 
 def _read(ref: ModelRef) -> CausalModel:
+    _check_weights(ref.path)
     return transformers.AutoModelForCausalLM.from_pretrained(ref.path, revision=ref.revision, dtype=ref.dtype)
+
+
+def _check_weights(path: str) -> None:
+    """Raise a ValueError for the folder of a model whose weights were removed."""
+    folder = Path(path)
+    if not folder.is_dir() or weight_files(folder):
+        return
+    raise ValueError(
+        f"the weights of {folder} are not there: train.keep or evalmend clean has removed them; remove "
+        f"{folder.parent} too and give the same command again, which trains that model once more"
+    )
 
 
 def _files(path: str) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of the files with weights in a folder: it may hold others by now. Empty for a hub id."""
-    folder = Path(path)
-    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]) if folder.is_dir() else []
-    return tuple((file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files)
+    return tuple((file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in weight_files(Path(path)))
 
 
 def _view(model: CausalModel) -> CausalModel:

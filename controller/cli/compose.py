@@ -53,6 +53,7 @@ _OPEN_KEYS = (
     "evals.gen_kwargs",
     "evals.model_args",
     "evals.per_task",
+    "evals.templates",
     *(f"corpus.{name}{mark}" for name in ("train", "pool", "weights") for mark in (".", "={")),
 )
 """Beginnings of words that may name new keys: fields of a transformers config, wordings, arguments, tasks, sources."""
@@ -158,8 +159,7 @@ def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Setting
     is_sweep = any(word in _MULTIRUN for word in overrides)
     if is_sweep:
         open_sweep()
-    overrides = [*overrides, *_defaults(root, overrides)]
-    overrides = _opened(overrides)
+    overrides = _opened([*overrides, *_defaults(root, overrides)])
     options, keys = _options_and_keys(overrides)
     alone = [option for option in options if option not in _MULTIRUN]
     constant = constant_keys(keys)
@@ -176,7 +176,7 @@ def _compose_and_call(verb: Callable[[Settings, Job], Ended], root: type[Setting
             return keep_trial(asked, ended, settings.sweep)
         try:
             codes.append(verb(_settings(cfg, root), asked).code)
-        except (ValueError, RuntimeError, OSError, BudgetSpent) as error:
+        except (ValueError, RuntimeError, OSError, BudgetSpent, OmegaConfBaseException) as error:
             errors.append(error)  # Hydra would print a line of its own about it
         return None
 

@@ -30,6 +30,8 @@ def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]
             return f"'{key[1]}' is a key of evalmend prove alone; leave it out"
         return f"unknown key '{key[1]}'{_nearest(key[1], known)}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing is None and "missing mandatory value" in text:
+        missing = re.search(r"full_key: (\S+)", text)
     if missing is not None:
         return f"{missing[1]} must be given, for example {missing[1]}=..."
     option = _OPTIONS.search(text)

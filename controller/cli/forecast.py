@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from controller.cli.resources import resource_lines
 from controller.data.mixes import load_pool
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD
 from controller.engine.hashes import hash_of
 from controller.loop.models import base_model, counted_corpus, measure_model, model_key
 from controller.loop.proposing import LEDGER_FILE
-from controller.loop.run import Run
+from controller.loop.run import Run, check_split
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.stages.model import Model
+from controller.train.given import check_scored
 from controller.train.recipe import recipe, row_passes
 from controller.train.sampling import expected_tokens
 from controller.train.settings import PretrainedModel, TrainUpdate
@@ -22,6 +24,7 @@ from controller.verdict.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.rows.selection import evenly_spaced
+from evals.harness.room import check_room
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -39,14 +42,16 @@ TYPICAL_SLICE = 0.25
 
 
 def plan_lines(run: Run) -> Iterator[str]:
-    """Yield lines on data, items, costs and what the gate could detect; reads data, builds no arm, trains nothing."""
+    """Yield lines on data, items, costs and what the gate could detect; builds no arm, and times a few steps."""
     settings = run.settings
+    check_split(run.loaded, Split.SELECT)
     yield f"corpus     {run.corpus.num_rows:,} rows from {run.corpus.source}"
     yield (
         f"pool       {run.pool.num_rows:,} rows from {run.pool.source}" if run.pool is not None else "pool       none"
     )
     yield "items      " + ", ".join(f"{name} {count:,}" for name, count in run.splits.items())
     base = base_model(run)
+    check_room(run.loaded, base.ref)
     corpus = load_pool(run.corpus.folder)
     sample = corpus.select(evenly_spaced(len(corpus), SAMPLE_ROWS))
     mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
@@ -74,6 +79,7 @@ def plan_lines(run: Run) -> Iterator[str]:
         spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
         yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
+    yield from resource_lines(run, base, mean, tokens, is_trained_first=is_trained_first)
     if settings.train.start == "champion" and settings.train.retrain_below > 0:
         whole = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield (
@@ -171,6 +177,9 @@ def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]
     One training is one draw of a recipe: it is shown and never called better. From three models after on, one for each
     training seed, the recipe is compared with the model before.
     """
+    check_scored("verify.model", before)
+    for path in after:
+        check_scored("verify.challenger", path)
     key = hash_of([model_key(path) for path in (before, *after)])
     look = look_at(run.run_dir.parent / LEDGER_FILE, run.split_hash(Split.SELECT), key, "select")
     yield f"look {look.number} at these items; a p below {alpha_at(look.number, run.settings.verify.alpha):.2g} counts"

@@ -7,8 +7,10 @@ an Arrow table on disk and stay there. Costs one pass over the data.
 import gzip
 import json
 import logging
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,8 @@ class Reading:
     rendering: Rendering
     weights: Mapping[str, float] = field(default_factory=dict)
     """Relative shares of the draws of the sources, by name; without any, every row counts once."""
+    slices: tuple[str, ...] = ()
+    """Fields that some row must have."""
 
     @property
     def shown(self) -> str:
@@ -69,7 +73,9 @@ def reading(corpus: Corpus, side: str) -> Reading:
     """
     key = f"corpus.{side}"
     found = tuple(_found(key, source) for source in corpus.sources(side))
-    return Reading(key, found, corpus.rendering, dict(corpus.weights) if side == "train" else {})
+    if side == "train":
+        return Reading(key, found, corpus.rendering, dict(corpus.weights), tuple(corpus.slices))
+    return Reading(key, found, corpus.rendering)
 
 
 def check_sources(corpus: Corpus, side: str) -> None:
@@ -86,10 +92,11 @@ def read_pool(reading: Reading) -> TrainPool:
     """Read the rows of all sources, one after the other.
 
     Raises:
-        ValueError: no such file, a line that is not JSON, a row without a field, a source without any row.
+        ValueError: no such file, a line that is not JSON, a row without a field, a source without any row, no row
+            with a field of `corpus.slices`.
     """
-    parts = [part for source in reading.sources for part in _parts(reading, source)]
-    whole = concatenated(parts)
+    whole = concatenated([part for source in reading.sources for part in _parts(reading, source)])
+    _check_slices(reading, whole.column_names)
     if any(source.form.id is None for source in reading.sources):
         ids = ContentIds()
         whole = whole.map(
@@ -106,6 +113,15 @@ def read_pool(reading: Reading) -> TrainPool:
     return TrainPool(whole, reading.rendering, source_weights=_row_weights(reading.weights, whole))
 
 
+def _check_slices(reading: Reading, columns: Sequence[str]) -> None:
+    for name in reading.slices:
+        if name not in columns:
+            known = [column for column in columns if column not in COLUMNS]
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"they have {', '.join(known) or 'no further field'}"
+            raise ValueError(f"corpus.slices names the field '{name}', which no row of {reading.shown} has; {hint}")
+
+
 def _row_weights(shares: Mapping[str, float], rows: Dataset) -> dict[str, float]:
     """Weight of a row of each source, so that sources have these shares of the draws and the mean over rows is 1."""
     if not shares:
@@ -118,13 +134,16 @@ def _row_weights(shares: Mapping[str, float], rows: Dataset) -> dict[str, float]
 def _parts(reading: Reading, source: Source) -> Iterator[Dataset]:
     """Yield the rows of each file of a source, in the columns of a pool."""
     where = _where(reading.key, source.name)
-    is_empty = True
+    is_empty, is_chat = True, reading.rendering.is_chat
     for rows, file in _tables(where, source.path):
         if len(rows):
             is_empty = False
-            yield _standard_rows(
-                source, rows, f"{where} {file}", source.name or file, is_chat=reading.rendering.is_chat
-            )
+            try:
+                yield _standard_rows(source, rows, f"{where} {file}", source.name or file, is_chat=is_chat)
+            except UnicodeDecodeError as error:  # which is not noticed before a text is read
+                raise ValueError(
+                    f"{where} {file} is not UTF-8: {bytes(error.object[:40])!r}; convert it, for example with iconv"
+                ) from error
     if is_empty:
         raise ValueError(f"{where} {source.path} is empty: there is not one row to train on")
 
@@ -202,22 +221,41 @@ def _read_file(where: str, path: Path) -> Dataset:
     try:
         return datasets.load_dataset(kind, data_files=str(path), split="train")
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
-        if kind == "json":
-            _raise_for_first_bad_line(where, path)
+        if kind == "json" and not _has_lines(where, path):
+            return Dataset.from_dict({})
         raise ValueError(f"{where} {path} could not be read: {_first_line(error.__cause__ or error)}") from error
 
 
-def _raise_for_first_bad_line(where: str, path: Path) -> None:
-    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
-        for number, line in enumerate(file, 1):
-            try:
+def _has_lines(where: str, path: Path) -> bool:
+    """Whether any line of a file that could not be read holds something.
+
+    Raises:
+        ValueError: a line is none of JSON; the message names the first one.
+    """
+    number, has_lines = 0, False
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.name.endswith(".gz")
+            else path.open(encoding="utf-8") as file
+        ):
+            for number, line in enumerate(file, 1):
+                has_lines = has_lines or bool(line.strip())
                 row = json.loads(line) if line.strip() else {}
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{where} {path}, line {number} is not JSON: {error.msg} at column {error.colno}"
-                ) from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{where} {path}, line {number} is not a JSON object but a {type(row).__name__}")
+                if not isinstance(row, dict):
+                    raise ValueError(
+                        f"{where} {path}, line {number} is not a JSON object but {type(row).__name__}; each line is "
+                        "one row, {...}"
+                    )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} {path}, line {number} is not JSON: {error.msg} at column {error.colno}") from None
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{where} {path} is not UTF-8 from line {number + 1} on; convert it, for example with iconv"
+        ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{where} {path} is no whole gzip file ({error}); rename or compress it again") from None
+    return has_lines
 
 
 def _standard_rows(source: Source, rows: Dataset, where: str, name: str, *, is_chat: bool) -> Dataset:

@@ -79,6 +79,13 @@ class Runner:
         self.books = books
         self.busy: list[tuple[float, float]] = []
         """Start and end of every stage that this process carried out, Unix time in seconds."""
+        self.folders: list[Path] = []
+        """Folders of the stages that were asked for, done before or now, in the order in which they were."""
+
+    @property
+    def num_workers(self) -> int:
+        """Most stages that are done side by side."""
+        return self._workers.count
 
     def do(self, stage: Stage[T], book: str | None) -> Done[T]:
         """Do one stage with half of the cores: a second thread on the same core, or on one that others use too, made
@@ -119,6 +126,7 @@ class Runner:
         line.clear()
         for stage, key, done in zip(stages, keys, found, strict=True):
             assert done is not None, "every stage was found or carried out"
+            self.folders.append(done.folder)
             value = stage.result.validate_python(done.value)
             spent = replace(value.spent if isinstance(value, Spending) else Spent(), seconds=done.seconds)
             if book is not None:

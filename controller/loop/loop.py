@@ -19,12 +19,21 @@ from controller.engine.errors import BudgetSpent
 from controller.engine.versions import code_version
 from controller.loop.attempts import attempts_after
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
-from controller.loop.models import base_model, counted_corpus, initial_model, measure_model, write_champion
+from controller.loop.models import (
+    base_model,
+    counted_corpus,
+    initial_model,
+    measure_model,
+    model_folders,
+    write_champion,
+)
 from controller.loop.pilots import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
 from controller.loop.run import (
     Run,
     asks_untrained,
+    check_run_dir,
+    check_split,
     choose_run_dir,
     config_hash,
     data_hash,
@@ -67,6 +76,7 @@ from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import trackers
 from controller.settings import LoopSettings
 from controller.stages.model import Model
+from controller.train.kept import remove_weights, weights_beside, write_needed
 from controller.train.mixture import SourceCounts
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
@@ -107,6 +117,10 @@ class LoopState:
     rounds: list[Round] = field(default_factory=list)
     fixes: list[JudgedFix] = field(default_factory=list)
     """Fixes that were judged whole, for studies."""
+    challengers: list[Model] = field(default_factory=list)
+    """Challenger of the first training seed of each round that had one."""
+    num_settled: int = 0
+    """Number of stages that were asked for until the last round was over (`Runner.folders`)."""
 
 
 def run_loop(
@@ -135,6 +149,7 @@ def run_loop(
         raise asks_untrained("a loop")
     run_dir = choose_run_dir(settings)
     started = time.monotonic()
+    check_run_dir(settings, run_dir)
     with opened(settings, run_dir) as run:
         loggers = trackers(settings.tracking, run_dir, settings.name, job or Job())
         everyone: tuple[Listener, ...] = (RunFiles(run_dir), *loggers, *listeners)
@@ -157,23 +172,27 @@ def _play(
     run: Run, tell: Tell, champion: Model | None, studies: Sequence[Study], started: float, opens_sealed: bool
 ) -> LoopResult:
     settings = run.settings
+    check_split(run.loaded, Split.SELECT)
     tell(_opened(run))
     base = base_model(run)
     corpus = counted_corpus(run, base)
     start = champion if champion is not None else initial_model(run, base)
     state = LoopState(champion=start, started=started, corpus=corpus)
     tell(ModelNamed(_folder(start), "champion", -1))
-    stopped = ""
+    stopped, is_cut = "", False
     try:
         for number in count():
             if settings.budget.rounds is not None and number >= settings.budget.rounds:
                 stopped = f"budget.rounds: {number} rounds are done"
                 break
             played = play_round(run, base, state, number, tell)
+            state.num_settled = len(run.runner.folders)
+            if not settings.verify.doses:  # which train once more from the champions of all rounds
+                _tidy(run, needed_folders(run, base, start, state), state.num_settled)
             if stopped := _why_it_ends(played.verdict):
                 break
     except BudgetSpent as end:
-        stopped = str(end)
+        stopped, is_cut = str(end), True
     log.info("stopped: %s", stopped)
     sealed = None
     try:
@@ -184,9 +203,37 @@ def _play(
     _describe(run, state, studies)
     # At the end alone: a finished loop that is played again and stopped keeps its champion.
     write_champion(state.champion, run.run_dir)
+    needed = needed_folders(run, base, start, state)
+    write_needed(needed, run.run_dir)
+    is_last_alone = settings.train.keep == "champion" and not is_cut
+    _tidy(
+        run,
+        model_folders(state.champion) if is_last_alone else needed,
+        state.num_settled if is_cut else len(run.runner.folders),
+    )
     result = _result(run, state, "ended", stopped, sealed)
     tell(LoopEnded(result))
     return result
+
+
+def needed_folders(run: Run, base: Model, start: Model, state: LoopState) -> set[Path]:
+    """Folders of models with whose weights the loop can go on: those that a further round starts from or is compared
+    with, the ones that the sealed items are asked, those that MLflow is told of, and what a round that was not finished
+    has trained."""
+    whole = {folder for model in (base, start, state.champion) for folder in model_folders(model)}
+    asked = state.challengers if run.settings.tracking.models else state.challengers[-1:]
+    shown = {_folder(model) for model in (*state.champions, *asked)}
+    underway = run.runner.folders[state.num_settled :]
+    return whole | shown | {one.folder for one in weights_beside(underway, ())}
+
+
+def _tidy(run: Run, needed: set[Path], num_settled: int) -> None:
+    """Remove weights that are not needed, of the first stages that were asked for; later ones may be under way."""
+    if run.settings.train.keep == "all":
+        return
+    stages = dict.fromkeys(run.runner.folders[:num_settled])
+    if removed := remove_weights(weights_beside(stages, needed)):
+        log.info("train.keep=%s: removed %.1f MB of weights", run.settings.train.keep, removed / 1e6)
 
 
 def _opened(run: Run) -> LoopOpened:
@@ -266,6 +313,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
             for seed, report in enumerate(arm.reports):
                 tell(ItemsAnswered(Split.SELECT, number, arm.name, seed, report.results))
         tell(ModelNamed(_folder(judged.challenger), "challenger", number))
+        state.challengers.append(judged.challenger)
         if judged.run_variance is not None:
             alike = (proposal.from_base, state.attempts.interpolation, judged.agreed.slices)
             state.variances.setdefault(alike, []).append(judged.run_variance)

@@ -23,6 +23,7 @@ from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer, num_parameters, trained_ref
 from controller.train.training import MODEL_FOLDER, Training
 from diagnose.model.checkpoint import Checkpoint, check_checkpoints
+from evals.harness.room import check_room
 from evals.items import EvalReport, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
@@ -135,8 +136,13 @@ def counted_corpus(run: Run, base: Model) -> tuple[SourceCounts, ...]:
 
 
 def initial_model(run: Run, base: Model) -> Model:
-    """Make the model of round 0: the given one, trained on `corpus.train` where `train.initial` says so."""
+    """Make the model of round 0: the given one, trained on `corpus.train` where `train.initial` says so.
+
+    Raises:
+        ValueError: as in `check_room`.
+    """
     settings = run.settings
+    check_room(run.loaded, base.ref)
     is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
     return train_initially(run, [base], [settings.seed])[0] if is_wanted else base
 
@@ -174,6 +180,12 @@ def write_champion(champion: Model, run_dir: Path) -> None:
 def read_champion(run_dir: Path) -> Model:
     text = (run_dir / CHAMPION_FILE).read_text()
     return TypeAdapter(Model).validate_json(text.replace(f'"{HERE}/', f'"{run_dir.absolute()}/'))
+
+
+def model_folders(model: Model) -> set[Path]:
+    """Folders that hold weights of a model: its own, those of its checkpoints, and the base of adapters."""
+    refs = [model.ref, *(checkpoint.model for checkpoint in model.checkpoints)]
+    return {Path(path) for ref in refs for path in (ref.path, ref.adapter) if path is not None}
 
 
 def model_key(name: str) -> str:

@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -223,5 +223,5 @@ def what_is_guarded(run: Run) -> Guarded:
 def judgement_key(run: Run, proposal: ProposedRound, before: MeasuredModel) -> str:
     """Key of what is judged, for the files beside the runs: a judgement that is repeated keeps it."""
     settings = run.settings
-    settled = [settings.verify.determining, asdict(settings.train), settings.evals.guard_rest]
+    settled = [settings.verify.determining, settings.train.determining, settings.evals.guard_rest]
     return hash_of([proposal.artifact.digest, proposal.finding_flops, before.artifact.digest, *settled])

@@ -1,5 +1,6 @@
 """Open a run: its settings made definite, its data read, its tasks loaded; everything the rounds need."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -17,14 +18,18 @@ from controller.engine.hashes import hash_of
 from controller.engine.journal.lock import locked
 from controller.engine.keys import determining
 from controller.engine.runner import Runner, Stage
+from controller.engine.versions import code_version
 from controller.engine.workers.pool import Workers
+from controller.results.loop_json import LOOP_FILE
 from controller.settings import LoopSettings
 from controller.stages.measure import PinnedSuite
 from controller.stages.read import read_data
 from controller.train.drift import find_drift
+from controller.train.given import check_arch, check_pretrained
 from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
-from controller.train.start import check_arch, check_pretrained, load_tokenizer
+from controller.train.start import load_tokenizer
 from diagnose.modes.examples import read_mode_labels
+from diagnose.slices.failing.find import check_fields
 from evals.harness import LoadedSuite, load_suite
 from evals.harness.backends.reachable import check_backend
 from evals.harness.chat import load_chat_tokenizer, named_template
@@ -39,7 +44,8 @@ log = logging.getLogger(__name__)
 
 NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget", "sweep")
 """Settings of where and how fast a run goes and how far, not of what it does: a larger budget continues where the
-smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too: a finished run may add them."""
+smaller ended. The settings of `diagnose.fidelity` and `verify.doses` are free too, which a finished run may
+add, and `train.keep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ def settings_dict(settings: LoopSettings) -> dict[str, Any]:
 
 def config_hash(settings: LoopSettings) -> str:
     kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
-    return hash_of(kept | {"diagnose": settings.diagnose.determining, "verify": settings.verify.determining})
+    groups = {name: getattr(settings, name).determining for name in ("train", "diagnose", "verify")}
+    return hash_of(kept | groups)
 
 
 def free_keys(settings: LoopSettings) -> frozenset[str]:
@@ -105,6 +112,23 @@ def choose_run_dir(settings: LoopSettings) -> Path:
     """Choose `run_dir`, or runs/<name>-<config hash>; absolute."""
     name = settings.run_dir or f"runs/{settings.name}-{config_hash(settings)[:8]}"
     return Path(name).expanduser().absolute()
+
+
+def check_run_dir(settings: LoopSettings, run_dir: Path) -> None:
+    """Raise a ValueError where the folder holds the results of a loop with other settings, which would be written over.
+
+    Settings can be told apart by the same version of the program alone.
+    """
+    path = run_dir / LOOP_FILE
+    if not path.is_file():
+        return
+    left = json.loads(path.read_text())
+    if left["versions"].get("evalmend") == code_version() and left["config_hash"] != config_hash(settings):
+        raise ValueError(
+            f"run_dir {run_dir} holds the results of other settings, those of {left['name']} with config hash "
+            f"{left['config_hash'][:8]}; choose another run_dir, leave it out for one of their own, or remove "
+            f"its {LOOP_FILE} to write over them"
+        )
 
 
 def check_settings(settings: LoopSettings) -> None:
@@ -163,6 +187,8 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
     if files.is_chat:
         files = _with_template(files, settings)
     loaded = load_suite(suite, template_of(settings))
+    check_fields(loaded.items, suite.slices)
+    check_split(loaded, Split.PROBE)
     needs_likelihoods = any(item.output_type is not OutputType.GENERATE_UNTIL for item in loaded.items)
     check_backend(suite, template_of(settings), needs_likelihoods=needs_likelihoods)
     for sentence in tell_filters(loaded.settings, loaded.leaves):
@@ -186,6 +212,15 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         ):
             log.warning("%s", sentence)
     return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
+
+
+def check_split(loaded: LoadedSuite, split: Split) -> None:
+    """Raise a ValueError where no item is in the split."""
+    if not any(item.split is split for item in loaded.items):
+        raise ValueError(
+            f"no item of {len(loaded.items)} of evals.tasks is in split {split}, which takes a third of them; raise "
+            "evals.limit or add tasks"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ from evals.statistics.run_variance import RunVariance
 
 log = logging.getLogger(__name__)
 
+MAY_GO_ON = (CHALLENGER, WITHOUT, RANDOM)
+"""Beginnings of the names of arms whose model may be the next champion."""
+
 Earlier = Mapping[tuple[Slice, ...], list[RunVariance]]
 """Run variances of earlier rounds, by endpoint."""
 
@@ -76,7 +79,7 @@ class MixTrial:
     def may_go_on(self) -> bool:
         """Whether its model may be the next champion, so that its middle checkpoint is kept for attribution; that of a
         model that is set part of the way is not on that path."""
-        return self.name.startswith((CHALLENGER, WITHOUT, RANDOM)) and self.recipe.interpolation == 1
+        return self.name.startswith(MAY_GO_ON) and self.recipe.interpolation == 1
 
 
 @dataclass(frozen=True, slots=True)

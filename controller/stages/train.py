@@ -1,12 +1,18 @@
-"""Stages that make models: one from nothing, and trainings."""
+"""Stages that make models: one from nothing, and trainings; and one that times steps of a training."""
 
+import shutil
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from controller.data.mixes import load_corpus, load_pool
 from controller.engine.artifacts import Data
+from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.workers.progress import Progress
 from controller.stages.model import Model
-from controller.train.recipe import Recipe
+from controller.train.recipe import Draws, Recipe
 from controller.train.settings import ScratchModel
 from controller.train.start import build_scratch
 from controller.train.training import MODEL_FOLDER, Training
@@ -24,3 +30,50 @@ def train(folder: Path, model: Model, rows: Data, recipe: Recipe, seed: int, kee
     from controller.train.trainer import train_on
 
     return train_on(model.ref, load_corpus(rows.folder), recipe, seed, folder, keeps_middle, Progress(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSteps:
+    num_steps: int
+    num_tokens: int
+    seconds: float
+
+
+STEP_FLOPS, MOST_STEPS = 5e10, 40
+"""FLOPs of a timed step on a CPU at most, where a batch can be made smaller; and most steps, of small models."""
+ACCELERATOR = 2_000
+"""How much larger a timed step is on an accelerator, which small ones would not keep busy."""
+UPDATE_FLOPS = 200
+"""What an update of a parameter costs, in FLOPs that take as long."""
+
+
+def time_steps(folder: Path, model: Model, rows: Data, recipe: Recipe, mean_tokens: float, seed: int) -> TimedSteps:
+    """Time a few optimiser steps; no model is left.
+
+    A training of one step is timed too, and taken off, for what a training costs before its first step.
+
+    Args:
+        folder: Folder of the stage.
+        model: Model that would be trained.
+        rows: Rows that it would be trained on.
+        recipe: Recipe of the training; its batches are made smaller where a step would take long.
+        mean_tokens: Mean tokens of a row.
+        seed: Seed of the draws.
+    """
+    from controller.train.trainer import train_on
+
+    row_flops = FORWARD_BACKWARD * model.num_parameters * mean_tokens
+    most = STEP_FLOPS * (ACCELERATOR if torch.cuda.is_available() else 1)
+    batch = max(1, min(recipe.per_device_train_batch_size, int(most / row_flops)))
+    steps = max(3, min(MOST_STEPS, int(4 * most / (row_flops * batch + UPDATE_FLOPS * model.num_parameters))))
+    small = replace(recipe, per_device_train_batch_size=batch, gradient_accumulation_steps=1)
+    mix, progress = load_corpus(rows.folder), Progress(folder)
+    found = []
+    for number in (1, 1 + steps):
+        own = replace(small, length=Draws(batch * number))
+        clock = time.perf_counter()
+        training = train_on(model.ref, mix, own, seed, folder / "timed", keeps_middle=False, progress=progress)
+        found.append((time.perf_counter() - clock, training.num_tokens))
+        shutil.rmtree(folder / "timed")
+    (first_s, first_tokens), (all_s, all_tokens) = found
+    return TimedSteps(steps, all_tokens - first_tokens, max(all_s - first_s, 1e-6))

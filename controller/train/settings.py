@@ -1,11 +1,22 @@
 """Settings of a model and of its training: `model.*` and `train.*`."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
-from evals.validation import one_of, positive
+from evals.validation import FREE, not_negative, one_of, positive
+
+SCHEDULERS = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+)
+"""Schedules of transformers that need no further argument and no evaluation during training."""
 
 
 @dataclass
@@ -40,6 +51,9 @@ class Lora:
 
     def __post_init__(self) -> None:
         positive("model.lora.r", self.r)
+        positive("model.lora.alpha", self.alpha)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.lora.dropout must be at least 0 and below 1, got {self.dropout}; 0 drops nothing")
 
 
 @dataclass
@@ -133,9 +147,14 @@ class Train:
     """Lay the rows of a batch end to end, up to `max_length`, each attending to itself alone: the same loss with less
     padding."""
     update: TrainUpdate = field(default_factory=TrainUpdate)
+    keep: str = field(default="all", metadata=FREE)
+    """Weights of trainings that stay on disk. `all`: every one. `needed`: after each round those with which the loop
+    can go on: the model of round 0, the champions, the last challenger. `champion`: of a loop that is over, the
+    champion alone, from which another night goes on; more rounds, doses or a fidelity would have to train again."""
 
     def __post_init__(self) -> None:
         one_of("train.start", self.start, ("base", "champion"))
+        one_of("train.keep", self.keep, ("all", "needed", "champion"))
         for key in (
             "num_train_epochs",
             "max_steps",
@@ -149,5 +168,11 @@ class Train:
             positive(f"train.{key}", getattr(self, key))
         if not 0 <= self.retrain_below <= 1:
             raise ValueError(f"train.retrain_below must be between 0 and 1, got {self.retrain_below}; 0 means never")
-        if self.warmup_steps < 0:
-            raise ValueError(f"train.warmup_steps must not be negative, got {self.warmup_steps}")
+        one_of("train.lr_scheduler_type", self.lr_scheduler_type, SCHEDULERS)
+        not_negative("train.warmup_steps", self.warmup_steps)
+        not_negative("train.weight_decay", self.weight_decay)
+
+    @property
+    def determining(self) -> dict[str, Any]:
+        """Settings that trainings depend on: all but what stays on disk of them."""
+        return {key: value for key, value in asdict(self).items() if key != "keep"}

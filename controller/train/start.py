@@ -8,15 +8,12 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -24,7 +21,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from controller.train.settings import Lora, PretrainedModel, ScratchModel
+from controller.train.given import check_arch, without_memory
+from controller.train.settings import Lora, ScratchModel
 from diagnose.rows.pool import TrainPool
 from evals.model_ref import CausalModel, ModelRef
 from evals.weights import own_model, shared_model
@@ -47,22 +45,6 @@ def build_scratch(settings: ScratchModel, corpus: TrainPool, max_length: int, fo
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     log.info("built %s: %d parameters, %d tokens", config.model_type, model.num_parameters(), len(tokenizer))
-
-
-def check_arch(arch: dict[str, Any]) -> None:
-    """Raise a ValueError for a model type or field that transformers does not know; it would ignore such a field."""
-    model_type = arch.get("model_type", "llama")
-    if model_type not in CONFIG_MAPPING:
-        near = get_close_matches(str(model_type), list(CONFIG_MAPPING.keys()), n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"model.arch.model_type '{model_type}' is not known to transformers{hint}")
-    default = CONFIG_MAPPING[model_type]()
-    known = {"model_type", *default.to_dict(), *default.attribute_map}
-    for name in arch:
-        if name not in known:
-            near = get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ValueError(f"model.arch.{name} is not a field of a {model_type} config{hint}")
 
 
 def make_config(settings: ScratchModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
@@ -146,29 +128,6 @@ def _without_rare_words(corpus: TrainPool) -> Iterator[list[str]]:
         yield [" ".join(word for word in text.split() if word not in rare) for text in texts] if rare else texts
 
 
-def check_pretrained(settings: PretrainedModel) -> None:
-    """Read configurations only, so that a wrong name is reported before anything long.
-
-    Raises:
-        ValueError: transformers does not find a model at `model.name`.
-    """
-    key = "model.name"
-    for name in (settings.name, *settings.checkpoints):
-        if Path(name).is_dir() and not any(
-            (Path(name) / file).is_file() for file in ("config.json", "adapter_config.json")
-        ):
-            raise ValueError(f"{key} {name} is a folder without config.json, so not a model that transformers loads")
-        if not Path(name).exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-            raise ValueError(f"{key} {name} does not exist (looked from {Path.cwd()})")
-        try:
-            AutoConfig.from_pretrained(name, revision=settings.revision)
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"{key} {name} is not a model that transformers loads: {str(error).strip().splitlines()[0]}"
-            ) from error
-        key = "model.checkpoints"
-
-
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(ref.adapter or ref.path, revision=None if ref.adapter else ref.revision)
 
@@ -203,6 +162,4 @@ def load_for_training(ref: ModelRef, lora: Lora | None, seed: int) -> CausalMode
 
 def num_parameters(model: ModelRef) -> int:
     """Count the parameters without loading weights."""
-    config = AutoConfig.from_pretrained(model.path, revision=model.revision)
-    with torch.device("meta"):
-        return int(AutoModelForCausalLM.from_config(config).num_parameters())
+    return int(without_memory(AutoConfig.from_pretrained(model.path, revision=model.revision)).num_parameters())

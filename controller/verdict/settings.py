@@ -48,6 +48,8 @@ class Verify:
         positive("verify.run_sd", self.run_sd)
         if isinstance(self.challenger, str):
             self.challenger = [self.challenger]
+        if self.challenger is not None and not all(isinstance(name, str) for name in self.challenger):
+            raise ValueError(f"verify.challenger must be a folder or hub id, or a list of them, got {self.challenger}")
         one_of("verify.match", self.match, ("tokens", "compute"))
         control_arms(self.arms, self.match)
         check_doses("verify.doses", self.doses)

@@ -65,7 +65,7 @@ class Influence:
     (`diagnose.attribution.gradients.index` says how much space they take)."""
 
     def __post_init__(self) -> None:
-        if self.damping <= 0:
+        if not 0 < self.damping < float("inf"):
             raise ValueError(
                 f"diagnose.influence.damping must be positive, got {self.damping}; an undamped inverse "
                 "Fisher amplifies its near-zero eigenvalues"

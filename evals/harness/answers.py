@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from lm_eval.api.instance import Instance
-from lm_eval.models.utils import normalize_gen_kwargs
 
 from evals.harness.backends.counted import CountedModel
+from evals.harness.room import room_for_prompt
 from evals.items import OutputType
 
 log = logging.getLogger(__name__)
@@ -48,14 +48,8 @@ def _answer_by_writing(lm: CountedModel, asked: Sequence[Instance]) -> list[str]
 def _generate(lm: CountedModel, asked: Sequence[Instance]) -> list[str]:
     num_truncated = 0
     for instance in asked:
-        prompt, settings = instance.args[:2]
-        room = lm.max_length - normalize_gen_kwargs(settings, lm.max_gen_toks)["max_gen_toks"]
-        if room < 1:
-            raise ValueError(
-                f"task {instance.task_name!r} asks for answers of {lm.max_length - room} tokens, but the "
-                f"model reads {lm.max_length} with the prompt; set evals.max_gen_toks to less"
-            )
-        length = len(lm.tok_encode(prompt))
+        room = room_for_prompt(instance, lm.max_length, lm.max_gen_toks)
+        length = len(lm.tok_encode(instance.args[0]))
         num_truncated += length > room
         lm.num_tokens += min(length, room)
     if num_truncated:

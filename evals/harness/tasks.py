@@ -18,6 +18,7 @@ from lm_eval.api.task import Task
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
+from transformers import GenerationConfig
 
 from evals.harness.scoring import JudgedBy, Metric, MetricKind, check_judged_by
 from evals.items import OutputType
@@ -43,6 +44,10 @@ _TASK_ERRORS = (
     TemplateError,
     datasets.exceptions.DatasetsError,
 )
+
+_LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "max_length")
+_NUMBERS = ("temperature", "top_p", "top_k", "min_p", "typical_p", "repetition_penalty")
+"""Generation settings that are numbers: lengths of answers, and others."""
 
 _LOG_LIKELIHOODS = (lm_metrics.perplexity, lm_metrics.weighted_perplexity, lm_metrics.bits_per_byte)
 _LABEL_PAIRS = (lm_metrics.f1_score, lm_metrics.matthews_corrcoef)
@@ -141,12 +146,24 @@ def configure(leaf: str, task: Task, suite: EvalSuite) -> None:
         log.warning("evals.num_fewshot=%s: task %s is always asked without examples", suite.num_fewshot, leaf)
     elif suite.num_fewshot is not None or shots is None:
         task.set_config("num_fewshot", suite.num_fewshot or 0)
+    check_gen_kwargs(suite.gen_kwargs)
     if suite.gen_kwargs and task.OUTPUT_TYPE == OutputType.GENERATE_UNTIL:
         task.set_config("generation_kwargs", dict(suite.gen_kwargs), update=True)
     if suite.max_gen_toks is not None and task.OUTPUT_TYPE == OutputType.GENERATE_UNTIL:
-        limits = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "max_length")
-        kept = {k: v for k, v in (task.get_config("generation_kwargs") or {}).items() if k not in limits}
+        kept = {k: v for k, v in (task.get_config("generation_kwargs") or {}).items() if k not in _LENGTHS}
         task.set_config("generation_kwargs", kept | {"max_gen_toks": suite.max_gen_toks})
+
+
+def check_gen_kwargs(given: Mapping[str, object]) -> None:
+    """Raise a ValueError for a generation setting that nothing reads, or that is no number where one belongs."""
+    known = (*_LENGTHS, "until", *vars(GenerationConfig()))
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else "; those of transformers' GenerationConfig are"
+            raise ValueError(f"evals.gen_kwargs.{name} is not a generation setting{hint}")
+        if name in (*_LENGTHS, *_NUMBERS) and not (isinstance(value, int | float) and value >= 0):
+            raise ValueError(f"evals.gen_kwargs.{name} must be a number and not negative, got {value!r}")
 
 
 def settings_of_leaves(suite: EvalSuite, named: Mapping[str, Mapping[str, Task]]) -> dict[str, EvalSuite]:

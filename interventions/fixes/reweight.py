@@ -1,5 +1,6 @@
 """`interventions=reweight`: draw the existing rows of a starved slice more often, up to a fair share."""
 
+import math
 from dataclasses import dataclass
 
 from diagnose.finding.finding import Finding
@@ -38,9 +39,9 @@ class Reweight(Amounts):
 
 def check_factor(max_factor: float) -> None:
     """Raise a ValueError for a factor that raises nothing."""
-    if max_factor <= 1:
+    if not 1 < max_factor < math.inf:
         raise ValueError(
-            f"interventions.max_factor must be above 1, got {max_factor}; to leave weights alone choose "
+            f"interventions.max_factor must be above 1 and finite, got {max_factor}; to leave weights alone choose "
             "interventions=retrieve"
         )
 

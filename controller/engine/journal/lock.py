@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -12,11 +13,9 @@ def locked(run_dir: Path) -> Iterator[None]:
     """Hold the lock of the run directory.
 
     Raises:
-        ValueError: another process holds it; the message has its pid.
+        ValueError: another process holds it, and the message has its pid; or no file can be written there.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    path = run_dir / "lock"
-    with path.open("a+") as file:
+    with _opened(run_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -30,3 +29,14 @@ def locked(run_dir: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _opened(run_dir: Path) -> IO[str]:
+    """Open the lock's file for reading and writing; makes the folder."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        return (run_dir / "lock").open("a+")
+    except OSError as error:
+        raise ValueError(
+            f"run_dir {run_dir} cannot be a folder that is written to: {error.strerror}; choose another run_dir"
+        ) from error

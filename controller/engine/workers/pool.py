@@ -9,6 +9,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -164,6 +165,7 @@ def _work(job: Job) -> tuple[Any, float, float]:
         value = job.function(job.folder, *job.arguments)
     except ValueError as error:
         if is_user_error(error):
+            shutil.rmtree(job.folder, ignore_errors=True)  # input that is refused leaves nothing to go on from
             raise
         raise RuntimeError(f"{job.folder.name}: {error}") from error
     finally:

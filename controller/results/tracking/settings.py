@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from controller.results.tracking.names import without_password
+
+ADDRESSES = ("http:", "https:", "sqlite:", "postgresql", "mysql", "mssql", "databricks", "uc", "file:")
+"""Beginnings of what MLflow takes for an address."""
 OFF = "none"
 """Value of `tracking.uri` that logs nothing."""
 
@@ -24,3 +28,8 @@ class Tracking:
     def __post_init__(self) -> None:
         if not self.experiment.strip():
             raise ValueError(f"tracking.experiment must not be empty, got {self.experiment!r}; for example evalmend")
+        if self.uri not in (None, OFF) and not self.uri.startswith(ADDRESSES):
+            raise ValueError(
+                "tracking.uri must be an MLflow server such as http://host:5000, or a database such as "
+                f"sqlite:////folder/mlflow.db, got {without_password(self.uri)}; tracking.uri=none logs nothing"
+            )

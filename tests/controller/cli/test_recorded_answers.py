@@ -104,31 +104,6 @@ def test_with_the_model_the_recorded_scores_are_explained_as_measured_ones(
     assert not list(Path("recorded/stages").glob("measure-*"))
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["diagnose", "model=recorded", "corpus=files"], "model=recorded needs evals.samples, a folder of logs"),
-        (["diagnose", "evals.samples=nowhere"], "got 'nowhere', which does not exist"),
-        (["diagnose", "evals.samples=m1", "model=scratch"], "and model=scratch makes another one"),
-        (["diagnose", "evals.samples=m1", "corpus.train=nowhere.jsonl"], "corpus.train nowhere.jsonl does not exist"),
-        (["diagnose", "evals.samples=m1", "evals.tasks=[brds]"], "names 'brds', which m1 does not hold; did you mean"),
-        (["diagnose", "evals.samples=m1", "evals.slices=[colour]"], "names the field 'colour', which no document has"),
-        (["diagnose", "evals.samples=m1", "diagnose.fidelity=true"], "got true with model=recorded, which has none"),
-        (["loop", "evals.samples=m1"], "are read by evalmend diagnose alone"),
-    ],
-)
-def test_bad_input_is_one_line_with_exit_code_2(
-    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    log(tmp_path, "m1")
-    code = run([*words, "run_dir=run"])
-    captured = capfd.readouterr()
-    lines = [line for line in captured.err.splitlines() if line.startswith("evalmend: ")]
-    assert (code, len(lines)) == (2, 1), captured.err
-    assert message in lines[0]
-
-
 def test_the_experiment_of_recorded_answers_has_neither_model_nor_corpus() -> None:
     settings = composed(["experiment=imported_mmlu", "evals.samples=[one,two]"])
     assert isinstance(settings.model, RecordedModel)

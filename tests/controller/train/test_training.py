@@ -12,10 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, g
 
 from controller.engine.workers.progress import Progress
 from controller.train import trainer as trainer_module
+from controller.train.given import check_arch
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order
 from controller.train.settings import Lora, ScratchModel
-from controller.train.start import build_scratch, check_arch, make_tokenizer
+from controller.train.start import build_scratch, make_tokenizer
 from controller.train.trainer import train_on
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.tokens import collate, encode
