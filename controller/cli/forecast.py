@@ -13,7 +13,7 @@ from controller.loop.run import Run, check_split
 from controller.loop.studies.fidelity import most_trainings
 from controller.results.arm_names import CHALLENGER
 from controller.stages.model import Model
-from controller.train.given import check_scored
+from controller.train.before.given import check_scored
 from controller.train.recipe import recipe, row_passes
 from controller.train.sampling import expected_tokens
 from controller.train.settings import PretrainedModel, TrainUpdate

@@ -11,7 +11,7 @@ from controller.results.arm_names import CHALLENGER
 from controller.results.page.words import duration
 from controller.stages.model import Model
 from controller.stages.train import time_steps
-from controller.train.needs import training_needs
+from controller.train.before.needs import training_needs
 from controller.train.recipe import recipe
 from controller.train.settings import ScratchModel, TrainUpdate
 from controller.train.start import load_tokenizer

@@ -76,8 +76,8 @@ from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import trackers
 from controller.settings import LoopSettings
 from controller.stages.model import Model
+from controller.train.before.mixture import SourceCounts
 from controller.train.kept import remove_weights, weights_beside, write_needed
-from controller.train.mixture import SourceCounts
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
 from diagnose.slices.predicate import Slice

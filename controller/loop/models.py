@@ -17,7 +17,7 @@ from controller.stages.measure import measure
 from controller.stages.model import Model
 from controller.stages.read import count_corpus
 from controller.stages.train import build, train
-from controller.train.mixture import SourceCounts, complaints
+from controller.train.before.mixture import SourceCounts, complaints
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer, num_parameters, trained_ref

@@ -24,8 +24,8 @@ from controller.results.loop_json import LOOP_FILE
 from controller.settings import LoopSettings
 from controller.stages.measure import PinnedSuite
 from controller.stages.read import read_data
-from controller.train.drift import find_drift
-from controller.train.given import check_arch, check_pretrained
+from controller.train.before.drift import find_drift
+from controller.train.before.given import check_arch, check_pretrained
 from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
 from controller.train.start import load_tokenizer
 from diagnose.modes.examples import read_mode_labels

@@ -18,7 +18,7 @@ from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
-from controller.train.mixture import mean_drawn
+from controller.train.before.mixture import mean_drawn
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
 from controller.train.settings import TrainUpdate
 from controller.train.training import Training

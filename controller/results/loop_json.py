@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
-from controller.train.mixture import Drawn, SourceCounts
+from controller.train.before.mixture import Drawn, SourceCounts
 from evals.statistics.intervals import Estimate
 
 SCHEMA_VERSION = 1

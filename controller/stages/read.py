@@ -7,7 +7,7 @@ from controller.data.mixes import load_pool, save_pool
 from controller.data.sources import Reading, read_pool
 from controller.engine.artifacts import Data
 from controller.stages.model import Model
-from controller.train.mixture import SourceCounts, count_sources
+from controller.train.before.mixture import SourceCounts, count_sources
 from controller.train.start import load_tokenizer
 from diagnose.rows.rendering import encode_pool
 

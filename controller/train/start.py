@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from controller.train.given import check_arch, without_memory
+from controller.train.before.given import check_arch, without_memory
 from controller.train.settings import Lora, ScratchModel
 from diagnose.rows.pool import TrainPool
 from evals.model_ref import CausalModel, ModelRef

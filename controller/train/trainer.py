@@ -31,7 +31,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from controller.engine.workers.progress import Progress
-from controller.train.mixture import count_draws
+from controller.train.before.mixture import count_draws
 from controller.train.packing import Batch, check_packing, packed
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from controller.engine.budget import Spent
-from controller.train.mixture import Drawn
+from controller.train.before.mixture import Drawn
 
 MODEL_FOLDER = "model"
 MIDDLE_FOLDER = "middle"

@@ -8,7 +8,7 @@ import numpy as np
 from controller.results.arm_names import AT_COMPUTE
 from controller.results.loop_json import ArmRecord
 from controller.results.records import score_records
-from controller.train.mixture import Drawn
+from controller.train.before.mixture import Drawn
 from evals.items import EvalReport, ItemResult
 from evals.statistics.compare import ArmScores
 from evals.statistics.intervals import Z, score_interval

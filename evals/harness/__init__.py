@@ -17,7 +17,7 @@ from lm_eval.api.instance import Instance
 
 from evals.harness.loading import LoadedSuite, load_suite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
-from evals.harness.results import score_items
+from evals.harness.scoring.results import score_items
 from evals.items import EvalReport, Item, ItemResult, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split

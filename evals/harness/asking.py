@@ -14,7 +14,7 @@ from evals.harness.answers import answer
 from evals.harness.backends.local import LocalModel, load_local
 from evals.harness.loading import LoadedSuite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
-from evals.harness.results import score_answers, score_items
+from evals.harness.scoring.results import score_answers, score_items
 from evals.items import Answered, Edited, Item, ItemResult, OutputType
 from evals.model_ref import CausalModel, ModelRef
 from evals.splits import Split

@@ -20,7 +20,7 @@ from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 from transformers import GenerationConfig
 
-from evals.harness.scoring import JudgedBy, Metric, MetricKind, check_judged_by
+from evals.harness.scoring.metrics import JudgedBy, Metric, MetricKind, check_judged_by
 from evals.items import OutputType
 from evals.suite import EvalSuite
 from evals.validation import one_of

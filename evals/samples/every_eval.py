@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.harness.scoring import Metric, MetricKind
+from evals.harness.scoring.metrics import Metric, MetricKind
 from evals.items import OutputType
 from evals.samples.record import RecordedItem, RecordedTask, Recording, check_once, chosen, read_json, read_lines
 

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from evals.harness.scoring import Metric, MetricKind
+from evals.harness.scoring.metrics import Metric, MetricKind
 from evals.harness.tasks import installed_version
 from evals.items import OutputType
 from evals.samples.record import RecordedItem, RecordedTask, Recording, check_once, read_json, read_lines

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evals.harness.scoring import Metric
+from evals.harness.scoring.metrics import Metric
 from evals.items import OutputType
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from evals.harness.documents import digest, json_document, occurrence_ids
-from evals.harness.scoring import JudgedBy, Metric, check_judged_by, failures, item_value, oriented
+from evals.harness.scoring.metrics import JudgedBy, Metric, check_judged_by, failures, item_value, oriented
 from evals.harness.tasks import judged_by
 from evals.items import EvalReport, Item, ItemKey, ItemResult, ProbeReport
 from evals.leaks.near_copies import ItemText, split_keys

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, g
 
 from controller.engine.workers.progress import Progress
 from controller.train import trainer as trainer_module
-from controller.train.given import check_arch
+from controller.train.before.given import check_arch
 from controller.train.recipe import Draws, Recipe, Tokens
 from controller.train.sampling import draw_order
 from controller.train.settings import Lora, ScratchModel

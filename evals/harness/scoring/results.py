@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
-from evals.harness.extraction import tell_unparsed
-from evals.harness.scoring import Metric, MetricKind, failures, item_value, judged_metric, oriented
+from evals.harness.scoring.extraction import tell_unparsed
+from evals.harness.scoring.metrics import Metric, MetricKind, failures, item_value, judged_metric, oriented
 from evals.harness.tasks import judged_by, task_metrics
 from evals.items import Item, ItemResult, OutputType
 from evals.suite import EvalSuite

@@ -8,7 +8,7 @@ from builders.models import llama
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel
 
-from controller.train.needs import training_needs
+from controller.train.before.needs import training_needs
 from controller.train.recipe import Draws, Recipe
 from controller.train.settings import Lora
 from evals.model_ref import ModelRef, weight_files

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evals.harness.documents import digest, json_document, occurrence_ids
-from evals.harness.scoring import JudgedBy, Metric, MetricKind, failures, item_value, judged_metric, oriented
+from evals.harness.scoring.metrics import JudgedBy, Metric, MetricKind, failures, item_value, judged_metric, oriented
 
 VALUE, LOG_LIKELIHOOD, LABEL_PAIR = MetricKind
 

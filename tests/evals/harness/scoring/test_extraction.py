@@ -9,7 +9,7 @@ from lm_eval.filters import build_filter_ensemble
 
 from evals.harness import load_suite
 from evals.harness.asking import Asker
-from evals.harness.extraction import tell_unparsed
+from evals.harness.scoring.extraction import tell_unparsed
 from evals.items import Answered, OutputType
 from evals.model_ref import ModelRef
 from evals.splits import Split

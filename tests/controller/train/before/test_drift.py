@@ -7,7 +7,7 @@ from builders.chats import CHATML, chat_tokenizer
 from builders.items import item
 from builders.pools import train_pool
 
-from controller.train.drift import find_drift
+from controller.train.before.drift import find_drift
 from diagnose.rows.pool import Rendering, TrainPool
 from evals.items import Item
 

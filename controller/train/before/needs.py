@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 from transformers import AutoConfig
 
-from controller.train.given import without_memory
+from controller.train.before.given import without_memory
 from controller.train.recipe import Recipe
 from evals.model_ref import ModelRef
 

@@ -7,7 +7,7 @@ import pytest
 from builders.models import word_tokenizer
 from builders.pools import train_pool
 
-from controller.train.mixture import (
+from controller.train.before.mixture import (
     MOST_SOURCES,
     OTHERS,
     Drawn,

@@ -1,0 +1,1 @@
+"""What is checked, counted and said before a training begins."""

@@ -1,0 +1,1 @@
+"""Turn what a model answered into scores and failures."""
