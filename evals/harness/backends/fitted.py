@@ -1,11 +1,13 @@
 """Batches that fit into memory.
 
-The logits of a batch, tokens times vocabulary, are its largest part, so no batch has more of them than `_LOGIT_BYTES`,
-whatever `evals.batch_size` says. With `evals.batch_size=auto`, as with lm-eval's `auto`, that is the only bound beside
-`max_batch_size` (64, an argument in `evals.model_args`), and a batch that does not fit is made smaller until it does;
-`auto:N` finds a size for each of N parts of the requests, the longest first. lm-eval's own search is not used: for each
-size that it tries it runs five batches of the longest text that the model can read, and it asks about memory alone, of
-which a CPU gives more until the machine swaps. Here the first batch, of the longest requests, is the trial.
+The logits of a batch, tokens times vocabulary, are its largest part where likelihoods are asked for, so no batch has
+more of them than `_LOGIT_BYTES`, whatever `evals.batch_size` says. Where answers are generated it is the cache of keys
+and values; on a CPU, whose time goes into padding as into text, no batch has more of it than `_CACHE_BYTES`, and
+prompts of like length go together. With `evals.batch_size=auto`, as with lm-eval's `auto`, that is the only bound
+beside `max_batch_size` (64, an argument in `evals.model_args`), and a batch that does not fit is made smaller until it
+does; `auto:N` finds a size for each of N parts of the requests, the longest first. lm-eval's own search is not used:
+for each size that it tries it runs five batches of the longest text that the model can read, and it asks about memory
+alone, of which a CPU gives more until the machine swaps. Here the first batch, of the longest requests, is the trial.
 """
 
 import sys
@@ -14,11 +16,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from lm_eval.models.huggingface import HFLM
+from numpy.typing import NDArray
 
 _LOGIT_BYTES = 2**29
 """Most memory of the logits of one batch in float32; their softmax takes as much again."""
+
+_CACHE_BYTES = 2**29
+"""Most memory of the keys and values of one batch of prompts and answers on a CPU."""
 
 T = TypeVar("T")
 
@@ -52,12 +59,31 @@ class FittedModel(HFLM):  # type: ignore[misc]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         write = super().generate_until
+        answers = [""] * len(requests)
+        for part in self._parts_to_write(requests):
 
-        def written() -> list[str]:
-            answers: list[str] = write(requests, disable_tqdm)
-            return answers
+            def written(part: NDArray[np.int64] = part) -> list[str]:
+                found: list[str] = write([requests[place] for place in part], disable_tqdm)
+                return found
 
-        return self._made_to_fit(written, int(self.batch_size))
+            for place, answer in zip(part.tolist(), self._made_to_fit(written, int(self.batch_size)), strict=True):
+                answers[place] = answer
+        return answers
+
+    def _parts_to_write(self, requests: Sequence[Any]) -> list[NDArray[np.int64]]:
+        """Places of requests that are written in one call: all, or on a CPU a batch, the longest first."""
+        if self.device.type != "cpu":
+            return [np.arange(len(requests))]
+        longest = [int(one.args[1].get("max_gen_toks", self.max_gen_toks)) for one in requests]
+        prompts = [len(self.tok_encode(one.args[0])) for one in requests]
+        lengths = np.minimum(np.array(prompts) + np.array(longest), self.max_length)
+        most_tokens = _CACHE_BYTES // _cache_bytes(self.config, self.model.dtype)
+        order, parts, start = np.argsort(-lengths, kind="stable"), [], 0
+        while start < len(order):
+            size = max(1, min(int(self.batch_size), most_tokens // int(lengths[order[start]])))
+            parts.append(order[start : start + size])
+            start += size
+        return parts
 
     def _made_to_fit(self, work: Callable[[], T], most: int) -> T:
         """Work with batches of at most this size; where a size is to be found, with smaller ones if memory runs out."""
@@ -86,3 +112,12 @@ class FittedModel(HFLM):  # type: ignore[misc]
         """Most requests of a batch: `evals.batch_size`, or fewer where the logits of so many would fill the memory."""
         of_one = 4 * longest * len(self.tokenizer)
         return max(1, min(int(self.batch_size), _LOGIT_BYTES // of_one))
+
+
+def _cache_bytes(config: Any, dtype: torch.dtype) -> int:
+    """Memory of the keys and values of one token in all layers."""
+    text = config.get_text_config()
+    num_heads = text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // num_heads
+    num_kept = getattr(text, "num_key_value_heads", None) or num_heads
+    return int(2 * text.num_hidden_layers * num_kept * width * dtype.itemsize)

@@ -113,6 +113,24 @@ def test_no_batch_has_more_logits_than_there_is_room_for(
     assert max(sizes) == 3
 
 
+def test_on_a_cpu_prompts_of_like_length_are_written_together_and_their_cache_fits(
+    loaded: Callable[..., tuple[LocalModel, list[int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room is that of the cache of 26 tokens: two of the longest texts with their answers, five of the shortest."""
+    writes = [one for one in instances() if one.request_type == "generate_until"]
+    whole, _ = loaded(32, 1000)
+    answer(whole, writes)
+    expected = [one.resps[-1] for one in writes]
+    lm, sizes = loaded(32, 1000)
+    config = lm.config
+    of_token = 2 * config.num_hidden_layers * config.hidden_size * 4
+    monkeypatch.setattr("evals.harness.backends.fitted._CACHE_BYTES", 26 * of_token)
+    answer(lm, writes)
+    assert [one.resps[-1] for one in writes] == expected
+    assert sizes[0] == 26 // (10 + 3)
+    assert max(sizes) == 26 // (2 + 3)
+
+
 @pytest.mark.parametrize("batch_size", ["many", "auto:0", "auto:", 0, -1])
 def test_a_size_that_is_none_is_refused(batch_size: int | str) -> None:
     with pytest.raises(ValueError, match=r"evals.batch_size must be"):
