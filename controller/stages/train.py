@@ -50,7 +50,7 @@ UPDATE_FLOPS = 200
 def time_steps(folder: Path, model: Model, rows: Data, recipe: Recipe, mean_tokens: float, seed: int) -> TimedSteps:
     """Time a few optimiser steps; no model is left.
 
-    A training of one step is timed too, and taken off, for what a training costs before its first step.
+    The first step is not counted: it is slower, as memory is taken and kernels are chosen.
 
     Args:
         folder: Folder of the stage.
@@ -67,13 +67,23 @@ def time_steps(folder: Path, model: Model, rows: Data, recipe: Recipe, mean_toke
     batch = max(1, min(recipe.per_device_train_batch_size, int(most / row_flops)))
     steps = max(3, min(MOST_STEPS, int(4 * most / (row_flops * batch + UPDATE_FLOPS * model.num_parameters))))
     small = replace(recipe, per_device_train_batch_size=batch, gradient_accumulation_steps=1)
-    mix, progress = load_corpus(rows.folder), Progress(folder)
-    found = []
-    for number in (1, 1 + steps):
-        own = replace(small, length=Draws(batch * number))
-        clock = time.perf_counter()
-        training = train_on(model.ref, mix, own, seed, folder / "timed", keeps_middle=False, progress=progress)
-        found.append((time.perf_counter() - clock, training.num_tokens))
-        shutil.rmtree(folder / "timed")
-    (first_s, first_tokens), (all_s, all_tokens) = found
-    return TimedSteps(steps, all_tokens - first_tokens, max(all_s - first_s, 1e-6))
+    how, clock = replace(small, length=Draws(batch * (1 + steps))), _StepClock(folder)
+    mix = load_corpus(rows.folder)
+    training = train_on(model.ref, mix, how, seed, folder / "timed", keeps_middle=False, progress=clock)
+    shutil.rmtree(folder / "timed")
+    num_timed = len(clock.ends) - 1
+    seconds = max(clock.ends[-1] - clock.ends[0], 1e-6)
+    return TimedSteps(num_timed, round(training.num_tokens * num_timed / len(clock.ends)), seconds)
+
+
+class _StepClock(Progress):
+    """Remembers when each step ended."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.ends: list[float] = []
+        """Seconds of a clock of no fixed start."""
+
+    def at(self, done: int, total: int) -> None:
+        self.ends.append(time.perf_counter())
+        super().at(done, total)
