@@ -61,6 +61,8 @@ _ROWS_OF_A_FINDING = 2_000
 """Number of rows that cost as much as the queries, words and tests of one finding."""
 _MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
 """Most rows attributed for each row of the corpus, and fewest unless that is fewer; the pool's rows are included."""
+_LEAST_QUERIES = 64
+"""Fewest failed items of each slice that are attributed, if it has as many."""
 _WORDS_OF = 16
 """Number of failed items of each slice whose words are attributed, for cue tests."""
 FORWARD_SHARE = 3
@@ -85,7 +87,8 @@ class Diagnoser:
     num_examples: int = 5
     """Number of training rows and of failed items shown with a finding."""
     max_queries: int = 256
-    """Most failed items of a slice that are attributed, drawn at random."""
+    """Most failed items of a slice that are attributed, drawn at random; beside a small corpus fewer, so that they
+    cost no more than its rows."""
     max_rows: int | None = 8_000
     """Most training rows that are attributed, drawn at random; of a small corpus fewer, so that the diagnosis costs no
     more than about two passes over it; unset means all. On SCAN 4,000 of 22,700 name the same data slice with an
@@ -265,7 +268,13 @@ class Diagnoser:
 
     def scope(self, case: Case, failing: tuple[FailingSlice, ...]) -> Scope | None:
         """Draw queries and rows; None where no slice fails."""
-        return draw_scope(case, failing, self.max_queries, self._most_rows(case, len(failing))) if failing else None
+        if not failing:
+            return None
+        most_rows = self._most_rows(case, len(failing))
+        num_rows = case.num_rows if most_rows is None else min(most_rows, case.num_rows)
+        # A query costs as much as a row: no more of them than rows are attributed.
+        most_queries = min(self.max_queries, max(_LEAST_QUERIES, num_rows // len(failing)))
+        return draw_scope(case, failing, most_queries, most_rows)
 
     def _most_rows(self, case: Case, num_findings: int) -> int | None:
         """Most rows to attribute, so that a diagnosis costs about two passes over the corpus; None for all."""

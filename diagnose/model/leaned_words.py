@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,12 +131,20 @@ def word_attributions(
             _row_of(result, queries.rows.select([row]), is_gold, tokenizer)
             for row, is_gold in zip(places, queries.is_gold[places].tolist(), strict=True)
         ]
-        if lead >= 0 and (attribution := _by_gradients(rows, model, nothing, num_steps)) is not None:
+        tried = _by_gradients(rows, model, nothing, num_steps) if lead >= 0 else None
+        if tried is not None and tried.adds_up:
             lead += 1
-            found.append(attribution)
-        else:
-            lead -= 1
-            found.append(_by_occlusion(rows, model, 2 * num_steps))
+            found.append(tried.attribution)
+            continue
+        lead -= 1
+        attribution = _by_occlusion(rows, model, 2 * num_steps)
+        if tried is not None:
+            attribution = replace(
+                attribution,
+                num_tokens=tried.attribution.num_tokens,
+                num_forward=attribution.num_forward + tried.attribution.num_forward,
+            )
+        found.append(attribution)
     return found
 
 
@@ -166,17 +174,24 @@ def _row_of(result: ItemResult, tokens: TokenRows, is_gold: bool, tokenizer: Pre
     return _Row(tokens, tuple(word for word, _ in words), word_of, -1 if is_gold and has_rival(result) else 1)
 
 
-def _by_gradients(rows: Sequence[_Row], model: CausalModel, nothing: Tensor, num_steps: int) -> WordAttribution | None:
-    """Attribute by integrated gradients; None where they do not add up."""
-    nats = np.zeros(len(rows[0].words))
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    attribution: WordAttribution
+    adds_up: bool
+
+
+def _by_gradients(rows: Sequence[_Row], model: CausalModel, nothing: Tensor, num_steps: int) -> _Tried:
+    """Attribute by integrated gradients, up to the first answer of which they do not add up."""
+    nats, num_tokens, adds_up = np.zeros(len(rows[0].words)), 0, True
     for row in rows:
         prompt = np.flatnonzero(row.word_of >= 0)
         path = integrated_gradients(model, row.tokens, prompt.tolist(), nothing, num_steps)
-        if path.gap > _MOST_GAP:
-            return None
         np.add.at(nats, row.word_of[prompt], row.sign * path.nats[prompt])
-    num_tokens = sum(row.tokens.num_tokens for row in rows)
-    return WordAttribution(rows[0].words, nats, GRADIENTS, num_steps * num_tokens, 2 * num_tokens)
+        num_tokens += row.tokens.num_tokens
+        adds_up = not path.gap > _MOST_GAP  # where it is not a number, nothing else would be one
+        if not adds_up:
+            break
+    return _Tried(WordAttribution(rows[0].words, nats, GRADIENTS, num_steps * num_tokens, 2 * num_tokens), adds_up)
 
 
 def _by_occlusion(rows: Sequence[_Row], model: CausalModel, most_pieces: int) -> WordAttribution:

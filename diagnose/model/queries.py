@@ -63,7 +63,8 @@ def weighted_rows(rows: TokenRows, weights: NDArray[np.float64]) -> Queries:
 def failed_items(
     groups: Sequence[Sequence[ItemResult]], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Queries:
-    """Make one query of each group of failed items, all of its items with equal weight.
+    """Make one query of each group of failed items, all of its items with equal weight; what stands in several groups
+    has its rows once.
 
     An item is taken as the harness scored it: a generation as the gold answer after the prompt, a multiple choice as
     the gold answer against the one that won, a rolling likelihood as the whole text.
@@ -73,7 +74,8 @@ def failed_items(
         tokenizer: Tokenizer of the model.
         max_length: Most tokens of a row; longer ones lose tokens at the front.
     """
-    results = [result for group in groups for result in group]
+    places = {key: k for k, key in enumerate(dict.fromkeys(r.item.key for group in groups for r in group))}
+    results = list({result.item.key: result for group in groups for result in group}.values())
     answers = [(k, True, result.item.target) for k, result in enumerate(results)]
     answers += [(k, False, result.answer) for k, result in enumerate(results) if has_rival(result)]
     items = [results[k].item for k, _, _ in answers]
@@ -86,10 +88,8 @@ def failed_items(
         max_length,
     )
     weights = np.zeros((len(groups), len(results)))
-    start = 0
     for k, group in enumerate(groups):
-        weights[k, start : start + len(group)] = 1 / len(group)
-        start += len(group)
+        weights[k, [places[result.item.key] for result in group]] = 1 / len(group)
     return Queries(rows, np.array([k for k, _, _ in answers]), np.array([gold for _, gold, _ in answers]), weights)
 
 

@@ -153,8 +153,14 @@ def test_of_failed_items_that_are_shown_the_words_leaned_on_are_told(model: Path
         assert [word for word, _ in failed.leaned_on] == failed.prompt.split()
         assert sum(abs(share) for _, share in failed.leaned_on) == pytest.approx(1)
     assert [failed.leaned_on for failed in plain.failed_items] == [()] * 5
-    num_words = sum(len(f"{failed.prompt} {failed.target}".split()) + 1 for failed in shown.failed_items)
-    assert told.num_tokens - untold.num_tokens == 16 * num_words
+    # Of this model gradients do not add up, as the first item shows; forward passes count a third.
+    assert {failed.leaned_by for failed in shown.failed_items} == {"occlusion"}
+    lengths = [len(f"{failed.prompt} {failed.target}".split()) + 1 for failed in shown.failed_items]
+    forward = 2 * lengths[0] + sum(
+        length + len(failed.prompt.split()) * (length - 1)
+        for failed, length in zip(shown.failed_items, lengths, strict=True)
+    )
+    assert told.num_tokens - untold.num_tokens == pytest.approx(16 * lengths[0] + forward / 3, abs=1)
 
 
 def test_a_healthy_model_is_not_attributed(tmp_path: Path, model: Path) -> None:

@@ -156,7 +156,7 @@ CHAT: list[Row] = [
     ("evals.apply_chat_template=true {tiny}", "the tokenizer of 'tiny' has no chat template; take the model's chat"),
     ("evals.apply_chat_template=tool_use {chat}", "'tool_use' names one of several templates, but the tokenizer of"),
     ("evals.fewshot_as_multiturn=true", "needs turns: set evals.apply_chat_template=true, or leave it unset"),
-    ("corpus.text=prompt corpus.messages=a", "corpus.text=prompt has no turns that a chat template could render"),
+    ("corpus.text=prompt corpus.messages=a", "reads plain text, which corpus.messages=a does not; unset one of them"),
     ("corpus.train=good.jsonl", "row 1 has no field 'prompt' (corpus.prompt); it has messages; set corpus.messages="),
 ]
 EVALS: list[Row] = [
@@ -172,7 +172,10 @@ EVALS: list[Row] = [
     ("evals.tasks=[long_answers] {tiny}", "asks for answers of 100 tokens, but the model reads 64 with the prompt"),
     ("evals.tasks=[long_prompts] {tiny}", "none of the 30 prompts of task 'long_prompts' fits into the 61 tokens"),
     ("evals.max_gen_toks=5000", "asks for answers of 5000 tokens, but the model reads 2048 with the prompt; set"),
-    ("evals.metric=exact_match/NOPE", "evals.metric='exact_match/NOPE' is a metric of no task; did you mean 'exact"),
+    (
+        "evals.metric=exact_match/NOPE",
+        "evals.metric='exact_match/NOPE' is a metric of no task that it is for (mine); did you mean 'exact",
+    ),
     ("evals.slices=[colour]", "evals.slices names the field 'colour', which no document has; the documents have"),
     ("evals.limit=0", "evals.limit must be at least 1, got 0; leave it unset for no limit"),
     ("evals.limit=1", "no item of 1 of evals.tasks is in split probe"),
@@ -238,9 +241,9 @@ RECORDED: list[Row] = [
     ("measure evals.filter=first", "evals.filter='first' is a filter of no task that it is for (mine)"),
 ]
 WITH_MODEL = {name: f"model=pretrained model.name={name}" for name in ("tiny", "chat")}
-SPENDS_NOTHING = ("corpus-train-", "corpus-pool-", "read-samples-", "build-")
-"""Stages that may be done before input is refused: rows and logs are read, a model from nothing has its tokenizer
-made."""
+SPENDS_NOTHING = ("corpus-train-", "corpus-pool-", "count-corpus-", "read-samples-", "build-")
+"""Stages that may be done before input is refused: rows and logs are read and counted, a model from nothing has its
+tokenizer made."""
 
 
 @pytest.fixture(scope="module")

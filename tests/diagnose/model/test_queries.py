@@ -18,7 +18,7 @@ TOKENIZER = word_tokenizer(["is", "a", "cat", "dog", "red", "blue", "what", "?"]
 
 def failed(kind: OutputType, answer: str) -> ItemResult:
     prompt = "" if kind is OutputType.LOGLIKELIHOOD_ROLLING else "what ?"
-    return scored(item(prompt, "a cat", output=kind), 0.0, answer)
+    return scored(item(prompt, "a cat", id=kind.value, output=kind), 0.0, answer)
 
 
 def test_a_multiple_choice_asks_for_the_gold_answer_against_the_one_that_won() -> None:
@@ -35,6 +35,14 @@ def test_of_rolling_likelihood_all_of_the_text_is_asked() -> None:
     queries = failed_items([[failed(OutputType.LOGLIKELIHOOD_ROLLING, "")]], TOKENIZER, 16)
     assert queries.rows.has_loss.tolist() == [True, True, True]  # a cat </s>
     assert queries.rows.num_tokens == 3
+
+
+def test_an_item_of_two_slices_goes_through_the_model_once() -> None:
+    items = [failed(kind, "a dog") for kind in (OutputType.MULTIPLE_CHOICE, OutputType.GENERATE_UNTIL)]
+    apart = [failed_items([group], TOKENIZER, 16) for group in ([items[0]], items)]
+    both = failed_items([[items[0]], items], TOKENIZER, 16)
+    assert both.rows.num_tokens == apart[1].rows.num_tokens
+    assert both.weights.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
 def model() -> PreTrainedModel:
