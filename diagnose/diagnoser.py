@@ -247,7 +247,7 @@ class Diagnoser:
             num_items=len(case.probe.results),
             num_failed=_num_failed(case),
             num_tokens=num_tokens,
-            attributed=_attributed(case, scope, attribution),
+            attributed=_attributed(case, scope, attribution, self.influence.last_blocks),
             profiles=join_profiles(case.probe.results, scope.items, rows, table),
             tree=slice_tree([one.slice for one in scope.failing], scope.items, is_failed),
             left_out=left_out_beside(case, self.tests),
@@ -359,7 +359,7 @@ def _nothing_fails(case: Case, contaminated: tuple[Finding, ...], num_tokens: in
     return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), num_tokens)
 
 
-def _attributed(case: Case, scope: Scope, attribution: Attribution) -> Attributed:
+def _attributed(case: Case, scope: Scope, attribution: Attribution, last_blocks: int | None) -> Attributed:
     num_truncated, left_out = 0, np.zeros(0, np.int64)
     for part in attribution.parts():
         num_truncated += part.num_truncated
@@ -370,6 +370,7 @@ def _attributed(case: Case, scope: Scope, attribution: Attribution) -> Attribute
         num_left_out=len(left_out),
         left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
         num_items_left_out=len(attribution.left_out_queries),
+        last_blocks=last_blocks,
     )
 
 

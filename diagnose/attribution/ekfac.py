@@ -99,7 +99,8 @@ def model_effects(
 
 def _eigenbases(model: CausalModel, sample: FisherSample, influence: Influence) -> list[LayerProjection]:
     """Projections to the eigenvectors of each layer's Kronecker factors, in the place of random columns."""
-    layers = [layer for layer in linear_layers(model) if max(layer.num_in, layer.num_out) <= MOST_SIDE]
+    found = linear_layers(model, influence.last_blocks)
+    layers = [layer for layer in found if max(layer.num_in, layer.num_out) <= MOST_SIDE]
     if not layers:
         raise ValueError(
             f"every linear layer of {type(model).__name__} has more than {MOST_SIDE} inputs or outputs, too many for "

@@ -55,6 +55,9 @@ class Influence:
     rerank: float = 0.0
     """Share of the rows, the most helpful and the most harmful ones of each finding, whose effect is computed again
     with whole gradients (`diagnose.attribution.ekfac`), for the examples that are shown; 0 for none, .01 is plenty."""
+    last_blocks: int | None = None
+    """Number of the model's last blocks whose gradients count, the head beside them; unset counts all. Backward ends
+    there: with a third of the blocks a pass takes two thirds."""
     batch_tokens: int = 8192
     """Most tokens in a batch, padding included; a longer row is a batch of its own."""
     shard_rows: int = 8192
@@ -81,11 +84,11 @@ class Influence:
             )
         if not 0 <= self.kronecker <= 1:
             raise ValueError(f"diagnose.influence.kronecker must be between 0 and 1, got {self.kronecker}; 0 is none")
-        for key in ("projection_dim", "fisher_examples", "batch_tokens", "shard_rows"):
-            if getattr(self, key) < 1:
+        for key in ("projection_dim", "fisher_examples", "last_blocks", "batch_tokens", "shard_rows"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
                 raise ValueError(
-                    f"diagnose.influence.{key} must be at least 1, got {getattr(self, key)}; leave it out "
-                    "for the default"
+                    f"diagnose.influence.{key} must be at least 1, got {value}; leave it out for the default"
                 )
 
     def shares(self, learning_rates: Sequence[float]) -> list[float]:

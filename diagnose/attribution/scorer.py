@@ -100,7 +100,9 @@ def prepared(
     if index is not None and index.is_begun:
         projections = index.projections(model)
     else:
-        projections = random_projections(model, settings.projection_dim, sample.calibration, seed, settings.temperature)
+        projections = random_projections(
+            model, settings.projection_dim, sample.calibration, seed, settings.temperature, settings.last_blocks
+        )
     with catch_gradients(model, projections, settings.temperature) as gradients:
         of_train: TrainGradients
         if index is None:

@@ -171,6 +171,8 @@ class Attributed:
     """Ids of the first rows left out."""
     num_items_left_out: int
     """Number of failed items whose loss or gradient is not finite."""
+    last_blocks: int | None = None
+    """Number of the model's last blocks whose gradients were taken; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

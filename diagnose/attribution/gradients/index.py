@@ -69,7 +69,9 @@ class GradientIndex:
     """Index of one model, projection and sample."""
 
     def __init__(self, folder: Path, model: CausalModel, sample: FisherSample, settings: Influence, seed: int) -> None:
-        identity = (settings.projection_dim, settings.temperature, seed, next(model.parameters()).dtype)
+        self._last_blocks = settings.last_blocks
+        dtype = next(model.parameters()).dtype
+        identity = (settings.projection_dim, settings.temperature, settings.last_blocks, seed, dtype)
         digest = hashlib.sha256(repr(identity).encode())
         for name, values in sorted(model.state_dict().items()):
             digest.update(name.encode())
@@ -85,7 +87,7 @@ class GradientIndex:
 
     def projections(self, model: CausalModel) -> list[LayerProjection]:
         """Load the projections with which the index was begun; freezes the model."""
-        layers = linear_layers(model)
+        layers = linear_layers(model, self._last_blocks)
         freeze(model)
         device, kept = next(model.parameters()).device, load_file(self._head)
         sides: list[tuple[Tensor, Tensor]] = []

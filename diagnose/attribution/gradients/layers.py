@@ -19,12 +19,18 @@ class LinearLayer:
     """Whether the layer's input is only the tokens with loss, those of all rows in one list."""
 
 
-def linear_layers(model: CausalModel) -> list[LinearLayer]:
-    """Find every trainable linear layer, in the model's order."""
+def linear_layers(model: CausalModel, last_blocks: int | None = None) -> list[LinearLayer]:
+    """Find every trainable linear layer, in the model's order.
+
+    Args:
+        model: A transformer, or an adapter on one.
+        last_blocks: Number of the transformer's last blocks whose layers count, beside the head; None for all.
+    """
     head = model.get_output_embeddings()
+    first = 0 if last_blocks is None else model.config.get_text_config().num_hidden_layers - last_blocks
     layers = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | Conv1D) and module.weight.requires_grad:
+        if isinstance(module, nn.Linear | Conv1D) and module.weight.requires_grad and _block(name) >= first:
             # GPT-2's Conv1D stores its weight as [in, out].
             num_in, num_out = module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]
             layers.append(LinearLayer(name, module, num_in, num_out, is_head=module is head))
@@ -34,6 +40,11 @@ def linear_layers(model: CausalModel) -> list[LinearLayer]:
             "give a transformer, or an adapter on one"
         )
     return layers
+
+
+def _block(name: str) -> float:
+    """Number of the block that a module is in, by its name; behind all where it is in none."""
+    return float(next((part for part in name.split(".") if part.isdigit()), "inf"))
 
 
 def freeze(model: CausalModel) -> None:

@@ -50,6 +50,7 @@ def random_projections(
     calibration: dict[str, Tensor],
     seed: int,
     temperature: float = 1.0,
+    last_blocks: int | None = None,
 ) -> list[LayerProjection]:
     """Draw the projection of each trainable linear layer, shaped by one pass over the calibration batch.
 
@@ -57,11 +58,12 @@ def random_projections(
 
     Args:
         calibration: A batch of training rows, a thousand tokens or so.
+        last_blocks: As in `linear_layers`.
 
     Raises:
         ValueError: there is no trainable linear layer.
     """
-    layers = linear_layers(model)
+    layers = linear_layers(model, last_blocks)
     freeze(model)
     run = ModelPass(model, temperature)
     # Noise is drawn before the pass, so that it does not depend on the order in which layers are called.

@@ -98,6 +98,7 @@ FIXES: list[Row] = [
     ("diagnose.influence.checkpoint_weights=rate", "EQUAL, LEARNING_RATE"),
     ("diagnose.mode_labels=gone.jsonl", "diagnose.mode_labels names a file that does not exist"),
     ("diagnose.mode_labels=train.jsonl", "line 1 of 'train.jsonl': target must be a text, got no such key"),
+    ("diagnose.influence.last_blocks=0", "diagnose.influence.last_blocks must be at least 1, got 0"),
     ("interventions.num_examples=0", "interventions.num_examples must be at least 1, got 0; unset means no limit"),
     ("interventions.share=1", "interventions.share must be between 0 and 1, got 1.0"),
     ("interventions.max_synthetic_share=nan", "interventions.max_synthetic_share must be between 0 and 1, got nan"),

@@ -241,3 +241,17 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         attribute(Influence(), [], weighted_rows(token_rows([[1, 2]], [[1, 2]]), np.eye(1)), token_rows([], []), seed=0)
     with pytest.raises(ValueError, match="attribution needs a query, got 0 queries of 0 rows"):
         weighted_rows(token_rows([], []), np.zeros((0, 0)))
+
+
+def test_the_last_blocks_score_as_a_model_whose_other_blocks_are_frozen(
+    train: TokenRows, trained: dict[str, torch.Tensor]
+) -> None:
+    query = weighted_rows(mapping_rows(np.array([3]), np.array([0])), np.eye(1))
+    frozen = model_of(trained)
+    frozen.model.layers[0].requires_grad_(False)
+    last = score_model(Influence(last_blocks=1), model_of(trained), query, train, seed=1)
+    np.testing.assert_array_equal(last.effect, score_model(Influence(), frozen, query, train, seed=1).effect)
+    whole = score_model(Influence(), model_of(trained), query, train, seed=1)
+    every = score_model(Influence(last_blocks=2), model_of(trained), query, train, seed=1)
+    np.testing.assert_array_equal(whole.effect, every.effect)
+    assert not np.allclose(whole.effect, last.effect)
