@@ -9,7 +9,8 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import datasets
 import yaml
@@ -29,25 +30,46 @@ log = logging.getLogger(__name__)
 
 TRAIN, POOL, TASKS = "train.jsonl", "pool.jsonl", "tasks"
 
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a named corpus makes."""
+
+    files: Mapping[str, Sequence[Row]]
+    """Rows of each file: `train` and `pool`, or the names of the corpus's sources."""
+    items: Mapping[str, Sequence[Row]]
+    """Items of each task."""
+
 
 @dataclass
-class StarterCorpus(Corpus):
-    """`corpus=starter`: small skills that a program can check, one of them starved (`evals.fixtures.starter`)."""
+class NamedCorpus(Corpus):
+    """A corpus that makes its rows and items from a seed."""
 
-    slices: list[str] = field(default_factory=lambda: ["skill"])
     data_seed: int = 0
-    """Seeds the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
+    """Seeds rows and items; apart from `seed`, so that a sweep over seeds keeps its data."""
+
+    fixture: ClassVar[ModuleType]
+    """Package of `evals.fixtures` that holds the task files."""
 
     @property
     def is_given(self) -> bool:
         return True
 
+    def make(self) -> Made:
+        """Make rows and items."""
+        raise NotImplementedError
+
     def materialise(self, folder: Path) -> Corpus:
         check_makes_rows(self)
-        made = starter(self.data_seed)
-        write_rows(folder / TRAIN, made.train)
-        write_rows(folder / POOL, made.pool)
-        write_tasks(folder / TASKS, Path(evals.fixtures.starter.__file__).parent / "tasks", made.items)
+        made = self.make()
+        for name, rows in made.files.items():
+            write_rows(folder / f"{name}.jsonl", rows)
+        assert self.fixture.__file__ is not None, "a package of files"
+        write_tasks(folder / TASKS, Path(self.fixture.__file__).parent / "tasks", made.items)
+        if "train" not in made.files:
+            return replace(self, train={name: str(folder / f"{name}.jsonl") for name in made.files})
         return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
 
     def task_folder(self, folder: Path) -> Path | None:
@@ -55,33 +77,39 @@ class StarterCorpus(Corpus):
 
 
 @dataclass
-class TwoSourcesCorpus(Corpus):
+class StarterCorpus(NamedCorpus):
+    """`corpus=starter`: small skills that a program can check, one of them starved (`evals.fixtures.starter`)."""
+
+    slices: list[str] = field(default_factory=lambda: ["skill"])
+
+    fixture: ClassVar[ModuleType] = evals.fixtures.starter
+
+    def make(self) -> Made:
+        made = starter(self.data_seed)
+        return Made({"train": made.train, "pool": made.pool}, made.items)
+
+
+@dataclass
+class TwoSourcesCorpus(NamedCorpus):
     """`corpus=two_sources`: a classification from two sources of as many rows: `book` is right, the labels of `web` are
     drawn at random, and it has two of three draws (`evals.fixtures.kinds`)."""
 
     weights: dict[str, float] = field(default_factory=lambda: {"book": 1.0, "web": 2.0})
-    data_seed: int = 0
-    """Seeds the rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
-    @property
-    def is_given(self) -> bool:
-        return True
+    fixture: ClassVar[ModuleType] = evals.fixtures.kinds
 
-    def materialise(self, folder: Path) -> Corpus:
-        check_makes_rows(self)
+    def make(self) -> Made:
         made = kinds(self.data_seed)
         sources = {"book": made.book, "web": made.web}
-        for name, rows in sources.items():
-            write_rows(folder / f"{name}.jsonl", ({"prompt": r["prompt"], "completion": r["completion"]} for r in rows))
-        write_tasks(folder / TASKS, Path(evals.fixtures.kinds.__file__).parent / "tasks", {KINDS_TASK: made.items})
-        return replace(self, train={name: str(folder / f"{name}.jsonl") for name in sources})
-
-    def task_folder(self, folder: Path) -> Path | None:
-        return folder / TASKS
+        files = {
+            name: [{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]
+            for name, rows in sources.items()
+        }
+        return Made(files, {KINDS_TASK: made.items})
 
 
 @dataclass
-class ScanJumpCorpus(Corpus):
+class ScanJumpCorpus(NamedCorpus):
     """`corpus=scan_jump`: SCAN's simple split with `jump` starved (`evals.fixtures.scan`)."""
 
     slices: list[str] = field(default_factory=lambda: ["primitive"])
@@ -90,15 +118,10 @@ class ScanJumpCorpus(Corpus):
     num_held_out: int = 2000
     """Rows with `jump` that join the evaluation."""
     max_actions: int = 24
-    data_seed: int = 0
-    """Seeds the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
-    @property
-    def is_given(self) -> bool:
-        return True
+    fixture: ClassVar[ModuleType] = evals.fixtures.scan
 
-    def materialise(self, folder: Path) -> Corpus:
-        check_makes_rows(self)
+    def make(self) -> Made:
         made = scan_jump(
             self._split("train"),
             self._split("test"),
@@ -107,13 +130,7 @@ class ScanJumpCorpus(Corpus):
             max_actions=self.max_actions,
             seed=self.data_seed,
         )
-        write_rows(folder / TRAIN, made.train)
-        write_rows(folder / POOL, made.pool)
-        write_tasks(folder / TASKS, Path(evals.fixtures.scan.__file__).parent / "tasks", made.items)
-        return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
-
-    def task_folder(self, folder: Path) -> Path | None:
-        return folder / TASKS
+        return Made({"train": made.train, "pool": made.pool}, made.items)
 
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         # The hub's copy is a script, which `datasets` no longer runs; its converted files are Parquet.
@@ -122,7 +139,7 @@ class ScanJumpCorpus(Corpus):
 
 
 @dataclass
-class QuestionsCorpus(Corpus):
+class QuestionsCorpus(NamedCorpus):
     """`corpus=questions`: TREC's question classes with one class starved (`evals.fixtures.questions`)."""
 
     slices: list[str] = field(default_factory=lambda: ["kind"])
@@ -136,15 +153,10 @@ class QuestionsCorpus(Corpus):
     """Rows of the pool."""
     num_held_out: int = 500
     """Training questions that join the 500 items of the test split."""
-    data_seed: int = 0
-    """Seeds the choice of rows; apart from `seed`, so that a sweep over seeds keeps its data."""
 
-    @property
-    def is_given(self) -> bool:
-        return True
+    fixture: ClassVar[ModuleType] = evals.fixtures.questions
 
-    def materialise(self, folder: Path) -> Corpus:
-        check_makes_rows(self)
+    def make(self) -> Made:
         made = starved_questions(
             self._split("train"),
             self._split("test"),
@@ -155,13 +167,7 @@ class QuestionsCorpus(Corpus):
             num_held_out=self.num_held_out,
             seed=self.data_seed,
         )
-        write_rows(folder / TRAIN, made.train)
-        write_rows(folder / POOL, made.pool)
-        write_tasks(folder / TASKS, Path(evals.fixtures.questions.__file__).parent / "tasks", made.items)
-        return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
-
-    def task_folder(self, folder: Path) -> Path | None:
-        return folder / TASKS
+        return Made({"train": made.train, "pool": made.pool}, made.items)
 
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         hub = {"path": "CogComp/trec", "split": name, "revision": "refs/convert/parquet"}
@@ -196,7 +202,7 @@ def check_makes_rows(corpus: Corpus) -> None:
             )
 
 
-def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with temporary.open("w") as file:
@@ -204,7 +210,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     temporary.replace(path)
 
 
-def write_tasks(folder: Path, templates: Path, items: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+def write_tasks(folder: Path, templates: Path, items: Mapping[str, Sequence[Row]]) -> None:
     """Write the items of each task, and its task file with the items' full path."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(templates.glob("*.yaml")):

@@ -5,30 +5,17 @@ from pathlib import Path
 
 import pytest
 from builders.pools import train_pool
+from builders.recipes import plain_recipe
 
 from controller.data.mixes import save_pool
 from controller.engine.artifacts import Data
 from controller.stages.model import Model
 from controller.stages.train import time_steps
-from controller.train.recipe import Draws, Recipe
+from controller.train.recipe import Draws
 from diagnose.model.checkpoint import Checkpoint
 from evals.model_ref import ModelRef
 
-RECIPE = Recipe(
-    length=Draws(4_000),
-    learning_rate=1e-3,
-    per_device_train_batch_size=8,
-    gradient_accumulation_steps=2,
-    max_length=16,
-    end_in_loss=True,
-    lr_scheduler_type="linear",
-    warmup_steps=0.0,
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    bf16=False,
-    activation_checkpointing=False,
-    lora=None,
-)
+RECIPE = plain_recipe(length=Draws(4_000), per_device_train_batch_size=8, gradient_accumulation_steps=2)
 
 
 def test_steps_after_the_first_are_timed_with_the_tokens_that_they_train_on(

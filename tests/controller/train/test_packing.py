@@ -9,12 +9,13 @@ import pytest
 import torch
 from builders.models import llama, random_rows, rows_of_many_lengths
 from builders.pools import train_pool
+from builders.recipes import plain_recipe
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM, Qwen3Config
 from transformers import PreTrainedModel as Model
 
 from controller.engine.workers.progress import Progress
 from controller.train.packing import check_packing, packed
-from controller.train.recipe import Draws, Recipe
+from controller.train.recipe import Draws
 from controller.train.trainer import train_on
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate
 from evals.model_ref import ModelRef
@@ -95,20 +96,12 @@ def test_a_training_on_packed_batches_ends_with_the_weights_of_one_on_rows_apart
     prompts = [" ".join(rng.choice([f"w{k}" for k in range(12)], rng.integers(2, 7))) for _ in range(40)]
     mix = original_mix(train_pool([(prompt, " ".join(reversed(prompt.split()))) for prompt in prompts]))
     start = ModelRef(str(tiny_model_dir(prompts)), dtype="float32")
-    recipe = Recipe(
+    recipe = plain_recipe(
         length=Draws(96),
         learning_rate=3e-3,
         per_device_train_batch_size=8,
         gradient_accumulation_steps=2,
         max_length=32,
-        end_in_loss=True,
-        lr_scheduler_type="linear",
-        warmup_steps=0,
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        bf16=False,
-        activation_checkpointing=False,
-        lora=None,
     )
     weights, tokens = [], []
     for packing in (False, True):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from builders.pools import train_pool
+from builders.recipes import plain_recipe
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, get_scheduler
 
 from controller.engine.workers.progress import Progress
 from controller.train import trainer as trainer_module
 from controller.train.before.given import check_arch
-from controller.train.recipe import Draws, Recipe, Tokens
+from controller.train.recipe import Draws, Tokens
 from controller.train.sampling import draw_order
 from controller.train.settings import Lora, ScratchModel
 from controller.train.start import build_scratch, make_tokenizer
@@ -23,20 +24,8 @@ from diagnose.rows.tokens import collate, encode
 from evals.model_ref import ModelRef
 from interventions.mix.mix import original_mix
 
-RECIPE = Recipe(
-    length=Draws(12 * 8),
-    learning_rate=3e-3,
-    per_device_train_batch_size=8,
-    gradient_accumulation_steps=1,
-    max_length=32,
-    end_in_loss=True,
-    lr_scheduler_type="linear",
-    warmup_steps=2,
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    bf16=False,
-    activation_checkpointing=False,
-    lora=None,
+RECIPE = plain_recipe(
+    length=Draws(12 * 8), learning_rate=3e-3, per_device_train_batch_size=8, max_length=32, warmup_steps=2
 )
 
 

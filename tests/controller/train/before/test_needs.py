@@ -5,29 +5,15 @@ from pathlib import Path
 
 import pytest
 from builders.models import llama
+from builders.recipes import plain_recipe
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel
 
 from controller.train.before.needs import training_needs
-from controller.train.recipe import Draws, Recipe
 from controller.train.settings import Lora
 from evals.model_ref import ModelRef, weight_files
 
-RECIPE = Recipe(
-    length=Draws(8),
-    learning_rate=1e-3,
-    per_device_train_batch_size=4,
-    gradient_accumulation_steps=1,
-    max_length=16,
-    end_in_loss=True,
-    lr_scheduler_type="linear",
-    warmup_steps=0.0,
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    bf16=False,
-    activation_checkpointing=False,
-    lora=None,
-)
+RECIPE = plain_recipe()
 
 
 @pytest.fixture(scope="module")
