@@ -16,7 +16,8 @@ class Continue:
     """Train on the corpus without evaluation items, as it stands; guards are compared with it."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
-        return ControlMix(compose((), contest.stock), "the corpus as it stands, every row alike", 0)
+        alike = "its sources by their weights" if contest.stock.corpus.source_weights else "every row alike"
+        return ControlMix(compose((), contest.stock), f"the corpus as it stands, {alike}", 0)
 
 
 @dataclass(frozen=True)
