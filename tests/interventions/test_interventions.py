@@ -266,5 +266,5 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         Retrieve(share=1.0)
     with pytest.raises(ValueError, match=r"interventions.num_examples must be at least 1, got 0"):
         Auto(num_examples=0)
-    with pytest.raises(ValueError, match=r"interventions.max_factor must be above 1, got 1"):
+    with pytest.raises(ValueError, match=r"interventions.max_factor must be above 1 and finite, got 1"):
         Reweight(max_factor=1.0)

@@ -241,7 +241,7 @@ def test_one_stage_verbs_go_on_from_what_is_there(smoke: Path, monkeypatch: pyte
     assert {line["event"] for line in journal(smoke)[lines:]} == {"reused"}
     rows = [json.loads(line) for line in export.read_text().splitlines()]
     added = sum(action.num_added for action in read_loop(smoke).rounds[0].plan.actions)
-    assert sum(row["kind"] == "retrieve" for row in rows) == added > 190
+    assert sum(row["kind"] == "retrieve" for row in rows) == added >= 180  # of 200 wanted
     assert {"prompt", "completion", "weight", "id", "reason"} <= set(rows[0])
 
 
