@@ -194,9 +194,8 @@ class Diagnoser:
         )
         keep(scope, queries, attribution)
         ranked = self._reranked(attribution, model, queries, train, case.seed)
-        has_cues = (
-            asker is not None and case.is_training_data
-        )  # tests of cues use the words of more items than are shown
+        # Tests of cues use the words of more items than are shown.
+        has_cues = asker is not None and case.is_training_data
         num_words_of = max(self.num_examples, _WORDS_OF) if has_cues else self.num_examples
         shown = [result for failed in scope.failures for result in failed[:num_words_of]]
         leaned = leaned_on(shown, model, self.token_steps)

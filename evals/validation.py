@@ -53,3 +53,8 @@ def not_negative(key: str, value: float) -> None:
     """Raise a ValueError for a number that is below 0 or not finite."""
     if not 0 <= value < math.inf:
         raise ValueError(f"{key} must {'not be negative' if value < 0 else 'be finite'}, got {value}")
+
+
+def first_line(error: BaseException) -> str:
+    """First line of what an error says that is not blank; the name of its class where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -21,7 +21,7 @@ from controller.data.corpus import Corpus, NamedSource
 from controller.data.row_form import RowForm
 from controller.engine.hashes import fingerprint
 from diagnose.rows.pool import COLUMNS, ContentIds, Rendering, TrainPool, concatenated
-from evals.validation import FREE
+from evals.validation import FREE, first_line
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _read_hub(where: str, source: str) -> Dataset:
     try:
         return datasets.load_dataset(name, config, split=split)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{where} {source} could not be loaded from the hub: {_first_line(error)}") from error
+        raise ValueError(f"{where} {source} could not be loaded from the hub: {first_line(error)}") from error
 
 
 def _read_file(where: str, path: Path) -> Dataset:
@@ -223,7 +223,7 @@ def _read_file(where: str, path: Path) -> Dataset:
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
         if kind == "json" and not _has_lines(where, path):
             return Dataset.from_dict({})
-        raise ValueError(f"{where} {path} could not be read: {_first_line(error.__cause__ or error)}") from error
+        raise ValueError(f"{where} {path} could not be read: {first_line(error.__cause__ or error)}") from error
 
 
 def _has_lines(where: str, path: Path) -> bool:
@@ -282,7 +282,3 @@ def _standard_rows(source: Source, rows: Dataset, where: str, name: str, *, is_c
         return {"id": ids, "source": [name] * size} | texts | {column: batch[column] for column in kept}
 
     return rows.map(standard, batched=True, remove_columns=rows.column_names, load_from_cache_file=False)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

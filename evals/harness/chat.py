@@ -12,8 +12,8 @@ from typing import Any
 import transformers
 from jinja2 import TemplateError
 
-from evals.harness.tasks import first_line
 from evals.model_ref import ModelRef, chat_template
+from evals.validation import first_line
 
 log = logging.getLogger(__name__)
 

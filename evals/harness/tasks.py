@@ -23,7 +23,7 @@ from transformers import GenerationConfig
 from evals.harness.scoring.metrics import JudgedBy, Metric, MetricKind, check_judged_by
 from evals.items import OutputType
 from evals.suite import EvalSuite
-from evals.validation import one_of
+from evals.validation import first_line, one_of
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +243,3 @@ def naming_the_task(name: str) -> Iterator[None]:
             f"task {name!r} could not be loaded: {type(error).__name__}: {first_line(error)}{why}; check its "
             "YAML file, its data files and, for data from the hub, the connection"
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,12 +6,12 @@ before anything is trained.
 
 from collections.abc import Sequence
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.messages import SYSTEM, from_json
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_pool
+from diagnose.rows.selection import evenly_spaced
 from diagnose.rows.tokens import TokenRows, encode
 from evals.items import Item
 
@@ -33,8 +33,8 @@ def find_drift(
         max_length: Most tokens of a row.
         system: System turn of the items.
     """
-    rows = corpus.select(np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).astype(np.int64))
-    asked = [items[k] for k in np.linspace(0, len(items) - 1, min(len(items), _MOST)).astype(int).tolist()]
+    rows = corpus.select(evenly_spaced(len(corpus), _MOST))
+    asked = [items[k] for k in evenly_spaced(len(items), _MOST).tolist()]
     encoded = encode_pool(rows, tokenizer, max_length)
     prompts = encode([""] * len(asked), [item.prompt for item in asked], tokenizer, "", max_length)
     found = [

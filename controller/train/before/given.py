@@ -18,6 +18,7 @@ from transformers.quantizers import AutoHfQuantizer
 
 from controller.train.settings import Lora, PretrainedModel
 from evals.model_ref import CausalModel, weight_files
+from evals.validation import first_line
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -58,7 +59,7 @@ def check_arch(arch: Mapping[str, Any]) -> None:
     except _CONFIG_ERRORS as error:
         given = ", ".join(f"{name}={value}" for name, value in fields.items())
         raise ValueError(
-            f"model.arch describes no {model_type} that can be built, got {given}: {_first_line(error)}"
+            f"model.arch describes no {model_type} that can be built, got {given}: {first_line(error)}"
         ) from error
 
 
@@ -101,7 +102,7 @@ def check_model(key: str, name: str, revision: str | None = None) -> None:
     try:
         config = AutoConfig.from_pretrained(name, revision=revision)
     except (OSError, ValueError, StrictDataclassError) as error:
-        raise ValueError(f"{key} {name} is not a model that transformers loads: {_first_line(error)}") from error
+        raise ValueError(f"{key} {name} is not a model that transformers loads: {first_line(error)}") from error
     if folder.is_dir():
         _check_weights(key, folder)
     _check_quantisation(key, name, config)
@@ -140,7 +141,7 @@ def _check_weights(key: str, folder: Path) -> None:
                 pass
         except SafetensorError as error:
             raise ValueError(
-                f"{key}: {path} is no whole file of weights ({_first_line(error)}); copy or download it again"
+                f"{key}: {path} is no whole file of weights ({first_line(error)}); copy or download it again"
             ) from error
 
 
@@ -152,7 +153,7 @@ def _check_quantisation(key: str, name: str, config: Any) -> None:
         AutoHfQuantizer.from_config(settings, pre_quantized=True).validate_environment()
     except (ImportError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"{key} {name} is quantised, and cannot be loaded here: {_first_line(error)}; install what is missing, or "
+            f"{key} {name} is quantised, and cannot be loaded here: {first_line(error)}; install what is missing, or "
             "name the model with weights in full precision"
         ) from error
 
@@ -162,7 +163,7 @@ def _check_tokenizer(key: str, name: str, revision: str | None) -> None:
         AutoTokenizer.from_pretrained(name, revision=revision)
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{key} {name} has no tokenizer that transformers loads: {_first_line(error)}; put the files of its "
+            f"{key} {name} has no tokenizer that transformers loads: {first_line(error)}; put the files of its "
             "tokenizer beside the weights"
         ) from error
 
@@ -187,7 +188,7 @@ def _check_adapter(key: str, folder: Path) -> None:
         model = without_memory(_config(named, None))
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{key} {folder} is an adapter on {named}, which transformers does not load: {_first_line(error)}; put the "
+            f"{key} {folder} is an adapter on {named}, which transformers does not load: {first_line(error)}; put the "
             f"base there, or its place in base_model_name_or_path of {ADAPTER_CONFIG}"
         ) from error
     sizes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
@@ -207,7 +208,3 @@ def _check_adapter(key: str, folder: Path) -> None:
 
 def _config(name: str, revision: str | None) -> Any:
     return AutoConfig.from_pretrained(name, revision=revision)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

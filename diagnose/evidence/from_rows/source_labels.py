@@ -3,8 +3,8 @@
 Rows of a source are held against the golds of probe items, as those of a slice are
 (`diagnose.evidence.from_rows.wrong_labels`), and what other sources are denied beyond golds is subtracted: labels that
 are wrong in every source blame none, nor do those that are wrong in the slice of the failing items, if they are most of
-them. A source of another domain is hard to tell for the classifier although its labels
-are right; so a source is blamed only if, by attribution, its rows also help the failed items less than others do.
+them. A source of another domain is hard to tell for the classifier although its labels are right; so a source is blamed
+only if, by attribution, its rows also help the failed items less than others do.
 
 Costs the classifier, seconds for 10,000 rows; nothing where the corpus has one source.
 """

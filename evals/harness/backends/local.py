@@ -9,9 +9,9 @@ import torch
 from evals.harness.backends.counted import CountedModel
 from evals.harness.backends.fitted import FittedModel
 from evals.harness.backends.kept import keep_answers
-from evals.harness.tasks import first_line
 from evals.model_ref import CausalModel, ModelRef
 from evals.suite import EvalSuite
+from evals.validation import first_line
 from evals.weights import shared_model
 
 _MOST = 64

@@ -10,10 +10,9 @@ from typing import Any
 
 from lm_eval.api.registry import get_model
 
-from evals.harness.tasks import first_line
 from evals.model_ref import ModelRef
 from evals.suite import EvalSuite
-from evals.validation import one_of
+from evals.validation import first_line, one_of
 
 _LIBRARIES = {"hf": (), "vllm": ("vllm",), "openai": ("aiohttp", "requests", "tenacity")}
 _EXTRAS = {"vllm": "vllm", "openai": "api"}
