@@ -71,12 +71,19 @@ class Propose:
 
 @dataclass
 class LoopSettings:
+    """Settings of a loop; components read theirs under a name of their own."""
+
     name: str = "loop"
+    """Name of the experiment, in the folder of the run and in MLflow."""
     corpus: Any = MISSING
+    """What the model was or will be trained on: `corpus=files` and keys of its own, or a corpus with a name."""
     evals: EvalSuite = field(default_factory=EvalSuite)
     model: Any = MISSING
+    """`model=scratch`, `model=pretrained` or `model=recorded`, with keys of its own."""
     diagnose: Diagnoser = field(default_factory=Diagnoser)
     interventions: Any = MISSING
+    """The fix: `interventions=auto` chooses by the cause, another name is always that fix; each with keys of its
+    own."""
     train: Train = field(default_factory=Train)
     budget: Budget = field(default_factory=Budget)
     pilots: Pilots = field(default_factory=Pilots)

@@ -76,6 +76,7 @@ class Diagnoser:
     """Settings of the diagnosis; every field is a key `diagnose.<field>`."""
 
     max_findings: int = 5
+    """Most failing slices that are diagnosed, those with most failed items first."""
     alpha: float = 0.05
     """Rate of false discoveries among the failing slices."""
     min_items: int = 20

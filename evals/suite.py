@@ -49,6 +49,7 @@ class EvalSuite:
     limit: int | None = None
     """Items per task (the first ones); unset means all."""
     num_fewshot: int | None = None
+    """Solved examples in front of an item; unset leaves their number to each task."""
     apply_chat_template: bool | str = False
     """Whether items are asked as conversations in the model's chat template; a name chooses among several."""
     system_instruction: str | None = None

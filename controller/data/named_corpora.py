@@ -118,6 +118,7 @@ class ScanJumpCorpus(NamedCorpus):
     num_held_out: int = 2000
     """Rows with `jump` that join the evaluation."""
     max_actions: int = 24
+    """Most actions of a row; longer ones are left out."""
 
     fixture: ClassVar[ModuleType] = evals.fixtures.scan
 

@@ -17,7 +17,9 @@ class RowForm:
     """Fields of a row and what they hold; keys of `corpus.*`, and of a single source of it."""
 
     prompt: str = "prompt"
+    """Field of the prompt."""
     completion: str = "completion"
+    """Field of the completion, on which the loss is taken."""
     chosen: str | None = None
     """Field of the preferred answer of preference pairs, text or turns; when set, it is read in the place of the
     completion. The rejected answer is not trained on."""
@@ -27,6 +29,7 @@ class RowForm:
     text: str | None = None
     """Field of plain text; when set, prompt and completion are not read and the loss is taken on all of it."""
     prompt_template: str = "{prompt}"
+    """Text around the prompt, as `Question: {prompt}\\nAnswer:`, that the evaluation's prompts have too."""
     id: str | None = None
     """Field of a stable id; unset means a hash of the content."""
 

@@ -18,9 +18,13 @@ class Budget:
     """`budget.*`: hard stops for the whole loop; unset means no limit."""
 
     train_tokens: int | None = None
+    """Tokens that models are trained on."""
     flops: float | None = None
+    """Floating-point operations: 2 for each parameter and token forward, 4 backward."""
     seconds: float | None = None
+    """Seconds since the loop began."""
     rounds: int | None = None
+    """Rounds of diagnosis, fix and verdict."""
 
     def __post_init__(self) -> None:
         for key in ("train_tokens", "flops", "seconds", "rounds"):

@@ -14,6 +14,7 @@ class Defects:
     train_rows: int | None = None
     """Number of rows in the corpus; unset means as many as teach the skill."""
     pool_rows: int = 400
+    """Number of its rows in the pool."""
     pool_share: float | None = None
     """Largest share of the pool that its rows may make up; `pool_rows` are cut to it."""
     misread_share: float = 0.0
@@ -58,6 +59,7 @@ class Scenario:
     """Defects in the world's `target` skill, and in its `second` one."""
 
     name: str = ""
+    """Name of the scenario, as its file is called."""
     target: Defects = field(default_factory=Defects)
     second: Defects = field(default_factory=Defects)
     causes: list[str] = field(default_factory=list)

@@ -13,11 +13,13 @@ class Prove:
 
     scenario: Scenario = field(default_factory=Scenario)
     world: str = ""
+    """World whose skills are learned: skills, grammar, tables or commands (`conf/world/`)."""
     small_arch: dict[str, int] = field(default_factory=dict)
     """Fields of `model.arch` of a model that is too small for the world."""
     flood_share: float = 0.965
     """Share of the corpus that copies must take up in this world to drown its other skills."""
     oracle_seeds: int = 5
+    """Trainings of the oracle, on a repaired corpus, at least 2."""
     stop: str | None = None
     """Where to stop; diagnosis: after the plan, before any arm is trained."""
 

@@ -45,7 +45,9 @@ class Lora:
     r: int | None = None
     """Rank; unset trains all weights."""
     alpha: float = 16.0
+    """Scale of the adapter: its update is multiplied by `alpha / r`."""
     dropout: float = 0.0
+    """Share of the adapter's inputs that are dropped in training."""
     target_modules: str = "all-linear"
     """Value for peft's `target_modules`."""
 
@@ -61,7 +63,9 @@ class PretrainedModel:
     """`model=pretrained`: a folder or hub id that transformers loads."""
 
     name: str = MISSING
+    """Folder or hub id; an adapter's folder names its base itself."""
     revision: str | None = None
+    """Branch, tag or commit on the hub; unset means its main branch."""
     dtype: str = "float32"
     """Data type of the weights in memory; AdamW on bfloat16 weights loses small updates, so the choice is yours."""
     checkpoints: list[str] = field(default_factory=list)
@@ -94,9 +98,13 @@ class TrainUpdate:
     """`train.update.*`: settings that differ when an arm goes on from the champion; unset means as in `train`."""
 
     num_train_epochs: float | None = None
+    """Number of passes over the mix."""
     max_steps: int | None = None
+    """Number of optimiser steps."""
     tokens: int | None = None
+    """Tokens to train on, padding not counted."""
     learning_rate: float | None = None
+    """Learning rate at the schedule's top."""
     row_passes: float | None = None
     """Number of times that an arm draws each added row on average; the arm ends there where its length is not given
     here. Unset: 3 for a pretrained model, and all of the training's length for one from scratch."""
@@ -125,24 +133,33 @@ class Train:
     num_train_epochs: float = 1.0
     """Number of passes over the mix, used when neither `max_steps` nor `tokens` is set."""
     max_steps: int | None = None
+    """Number of optimiser steps."""
     tokens: int | None = None
     """Tokens to train on, padding not counted; the row that reaches them is the last one."""
     learning_rate: float | None = None
     """Learning rate; unset means 1e-3 from scratch, 2e-4 for LoRA, 5e-5 otherwise."""
     per_device_train_batch_size: int = 32
+    """Rows of a batch."""
     gradient_accumulation_steps: int = 1
+    """Batches whose gradients one optimiser step adds up."""
     max_length: int = 512
     """Most tokens of a row; longer rows are truncated and counted."""
     end_in_loss: bool = True
     """Whether the end token is in the loss; false leaves it out, as collators do that mask padding where it is the end
     token: the model then never learns to stop."""
     lr_scheduler_type: str = "linear"
+    """Schedule of the learning rate: linear, cosine, cosine_with_restarts, polynomial, constant, constant_with_warmup
+    or inverse_sqrt."""
     warmup_steps: float = 0.0
     """Number of warm-up steps, or their share of all steps when below 1."""
     weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
     max_grad_norm: float = 1.0
+    """Norm to which gradients are clipped."""
     bf16: bool = False
+    """Whether passes run in bfloat16, by autocast, while weights keep their type; on a GPU or a CPU that can."""
     activation_checkpointing: bool = False
+    """Whether activations are computed again in the backward pass instead of kept: less memory, more time."""
     packing: bool = False
     """Lay the rows of a batch end to end, up to `max_length`, each attending to itself alone: the same loss with less
     padding."""

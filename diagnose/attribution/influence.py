@@ -26,14 +26,11 @@ checkpoint has a projection of its own, so that their errors average out too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from evals.validation import FREE
+from evals.validation import FREE, one_of
 
-
-class CheckpointWeights(StrEnum):
-    EQUAL = "equal"
-    LEARNING_RATE = "learning_rate"
+EQUAL, BY_RATE = "equal", "learning_rate"
+"""How the checkpoints of a training can be weighted."""
 
 
 @dataclass
@@ -62,7 +59,8 @@ class Influence:
     """Most tokens in a batch, padding included; a longer row is a batch of its own."""
     shard_rows: int = 8192
     """Training rows that are read and scored at a time; a killed pass repeats at most as many."""
-    checkpoint_weights: CheckpointWeights = CheckpointWeights.EQUAL
+    checkpoint_weights: str = EQUAL
+    """Weights of the checkpoints in the average: `equal`, or `learning_rate`, in proportion to that at their step."""
     index: str | None = field(default=None, metadata=FREE)
     """Folder where projected gradients are kept for other queries on the same model and data; unset keeps none
     (`diagnose.attribution.gradients.index` says how much space they take)."""
@@ -84,6 +82,7 @@ class Influence:
             )
         if not 0 <= self.kronecker <= 1:
             raise ValueError(f"diagnose.influence.kronecker must be between 0 and 1, got {self.kronecker}; 0 is none")
+        one_of("diagnose.influence.checkpoint_weights", self.checkpoint_weights, (EQUAL, BY_RATE))
         for key in ("projection_dim", "fisher_examples", "last_blocks", "batch_tokens", "shard_rows"):
             value = getattr(self, key)
             if value is not None and value < 1:
@@ -97,7 +96,7 @@ class Influence:
         Raises:
             ValueError: no checkpoint has a weight.
         """
-        by_rate = self.checkpoint_weights is CheckpointWeights.LEARNING_RATE
+        by_rate = self.checkpoint_weights == BY_RATE
         weights = [rate if by_rate else 1.0 for rate in learning_rates]
         if not sum(weights) > 0:
             raise ValueError(

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from diagnose.attribution.fisher import inverse_fisher_product
 from diagnose.attribution.gradients.layers import LinearLayer
 from diagnose.attribution.gradients.projection import LayerProjection
-from diagnose.attribution.influence import CheckpointWeights, Influence
+from diagnose.attribution.influence import BY_RATE, EQUAL, Influence
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import attribute, score_model
@@ -200,16 +200,16 @@ def test_checkpoints_are_averaged_with_the_weights_asked_for(trained, train, tmp
     model_of(trained, torch.float32).save_pretrained(tmp_path / "last")
     queries = mapping_rows(np.array([1, 7]), np.array([0, 0]))
 
-    def both(first_rate: float, weights: CheckpointWeights) -> ScoredRows:
+    def both(first_rate: float, weights: str) -> ScoredRows:
         checkpoints = [
             Checkpoint(ModelRef(str(tmp_path / name)), rate) for name, rate in (("first", first_rate), ("last", 1.0))
         ]
         influence = Influence(projection_dim=8, checkpoint_weights=weights)
         return attribute(influence, checkpoints, weighted_rows(queries, np.eye(2)), train, seed=0).whole()
 
-    equal = both(3.0, CheckpointWeights.EQUAL)
-    by_rate = both(3.0, CheckpointWeights.LEARNING_RATE)
-    last = both(0.0, CheckpointWeights.LEARNING_RATE)
+    equal = both(3.0, EQUAL)
+    by_rate = both(3.0, BY_RATE)
+    last = both(0.0, BY_RATE)
     # equal = (a + b) / 2, by_rate = (3 a + b) / 4 and last = b
     np.testing.assert_allclose(by_rate.effect, 1.5 * equal.effect - 0.5 * last.effect, rtol=1e-3, atol=1e-6)
     batch = collate(train, range(len(train)), pad_id=0)
