@@ -33,7 +33,9 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int, *, is_traine
     """
     settings, verify = run.settings, run.settings.verify
     how = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean)
-    timed = run.runner.do(Stage("time-steps", time_steps, (base, run.corpus, how, mean, settings.seed)), None).value
+    timed = run.runner.do(
+        Stage("time-steps", time_steps, (base, run.corpus, how, mean, settings.seed), base.fills_cores), None
+    ).value
     rate = timed.num_tokens / timed.seconds
     names = [CHALLENGER, *(arm.name for arm in verify.controls)]
     trainings = len(names) * verify.seeds

@@ -34,6 +34,9 @@ class Stage(Generic[T]):
     type, is kept as JSON."""
     arguments: tuple[Any, ...]
     """Arguments that pickle, and define what of them determines the result (`controller.engine.keys`)."""
+    fills_cores: bool = False
+    """Whether its matrices are so large that all cores that are free make it faster; they change the last bits of sums
+    and nothing else."""
 
     @property
     def key(self) -> StageKey:
@@ -88,19 +91,22 @@ class Runner:
         return self._workers.count
 
     def do(self, stage: Stage[T], book: str | None) -> Done[T]:
-        """Do one stage with half of the cores: a second thread on the same core, or on one that others use too, made
-        small models up to ten times slower than one thread alone.
+        """Do one stage with half of the cores, or with all where it fills them: a second thread on the same core, or on
+        one that others use too, made small models up to ten times slower than one thread alone.
 
         Args:
             stage: Stage to do.
             book: Book of its costs; None for costs that are not counted.
         """
-        return next(iter(self._carry_out([stage], book, max(1, self._workers.num_cores // 2))))
+        return next(iter(self._carry_out([stage], book, self._workers.threads_alone(stage.fills_cores))))
 
     def do_all(self, stages: Sequence[Stage[T]], book: str) -> list[Done[T]]:
         """Do stages side by side and return results in their order. Threads do not depend on how many are left to do,
         for they change the last bits of a sum and a resumed run must end as one that ran through."""
-        return list(self._carry_out(stages, book, self._workers.threads_each)) if stages else []
+        if not stages:
+            return []
+        fill = all(stage.fills_cores for stage in stages)
+        return list(self._carry_out(stages, book, self._workers.threads_each(len(stages) if fill else None)))
 
     def _carry_out(self, stages: Sequence[Stage[T]], book: str | None, num_threads: int) -> Iterator[Done[T]]:
         keys = [stage.key for stage in stages]

@@ -46,7 +46,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         seed=settings.seed,
         is_training_data=is_trained or (isinstance(settings.model, PretrainedModel) and settings.model.knows_corpus),
     )
-    done = run.runner.do(Stage("diagnose", diagnose, (inputs,)), "diagnose")
+    done = run.runner.do(Stage("diagnose", diagnose, (inputs,), inputs.model.fills_cores), "diagnose")
     diagnosis = TypeAdapter(Diagnosis).validate_json((done.folder / "diagnosis.json").read_bytes())
     for finding in diagnosis.findings:
         log.info(

@@ -73,7 +73,9 @@ class TrainingJob:
 
     @property
     def stage(self) -> Stage[Training]:
-        return Stage(self.name, train, (self.start, self.mix, self.recipe, self.seed, self.keeps_middle))
+        return Stage(
+            self.name, train, (self.start, self.mix, self.recipe, self.seed, self.keeps_middle), self.start.fills_cores
+        )
 
     @property
     def tokens(self) -> int:
@@ -219,7 +221,7 @@ def measure_models(run: Run, models: Sequence[tuple[str, Model]], split: Split, 
         split: Split of the items; the caller is responsible for asking sealed ones.
         book: Book of the costs.
     """
-    stages = [Stage(name, measure, (model, run.pinned_suite, split)) for name, model in models]
+    stages = [Stage(name, measure, (model, run.pinned_suite, split), model.fills_cores) for name, model in models]
     # One alone has more of the cores.
     measured = [run.runner.do(stages[0], book)] if len(stages) == 1 else run.runner.do_all(stages, book)
     kind = ProbeReport if split is Split.PROBE else EvalReport

@@ -158,7 +158,7 @@ def _mix(run: Run, proposal: ProposedRound, scale: float) -> Data:
     if scale == 1:
         return challenger_mix(proposal)
     made_from = replace(proposal.made_from, attempts=proposal.made_from.attempts.scaled(scale))
-    done = run.runner.do(Stage(f"pilot-mix-{scale:g}", make_dose, (made_from, 1.0)), BOOK)
+    done = run.runner.do(Stage(f"pilot-mix-{scale:g}", make_dose, (made_from, 1.0), made_from.model.fills_cores), BOOK)
     assert not done.value.reason, "fewer draws leave the actions as they are"
     folder = done.folder / MIX_FOLDER
     return Data(folder, done.artifact.digest, done.value.num_rows, str(folder))

@@ -81,7 +81,7 @@ def propose_round(
         attempts=attempts,
         seed=settings.seed + number,
     )
-    result = run.runner.do(Stage("propose", propose, (made_from, controls)), "propose")
+    result = run.runner.do(Stage("propose", propose, (made_from, controls), made_from.model.fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
     if plan.actions and from_base:
@@ -151,7 +151,8 @@ def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> Propo
     """Make the proposal without some steps, with controls of its own; its arms start where those of the whole do."""
     controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
     arguments = (proposal.made_from, made.left_out, controls)
-    result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments), "propose")
+    fills_cores = proposal.made_from.model.fills_cores
+    result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments, fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     return replace(
         proposal,

@@ -66,10 +66,13 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
         self._children: set[BaseProcess] = set()
 
-    @property
-    def threads_each(self) -> int:
-        """Threads of one worker when all are busy."""
-        return max(1, self.num_cores // self.count)
+    def threads_each(self, num_jobs: int | None = None) -> int:
+        """Threads of one worker when all are busy, or as many as there are jobs."""
+        return max(1, self.num_cores // min(self.count, num_jobs or self.count))
+
+    def threads_alone(self, fills_cores: bool) -> int:
+        """Threads of a job that is done alone."""
+        return self.num_cores if fills_cores else max(1, self.num_cores // 2)
 
     def __enter__(self) -> "Workers":
         self._submit(_nothing)

@@ -57,7 +57,9 @@ def make_doses(run: Run, proposal: ProposedRound) -> tuple[Dose, ...]:
         return ()
     made = []
     for dose in doses:
-        done = run.runner.do(Stage(f"dose-{dose:g}", make_dose, (proposal.made_from, dose)), BOOK)
+        done = run.runner.do(
+            Stage(f"dose-{dose:g}", make_dose, (proposal.made_from, dose), proposal.made_from.model.fills_cores), BOOK
+        )
         value = done.value
         if value.reason:
             log.info("dose %g: left out, %s", dose, value.reason)

@@ -132,7 +132,7 @@ def _training_stage(
     """Make the stage of a training, keyed by the rows left out, so that more parts keep the trainings of fewer."""
     left_out = Artifact(chosen.folder, part.digest)
     arguments = (start, champion.corpus, left_out, part.file, plan, seed, targets)
-    return Stage(f"fidelity-{part.name}-{seed}", retrain, arguments)
+    return Stage(f"fidelity-{part.name}-{seed}", retrain, arguments, start.fills_cores)
 
 
 def _targets(run: Run, diagnosed: DiagnosedRound) -> RetrainTargets:
