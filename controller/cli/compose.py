@@ -57,6 +57,8 @@ _OPEN_KEYS = (
     *(f"corpus.{name}{mark}" for name in ("train", "pool", "weights") for mark in (".", "={")),
 )
 """Beginnings of words that may name new keys: fields of a transformers config, wordings, arguments, tasks, sources."""
+_REPLACED = "model.arch"
+"""Key whose mapping, given as a whole, takes the place of the one there: architectures differ in their fields."""
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 
@@ -136,7 +138,10 @@ def _opened(words: Sequence[str]) -> list[str]:
         ValueError: a word names a key twice.
     """
     refuse_repeated_keys(words)
-    return [f"++{word}" if word.startswith(_OPEN_KEYS) else word for word in words]
+    opened = [f"++{word}" if word.startswith((*_OPEN_KEYS, f"{_REPLACED}=")) else word for word in words]
+    if any(word.startswith(f"{_REPLACED}=") for word in words):
+        opened.insert(0, f"++{_REPLACED}=null")  # Hydra lays one mapping over another; over null it stands alone
+    return opened
 
 
 def _settings(cfg: Any, root: type[Settings]) -> Settings:

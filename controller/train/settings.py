@@ -1,5 +1,6 @@
 """Settings of a model and of its training: `model.*` and `train.*`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,8 +24,9 @@ SCHEDULERS = (
 class ScratchModel:
     """`model=scratch`: a model from nothing, its tokenizer made from the corpus."""
 
-    arch: dict[str, Any] = field(default_factory=dict)
-    """Transformers config: `model_type` (default llama) and any of its fields."""
+    arch: Any = field(default_factory=dict)
+    """Transformers config: `model_type` (default llama) and any of its fields. Single fields, as
+    `model.arch.hidden_size=64`, change the one that is there; `model.arch={model_type: gpt2, ...}` replaces it."""
     tokenizer: str = "bpe"
     """Kind of tokenizer: word, char or bpe."""
     vocab_size: int = 8192
@@ -34,6 +36,10 @@ class ScratchModel:
     """Whether round 0 can measure it as it is."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.arch, Mapping):
+            raise ValueError(
+                f"model.arch must be fields of a transformers config, as {{model_type: gpt2}}, got {self.arch!r}"
+            )
         one_of("model.tokenizer", self.tokenizer, ("word", "char", "bpe"))
         positive("model.vocab_size", self.vocab_size)
 
