@@ -249,7 +249,7 @@ class Diagnoser:
             num_items=len(case.probe.results),
             num_failed=_num_failed(case),
             num_tokens=num_tokens,
-            attributed=_attributed(case, scope, attribution, self.influence.last_blocks),
+            attributed=_attributed(case, scope, attribution, self.influence.last_blocks, len(model.checkpoints)),
             profiles=join_profiles(case.probe.results, scope.items, rows, table),
             tree=slice_tree([one.slice for one in scope.failing], scope.items, is_failed),
             left_out=left_out_beside(case, self.tests),
@@ -374,7 +374,9 @@ def _cost_of_query(case: Case) -> float:
     return max(1.0, of_item / max(1.0, of_row))
 
 
-def _attributed(case: Case, scope: Scope, attribution: Attribution, last_blocks: int | None) -> Attributed:
+def _attributed(
+    case: Case, scope: Scope, attribution: Attribution, last_blocks: int | None, num_checkpoints: int
+) -> Attributed:
     num_truncated, left_out = 0, np.zeros(0, np.int64)
     for part in attribution.parts():
         num_truncated += part.num_truncated
@@ -386,6 +388,7 @@ def _attributed(case: Case, scope: Scope, attribution: Attribution, last_blocks:
         left_out=tuple(case.row(row, 0.0).id for row in left_out[:_MOST_NAMED].tolist()),
         num_items_left_out=len(attribution.left_out_queries),
         last_blocks=last_blocks,
+        num_checkpoints=num_checkpoints,
     )
 
 

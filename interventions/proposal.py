@@ -120,7 +120,7 @@ def carry_out(
         return NothingToDo(Plan(actions=(), reason=_with_removed("; ".join(declined), stock), blocked=blocked))
     allocated = allocate(steps, stock, limits)
     actions, undone = allocated.actions, (*declined, *allocated.left_out)
-    reasons = [*(action.why for action in actions), *(f"no action on {reason}" for reason in undone)]
+    reasons = [*(action.why for action in actions), *(f"no action on {reason}" for reason in dict.fromkeys(undone))]
     if limits.scale < 1:
         reasons.append(f"with {limits.scale:.1%} of the draws that it would take, for with more the rest loses")
     reason = "; ".join(reasons)

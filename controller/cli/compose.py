@@ -30,7 +30,13 @@ from controller.cli.sweeps import (
     this_job,
 )
 from controller.data.corpus import Corpus
-from controller.data.named_corpora import QuestionsCorpus, ScanJumpCorpus, StarterCorpus, TwoSourcesCorpus
+from controller.data.named_corpora import (
+    QuestionsCorpus,
+    ReportsCorpus,
+    ScanJumpCorpus,
+    StarterCorpus,
+    TwoSourcesCorpus,
+)
 from controller.engine.errors import BudgetSpent
 from controller.prove.settings import ProveSettings
 from controller.results.tracking.job import Job
@@ -72,6 +78,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
     ("schema/corpus", "questions", QuestionsCorpus),
     ("schema/corpus", "two_sources", TwoSourcesCorpus),
+    ("schema/corpus", "reports", ReportsCorpus),
     ("schema/model", "scratch", ScratchModel),
     ("schema/model", "pretrained", PretrainedModel),
     ("schema/model", "recorded", RecordedModel),

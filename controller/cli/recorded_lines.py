@@ -33,7 +33,7 @@ def recorded_lines(found: RecordedDiagnosis) -> Iterator[str]:
         yield "no failing slice"
     yield from (f"left out: {one.test}: {one.reason}" for one in diagnosis.left_out)
     if found.golds is not None:
-        yield from _golds(found.golds)
+        yield from gold_lines(found.golds)
     yield from (str(path) for path in (found.errata, found.file) if path is not None)
 
 
@@ -44,7 +44,8 @@ def _without_model(finding: Finding) -> str:
     return f"{finding.slice}: {finding.num_failed} of {finding.num_items} fail; {modes}"
 
 
-def _golds(golds: GoldDoubts) -> Iterator[str]:
+def gold_lines(golds: GoldDoubts) -> Iterator[str]:
+    """Say how many golds are doubted, and the first of them."""
     yield (
         f"golds: of {golds.num_items} items answered by {len(golds.weights)} models, another answer has more votes "
         f"on {len(golds.doubts)}; by votes alone {golds.expected:.0f} golds are expected to be wrong"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
 from controller.cli.nights import earlier_nights, since_lines
-from controller.cli.recorded_lines import finding_line, recorded_lines
+from controller.cli.recorded_lines import finding_line, gold_lines, recorded_lines
 from controller.cli.score_lines import score_lines
 from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
@@ -30,7 +30,9 @@ from controller.prove.result import PROVE_FILE
 from controller.prove.settings import ProveSettings
 from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import Decision, LoopResult
-from controller.results.page.fidelity import believed, calibrated, of_slices
+from controller.results.page.diagnosis.fidelity import believed, calibrated, of_slices
+from controller.results.page.diagnosis_page import DiagnosedModel, write_diagnosis
+from controller.results.records import diagnosis_record, measure_record
 from controller.results.summary import summary, write_summary
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
@@ -81,13 +83,24 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
     """Diagnose round 0's model, or recorded answers, and print the findings."""
     del job
     if settings.evals.samples or isinstance(settings.model, RecordedModel):
-        for line in recorded_lines(diagnose_recorded_answers(settings, choose_run_dir(settings))):
+        recorded = diagnose_recorded_answers(settings, choose_run_dir(settings))
+        for line in recorded_lines(recorded):
             _say(line)
+        answered = DiagnosedModel(
+            name=settings.name,
+            model=recorded.report.model.path,
+            measure=measure_record(recorded.report, settings.evals.slices, {}),
+            diagnosis=diagnosis_record(recorded.diagnosis),
+            costs=recorded.costs,
+            notes=tuple(gold_lines(recorded.golds)) if recorded.golds is not None else (),
+        )
+        _say(f"{write_diagnosis(answered, choose_run_dir(settings))}")
         return Ended(0)
     with opened(settings, choose_run_dir(settings)) as run:
         base = base_model(run)
         model = initial_model(run, base)
-        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        measured = measure_model(run, model, Split.PROBE, "measure-probe")
+        diagnosed = diagnose_round(run, model, measured)
         for finding in diagnosed.diagnosis.findings:
             _say(finding_line(finding))
         if not diagnosed.diagnosis.findings:
@@ -99,6 +112,14 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
             _say(believed(proven))
             _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
         _say(f"{diagnosed.artifact.folder / 'diagnosis.json'}")
+        found = DiagnosedModel(
+            name=settings.name,
+            model=measured.report.model.path,
+            measure=measure_record(measured.report, run.suite.slices, run.splits),
+            diagnosis=diagnosis_record(diagnosed.diagnosis, proven),
+            costs=run.books.costs(),
+        )
+        _say(f"{write_diagnosis(found, run.run_dir)}")
     return Ended(0)
 
 

@@ -17,12 +17,15 @@ import yaml
 
 import evals.fixtures.kinds
 import evals.fixtures.questions
+import evals.fixtures.reports
 import evals.fixtures.scan
 import evals.fixtures.starter
 from controller.data.corpus import Corpus
 from evals.fixtures.kinds import TASK as KINDS_TASK
 from evals.fixtures.kinds import kinds
 from evals.fixtures.questions import starved_questions
+from evals.fixtures.reports import TASK as REPORTS_TASK
+from evals.fixtures.reports import reports
 from evals.fixtures.scan import scan_jump
 from evals.fixtures.starter import starter
 
@@ -106,6 +109,20 @@ class TwoSourcesCorpus(NamedCorpus):
             for name, rows in sources.items()
         }
         return Made(files, {KINDS_TASK: made.items})
+
+
+@dataclass
+class ReportsCorpus(NamedCorpus):
+    """`corpus=reports`: short texts on four subjects, one of them starved (`evals.fixtures.reports`)."""
+
+    text: str | None = "text"
+    slices: list[str] = field(default_factory=lambda: ["subject"])
+
+    fixture: ClassVar[ModuleType] = evals.fixtures.reports
+
+    def make(self) -> Made:
+        made = reports(self.data_seed)
+        return Made({"train": made.train, "pool": made.pool}, {REPORTS_TASK: made.items})
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Diagnose answers that were recorded elsewhere (`evals.samples`): with a model, a corpus alone, or neither."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from pydantic import TypeAdapter
 
 from controller.data.reports import read_report_json
 from controller.engine.artifacts import Artifact
-from controller.engine.budget import Books
+from controller.engine.budget import Books, Cost
 from controller.engine.hashes import fingerprint, hash_of
 from controller.engine.journal.lock import locked
 from controller.engine.runner import Runner, Stage
@@ -39,6 +40,7 @@ class RecordedDiagnosis:
     """Probe items of the first model."""
     diagnosis: Diagnosis
     file: Path
+    costs: Mapping[str, Cost]
     golds: GoldDoubts | None
     """Doubtful golds; None where one model answered."""
     errata: Path | None
@@ -68,7 +70,7 @@ def diagnose_recorded_answers(settings: LoopSettings, run_dir: Path) -> Recorded
             report, diagnosed = _without_model(settings, run_dir, runner, samples, golds)
         else:
             report, diagnosed = _with_model(settings, run_dir, runner, samples)
-        return _read_back(report, diagnosed, golds, run_dir)
+        return _read_back(report, diagnosed, golds, run_dir, runner.books.costs())
 
 
 def check_recorded(settings: LoopSettings) -> None:
@@ -120,7 +122,9 @@ def _with_model(settings: LoopSettings, run_dir: Path, runner: Runner, samples: 
     return report, diagnose_round(run, base_model(run), probe).artifact
 
 
-def _read_back(report: Artifact, diagnosed: Artifact, golds: Artifact | None, run_dir: Path) -> RecordedDiagnosis:
+def _read_back(
+    report: Artifact, diagnosed: Artifact, golds: Artifact | None, run_dir: Path, costs: Mapping[str, Cost]
+) -> RecordedDiagnosis:
     """Read what the stages left; the errata file is put beside the other files of the run."""
     doubts, errata = None, None
     if golds is not None:
@@ -134,6 +138,7 @@ def _read_back(report: Artifact, diagnosed: Artifact, golds: Artifact | None, ru
         report=read_report_json(report.folder, ProbeReport),
         diagnosis=TypeAdapter(Diagnosis).validate_json(file.read_bytes()),
         file=file,
+        costs=costs,
         golds=doubts,
         errata=errata,
     )

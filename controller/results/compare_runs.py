@@ -70,7 +70,7 @@ def compare_table(paths: Sequence[Path]) -> str:
 
 def _cells(path: Path, result: LoopResult) -> tuple[str, ...]:
     decided = decisive(result)
-    total = total_cost(result)
+    total = total_cost(result.costs)
     tail = (
         f"{signed(result.sealed.gain)} {result.sealed.claim}" if result.sealed else "",
         amount(total.tokens),

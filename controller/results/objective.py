@@ -23,7 +23,7 @@ def objective_value(result: LoopResult, objective: str) -> float:
     guards = [guard.task for guard in verdict.guards]
     # Where nothing was trained no `select` item was asked: then it is the first model's score on `probe`.
     score = task_score(arm.scores if arm is not None else decided.measure.scores, guards)
-    return score / max(total_cost(result).tokens, 1) if objective == "score_per_token" else score
+    return score / max(total_cost(result.costs).tokens, 1) if objective == "score_per_token" else score
 
 
 def arm_that_goes_on(verdict: VerdictRecord) -> str:

@@ -173,6 +173,8 @@ class Attributed:
     """Number of failed items whose loss or gradient is not finite."""
     last_blocks: int | None = None
     """Number of the model's last blocks whose gradients were taken; None for all."""
+    num_checkpoints: int = 1
+    """Number of checkpoints whose effects are averaged; of one alone they are less sure."""
 
 
 @dataclass(frozen=True, slots=True)

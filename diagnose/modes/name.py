@@ -53,9 +53,11 @@ def mode_shares(
     likelihoods: Mapping[ItemKey, Likelihood] | None = None,
     cut_off: Collection[ItemKey] = (),
 ) -> Mapping[str, float]:
-    """Share of failed items in each mode that occurs, largest first; sum 1. Arguments are those of `modes_of`."""
-    counts = Counter(modes_of(failed, classifier, likelihoods, cut_off))
-    return {mode.value: count / len(failed) for mode, count in counts.most_common()}
+    """Share of failed items in each mode that occurs, largest first; sum 1. Arguments are those of `modes_of`. Of texts
+    whose likelihood is all that was asked there is none."""
+    asked = [result for result in failed if result.item.output_type is not OutputType.LOGLIKELIHOOD_ROLLING]
+    counts = Counter(modes_of(asked, classifier, likelihoods, cut_off))
+    return {mode.value: count / len(asked) for mode, count in counts.most_common()}
 
 
 def _is_confident(likelihood: Likelihood) -> bool:

@@ -1,11 +1,11 @@
 """Put a result in words: the headline, and numbers with the digits that a reader can use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from controller.engine.budget import Cost
 from controller.results.arm_names import AT_COMPUTE, CHALLENGER, WITHOUT
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import ActionRecord, Decision, LoopResult, Round, Sealed, VerdictRecord
+from controller.results.loop_json import ActionRecord, Decision, LoopResult, Measure, Round, Sealed, VerdictRecord
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -164,13 +164,11 @@ def headline(result: LoopResult) -> str:
     }[decided.verdict.decision]
 
 
-def wrong(round_: Round) -> str:
+def wrong(measure: Measure, findings: Sequence[FindingRecord]) -> str:
     """Say what was wrong."""
-    finding = first_finding(round_)
-    if finding is None:
-        measure = round_.measure
+    if not findings:
         return f"{measure.num_failed:,} of {measure.num_items:,} items failed, in no slice that stands out."
-    others = len(round_.diagnosis.findings) - 1
+    finding, others = findings[0], len(findings) - 1
     more = f" {others} more {'finding' if others == 1 else 'findings'} below." if others else ""
     return (
         f"{percent(finding.failure_rate)} of {finding.num_items:,} {items_words(finding.slice)} failed. "
@@ -216,15 +214,15 @@ def held(round_: Round, sealed: Sealed | None) -> str:
     return text
 
 
-def spent(result: LoopResult) -> str:
+def spent(total: Cost) -> str:
     """Say what it cost."""
-    total = total_cost(result)
     return f"{duration(total.seconds)} of work, {amount(total.tokens)} tokens, {flops(total.flops)}."
 
 
-def total_cost(result: LoopResult) -> Cost:
-    costs = result.costs.values()
-    return Cost(sum(c.seconds for c in costs), sum(c.tokens for c in costs), sum(c.flops for c in costs))
+def total_cost(costs: Mapping[str, Cost]) -> Cost:
+    """Add up the costs of all stages."""
+    every = costs.values()
+    return Cost(sum(c.seconds for c in every), sum(c.tokens for c in every), sum(c.flops for c in every))
 
 
 def first_finding(round_: Round) -> FindingRecord | None:

@@ -29,7 +29,7 @@ def headline_points(result: LoopResult, step: int) -> Iterator[Point]:
             if score is not None:
                 values = {name: score.mean, f"{name}_low": score.low, f"{name}_high": score.high}
                 yield from _points(step, **values)
-    total = total_cost(result)
+    total = total_cost(result.costs)
     yield from _points(step, tokens=float(total.tokens), flops=total.flops, seconds=total.seconds)
 
 

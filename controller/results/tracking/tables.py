@@ -6,7 +6,16 @@ from pathlib import Path
 
 from controller.results.loop_json import LoopResult
 from controller.results.page.page import PAGE_FILE
-from controller.results.page.words import DECISIONS, decisive, first_finding, headline, held, sentence, spent
+from controller.results.page.words import (
+    DECISIONS,
+    decisive,
+    first_finding,
+    headline,
+    held,
+    sentence,
+    spent,
+    total_cost,
+)
 
 STAGES_FILE, ARMS_FILE, SOURCES_FILE = "stages.json", "arms.json", "sources.json"
 
@@ -43,7 +52,7 @@ def note(result: LoopResult, run_dir: Path, command: str) -> str:
         verdict = decided.verdict
         lines += [f"{DECISIONS[verdict.decision]}: {verdict.reason}", "", held(decided, result.sealed), ""]
     lines += [
-        spent(result),
+        spent(total_cost(result.costs)),
         "",
         f"The report: `{PAGE_FILE}` under Artifacts, or `{run_dir / PAGE_FILE}` in a browser.",
         f"Every number: `loop.json` beside it. Beside other runs: `evalmend compare {run_dir} ...`",

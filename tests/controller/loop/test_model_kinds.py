@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 from builders.toy import write_toy
+from pydantic import TypeAdapter
 
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
+from controller.main import run
 from controller.results.loop_json import LoopResult
+from diagnose.finding.finding import Diagnosis
 
 pytestmark = pytest.mark.slow
 
@@ -15,10 +18,14 @@ LLAMA = "model.arch={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 
 GPT2 = "model.arch={model_type: gpt2, n_embd: 32, n_layer: 1, n_head: 2, n_positions: 64, tie_word_embeddings: TIED}"
 
 
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def loop_on(folder: Path, *words: str) -> LoopResult:
     """The toy; `words` hold the model."""
-    folder.mkdir(exist_ok=True)
-    plain = [word for word in write_toy(folder) if not word.startswith("model.arch")]
+    plain = [word for word in write_toy(made(folder)) if not word.startswith("model.arch")]
     return run_loop(composed([*plain, "budget.rounds=1", *words]), None)
 
 
@@ -37,5 +44,30 @@ def test_failures_of_any_kind_of_model_are_explained_by_the_rows_that_teach_the_
     words: list[str], tmp_path: Path
 ) -> None:
     named = explained(loop_on(tmp_path / "toy", *words))
+    assert named
+    assert named.items() <= {"toy_jump": "jump", "toy_run": "run"}.items()
+
+
+def test_a_model_of_which_one_checkpoint_is_left_is_explained_by_its_data_and_said_to_be_less_sure(
+    tmp_path: Path,
+) -> None:
+    trained = loop_on(tmp_path / "toy", LLAMA, "train.learning_rate=5e-3")
+    (left,) = (tmp_path / "toy" / "run" / "stages").glob("train-initial-*/model")
+    words = [word for word in write_toy(made(tmp_path / "given")) if not word.startswith("model.")]
+    given = [*words, "model=pretrained", f"model.name={left}", "model.trained_on_corpus=true", "train.initial=false"]
+    assert run(["diagnose", *given]) == 0
+    page = (tmp_path / "given" / "run" / "diagnosis.html").read_text()
+    assert "at one checkpoint, where little is left to learn" in page
+    (file,) = (tmp_path / "given" / "run" / "stages").glob("diagnose-*/diagnosis.json")
+    found = TypeAdapter(Diagnosis).validate_json(file.read_bytes())
+    assert found.attributed is not None
+    assert found.attributed.num_checkpoints == 1
+    in_loop = trained.rounds[0].diagnosis
+    assert in_loop.attributed is not None
+    assert in_loop.attributed.num_checkpoints == 2
+    assert [one.slice.as_dict() for one in found.findings] == [one.slice for one in in_loop.findings]
+    named = {
+        one.slice.as_dict()["task"]: one.data_slice.as_dict().get("skill") for one in found.findings if one.data_slice
+    }
     assert named
     assert named.items() <= {"toy_jump": "jump", "toy_run": "run"}.items()

@@ -20,8 +20,8 @@ from builders.pages import Page, flat
 from controller.engine.budget import Cost
 from controller.results.loop_json import Decision, LoopResult, Sealed, read_loop, write_loop
 from controller.results.page import pictures, rivals, words
+from controller.results.page.diagnosis.shading import shaded
 from controller.results.page.page import cost_rows, render, write_report
-from controller.results.page.shading import shaded
 from diagnose.finding.finding import FailedItem
 
 ENDINGS = {

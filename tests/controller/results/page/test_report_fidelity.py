@@ -6,7 +6,7 @@ import pytest
 from builders.loop_results import accepted_round, fidelity, loop_result
 from builders.pages import flat
 
-from controller.results.page.fidelity import believed, calibrated, scatter
+from controller.results.page.diagnosis.fidelity import believed, calibrated, scatter
 from controller.results.page.page import render
 from evals.statistics.intervals import Estimate
 

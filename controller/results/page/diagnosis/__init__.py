@@ -1,0 +1,1 @@
+"""What a diagnosis found, as a page shows it."""

@@ -1,0 +1,55 @@
+"""`diagnosis.html`: what fails and why, on one page, where nothing is to be changed yet.
+
+Like the report of a loop it is one file without scripts and without requests, and text from data is escaped.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.engine.budget import Cost
+from controller.results.diagnosis_json import DiagnosisRecord
+from controller.results.loop_json import Measure
+from controller.results.page import words
+from controller.results.page.diagnosis.findings import diagnosis_view
+from controller.results.page.environment import cost_rows, template
+
+DIAGNOSIS_PAGE = "diagnosis.html"
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosedModel:
+    """A model with what its answers show."""
+
+    name: str
+    """Name of the experiment."""
+    model: str
+    """Folder or id of the model, or that of the log of its answers."""
+    measure: Measure
+    diagnosis: DiagnosisRecord
+    costs: Mapping[str, Cost]
+    notes: tuple[str, ...] = ()
+    """Sentences about the answers as a whole, such as doubtful golds."""
+
+
+def write_diagnosis(diagnosed: DiagnosedModel, run_dir: Path) -> Path:
+    """Write the page into a run directory; returns the file."""
+    file = run_dir / DIAGNOSIS_PAGE
+    temporary = run_dir / f"{DIAGNOSIS_PAGE}.tmp"
+    temporary.write_text(render_diagnosis(diagnosed), encoding="utf-8")
+    temporary.replace(file)
+    return file
+
+
+def render_diagnosis(diagnosed: DiagnosedModel) -> str:
+    """Render the page as text."""
+    findings = diagnosed.diagnosis.findings
+    return template("diagnosed.html.j2").render(
+        diagnosed=diagnosed,
+        headline=f"{words.items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
+        wrong=words.wrong(diagnosed.measure, findings),
+        spent=words.spent(words.total_cost(diagnosed.costs)),
+        view=diagnosis_view(diagnosed.measure, diagnosed.diagnosis, shows_scores=True),
+        costs=cost_rows(diagnosed.costs),
+        total=words.total_cost(diagnosed.costs),
+    )
