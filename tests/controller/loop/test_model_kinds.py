@@ -66,8 +66,7 @@ def test_a_model_of_which_one_checkpoint_is_left_is_explained_by_its_data_and_sa
     assert in_loop.attributed is not None
     assert in_loop.attributed.num_checkpoints == 2
     assert [one.slice.as_dict() for one in found.findings] == [one.slice for one in in_loop.findings]
-    named = {
-        one.slice.as_dict()["task"]: one.data_slice.as_dict().get("skill") for one in found.findings if one.data_slice
-    }
+    slices = {one.slice.as_dict()["task"]: one.data_slice.as_dict() for one in found.findings}
+    named = {task: where["skill"] for task, where in slices.items() if where}
     assert named
     assert named.items() <= {"toy_jump": "jump", "toy_run": "run"}.items()
