@@ -29,7 +29,7 @@ from others_results import OTHERS, WHOLE, OthersResult, Played, Scored, read_res
 from pydantic import TypeAdapter
 
 from controller.cli.compose import composed
-from controller.data.named_corpora import POOL, TRAIN, write_rows
+from controller.data.named_corpus import POOL, TRAIN, write_rows
 from controller.engine import logs
 from controller.engine.versions import code_version
 from controller.loop.loop import run_loop

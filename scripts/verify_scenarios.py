@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from controller.cli.compose import CONF, composed_prove
-from controller.data.named_corpora import TASKS
+from controller.data.named_corpus import TASKS
 from controller.engine import logs
 from controller.engine.budget import Books
 from controller.engine.runner import Runner

@@ -31,6 +31,7 @@ from controller.cli.sweeps import (
 )
 from controller.data.corpus import Corpus
 from controller.data.named_corpora import (
+    ProblemsCorpus,
     QuestionsCorpus,
     ReportsCorpus,
     ScanJumpCorpus,
@@ -77,6 +78,7 @@ SCHEMAS: tuple[tuple[str | None, str, Any], ...] = (
     ("schema/corpus", "starter", StarterCorpus),
     ("schema/corpus", "scan_jump", ScanJumpCorpus),
     ("schema/corpus", "questions", QuestionsCorpus),
+    ("schema/corpus", "problems", ProblemsCorpus),
     ("schema/corpus", "two_sources", TwoSourcesCorpus),
     ("schema/corpus", "reports", ReportsCorpus),
     ("schema/model", "scratch", ScratchModel),

@@ -1,82 +1,26 @@
-"""Corpora with a name: the embedded starter and known data sets, written as files like a user's data.
+"""Corpora with a name: the embedded starter and known data sets (`controller.data.named_corpus`)."""
 
-A named corpus makes its rows and items from a seed, writes them to the run directory as JSONL, and puts the
-task files of `evals/` beside the items. From there on nothing knows that it had a name.
-"""
-
-import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar
 
-import datasets
-import yaml
-
 import evals.fixtures.kinds
+import evals.fixtures.problems
 import evals.fixtures.questions
 import evals.fixtures.reports
 import evals.fixtures.scan
 import evals.fixtures.starter
-from controller.data.corpus import Corpus
+from controller.data.named_corpus import Made, NamedCorpus, rows_of
 from evals.fixtures.kinds import TASK as KINDS_TASK
 from evals.fixtures.kinds import kinds
+from evals.fixtures.problems import TASK as PROBLEMS_TASK
+from evals.fixtures.problems import problems
 from evals.fixtures.questions import starved_questions
 from evals.fixtures.reports import TASK as REPORTS_TASK
 from evals.fixtures.reports import reports
 from evals.fixtures.scan import scan_jump
 from evals.fixtures.starter import starter
-
-log = logging.getLogger(__name__)
-
-TRAIN, POOL, TASKS = "train.jsonl", "pool.jsonl", "tasks"
-
-Row = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a named corpus makes."""
-
-    files: Mapping[str, Sequence[Row]]
-    """Rows of each file: `train` and `pool`, or the names of the corpus's sources."""
-    items: Mapping[str, Sequence[Row]]
-    """Items of each task."""
-
-
-@dataclass
-class NamedCorpus(Corpus):
-    """A corpus that makes its rows and items from a seed."""
-
-    data_seed: int = 0
-    """Seeds rows and items; apart from `seed`, so that a sweep over seeds keeps its data."""
-
-    fixture: ClassVar[ModuleType]
-    """Package of `evals.fixtures` that holds the task files."""
-
-    @property
-    def is_given(self) -> bool:
-        return True
-
-    def make(self) -> Made:
-        """Make rows and items."""
-        raise NotImplementedError
-
-    def materialise(self, folder: Path) -> Corpus:
-        check_makes_rows(self)
-        made = self.make()
-        for name, rows in made.files.items():
-            write_rows(folder / f"{name}.jsonl", rows)
-        assert self.fixture.__file__ is not None, "a package of files"
-        write_tasks(folder / TASKS, Path(self.fixture.__file__).parent / "tasks", made.items)
-        if "train" not in made.files:
-            return replace(self, train={name: str(folder / f"{name}.jsonl") for name in made.files})
-        return replace(self, train=str(folder / TRAIN), pool=str(folder / POOL))
-
-    def task_folder(self, folder: Path) -> Path | None:
-        return folder / TASKS
 
 
 @dataclass
@@ -153,7 +97,7 @@ class ScanJumpCorpus(NamedCorpus):
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         # The hub's copy is a script, which `datasets` no longer runs; its converted files are Parquet.
         hub = {"path": "scan", "name": "simple", "split": name, "revision": "refs/convert/parquet"}
-        return _rows_of(self.root, f"simple_{name}.jsonl", "command, actions", hub)
+        return rows_of(self.root, f"simple_{name}.jsonl", "command, actions", hub)
 
 
 @dataclass
@@ -185,56 +129,37 @@ class QuestionsCorpus(NamedCorpus):
             num_held_out=self.num_held_out,
             seed=self.data_seed,
         )
-        return Made({"train": made.train, "pool": made.pool}, made.items)
+        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, made.items)
 
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         hub = {"path": "CogComp/trec", "split": name, "revision": "refs/convert/parquet"}
-        return _rows_of(self.root, f"{name}.jsonl", "question, coarse", hub)
+        return rows_of(self.root, f"{name}.jsonl", "question, coarse", hub)
 
 
-def _rows_of(root: str | None, file_name: str, fields: str, hub: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a file in the folder `root`, or without one those of the hub's data set."""
-    if root is None:
-        try:
-            yield from datasets.load_dataset(**hub)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"{hub['path']} could not be loaded from the hub ({str(error).splitlines()[0]}); set corpus.root to a "
-                f"folder that holds {file_name} (fields {fields})"
-            ) from error
-        return
-    path = Path(root).expanduser() / file_name
-    if not path.is_file():
-        raise ValueError(f"corpus.root {root} holds no {path.name} (looked from {Path.cwd()})")
-    with path.open() as file:
-        yield from map(json.loads, file)
+@dataclass
+class ProblemsCorpus(NamedCorpus):
+    """`corpus=problems`: GSM8K's word problems with worked solutions (`evals.fixtures.problems`)."""
 
+    num_train: int = 300
+    """Rows of the corpus."""
+    num_pool: int = 900
+    """Rows of the pool."""
+    num_items: int = 150
+    """Items, drawn from the test split."""
 
-def check_makes_rows(corpus: Corpus) -> None:
-    """Raise a ValueError where rows are given to a corpus that makes its own."""
-    for key, value in (("corpus.train", corpus.train), ("corpus.pool", corpus.pool)):
-        if value is not None:
-            raise ValueError(
-                f"{key} must not be given to a corpus with a name, which makes its own rows, got {value}; choose "
-                "corpus=files"
-            )
+    fixture: ClassVar[ModuleType] = evals.fixtures.problems
 
+    def make(self) -> Made:
+        made = problems(
+            self._split("train"),
+            self._split("test"),
+            num_train=self.num_train,
+            num_pool=self.num_pool,
+            num_items=self.num_items,
+            seed=self.data_seed,
+        )
+        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, {PROBLEMS_TASK: made.items})
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
-    temporary.replace(path)
-
-
-def write_tasks(folder: Path, templates: Path, items: Mapping[str, Sequence[Row]]) -> None:
-    """Write the items of each task, and its task file with the items' full path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(templates.glob("*.yaml")):
-        config = yaml.safe_load(path.read_text())
-        if "dataset_kwargs" in config:
-            name = path.stem
-            write_rows(folder / f"{name}.jsonl", items[name])
-            config["dataset_kwargs"]["data_files"] = {"test": str(folder / f"{name}.jsonl")}
-        (folder / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
+    def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
+        hub = {"path": "openai/gsm8k", "name": "main", "split": name}
+        return rows_of(self.root, f"{name}.jsonl", "question, answer", hub)

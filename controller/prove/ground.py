@@ -12,7 +12,7 @@ import yaml
 
 import evals.fixtures.worlds
 from controller.data.corpus import Corpus
-from controller.data.named_corpora import POOL, TASKS, TRAIN, write_rows
+from controller.data.named_corpus import POOL, TASKS, TRAIN, write_rows
 from controller.prove.planting import OTHERS, Planted, Row
 from controller.prove.settings import ProveSettings
 from controller.settings import LoopSettings

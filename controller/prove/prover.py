@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from controller.data.mixes import load_mix
-from controller.data.named_corpora import TRAIN
+from controller.data.named_corpus import TRAIN
 from controller.engine.journal.lock import locked
 from controller.engine.versions import code_version
 from controller.loop.diagnosing import diagnose_round
