@@ -39,7 +39,7 @@ def start() -> None:
     thread that lives as long as the process: loops may run in threads that end.
     """
     # Threads that wait for each other sleep: spinning takes the core from the one that is waited for, where there are
-    # more threads than cores. With two more busy processes on two cores a step took .73 of the time, alone 1.1 times it.
+    # more threads than cores. Beside two busy processes on two cores a step took .73 of the time, alone 1.1 times it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     is_up = threading.Event()
     threading.Thread(target=_keep, args=(is_up,), name="worker server", daemon=True).start()
