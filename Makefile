@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: loop test smoke prove check clean
+.PHONY: loop test test-long smoke prove check clean
 
 # torch first and by its version: a plain torch would bring gigabytes of CUDA, which users of a GPU install
 # themselves before this.
@@ -16,9 +16,13 @@ BIN := .venv/bin
 loop: .venv
 	$(BIN)/evalmend loop
 
-# All tests, offline, two at a time with a thread each.
+# Tests, offline, two at a time with a thread each: all but those that play whole loops for a minute and more.
 test: .venv
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
+
+# The others: sweeps, nights, the proving ground, loops on data of every form.
+test-long: .venv
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 # The whole loop on a toy, in seconds.
 smoke: .venv

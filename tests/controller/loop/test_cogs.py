@@ -17,7 +17,7 @@ from controller.loop.loop import run_loop
 from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import Decision, LoopResult
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 NOUNS = (
     *("cat", "dog", "bird", "frog", "horse", "mouse", "sheep", "goat"),

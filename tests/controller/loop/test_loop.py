@@ -51,6 +51,7 @@ def test_loop_json_is_of_its_schema_and_holds_no_nan(smoke: Path) -> None:
     assert max(arm.tokens for arm in arms) - min(arm.tokens for arm in arms) <= 32  # within one row
 
 
+@pytest.mark.long
 def test_every_arm_trains_on_the_tokens_of_the_fix_or_on_its_compute_with_the_diagnosis(tmp_path: Path) -> None:
     finish(start(["loop", *SMOKE, "verify=full", "train.max_steps=10", "run_dir=runs/full"], tmp_path))
     text = (tmp_path / "runs" / "full" / "loop.json").read_text()
@@ -207,6 +208,7 @@ def test_a_row_that_is_wrong_is_told_in_one_line_and_nothing_else(tmp_path: Path
     assert "row 1 has no field 'prompt' (corpus.prompt); it has question, answer" in err
 
 
+@pytest.mark.long
 def test_a_sweep_makes_comparable_runs_under_one_parent(tmp_path: Path) -> None:
     sweep = [
         "--multirun",
@@ -264,6 +266,7 @@ def test_given_models_score_as_they_did_in_the_loop_that_made_them(
     assert "verify.challenger" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_second_night_goes_on_from_the_champion_of_the_first(tmp_path: Path) -> None:
     night = ["nightly", *SMOKE, "run_dir=nights", "train.max_steps=10", "train.update.max_steps=3"]
     out = finish(start(night, tmp_path))

@@ -12,7 +12,7 @@ from controller.main import run
 from controller.results.loop_json import LoopResult
 from diagnose.finding.finding import Diagnosis
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LLAMA = "model.arch={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2}"
 GPT2 = "model.arch={model_type: gpt2, n_embd: 32, n_layer: 1, n_head: 2, n_positions: 64, tie_word_embeddings: TIED}"

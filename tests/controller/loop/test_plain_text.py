@@ -8,7 +8,7 @@ from controller.cli.compose import composed
 from controller.loop.loop import run_loop
 from controller.results.page.page import render
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_the_subject_of_unlikely_texts_is_named_and_texts_on_it_make_them_likelier(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from builders.corpora import CLASSES, write_questions
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_a_source_with_labels_at_random_is_named_as_the_cause_and_its_rows_leave(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_an_unknown_cause_of_a_scenario_is_refused(capsys: pytest.CaptureFixture
     assert "did you mean 'missing_data'?" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path) -> None:
     words = ["scenario=leaked_eval", "world=skills", "prove.scenario.target.train_rows=24", "seed=3"]
