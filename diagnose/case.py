@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.model.queries import has_rival
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import FailingItems
@@ -13,6 +14,17 @@ from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice, SliceTable, item_table
 from evals.items import Item, ItemResult, ProbeReport
 from evals.leaks.item_index import ItemIndex
+
+_PASSES, _CHECKPOINTS = 1.9, 2
+"""Cost of a diagnosis in training passes over the corpus, and how many times a row is attributed."""
+_ROWS_OF_A_FINDING = 2_000
+"""Number of rows that cost as much as the queries, words and tests of one finding."""
+_MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
+"""Most rows attributed for each row of the corpus, and fewest unless that is fewer; the pool's rows are included."""
+_LEAST_QUERIES = 32
+"""Fewest failed items of each slice that are attributed, if it has as many."""
+_LENGTHS_OF = 200
+"""Items and rows whose length is measured, to know what a query costs beside a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,29 @@ def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, 
     )
 
 
+def affordable_rows(case: Case, num_findings: int, most: int) -> int:
+    """Most rows to attribute, so that a diagnosis costs about two passes over the corpus.
+
+    Args:
+        case: The case.
+        num_findings: Number of failing slices.
+        most: Most rows whatever the corpus.
+    """
+    affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
+    return max(1, round(min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), most)))
+
+
+def affordable_queries(case: Case, num_findings: int, num_rows: int) -> int:
+    """Most failed items of each slice, so that all together cost no more than the rows that are attributed.
+
+    Args:
+        case: The case.
+        num_findings: Number of failing slices.
+        num_rows: Number of rows that are attributed.
+    """
+    return max(_LEAST_QUERIES, int(num_rows / num_findings / _cost_of_query(case)))
+
+
 def query_text(item: Item) -> str:
     """Join question and target; the target alone where a task has no prompt."""
     return item.text if item.text == item.target else f"{item.text} {item.target}"
@@ -116,3 +151,15 @@ def _draw(num_rows: int, most: int | None, rng: np.random.Generator) -> NDArray[
     if most is None or num_rows <= most:
         return np.arange(num_rows, dtype=np.int64)
     return np.sort(rng.choice(num_rows, most, replace=False)).astype(np.int64)
+
+
+def _cost_of_query(case: Case) -> float:
+    """Characters of a failed item for each of a row, at least 1: prompts may hold several solved examples, and the
+    prompt of a multiple choice is read twice, before the gold and before the answer that won."""
+    failed = [result for result in case.probe.results if result.is_failed][:_LENGTHS_OF]
+    rows = [case.corpus[number] for number in range(min(len(case.corpus), _LENGTHS_OF))]
+    if not failed or not rows:
+        return 1.0
+    of_item = sum((1 + has_rival(one)) * (len(one.item.prompt) + len(one.item.target)) for one in failed) / len(failed)
+    of_row = sum(len(row.prompt) + len(row.completion) for row in rows) / len(rows)
+    return max(1.0, of_item / max(1.0, of_row))

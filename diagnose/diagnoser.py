@@ -21,7 +21,7 @@ from diagnose.attribution.influence import Influence
 from diagnose.attribution.shards import ScoredRows
 from diagnose.attribution.stream import Attribution, ReportProgress, attribute
 from diagnose.attribution.train_rows import TrainRows
-from diagnose.case import Case, Scope, draw_scope
+from diagnose.case import Case, Scope, affordable_queries, affordable_rows, draw_scope
 from diagnose.evidence.baselines import CONTROLS, beside, by_words
 from diagnose.evidence.contamination import find_contamination, in_order, repeated_only
 from diagnose.evidence.examine import TESTS, CauseTest, Means, examine, left_out_beside
@@ -36,7 +36,7 @@ from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
 from diagnose.model.checkpoint import check_checkpoints
 from diagnose.model.leaned_words import NOTHING_LEANED_ON, LeanedOn, leaned_on
-from diagnose.model.queries import Queries, failed_items, has_rival
+from diagnose.model.queries import Queries, failed_items
 from diagnose.model.text_states import TextStates
 from diagnose.modes.examples import labels_digest
 from diagnose.modes.fit import classifier_with
@@ -55,16 +55,6 @@ log = logging.getLogger(__name__)
 
 Keep = Callable[[Scope, Queries, Attribution], None]
 
-_PASSES, _CHECKPOINTS = 1.9, 2
-"""Cost of a diagnosis in training passes over the corpus, and how many times a row is attributed."""
-_ROWS_OF_A_FINDING = 2_000
-"""Number of rows that cost as much as the queries, words and tests of one finding."""
-_MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
-"""Most rows attributed for each row of the corpus, and fewest unless that is fewer; the pool's rows are included."""
-_LEAST_QUERIES = 32
-"""Fewest failed items of each slice that are attributed, if it has as many."""
-_LENGTHS_OF = 200
-"""Items and rows whose length is measured, to know what a query costs beside a row."""
 _WORDS_OF = 16
 """Number of failed items of each slice whose words are attributed, for cue tests."""
 FORWARD_SHARE = 3
@@ -272,20 +262,10 @@ class Diagnoser:
         """Draw queries and rows; None where no slice fails."""
         if not failing:
             return None
-        most_rows = self._most_rows(case, len(failing))
+        most_rows = None if self.max_rows is None else affordable_rows(case, len(failing), self.max_rows)
         num_rows = case.num_rows if most_rows is None else min(most_rows, case.num_rows)
-        # All queries together cost no more than the rows that are attributed.
-        affordable = num_rows / len(failing) / _cost_of_query(case)
-        most_queries = min(self.max_queries, max(_LEAST_QUERIES, int(affordable)))
+        most_queries = min(self.max_queries, affordable_queries(case, len(failing), num_rows))
         return draw_scope(case, failing, most_queries, most_rows)
-
-    def _most_rows(self, case: Case, num_findings: int) -> int | None:
-        """Most rows to attribute, so that a diagnosis costs about two passes over the corpus; None for all."""
-        if self.max_rows is None:
-            return None
-        affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
-        most = min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), self.max_rows)
-        return max(1, round(most))
 
     def joins_by_words(self, case: Case, scope: Scope) -> list[DataJoin]:
         """Find rows that ask what each failing slice asks, by BM25 in the place of influence; uses no model."""
@@ -360,18 +340,6 @@ def _row_effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64
 def _nothing_fails(case: Case, contaminated: tuple[Finding, ...], num_tokens: int) -> Diagnosis:
     log.info("no slice fails: %d of %d probe items failed", _num_failed(case), len(case.probe.results))
     return Diagnosis(contaminated, len(case.probe.results), _num_failed(case), num_tokens)
-
-
-def _cost_of_query(case: Case) -> float:
-    """Characters of a failed item for each of a row, at least 1: prompts may hold several solved examples, and the
-    prompt of a multiple choice is read twice, before the gold and before the answer that won."""
-    failed = [result for result in case.probe.results if result.is_failed][:_LENGTHS_OF]
-    rows = [case.corpus[number] for number in range(min(len(case.corpus), _LENGTHS_OF))]
-    if not failed or not rows:
-        return 1.0
-    of_item = sum((1 + has_rival(one)) * (len(one.item.prompt) + len(one.item.target)) for one in failed) / len(failed)
-    of_row = sum(len(row.prompt) + len(row.completion) for row in rows) / len(rows)
-    return max(1.0, of_item / max(1.0, of_row))
 
 
 def _attributed(
