@@ -47,5 +47,5 @@ def test_a_text_that_was_only_read_is_shown_as_one_and_how_it_failed_is_said() -
     )
     text = flat(render_diagnosis(found))
     assert "Scores of reports have no threshold: the lower half of its items counts as failed." in text
-    assert "text the whole text" in text
+    assert "textthe whole text" in text  # two cells
     assert "(empty)" not in text
