@@ -16,11 +16,11 @@ BIN := .venv/bin
 loop: .venv
 	$(BIN)/evalmend loop
 
-# Tests, offline, two at a time with a thread each: all but those that play whole loops for a minute and more.
+# Tests, offline, two at a time with a thread each: all but those that take a minute and more.
 test: .venv
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
 
-# The others: sweeps, nights, the proving ground, loops on data of every form.
+# The others: sweeps, nights, the proving ground, loops on data of every form, lm-eval's own command line.
 test-long: .venv
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m long
 

@@ -89,6 +89,7 @@ def logged_values(sample: dict[str, Any], suffix: str) -> dict[str, float]:
     return {f"{n}{suffix}": v[0] / v[1] if isinstance(v, list) else v for n, v in values.items()}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "settings"),

@@ -83,6 +83,7 @@ def found(server: Server, run_dir: Path) -> Any:
     return run
 
 
+@pytest.mark.long
 def test_what_a_loop_could_not_send_is_sent_by_the_same_command(server: Server, tmp_path: Path, told: Any) -> None:
     run_dir = tmp_path / "one"
     events = told(run_dir, loop_result())
@@ -128,6 +129,7 @@ def test_a_model_is_copied_to_the_server_where_that_is_asked_for(server: Server,
     assert files == ["champion-0/config.json"]
 
 
+@pytest.mark.long
 def test_a_server_lost_in_the_middle_stops_no_loop_and_has_everything_when_it_is_back(
     server: Server, tmp_path: Path, told: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
