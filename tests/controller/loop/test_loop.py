@@ -81,12 +81,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / "one"
 
 
+@pytest.mark.long
 def test_the_old_data_alone_is_enough_for_a_verdict(plain: Path) -> None:
     verdict = read_loop(plain).rounds[0].verdict
     assert [gain.control for gain in verdict.gains] == ["continue"]
     assert verdict.guards
 
 
+@pytest.mark.long
 def test_the_share_of_free_answers_is_tried_small_before_anything_is_proposed(plain: Path, smoke: Path) -> None:
     """Three tenths of an arm's tokens for each part of the draws, asked no item but those of the diagnosis."""
     (round_,) = read_loop(plain).rounds
@@ -152,6 +154,7 @@ def test_the_same_command_again_repeats_no_stage(smoke: Path) -> None:
     assert read_loop(smoke).rounds[0].verdict == before.rounds[0].verdict
 
 
+@pytest.mark.long
 def test_a_loop_killed_after_training_ends_alike_and_does_no_finished_stage_twice(smoke: Path) -> None:
     folder = smoke.parents[1]
     run_dir = smoke.parent / "killed"
