@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from controller.cli.config_errors import of_another_choice, one_line
+from controller.cli.config_errors import GROUPS, of_another_choice, one_line
 from controller.cli.repeated_keys import refuse_repeated_keys
 from controller.cli.sweeps import (
     Ended,
@@ -64,8 +64,8 @@ _OPEN_KEYS = (
     *(f"corpus.{name}{mark}" for name in ("train", "pool", "weights") for mark in (".", "={")),
 )
 """Beginnings of words that may name new keys: fields of a transformers config, wordings, arguments, tasks, sources."""
-_REPLACED = "model.arch"
-"""Key whose mapping, given as a whole, takes the place of the one there: architectures differ in their fields."""
+_REPLACED = "model.arch="
+"""Beginning of a word whose mapping takes the place of the one there whole: architectures differ in their fields."""
 
 Settings = TypeVar("Settings", bound=LoopSettings)
 
@@ -147,9 +147,9 @@ def _opened(words: Sequence[str]) -> list[str]:
         ValueError: a word names a key twice.
     """
     refuse_repeated_keys(words)
-    opened = [f"++{word}" if word.startswith((*_OPEN_KEYS, f"{_REPLACED}=")) else word for word in words]
-    if any(word.startswith(f"{_REPLACED}=") for word in words):
-        opened.insert(0, f"++{_REPLACED}=null")  # Hydra lays one mapping over another; over null it stands alone
+    opened = [f"++{word}" if word.startswith((*_OPEN_KEYS, _REPLACED)) else word for word in words]
+    if any(word.startswith(_REPLACED) for word in words):
+        opened.insert(0, f"++{_REPLACED}null")  # Hydra lays one mapping over another; over null it stands alone
     return opened
 
 
@@ -157,8 +157,9 @@ def _settings(cfg: Any, root: type[Settings]) -> Settings:
     settings = OmegaConf.to_object(cfg)
     assert isinstance(settings, root)
     # A key that was added with "++" is in no schema's way.
-    if foreign := sorted(set(cfg.interventions) - {one.name for one in fields(settings.interventions)}):
-        raise ValueError(of_another_choice(f"interventions.{foreign[0]}"))
+    for group in GROUPS:
+        if foreign := sorted(set(cfg[group]) - {one.name for one in fields(getattr(settings, group))}):
+            raise ValueError(of_another_choice(f"{group}.{foreign[0]}"))
     return settings
 
 

@@ -83,19 +83,7 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
     """Diagnose round 0's model, or recorded answers, and print the findings."""
     del job
     if settings.evals.samples or isinstance(settings.model, RecordedModel):
-        recorded = diagnose_recorded_answers(settings, choose_run_dir(settings))
-        for line in recorded_lines(recorded):
-            _say(line)
-        answered = DiagnosedModel(
-            name=settings.name,
-            model=recorded.report.model.path,
-            measure=measure_record(recorded.report, settings.evals.slices, {}),
-            diagnosis=diagnosis_record(recorded.diagnosis),
-            costs=recorded.costs,
-            notes=tuple(gold_lines(recorded.golds)) if recorded.golds is not None else (),
-        )
-        _say(f"{write_diagnosis(answered, choose_run_dir(settings))}")
-        return Ended(0)
+        return _diagnose_recorded(settings)
     with opened(settings, choose_run_dir(settings)) as run:
         base = base_model(run)
         model = initial_model(run, base)
@@ -120,6 +108,23 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
             costs=run.books.costs(),
         )
         _say(f"{write_diagnosis(found, run.run_dir)}")
+    return Ended(0)
+
+
+def _diagnose_recorded(settings: LoopSettings) -> Ended:
+    run_dir = choose_run_dir(settings)
+    recorded = diagnose_recorded_answers(settings, run_dir)
+    for line in recorded_lines(recorded):
+        _say(line)
+    found = DiagnosedModel(
+        name=settings.name,
+        model=recorded.report.model.path,
+        measure=measure_record(recorded.report, settings.evals.slices, {}),
+        diagnosis=diagnosis_record(recorded.diagnosis),
+        costs=recorded.costs,
+        notes=tuple(gold_lines(recorded.golds)) if recorded.golds is not None else (),
+    )
+    _say(f"{write_diagnosis(found, run_dir)}")
     return Ended(0)
 
 

@@ -12,7 +12,7 @@ from controller.results.diagnosis_json import DiagnosisRecord
 from controller.results.loop_json import Measure
 from controller.results.page import words
 from controller.results.page.diagnosis.findings import diagnosis_view
-from controller.results.page.environment import cost_rows, template
+from controller.results.page.environment import cost_rows, template, write_page
 
 DIAGNOSIS_PAGE = "diagnosis.html"
 
@@ -34,22 +34,18 @@ class DiagnosedModel:
 
 def write_diagnosis(diagnosed: DiagnosedModel, run_dir: Path) -> Path:
     """Write the page into a run directory; returns the file."""
-    file = run_dir / DIAGNOSIS_PAGE
-    temporary = run_dir / f"{DIAGNOSIS_PAGE}.tmp"
-    temporary.write_text(render_diagnosis(diagnosed), encoding="utf-8")
-    temporary.replace(file)
-    return file
+    return write_page(run_dir / DIAGNOSIS_PAGE, render_diagnosis(diagnosed))
 
 
 def render_diagnosis(diagnosed: DiagnosedModel) -> str:
     """Render the page as text."""
-    findings = diagnosed.diagnosis.findings
+    findings, total = diagnosed.diagnosis.findings, words.total_cost(diagnosed.costs)
     return template("diagnosed.html.j2").render(
         diagnosed=diagnosed,
         headline=f"{words.items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
         wrong=words.wrong(diagnosed.measure, findings),
-        spent=words.spent(words.total_cost(diagnosed.costs)),
+        spent=words.spent(total),
         view=diagnosis_view(diagnosed.measure, diagnosed.diagnosis, shows_scores=True),
         costs=cost_rows(diagnosed.costs),
-        total=words.total_cost(diagnosed.costs),
+        total=total,
     )

@@ -63,6 +63,14 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
+def write_page(file: Path, text: str) -> Path:
+    """Write a page completely or not at all; returns the file."""
+    temporary = file.with_name(f"{file.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+    return file
+
+
 def cost_rows(costs: Mapping[str, Cost]) -> tuple[CostRow, ...]:
     """Costs by stage, the longest first, with shares of all seconds and of all FLOPs."""
     seconds = sum(cost.seconds for cost in costs.values()) or 1.0

@@ -13,7 +13,7 @@ from controller.results.page import pictures, rivals, words
 from controller.results.page.changes import ChangesView, changes_view
 from controller.results.page.diagnosis.findings import DiagnosisView, diagnosis_view
 from controller.results.page.doses import DosesView, doses_view
-from controller.results.page.environment import CostRow, cost_rows, template
+from controller.results.page.environment import CostRow, cost_rows, template, write_page
 from controller.results.page.pictures import Picture
 
 PAGE_FILE = "report.html"
@@ -44,11 +44,7 @@ class RoundView:
 
 def write_report(result: LoopResult, path: Path) -> Path:
     """Write `report.html` into the run directory `path`; returns the file."""
-    file = path / PAGE_FILE
-    temporary = path / f"{PAGE_FILE}.tmp"
-    temporary.write_text(render(result), encoding="utf-8")
-    temporary.replace(file)
-    return file
+    return write_page(path / PAGE_FILE, render(result))
 
 
 def render(result: LoopResult) -> str:
