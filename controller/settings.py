@@ -25,7 +25,7 @@ SEEDS = 1_000_000
 @dataclass
 class Pilots:
     """`pilots.*`: small trainings that determine the share of the draws of added rows, where neither a user nor answers
-    that are labels do (`controller.loop.pilots`)."""
+    that are labels do (`controller.loop.pilots.share`)."""
 
     scales: list[float] = field(default_factory=lambda: [1.0, 0.5, 0.25])
     """Factors, the largest 1, on the draws that the fix would take from the corpus's other rows, each tried in a small

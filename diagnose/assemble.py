@@ -12,10 +12,10 @@ from diagnose.case import Case, Scope
 from diagnose.evidence.examine import values_of
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.evidence import Evidence
-from diagnose.finding.finding import Cause, Examples, FailedItem, Finding
+from diagnose.finding.finding import Examples, FailedItem, Finding
 from diagnose.model.leaned_words import LeanedOn
 from diagnose.model.queries import has_rival
-from diagnose.slices.data.data_slice import DataSlice, ScoredExample
+from diagnose.slices.data.data_slice import ScoredExample
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import Slice
@@ -68,10 +68,9 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
     if data.unconfirmed is not None:
         evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
     causes = cause_probabilities(values, dossier.is_training_data)
-    slices = _blamed_first(data, tests, causes)
-    return Finding(
+    finding = Finding(
         slice=found.slice,
-        data_slice=slices[0].slice if slices else Slice(()),
+        data_slice=data.slices[0].slice if data.slices else Slice(()),
         num_items=found.num_items,
         num_failed=found.num_failed,
         failure_rate=found.failure_rate,
@@ -79,7 +78,7 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
         p_adjusted=found.p_adjusted,
         modes=dossier.modes,
         causes=causes,
-        data_slices=slices,
+        data_slices=data.slices,
         sources=data.sources,
         named_by={name: str(join.slices[0].slice) if join.slices else "" for name, join in dossier.rivals.items()},
         evidence=evidence,
@@ -102,15 +101,9 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
         forms=tuple(form for test in tests for form in test.forms),
         unconfirmed=data.unconfirmed,
         golds=dossier.golds,
+        held_out=tuple(result.item.key for result in dossier.failed[len(dossier.queries) :]),
     )
-
-
-def _blamed_first(data: DataJoin, tests: Sequence[Evidence], causes: Mapping[Cause, float]) -> tuple[DataSlice, ...]:
-    """Data slices of a finding; where labels are to blame, first a source that a test blames for them."""
-    if max(causes, key=lambda cause: causes[cause]) is not Cause.WRONG_LABELS:
-        return data.slices
-    blamed = [test.blames for test in tests if test.blames is not None]
-    return (*(source for source in data.sources if source.slice in blamed), *data.slices)
+    return finding.with_causes(causes)
 
 
 def find_examples(

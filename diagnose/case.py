@@ -21,6 +21,8 @@ _ROWS_OF_A_FINDING = 2_000
 """Number of rows that cost as much as the queries, words and tests of one finding."""
 _MOST_OF_CORPUS, _LEAST_ROWS = 0.6, 1_000
 """Most rows attributed for each row of the corpus, and fewest unless that is fewer; the pool's rows are included."""
+_HELD_OUT = 1 / 3
+"""Share of a slice's failed items that are not attributed, on which repairs are tried."""
 _LEAST_QUERIES = 32
 """Fewest failed items of each slice that are attributed, if it has as many."""
 _LENGTHS_OF = 200
@@ -82,7 +84,7 @@ class Scope:
     failures: tuple[list[ItemResult], ...]
     """Failed items of each slice, in random order."""
     queries: tuple[list[ItemResult], ...]
-    """Failed items of each slice that are attributed, the first of `failures`."""
+    """Failed items of each slice that are attributed, the first of `failures`; at least a third is not."""
     scored: NDArray[np.int64]
     """Numbers of the rows that are attributed, ascending, through the corpus and then the pool."""
 
@@ -97,8 +99,8 @@ class Scope:
 
 
 def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_rows: int | None) -> Scope:
-    """Draw the failed items of each slice, at most `max_queries` of them as queries, and at most `max_rows` rows to
-    attribute; all rows where `max_rows` is None."""
+    """Draw the failed items of each slice, two thirds of them as queries and at most `max_queries`, and at most
+    `max_rows` rows to attribute; all rows where `max_rows` is None."""
     items = item_table([r.item for r in case.probe.results], dict.fromkeys([*case.item_fields, *case.row_fields]))
     rng = np.random.default_rng(case.seed)
     failures = tuple(_failures(case.probe, items, found.slice, rng) for found in failing)
@@ -106,9 +108,14 @@ def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, 
         failing=failing,
         items=items,
         failures=failures,
-        queries=tuple(failure[:max_queries] for failure in failures),
+        queries=tuple(failure[: min(max_queries, num_attributed(len(failure)))] for failure in failures),
         scored=_draw(case.num_rows, max_rows, rng),
     )
+
+
+def num_attributed(num_failed: int) -> int:
+    """Most failed items of a slice that are attributed; the others are held out."""
+    return num_failed - int(_HELD_OUT * num_failed)
 
 
 def affordable_rows(case: Case, num_findings: int, most: int) -> int:

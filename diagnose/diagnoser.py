@@ -49,7 +49,7 @@ from diagnose.slices.failing.find import FailingSlice, find_failing_slices
 from diagnose.slices.text_clusters import Space
 from diagnose.slices.tree import slice_tree
 from evals.items import ProbeReport
-from evals.validation import FREE, counted
+from evals.validation import FREE, counted, one_of
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,12 @@ class Diagnoser:
     mode_labels: str | None = None
     """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
     output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
+    pilots: str = field(default="auto", metadata=FREE)
+    """Whether repairs of rival causes are tried in small trainings, and outweigh all other evidence: `auto`, in a loop
+    and a proposal whose fix depends on the cause, for findings that no check settles; `always`, `evalmend diagnose`
+    included; or `never`, and then no row leaves or changes unless the user chose such a fix."""
+    pilot_share: float = field(default=0.35, metadata=FREE)
+    """Largest share of the tokens of a round's trainings that these may take."""
     fidelity: bool = field(default=False, metadata=FREE)
     """Retrain on parts of the corpus and measure how reliable the attribution is; the diagnosis stays the same."""
     fidelity_parts: int = field(default=16, metadata=FREE)
@@ -116,6 +122,12 @@ class Diagnoser:
             value = getattr(self, key)
             if value < 0:
                 raise ValueError(f"diagnose.{key} must not be negative, got {value}; 0 leaves it out")
+        one_of("diagnose.pilots", self.pilots, ("auto", "always", "never"))
+        if not 0 < self.pilot_share <= 1:
+            raise ValueError(
+                f"diagnose.pilot_share must be above 0 and at most 1, got {self.pilot_share}; diagnose.pilots=never "
+                "tries nothing"
+            )
         if self.fidelity_parts < MIN_PARTS:
             raise ValueError(
                 f"diagnose.fidelity_parts must be at least {MIN_PARTS}, got {self.fidelity_parts}; a rank correlation "

@@ -27,7 +27,8 @@ from controller.loop.models import (
     model_folders,
     write_champion,
 )
-from controller.loop.pilots import settle_share
+from controller.loop.pilots.causes import settle_causes
+from controller.loop.pilots.share import settle_share
 from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_record, propose_round
 from controller.loop.run import (
     Run,
@@ -281,6 +282,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     probe = measure_model(run, champion, Split.PROBE, "measure-probe")
     tell(ItemsAnswered(Split.PROBE, number, "champion", None, probe.report.results))
     diagnosed = diagnose_round(run, champion, probe)
+    diagnosed = settle_causes(run, champion, probe, diagnosed, state.attempts, number)
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
     proposal = propose_round(run, champion, diagnosed, state.attempts, number)

@@ -70,17 +70,8 @@ def propose_round(
         number: Number of the round.
     """
     settings = run.settings
-    fix = settings.interventions
-    programs = fix.programs if isinstance(fix, WithPrograms) else None
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
-    made_from = PlanInputs(
-        intervention=fix,
-        inputs=diagnosed.inputs,
-        programs=programs_digest(programs) if programs is not None else None,
-        diagnosis=diagnosed.artifact,
-        attempts=attempts,
-        seed=settings.seed + number,
-    )
+    made_from = plan_inputs(run, diagnosed, attempts, number)
     result = run.runner.do(Stage("propose", propose, (made_from, controls), made_from.model.fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
@@ -103,6 +94,20 @@ def propose_round(
         from_base,
         diagnosed.flops + result.value.flops,
         made_from,
+    )
+
+
+def plan_inputs(run: Run, diagnosed: DiagnosedRound, attempts: Attempts, number: int) -> PlanInputs:
+    """Inputs of a plan, as for `propose_round`."""
+    fix = run.settings.interventions
+    programs = fix.programs if isinstance(fix, WithPrograms) else None
+    return PlanInputs(
+        intervention=fix,
+        inputs=diagnosed.inputs,
+        programs=programs_digest(programs) if programs is not None else None,
+        diagnosis=diagnosed.artifact,
+        attempts=attempts,
+        seed=run.settings.seed + number,
     )
 
 

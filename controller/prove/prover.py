@@ -20,6 +20,7 @@ from controller.engine.versions import code_version
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
 from controller.loop.models import base_model, initial_model, measure_model, train_initially
+from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.run import config_hash, opened
 from controller.prove.ground import loop_settings, on_rows, write_ground
@@ -133,7 +134,8 @@ def _stopped(given: LoopSettings) -> Played:
     run_dir = Path(given.run_dir or "")
     with opened(given, run_dir) as run:
         model = initial_model(run, base_model(run))
-        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        probe = measure_model(run, model, Split.PROBE, "measure-probe")
+        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings

@@ -11,7 +11,7 @@ from controller.data.reports import read_report_json
 from controller.data.row_effects import effects_of, save_effects
 from controller.engine.budget import FORWARD_BACKWARD, Spent
 from controller.engine.workers.progress import Progress
-from controller.stages.inputs import DiagnosisInputs
+from controller.stages.inputs import DIAGNOSIS_FILE, DiagnosisInputs
 from controller.stages.measure import INDEX_FILE
 from controller.train.start import load_tokenizer
 from diagnose.attribution.stream import Attribution
@@ -48,7 +48,7 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
         case_of(inputs), model, folder / "attribution", Progress(folder).at, keep, asker
     )
     shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects have its results
-    (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
+    (folder / DIAGNOSIS_FILE).write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
     flops = FORWARD_BACKWARD * inputs.model.num_parameters * diagnosis.num_tokens
     return Diagnosed(diagnosis.num_tokens, flops)
 

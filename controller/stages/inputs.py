@@ -18,6 +18,8 @@ from interventions.admission.gate import Stock, take_stock
 from interventions.plan.attempts import Attempts
 from interventions.plan.step import Intervention
 
+DIAGNOSIS_FILE = "diagnosis.json"
+
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisInputs:
@@ -69,7 +71,7 @@ class PlanInputs:
         return self.inputs.model
 
     def load_diagnosis(self) -> Diagnosis:
-        return TypeAdapter(Diagnosis).validate_json((self.diagnosis.folder / "diagnosis.json").read_bytes())
+        return TypeAdapter(Diagnosis).validate_json((self.diagnosis.folder / DIAGNOSIS_FILE).read_bytes())
 
     def take_stock(self) -> Stock:
         """Take corpus, pool and gate; reads every row."""

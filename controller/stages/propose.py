@@ -27,6 +27,7 @@ from diagnose.rows.rendering import encode_pool
 from evals.leaks.item_index import load_index
 from evals.model_ref import ModelRef
 from interventions.admission.gate import take_stock
+from interventions.arms.reductions import OptionalStep, Reduction, optional_steps, reductions
 from interventions.controls import CONTROLS
 from interventions.controls.contest import Contest
 from interventions.mix.compose import compose
@@ -35,7 +36,6 @@ from interventions.plan.plan import Action, Plan
 from interventions.plan.step import Declined, Resources
 from interventions.proposal import NothingToDo, Proposal, plan_fix
 from interventions.proposal import propose as propose_plan
-from interventions.reductions import OptionalStep, Reduction, optional_steps, reductions
 
 PATCH_FILE = "patch.parquet"
 

@@ -1,9 +1,9 @@
 """Choose the steps of a plan that are kept, and the arm that is judged.
 
-The plan was also trained without each optional step (`interventions.reductions`). A step is kept where the whole plan
-is shown better than the plan without it on the items that the step should fix, and left out where the whole plan does
-harm that the plan without it does not. Only one arm is judged, that of what is left, and each that might be has its
-part of the look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
+The plan was also trained without each optional step (`interventions.arms.reductions`). A step is kept where the whole
+plan is shown better than the plan without it on the items that the step should fix, and left out where the whole plan
+does harm that the plan without it does not. Only one arm is judged, that of what is left, and each that might be has
+its part of the look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from controller.verdict.settings import Verify
 from evals.items import EvalReport
 from evals.statistics.compare import MIN_SEEDS, compare
 from evals.statistics.run_variance import run_variance
-from interventions.reductions import OptionalStep
+from interventions.arms.reductions import OptionalStep
 
 
 @dataclass(frozen=True, slots=True)

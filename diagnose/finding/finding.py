@@ -1,7 +1,7 @@
 """Result of a diagnosis: the failing slices, the cause of each, and the data behind it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from diagnose.finding.evidence import Evidence, LeftOut
@@ -9,7 +9,8 @@ from diagnose.finding.forms import Form
 from diagnose.slices.data.data_slice import DataSlice, ScoredExample
 from diagnose.slices.predicate import Slice
 from diagnose.slices.tree import SliceNode
-from evals.statistics.intervals import Interval
+from evals.items import ItemKey
+from evals.statistics.intervals import Estimate, Interval
 
 
 class Cause(StrEnum):
@@ -29,6 +30,30 @@ class Cause(StrEnum):
 
 
 NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What the repair of one cause did to a finding's items in small trainings, beside a control."""
+
+    cause: Cause
+    repair: str
+    """What was changed, in words."""
+    control: str
+    """What it is compared with, in words."""
+    effect: Estimate
+    """Gain over the control in the likelihood of the gold answers, as a share of the gap between items that fail and
+    items that pass; 1 closes it."""
+    score: Estimate
+    """Gain over the control in score."""
+    works: float
+    """Probability that the repair closes at least half of the gap if it is trained on for as long as an arm."""
+    is_first: float
+    """Probability that it works and no repair of an earlier cause does."""
+    num_items: int
+    num_seeds: int
+    length: float
+    """Tokens of a small training as a share of an arm's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +123,21 @@ class Finding:
     golds: Mapping[str, int] = field(default_factory=dict)
     """Number of probe items with each gold answer, where answers are labels (`diagnose.finding.answer_labels`); else
     empty."""
+    held_out: tuple[ItemKey, ...] = ()
+    """Failed items that were not attributed, so that no row was chosen by them: repairs are tried on these."""
+    experiments: tuple[Experiment, ...] = ()
+    """Repairs that were tried, in the order of their causes; empty where none was."""
+
+    def with_causes(self, causes: Mapping[Cause, float]) -> "Finding":
+        """Give it other probabilities of causes; where labels are to blame, a source that a test blames for them comes
+        first of its data slices."""
+        blamed = [test.blames for test in self.tests if test.blames is not None]
+        first = tuple(source for source in self.sources if source.slice in blamed)
+        slices = tuple(one for one in self.data_slices if one not in first)
+        if max(Cause, key=lambda cause: causes.get(cause, 0.0)) is Cause.WRONG_LABELS:
+            slices = (*first, *slices)
+        where = slices[0].slice if slices else Slice(())
+        return replace(self, causes=causes, data_slices=slices, data_slice=where)
 
     @property
     def fails(self) -> str:

@@ -5,7 +5,7 @@ Where answers are labels, more rows of one make it the answer of items of the ot
 is the most likely one given the measured items' gold answers, found by expectation maximisation, whose log-likelihood
 is concave. Where the golds do not speak against the largest share (likelihood ratio), as of a slice that has every
 label as often as the rest has it, the largest stays. Answers that are no labels determine no share: whether one is too
-large shows only in trainings (`controller.loop.pilots`). Milliseconds.
+large shows only in trainings (`controller.loop.pilots.share`). Milliseconds.
 """
 
 from collections import Counter

@@ -12,10 +12,10 @@ from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from diagnose.slices.tree import SliceNode
 from evals.statistics.intervals import Interval
+from interventions.arms.reductions import optional_steps, reductions
 from interventions.fixes.clean import Clean
 from interventions.fixes.retrieve import Retrieve
 from interventions.planner import Auto
-from interventions.reductions import optional_steps, reductions
 
 HOP, HOPS = Slice(((PROMPT_CONTAINS, "hop"),)), Slice((("task", "hop"),))
 

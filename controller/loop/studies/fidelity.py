@@ -22,7 +22,7 @@ from controller.loop.run import Run
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
 from controller.stages.model import Model
-from controller.stages.retrain import (
+from controller.stages.retraining.retrain import (
     MOST_SLICES,
     SCORES_FILE,
     VALUES_FILE,

@@ -15,7 +15,7 @@ from controller.results.diagnosis_json import (
     FidelityRecord,
     LeftOutRecord,
 )
-from controller.stages.retrain import Part, PartKind
+from controller.stages.retraining.retrain import Part, PartKind
 from diagnose.attribution.fidelity import (
     MIN_CALIBRATION,
     MIN_PARTS,

@@ -19,7 +19,7 @@ from controller.stages.diagnose import diagnose
 from controller.stages.measure import hash_items, measure
 from controller.stages.propose import make_dose, propose, propose_reduced
 from controller.stages.read import read_data
-from controller.stages.retrain import choose_parts, retrain
+from controller.stages.retraining.retrain import choose_parts, retrain
 from controller.stages.train import build, train
 from diagnose.modes.examples import SHIPPED
 from interventions.fixes.clean import Clean

@@ -12,7 +12,7 @@ from controller.stages.diagnose import diagnose
 from controller.stages.measure import hash_items, measure
 from controller.stages.propose import propose
 from controller.stages.read import read_data
-from controller.stages.retrain import retrain
+from controller.stages.retraining.retrain import retrain
 from controller.stages.train import train
 
 STAGES = (diagnose, hash_items, measure, propose, read_data, retrain, train)

@@ -3,7 +3,7 @@
 import pytest
 from builders.arms import arm
 
-from controller.loop.pilots import Pilot, chosen_scale, pilot_records
+from controller.loop.pilots.share import Pilot, chosen_scale, pilot_records
 from controller.settings import Pilots
 from controller.verdict.guards import TaskGuard
 

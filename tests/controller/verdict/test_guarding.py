@@ -18,8 +18,8 @@ from controller.verdict.settings import Verify
 from controller.verdict.steps import Candidate, choose
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
+from interventions.arms.reductions import OptionalStep
 from interventions.plan.plan import Action, Plan
-from interventions.reductions import OptionalStep
 
 CLASSES = ("ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM")
 NUM_ITEMS = 300

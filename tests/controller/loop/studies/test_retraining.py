@@ -19,7 +19,7 @@ from controller.loop.run import config_hash, open_run
 from controller.loop.studies.fidelity import prove_attribution, recipe_of_champion
 from controller.loop.studies.fidelity_record import Outcomes, fidelity_record
 from controller.results.diagnosis_json import FidelityRecord
-from controller.stages.retrain import Part, PartKind
+from controller.stages.retraining.retrain import Part, PartKind
 from controller.train.recipe import Draws, recipe
 from controller.train.settings import TrainUpdate
 from diagnose.attribution.fidelity import slice_odds

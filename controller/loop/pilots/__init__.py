@@ -1,0 +1,1 @@
+"""Small trainings before a proposal: how much is changed, and what the cause is."""

@@ -1,0 +1,1 @@
+"""Train on something else for a moment and read what it changed; only numbers are kept."""

@@ -1,0 +1,207 @@
+"""Conclude from small trainings which repair works, and so what the cause is.
+
+Each repair was trained on for a moment, with a few seeds, beside its control (`interventions.arms.rivals`), and the
+likelihood of the gold answers was read on items by which nothing was chosen. A repair works if it would close at least
+half of the gap between failed and passing items, were it trained on for as long as an arm of a round: that is how
+causes are defined. A gap that closes at a constant rate is closed to 1 - (1 - e)^(1/l) by a full training, where a part
+l of it closed e; so a small training has to close 1 - 2^-l. The cause is the first, in the order of `Cause`, whose
+repair works.
+
+Means of arms are drawn from what the trainings allow: items by bootstrap, failed and passing ones apart, and noise of
+training as the arms and seeds show it, pooled over arms. Pure functions of numpy arrays, milliseconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.finding.causes import MIN_CONFIDENCE
+from diagnose.finding.finding import Cause, Experiment
+from evals.statistics.intervals import Estimate
+
+CLOSES = 0.5
+"""Share of the gap that a repair has to close in a full training."""
+_DRAWS = 2000
+_WEIGHT_OF_READINGS = 0.5
+"""Exponent of the probabilities that evidence other than experiments gave."""
+_LEAST_PRIOR = 0.02
+"""Probability that such evidence leaves to every cause at least."""
+_LEAST_UNKNOWN = 0.1
+"""Probability that it leaves to `unknown` at least, where no repair works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one kind of reading showed of the items of a finding."""
+
+    before: NDArray[np.float64]
+    """The model as it is, [num_items]."""
+    arms: Mapping[str, NDArray[np.float64]]
+    """Each mix after its small trainings, [num_seeds, num_items]: row k is of the kth seed, and some mixes have fewer
+    seeds than others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Small trainings, read on the items of one finding."""
+
+    likelihood: Tried
+    """Likelihood of the gold answer, on the scale of `gap`."""
+    score: Tried
+    is_failed: NDArray[np.bool_]
+    """Whether the model as it is fails the item, [num_items]."""
+    failure_rate: float
+    """Share of the slice's probe items that fail: failed and passing items are weighed by it."""
+    gap: float
+    """Mean likelihood of passing items less that of failed ones; positive."""
+    length: float
+    """Tokens of a small training as a share of an arm's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The repair of one cause: a mix, beside its control."""
+
+    cause: Cause
+    arm: str
+    control: str
+    """Name of a mix; empty for the model as it is."""
+    repair_says: str
+    control_says: str
+
+
+def experiments(trials: Trials, tested: Sequence[Tested], rng: np.random.Generator) -> tuple[Experiment, ...]:
+    """Say of each repair what it did, and how probable it is that it works, in the order of `Cause`."""
+    order = list(Cause)
+    tested = sorted(tested, key=lambda one: order.index(one.cause))
+    drawn, scores = _drawn_means(trials, trials.likelihood, rng), _drawn_means(trials, trials.score, rng)
+    works = {one.arm: _works(one, drawn, trials) for one in tested}
+    earlier = np.zeros(_DRAWS, bool)
+    found = []
+    for one in tested:
+        found.append(
+            Experiment(
+                cause=one.cause,
+                repair=one.repair_says,
+                control=one.control_says,
+                effect=_estimate(_gain(one, drawn) / trials.gap),
+                score=_estimate(_gain(one, scores)),
+                works=float(works[one.arm].mean()),
+                is_first=float((works[one.arm] & ~earlier).mean()),
+                num_items=len(trials.is_failed),
+                num_seeds=len(trials.likelihood.arms[one.arm]),
+                length=trials.length,
+            )
+        )
+        earlier |= works[one.arm]
+    return tuple(found)
+
+
+def settled(before: Mapping[Cause, float], made: Sequence[Experiment]) -> Mapping[Cause, float]:
+    """Combine the probabilities of causes with what repairs did; sum 1.
+
+    Where no repair works the cause is one that no training tested, in the proportions that other evidence gave.
+
+    Args:
+        before: Probabilities of causes by other evidence.
+        made: Experiments, at least one.
+    """
+    tested = {one.cause: one.is_first for one in made}
+    none_works = max(0.0, 1 - sum(tested.values()))
+    others = {cause: before.get(cause, 0.0) for cause in Cause if cause not in tested and cause != Cause.CONTAMINATION}
+    others[Cause.UNKNOWN] = max(others.get(Cause.UNKNOWN, 0.0), _LEAST_UNKNOWN)
+    total = sum(others.values())
+    found = {
+        cause: share * max(before.get(cause, 0.0), _LEAST_PRIOR) ** _WEIGHT_OF_READINGS
+        for cause, share in tested.items()
+    }
+    rest = max(total, _LEAST_PRIOR) ** _WEIGHT_OF_READINGS
+    found |= {cause: none_works * rest * share / total for cause, share in others.items()}
+    whole = sum(found.values())
+    shares = {cause: share / whole for cause, share in found.items()}
+    largest = max(shares.values())
+    if largest >= MIN_CONFIDENCE:
+        return shares
+    named = 1 - shares[Cause.UNKNOWN]
+    return {cause: share * (1 - MIN_CONFIDENCE) / named for cause, share in shares.items()} | {
+        Cause.UNKNOWN: MIN_CONFIDENCE
+    }
+
+
+def least_effect(length: float) -> float:
+    """Share of the gap that a training of this length, as a share of an arm's, closes at least if the repair works."""
+    return 1.0 - float((1 - CLOSES) ** length)
+
+
+def _works(one: Tested, drawn: Mapping[str, NDArray[np.float64]], trials: Trials) -> NDArray[np.bool_]:
+    return np.asarray(_gain(one, drawn) / trials.gap >= least_effect(trials.length))
+
+
+def _gain(one: Tested, drawn: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.asarray(drawn[one.arm] - drawn[one.control])
+
+
+def _drawn_means(trials: Trials, tried: Tried, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Draw means of the model as it is (named "") and of each mix over the slice's items, [num_draws] each."""
+    fixed, weights = _item_weights(trials, rng)
+    names = list(tried.arms)
+    cells = [(k, seed) for k, name in enumerate(names) for seed in range(len(tried.arms[name]))]
+    design = _design(cells, len(names))
+    readings = np.concatenate([tried.arms[name] for name in names])  # [num_cells, num_items]
+    fitted = np.linalg.lstsq(design, readings, rcond=None)[0]
+    runs = readings @ fixed
+    rest = runs - design @ (fitted @ fixed)
+    df = len(cells) - design.shape[1]
+    own = float(rest @ rest) / df if df > 0 else 0.0
+    of_seeds = fitted[len(names) :] @ fixed  # the last seed's is minus their sum
+    of_seeds = np.append(of_seeds, -of_seeds.sum())
+    common = max(0.0, float(of_seeds @ of_seeds) / max(len(of_seeds) - 1, 1) - own / len(names))
+    factor = np.linalg.cholesky(np.linalg.pinv(design.T @ design)[: len(names), : len(names)])
+    scale = np.sqrt(max(df, 1) / rng.chisquare(max(df, 1), size=_DRAWS))  # as in Student's t
+    noise = np.sqrt(own) * factor @ rng.standard_normal((len(names), _DRAWS))
+    shared = np.sqrt(common / len(of_seeds)) * rng.standard_normal(_DRAWS)
+    drawn = {"": weights @ tried.before}
+    for k, name in enumerate(names):
+        drawn[name] = weights @ fitted[k] + (noise[k] + shared) * scale
+    return drawn
+
+
+def _item_weights(trials: Trials, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights of the items, [num_items], and of bootstrap samples of them, [num_draws, num_items]; each sums to 1.
+
+    Failed and passing items are drawn apart, and weigh as much as they are of the slice.
+    """
+    num_items = len(trials.is_failed)
+    fixed, drawn = np.zeros(num_items), np.zeros((_DRAWS, num_items))
+    for part, share in ((trials.is_failed, trials.failure_rate), (~trials.is_failed, 1 - trials.failure_rate)):
+        places = np.flatnonzero(part)
+        if len(places):
+            fixed[places] = share / len(places)
+            even = np.full(len(places), 1 / len(places))
+            drawn[:, places] = rng.multinomial(len(places), even, size=_DRAWS) * (share / len(places))
+    return fixed / fixed.sum(), drawn / fixed.sum()
+
+
+def _design(cells: Sequence[tuple[int, int]], num_arms: int) -> NDArray[np.float64]:
+    """Design of runs as the sum of their mix's mean and their seed's effect, effects of seeds summing to 0.
+
+    Args:
+        cells: Mix and seed of each run.
+        num_arms: Number of mixes.
+    """
+    num_seeds = 1 + max(seed for _, seed in cells)
+    design = np.zeros((len(cells), num_arms + num_seeds - 1))
+    for row, (arm, seed) in enumerate(cells):
+        design[row, arm] = 1
+        if seed < num_seeds - 1:
+            design[row, num_arms + seed] = 1
+        else:
+            design[row, num_arms:] = -1
+    return design
+
+
+def _estimate(drawn: NDArray[np.float64]) -> Estimate:
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Estimate(float(np.median(drawn)), float(low), float(high))

@@ -1,0 +1,173 @@
+"""Repairs of rival causes, each as a mix that a small training tries, beside a mix that differs in one thing.
+
+A cause is defined by the repair that works. So where evidence leaves several causes open, the repair of each is made as
+the fix of that kind would make it, for every finding that it may mend: one mix for each kind of repair, read on each
+finding's own items.
+
+clean      rows whose labels seem wrong leave, against as many rows of the same slices at random
+dedup      copies leave, against the corpus as it stands
+twins      twins of rows with a cue, against the corpus as it stands
+raise      rows of the slices are drawn more often, against the corpus as it stands
+add        rows of the pool are added, against the corpus as it stands and as many rows of the pool at random
+
+The corpus's rows are drawn in the same order from all mixes: one that leaves keeps its place, with weight 0.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from diagnose.finding.finding import Cause, Diagnosis
+from diagnose.slices.predicate import Slice, row_members
+from interventions.admission.gate import Stock, admit
+from interventions.fixes.clean import Clean
+from interventions.fixes.counter_examples import CounterExamples
+from interventions.fixes.retrieve import Retrieve
+from interventions.fixes.reweight import Reweight
+from interventions.mix.compose import Draw, compose
+from interventions.mix.mix import MixPart, Origin, TrainingMix, joined
+from interventions.plan.limits import Amounts
+from interventions.plan.step import Intervention, Remove, Resources
+from interventions.proposal import NothingToDo, Proposal, plan_fix
+
+SAME, RANDOM, RANDOM_REMOVAL = "same", "random", "random-removal"
+"""Names of mixes that repair nothing: the corpus as it stands, random rows added, and random rows left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The repair of one cause."""
+
+    name: str
+    """Name of its mix."""
+    cause: Cause
+    kind: Callable[..., Intervention]
+    """Fix that makes it."""
+    control: str
+    """Name of the mix that it is compared with."""
+    says: str
+    """What it does, in words."""
+    is_everywhere: bool = False
+    """Whether it acts on the whole corpus, whatever finding asked for it."""
+
+
+REPAIRS = (
+    Repair("clean", Cause.WRONG_LABELS, Clean, RANDOM_REMOVAL, "rows whose labels seem wrong left out"),
+    Repair("twins", Cause.SHORTCUT, CounterExamples, SAME, "rows with a cue replaced by twins without it"),
+    Repair("dedup", Cause.DUPLICATES, Clean, SAME, "copies left out", is_everywhere=True),
+    Repair("raise", Cause.UNDERWEIGHTED, Reweight, SAME, "rows of the slice drawn more often"),
+    Repair("add", Cause.MISSING_DATA, Retrieve, SAME, "rows of the slice added"),
+)
+"""Repairs that a training can try, in the order of `Cause`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A mix to be trained on for a moment."""
+
+    name: str
+    mix: TrainingMix
+    items: tuple[Slice, ...]
+    """Failing slices that it is a repair for; empty where it repairs nothing."""
+    says: str
+    """What was changed, with numbers."""
+
+
+def rivals(
+    fix: Intervention, diagnosis: Diagnosis, open_causes: Mapping[Slice, Collection[Cause]], resources: Resources
+) -> tuple[Rival, ...]:
+    """Make the mixes of all repairs that are possible, and of their controls; empty where no repair is.
+
+    Args:
+        fix: The fix that the user chose, whose limits hold for the repairs.
+        diagnosis: Diagnosis with its findings.
+        open_causes: Causes that the evidence leaves open, by failing slice.
+        resources: What repairs are made from.
+    """
+    made: list[Rival] = []
+    for repair in REPAIRS:
+        findings = tuple(
+            finding.with_causes({repair.cause: 1.0})
+            for finding in diagnosis.findings
+            if repair.cause in open_causes.get(finding.slice, ())
+        )
+        if not findings:
+            continue
+        done = plan_fix(_as(repair.kind, fix), replace(diagnosis, findings=findings), resources, resources.seed)
+        if isinstance(done, NothingToDo):
+            continue
+        acted_on = {action.slice for action in done.plan.actions}
+        items = tuple(one.slice for one in findings if repair.is_everywhere or one.acted_on in acted_on)
+        made.append(_rival(repair, done, items, resources.stock))
+        if repair.cause is Cause.WRONG_LABELS:
+            made.append(_random_removal(done, resources))
+        if repair.cause is Cause.MISSING_DATA and (random := _random_rows(done, resources)) is not None:
+            made.append(random)
+    if not made:
+        return ()
+    return (Rival(SAME, compose((), resources.stock), (), "the same data"), *made)
+
+
+def _as(kind: Callable[..., Intervention], fix: Intervention) -> Intervention:
+    """Make a fix of this kind with the limits of another."""
+    return kind(**{one.name: getattr(fix, one.name) for one in fields(Amounts) if hasattr(fix, one.name)})
+
+
+def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stock) -> Rival:
+    counts = (
+        (sum(action.num_removed for action in done.plan.actions), "left out"),
+        (sum(action.num_added for action in done.plan.actions), "added"),
+        (sum(action.num_reweighted for action in done.plan.actions), "raised"),
+    )
+    numbers = ", ".join(f"{number} rows {what}" for number, what in counts if number)
+    return Rival(repair.name, _in_place(done.mix, stock), items, f"{repair.says}: {numbers}")
+
+
+def _random_removal(done: Proposal, resources: Resources) -> Rival:
+    """As many rows leave each slice as the repair takes from it."""
+    stock, rng = resources.stock, np.random.default_rng(resources.seed)
+    left = stock.kept
+    for step in (step for step in done.steps if isinstance(step, Remove)):
+        inside = left[row_members(step.finding.acted_on, stock.corpus.select(left))]
+        of = inside if len(inside) >= len(step.rows) else left
+        left = np.setdiff1d(left, rng.choice(of, min(len(step.rows), len(of)), replace=False))
+    mix = compose((), replace(stock, kept=left))
+    number = len(stock.kept) - len(left)
+    return Rival(RANDOM_REMOVAL, _in_place(mix, stock), (), f"{number} rows of the slice left out at random")
+
+
+def _random_rows(done: Proposal, resources: Resources) -> Rival | None:
+    """As many rows of the pool at random, with the share of the draws of those that the repair adds."""
+    stock, rng = resources.stock, np.random.default_rng(resources.seed)
+    pool, number = stock.pool, sum(action.num_added for action in done.plan.actions)
+    if pool is None or not number:
+        return None
+    order = rng.permutation(len(pool))[: 4 * number].astype(np.int64)
+    rows = np.sort(admit(pool, order, stock.gate, stock.said).rows[:number])
+    if not len(rows):
+        return None
+    says = f"{len(rows)} rows added at random"
+    share = sum(action.share for action in done.plan.actions if action.num_added)
+    return Rival(RANDOM, compose([Draw(Origin(RANDOM, says), pool, rows, share)], stock), (), says)
+
+
+def _in_place(mix: TrainingMix, stock: Stock) -> TrainingMix:
+    """Put rows of the corpus that left the mix back into their places, with weight 0."""
+    own, *added = mix.parts
+    assert own.source is stock.corpus, "a mix begins with the rows of the corpus that stay"
+    if len(own.rows) == len(stock.kept):
+        return mix
+    places = np.searchsorted(stock.kept, own.rows)
+    weights, origin = np.zeros(len(stock.kept)), np.zeros(len(stock.kept), np.int64)
+    weights[places], origin[places] = mix.weights[: len(own.rows)], mix.origin[: len(own.rows)]
+    parts = (MixPart(stock.corpus, stock.kept), *added)
+    moved = len(stock.kept) - len(own.rows)
+    return TrainingMix(
+        parts=parts,
+        examples=joined(parts),
+        weights=np.concatenate([weights, mix.weights[len(own.rows) :]]),
+        origins=mix.origins,
+        origin=np.concatenate([origin, mix.origin[len(own.rows) :]]),
+        parents={place + moved: parent for place, parent in mix.parents.items()},
+    )
