@@ -1,12 +1,15 @@
 """`interventions=auto`: the cheapest fix that fits the cause of each finding.
 
-wrong_labels    clean, and retrieve where the pool has rows
-shortcut        counter-examples, and retrieve where the pool has rows without the cue
-duplicates      clean; else retrieve
+wrong_labels    clean, if shown, and retrieve where the pool has rows
+shortcut        counter-examples, if shown, and retrieve where the pool has rows without the cue
+duplicates      clean, if shown; else retrieve
 underweighted   reweight where the cap allows the fair share; else retrieve; else reweight as far as it goes
 missing_data    retrieve; else rows written by programs, where some are registered
-unknown         retrieve, if attribution says that the data slice's rows help
+unknown         retrieve, if small trainings show that added rows help; where none were made, if attribution says so
 anything else   no change of data here, but the advice that belongs to the cause
+
+Naming a cause and touching data are two decisions: rows leave or change only where small trainings showed that this
+helps (`Finding.experiments`). Who wants rows to leave without them chooses that fix (`interventions=clean`).
 
 A plan that was judged on this model is not proposed again: the next fix in the row takes its place.
 """
@@ -39,17 +42,16 @@ class Auto(WithPrograms):
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         if advised := advice(finding):
             return Declined(advised)
-        if finding.cause is Cause.UNKNOWN and finding.data_slices and finding.data_slices[0].ci.low <= 0:
-            return Declined(
-                f"its cause is not known, and attribution does not say that {finding.data_slice} would help"
-            )
+        if finding.cause is Cause.UNKNOWN and (reason := _no_help(finding)):
+            return Declined(f"its cause is not known, and {reason}")
         added = partial(supply, finding, resources, self.num_examples)
-        clean = partial(cleaned, finding, resources)
+        clean = _if_shown(finding, partial(cleaned, finding, resources), "that rows leave")
         match finding.cause:
             case Cause.WRONG_LABELS:
                 return _all(clean, added)
             case Cause.SHORTCUT:
-                return _all(partial(counter_examples, finding, resources, self.synthetic_share), added)
+                twins = partial(counter_examples, finding, resources, self.synthetic_share)
+                return _all(_if_shown(finding, twins, "that twins stand in the place of rows"), added)
             case Cause.DUPLICATES:
                 return _first(clean, added)
             case Cause.UNDERWEIGHTED:
@@ -60,6 +62,27 @@ class Auto(WithPrograms):
                 return _first(added, partial(written, finding, resources, self.programs, self.num_examples))
             case _:
                 return added()
+
+
+def _no_help(finding: Finding) -> str:
+    """Reason why nothing is known to help a finding whose cause is unknown; empty where added rows may."""
+    if finding.experiments:
+        if finding.shows(Cause.MISSING_DATA):
+            return ""
+        return "; ".join(f"{one.repair}: {one.effect.mean:+.2f} of the gap" for one in finding.experiments)
+    if finding.data_slices and finding.data_slices[0].ci.low <= 0:
+        return f"attribution does not say that {finding.data_slice} would help"
+    return ""
+
+
+def _if_shown(finding: Finding, option: Callable[[], Steps], what: str) -> Callable[[], Steps]:
+    """The option, where small trainings showed that it helps; else one that is declined."""
+    if finding.shows(finding.cause):
+        return option
+    return lambda: Declined(
+        f"no small training shows {what} helps (diagnose.pilots; interventions=clean or counter_examples does it "
+        "without)"
+    )
 
 
 def _first(*options: Callable[[], Steps]) -> Steps:

@@ -29,6 +29,9 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
+SHOWN = 0.9
+"""Probability from which a repair is shown to work."""
+
 NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
 
 
@@ -127,6 +130,10 @@ class Finding:
     """Failed items that were not attributed, so that no row was chosen by them: repairs are tried on these."""
     experiments: tuple[Experiment, ...] = ()
     """Repairs that were tried, in the order of their causes; empty where none was."""
+
+    def shows(self, cause: Cause) -> bool:
+        """Whether small trainings showed that the repair of this cause works."""
+        return any(one.cause is cause and one.works >= SHOWN for one in self.experiments)
 
     def with_causes(self, causes: Mapping[Cause, float]) -> "Finding":
         """Give it other probabilities of causes; where labels are to blame, a source that a test blames for them comes

@@ -16,14 +16,15 @@ One of `SETTLED` explains as large a share of the failures."""
 
 
 def open_causes(finding: Finding, tested: Sequence[Cause]) -> tuple[Cause, ...]:
-    """Choose the causes among `tested` that are open; none where a check has settled another one.
+    """Choose the causes among `tested` that are open: where a check has settled one, that one, and none where its
+    repair cannot be tried.
 
     Args:
         finding: A finding of a model that was trained on the corpus.
         tested: Causes whose repair can be tried.
     """
     if finding.cause is Cause.CONTAMINATION or _is_shown(finding):
-        return ()
+        return tuple(cause for cause in tested if cause is finding.cause)
     return tuple(tested)
 
 

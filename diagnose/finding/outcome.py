@@ -39,7 +39,7 @@ class Tried:
     before: NDArray[np.float64]
     """The model as it is, [num_items]."""
     arms: Mapping[str, NDArray[np.float64]]
-    """Each mix after its small trainings, [num_seeds, num_items]: row k is of the kth seed, and some mixes have fewer
+    """Each arm after its small trainings, [num_seeds, num_items]: row k is of the kth seed, and some arms have fewer
     seeds than others."""
 
 
@@ -56,20 +56,20 @@ class Trials:
     """Share of the slice's probe items that fail: failed and passing items are weighed by it."""
     gap: float
     """Mean likelihood of passing items less that of failed ones; positive."""
-    length: float
-    """Tokens of a small training as a share of an arm's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The repair of one cause: a mix, beside its control."""
+    """The repair of one cause, beside its control."""
 
     cause: Cause
     arm: str
     control: str
-    """Name of a mix; empty for the model as it is."""
+    """Name of an arm; empty for the model as it is."""
     repair_says: str
     control_says: str
+    length: float
+    """Tokens of a small training as a share of an arm's."""
 
 
 def experiments(trials: Trials, tested: Sequence[Tested], rng: np.random.Generator) -> tuple[Experiment, ...]:
@@ -92,7 +92,7 @@ def experiments(trials: Trials, tested: Sequence[Tested], rng: np.random.Generat
                 is_first=float((works[one.arm] & ~earlier).mean()),
                 num_items=len(trials.is_failed),
                 num_seeds=len(trials.likelihood.arms[one.arm]),
-                length=trials.length,
+                length=one.length,
             )
         )
         earlier |= works[one.arm]
@@ -136,7 +136,7 @@ def least_effect(length: float) -> float:
 
 
 def _works(one: Tested, drawn: Mapping[str, NDArray[np.float64]], trials: Trials) -> NDArray[np.bool_]:
-    return np.asarray(_gain(one, drawn) / trials.gap >= least_effect(trials.length))
+    return np.asarray(_gain(one, drawn) / trials.gap >= least_effect(one.length))
 
 
 def _gain(one: Tested, drawn: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:

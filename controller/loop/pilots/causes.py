@@ -3,8 +3,9 @@
 Each open cause's repair is made into a mix, one for all findings, and trained on from the champion for a tenth of an
 arm's tokens, with two seeds, beside its control (`interventions.arms.rivals`). What each did is read on probe items by
 which no row was chosen: failed ones that were not attributed, and passing ones. Where that does not settle a cause, the
-mixes that it depends on get two more seeds, as far as `diagnose.pilot_share` allows. A control at equal compute gets
-the FLOPs of these trainings.
+mixes that it depends on get two more seeds, and where no repair works, or the model may have been trained for too
+short, the same data is trained on for longer: what a new start costs is not made good in a tenth. All of it as far as
+`diagnose.pilot_share` allows. A control at equal compute gets the FLOPs of these trainings.
 """
 
 import logging
@@ -39,7 +40,8 @@ from controller.stages.retraining.pilot import (
 )
 from controller.train.recipe import Recipe, Tokens, recipe
 from controller.train.settings import TrainUpdate
-from diagnose.finding.finding import Cause, Diagnosis, Finding
+from diagnose.finding.causes import LEAD
+from diagnose.finding.finding import SHOWN, Cause, Diagnosis, Finding
 from diagnose.finding.open_causes import open_causes
 from diagnose.finding.outcome import Tested, experiments, settled
 from evals.items import ItemKey
@@ -53,12 +55,14 @@ BOOK = "pilots"
 _LENGTH = 0.1
 """Tokens of a small training as a share of an arm's, where the budget of pilots allows it."""
 _LEAST_LENGTH = 0.02
+_LONGER = 3
+"""Tokens of the training that shows whether more of the same helps, as a multiple of a small one's."""
+LONG = f"{SAME}-longer"
+"""Name of that training's arm."""
 _SEEDS = 2
 """Seeds of each look; there are two looks."""
 _FIRST_LOOK = 0.6
 """Part of the budget of pilots that the first look may take."""
-_CERTAIN = 0.9
-"""Probability of a cause, or of its repair's working or not, from which nothing more is tried."""
 _PLACE = 90
 """Place of the pilots' first training seed among those of a round; verdicts have the first ones."""
 _LEAST_FAILED = 4
@@ -73,16 +77,33 @@ class Bench:
     champion: Model
     made: Done[RivalsMade]
     asked: AskedItems
-    recipe: Recipe
-    """Recipe of a small training."""
+    whole: Recipe
+    """Recipe of an arm of a round."""
     length: float
-    """Its tokens as a share of an arm's."""
+    """Tokens of a small training as a share of an arm's."""
+    budget: float
+    """Tokens of all small trainings as a multiple of an arm's."""
     number: int
     """Number of the round."""
 
     @property
     def mixes(self) -> tuple[RivalMade, ...]:
         return self.made.value.mixes
+
+    def recipe(self, length: float) -> Recipe:
+        """Recipe of a training of this length, as a share of an arm's."""
+        assert isinstance(self.whole.length, Tokens), "arms are given their tokens"
+        return replace(self.whole, length=Tokens(max(1, round(length * self.whole.length.count))))
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A mix that is trained on for a moment."""
+
+    name: str
+    mix: RivalMade
+    length: float
+    """Tokens of its trainings as a share of an arm's of a round."""
 
 
 def settle_causes(
@@ -129,16 +150,15 @@ def settle_causes(
     ]
     passing = passing_items(probe.report.results)
     keys = tuple(dict.fromkeys([*(key for one in about for key in one.keys), *passing]))
-    bench = _bench(run, champion, made, keys, length, number)
+    bench = _bench(run, champion, made, keys, length, budget, number)
     try:
         before = run.runner.do(Stage("ask-champion", ask_model, (champion, bench.asked), champion.fills_cores), BOOK)
-        readings = Readings(keys, frozenset(passing), before, {one.name: [] for one in bench.mixes})
-        _train(bench, readings, bench.mixes, range(_SEEDS))
+        readings = Readings(keys, frozenset(passing), before, {})
+        first = [Arm(one.name, one, length) for one in bench.mixes]
+        _train(bench, readings, [(arm, seed) for seed in range(_SEEDS) for arm in first])
         found = _concluded(bench, readings, about)
-        undecided = _undecided(found, bench.mixes)
-        spent = length * _SEEDS * len(bench.mixes)
-        if undecided and spent + length * _SEEDS * len(undecided) <= budget:
-            _train(bench, readings, undecided, range(_SEEDS, 2 * _SEEDS))
+        if further := _further(bench, about, found):
+            _train(bench, readings, further)
             found = _concluded(bench, readings, about)
     except BudgetSpent as end:
         log.warning("pilots: causes stay as other evidence has them, %s", end)
@@ -163,7 +183,13 @@ def _wanted(run: Run, diagnosed: DiagnosedRound, *, is_alone: bool) -> tuple[Ope
 
 
 def _bench(
-    run: Run, champion: Model, made: Done[RivalsMade], keys: tuple[ItemKey, ...], length: float, number: int
+    run: Run,
+    champion: Model,
+    made: Done[RivalsMade],
+    keys: tuple[ItemKey, ...],
+    length: float,
+    budget: float,
+    number: int,
 ) -> Bench:
     settings = run.settings
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
@@ -176,34 +202,30 @@ def _bench(
         asked=AskedItems(
             run.pinned_suite, keys, len(keys), settings.train.max_length, settings.diagnose.influence.batch_tokens
         ),
-        recipe=replace(whole, length=Tokens(max(1, round(length * whole.length.count)))),
+        whole=whole,
         length=length,
+        budget=budget,
         number=number,
     )
 
 
-def _train(bench: Bench, readings: Readings, mixes: Sequence[RivalMade], places: range) -> None:
-    """Train on each mix with each seed, all side by side; the readings are added.
+def _train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> None:
+    """Train the arms with the seeds at these places, all side by side; the readings are added.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
     """
     run, champion = bench.run, bench.champion
-    assert isinstance(bench.recipe.length, Tokens), "a small training has a part of an arm's tokens"
-    jobs = [(one, training_seed(run, bench.number, _PLACE + place)) for place in places for one in mixes]
-    tokens = bench.recipe.length.count * len(jobs)
+    stages, tokens = [], 0
+    for arm, place in jobs:
+        recipe, seed = bench.recipe(arm.length), training_seed(run, bench.number, _PLACE + place)
+        assert isinstance(recipe.length, Tokens), "a small training has a part of an arm's tokens"
+        tokens += recipe.length.count
+        arguments = (champion, _data(bench.made, arm.mix), recipe, seed, bench.asked)
+        stages.append(Stage(f"pilot-{arm.name}-{seed}", try_mix, arguments, champion.fills_cores))
     run.books.check("diagnose.pilots", tokens, FORWARD_BACKWARD * champion.num_parameters * tokens)
-    stages = [
-        Stage(
-            f"pilot-{one.name}-{seed}",
-            try_mix,
-            (champion, _data(bench.made, one), bench.recipe, seed, bench.asked),
-            champion.fills_cores,
-        )
-        for one, seed in jobs
-    ]
-    for (one, _), done in zip(jobs, run.runner.do_all(stages, BOOK), strict=True):
-        readings.of_mixes[one.name].append(done)
+    for (arm, _), done in zip(jobs, run.runner.do_all(stages, BOOK), strict=True):
+        readings.of_arms.setdefault(arm.name, []).append(done)
 
 
 def _data(made: Done[RivalsMade], one: RivalMade) -> Data:
@@ -215,35 +237,53 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
     """Conclude for each finding; one of which too little could be read is left out."""
     found = []
     for number, asked in enumerate(about):
-        trials = trials_of(asked, readings, bench.length)
+        trials = trials_of(asked, readings)
         if trials is None:
             continue
-        tested = _tested(bench.mixes, asked.finding)
+        tested = _tested(bench, readings, asked.finding)
         made = experiments(trials, tested, np.random.default_rng([bench.run.settings.seed, number]))
         found.append(Settled(asked.finding.slice, settled(asked.finding.causes, made), made))
     return tuple(found)
 
 
-def _tested(mixes: Sequence[RivalMade], finding: Finding) -> list[Tested]:
+def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Tested]:
     """Repairs that were tried for a finding; training on is one that every finding has."""
-    by_name = {one.name: one for one in mixes}
-    tested = [Tested(Cause.TRAINING_SETUP, SAME, "", "trained on with the same data", "the model as it is")]
+    by_name = {one.name: one for one in bench.mixes}
+    arm, length = (LONG, _LONGER * bench.length) if LONG in readings.of_arms else (SAME, bench.length)
+    says = "trained on with the same data"
+    tested = [Tested(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length)]
     for repair in REPAIRS:
         made = by_name.get(repair.name)
         if made is not None and finding.slice in made.items:
-            tested.append(Tested(repair.cause, repair.name, repair.control, made.says, by_name[repair.control].says))
+            control = by_name[repair.control].says
+            tested.append(Tested(repair.cause, repair.name, repair.control, made.says, control, bench.length))
     return tested
 
 
-def _undecided(found: Sequence[Settled], mixes: Sequence[RivalMade]) -> list[RivalMade]:
-    """Mixes on which causes depend that are not settled; none where all are."""
+def _further(bench: Bench, about: Sequence[AskedFinding], found: Sequence[Settled]) -> list[tuple[Arm, int]]:
+    """Trainings that may settle what the first ones left open, each with the place of its seed; none where nothing is
+    open, or the budget of pilots does not allow them."""
+    prior = {one.finding.slice: one.finding.causes for one in about}
     of_cause = {repair.cause: (repair.name, repair.control) for repair in REPAIRS}
     names: set[str] = set()
+    is_long = False
     for one in found:
-        if max(one.causes.values()) < _CERTAIN:
-            open_ones = [each for each in one.experiments if 1 - _CERTAIN < each.works < _CERTAIN]
-            names.update(name for each in open_ones for name in (SAME, *of_cause.get(each.cause, ())))
-    return [made for made in mixes if made.name in names]
+        by_cause = {each.cause: each for each in one.experiments}
+        works = max((each.works for cause, each in by_cause.items() if cause is not Cause.TRAINING_SETUP), default=0.0)
+        is_long |= works < SHOWN or prior[one.items].get(Cause.TRAINING_SETUP, 0.0) >= LEAD
+        if max(one.causes.values()) < SHOWN:
+            open_ones = [cause for cause, each in by_cause.items() if 1 - SHOWN < each.works < SHOWN]
+            names.update(name for cause in open_ones for name in (SAME, *of_cause.get(cause, ())))
+    left = bench.budget - bench.length * _SEEDS * len(bench.mixes)
+    jobs: list[tuple[Arm, int]] = []
+    by_name = {one.name: one for one in bench.mixes}
+    if is_long and (spent := _LONGER * bench.length * _SEEDS) <= left:
+        jobs += [(Arm(LONG, by_name[SAME], _LONGER * bench.length), seed) for seed in range(_SEEDS)]
+        left -= spent
+    if names and bench.length * _SEEDS * len(names) <= left:
+        again = [Arm(name, by_name[name], bench.length) for name in by_name if name in names]
+        jobs += [(arm, seed) for seed in range(_SEEDS, 2 * _SEEDS) for arm in again]
+    return jobs
 
 
 def _with_causes(run: Run, diagnosed: DiagnosedRound, found: tuple[Settled, ...]) -> DiagnosedRound:

@@ -38,13 +38,13 @@ class Readings:
     passing: frozenset[ItemKey]
     """Passing items to whose likelihood that of failed ones is compared."""
     before: Done[Asked]
-    of_mixes: dict[str, list[Done[Asked]]]
-    """Small trainings on each mix, in the order of their seeds."""
+    of_arms: dict[str, list[Done[Asked]]]
+    """Small trainings of each arm, in the order of their seeds."""
 
     @property
     def flops(self) -> float:
         """FLOPs of all trainings and readings."""
-        runs = [self.before, *(one for runs in self.of_mixes.values() for one in runs)]
+        runs = [self.before, *(one for runs in self.of_arms.values() for one in runs)]
         return sum(one.spent.flops for one in runs)
 
 
@@ -71,13 +71,12 @@ def passing_items(results: Sequence[ItemResult]) -> tuple[ItemKey, ...]:
     return tuple(passed[k] for k in np.random.default_rng(0).permutation(len(passed))[:_REFERENCE].tolist())
 
 
-def trials_of(asked: AskedFinding, readings: Readings, length: float) -> Trials | None:
+def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
     """Arrange what was read of a finding's items; None where that shows no gap that could be closed.
 
     Args:
         asked: The finding with its items.
         readings: Readings of the items of all findings.
-        length: Tokens of a small training as a share of an arm's.
     """
     place = {key: k for k, key in enumerate(readings.keys)}
     own = np.array([place[key] for key in asked.keys], np.int64)
@@ -95,12 +94,11 @@ def trials_of(asked: AskedFinding, readings: Readings, length: float) -> Trials 
         is_failed=asked.is_failed[is_read],
         failure_rate=asked.finding.failure_rate,
         gap=float(passing.mean() - failed.mean()),
-        length=length,
     )
 
 
 def _tried(readings: Readings, file: str, own: NDArray[np.int64]) -> Tried:
-    arms = {name: [np.load(done.folder / file)[own] for done in runs] for name, runs in readings.of_mixes.items()}
+    arms = {name: [np.load(done.folder / file)[own] for done in runs] for name, runs in readings.of_arms.items()}
     return Tried(np.load(readings.before.folder / file)[own], {name: np.stack(runs) for name, runs in arms.items()})
 
 
