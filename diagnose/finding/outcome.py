@@ -59,7 +59,7 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Contrast:
     """The repair of one cause, beside its control."""
 
     cause: Cause
@@ -72,7 +72,7 @@ class Tested:
     """Tokens of a small training as a share of an arm's."""
 
 
-def experiments(trials: Trials, tested: Sequence[Tested], rng: np.random.Generator) -> tuple[Experiment, ...]:
+def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator) -> tuple[Experiment, ...]:
     """Say of each repair what it did, and how probable it is that it works, in the order of `Cause`."""
     order = list(Cause)
     tested = sorted(tested, key=lambda one: order.index(one.cause))
@@ -135,11 +135,11 @@ def least_effect(length: float) -> float:
     return 1.0 - float((1 - CLOSES) ** length)
 
 
-def _works(one: Tested, drawn: Mapping[str, NDArray[np.float64]], trials: Trials) -> NDArray[np.bool_]:
+def _works(one: Contrast, drawn: Mapping[str, NDArray[np.float64]], trials: Trials) -> NDArray[np.bool_]:
     return np.asarray(_gain(one, drawn) / trials.gap >= least_effect(one.length))
 
 
-def _gain(one: Tested, drawn: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+def _gain(one: Contrast, drawn: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.asarray(drawn[one.arm] - drawn[one.control])
 
 

@@ -43,7 +43,7 @@ from controller.train.settings import TrainUpdate
 from diagnose.finding.causes import LEAD
 from diagnose.finding.finding import SHOWN, Cause, Diagnosis, Finding
 from diagnose.finding.open_causes import open_causes
-from diagnose.finding.outcome import Tested, experiments, settled
+from diagnose.finding.outcome import Contrast, experiments, settled
 from evals.items import ItemKey
 from interventions.arms.rivals import REPAIRS, SAME
 from interventions.plan.attempts import Attempts
@@ -246,17 +246,17 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
     return tuple(found)
 
 
-def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Tested]:
+def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Contrast]:
     """Repairs that were tried for a finding; training on is one that every finding has."""
     by_name = {one.name: one for one in bench.mixes}
     arm, length = (LONG, _LONGER * bench.length) if LONG in readings.of_arms else (SAME, bench.length)
     says = "trained on with the same data"
-    tested = [Tested(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length)]
+    tested = [Contrast(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length)]
     for repair in REPAIRS:
         made = by_name.get(repair.name)
         if made is not None and finding.slice in made.items:
             control = by_name[repair.control].says
-            tested.append(Tested(repair.cause, repair.name, repair.control, made.says, control, bench.length))
+            tested.append(Contrast(repair.cause, repair.name, repair.control, made.says, control, bench.length))
     return tested
 
 

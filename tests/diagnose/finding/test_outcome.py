@@ -1,0 +1,124 @@
+"""Conclusions from small trainings whose truth is known: drawn from effects, or a closed form."""
+
+import numpy as np
+import pytest
+
+from diagnose.finding.finding import Cause
+from diagnose.finding.outcome import Contrast, Trials, Tried, experiments, least_effect, settled
+
+LENGTH = 0.1
+GAP = 0.5
+ADD = Contrast(Cause.MISSING_DATA, "add", "same", "rows added", "the same data", LENGTH)
+CLEAN = Contrast(Cause.WRONG_LABELS, "clean", "random-removal", "rows left out", "as many at random", LENGTH)
+ON = Contrast(Cause.TRAINING_SETUP, "same", "", "trained on", "the model as it is", LENGTH)
+
+
+def trials(
+    gains: dict[str, float],
+    *,
+    seed: int = 0,
+    num_items: int = 40,
+    num_seeds: int = 2,
+    item_sd: float = 0.1,
+    run_sd: float = 0.01,
+    of_seeds: float = 0.05,
+) -> Trials:
+    """Arms that raise the likelihood by so much of the gap; items, runs and seeds differ by chance."""
+    rng = np.random.default_rng(seed)
+    before = 0.2 + item_sd * rng.standard_normal(num_items)
+    common = of_seeds * rng.standard_normal(num_seeds)[:, None]
+    arms = {
+        name: before
+        + GAP * gain
+        + common
+        + run_sd * rng.standard_normal((num_seeds, 1))
+        + item_sd * rng.standard_normal((num_seeds, num_items)) / 4
+        for name, gain in gains.items()
+    }
+    tried = Tried(before, arms)
+    return Trials(tried, tried, np.arange(num_items) < num_items // 2, 0.5, GAP)
+
+
+def concluded(of: Trials, *tested: Contrast) -> dict[Cause, float]:
+    made = experiments(of, tested, np.random.default_rng(1))
+    return {one.cause: one.works for one in made}
+
+
+def test_a_small_training_has_to_close_what_a_constant_rate_needs_for_half_of_the_gap() -> None:
+    assert least_effect(1.0) == 0.5
+    assert least_effect(0.5) == pytest.approx(1 - 0.5**0.5)  # twice: 1 - (1 - e)^2 = 1/2
+    assert (1 - least_effect(0.1)) ** 10 == pytest.approx(0.5)
+
+
+def test_effects_are_shares_of_the_gap_and_what_all_arms_of_a_seed_share_is_no_noise_between_arms() -> None:
+    of = trials({"same": 0.0, "add": 0.6, "random-removal": 0.0, "clean": 0.0}, of_seeds=1.0)
+    add, clean = sorted(experiments(of, [ADD, CLEAN], np.random.default_rng(0)), key=lambda one: -one.effect.mean)
+    assert add.cause is Cause.MISSING_DATA
+    assert add.effect.mean == pytest.approx(0.6, abs=0.06)
+    assert clean.effect.mean == pytest.approx(0.0, abs=0.06)
+    assert add.effect.high - add.effect.low < 0.3  # a thirtieth of what the seeds share
+    assert add.works > 0.99
+    assert clean.works < 0.15
+
+
+def test_intervals_of_effects_hold_the_truth_as_often_as_they_say() -> None:
+    held = []
+    for seed in range(200):
+        of = trials({"same": 0.0, "add": 0.3, "random": 0.1, "clean": 0.2}, seed=seed, run_sd=0.03)
+        [one] = experiments(of, [ADD], np.random.default_rng(seed))
+        held.append(one.effect.low <= 0.3 <= one.effect.high)
+    assert 0.9 <= np.mean(held) <= 1.0
+
+
+def test_more_seeds_of_some_arms_narrow_these_alone() -> None:
+    few = trials({"same": 0.0, "add": 0.3, "random": 0.0, "clean": 0.0}, num_seeds=4, run_sd=0.05)
+    arms = {name: runs if name in ("same", "add") else runs[:2] for name, runs in few.likelihood.arms.items()}
+    mixed = Trials(Tried(few.likelihood.before, arms), Tried(few.likelihood.before, arms), few.is_failed, 0.5, GAP)
+    two = {name: runs[:2] for name, runs in few.likelihood.arms.items()}
+    only = Trials(Tried(few.likelihood.before, two), Tried(few.likelihood.before, two), few.is_failed, 0.5, GAP)
+    [wide], [narrow] = (experiments(one, [ADD], np.random.default_rng(0)) for one in (only, mixed))
+    assert (wide.num_seeds, narrow.num_seeds) == (2, 4)
+    assert narrow.effect.high - narrow.effect.low < wide.effect.high - wide.effect.low
+
+
+def test_failed_and_passing_items_weigh_as_much_as_they_are_of_the_slice() -> None:
+    before = np.zeros(30)
+    after = np.where(np.arange(30) < 10, 1.0, 0.0)  # the ten failed items are mended, nothing else changes
+    tried = Tried(before, {"same": np.tile(before, (2, 1)), "add": np.tile(after, (2, 1))})
+    of = Trials(tried, tried, np.arange(30) < 10, 0.8, 1.0)
+    [one] = experiments(of, [ADD], np.random.default_rng(0))
+    assert one.score.mean == pytest.approx(0.8)
+
+
+def test_the_first_cause_in_the_order_of_causes_is_named_where_two_repairs_work() -> None:
+    of = trials({"same": 0.0, "random-removal": 0.0, "clean": 0.4, "add": 0.7})
+    made = experiments(of, [ADD, CLEAN, ON], np.random.default_rng(0))
+    causes = settled({Cause.MISSING_DATA: 1.0}, made)
+    assert max(causes, key=lambda cause: causes[cause]) is Cause.WRONG_LABELS
+    assert sum(causes.values()) == pytest.approx(1.0)
+
+
+def test_where_no_repair_works_the_cause_is_one_that_no_training_tested() -> None:
+    made = experiments(
+        trials({"same": 0.0, "random-removal": 0.0, "clean": 0.0, "add": 0.0}),
+        [ADD, CLEAN, ON],
+        np.random.default_rng(0),
+    )
+    for first in (Cause.CAPACITY, Cause.WRONG_GOLD):
+        causes = settled({first: 0.9, Cause.WRONG_LABELS: 0.1}, made)
+        assert max(causes, key=lambda cause: causes[cause]) is first
+    causes = settled({Cause.WRONG_LABELS: 0.99, Cause.CAPACITY: 0.01}, made)
+    assert max(causes, key=lambda cause: causes[cause]) is Cause.UNKNOWN
+
+
+def test_where_too_little_can_be_told_the_answer_is_unknown() -> None:
+    of = trials({"same": 0.0, "random-removal": 0.1, "clean": 0.15, "add": 0.07}, num_items=6, item_sd=0.4, run_sd=0.1)
+    causes = settled(
+        {Cause.CAPACITY: 0.4, Cause.MISSING_DATA: 0.3}, experiments(of, [ADD, CLEAN], np.random.default_rng(0))
+    )
+    assert max(causes, key=lambda cause: causes[cause]) is Cause.UNKNOWN
+
+
+def test_training_on_is_compared_with_the_model_as_it_is() -> None:
+    assert concluded(trials({"same": 0.5, "add": 0.5}, of_seeds=0.01), ON, ADD)[Cause.TRAINING_SETUP] > 0.95
+    assert concluded(trials({"same": -0.2, "add": 0.3}, of_seeds=0.01), ON, ADD)[Cause.TRAINING_SETUP] < 0.05

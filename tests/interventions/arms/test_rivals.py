@@ -1,0 +1,66 @@
+"""Mixes of rival repairs: what is in each, and that they differ from their control in one thing."""
+
+import numpy as np
+from builders.findings import JUMP, NO_ITEMS, TASK, corpus, diagnosis, finding, pool
+
+from controller.train.sampling import draw_order
+from diagnose.finding.finding import Cause
+from diagnose.slices.predicate import Slice, row_members
+from interventions.admission.gate import take_stock
+from interventions.arms.rivals import RANDOM, RANDOM_REMOVAL, SAME, Rival, rivals
+from interventions.plan.step import Resources
+from interventions.planner import Auto
+
+ALL = (Cause.WRONG_LABELS, Cause.SHORTCUT, Cause.DUPLICATES, Cause.UNDERWEIGHTED, Cause.MISSING_DATA)
+
+
+def against(_finding: object, rows: np.ndarray) -> np.ndarray:
+    """Every third row works against the failed items."""
+    return np.where(rows % 3 == 0, -1.0, 1.0).astype(np.float32)
+
+
+def made(*causes: Cause) -> dict[str, Rival]:
+    found = diagnosis(finding(Cause.UNKNOWN))
+    stock = take_stock(corpus(), pool(), NO_ITEMS)
+    resources = Resources(stock, row_effects=against)
+    return {one.name: one for one in rivals(Auto(num_examples=50), found, {TASK: causes}, resources)}
+
+
+def test_each_repair_that_is_possible_has_a_mix_beside_its_control() -> None:
+    assert set(made(*ALL)) == {SAME, "clean", RANDOM_REMOVAL, "raise", "add", RANDOM}
+    assert made(Cause.SHORTCUT) == {}  # no row shows a cue
+
+
+def test_a_control_takes_as_many_rows_of_the_slice_at_random_as_the_cleaning_and_adds_as_many_as_the_retrieval() -> (
+    None
+):
+    of = made(*ALL)
+    left_out = {name: np.flatnonzero(of[name].mix.weights == 0) for name in ("clean", RANDOM_REMOVAL)}
+    assert len(left_out["clean"]) == len(left_out[RANDOM_REMOVAL]) > 0
+    assert row_members(JUMP, corpus())[left_out[RANDOM_REMOVAL]].all()
+    added = {name: of[name].mix.weights[np.array(of[name].mix.kinds) != "original"] for name in ("add", RANDOM)}
+    assert len(added["add"]) == len(added[RANDOM]) == 50
+    assert added["add"].sum() == np.float64(added[RANDOM].sum())
+
+
+def test_rows_that_stay_are_drawn_in_the_same_order_from_every_mix() -> None:
+    of = made(*ALL)
+    number = len(corpus())
+    gone = np.flatnonzero(of["clean"].mix.weights[:number] == 0)
+    orders = {}
+    for name in (SAME, "clean", "add"):
+        order = draw_order(of[name].mix.weights, 4 * number, seed=3)
+        first = list(dict.fromkeys(row for row in order.tolist() if row < number and row not in set(gone.tolist())))
+        orders[name] = first[: number // 2]
+    assert orders[SAME] == orders["clean"] == orders["add"]
+
+
+def test_a_repair_counts_for_every_finding_whose_rows_it_acts_on() -> None:
+    other = Slice((("task", "scan_jump"), ("length", "3")))
+    found = diagnosis(finding(Cause.UNKNOWN), finding(Cause.UNKNOWN, items=other))
+    resources = Resources(take_stock(corpus(), pool(), NO_ITEMS), row_effects=against)
+    of = rivals(Auto(num_examples=50), found, {TASK: ALL, other: (Cause.MISSING_DATA,)}, resources)
+    by_name = {one.name: one.items for one in of}
+    assert by_name["add"] == (TASK, other)
+    assert by_name["clean"] == (TASK,)
+    assert by_name[SAME] == ()
