@@ -48,7 +48,7 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class Tested:
     candidate: Candidate
     p_adjusted: float
 
@@ -91,7 +91,7 @@ class _State:
 
     directions: Sequence[Direction]
     explained: Explained
-    tested: Sequence[Contrast]
+    tested: Sequence[Tested]
 
     def after(self, named: Candidate, thresholds: Thresholds) -> "_State":
         """State after naming a slice. Candidates that failed are tested again in what is left to explain: many failed
@@ -103,7 +103,7 @@ class _State:
         retested = [one for one in confirmed(directions, explained, thresholds) if one.candidate.slice in before]
         return _State(directions, explained, retested)
 
-    def best(self, among: Sequence[Contrast], thresholds: Thresholds) -> Contrast | None:
+    def best(self, among: Sequence[Tested], thresholds: Thresholds) -> Tested | None:
         """Candidate of largest gain, of near ties the simplest; None where none gains."""
         gains = [_gain(one.candidate, self.explained, thresholds) for one in among]
         most = max(gains, default=0.0)
@@ -119,12 +119,12 @@ class _State:
 
 def cover(
     directions: Sequence[Direction], failed: NDArray[np.bool_], task: NDArray[np.int64], thresholds: Thresholds
-) -> list[Contrast]:
+) -> list[Tested]:
     """Name slices one by one, each explaining most of the failures that are left; whole tasks follow what is inside
     them."""
     nothing = Explained(failed, task, np.ones(len(failed), bool))
     state = _State(directions, nothing, confirmed(directions, nothing, thresholds))
-    named: list[Contrast] = []
+    named: list[Tested] = []
     while True:
         inside = [one for one in state.tested if not one.candidate.is_whole]
         chosen = state.best(inside, thresholds)
@@ -144,7 +144,7 @@ def cover(
         state = after
 
 
-def _in_order(named: Sequence[Contrast], nothing: Explained, thresholds: Thresholds) -> list[Contrast]:
+def _in_order(named: Sequence[Tested], nothing: Explained, thresholds: Thresholds) -> list[Tested]:
     """Order slices by the data's own fields before those found in texts, each by its own gain; a whole task by its
     gain, but after all that is inside it."""
     worth = [_gain(one.candidate, nothing, thresholds) for one in named]
@@ -167,19 +167,19 @@ def confirmed(
     directions: Sequence[Direction],
     explained: Explained,
     thresholds: Thresholds,
-) -> list[Contrast]:
+) -> list[Tested]:
     """Candidates that fail on the items that did not find them, with p adjusted over all tests made."""
-    best: dict[Slice, Contrast] = {}
+    best: dict[Slice, Tested] = {}
     for direction in directions:
         for one in _tested(direction, explained, thresholds):
             p = min(1.0, len(directions) * one.p_adjusted)
             known = best.get(one.candidate.slice)
             if p <= thresholds.alpha and (known is None or p < known.p_adjusted):
-                best[one.candidate.slice] = Contrast(one.candidate, p)
+                best[one.candidate.slice] = Tested(one.candidate, p)
     return list(best.values())
 
 
-def _tested(direction: Direction, explained: Explained, thresholds: Thresholds) -> list[Contrast]:
+def _tested(direction: Direction, explained: Explained, thresholds: Thresholds) -> list[Tested]:
     """Candidates of one half that are clear, with p adjusted within that half."""
     level = thresholds.max_failure_rate
     tests: list[_Test] = []
@@ -197,7 +197,7 @@ def _tested(direction: Direction, explained: Explained, thresholds: Thresholds) 
     weights = np.exp([min(test.nats, ENOUGH) for test in tests])
     weighted = np.array([test.p for test in tests]) * weights.mean() / weights
     adjusted = false_discovery_control(np.clip(weighted, 0, 1)).tolist()
-    return [Contrast(test.candidate, p) for test, p in zip(tests, adjusted, strict=True) if test.is_clear]
+    return [Tested(test.candidate, p) for test, p in zip(tests, adjusted, strict=True) if test.is_clear]
 
 
 def _failures(candidate: Candidate, explained: Explained, items: NDArray[np.bool_]) -> tuple[int, int]:

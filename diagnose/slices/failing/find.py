@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from diagnose.slices.failing.conditions import Conditions, best_ranges, conditions, numerics
 from diagnose.slices.failing.counts import Among, Thresholds
-from diagnose.slices.failing.cover import Direction, Contrast, cover
+from diagnose.slices.failing.cover import Direction, Tested, cover
 from diagnose.slices.failing.search import Half, least_items, suspects
 from diagnose.slices.predicate import Slice, item_table
 from diagnose.slices.text_clusters import Space
@@ -107,7 +107,7 @@ def failure_interval(num_failed: int, num_items: int) -> Interval:
     return found.interval
 
 
-def _described(tested: Contrast, failed: NDArray[np.bool_]) -> FailingSlice:
+def _described(tested: Tested, failed: NDArray[np.bool_]) -> FailingSlice:
     members = tested.candidate.members
     num_failed, num_items = int(failed[members].sum()), int(members.sum())
     return FailingSlice(
