@@ -93,11 +93,11 @@ class Diagnoser:
     mode_labels: str | None = None
     """JSONL of failed answers with prompt, target, answer and mode (of `diagnose.modes.mode.Mode`), optionally
     output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
-    pilots: str = field(default="auto", metadata=FREE)
+    pilots: str = "auto"
     """Whether repairs of rival causes are tried in small trainings, and outweigh all other evidence: `auto`, in a loop
     and a proposal whose fix depends on the cause, for findings that no check settles; `always`, `evalmend diagnose`
     included; or `never`, and then no row leaves or changes unless the user chose such a fix."""
-    pilot_share: float = field(default=0.35, metadata=FREE)
+    pilot_share: float = 0.35
     """Largest share of the tokens of a round's trainings that these may take."""
     fidelity: bool = field(default=False, metadata=FREE)
     """Retrain on parts of the corpus and measure how reliable the attribution is; the diagnosis stays the same."""

@@ -32,6 +32,7 @@ from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model, flip
 from evals.statistics.intervals import Estimate
 from evals.statistics.power import Judgement, detectable_gain
 from interventions.mix.mix import original_mix
+from interventions.planner import Auto
 
 SAMPLE_ROWS = 2000
 """Most rows of the corpus from which the mean length is taken."""
@@ -125,6 +126,13 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
         f"steps      {further} more trainings, {token_flops * tokens * further:.2g} FLOPs, for each step that takes "
         "rows out or relabels them beside others: without it, and controls where it is left out"
     )
+    share = run.settings.diagnose.pilot_share
+    if run.settings.diagnose.pilots != "never" and isinstance(run.settings.interventions, Auto):
+        most = share * sum(each * len(names) for each, names in names_by_tokens.items()) * verify.seeds
+        yield (
+            f"causes     small trainings of up to {round(most):,} tokens, {share:.0%} of a round's, where no check "
+            f"settles a cause: {token_flops * most:.2g} FLOPs"
+        )
     pilots = run.settings.pilots
     if pilots.scales and getattr(run.settings.interventions, "share", None) is None:
         small = round(pilots.length * tokens)

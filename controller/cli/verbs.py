@@ -19,6 +19,7 @@ from controller.data.reports import ItemTable
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
 from controller.loop.models import base_model, initial_model, measure_model, read_champion
+from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.recorded import diagnose_recorded_answers
 from controller.loop.run import choose_run_dir, opened
@@ -37,6 +38,7 @@ from controller.results.summary import summary, write_summary
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 from controller.train.settings import RecordedModel
+from diagnose.finding.outcome import concluded
 from evals.splits import Split
 from interventions.plan.attempts import Attempts
 
@@ -89,8 +91,11 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
         model = initial_model(run, base)
         measured = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = diagnose_round(run, model, measured)
+        diagnosed = settle_causes(run, model, measured, diagnosed, Attempts(), 0, is_alone=True)
         for finding in diagnosed.diagnosis.findings:
             _say(finding_line(finding))
+            if finding.experiments:
+                _say(f"  {concluded(finding.experiments)}")
         if not diagnosed.diagnosis.findings:
             _say("no failing slice")
         for one in diagnosed.diagnosis.left_out:
@@ -129,11 +134,13 @@ def _diagnose_recorded(settings: LoopSettings) -> Ended:
 
 
 def propose(settings: LoopSettings, job: Job) -> Ended:
-    """Propose the plan of round 0 and its mix, for people and for other trainers; nothing of it is trained."""
+    """Propose the plan of round 0 and its mix, for people and for other trainers; of it nothing but small trainings is
+    trained that settle causes."""
     del job
     with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
-        diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
+        probe = measure_model(run, model, Split.PROBE, "measure-probe")
+        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         _say(proposal.plan.reason)
         for action in proposal.plan.actions:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from diagnose.finding.evidence import Evidence, LeftOut
-from diagnose.finding.finding import Attributed, Examples, FailedItem, FeatureWeight
+from diagnose.finding.finding import Attributed, Examples, Experiment, FailedItem, FeatureWeight
 from diagnose.slices.data.data_slice import Nearness
 from evals.statistics.intervals import Estimate, Interval
 
@@ -46,7 +46,11 @@ class FindingRecord:
     sources: tuple[DataSliceRecord, ...] = ()
     """Rows of each source of corpus and pool, the most harmful first; empty where they have one."""
     would_decide: str = ""
-    """Cheapest experiment that would change the answer, or confirm it."""
+    """Cheapest experiment that would change the answer, or confirm it; empty where it was made."""
+    experiments: tuple[Experiment, ...] = ()
+    """Repairs that were tried in small trainings, in the order of their causes; empty where none was."""
+    concluded: str = ""
+    """What these showed, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from controller.results.diagnosis_json import (
 from controller.results.loop_json import Measure, Score
 from diagnose.finding.causes import would_decide
 from diagnose.finding.finding import Diagnosis, Finding, Profiles
+from diagnose.finding.outcome import concluded
 from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.tree import SliceNode
 from evals.items import EvalReport, ItemResult
@@ -129,7 +130,9 @@ def _finding(finding: Finding) -> FindingRecord:
         failed_items=finding.failed_items,
         named_by=finding.named_by,
         tests=finding.tests,
-        would_decide=would_decide(finding.causes),
+        would_decide="" if finding.shows(finding.cause) else would_decide(finding.causes),
+        experiments=finding.experiments,
+        concluded=concluded(finding.experiments),
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.finding.causes import MIN_CONFIDENCE
-from diagnose.finding.finding import Cause, Experiment
+from diagnose.finding.finding import SHOWN, Cause, Experiment
 from evals.statistics.intervals import Estimate
 
 CLOSES = 0.5
@@ -128,6 +128,27 @@ def settled(before: Mapping[Cause, float], made: Sequence[Experiment]) -> Mappin
     return {cause: share * (1 - MIN_CONFIDENCE) / named for cause, share in shares.items()} | {
         Cause.UNKNOWN: MIN_CONFIDENCE
     }
+
+
+def concluded(made: Sequence[Experiment]) -> str:
+    """Say in a sentence what small trainings showed; empty where none was made."""
+    if not made:
+        return ""
+    working = [one for one in made if one.works >= SHOWN]
+    if working:
+        best = max(working, key=lambda one: one.effect.mean)
+        others = ", ".join(f"{one.repair} {one.effect.mean:+.2f}" for one in made if one is not best)
+        beside = f"; {others}" if others else ""
+        return f"{_effect(best)}{beside}"
+    open_ones = [one for one in made if one.works > 1 - SHOWN]
+    if open_ones:
+        return f"Too few items or seeds to tell what helps: {'; '.join(map(_effect, open_ones))}"
+    return f"Nothing that was tried helps: {'; '.join(map(_effect, made))}"
+
+
+def _effect(one: Experiment) -> str:
+    effect = one.effect
+    return f"{one.repair} {effect.mean:+.2f} [{effect.low:+.2f}, {effect.high:+.2f}] of the gap over {one.control}"
 
 
 def least_effect(length: float) -> float:

@@ -21,6 +21,7 @@ from controller.results.page.words import (
     signed_interval,
     slice_words,
 )
+from diagnose.finding.finding import SHOWN, Experiment
 from evals.statistics.intervals import Estimate
 
 MOST_ROWS = 16
@@ -249,6 +250,25 @@ def data_slices(slices: Sequence[DataSliceRecord], named: Mapping[str, str]) -> 
         for data in chosen
     ]
     return _picture(rows, scale, zero=0.0, num_left_out=len(slices) - len(chosen))
+
+
+def experiments(made: Sequence[Experiment]) -> Picture | None:
+    """Show what each repair did in small trainings, as a share of the gap; the limit is what it has to close."""
+    if not made:
+        return None
+    scale = scale_over([0.0, *(value for one in made for value in (one.effect.low, one.effect.high))])
+    rows = [
+        Row(
+            label=one.repair,
+            note=f"against {one.control}; {one.num_seeds} seeds, {percent(one.length)} of an arm's tokens",
+            marks=(_mark(scale, "good" if one.works >= SHOWN else "control", one.effect),),
+            value=f"{signed(one.effect.mean)} {signed_interval(one.effect.low, one.effect.high)}; score "
+            f"{signed(one.score.mean)}; works with {percent(one.works)}",
+            is_strong=one.works >= SHOWN,
+        )
+        for one in made
+    ]
+    return _picture(rows, scale, zero=0.0)
 
 
 def _picture(

@@ -15,6 +15,7 @@ MOST_FINDINGS = 6
 @dataclass(frozen=True, slots=True)
 class FindingView:
     record: FindingRecord
+    experiments: Picture | None
     data_slices: Picture | None
     sources: Picture | None
     named_alike: str
@@ -44,6 +45,7 @@ def diagnosis_view(measure: Measure, record: DiagnosisRecord, *, shows_scores: b
         findings=tuple(
             FindingView(
                 f,
+                pictures.experiments(f.experiments),
                 pictures.data_slices(f.data_slices, f.data_slice),
                 pictures.data_slices(f.sources, f.data_slice),
                 rivals.named_alike(f),
