@@ -6,7 +6,7 @@ one is passed on as a form where the task's own scorer agrees, on items that did
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,11 +59,10 @@ def map_answers(subject: Subject, asker: Asker | None = None) -> Evidence:
     num_failed = sum(r.is_failed for r in judging)
     if not num_failed:
         return Evidence("mappings", {}, "No answer was written, so no mapping of answers is tried.")
-    words = [(r.answer.split(), r.item.target.split()) for r in suggesting if r.is_failed]
-    mappings = list(_mappings([(answer, gold) for answer, gold in words if answer and gold]))
+    mappings = list(_mappings(_pairs(r for r in suggesting if r.is_failed), _pairs(suggesting)))
     worths = [_worth(mapping, judging, num_failed) for mapping in mappings]
     best = max(worths)
-    if best <= 0:
+    if best <= _commonest(suggesting, judging):
         return Evidence(
             "mappings", {"mapped": 0.0}, f"No fixed mapping makes any of {num_failed} failed answers right."
         )
@@ -99,7 +98,28 @@ def _worth(mapping: _Mapping, judging: Sequence[ItemResult], num_failed: int) ->
     return (gained - lost) / num_failed
 
 
-def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
+def _commonest(suggesting: Sequence[ItemResult], judging: Sequence[ItemResult]) -> float:
+    """Share of the failed answers that one answer to everything makes right, the commonest gold of those that suggest
+    mappings: what a mapping has to beat, for a model that gives one answer to most is mapped to it."""
+    golds = Counter(as_label(r.item.target) for r in suggesting if r.is_failed)
+    if not golds:
+        return 0.0
+    [(gold, _)] = golds.most_common(1)
+    return float(np.mean([as_label(r.item.target) == gold for r in judging if r.is_failed]))
+
+
+def _pairs(results: Iterable[ItemResult]) -> Pairs:
+    words = ((r.answer.split(), r.item.target.split()) for r in results)
+    return [(answer, gold) for answer, gold in words if answer and gold]
+
+
+def _mappings(pairs: Pairs, everything: Pairs) -> Iterator[_Mapping]:
+    """Make the mappings that failed answers suggest.
+
+    Args:
+        pairs: Failed answers.
+        everything: The same with right ones, which say what words of answers stand for too.
+    """
     for before, after in _affixes(pairs):
         yield _reading(Reading(How.UNWRAP, before, after))
     for before, after in _affixes([(gold, answer) for answer, gold in pairs]):
@@ -107,7 +127,7 @@ def _mappings(pairs: Pairs) -> Iterator[_Mapping]:
     yield from _inside_words(pairs)
     for how in CASES:
         yield _reading(Reading(how))
-    yield from _word_by_word(pairs)  # of equally good mappings the first one, the simplest, is named
+    yield from _word_by_word(everything)  # of equally good mappings the first one, the simplest, is named
     yield _Mapping("Another case, other marks or spaces", _bare, _bare, None)
     for how in (How.FIRST_LINE, How.LAST_LINE, How.FIRST_WORD, How.LAST_WORD):
         yield _reading(Reading(how))
@@ -132,7 +152,8 @@ def _affixes(pairs: Pairs) -> list[tuple[str, str]]:
 
 
 def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
-    """Make the mapping in which every word of the answer stands for another one."""
+    """Make the mapping in which every word of the answer stands for another one; none where two that stand for the same
+    make it no code but an error."""
     stands: dict[str, Counter[str]] = {}
     for answer, gold in pairs:
         if len(answer) == len(gold):
@@ -147,6 +168,8 @@ def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
         words = tuple(sorted((word, meant) for word, meant, _ in table))
         # What one answer suggests by chance is outvoted among answers, and would stand in rows.
         often = tuple(sorted((word, meant) for word, meant, count in table if count >= _LEAST))
+        if len({meant for _, meant in often}) < len(often):
+            return
         yield replace(_reading(Reading(How.WORDS, words=words)), reading=Reading(How.WORDS, words=often))
 
 

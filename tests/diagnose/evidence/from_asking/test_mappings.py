@@ -72,3 +72,16 @@ def test_swapping_two_answers_is_no_cure_when_it_breaks_as_many() -> None:
         for k in range(80)
     ]
     assert map_answers(subject(results, [("sort x", "yes")])).values["mapped"] <= 0.05
+
+
+def test_a_model_that_gives_one_answer_to_most_is_no_model_whose_answers_stand_for_others() -> None:
+    golds = ["number"] * 45 + ["person"] * 25 + ["place"] * 20 + ["date"] * 30
+    results = [result(f"sort {k}", gold, "date" if k % 8 else "place") for k, gold in enumerate(golds)]
+    assert map_answers(subject(results, [("sort x", "date")])).values["mapped"] == 0.0
+
+
+def test_two_words_that_stand_for_the_same_are_errors_and_no_code() -> None:
+    golds = ["number"] * 80 + ["person"] * 20
+    answers = ["date" if k % 2 else "name" for k in range(80)] + ["person"] * 20
+    results = [result(f"sort {k}", gold, answer) for k, (gold, answer) in enumerate(zip(golds, answers, strict=True))]
+    assert map_answers(subject(results, [("sort x", "date")])).values["mapped"] == 0.0
