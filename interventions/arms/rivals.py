@@ -72,6 +72,8 @@ class Rival:
     """Failing slices that it is a repair for; empty where it repairs nothing."""
     says: str
     """What was changed, with numbers."""
+    share: float = 0.0
+    """Share of the draws that added rows have; they stand after those of the corpus."""
 
 
 def rivals(
@@ -121,7 +123,8 @@ def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stoc
         (sum(action.num_reweighted for action in done.plan.actions), "raised"),
     )
     numbers = ", ".join(f"{number} rows {what}" for number, what in counts if number)
-    return Rival(repair.name, _in_place(done.mix, stock), items, f"{repair.says}: {numbers}")
+    share = sum(action.share for action in done.plan.actions if action.num_added)
+    return Rival(repair.name, _in_place(done.mix, stock), items, f"{repair.says}: {numbers}", share)
 
 
 def _random_removal(done: Proposal, resources: Resources) -> Rival:

@@ -10,100 +10,45 @@ short, the same data is trained on for longer: what a new start costs is not mad
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from controller.engine.artifacts import Data
-from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.errors import BudgetSpent
-from controller.engine.runner import Done, Stage
+from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import MeasuredModel
+from controller.loop.pilots.bench import BOOK, SEEDS, Arm, Bench, make_bench, train
 from controller.loop.pilots.readings import AskedFinding, Readings, asked_finding, passing_items, trials_of
 from controller.loop.proposing import plan_inputs
 from controller.loop.run import Run
-from controller.loop.trial import training_seed
 from controller.stages.inputs import DIAGNOSIS_FILE
 from controller.stages.model import Model
 from controller.stages.retraining.pilot import (
     AskedItems,
     OpenCauses,
-    RivalMade,
-    RivalsMade,
     Settled,
     ask_model,
     make_rivals,
     settle,
-    try_mix,
 )
-from controller.train.recipe import Recipe, Tokens, recipe
-from controller.train.settings import TrainUpdate
 from diagnose.finding.causes import LEAD
 from diagnose.finding.finding import SHOWN, Cause, Diagnosis, Finding
 from diagnose.finding.open_causes import open_causes
 from diagnose.finding.outcome import Contrast, experiments, settled
-from evals.items import ItemKey
 from interventions.arms.rivals import REPAIRS, SAME
 from interventions.plan.attempts import Attempts
 from interventions.planner import Auto
 
 log = logging.getLogger(__name__)
 
-BOOK = "pilots"
-_LENGTH = 0.1
-"""Tokens of a small training as a share of an arm's, where the budget of pilots allows it."""
-_LEAST_LENGTH = 0.02
 _LONGER = 3
 """Tokens of the training that shows whether more of the same helps, as a multiple of a small one's."""
 LONG = f"{SAME}-longer"
 """Name of that training's arm."""
-_SEEDS = 2
-"""Seeds of each look; there are two looks."""
-_FIRST_LOOK = 0.6
-"""Part of the budget of pilots that the first look may take."""
-_PLACE = 90
-"""Place of the pilots' first training seed among those of a round; verdicts have the first ones."""
 _LEAST_FAILED = 4
 """Fewest failed items of a finding that were not attributed, for anything to be read on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What small trainings share."""
-
-    run: Run
-    champion: Model
-    made: Done[RivalsMade]
-    asked: AskedItems
-    whole: Recipe
-    """Recipe of an arm of a round."""
-    length: float
-    """Tokens of a small training as a share of an arm's."""
-    budget: float
-    """Tokens of all small trainings as a multiple of an arm's."""
-    number: int
-    """Number of the round."""
-
-    @property
-    def mixes(self) -> tuple[RivalMade, ...]:
-        return self.made.value.mixes
-
-    def recipe(self, length: float) -> Recipe:
-        """Recipe of a training of this length, as a share of an arm's."""
-        assert isinstance(self.whole.length, Tokens), "arms are given their tokens"
-        return replace(self.whole, length=Tokens(max(1, round(length * self.whole.length.count))))
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """A mix that is trained on for a moment."""
-
-    name: str
-    mix: RivalMade
-    length: float
-    """Tokens of its trainings as a share of an arm's of a round."""
 
 
 def settle_causes(
@@ -136,11 +81,8 @@ def settle_causes(
     if not made.value.mixes:
         log.info("pilots: no repair of an open cause can be made from this data")
         return diagnosed
-    verify = run.settings.verify
-    budget = run.settings.diagnose.pilot_share * (1 + len(verify.controls)) * verify.seeds  # in tokens of arms
-    length = min(_LENGTH, _FIRST_LOOK * budget / (len(made.value.mixes) * _SEEDS))
-    if length < _LEAST_LENGTH:
-        log.info("pilots: diagnose.pilot_share is too small for %d mixes", len(made.value.mixes))
+    bench = make_bench(run, champion, made, number)
+    if bench is None:
         return diagnosed
     slices = {one.items for one in wanted}
     about = [
@@ -150,15 +92,16 @@ def settle_causes(
     ]
     passing = passing_items(probe.report.results)
     keys = tuple(dict.fromkeys([*(key for one in about for key in one.keys), *passing]))
-    bench = _bench(run, champion, made, keys, length, budget, number)
+    batch_tokens = run.settings.diagnose.influence.batch_tokens
+    asked = AskedItems(run.pinned_suite, keys, len(keys), run.settings.train.max_length, batch_tokens)
     try:
-        before = run.runner.do(Stage("ask-champion", ask_model, (champion, bench.asked), champion.fills_cores), BOOK)
-        readings = Readings(keys, frozenset(passing), before, {})
-        first = [Arm(one.name, one, length) for one in bench.mixes]
-        _train(bench, readings, [(arm, seed) for seed in range(_SEEDS) for arm in first])
+        before = run.runner.do(Stage("ask-champion", ask_model, (champion, asked), champion.fills_cores), BOOK)
+        readings = Readings(asked, frozenset(passing), before, {})
+        first = [Arm(one.name, one, bench.length) for one in bench.mixes]
+        train(bench, readings, [(arm, seed) for seed in range(SEEDS) for arm in first])
         found = _concluded(bench, readings, about)
         if further := _further(bench, about, found):
-            _train(bench, readings, further)
+            train(bench, readings, further)
             found = _concluded(bench, readings, about)
     except BudgetSpent as end:
         log.warning("pilots: causes stay as other evidence has them, %s", end)
@@ -180,57 +123,6 @@ def _wanted(run: Run, diagnosed: DiagnosedRound, *, is_alone: bool) -> tuple[Ope
     return tuple(
         each for one, each in zip(findings, found, strict=True) if each.causes and len(one.held_out) >= _LEAST_FAILED
     )
-
-
-def _bench(
-    run: Run,
-    champion: Model,
-    made: Done[RivalsMade],
-    keys: tuple[ItemKey, ...],
-    length: float,
-    budget: float,
-    number: int,
-) -> Bench:
-    settings = run.settings
-    update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
-    whole = recipe(settings.train, settings.model, update, champion.corpus.num_rows, made.value.mean_tokens)
-    assert isinstance(whole.length, Tokens), "a mean of tokens is given"
-    return Bench(
-        run=run,
-        champion=champion,
-        made=made,
-        asked=AskedItems(
-            run.pinned_suite, keys, len(keys), settings.train.max_length, settings.diagnose.influence.batch_tokens
-        ),
-        whole=whole,
-        length=length,
-        budget=budget,
-        number=number,
-    )
-
-
-def _train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> None:
-    """Train the arms with the seeds at these places, all side by side; the readings are added.
-
-    Raises:
-        BudgetSpent: the trainings would pass a limit.
-    """
-    run, champion = bench.run, bench.champion
-    stages, tokens = [], 0
-    for arm, place in jobs:
-        recipe, seed = bench.recipe(arm.length), training_seed(run, bench.number, _PLACE + place)
-        assert isinstance(recipe.length, Tokens), "a small training has a part of an arm's tokens"
-        tokens += recipe.length.count
-        arguments = (champion, _data(bench.made, arm.mix), recipe, seed, bench.asked)
-        stages.append(Stage(f"pilot-{arm.name}-{seed}", try_mix, arguments, champion.fills_cores))
-    run.books.check("diagnose.pilots", tokens, FORWARD_BACKWARD * champion.num_parameters * tokens)
-    for (arm, _), done in zip(jobs, run.runner.do_all(stages, BOOK), strict=True):
-        readings.of_arms.setdefault(arm.name, []).append(done)
-
-
-def _data(made: Done[RivalsMade], one: RivalMade) -> Data:
-    folder = made.folder / one.name
-    return Data(folder, f"{made.artifact.digest}-{one.name}", one.num_rows, str(folder))
 
 
 def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) -> tuple[Settled, ...]:
@@ -274,15 +166,15 @@ def _further(bench: Bench, about: Sequence[AskedFinding], found: Sequence[Settle
         if max(one.causes.values()) < SHOWN:
             open_ones = [cause for cause, each in by_cause.items() if 1 - SHOWN < each.works < SHOWN]
             names.update(name for cause in open_ones for name in (SAME, *of_cause.get(cause, ())))
-    left = bench.budget - bench.length * _SEEDS * len(bench.mixes)
+    left = bench.budget - bench.length * SEEDS * len(bench.mixes)
     jobs: list[tuple[Arm, int]] = []
     by_name = {one.name: one for one in bench.mixes}
-    if is_long and (spent := _LONGER * bench.length * _SEEDS) <= left:
-        jobs += [(Arm(LONG, by_name[SAME], _LONGER * bench.length), seed) for seed in range(_SEEDS)]
+    if is_long and (spent := _LONGER * bench.length * SEEDS) <= left:
+        jobs += [(Arm(LONG, by_name[SAME], _LONGER * bench.length), seed) for seed in range(SEEDS)]
         left -= spent
-    if names and bench.length * _SEEDS * len(names) <= left:
+    if names and bench.length * SEEDS * len(names) <= left:
         again = [Arm(name, by_name[name], bench.length) for name in by_name if name in names]
-        jobs += [(arm, seed) for seed in range(_SEEDS, 2 * _SEEDS) for arm in again]
+        jobs += [(arm, seed) for seed in range(SEEDS, 2 * SEEDS) for arm in again]
     return jobs
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.engine.runner import Done
-from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, Asked
+from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, Asked, AskedItems
 from diagnose.finding.finding import Finding
 from diagnose.finding.outcome import Trials, Tried
 from diagnose.slices.predicate import item_members
@@ -34,7 +34,7 @@ class AskedFinding:
 class Readings:
     """Readings of all asked items, of the champion and of each small training."""
 
-    keys: tuple[ItemKey, ...]
+    asked: AskedItems
     passing: frozenset[ItemKey]
     """Passing items to whose likelihood that of failed ones is compared."""
     before: Done[Asked]
@@ -78,13 +78,15 @@ def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
         asked: The finding with its items.
         readings: Readings of the items of all findings.
     """
-    place = {key: k for k, key in enumerate(readings.keys)}
+    place = {key: k for k, key in enumerate(readings.asked.keys)}
     own = np.array([place[key] for key in asked.keys], np.int64)
     likelihood, score = _tried(readings, LIKELIHOODS_FILE, own), _tried(readings, SCORES_FILE, own)
     is_read = np.isfinite(likelihood.before) & np.isfinite(score.before)
     for runs in (*likelihood.arms.values(), *score.arms.values()):
         is_read &= np.isfinite(runs).all(axis=0)
-    passing = np.load(readings.before.folder / LIKELIHOODS_FILE)[[key in readings.passing for key in readings.keys]]
+    passing = np.load(readings.before.folder / LIKELIHOODS_FILE)[
+        [key in readings.passing for key in readings.asked.keys]
+    ]
     failed, passing = likelihood.before[is_read & asked.is_failed], passing[np.isfinite(passing)]
     if not len(failed) or not len(passing) or passing.mean() <= failed.mean():
         return None

@@ -29,6 +29,7 @@ from diagnose.finding.finding import Cause, Diagnosis, Experiment
 from diagnose.model.asked_model import Trained
 from diagnose.model.checkpoint import context_length, load_model
 from diagnose.model.likelihoods import row_likelihoods
+from diagnose.rows.rendering import encode_pool
 from diagnose.slices.predicate import Slice
 from evals.harness import evaluate
 from evals.items import Item, ItemKey, OutputType
@@ -56,6 +57,10 @@ class RivalMade:
     items: tuple[Slice, ...]
     """Failing slices that it is a repair for; empty for a control."""
     says: str
+    added_tokens: int
+    """Tokens of the rows that it adds, once each."""
+    share: float
+    """Share of the draws that these have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +122,19 @@ def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenC
     resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
     wanted = {one.items: one.causes for one in open_causes}
     made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources)
+    tokenizer = load_tokenizer(inputs.model.ref)
+    mixes = []
     for rival in made:
         save_arm(rival.mix, folder / rival.name)
-    mean = expected_tokens(load_tokenizer(inputs.model.ref), load_corpus(inputs.corpus.folder), inputs.max_length)
+        of_corpus = len(rival.mix.parts[0].rows)
+        added = rival.mix.examples.select(np.arange(of_corpus, len(rival.mix.weights)))
+        tokens = encode_pool(added, tokenizer, inputs.max_length).num_tokens if len(added) else 0
+        size = len(rival.mix.weights)
+        mixes.append(RivalMade(rival.name, size, rival.items, rival.says, tokens, rival.share))
     num_tokens = model_resources.num_tokens
     return RivalsMade(
-        mixes=tuple(RivalMade(rival.name, len(rival.mix.weights), rival.items, rival.says) for rival in made),
-        mean_tokens=mean,
+        mixes=tuple(mixes),
+        mean_tokens=expected_tokens(tokenizer, load_corpus(inputs.corpus.folder), inputs.max_length),
         num_tokens=num_tokens,
         flops=FORWARD_BACKWARD * made_from.model.num_parameters * num_tokens,
     )
