@@ -6,7 +6,7 @@ one is passed on as a form where the task's own scorer agrees, on items that did
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +59,8 @@ def map_answers(subject: Subject, asker: Asker | None = None) -> Evidence:
     num_failed = sum(r.is_failed for r in judging)
     if not num_failed:
         return Evidence("mappings", {}, "No answer was written, so no mapping of answers is tried.")
-    mappings = list(_mappings(_pairs(r for r in suggesting if r.is_failed), _pairs(suggesting)))
+    right = Counter(word for r in suggesting if not r.is_failed for word in r.answer.split())
+    mappings = list(_mappings(_pairs(r for r in suggesting if r.is_failed), right))
     worths = [_worth(mapping, judging, num_failed) for mapping in mappings]
     best = max(worths)
     if best <= _commonest(suggesting, judging):
@@ -113,12 +114,12 @@ def _pairs(results: Iterable[ItemResult]) -> Pairs:
     return [(answer, gold) for answer, gold in words if answer and gold]
 
 
-def _mappings(pairs: Pairs, everything: Pairs) -> Iterator[_Mapping]:
+def _mappings(pairs: Pairs, right: Mapping[str, int]) -> Iterator[_Mapping]:
     """Make the mappings that failed answers suggest.
 
     Args:
         pairs: Failed answers.
-        everything: The same with right ones, which say what words of answers stand for too.
+        right: Number of times that each word stands in right answers, and so for itself.
     """
     for before, after in _affixes(pairs):
         yield _reading(Reading(How.UNWRAP, before, after))
@@ -127,7 +128,7 @@ def _mappings(pairs: Pairs, everything: Pairs) -> Iterator[_Mapping]:
     yield from _inside_words(pairs)
     for how in CASES:
         yield _reading(Reading(how))
-    yield from _word_by_word(everything)  # of equally good mappings the first one, the simplest, is named
+    yield from _word_by_word(pairs, right)  # of equally good mappings the first one, the simplest, is named
     yield _Mapping("Another case, other marks or spaces", _bare, _bare, None)
     for how in (How.FIRST_LINE, How.LAST_LINE, How.FIRST_WORD, How.LAST_WORD):
         yield _reading(Reading(how))
@@ -151,9 +152,9 @@ def _affixes(pairs: Pairs) -> list[tuple[str, str]]:
     return [affixes for affixes, count in seen.most_common(3) if count >= _LEAST]
 
 
-def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
+def _word_by_word(pairs: Pairs, right: Mapping[str, int]) -> Iterator[_Mapping]:
     """Make the mapping in which every word of the answer stands for another one; none where two that stand for the same
-    make it no code but an error."""
+    make it no code but an error. Words of right answers stand for themselves."""
     stands: dict[str, Counter[str]] = {}
     for answer, gold in pairs:
         if len(answer) == len(gold):
@@ -162,14 +163,13 @@ def _word_by_word(pairs: Pairs) -> Iterator[_Mapping]:
     table = []
     for word, meanings in stands.items():
         meant, count = meanings.most_common(1)[0]
-        if count >= _AGREES * meanings.total():
+        if count >= _AGREES * meanings.total() and (word == meant or right.get(word, 0) < count):
             table.append((word, meant, count))
-    if any(word != meant for word, meant, _ in table):
+    # What one answer suggests by chance is outvoted among answers, and would stand in rows.
+    often = tuple(sorted((word, meant) for word, meant, count in table if count >= _LEAST))
+    is_code = len({meant for _, meant in often}) == len(often)
+    if is_code and any(word != meant for word, meant, _ in table):
         words = tuple(sorted((word, meant) for word, meant, _ in table))
-        # What one answer suggests by chance is outvoted among answers, and would stand in rows.
-        often = tuple(sorted((word, meant) for word, meant, count in table if count >= _LEAST))
-        if len({meant for _, meant in often}) < len(often):
-            return
         yield replace(_reading(Reading(How.WORDS, words=words)), reading=Reading(How.WORDS, words=often))
 
 

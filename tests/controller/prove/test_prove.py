@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from controller.cli.compose import CONF, composed_prove
 from controller.main import run
@@ -11,7 +12,7 @@ from controller.prove.ground import loop_settings
 from controller.prove.planting import plant
 from controller.prove.result import read_prove
 from controller.settings import LoopSettings
-from diagnose.finding.finding import Cause
+from diagnose.finding.finding import Cause, Diagnosis
 from evals.fixtures.worlds import WORLDS
 
 SCENARIOS = sorted(path.stem for path in (Path(CONF) / "scenario").glob("*.yaml"))
@@ -33,6 +34,24 @@ def test_the_loop_s_settings_do_not_hold_the_scenario(tmp_path: Path) -> None:
     assert type(given) is LoopSettings
     assert "wrong_gold" not in given.name
     assert given.evals.guards == ["skills_others"]
+
+
+@pytest.mark.long
+def test_small_trainings_show_that_leaving_out_wrong_labels_helps_and_training_on_does_not(tmp_path: Path) -> None:
+    words = ["scenario=wrong_labels", "world=skills", "prove.stop=diagnosis", "seed=7", f"run_dir={tmp_path / 'run'}"]
+    assert run(["prove", *words]) == 0
+    result = read_prove(tmp_path / "run" / "prove.json")
+    diagnosis = next((tmp_path / "run" / "loop" / "stages").glob("settle-*/diagnosis.json"))
+    found = TypeAdapter(Diagnosis).validate_json(diagnosis.read_bytes())
+    [finding] = [one for one in found.findings if str(one.slice) == "task = skills_descend"]
+    works = {one.cause: one.works for one in finding.experiments}
+    assert works[Cause.WRONG_LABELS] > 0.95
+    assert works[Cause.TRAINING_SETUP] < 0.1
+    assert len(finding.held_out) + len(finding.queries) == finding.num_failed
+    assert 3 * len(finding.held_out) >= finding.num_failed - 2
+    assert "clean" in result.actions
+    assert result.removal is not None
+    assert result.removal.num_both > 0.9 * result.removal.num_removed > 0
 
 
 def test_a_scenario_is_one_file_of_the_user_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

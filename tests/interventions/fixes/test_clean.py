@@ -4,7 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders.findings import JUMP, NO_ITEMS, diagnosis, finding, labelled, planned, pool, pool_of, proposed, share_of
+from builders.findings import (
+    JUMP,
+    NO_ITEMS,
+    corpus,
+    diagnosis,
+    experiment,
+    finding,
+    labelled,
+    planned,
+    pool,
+    pool_of,
+    proposed,
+    share_of,
+)
 from builders.pools import train_pool
 from numpy.typing import NDArray
 
@@ -44,6 +57,26 @@ def test_the_planner_puts_rows_of_the_pool_in_the_place_of_wrong_ones() -> None:
     assert [action.kind for action in done.plan.actions] == ["clean", "retrieve"]
     assert len(done.mix.weights) == 497 + 50
     assert share_of(done.mix, "retrieve") == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("cause", [Cause.WRONG_LABELS, Cause.DUPLICATES, Cause.SHORTCUT])
+def test_the_planner_lets_no_row_leave_or_change_that_no_small_training_spoke_against(cause: Cause) -> None:
+    unproven = finding(cause, is_shown=False)
+    tried = replace(unproven, experiments=(experiment(cause, works=0.6),))
+    for found in (unproven, tried):
+        done = proposed(Auto(num_examples=50), diagnosis(found), new=pool(), row_effects=effects)
+        assert [action.kind for action in done.plan.actions] == ["retrieve"]
+        assert len(done.mix.weights) == len(corpus()) + 50
+
+
+def test_the_planner_changes_nothing_where_no_repair_of_an_unknown_cause_helped() -> None:
+    tried = replace(finding(Cause.UNKNOWN), experiments=(experiment(Cause.MISSING_DATA, works=0.02, effect=0.01),))
+    done = planned(Auto(num_examples=50), diagnosis(tried), new=pool(), row_effects=effects)
+    assert not done.plan.actions
+    assert "+0.01 of the gap" in done.plan.reason
+    helped = replace(tried, experiments=(experiment(Cause.MISSING_DATA),))
+    done = planned(Auto(num_examples=50), diagnosis(helped), new=pool(), row_effects=effects)
+    assert [action.kind for action in done.plan.actions] == ["retrieve"]
 
 
 def with_denied(where: Slice, denied: dict[int, str]) -> Finding:
