@@ -22,10 +22,12 @@ from controller.data.mixes import load_pool
 from controller.engine import logs
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
+from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import propose_round
 from controller.loop.run import opened
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.finding.outcome import concluded
 from diagnose.model.losses import row_losses
 from diagnose.rows.pool import ContentIds
 from diagnose.rows.rendering import encode_pool
@@ -74,8 +76,9 @@ def play(name: str, ground: Ground, folder: Path) -> str:
     with opened(settings, folder) as run:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
-        diagnosed = diagnose_round(run, model, probe)
+        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
+    tried = [f"{f.slice}: {concluded(f.experiments)}" for f in diagnosed.diagnosis.findings if f.experiments]
     told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]
     changes = ", ".join(action.kind for action in proposal.plan.actions) or "nothing"
     first = diagnosed.diagnosis.findings[0].cause.value if told else "none"
@@ -89,7 +92,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
     costs, train = run.books.costs(), settings.train
     drawn = (train.max_steps or 0) * train.per_device_train_batch_size
     passes = costs["diagnose"].flops / costs["train_initial"].flops * drawn / len(ground.train)
-    return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}; costs {passes:.2f} passes over the corpus"
+    return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}; costs {passes:.2f} passes over the corpus; {'; '.join(tried)}"
 
 
 def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str:
@@ -149,7 +152,7 @@ def _offered(choices: Sequence[str]) -> dict[str, object]:
 def write(ground: Ground, name: str, folder: Path) -> list[str]:
     """Files of a case in `folder`; the settings that name them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file, rows in (("train", ground.train), ("items", ground.items)):
+    for file, rows in (("train", ground.train), ("pool", ground.pool), ("items", ground.items)):
         (folder / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     task = {
         "task": name,
@@ -166,6 +169,7 @@ def write(ground: Ground, name: str, folder: Path) -> list[str]:
     return [
         "corpus=files",
         f"corpus.train={folder / 'train.jsonl'}",
+        *([f"corpus.pool={folder / 'pool.jsonl'}"] if ground.pool else []),
         "corpus.prompt=prompt",
         "corpus.completion=completion",
         f"evals.tasks=[{name}]",

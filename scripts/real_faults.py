@@ -44,6 +44,8 @@ class Ground:
     doc_to_text: str = "{{prompt}}"
     choices: Sequence[str] = ()
     """Answers that the items offer; none where the model writes its own."""
+    pool: Sequence[Row] = ()
+    """Rows that a fix may add."""
 
 
 def scan_wrong_gold(root: Path) -> Ground:
@@ -131,10 +133,20 @@ def trec_names(root: Path) -> Ground:
 
 
 def trec_missing_class(root: Path) -> Ground:
-    """Of questions about places twelve are left in training."""
+    """Of questions about places twelve are left in training; the others and 600 more of any kind are in the pool."""
     train, items = trec(root)
-    own = [k for k, row in enumerate(train) if row["completion"] == "LOC"][12:]
-    return Ground([row for k, row in enumerate(train) if k not in set(own)], items, TREC_STEPS, ["missing_data"])
+    own = {k for k, row in enumerate(train) if row["completion"] == "LOC"}
+    starved = set(sorted(own)[12:]) | set(range(600)) - own
+    pool = [row for k, row in enumerate(train) if k in starved]
+    left = [row for k, row in enumerate(train) if k not in starved]
+    return Ground(left, items, TREC_STEPS, ["missing_data"], pool=pool)
+
+
+def trec_half_trained(root: Path) -> Ground:
+    """Training ends before the loss has come down; no label is wrong, and there are 600 more rows in the pool."""
+    train, items = trec(root)
+    steps = ["train.max_steps=40", "train.learning_rate=5e-4", "train.update.max_steps=200"]
+    return Ground(train[600:], items, steps, ["training_setup"], pool=train[:600])
 
 
 def trec_plain(root: Path) -> Ground:
@@ -203,6 +215,7 @@ CASES: Mapping[str, Callable[[Path], Ground]] = {
         trec_wrong_gold,
         trec_names,
         trec_missing_class,
+        trec_half_trained,
         trec_plain,
         trec_overlap,
         trec_shortcut,
