@@ -92,7 +92,8 @@ def play(name: str, ground: Ground, folder: Path) -> str:
     costs, train = run.books.costs(), settings.train
     drawn = (train.max_steps or 0) * train.per_device_train_batch_size
     passes = costs["diagnose"].flops / costs["train_initial"].flops * drawn / len(ground.train)
-    return f"{verdict}; {'; '.join(told)}; changes {changes}{lists}; costs {passes:.2f} passes over the corpus; {'; '.join(tried)}"
+    found = [*told, f"changes {changes}{lists}", f"costs {passes:.2f} passes over the corpus", *tried]
+    return f"{verdict}; {'; '.join(found)}"
 
 
 def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str:

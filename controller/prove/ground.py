@@ -34,7 +34,14 @@ def write_ground(planted: Planted, world: World, folder: Path) -> None:
             "task": task,
             "dataset_kwargs": {"data_files": {"test": str(file)}},
         }
+        if world.choices:
+            config |= _offered(world.choices)
         (folder / TASKS / f"{task}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _offered(choices: Sequence[str]) -> dict[str, object]:
+    metric = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
+    return {"output_type": "multiple_choice", "doc_to_choice": list(choices), "metric_list": [metric]}
 
 
 def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
