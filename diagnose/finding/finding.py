@@ -52,7 +52,8 @@ class Experiment:
     works: float
     """Probability that the repair closes at least half of the gap if it is trained on for as long as an arm."""
     is_first: float
-    """Probability that it works and no repair of an earlier cause does."""
+    """Probability that it is the cause: it works and does at least half of what the best repair does in as many tokens,
+    and no repair of an earlier cause does so."""
     num_items: int
     num_seeds: int
     length: float
