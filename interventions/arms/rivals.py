@@ -13,12 +13,15 @@ add        rows of the pool are added, against the corpus as it stands and as ma
 The corpus's rows are drawn in the same order from all mixes: one that leaves keeps its place, with weight 0.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from diagnose.finding.finding import Cause, Diagnosis
+from diagnose.finding.answer_labels import as_label
+from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.slices.predicate import Slice, row_members
 from interventions.admission.gate import Stock, admit
 from interventions.fixes.clean import Clean
@@ -28,7 +31,7 @@ from interventions.fixes.reweight import Reweight
 from interventions.mix.compose import Draw, compose
 from interventions.mix.mix import MixPart, Origin, TrainingMix, joined
 from interventions.plan.limits import Amounts
-from interventions.plan.step import Intervention, Remove, Resources
+from interventions.plan.step import CLEAN, Declined, Intervention, Remove, Resources, Steps
 from interventions.proposal import NothingToDo, Proposal, plan_fix
 
 SAME, RANDOM, RANDOM_REMOVAL = "same", "random", "random-removal"
@@ -52,8 +55,27 @@ class Repair:
     """Whether it acts on the whole corpus, whatever finding asked for it."""
 
 
+@dataclass
+class DoubtedOut(Clean):
+    """The cleaning, and where it cannot be shown of which rows nine in ten are wrong, as many of the most doubtful ones
+    as are wrong: enough to see whether wrong labels are the cause, and too few of them right for rows to leave."""
+
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        cleaned = super().steps(finding, resources)
+        test = next((one for one in finding.tests if one.test == "labels" and one.values.get("wrong", 0) > 0), None)
+        if not isinstance(cleaned, Declined) or test is None:
+            return cleaned
+        stock = resources.stock
+        number = round(test.values["wrong"] * len(test.rows) / max(test.values["denied"], test.values["wrong"]))
+        doubted = set(test.rows[:number])
+        is_doubted = np.array([name in doubted for name in stock.corpus.select(stock.kept).rows["id"][:]], bool)
+        if not is_doubted.any():
+            return cleaned
+        return (Remove(finding, CLEAN, stock.kept[is_doubted], f"{number} rows with the most doubtful labels leave"),)
+
+
 REPAIRS = (
-    Repair("clean", Cause.WRONG_LABELS, Clean, RANDOM_REMOVAL, "rows whose labels seem wrong left out"),
+    Repair("clean", Cause.WRONG_LABELS, DoubtedOut, RANDOM_REMOVAL, "rows whose labels seem wrong left out"),
     Repair("twins", Cause.SHORTCUT, CounterExamples, SAME, "rows with a cue replaced by twins without it"),
     Repair("dedup", Cause.DUPLICATES, Clean, SAME, "copies left out", is_everywhere=True),
     Repair("raise", Cause.UNDERWEIGHTED, Reweight, SAME, "rows of the slice drawn more often"),
@@ -128,16 +150,26 @@ def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stoc
 
 
 def _random_removal(done: Proposal, resources: Resources) -> Rival:
-    """As many rows leave each slice as the repair takes from it."""
+    """As many rows leave as the repair takes, of the same slices; where it takes rows of others, as those with a wrong
+    label are that hides them from their class, of the same answers."""
     stock, rng = resources.stock, np.random.default_rng(resources.seed)
     left = stock.kept
     for step in (step for step in done.steps if isinstance(step, Remove)):
         inside = left[row_members(step.finding.acted_on, stock.corpus.select(left))]
-        of = inside if len(inside) >= len(step.rows) else left
-        left = np.setdiff1d(left, rng.choice(of, min(len(step.rows), len(of)), replace=False))
+        taken = [inside] if 2 * len(np.intersect1d(step.rows, inside)) >= len(step.rows) else []
+        for of, number in [(of, len(step.rows)) for of in taken] or _alike(step.rows, left, stock):
+            left = np.setdiff1d(left, rng.choice(of, min(number, len(of)), replace=False))
     mix = compose((), replace(stock, kept=left))
     number = len(stock.kept) - len(left)
     return Rival(RANDOM_REMOVAL, _in_place(mix, stock), (), f"{number} rows of the slice left out at random")
+
+
+def _alike(rows: NDArray[np.int64], left: NDArray[np.int64], stock: Stock) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Rows that have the same answer as some of the given ones, with the number of these, answer by answer."""
+    answers = np.array([as_label(text) for text in stock.corpus.select(left).rows["completion"][:]], object)
+    wanted = Counter(as_label(text) for text in stock.corpus.select(rows).rows["completion"][:])
+    for answer, number in wanted.items():
+        yield left[answers == answer], number
 
 
 def _random_rows(done: Proposal, resources: Resources) -> Rival | None:

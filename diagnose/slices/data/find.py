@@ -30,6 +30,7 @@ from diagnose.slices.data.effects import SliceEffect, SliceQuery, slice_effects,
 from diagnose.slices.data.parts import ScoredPart, ScoredParts
 from diagnose.slices.predicate import PROMPT_CONTAINS, SOURCE, TEXT_KEYS, Slice, SliceTable
 from diagnose.slices.ranges import bounds
+from diagnose.slices.tags import GOLD_ANSWER, all_tags
 from evals.statistics.intervals import Interval, Z
 
 MIN_COVERAGE = 0.8
@@ -207,13 +208,15 @@ def _finding_rows(part: ScoredPart, query: int, most: int) -> list[tuple[float, 
 
 
 def _named_candidates(found: FailingItems, query: int, items: SliceTable, collected: _Collected) -> list[Slice]:
-    """Candidates: field values of items and rows, runs of words of the failing items, and the failing slice itself."""
+    """Candidates: field values of items and rows, runs of words of the failing items, the answer that they share where
+    answers are labels, and the failing slice itself."""
     own = tuple(
         (key, value)
         for key, value in found.slice.conditions
         if key in TEXT_KEYS or (key in collected.values and key != "task")
     )
     names = [Slice(own)] if own else []
+    names += _covering_answers(found.is_in, items)
     for name, of_rows in collected.values.items():
         on_items = items.fields[name][found.is_in] if name in items.fields else np.empty(0, object)
         is_shared = any(value is not None for value in on_items)
@@ -221,6 +224,14 @@ def _named_candidates(found: FailingItems, query: int, items: SliceTable, collec
         counts = Counter(v for v in on_items.tolist() if v is not None) if is_shared else of_rows
         names += [Slice(((name, value),)) for value, count in counts.most_common(_MAX_VALUES) if count >= least]
     return list(dict.fromkeys([*names, *_covering_runs(found.is_in, query, items, collected)]))
+
+
+def _covering_answers(in_slice: NDArray[np.bool_], items: SliceTable) -> list[Slice]:
+    """Label that most failing items have as their answer: in a classification a class is a slice of rows."""
+    if GOLD_ANSWER not in items.tag_keys:
+        return []
+    tags = all_tags(items.texts, items.known_answers, [GOLD_ANSWER])
+    return [Slice(((key, value),)) for key, value, holds in tags if holds[in_slice].mean() >= MIN_COVERAGE]
 
 
 def _covering_runs(in_slice: NDArray[np.bool_], query: int, items: SliceTable, collected: _Collected) -> list[Slice]:
