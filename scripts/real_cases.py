@@ -78,7 +78,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
-    tried = [f"{f.slice}: {concluded(f.experiments)}" for f in diagnosed.diagnosis.findings if f.experiments]
+    tried = [f"{f.slice}: {concluded(f)}" for f in diagnosed.diagnosis.findings if f.experiments]
     told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]
     changes = ", ".join(action.kind for action in proposal.plan.actions) or "nothing"
     first = diagnosed.diagnosis.findings[0].cause.value if told else "none"

@@ -95,7 +95,7 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
         for finding in diagnosed.diagnosis.findings:
             _say(finding_line(finding))
             if finding.experiments:
-                _say(f"  {concluded(finding.experiments)}")
+                _say(f"  {concluded(finding)}")
         if not diagnosed.diagnosis.findings:
             _say("no failing slice")
         for one in diagnosed.diagnosis.left_out:

@@ -132,7 +132,7 @@ def _finding(finding: Finding) -> FindingRecord:
         tests=finding.tests,
         would_decide="" if finding.shows(finding.cause) else would_decide(finding.causes),
         experiments=finding.experiments,
-        concluded=concluded(finding.experiments),
+        concluded=concluded(finding),
     )
 
 

@@ -19,6 +19,7 @@ from diagnose.evidence.from_model.batches import check_batches
 from diagnose.evidence.from_model.golds import doubt_golds
 from diagnose.evidence.from_model.learning import check_learning
 from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_near_rows
+from diagnose.evidence.from_rows.ceiling import check_ceiling
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
 from diagnose.evidence.from_rows.source_labels import check_sources
 from diagnose.evidence.subject import Subject
@@ -167,6 +168,15 @@ TESTS = (
             "wrong": "share of the slice's labels that are wrong, at least",
         },
         lambda subject, _: check_labels(subject),
+    ),
+    CauseTest(
+        "ceiling",
+        Needs.ROWS,
+        {
+            "agreement": "how far the labels of the rows nearest to items agree with golds beyond chance, up to 1",
+            "agreement_z": "z of that",
+        },
+        lambda subject, _: check_ceiling(subject),
     ),
     CauseTest(
         "batches",

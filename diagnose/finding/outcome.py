@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.finding.causes import MIN_CONFIDENCE
-from diagnose.finding.finding import SHOWN, Cause, Experiment
-from evals.statistics.intervals import Estimate
+from diagnose.finding.finding import SHOWN, Cause, Experiment, Finding
+from evals.statistics.intervals import Estimate, Z
 
 CLOSES = 0.5
 """Share of the gap that a repair has to close in a full training, and of what the best repair does."""
@@ -136,8 +136,9 @@ def settled(before: Mapping[Cause, float], made: Sequence[Experiment]) -> Mappin
     }
 
 
-def concluded(made: Sequence[Experiment]) -> str:
+def concluded(finding: Finding) -> str:
     """Say in a sentence what small trainings showed; empty where none was made."""
+    made = finding.experiments
     if not made:
         return ""
     working = [one for one in made if one.works >= SHOWN]
@@ -149,7 +150,18 @@ def concluded(made: Sequence[Experiment]) -> str:
     open_ones = [one for one in made if one.works > 1 - SHOWN]
     if open_ones:
         return f"Too few items or seeds to tell what helps: {'; '.join(map(_effect, open_ones))}"
+    if _contradicts(finding):
+        return (
+            "Nothing that was tried helps, and rows and items contradict themselves: rows that are like an item have "
+            f"its label no more often than others; {'; '.join(map(_effect, made))}"
+        )
     return f"Nothing that was tried helps: {'; '.join(map(_effect, made))}"
+
+
+def _contradicts(finding: Finding) -> bool:
+    """Whether what items ask says nothing of their labels, as far as rows like them show."""
+    z = finding.evidence.get("agreement_z")
+    return isinstance(z, float) and z < Z
 
 
 def _effect(one: Experiment) -> str:
