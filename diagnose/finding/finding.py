@@ -46,7 +46,7 @@ class Experiment:
     """What it is compared with, in words."""
     effect: Estimate
     """Gain over the control in the likelihood of the gold answers, as a share of the gap between items that fail and
-    items that pass; 1 closes it."""
+    items that pass; 1 closes it. Where answers are labels, less what the items of other labels lose."""
     score: Estimate
     """Gain over the control in score."""
     works: float

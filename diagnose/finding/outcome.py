@@ -4,9 +4,10 @@ Each repair was trained on for a moment, with a few seeds, beside its control (`
 likelihood of the gold answers was read on items by which nothing was chosen. A repair works if it would close at least
 half of the gap between failed and passing items, were it trained on for as long as an arm of a round: that is how
 causes are defined. A gap that closes at a constant rate is closed to 1 - (1 - e)^(1/l) by a full training, where a part
-l of it closed e; so a small training has to close 1 - 2^-l. The cause is the first, in the order of `Cause`, whose
-repair works and does at least half of what the best one does in as many tokens: a rate is not constant where a few rows
-are learnt by heart.
+l of it closed e; so a small training has to close 1 - 2^-l. Where answers are labels, what the other classes lose is
+subtracted: more of one label makes it the answer to everything, and mends nothing. The cause is the first, in the order
+of `Cause`, whose repair works and does at least half of what the best one does in as many tokens: a rate is not
+constant where a few rows are learnt by heart.
 
 Means of arms are drawn from what the trainings allow: items by bootstrap, failed and passing ones apart, and noise of
 training as the arms and seeds show it, pooled over arms. Pure functions of numpy arrays, milliseconds.
@@ -56,7 +57,12 @@ class Trials:
     failure_rate: float
     """Share of the slice's probe items that fail: failed and passing items are weighed by it."""
     gap: float
-    """Mean likelihood of passing items less that of failed ones; positive."""
+    """Mean likelihood of passing items, under the arm where it is highest, less that of failed ones under the model as
+    it is; positive."""
+    rest: Tried | None = None
+    """The same as `likelihood` of the other items with whose answers the slice's compete; None where none do."""
+    rest_weight: float = 0.0
+    """Number of those items for each one of the slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +83,22 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     """Say of each repair what it did, and how probable it is that it works, in the order of `Cause`."""
     order = list(Cause)
     tested = sorted(tested, key=lambda one: order.index(one.cause))
-    drawn, scores = _drawn_means(trials, trials.likelihood, rng), _drawn_means(trials, trials.score, rng)
-    effects = {one.cause: _gain(one, drawn) / trials.gap for one in tested}
+    items = _item_weights(trials.is_failed, trials.failure_rate, rng)
+    drawn, scores = _drawn_means(trials.likelihood, items, rng), _drawn_means(trials.score, items, rng)
+    gains = {one.cause: _gain(one, drawn) for one in tested}
+    if trials.rest is not None:
+        alike = np.zeros(len(trials.rest.before), bool)
+        lost = _drawn_means(trials.rest, _item_weights(alike, 0.0, rng), rng)
+        gains = {one.cause: gains[one.cause] + trials.rest_weight * _gain(one, lost) for one in tested}
+    effects = {cause: gain / trials.gap for cause, gain in gains.items()}
     works = {one.cause: effects[one.cause] >= least_effect(one.length) for one in tested}
     shortest = min(one.length for one in tested)
-    alike = {one.cause: _at_length(effects[one.cause], one.length, shortest) for one in tested}
-    best = np.max(list(alike.values()), axis=0)
+    at_length = {one.cause: _at_length(effects[one.cause], one.length, shortest) for one in tested}
+    best = np.max(list(at_length.values()), axis=0)
     earlier = np.zeros(_DRAWS, bool)
     found = []
     for one in tested:
-        is_cause = works[one.cause] & (alike[one.cause] >= CLOSES * best)
+        is_cause = works[one.cause] & (at_length[one.cause] >= CLOSES * best)
         found.append(
             Experiment(
                 cause=one.cause,
@@ -183,9 +195,13 @@ def _gain(one: Contrast, drawn: Mapping[str, NDArray[np.float64]]) -> NDArray[np
     return np.asarray(drawn[one.arm] - drawn[one.control])
 
 
-def _drawn_means(trials: Trials, tried: Tried, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Draw means of the model as it is (named "") and of each mix over the slice's items, [num_draws] each."""
-    fixed, weights = _item_weights(trials, rng)
+_Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weights of items, [num_items], and of bootstrap samples of them, [num_draws, num_items]; each sums to 1."""
+
+
+def _drawn_means(tried: Tried, items: _Weights, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Draw means of the model as it is (named "") and of each arm over items, [num_draws] each."""
+    fixed, weights = items
     names = list(tried.arms)
     cells = [(k, seed) for k, name in enumerate(names) for seed in range(len(tried.arms[name]))]
     design = _design(cells, len(names))
@@ -208,14 +224,10 @@ def _drawn_means(trials: Trials, tried: Tried, rng: np.random.Generator) -> dict
     return drawn
 
 
-def _item_weights(trials: Trials, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights of the items, [num_items], and of bootstrap samples of them, [num_draws, num_items]; each sums to 1.
-
-    Failed and passing items are drawn apart, and weigh as much as they are of the slice.
-    """
-    num_items = len(trials.is_failed)
-    fixed, drawn = np.zeros(num_items), np.zeros((_DRAWS, num_items))
-    for part, share in ((trials.is_failed, trials.failure_rate), (~trials.is_failed, 1 - trials.failure_rate)):
+def _item_weights(is_failed: NDArray[np.bool_], failure_rate: float, rng: np.random.Generator) -> _Weights:
+    """Weigh failed and passing items as much as they are of the slice; samples are drawn from each apart."""
+    fixed, drawn = np.zeros(len(is_failed)), np.zeros((_DRAWS, len(is_failed)))
+    for part, share in ((is_failed, failure_rate), (~is_failed, 1 - failure_rate)):
         places = np.flatnonzero(part)
         if len(places):
             fixed[places] = share / len(places)

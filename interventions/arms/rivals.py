@@ -24,7 +24,7 @@ from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.slices.predicate import Slice, row_members
 from interventions.admission.gate import Stock, admit
-from interventions.fixes.clean import Clean
+from interventions.fixes.clean import RELABEL, Clean
 from interventions.fixes.counter_examples import CounterExamples
 from interventions.fixes.retrieve import Retrieve
 from interventions.fixes.reweight import Reweight
@@ -141,7 +141,8 @@ def _as(kind: Callable[..., Intervention], fix: Intervention) -> Intervention:
 def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stock) -> Rival:
     counts = (
         (sum(action.num_removed for action in done.plan.actions), "left out"),
-        (sum(action.num_added for action in done.plan.actions), "added"),
+        (sum(action.num_added for action in done.plan.actions if action.kind == RELABEL), "relabelled"),
+        (sum(action.num_added for action in done.plan.actions if action.kind != RELABEL), "added"),
         (sum(action.num_reweighted for action in done.plan.actions), "raised"),
     )
     numbers = ", ".join(f"{number} rows {what}" for number, what in counts if number)
@@ -154,10 +155,13 @@ def _random_removal(done: Proposal, resources: Resources) -> Rival:
     label are that hides them from their class, of the same answers."""
     stock, rng = resources.stock, np.random.default_rng(resources.seed)
     left = stock.kept
+    seen = np.zeros(0, np.int64)  # rows that leave to be relabelled are among those that leave
     for step in (step for step in done.steps if isinstance(step, Remove)):
+        rows = np.setdiff1d(step.rows, seen)
+        seen = np.union1d(seen, rows)
         inside = left[row_members(step.finding.acted_on, stock.corpus.select(left))]
-        taken = [inside] if 2 * len(np.intersect1d(step.rows, inside)) >= len(step.rows) else []
-        for of, number in [(of, len(step.rows)) for of in taken] or _alike(step.rows, left, stock):
+        is_own = 2 * len(np.intersect1d(rows, inside)) >= len(rows)
+        for of, number in [(inside, len(rows))] if is_own else list(_alike(rows, left, stock)):
             left = np.setdiff1d(left, rng.choice(of, min(number, len(of)), replace=False))
     mix = compose((), replace(stock, kept=left))
     number = len(stock.kept) - len(left)

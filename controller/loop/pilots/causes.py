@@ -91,7 +91,7 @@ def settle_causes(
         if finding.slice in slices
     ]
     passing = passing_items(probe.report.results)
-    keys = tuple(dict.fromkeys([*(key for one in about for key in one.keys), *passing]))
+    keys = tuple(dict.fromkeys([*(key for one in about for key in (*one.keys, *one.rivals)), *passing]))
     batch_tokens = run.settings.diagnose.influence.batch_tokens
     asked = AskedItems(run.pinned_suite, keys, len(keys), run.settings.train.max_length, batch_tokens)
     try:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from controller.engine.runner import Done
 from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, Asked, AskedItems
+from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Finding
 from diagnose.finding.outcome import Trials, Tried
 from diagnose.slices.predicate import item_members
@@ -15,6 +16,8 @@ from evals.items import ItemKey, ItemResult
 
 _MOST_FAILED, _MOST_PASSED = 64, 32
 """Most items of a finding that are read, by how the champion answers them."""
+_MOST_RIVALS = 128
+"""Most other items that are read, with whose labels a finding's compete."""
 _REFERENCE = 64
 """Most passing items, of any slice, to whose likelihood that of failed ones is compared."""
 
@@ -28,6 +31,10 @@ class AskedFinding:
     """Items by which no row was chosen: failed ones that were held out, and passing ones."""
     is_failed: NDArray[np.bool_]
     """Whether the champion fails each, [num_items]."""
+    rivals: tuple[ItemKey, ...] = ()
+    """Other items with whose labels these compete; none where answers are no labels."""
+    rival_weight: float = 0.0
+    """Number of all such items for each one of the slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +67,30 @@ def asked_finding(finding: Finding, results: Sequence[ItemResult]) -> AskedFindi
     own = [results[k] for k in members]
     failed = [result.item.key for result in own if result.is_failed and result.item.key in held_out]
     passed = [result.item.key for result in own if not result.is_failed]
-    drawn = np.random.default_rng(0).permutation(len(passed))[:_MOST_PASSED].tolist()
-    keys = (*failed, *(passed[k] for k in drawn))
-    return AskedFinding(finding, keys, np.arange(len(keys)) < len(failed))
+    keys = (*failed, *_some(passed, _MOST_PASSED))
+    inside = set(members)
+    others = [
+        result.item.key
+        for k, result in enumerate(results)
+        if k not in inside and as_label(result.item.target) in finding.golds
+    ]
+    return AskedFinding(
+        finding=finding,
+        keys=keys,
+        is_failed=np.arange(len(keys)) < len(failed),
+        rivals=tuple(_some(others, _MOST_RIVALS)),
+        rival_weight=len(others) / max(len(own), 1),
+    )
 
 
 def passing_items(results: Sequence[ItemResult]) -> tuple[ItemKey, ...]:
     """Draw passing items of any slice, to whose likelihood that of failed ones is compared."""
-    passed = [result.item.key for result in results if not result.is_failed]
-    return tuple(passed[k] for k in np.random.default_rng(0).permutation(len(passed))[:_REFERENCE].tolist())
+    return tuple(_some([result.item.key for result in results if not result.is_failed], _REFERENCE))
+
+
+def _some(keys: Sequence[ItemKey], most: int) -> list[ItemKey]:
+    """Draw at most so many of them."""
+    return [keys[k] for k in np.random.default_rng(0).permutation(len(keys))[:most].tolist()]
 
 
 def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
@@ -84,19 +106,32 @@ def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
     is_read = np.isfinite(likelihood.before) & np.isfinite(score.before)
     for runs in (*likelihood.arms.values(), *score.arms.values()):
         is_read &= np.isfinite(runs).all(axis=0)
-    passing = np.load(readings.before.folder / LIKELIHOODS_FILE)[
-        [key in readings.passing for key in readings.asked.keys]
-    ]
-    failed, passing = likelihood.before[is_read & asked.is_failed], passing[np.isfinite(passing)]
-    if not len(failed) or not len(passing) or passing.mean() <= failed.mean():
+    passing = _passing(readings)
+    failed = likelihood.before[is_read & asked.is_failed]
+    if not len(failed) or passing <= failed.mean():
         return None
+    rivals = _tried(readings, LIKELIHOODS_FILE, np.array([place[key] for key in asked.rivals], np.int64))
+    is_known = np.isfinite(rivals.before)
+    for runs in rivals.arms.values():
+        is_known &= np.isfinite(runs).all(axis=0)
     return Trials(
+        rest=_only(rivals, is_known) if is_known.any() else None,
+        rest_weight=asked.rival_weight,
         likelihood=_only(likelihood, is_read),
         score=_only(score, is_read),
         is_failed=asked.is_failed[is_read],
         failure_rate=asked.finding.failure_rate,
-        gap=float(passing.mean() - failed.mean()),
+        gap=float(passing - failed.mean()),
     )
+
+
+def _passing(readings: Readings) -> float:
+    """Mean likelihood of passing items under the model as it is or the arm where it is highest: a model that has hardly
+    been trained gives items right of which it is no surer than of others."""
+    chosen = np.array([key in readings.passing for key in readings.asked.keys])
+    tried = _tried(readings, LIKELIHOODS_FILE, np.flatnonzero(chosen))
+    means = [np.nanmean(tried.before), *(np.nanmean(runs) for runs in tried.arms.values())]
+    return float(max((mean for mean in means if np.isfinite(mean)), default=-np.inf))
 
 
 def _tried(readings: Readings, file: str, own: NDArray[np.int64]) -> Tried:
