@@ -132,7 +132,10 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         trials = trials_of(asked, readings)
         if trials is None:
             continue
-        tested = _tested(bench, readings, asked.finding)
+        sound = {"", *trials.likelihood.arms}
+        tested = [one for one in _tested(bench, readings, asked.finding) if {one.arm, one.control} <= sound]
+        if not tested:
+            continue
         made = experiments(trials, tested, np.random.default_rng([bench.run.settings.seed, number]))
         found.append(Settled(asked.finding.slice, settled(asked.finding.causes, made), made))
     return tuple(found)

@@ -103,17 +103,13 @@ def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
     place = {key: k for k, key in enumerate(readings.asked.keys)}
     own = np.array([place[key] for key in asked.keys], np.int64)
     likelihood, score = _tried(readings, LIKELIHOODS_FILE, own), _tried(readings, SCORES_FILE, own)
-    is_read = np.isfinite(likelihood.before) & np.isfinite(score.before)
-    for runs in (*likelihood.arms.values(), *score.arms.values()):
-        is_read &= np.isfinite(runs).all(axis=0)
+    is_read = _is_read(likelihood) & _is_read(score)
     passing = _passing(readings)
     failed = likelihood.before[is_read & asked.is_failed]
     if not len(failed) or passing <= failed.mean():
         return None
     rivals = _tried(readings, LIKELIHOODS_FILE, np.array([place[key] for key in asked.rivals], np.int64))
-    is_known = np.isfinite(rivals.before)
-    for runs in rivals.arms.values():
-        is_known &= np.isfinite(runs).all(axis=0)
+    is_known = _is_read(rivals)
     return Trials(
         rest=_only(rivals, is_known) if is_known.any() else None,
         rest_weight=asked.rival_weight,
@@ -135,8 +131,21 @@ def _passing(readings: Readings) -> float:
 
 
 def _tried(readings: Readings, file: str, own: NDArray[np.int64]) -> Tried:
-    arms = {name: [np.load(done.folder / file)[own] for done in runs] for name, runs in readings.of_arms.items()}
-    return Tried(np.load(readings.before.folder / file)[own], {name: np.stack(runs) for name, runs in arms.items()})
+    """Readings of some items; an arm of which a training has left no finite number is not among them."""
+    arms = {}
+    for name, runs in readings.of_arms.items():
+        values = np.stack([np.load(done.folder / file) for done in runs])
+        if np.isfinite(values).any(axis=1).all():
+            arms[name] = values[:, own]
+    return Tried(np.load(readings.before.folder / file)[own], arms)
+
+
+def _is_read(tried: Tried) -> NDArray[np.bool_]:
+    """Whether an item has a finite number under the model as it is and every arm, [num_items]."""
+    is_read = np.isfinite(tried.before)
+    for runs in tried.arms.values():
+        is_read &= np.isfinite(runs).all(axis=0)
+    return np.asarray(is_read)
 
 
 def _only(tried: Tried, kept: NDArray[np.bool_]) -> Tried:
