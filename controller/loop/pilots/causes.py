@@ -132,7 +132,7 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         trials = trials_of(asked, readings)
         if trials is None:
             continue
-        sound = {"", *trials.likelihood.arms}
+        sound = {"", *(trials.likelihood.arms.keys() & trials.score.arms.keys())}
         tested = [one for one in _tested(bench, readings, asked.finding) if {one.arm, one.control} <= sound]
         if not tested:
             continue
