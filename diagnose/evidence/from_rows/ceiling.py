@@ -44,7 +44,7 @@ def check_ceiling(subject: Subject) -> Evidence:
     beyond, chance = agree - expected, float(expected.mean())
     error = float(beyond.std(ddof=1)) / np.sqrt(len(beyond))
     agreement = float(beyond.mean()) / max(1 - chance, 1e-9)
-    z = float(beyond.mean()) / error if error > 0 else 0.0
+    z = float(beyond.mean() / error) if error > 0 else 0.0
     says = (
         f"Of the {_NEAREST} rows nearest to an item {agree.mean():.0%} have its gold label, {chance:.0%} would by "
         f"chance: neighbours agree {agreement:.0%} of the way to always."
