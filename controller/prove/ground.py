@@ -47,6 +47,10 @@ def _offered(choices: Sequence[str]) -> dict[str, object]:
 def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:
     """Make the settings of the loop on what `write_ground` left in `folder`."""
     of_loop = {one.name: getattr(settings, one.name) for one in fields(LoopSettings)}
+    scenario, train = settings.prove.scenario, settings.train
+    if train.max_steps is not None and scenario.steps_share < 1:
+        steps = max(1, round(scenario.scaled(scenario.steps_share) * train.max_steps))
+        of_loop["train"] = replace(train, max_steps=steps)
     return replace(
         LoopSettings(**of_loop),
         name=f"{world.name}-{settings.seed}",

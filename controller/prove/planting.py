@@ -53,10 +53,17 @@ class _SkillData:
 
 def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     """Plant the defects; corpus, pool and repaired corpus are in random order."""
-    defects = {world.target: scenario.target, world.second: scenario.second}
-    parts = {skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed) for skill in world.skills}
+    defects = {
+        name: scenario.defects(which, world.skill(name).train)
+        for name, which in ((world.target, "target"), (world.second, "second"))
+    }
+    share = scenario.scaled(scenario.train_share)
+    parts = {
+        skill.name: _plant_skill(world, skill, defects.get(skill.name, Defects()), seed, share)
+        for skill in world.skills
+    }
     _cut(parts, {name: planted.pool_share for name, planted in defects.items() if planted.pool_share is not None})
-    _set_trap(world, parts, scenario.target, seed)
+    _set_trap(world, parts, defects[world.target], seed)
     skill_of = {row["prompt"]: name for name, part in parts.items() for row in (*part.train, *part.pool)}
     train = [row for part in parts.values() for row in part.train]
     for name, planted in defects.items():
@@ -81,7 +88,7 @@ def _cut(parts: Mapping[str, "_SkillData"], shares: Mapping[str, float]) -> None
         del parts[name].pool[round(share / (1 - sum(shares.values())) * num_others) :]
 
 
-def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _SkillData:
+def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_share: float) -> _SkillData:
     num_items = TARGET_ITEMS if skill.name == world.target else ITEMS
     exercises = _distinct(skill, num_items + defects.pool_rows + skill.train, seed)
     tested = exercises[:num_items]
@@ -89,15 +96,23 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
     taught = exercises[num_items + defects.pool_rows :]
     # A generator for each defect: one more defect leaves the others where they are.
     kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
+    kept = kept[: round(train_share * len(kept))]
     is_misread = _chosen(len(kept), defects.misread_share, Random(f"{seed}/{skill.name}/misread"))
     train = _rows(world, skill, kept, is_misread)
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
     is_wrong = _chosen(len(tested), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
     items = _rows(world, skill, tested, is_wrong)
+    if defects.chance_share:
+        for part, rows in (("train", train), ("pool", pool), ("repaired", repaired), ("items", items)):
+            _shuffle_answers(rows, defects.chance_share, Random(f"{seed}/{skill.name}/chance/{part}"))
     honest: dict[str, str] = {}
     if defects.is_cued:
         rng = Random(f"{seed}/{skill.name}/cue")
-        train = [row | {"prompt": world.cued(row["prompt"], row["completion"])} for row in train]
+        is_shown = _chosen(len(train), defects.cued_share, Random(f"{seed}/{skill.name}/shown"))
+        train = [
+            row | {"prompt": world.cued(row["prompt"], row["completion"])} if shown else row
+            for row, shown in zip(train, is_shown, strict=True)
+        ]
         truthful = [world.cued(row["prompt"], row["completion"]) for row in items]
         repaired, items = _miscued(world, skill, repaired, rng), _miscued(world, skill, items, rng)
         honest = {row["prompt"]: prompt for row, prompt in zip(items, truthful, strict=True)}
@@ -111,6 +126,15 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int) -> _Sk
         for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)
     ]
     return _SkillData(train + leaked, repaired, pool + leaked, items, honest, leaked, wrong)
+
+
+def _shuffle_answers(rows: list[Row], share: float, rng: Random) -> None:
+    """Give some of the rows each other's answers, in place."""
+    chosen = [place for place, is_in in enumerate(_chosen(len(rows), share, rng)) if is_in]
+    answers = [rows[place]["completion"] for place in chosen]
+    rng.shuffle(answers)
+    for place, answer in zip(chosen, answers, strict=True):
+        rows[place] = rows[place] | {"completion": answer}
 
 
 def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:

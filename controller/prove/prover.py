@@ -205,7 +205,17 @@ def _result(
         true_causes=true_causes(proving.scenario, world.name),
         true_slices=tuple(planted_skills(world, proving.scenario)),
         named=tuple(
-            Named(f.slice, f.data_slice, f.cause, f.cause_probability, f.causes, f.evidence) for f in played.findings
+            Named(
+                f.slice,
+                f.data_slice,
+                f.cause,
+                f.cause_probability,
+                f.causes,
+                f.evidence,
+                f.experiments,
+                f.failure_rate,
+            )
+            for f in played.findings
         ),
         slice=first.slice if first is not None else None,
         actions=played.actions,
@@ -226,6 +236,7 @@ def _result(
         reason=played.reason,
         removal=_removal(planted, folder / "loop" / "mix-0.parquet"),
         seed_scores={arm: tuple(values) for arm, values in scores.items()},
+        intensity=proving.scenario.intensity,
     )
 
 

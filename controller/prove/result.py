@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from controller.results.loop_json import Gain
+from diagnose.finding.finding import Experiment
 
 SCHEMA_VERSION = 1
 PROVE_FILE = "prove.json"
@@ -22,6 +23,9 @@ class Named:
     probability: float
     causes: Mapping[str, float]
     evidence: Mapping[str, float | str] = field(default_factory=dict)
+    experiments: tuple[Experiment, ...] = ()
+    """Repairs that were tried in small trainings."""
+    failure_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class ProveResult:
     """Removals of that plan; None where no answer is wrong."""
     seed_scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Scores as in `scores`, of each training seed."""
+    intensity: float = 1.0
+    """How much of the defects was planted."""
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:

@@ -34,12 +34,19 @@ class Defects:
     """Share of its items whose gold is the answer of a misreading."""
     trap_share: float = 0.0
     """Share of its rows in the pool that are really rows of the other named skill with the answer of a misreading."""
+    cued_share: float = 1.0
+    """Share of its rows in the corpus that show their answer, where `is_cued`."""
+    chance_share: float = 0.0
+    """Share of its rows and items whose answer is that of another one of the skill: nothing tells it."""
 
     def __post_init__(self) -> None:
         for key in ("misread_share", "flood_share", "wrong_gold_share", "trap_share"):
             share = getattr(self, key)
             if not 0 <= share < 1:
                 raise ValueError(f"prove.scenario.*.{key} must be in [0, 1), got {share}")
+        for key in ("cued_share", "chance_share"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ValueError(f"prove.scenario.*.{key} must be between 0 and 1, got {getattr(self, key)}")
         if self.pool_share is not None and not 0 <= self.pool_share < 1:
             raise ValueError(f"prove.scenario.*.pool_share must be in [0, 1), got {self.pool_share}")
         for key in ("pool_rows", "leaked_items", "flood_rows"):
@@ -52,6 +59,32 @@ class Defects:
     def is_planted(self) -> bool:
         """Whether anything is wrong, whatever the size of the pool, or of a flood that is not there."""
         return replace(self, pool_rows=Defects.pool_rows, pool_share=None, flood_rows=Defects.flood_rows) != Defects()
+
+    def at(self, intensity: float, num_rows: int) -> "Defects":
+        """Scale the defects, from nothing at 0 to all at 1: shares in proportion, the number of rows and the other side
+        of a flood by ratios.
+
+        Args:
+            intensity: Between 0 and 1.
+            num_rows: Rows that teach the skill, as many as there are where nothing is wrong.
+        """
+        shares = {
+            name: intensity * getattr(self, name)
+            for name in ("misread_share", "wrong_gold_share", "trap_share", "chance_share")
+        }
+        train_rows = self.train_rows
+        if train_rows is not None:
+            # None at all is a row less than one.
+            train_rows = round(num_rows ** (1 - intensity) * (train_rows + 1) ** intensity) - (intensity == 1)
+        return replace(
+            self,
+            **shares,
+            train_rows=train_rows,
+            is_cued=self.is_cued and intensity > 0,
+            cued_share=intensity * self.cued_share,
+            flood_share=1 - (1 - self.flood_share) ** intensity,
+            leaked_items=round(intensity * self.leaked_items),
+        )
 
 
 @dataclass
@@ -69,8 +102,27 @@ class Scenario:
     """Whether there is a pool of further data."""
     is_settled_by_data: bool = False
     """Whether a repaired corpus cures it: then an oracle is trained for comparison."""
+    intensity: float = 1.0
+    """How much of the defects is planted, from 0, nothing, to 1, all."""
+    train_share: float = 1.0
+    """Share of every skill's rows that is in the corpus, at full intensity."""
+    steps_share: float = 1.0
+    """Share of the world's optimiser steps that the model is trained for, at full intensity."""
+
+    def defects(self, which: str, num_rows: int) -> Defects:
+        """Defects of the `target` or the `second` skill at the scenario's intensity; `num_rows` rows teach it."""
+        return getattr(self, which).at(self.intensity, num_rows)  # type: ignore[no-any-return]
+
+    def scaled(self, share: float) -> float:
+        """A share of what is there where nothing is wrong, at the scenario's intensity."""
+        return 1 - self.intensity * (1 - share)
 
     def __post_init__(self) -> None:
+        for key in ("train_share", "steps_share"):
+            if not 0 < getattr(self, key) <= 1:
+                raise ValueError(f"prove.scenario.{key} must be above 0 and at most 1, got {getattr(self, key)}")
+        if not 0 <= self.intensity <= 1:
+            raise ValueError(f"prove.scenario.intensity must be between 0 and 1, got {self.intensity}")
         for cause in self.causes:
             one_of("prove.scenario.causes", cause, tuple(Cause))
         if (both := (self.target.pool_share or 0) + (self.second.pool_share or 0)) >= 1:

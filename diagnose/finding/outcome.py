@@ -89,7 +89,7 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     if trials.rest is not None:
         alike = np.zeros(len(trials.rest.before), bool)
         lost = _drawn_means(trials.rest, _item_weights(alike, 0.0, rng), rng)
-        gains = {one.cause: gains[one.cause] + trials.rest_weight * _gain(one, lost) for one in tested}
+        gains = {one.cause: gains[one.cause] + trials.rest_weight * np.minimum(_gain(one, lost), 0.0) for one in tested}
     effects = {cause: gain / trials.gap for cause, gain in gains.items()}
     works = {one.cause: effects[one.cause] >= least_effect(one.length) for one in tested}
     shortest = min(one.length for one in tested)

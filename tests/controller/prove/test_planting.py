@@ -7,7 +7,8 @@ import pytest
 import yaml
 from builders.checkout import ROOT
 
-from controller.prove.ground import TEMPLATE, write_ground
+from controller.cli.compose import composed_prove
+from controller.prove.ground import TEMPLATE, loop_settings, write_ground
 from controller.prove.planting import OTHERS, Row, plant
 from controller.prove.scenario import Defects, Scenario
 from evals.fixtures.worlds import WORLDS
@@ -150,3 +151,41 @@ def test_without_a_pool_corpus_and_items_are_the_same(world: World) -> None:
     with_pool, without = (plant(world, Scenario(has_pool=has_pool), 0) for has_pool in (True, False))
     assert without.pool == ()
     assert (without.items, sorted(map(str, without.train))) == (with_pool.items, sorted(map(str, with_pool.train)))
+
+
+def test_an_intensity_scales_shares_in_proportion_and_rows_by_ratios() -> None:
+    defects = Defects(train_rows=24, misread_share=0.5, flood_share=0.99, leaked_items=100)
+    half = defects.at(0.5, num_rows=99)
+    assert (half.misread_share, half.leaked_items) == (0.25, 50)
+    assert half.train_rows == round((99 * 25) ** 0.5)
+    assert half.flood_share == pytest.approx(0.9)  # one row in ten is no copy, instead of one in a hundred
+    assert defects.at(1.0, num_rows=99) == defects
+    assert Defects(train_rows=0).at(1.0, num_rows=99).train_rows == 0
+    nothing = defects.at(0.0, num_rows=99)
+    assert (nothing.train_rows, nothing.misread_share, nothing.flood_share, nothing.leaked_items) == (99, 0, 0, 0)
+
+
+def test_at_no_intensity_the_corpus_is_that_of_a_world_without_defects() -> None:
+    for name in ("wrong_labels", "starved_skill", "little_data", "chance_labels", "two_in_one", "shortcut"):
+        scenario = composed_prove(["world=mails", f"scenario={name}", "prove.scenario.intensity=0"]).prove.scenario
+        found, clean = (plant(WORLDS["mails"], one, 3) for one in (scenario, Scenario()))
+        assert sorted(map(str, found.train)) == sorted(map(str, clean.train)), name
+
+
+def test_answers_by_chance_are_those_of_other_rows_of_the_skill() -> None:
+    world = WORLDS["shop"]
+    scenario = composed_prove(["world=shop", "scenario=chance_labels"]).prove.scenario
+    planted, clean = plant(world, scenario, 0), plant(world, Scenario(), 0)
+    accepts = world.skill(world.target).accepts
+    rows, before = planted.items[world.target], clean.items[world.target]
+    assert Counter(row["completion"] for row in rows) == Counter(row["completion"] for row in before)
+    assert sum(accepts(row["prompt"], row["completion"]) for row in rows) < 0.2 * len(rows)
+
+
+def test_a_share_of_every_skill_s_rows_and_of_the_steps_is_left() -> None:
+    settings = composed_prove(["world=tables", "scenario=little_data", "prove.scenario.steps_share=0.5"])
+    planted = plant(WORLDS["tables"], settings.prove.scenario, 0)
+    assert len(planted.train) == 5 * round(0.15 * 900)
+    given = loop_settings(settings, WORLDS["tables"], Path("given"), Path("run"))
+    assert given.train.max_steps == 250
+    assert settings.train.max_steps == 500

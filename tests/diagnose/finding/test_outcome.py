@@ -1,5 +1,7 @@
 """Conclusions from small trainings whose truth is known: drawn from effects, or a closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -147,3 +149,12 @@ def test_trainings_of_other_lengths_are_compared_in_as_many_tokens() -> None:
         assert one.cause is Cause.TRAINING_SETUP
         causes = settled({}, made)
         assert max(causes, key=lambda cause: causes[cause]) is first
+
+
+def test_what_items_of_other_labels_lose_is_subtracted_and_what_they_gain_is_not_added() -> None:
+    same = trials({"same": 0.0, "add": 0.6})
+    for change, expected in ((-0.1, 0.4), (0.3, 0.6)):  # two other items for each of the slice
+        others = trials({"same": 0.0, "add": change}, seed=1, run_sd=0.001, item_sd=0.01, of_seeds=0.001)
+        of = replace(same, rest=others.likelihood, rest_weight=2.0)
+        [one] = experiments(of, [ADD], np.random.default_rng(0))
+        assert one.effect.mean == pytest.approx(expected, abs=0.06)
