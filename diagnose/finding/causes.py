@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.finding.evidence import SETTLED
 from diagnose.finding.finding import Cause
 
 MODEL_FILE = Path(__file__).with_name("cause_model.json")
@@ -74,6 +75,9 @@ class CauseModel:
     intercepts: NDArray[np.float64]
     typical: NDArray[np.float64]
     """Value that replaces a reading that no test gave, [num_readings]."""
+    most: float = 1.0
+    """Largest probability that is believed of a cause which no check shows: the share that is right, in worlds that were
+    not fitted on, of the causes named with .9 or more."""
 
     def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
         """Compute the probability of each cause, [num_causes], sum 1."""
@@ -105,12 +109,21 @@ def _probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
     model = load_cause_model()
     shares = model.probabilities(readings)
     found = dict(zip(model.causes, shares.tolist(), strict=True))
+    first = max(found, key=lambda cause: found[cause])
+    if found[first] > model.most and first is not Cause.UNKNOWN and not _is_checked(readings):
+        aside = found.get(Cause.UNKNOWN, 0.0) + found[first] - model.most
+        found |= {first: model.most, Cause.UNKNOWN: aside}
     if shares.max() >= MIN_CONFIDENCE:
         return found
     # So much is set aside that `unknown` comes first, and the order of the others stays.
     others = 1 - found.get(Cause.UNKNOWN, 0.0)
     aside = MIN_CONFIDENCE
     return {cause: share * (1 - aside) / others for cause, share in found.items()} | {Cause.UNKNOWN: aside}
+
+
+def _is_checked(readings: Mapping[str, float]) -> bool:
+    """Whether a check shows the cause of most failures: batches, answers in another form, or cues that were edited."""
+    return any(readings.get(name, 0.0) >= SETTLED for name in ("setup", "form", "cue"))
 
 
 def would_decide(causes: Mapping[Cause, float]) -> str:
@@ -219,4 +232,5 @@ def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
         coefficients=np.array([[row[name] for name in READINGS] for row in stored["coefficients"]]),
         intercepts=np.array(stored["intercepts"]),
         typical=np.array([stored["typical"][name] for name in READINGS]),
+        most=stored.get("most", 1.0),
     )
