@@ -76,8 +76,8 @@ class CauseModel:
     typical: NDArray[np.float64]
     """Value that replaces a reading that no test gave, [num_readings]."""
     most: float = 1.0
-    """Largest probability that is believed of a cause which no check shows: the share that is right, in worlds that were
-    not fitted on, of the causes named with .9 or more."""
+    """Largest probability that is believed of a cause which no check shows: the share that is right, in worlds that
+    were not fitted on, of the causes named with .9 or more."""
 
     def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
         """Compute the probability of each cause, [num_causes], sum 1."""
