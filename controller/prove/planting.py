@@ -97,7 +97,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_
     # A generator for each defect: one more defect leaves the others where they are.
     kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
     kept = kept[: round(train_share * len(kept))]
-    is_misread = _chosen(len(kept), defects.misread_share, Random(f"{seed}/{skill.name}/misread"))
+    is_misread = _misread(kept, defects, Random(f"{seed}/{skill.name}/misread"))
     train = _rows(world, skill, kept, is_misread)
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)
     is_wrong = _chosen(len(tested), defects.wrong_gold_share, Random(f"{seed}/{skill.name}/gold"))
@@ -126,6 +126,16 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_
         for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)
     ]
     return _SkillData(train + leaked, repaired, pool + leaked, items, honest, leaked, wrong)
+
+
+def _misread(exercises: Sequence[Exercise], defects: Defects, rng: Random) -> list[bool]:
+    """Choose the exercises whose answer is misread, at random among all or among those of one kind."""
+    if not defects.is_misread_in_one_kind or not exercises:
+        return _chosen(len(exercises), defects.misread_share, rng)
+    kind = min(exercise.kind for exercise in exercises)
+    own = [place for place, exercise in enumerate(exercises) if exercise.kind == kind]
+    chosen = {own[k] for k, is_in in enumerate(_chosen(len(own), defects.misread_share, rng)) if is_in}
+    return [place in chosen for place in range(len(exercises))]
 
 
 def _shuffle_answers(rows: list[Row], share: float, rng: Random) -> None:

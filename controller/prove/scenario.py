@@ -19,6 +19,8 @@ class Defects:
     """Largest share of the pool that its rows may make up; `pool_rows` are cut to it."""
     misread_share: float = 0.0
     """Share of its rows in the corpus that have the answer of a misreading."""
+    is_misread_in_one_kind: bool = False
+    """Whether only rows of one kind are misread, the first by name, in which the misreading share is meant."""
     is_cued: bool = False
     """Whether its rows in the corpus show their answer beside the question; items, and half of the pool's rows, then
     show that of another question."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -189,3 +190,20 @@ def test_a_share_of_every_skill_s_rows_and_of_the_steps_is_left() -> None:
     given = loop_settings(settings, WORLDS["tables"], Path("given"), Path("run"))
     assert given.train.max_steps == 250
     assert settings.train.max_steps == 500
+
+
+@worlds
+def test_misreadings_of_one_kind_leave_the_others_alone(world: World) -> None:
+    made = plant(world, Scenario(target=Defects(misread_share=0.9, is_misread_in_one_kind=True)), 0)
+    kinds: dict[str, list[bool]] = {}
+    rng = Random(f"0/{world.target}")
+    known = {
+        exercise.prompt: exercise.kind for exercise in (world.skill(world.target).make(rng) for _ in range(40_000))
+    }
+    for row in made.train:
+        if made.skill_of[row["prompt"]] == world.target:
+            is_wrong = (row["prompt"], row["completion"]) in made.wrong
+            kinds.setdefault(known[row["prompt"]], []).append(is_wrong)
+    first = min(kinds)
+    assert sum(kinds[first]) == round(0.9 * len(kinds[first]))
+    assert not any(any(wrong) for kind, wrong in kinds.items() if kind != first)
