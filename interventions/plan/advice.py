@@ -44,6 +44,12 @@ def _setting(finding: Finding) -> str:
             "the model runs on after right answers: train with the end token in the loss, or give the task a stop "
             "string (generation_kwargs.until)"
         )
+    tried = next((one for one in finding.experiments if one.cause is Cause.TRAINING_SETUP), None)
+    if tried is not None and finding.shows(Cause.TRAINING_SETUP):
+        return (
+            "train longer (train.num_train_epochs, train.max_steps or train.tokens): trained on with the same data for "
+            f"{tried.length:.0%} of an arm the failed items came {tried.effect.mean:.0%} of the way to those that pass"
+        )
     return (
         "train longer (train.num_train_epochs, train.max_steps or train.tokens): the loss fell by "
         f"{_value(finding, 'falling'):.0%} between the last two checkpoints, and the model does not yet give its own "
