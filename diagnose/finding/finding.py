@@ -47,8 +47,8 @@ class Experiment:
     effect: Estimate
     """Gain over the control in the likelihood of the gold answers, as a share of the gap between items that fail and
     items that pass; 1 closes it. Where answers are labels, less what the items of other labels lose."""
-    score: Estimate
-    """Gain over the control in score."""
+    score: Estimate | None
+    """Gain over the control in score; None where no item was answered."""
     works: float
     """Probability that the repair closes at least half of the gap if it is trained on for as long as an arm."""
     is_first: float

@@ -51,9 +51,12 @@ class Trials:
 
     likelihood: Tried
     """Likelihood of the gold answer, on the scale of `gap`."""
-    score: Tried
     is_failed: NDArray[np.bool_]
     """Whether the model as it is fails the item, [num_items]."""
+    score: Tried
+    """Scores of those items that were answered; there may be none."""
+    is_failed_of_scores: NDArray[np.bool_]
+    """Whether the model as it is fails each of these."""
     failure_rate: float
     """Share of the slice's probe items that fail: failed and passing items are weighed by it."""
     gap: float
@@ -84,7 +87,11 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     order = list(Cause)
     tested = sorted(tested, key=lambda one: order.index(one.cause))
     items = _item_weights(trials.is_failed, trials.failure_rate, rng)
-    drawn, scores = _drawn_means(trials.likelihood, items, rng), _drawn_means(trials.score, items, rng)
+    drawn = _drawn_means(trials.likelihood, items, rng)
+    scores = None
+    if len(trials.is_failed_of_scores):
+        answered = _item_weights(trials.is_failed_of_scores, trials.failure_rate, rng)
+        scores = _drawn_means(trials.score, answered, rng)
     gains = {one.cause: _gain(one, drawn) for one in tested}
     if trials.rest is not None:
         alike = np.zeros(len(trials.rest.before), bool)
@@ -105,7 +112,9 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
                 repair=one.repair_says,
                 control=one.control_says,
                 effect=_estimate(effects[one.cause]),
-                score=_estimate(_gain(one, scores)),
+                score=None
+                if scores is None or not {one.arm, one.control} <= scores.keys()
+                else _estimate(_gain(one, scores)),
                 works=float(works[one.cause].mean()),
                 is_first=float((is_cause & ~earlier).mean()),
                 num_items=len(trials.is_failed),

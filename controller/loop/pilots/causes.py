@@ -33,6 +33,7 @@ from controller.stages.retraining.pilot import (
     make_rivals,
     settle,
 )
+from diagnose.diagnoser import FORWARD_SHARE
 from diagnose.finding.causes import LEAD
 from diagnose.finding.finding import SHOWN, Cause, Diagnosis, Finding
 from diagnose.finding.open_causes import open_causes
@@ -93,7 +94,8 @@ def settle_causes(
     passing = passing_items(probe.report.results)
     keys = tuple(dict.fromkeys([*(key for one in about for key in (*one.keys, *one.rivals)), *passing]))
     batch_tokens = run.settings.diagnose.influence.batch_tokens
-    asked = AskedItems(run.pinned_suite, keys, len(keys), run.settings.train.max_length, batch_tokens)
+    most = bench.tokens(bench.length).count  # reading costs no more than the training, and answering neither
+    asked = AskedItems(run.pinned_suite, keys, FORWARD_SHARE * most, most, run.settings.train.max_length, batch_tokens)
     try:
         before = run.runner.do(Stage("ask-champion", ask_model, (champion, asked), champion.fills_cores), BOOK)
         readings = Readings(asked, frozenset(passing), before, {})
@@ -132,7 +134,7 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         trials = trials_of(asked, readings)
         if trials is None:
             continue
-        sound = {"", *(trials.likelihood.arms.keys() & trials.score.arms.keys())}
+        sound = {"", *trials.likelihood.arms}
         tested = [one for one in _tested(bench, readings, asked.finding) if {one.arm, one.control} <= sound]
         if not tested:
             continue
@@ -195,7 +197,7 @@ def _with_causes(run: Run, diagnosed: DiagnosedRound, found: tuple[Settled, ...]
                 one.effect.mean,
                 one.effect.low,
                 one.effect.high,
-                one.score.mean,
+                float("nan") if one.score is None else one.score.mean,
                 one.works,
             )
         log.info("cause of %s: %s (%.0f %%)", finding.slice, finding.cause.value, 100 * finding.causes[finding.cause])

@@ -103,7 +103,7 @@ def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
     place = {key: k for k, key in enumerate(readings.asked.keys)}
     own = np.array([place[key] for key in asked.keys], np.int64)
     likelihood, score = _tried(readings, LIKELIHOODS_FILE, own), _tried(readings, SCORES_FILE, own)
-    is_read = _is_read(likelihood) & _is_read(score)
+    is_read, is_scored = _is_read(likelihood), _is_read(score)
     passing = _passing(readings)
     failed = likelihood.before[is_read & asked.is_failed]
     if not len(failed) or passing <= failed.mean():
@@ -114,8 +114,9 @@ def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
         rest=_only(rivals, is_known) if is_known.any() else None,
         rest_weight=asked.rival_weight,
         likelihood=_only(likelihood, is_read),
-        score=_only(score, is_read),
         is_failed=asked.is_failed[is_read],
+        score=_only(score, is_scored),
+        is_failed_of_scores=asked.is_failed[is_scored],
         failure_rate=asked.finding.failure_rate,
         gap=float(passing - failed.mean()),
     )

@@ -84,9 +84,13 @@ class AskedItems:
 
     suite: PinnedSuite
     keys: tuple[ItemKey, ...]
-    """Items whose gold answers are read."""
-    num_answered: int
-    """Number of these, the first ones, that are answered and scored too."""
+    """Items whose gold answers are read, as far as `most_read` allows."""
+    most_read: int
+    """Most tokens of items that are read. Which items those are is drawn at random, the same for all models of one
+    tokenizer."""
+    most_answered: int
+    """Most tokens of items that are answered and scored too, where models write their answers: prompts, and golds
+    twice."""
     max_length: int
     batch_tokens: int
 
@@ -154,10 +158,10 @@ def try_mix(folder: Path, start: Model, mix: Data, recipe: Recipe, seed: int, as
 
 
 def ask_model(folder: Path, model: Model, asked: AskedItems) -> Asked:
-    """Write `likelihoods.npy`, [num_items], of the gold answers, and `scores.npy`, [num_answered].
+    """Write `likelihoods.npy` of the gold answers and `scores.npy`, [num_items] each.
 
     A likelihood is the geometric mean of the tokens' probabilities, in [0, 1]; of a text whose likelihood is all that
-    is asked the mean log-probability of a token, in nats. Nan where there is none.
+    is asked the mean log-probability of a token, in nats. Nan where there is none, or an item is not answered.
     """
     num_tokens = _ask(model.ref, asked, folder)
     return Asked(0, num_tokens, FORWARD * model.num_parameters * num_tokens)
@@ -182,17 +186,38 @@ def _ask(ref: ModelRef, asked: AskedItems, folder: Path) -> int:
     most = min(asked.max_length, context_length(ref) or asked.max_length)
     trained = Trained(load_model(ref), load_tokenizer(ref), most, None, asked.batch_tokens)
     rows = trained.encode_answers(items, [item.target for item in items])
-    read = row_likelihoods(trained.model, rows, asked.batch_tokens)
+    chosen = np.array(_affordable(rows.lengths.tolist(), asked.most_read), np.int64)
+    read = row_likelihoods(trained.model, rows.select(chosen), asked.batch_tokens)
     # A likelihood of 0 nats that greedy decoding does not give is one that is not finite.
     is_sound = (read.num_loss_tokens > 0) & ((read.log_likelihood != 0) | read.is_greedy)
     per_token = np.where(is_sound, read.log_likelihood / np.maximum(read.num_loss_tokens, 1), np.nan)
-    is_rolling = np.array([item.output_type is OutputType.LOGLIKELIHOOD_ROLLING for item in items])
-    np.save(folder / LIKELIHOODS_FILE, np.where(is_rolling, per_token, np.exp(per_token)))
-    answered = items[: asked.num_answered]
-    if not answered:
-        np.save(folder / SCORES_FILE, np.zeros(0))
-        return read.num_tokens
-    report = evaluate(ref, asked.suite.load(), answered)
-    score = {result.item.key: result.score for result in report.results}
-    np.save(folder / SCORES_FILE, np.array([score.get(item.key, np.nan) for item in answered]))
-    return read.num_tokens + report.num_tokens
+    is_rolling = np.array([items[k].output_type is OutputType.LOGLIKELIHOOD_ROLLING for k in chosen.tolist()], bool)
+    likelihoods, scores = np.full(len(items), np.nan), np.full(len(items), np.nan)
+    likelihoods[chosen] = np.where(is_rolling, per_token, np.exp(per_token))
+    np.save(folder / LIKELIHOODS_FILE, likelihoods)
+    # What offers its answers is scored by reading them.
+    costs = [
+        length + golds if items[k].output_type is OutputType.GENERATE_UNTIL else 0
+        for k, length, golds in zip(
+            chosen.tolist(), rows.lengths[chosen].tolist(), read.num_loss_tokens.tolist(), strict=True
+        )
+    ]
+    answered = chosen[_affordable(costs, asked.most_answered)].tolist()
+    num_tokens = read.num_tokens
+    if answered:
+        report = evaluate(ref, asked.suite.load(), [items[k] for k in answered])
+        score = {result.item.key: result.score for result in report.results}
+        scores[answered] = [score.get(items[k].key, np.nan) for k in answered]
+        num_tokens += report.num_tokens
+    np.save(folder / SCORES_FILE, scores)
+    return num_tokens
+
+
+def _affordable(costs: Sequence[int], most: int) -> list[int]:
+    """Choose places at random, as many as their costs together allow; ascending."""
+    chosen, left = [], most
+    for place in np.random.default_rng(0).permutation(len(costs)).tolist():
+        if costs[place] <= left:
+            chosen.append(place)
+            left -= costs[place]
+    return sorted(chosen)

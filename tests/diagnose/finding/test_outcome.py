@@ -38,7 +38,8 @@ def trials(
         for name, gain in gains.items()
     }
     tried = Tried(before, arms)
-    return Trials(tried, tried, np.arange(num_items) < num_items // 2, 0.5, GAP)
+    is_failed = np.arange(num_items) < num_items // 2
+    return Trials(tried, is_failed, tried, is_failed, 0.5, GAP)
 
 
 def concluded(of: Trials, *tested: Contrast) -> dict[Cause, float]:
@@ -75,9 +76,9 @@ def test_intervals_of_effects_hold_the_truth_as_often_as_they_say() -> None:
 def test_more_seeds_of_some_arms_narrow_these_alone() -> None:
     few = trials({"same": 0.0, "add": 0.3, "random": 0.0, "clean": 0.0}, num_seeds=4, run_sd=0.05)
     arms = {name: runs if name in ("same", "add") else runs[:2] for name, runs in few.likelihood.arms.items()}
-    mixed = Trials(Tried(few.likelihood.before, arms), Tried(few.likelihood.before, arms), few.is_failed, 0.5, GAP)
+    mixed = replace(few, likelihood=Tried(few.likelihood.before, arms), score=Tried(few.likelihood.before, arms))
     two = {name: runs[:2] for name, runs in few.likelihood.arms.items()}
-    only = Trials(Tried(few.likelihood.before, two), Tried(few.likelihood.before, two), few.is_failed, 0.5, GAP)
+    only = replace(few, likelihood=Tried(few.likelihood.before, two), score=Tried(few.likelihood.before, two))
     [wide], [narrow] = (experiments(one, [ADD], np.random.default_rng(0)) for one in (only, mixed))
     assert (wide.num_seeds, narrow.num_seeds) == (2, 4)
     assert narrow.effect.high - narrow.effect.low < wide.effect.high - wide.effect.low
@@ -87,9 +88,20 @@ def test_failed_and_passing_items_weigh_as_much_as_they_are_of_the_slice() -> No
     before = np.zeros(30)
     after = np.where(np.arange(30) < 10, 1.0, 0.0)  # the ten failed items are mended, nothing else changes
     tried = Tried(before, {"same": np.tile(before, (2, 1)), "add": np.tile(after, (2, 1))})
-    of = Trials(tried, tried, np.arange(30) < 10, 0.8, 1.0)
-    [one] = experiments(of, [ADD], np.random.default_rng(0))
+    is_failed = np.arange(30) < 10
+    [one] = experiments(Trials(tried, is_failed, tried, is_failed, 0.8, 1.0), [ADD], np.random.default_rng(0))
+    assert one.score is not None
     assert one.score.mean == pytest.approx(0.8)
+
+
+def test_items_that_were_not_answered_have_no_score_and_count_in_the_effect_all_the_same() -> None:
+    of = trials({"same": 0.0, "add": 0.6})
+    nothing = Tried(np.zeros(0), {name: runs[:, :0] for name, runs in of.score.arms.items()})
+    [one] = experiments(
+        replace(of, score=nothing, is_failed_of_scores=np.zeros(0, bool)), [ADD], np.random.default_rng(0)
+    )
+    assert one.score is None
+    assert one.effect.mean == pytest.approx(0.6, abs=0.06)
 
 
 def test_the_first_cause_in_the_order_of_causes_is_named_where_two_repairs_work() -> None:
