@@ -24,7 +24,7 @@ from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.slices.predicate import Slice, row_members
 from interventions.admission.gate import Stock, admit
-from interventions.fixes.clean import RELABEL, Clean
+from interventions.fixes.clean import RELABEL, Clean, without_harmful
 from interventions.fixes.counter_examples import CounterExamples
 from interventions.fixes.retrieve import Retrieve
 from interventions.fixes.reweight import Reweight
@@ -36,6 +36,10 @@ from interventions.proposal import NothingToDo, Proposal, plan_fix
 
 SAME, RANDOM, RANDOM_REMOVAL = "same", "random", "random-removal"
 """Names of mixes that repair nothing: the corpus as it stands, random rows added, and random rows left out."""
+
+
+_UNABLE = 0.5
+"""Share of the golds of a slice's items from which a classifier that denies more of them cannot do the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,17 @@ class Repair:
 @dataclass
 class DoubtedOut(Clean):
     """The cleaning, and where it cannot be shown of which rows nine in ten are wrong, as many of the most doubtful ones
-    as are wrong: enough to see whether wrong labels are the cause, and too few of them right for rows to leave."""
+    as are wrong: enough to see whether wrong labels are the cause, and too few of them wrong for rows to leave. Where a
+    classifier cannot do the task, for answers are computed and no labels, rows that work against the failed items."""
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         cleaned = super().steps(finding, resources)
-        test = next((one for one in finding.tests if one.test == "labels" and one.values.get("wrong", 0) > 0), None)
-        if not isinstance(cleaned, Declined) or test is None:
+        if not isinstance(cleaned, Declined):
+            return cleaned
+        test = next((one for one in finding.tests if "denied" in one.values), None)
+        if test is not None and test.values["denied_items"] > _UNABLE:
+            return without_harmful(finding, resources)
+        if test is None or not test.values["wrong"]:
             return cleaned
         stock = resources.stock
         number = round(test.values["wrong"] * len(test.rows) / max(test.values["denied"], test.values["wrong"]))

@@ -80,7 +80,7 @@ def _for_cause(finding: Finding, resources: Resources) -> Steps:
     if finding.cause is Cause.WRONG_LABELS:
         blaming = (test for test in finding.tests if test.blames == finding.data_slice)
         test = next(blaming, None) or next((test for test in finding.tests if "wrong" in test.values), None)
-        return _without_harmful(finding, resources) if test is None else _without_denied(finding, resources, test)
+        return without_harmful(finding, resources) if test is None else _without_denied(finding, resources, test)
     if finding.cause is Cause.DUPLICATES:
         return _without_copies(finding, resources.stock)
     return Declined("neither wrong labels nor copies are to blame, so there is nothing to clean")
@@ -147,7 +147,8 @@ def _relabelled(
     return leave, back
 
 
-def _without_harmful(finding: Finding, resources: Resources) -> Steps:
+def without_harmful(finding: Finding, resources: Resources) -> Steps:
+    """Remove rows of the data slice that work against the failed items, by influence functions."""
     stock, where = resources.stock, finding.data_slice
     if reason := unfit(finding):
         return Declined(reason)
