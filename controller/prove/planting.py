@@ -104,7 +104,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_
     items = _rows(world, skill, tested, is_wrong)
     if defects.chance_share:
         for part, rows in (("train", train), ("pool", pool), ("repaired", repaired), ("items", items)):
-            _shuffle_answers(rows, defects.chance_share, Random(f"{seed}/{skill.name}/chance/{part}"))
+            _by_chance(rows, world.choices, defects.chance_share, Random(f"{seed}/{skill.name}/chance/{part}"))
     honest: dict[str, str] = {}
     if defects.is_cued:
         rng = Random(f"{seed}/{skill.name}/cue")
@@ -138,18 +138,18 @@ def _misread(exercises: Sequence[Exercise], defects: Defects, rng: Random) -> li
     return [place in chosen for place in range(len(exercises))]
 
 
-def _shuffle_answers(rows: list[Row], share: float, rng: Random) -> None:
-    """Give some of the rows each other's answers, in place."""
+def _by_chance(rows: list[Row], choices: Sequence[str], share: float, rng: Random) -> None:
+    """Give some of the rows each other's answers, in place; where there are choices, any of these."""
     chosen = [place for place, is_in in enumerate(_chosen(len(rows), share, rng)) if is_in]
-    answers = [rows[place]["completion"] for place in chosen]
+    answers = [rng.choice(choices) if choices else rows[place]["completion"] for place in chosen]
     rng.shuffle(answers)
     for place, answer in zip(chosen, answers, strict=True):
         rows[place] = rows[place] | {"completion": answer}
 
 
 def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:
-    """Put a wrong cue in each row: the answer of another row of the skill."""
-    answers = [row["completion"] for row in rows]
+    """Put a wrong cue in each row: the answer of another row of the skill, or another choice."""
+    answers = list(world.choices) or [row["completion"] for row in rows]
     made = []
     for row in rows:
         shown = rng.choice(answers)
