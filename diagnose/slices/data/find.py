@@ -227,11 +227,16 @@ def _named_candidates(found: FailingItems, query: int, items: SliceTable, collec
 
 
 def _covering_answers(in_slice: NDArray[np.bool_], items: SliceTable) -> list[Slice]:
-    """Label that most failing items have as their answer: in a classification a class is a slice of rows."""
+    """Label that most failing items have as their answer, and not all items: in a classification a class is a slice of
+    rows."""
     if GOLD_ANSWER not in items.tag_keys:
         return []
     tags = all_tags(items.texts, items.known_answers, [GOLD_ANSWER])
-    return [Slice(((key, value),)) for key, value, holds in tags if holds[in_slice].mean() >= MIN_COVERAGE]
+    return [
+        Slice(((key, value),))
+        for key, value, holds in tags
+        if holds[in_slice].mean() >= MIN_COVERAGE and not holds.all()
+    ]
 
 
 def _covering_runs(in_slice: NDArray[np.bool_], query: int, items: SliceTable, collected: _Collected) -> list[Slice]:
