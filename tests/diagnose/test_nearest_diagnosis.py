@@ -33,7 +33,7 @@ def test_a_natural_task_that_fails_as_a_whole_gets_a_data_slice_tests_and_exampl
     assert near.num_examples == found.evidence["corpus_rows"] == row_members(near.slice, corpus).sum() > 0
     assert near.num_pool == found.evidence["pool_rows"] == row_members(near.slice, pool).sum() > 0
     is_film = np.array(corpus.rows["kind"][:]) == "films"
-    # To a random model's states and gradients all rows are alike: with other items .4 to .9 of the rows are of the kind.
+    # To a random model all rows are alike: with other items .4 to .9 of the rows are of the kind.
     assert is_film[row_members(near.slice, corpus)].mean() > 3 * is_film.mean()
     stored = TypeAdapter(Diagnosis)
     assert stored.validate_json(stored.dump_json(diagnosis)) == diagnosis
