@@ -76,7 +76,7 @@ def play(name: str, ground: Ground, folder: Path) -> str:
     with opened(settings, folder) as run:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
-        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
+        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
     tried = [f"{f.slice}: {concluded(f)}" for f in diagnosed.diagnosis.findings if f.experiments]
     told = [f"{f.slice} {f.cause.value} ({f.causes[f.cause]:.2f})" for f in diagnosed.diagnosis.findings]

@@ -91,7 +91,7 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
         model = initial_model(run, base)
         measured = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = diagnose_round(run, model, measured)
-        diagnosed = settle_causes(run, model, measured, diagnosed, Attempts(), 0, is_alone=True)
+        diagnosed = settle_causes(run, model, measured, diagnosed, 0, is_alone=True)
         for finding in diagnosed.diagnosis.findings:
             _say(finding_line(finding))
             if finding.experiments:
@@ -140,7 +140,7 @@ def propose(settings: LoopSettings, job: Job) -> Ended:
     with opened(settings, choose_run_dir(settings)) as run:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
-        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
+        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         _say(proposal.plan.reason)
         for action in proposal.plan.actions:

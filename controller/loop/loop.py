@@ -282,7 +282,8 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     probe = measure_model(run, champion, Split.PROBE, "measure-probe")
     tell(ItemsAnswered(Split.PROBE, number, "champion", None, probe.report.results))
     diagnosed = diagnose_round(run, champion, probe)
-    diagnosed = settle_causes(run, champion, probe, diagnosed, state.attempts, number)
+    opened_first = 0 if state.champion_round is None else state.champion_round + 1
+    diagnosed = settle_causes(run, champion, probe, diagnosed, opened_first)
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
     proposal = propose_round(run, champion, diagnosed, state.attempts, number)

@@ -135,7 +135,7 @@ def _stopped(given: LoopSettings) -> Played:
     with opened(given, run_dir) as run:
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
-        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), Attempts(), 0)
+        diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), 0)
         proposal = propose_round(run, model, diagnosed, Attempts(), 0)
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings

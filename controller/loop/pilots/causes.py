@@ -57,7 +57,6 @@ def settle_causes(
     champion: Model,
     probe: MeasuredModel,
     diagnosed: DiagnosedRound,
-    attempts: Attempts,
     number: int,
     *,
     is_alone: bool = False,
@@ -69,14 +68,13 @@ def settle_causes(
         champion: The diagnosed model.
         probe: Report of the champion on `probe`.
         diagnosed: Its diagnosis.
-        attempts: Earlier attempts with this champion.
-        number: Number of the round.
+        number: Number of the first round that the champion opened; further ones find what that one tried.
         is_alone: Whether nothing but a diagnosis was asked for.
     """
     wanted = _wanted(run, diagnosed, is_alone=is_alone)
     if not wanted:
         return diagnosed
-    made_from = plan_inputs(run, diagnosed, attempts, number)
+    made_from = plan_inputs(run, diagnosed, Attempts(), number)
     made = run.runner.do(Stage("make-rivals", make_rivals, (made_from, wanted), champion.fills_cores), "diagnose")
     diagnosed = replace(diagnosed, flops=diagnosed.flops + made.spent.flops)
     if not made.value.mixes:
