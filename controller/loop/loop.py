@@ -123,6 +123,11 @@ class LoopState:
     num_settled: int = 0
     """Number of stages that were asked for until the last round was over (`Runner.folders`)."""
 
+    @property
+    def first_round(self) -> int:
+        """Number of the first round that the champion opened."""
+        return 0 if self.champion_round is None else self.champion_round + 1
+
 
 def run_loop(
     settings: LoopSettings,
@@ -282,8 +287,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     probe = measure_model(run, champion, Split.PROBE, "measure-probe")
     tell(ItemsAnswered(Split.PROBE, number, "champion", None, probe.report.results))
     diagnosed = diagnose_round(run, champion, probe)
-    opened_first = 0 if state.champion_round is None else state.champion_round + 1
-    diagnosed = settle_causes(run, champion, probe, diagnosed, opened_first)
+    diagnosed = settle_causes(run, champion, probe, diagnosed, state.first_round)
     is_proven = run.settings.diagnose.fidelity
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
     proposal = propose_round(run, champion, diagnosed, state.attempts, number)
