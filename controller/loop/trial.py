@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from controller.engine.artifacts import Data
+from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.loop.models import (
     MeasuredModel,
@@ -290,8 +290,13 @@ def challenger_mix(proposal: ProposedRound) -> Data:
 
 def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
     """Mix of the challenger, a reduction or a control."""
-    folder = proposal.artifact.folder / name
-    return Data(folder, f"{proposal.artifact.digest}-{name}", num_rows, str(folder))
+    return mix_in(proposal.artifact, name, num_rows)
+
+
+def mix_in(made: Artifact, name: str, num_rows: int) -> Data:
+    """One of the mixes that a stage left, each in a folder of its own."""
+    folder = made.folder / name
+    return Data(folder, f"{made.digest}-{name}", num_rows, str(folder))
 
 
 def _arm(name: str, trainings: Sequence[Training], reports: Sequence[EvalReport]) -> Arm:

@@ -54,8 +54,8 @@ class _SkillData:
 def plant(world: World, scenario: Scenario, seed: int) -> Planted:
     """Plant the defects; corpus, pool and repaired corpus are in random order."""
     defects = {
-        name: scenario.defects(which, world.skill(name).train)
-        for name, which in ((world.target, "target"), (world.second, "second"))
+        name: whole.at(scenario.intensity, world.skill(name).train)
+        for name, whole in ((world.target, scenario.target), (world.second, scenario.second))
     }
     share = scenario.scaled(scenario.train_share)
     parts = {

@@ -111,10 +111,6 @@ class Scenario:
     steps_share: float = 1.0
     """Share of the world's optimiser steps that the model is trained for, at full intensity."""
 
-    def defects(self, which: str, num_rows: int) -> Defects:
-        """Defects of the `target` or the `second` skill at the scenario's intensity; `num_rows` rows teach it."""
-        return getattr(self, which).at(self.intensity, num_rows)  # type: ignore[no-any-return]
-
     def scaled(self, share: float) -> float:
         """A share of what is there where nothing is wrong, at the scenario's intensity."""
         return 1 - self.intensity * (1 - share)

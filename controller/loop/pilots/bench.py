@@ -4,12 +4,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from controller.engine.artifacts import Data
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.runner import Done, Stage
 from controller.loop.pilots.readings import Readings
 from controller.loop.run import Run
-from controller.loop.trial import training_seed
+from controller.loop.trial import mix_in, training_seed
 from controller.stages.model import Model
 from controller.stages.retraining.pilot import RivalMade, RivalsMade, try_mix
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
@@ -107,13 +106,8 @@ def train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> 
         length, seed = bench.tokens(arm.length), training_seed(run, bench.number, _PLACE + place)
         tokens += length.count
         small = replace(bench.whole, length=length)
-        arguments = (champion, _data(bench.made, arm.mix), small, seed, readings.asked)
+        arguments = (champion, mix_in(bench.made.artifact, arm.mix.name, arm.mix.num_rows), small, seed, readings.asked)
         stages.append(Stage(f"pilot-{arm.name}-{seed}", try_mix, arguments, champion.fills_cores))
     run.books.check("diagnose.pilots", tokens, FORWARD_BACKWARD * champion.num_parameters * tokens)
     for (arm, _), done in zip(jobs, run.runner.do_all(stages, BOOK), strict=True):
         readings.of_arms.setdefault(arm.name, []).append(done)
-
-
-def _data(made: Done[RivalsMade], one: RivalMade) -> Data:
-    folder = made.folder / one.name
-    return Data(folder, f"{made.artifact.digest}-{one.name}", one.num_rows, str(folder))

@@ -21,6 +21,7 @@ from controller.engine.artifacts import Data
 from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import MeasuredModel
+from controller.loop.pilots.bench import BOOK
 from controller.loop.proposing import ProposedRound, propose_round, what_is_guarded
 from controller.loop.run import Run
 from controller.loop.trial import Account, MixTrial, challenger_mix, fix_recipe, measured_mixes, training_seed
@@ -37,7 +38,6 @@ from interventions.plan.attempts import LEAST_TAKEN, Attempts
 
 log = logging.getLogger(__name__)
 
-BOOK = "pilots"
 _PLACE = 99
 """Place of the pilots' training seed among those of a round; verdicts have the first ones."""
 
