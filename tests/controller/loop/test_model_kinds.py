@@ -66,7 +66,11 @@ def test_a_model_of_which_one_checkpoint_is_left_is_explained_by_its_data_and_sa
     assert in_loop.attributed is not None
     assert in_loop.attributed.num_checkpoints == 2
     assert [one.slice.as_dict() for one in found.findings] == [one.slice for one in in_loop.findings]
-    slices = {one.slice.as_dict()["task"]: one.data_slice.as_dict() for one in found.findings}
-    named = {task: where["skill"] for task, where in slices.items() if where}
+    # With a third of the items held out and one checkpoint, the right rows come first and may not be confirmed.
+    slices = {
+        one.slice.as_dict()["task"]: one.data_slices[0].slice if one.data_slices else one.unconfirmed
+        for one in found.findings
+    }
+    named = {task: where.as_dict()["skill"] for task, where in slices.items() if where is not None}
     assert named
     assert named.items() <= {"toy_jump": "jump", "toy_run": "run"}.items()
