@@ -58,6 +58,8 @@ class Experiment:
     num_seeds: int
     length: float
     """Tokens of a small training as a share of an arm's."""
+    at_random: Estimate | None = None
+    """Gain of as many rows at random, where the repair adds rows, over the same control and as the same share."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ class Contrast:
     control_says: str
     length: float
     """Tokens of a small training as a share of an arm's."""
+    at_random: str = ""
+    """Name of the arm that does as much at random; empty where none does."""
 
 
 def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator) -> tuple[Experiment, ...]:
@@ -92,12 +94,17 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     if len(trials.is_failed_of_scores):
         answered = _item_weights(trials.is_failed_of_scores, trials.failure_rate, rng)
         scores = _drawn_means(trials.score, answered, rng)
-    gains = {one.cause: _gain(one, drawn) for one in tested}
+    others = None
     if trials.rest is not None:
         alike = np.zeros(len(trials.rest.before), bool)
-        lost = _drawn_means(trials.rest, _item_weights(alike, 0.0, rng), rng)
-        gains = {one.cause: gains[one.cause] + trials.rest_weight * np.minimum(_gain(one, lost), 0.0) for one in tested}
-    effects = {cause: gain / trials.gap for cause, gain in gains.items()}
+        others = _drawn_means(trials.rest, _item_weights(alike, 0.0, rng), rng)
+
+    def effect(arm: str, control: str) -> NDArray[np.float64]:
+        """Share of the gap, [num_draws]."""
+        lost = 0.0 if others is None else trials.rest_weight * np.minimum(others[arm] - others[control], 0.0)
+        return np.asarray((drawn[arm] - drawn[control] + lost) / trials.gap)
+
+    effects = {one.cause: effect(one.arm, one.control) for one in tested}
     works = {one.cause: effects[one.cause] >= least_effect(one.length) for one in tested}
     shortest = min(one.length for one in tested)
     at_length = {one.cause: _at_length(effects[one.cause], one.length, shortest) for one in tested}
@@ -105,6 +112,7 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     earlier = np.zeros(_DRAWS, bool)
     found = []
     for one in tested:
+        is_tried_at_random = one.at_random in trials.likelihood.arms
         is_cause = works[one.cause] & (at_length[one.cause] >= CLOSES * best)
         found.append(
             Experiment(
@@ -114,12 +122,13 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
                 effect=_estimate(effects[one.cause]),
                 score=None
                 if scores is None or not {one.arm, one.control} <= scores.keys()
-                else _estimate(_gain(one, scores)),
+                else _estimate(scores[one.arm] - scores[one.control]),
                 works=float(works[one.cause].mean()),
                 is_first=float((is_cause & ~earlier).mean()),
                 num_items=len(trials.is_failed),
                 num_seeds=len(trials.likelihood.arms[one.arm]),
                 length=one.length,
+                at_random=_estimate(effect(one.at_random, one.control)) if is_tried_at_random else None,
             )
         )
         earlier |= is_cause
@@ -187,7 +196,9 @@ def _contradicts(finding: Finding) -> bool:
 
 def _effect(one: Experiment) -> str:
     effect = one.effect
-    return f"{one.repair} {effect.mean:+.2f} [{effect.low:+.2f}, {effect.high:+.2f}] of the gap over {one.control}"
+    interval = f"[{effect.low:+.2f}, {effect.high:+.2f}]"
+    at_random = f" (as many rows at random {one.at_random.mean:+.2f})" if one.at_random is not None else ""
+    return f"{one.repair} {effect.mean:+.2f} {interval} of the gap over {one.control}{at_random}"
 
 
 def least_effect(length: float) -> float:
@@ -198,10 +209,6 @@ def least_effect(length: float) -> float:
 def _at_length(effect: NDArray[np.float64], length: float, shorter: float) -> NDArray[np.float64]:
     """Share of the gap that a shorter training closes at the same rate."""
     return np.asarray(1 - np.maximum(1 - effect, 1e-9) ** (shorter / length))
-
-
-def _gain(one: Contrast, drawn: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.asarray(drawn[one.arm] - drawn[one.control])
 
 
 _Weights = tuple[NDArray[np.float64], NDArray[np.float64]]

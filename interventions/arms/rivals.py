@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.slices.predicate import Slice, row_members
-from interventions.admission.gate import Stock, admit
+from interventions.admission.gate import Stock
+from interventions.controls.contest import Change, Side
 from interventions.fixes.clean import RELABEL, Clean, without_harmful
 from interventions.fixes.counter_examples import CounterExamples
 from interventions.fixes.retrieve import Retrieve
@@ -54,7 +55,11 @@ class Repair:
     control: str
     """Name of the mix that it is compared with."""
     says: str
-    """What it does, in words."""
+    """What it does to so many rows, in words."""
+    counted: str = "num_added"
+    """Which number of an action that is."""
+    at_random: str = ""
+    """Name of the mix that does as much at random, to be reported beside it; empty where none does."""
     is_everywhere: bool = False
     """Whether it acts on the whole corpus, whatever finding asked for it."""
 
@@ -84,11 +89,13 @@ class DoubtedOut(Clean):
 
 
 REPAIRS = (
-    Repair("clean", Cause.WRONG_LABELS, DoubtedOut, RANDOM_REMOVAL, "rows whose labels seem wrong left out"),
-    Repair("twins", Cause.SHORTCUT, CounterExamples, SAME, "rows with a cue replaced by twins without it"),
-    Repair("dedup", Cause.DUPLICATES, Clean, SAME, "copies left out", is_everywhere=True),
-    Repair("raise", Cause.UNDERWEIGHTED, Reweight, SAME, "rows of the slice drawn more often"),
-    Repair("add", Cause.MISSING_DATA, Retrieve, SAME, "rows of the slice added"),
+    Repair(
+        "clean", Cause.WRONG_LABELS, DoubtedOut, RANDOM_REMOVAL, "{} rows with doubtful labels left out", "num_removed"
+    ),
+    Repair("twins", Cause.SHORTCUT, CounterExamples, SAME, "{} twins without the cue added"),
+    Repair("dedup", Cause.DUPLICATES, Clean, SAME, "{} copies left out", "num_removed", is_everywhere=True),
+    Repair("raise", Cause.UNDERWEIGHTED, Reweight, SAME, "{} rows of the slice drawn more often", "num_reweighted"),
+    Repair("add", Cause.MISSING_DATA, Retrieve, SAME, "{} rows of the slice added", at_random=RANDOM),
 )
 """Repairs that a training can try, in the order of `Cause`."""
 
@@ -148,15 +155,15 @@ def _as(kind: Callable[..., Intervention], fix: Intervention) -> Intervention:
 
 
 def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stock) -> Rival:
-    counts = (
-        (sum(action.num_removed for action in done.plan.actions), "left out"),
-        (sum(action.num_added for action in done.plan.actions if action.kind == RELABEL), "relabelled"),
-        (sum(action.num_added for action in done.plan.actions if action.kind != RELABEL), "added"),
-        (sum(action.num_reweighted for action in done.plan.actions), "raised"),
-    )
-    numbers = ", ".join(f"{number} rows {what}" for number, what in counts if number)
-    share = sum(action.share for action in done.plan.actions if action.num_added)
-    return Rival(repair.name, _in_place(done.mix, stock), items, f"{repair.says}: {numbers}", share)
+    actions = done.plan.actions
+    says = repair.says.format(sum(getattr(action, repair.counted) for action in actions))
+    num_removed = sum(action.num_removed for action in actions)
+    if num_removed and repair.counted != "num_removed":
+        says += f", {num_removed} rows left out"
+    if num_relabelled := sum(action.num_added for action in actions if action.kind == RELABEL):
+        says += f", {num_relabelled} of them relabelled"
+    share = sum(action.share for action in actions if action.num_added)
+    return Rival(repair.name, _in_place(done.mix, stock), items, says, share)
 
 
 def _random_removal(done: Proposal, resources: Resources) -> Rival:
@@ -191,8 +198,8 @@ def _random_rows(done: Proposal, resources: Resources) -> Rival | None:
     pool, number = stock.pool, sum(action.num_added for action in done.plan.actions)
     if pool is None or not number:
         return None
-    order = rng.permutation(len(pool))[: 4 * number].astype(np.int64)
-    rows = np.sort(admit(pool, order, stock.gate, stock.said).rows[:number])
+    side = Side(Change.ADD, pool, np.arange(len(pool)), stock.gate)
+    rows = side.first(rng.permutation(side.rows), number)
     if not len(rows):
         return None
     says = f"{len(rows)} rows added at random"

@@ -10,7 +10,8 @@ from controller.loop.pilots.readings import Readings
 from controller.loop.run import Run
 from controller.loop.trial import mix_in, training_seed
 from controller.stages.model import Model
-from controller.stages.retraining.pilot import RivalMade, RivalsMade, try_mix
+from controller.stages.retraining.pilot import try_mix
+from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
 from controller.train.settings import TrainUpdate
 

@@ -25,14 +25,9 @@ from controller.loop.proposing import plan_inputs
 from controller.loop.run import Run
 from controller.stages.inputs import DIAGNOSIS_FILE
 from controller.stages.model import Model
-from controller.stages.retraining.pilot import (
-    AskedItems,
-    OpenCauses,
-    Settled,
-    ask_model,
-    make_rivals,
-    settle,
-)
+from controller.stages.retraining.pilot import AskedItems, ask_model
+from controller.stages.retraining.rival_mixes import OpenCauses, make_rivals
+from controller.stages.retraining.settle import Settled, settle
 from diagnose.diagnoser import FORWARD_SHARE
 from diagnose.finding.causes import LEAD
 from diagnose.finding.finding import SHOWN, Cause, Diagnosis, Finding
@@ -150,8 +145,10 @@ def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Contrast
     for repair in REPAIRS:
         made = by_name.get(repair.name)
         if made is not None and finding.slice in made.items:
-            control = by_name[repair.control].says
-            tested.append(Contrast(repair.cause, repair.name, repair.control, made.says, control, bench.length))
+            control, at_random = by_name[repair.control].says, repair.at_random if repair.at_random in by_name else ""
+            tested.append(
+                Contrast(repair.cause, repair.name, repair.control, made.says, control, bench.length, at_random)
+            )
     return tested
 
 

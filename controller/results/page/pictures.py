@@ -262,6 +262,7 @@ def experiments(made: Sequence[Experiment]) -> Picture | None:
             label=one.repair,
             note=f"against {one.control}; {one.num_seeds} seeds, {percent(one.length)} of an arm's tokens; "
             + (f"score {signed(one.score.mean)}; " if one.score is not None else "")
+            + (f"as many rows at random {signed(one.at_random.mean)}; " if one.at_random is not None else "")
             + f"works: {percent(one.works)}",
             marks=(_mark(scale, "good" if one.works >= SHOWN else "control", one.effect),),
             value=f"{signed(one.effect.mean)} {signed_interval(one.effect.low, one.effect.high)}",

@@ -5,77 +5,29 @@ their answers.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
 
-from controller.data.mixes import load_corpus, load_mix
-from controller.data.row_effects import EFFECTS_FILE
-from controller.engine.artifacts import Artifact, Data
-from controller.engine.budget import FORWARD, FORWARD_BACKWARD, Spent
+from controller.data.mixes import load_mix
+from controller.engine.artifacts import Data
+from controller.engine.budget import FORWARD, Spent
 from controller.engine.workers.progress import Progress
-from controller.stages.inputs import DIAGNOSIS_FILE, PlanInputs
 from controller.stages.measure import PinnedSuite
 from controller.stages.model import Model
-from controller.stages.propose import save_arm
 from controller.train.recipe import Recipe
-from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer, trained_ref
 from controller.train.training import MODEL_FOLDER
-from diagnose.finding.finding import Cause, Diagnosis, Experiment
 from diagnose.model.asked_model import Trained
 from diagnose.model.checkpoint import context_length, load_model
 from diagnose.model.likelihoods import row_likelihoods
-from diagnose.rows.rendering import encode_pool
-from diagnose.slices.predicate import Slice
 from evals.harness import evaluate
 from evals.items import Item, ItemKey, OutputType
 from evals.model_ref import ModelRef
-from interventions.arms.rivals import rivals
 
 LIKELIHOODS_FILE, SCORES_FILE = "likelihoods.npy", "scores.npy"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCauses:
-    """Causes of a failing slice that the evidence leaves open."""
-
-    items: Slice
-    causes: tuple[Cause, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RivalMade:
-    """Mix of the repair of a rival cause, or of a control."""
-
-    name: str
-    """Name of the mix, and of its folder."""
-    num_rows: int
-    items: tuple[Slice, ...]
-    """Failing slices that it is a repair for; empty for a control."""
-    says: str
-    added_tokens: int
-    """Tokens of the rows that it adds, once each."""
-    share: float
-    """Share of the draws that these have."""
-
-
-@dataclass(frozen=True, slots=True)
-class RivalsMade:
-    mixes: tuple[RivalMade, ...]
-    """Mixes; none where no repair is possible."""
-    mean_tokens: float
-    """Mean tokens of a draw from the corpus."""
-    num_tokens: int
-    """Tokens through the model, forward and backward, to choose rows."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +52,6 @@ class AskedItems:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What experiments made of a finding."""
-
-    items: Slice
-    causes: Mapping[Cause, float]
-    experiments: tuple[Experiment, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     train_tokens: int
     num_tokens: int
@@ -118,30 +61,6 @@ class Asked:
     @property
     def spent(self) -> Spent:
         return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.train_tokens)
-
-
-def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenCauses]) -> RivalsMade:
-    """Write a folder with the mix of each repair that is possible, and of each control."""
-    model_resources, inputs = made_from.model_resources(), made_from.inputs
-    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-    wanted = {one.items: one.causes for one in open_causes}
-    made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources)
-    tokenizer = load_tokenizer(inputs.model.ref)
-    mixes = []
-    for rival in made:
-        save_arm(rival.mix, folder / rival.name)
-        of_corpus = len(rival.mix.parts[0].rows)
-        added = rival.mix.examples.select(np.arange(of_corpus, len(rival.mix.weights)))
-        tokens = encode_pool(added, tokenizer, inputs.max_length).num_tokens if len(added) else 0
-        size = len(rival.mix.weights)
-        mixes.append(RivalMade(rival.name, size, rival.items, rival.says, tokens, rival.share))
-    num_tokens = model_resources.num_tokens
-    return RivalsMade(
-        mixes=tuple(mixes),
-        mean_tokens=expected_tokens(tokenizer, load_corpus(inputs.corpus.folder), inputs.max_length),
-        num_tokens=num_tokens,
-        flops=FORWARD_BACKWARD * made_from.model.num_parameters * num_tokens,
-    )
 
 
 def try_mix(folder: Path, start: Model, mix: Data, recipe: Recipe, seed: int, asked: AskedItems) -> Asked:
@@ -165,19 +84,6 @@ def ask_model(folder: Path, model: Model, asked: AskedItems) -> Asked:
     """
     num_tokens = _ask(model.ref, asked, folder)
     return Asked(0, num_tokens, FORWARD * model.num_parameters * num_tokens)
-
-
-def settle(folder: Path, diagnosis: Artifact, settled: Sequence[Settled]) -> int:
-    """Write the diagnosis with the causes that experiments left, and its effects; returns the number of findings."""
-    found = TypeAdapter(Diagnosis).validate_json((diagnosis.folder / DIAGNOSIS_FILE).read_bytes())
-    by_items = {one.items: one for one in settled}
-    findings = tuple(
-        replace(finding.with_causes(one.causes), experiments=one.experiments) if one is not None else finding
-        for finding, one in ((finding, by_items.get(finding.slice)) for finding in found.findings)
-    )
-    (folder / DIAGNOSIS_FILE).write_bytes(TypeAdapter(Diagnosis).dump_json(replace(found, findings=findings)))
-    shutil.copyfile(diagnosis.folder / EFFECTS_FILE, folder / EFFECTS_FILE)
-    return len(settled)
 
 
 def _ask(ref: ModelRef, asked: AskedItems, folder: Path) -> int:

@@ -170,3 +170,12 @@ def test_what_items_of_other_labels_lose_is_subtracted_and_what_they_gain_is_not
         of = replace(same, rest=others.likelihood, rest_weight=2.0)
         [one] = experiments(of, [ADD], np.random.default_rng(0))
         assert one.effect.mean == pytest.approx(expected, abs=0.06)
+
+
+def test_as_many_rows_at_random_are_told_beside_rows_that_are_added_and_change_no_conclusion() -> None:
+    of = trials({"same": 0.0, "add": 0.6, "random": 0.4})
+    [beside] = experiments(of, [replace(ADD, at_random="random")], np.random.default_rng(0))
+    [alone] = experiments(of, [ADD], np.random.default_rng(0))
+    assert beside.at_random is not None
+    assert beside.at_random.mean == pytest.approx(0.4, abs=0.06)
+    assert replace(beside, at_random=None) == alone

@@ -1,0 +1,81 @@
+"""Make the mixes of the repairs of rival causes, and of their controls; a stage, a function of a folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from controller.data.mixes import load_corpus
+from controller.engine.budget import FORWARD_BACKWARD, Spent
+from controller.stages.inputs import PlanInputs
+from controller.stages.propose import save_arm
+from controller.train.sampling import expected_tokens
+from controller.train.start import load_tokenizer
+from diagnose.finding.finding import Cause
+from diagnose.rows.rendering import encode_pool
+from diagnose.slices.predicate import Slice
+from interventions.arms.rivals import rivals
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCauses:
+    """Causes of a failing slice that the evidence leaves open."""
+
+    items: Slice
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RivalMade:
+    """Mix of the repair of a rival cause, or of a control."""
+
+    name: str
+    """Name of the mix, and of its folder."""
+    num_rows: int
+    items: tuple[Slice, ...]
+    """Failing slices that it is a repair for; empty for a control."""
+    says: str
+    added_tokens: int
+    """Tokens of the rows that it adds, once each."""
+    share: float
+    """Share of the draws that these have."""
+
+
+@dataclass(frozen=True, slots=True)
+class RivalsMade:
+    mixes: tuple[RivalMade, ...]
+    """Mixes; none where no repair is possible."""
+    mean_tokens: float
+    """Mean tokens of a draw from the corpus."""
+    num_tokens: int
+    """Tokens through the model, forward and backward, to choose rows."""
+    flops: float
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(tokens=self.num_tokens, flops=self.flops)
+
+
+def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenCauses]) -> RivalsMade:
+    """Write a folder with the mix of each repair that is possible, and of each control."""
+    model_resources, inputs = made_from.model_resources(), made_from.inputs
+    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    wanted = {one.items: one.causes for one in open_causes}
+    made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources)
+    tokenizer = load_tokenizer(inputs.model.ref)
+    mixes = []
+    for rival in made:
+        save_arm(rival.mix, folder / rival.name)
+        of_corpus = len(rival.mix.parts[0].rows)
+        added = rival.mix.examples.select(np.arange(of_corpus, len(rival.mix.weights)))
+        tokens = encode_pool(added, tokenizer, inputs.max_length).num_tokens if len(added) else 0
+        size = len(rival.mix.weights)
+        mixes.append(RivalMade(rival.name, size, rival.items, rival.says, tokens, rival.share))
+    num_tokens = model_resources.num_tokens
+    return RivalsMade(
+        mixes=tuple(mixes),
+        mean_tokens=expected_tokens(tokenizer, load_corpus(inputs.corpus.folder), inputs.max_length),
+        num_tokens=num_tokens,
+        flops=FORWARD_BACKWARD * made_from.model.num_parameters * num_tokens,
+    )
