@@ -36,12 +36,26 @@ def write_ground(planted: Planted, world: World, folder: Path) -> None:
         }
         if world.choices:
             config |= _offered(world.choices)
+        elif world.is_likelihood:
+            config |= _likelihood()
         (folder / TASKS / f"{task}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
+_ACCURACY = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
+
+
 def _offered(choices: Sequence[str]) -> dict[str, object]:
-    metric = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
-    return {"output_type": "multiple_choice", "doc_to_choice": list(choices), "metric_list": [metric]}
+    return {"output_type": "multiple_choice", "doc_to_choice": list(choices), "metric_list": [_ACCURACY]}
+
+
+def _likelihood() -> dict[str, object]:
+    # The harness puts no delimiter between a prompt and an answer whose likelihood alone is asked.
+    return {
+        "output_type": "loglikelihood",
+        "doc_to_target": "{{' ' + completion}}",
+        "target_delimiter": "",
+        "metric_list": [_ACCURACY],
+    }
 
 
 def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:

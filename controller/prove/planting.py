@@ -89,11 +89,12 @@ def _cut(parts: Mapping[str, "_SkillData"], shares: Mapping[str, float]) -> None
 
 
 def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_share: float) -> _SkillData:
-    num_items = TARGET_ITEMS if skill.name == world.target else ITEMS
-    exercises = _distinct(skill, num_items + defects.pool_rows + skill.train, seed)
+    num_items = round(world.scale * (TARGET_ITEMS if skill.name == world.target else ITEMS))
+    num_offered = round(world.scale * defects.pool_rows)
+    exercises = _distinct(skill, num_items + num_offered + skill.train, seed)
     tested = exercises[:num_items]
-    more = exercises[num_items : num_items + defects.pool_rows]
-    taught = exercises[num_items + defects.pool_rows :]
+    more = exercises[num_items : num_items + num_offered]
+    taught = exercises[num_items + num_offered :]
     # A generator for each defect: one more defect leaves the others where they are.
     kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
     kept = kept[: round(train_share * len(kept))]

@@ -38,6 +38,7 @@ from controller.prove.result import (
 from controller.prove.scenario import Scenario
 from controller.prove.settings import Prove, ProveSettings
 from controller.prove.truth import true_causes
+from controller.prove.worlds import find_world
 from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.diagnosis_json import FindingRecord
 from controller.results.loop_json import (
@@ -51,7 +52,6 @@ from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import default_uri
 from controller.settings import LoopSettings
 from diagnose.rows.selection import text_pairs
-from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import World
 from evals.splits import Split
 from evals.statistics.gap_share import gap_share
@@ -82,7 +82,7 @@ class Oracle:
 def prove(settings: ProveSettings, folder: Path, job: Job | None) -> ProveResult:
     """Run the loop on a scenario and leave `prove.json` in `folder`; a finished run is read, not repeated."""
     proving = settings.prove
-    world = WORLDS[proving.world]
+    world = find_world(proving.world, proving.data)
     if (folder / PROVE_FILE).is_file():
         known = read_prove(folder / PROVE_FILE)
         is_same = (known.code_version, known.config_hash) == (code_version(), prove_hash(settings))

@@ -13,7 +13,9 @@ class Prove:
 
     scenario: Scenario = field(default_factory=Scenario)
     world: str = ""
-    """World whose skills are learned: skills, grammar, tables or commands (`conf/world/`)."""
+    """World whose skills are learned (`conf/world/`)."""
+    data: str | None = None
+    """Folder with the data of a world of real data: `trec_qc/` for questions, `external/cad_sentiment/` for reviews."""
     small_arch: dict[str, int] = field(default_factory=dict)
     """Fields of `model.arch` of a model that is too small for the world."""
     flood_share: float = 0.965

@@ -40,6 +40,14 @@ class FittedModel(HFLM):  # type: ignore[misc]
     def _loglikelihood_tokens(
         self, requests: Sequence[Any], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[Any]:
+        for asked, _, tokens in requests:
+            if not tokens:
+                context, answer = asked
+                raise ValueError(
+                    f"evals.tasks: the answer {answer!r} adds no token to its prompt, which ends with "
+                    f"{context[-30:]!r}; an answer whose likelihood is asked begins with a space, as in "
+                    "doc_to_target: \"{{' ' + answer}}\""
+                )
         lengths = np.array([min(len(context) + len(answer), self.max_length) for _, context, answer in requests])
         answers: list[Any] = [None] * len(requests)
         for part in np.array_split(np.argsort(-lengths, kind="stable"), self.num_parts or 1):

@@ -135,3 +135,12 @@ def test_on_a_cpu_prompts_of_like_length_are_written_together_and_their_cache_fi
 def test_a_size_that_is_none_is_refused(batch_size: int | str) -> None:
     with pytest.raises(ValueError, match=r"evals.batch_size must be"):
         EvalSuite(batch_size=batch_size)
+
+
+def test_an_answer_that_adds_no_token_to_its_prompt_is_refused_with_the_way_out(
+    loaded: Callable[..., tuple[LocalModel, list[int]]],
+) -> None:
+    lm, _ = loaded(4, memory=100)
+    one = Instance(request_type="loglikelihood", doc={}, arguments=("cat", "dog"), idx=0, metadata=("task", 0, 1))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"answer 'dog' adds no token to its prompt, which ends with 'cat'.*a space"):
+        answer(lm, [one])
