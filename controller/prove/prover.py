@@ -7,7 +7,7 @@ stages of the journal, so a run that was stopped continues where it stopped.
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,8 @@ class Played:
     reason: str
     verdict: VerdictRecord | None
     """Verdict of the loop; None when it was stopped before there was one."""
+    probe_scores: Mapping[str, float] = field(default_factory=dict)
+    """As in `ProveResult`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def prove(settings: ProveSettings, folder: Path, job: Job | None) -> ProveResult
         if given.tracking.uri is None:
             given = replace(given, tracking=replace(given.tracking, uri=default_uri(folder)))
         if proving.stop is not None:
-            result = _stopped(given)
+            result = _stopped(given, world)
             oracle, scores = None, {}
         else:
             loop = run_loop(given, job)
@@ -129,7 +131,7 @@ def planted_skills(world: World, scenario: Scenario) -> list[str]:
     return [name for name, defects in both if defects.is_planted]
 
 
-def _stopped(given: LoopSettings) -> Played:
+def _stopped(given: LoopSettings, world: World) -> Played:
     """Measure, diagnose, propose; no arm is trained."""
     run_dir = Path(given.run_dir or "")
     with opened(given, run_dir) as run:
@@ -140,7 +142,13 @@ def _stopped(given: LoopSettings) -> Played:
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
     plan = proposal.plan
-    return Played(findings, tuple(action.kind for action in plan.actions), plan.reason, None)
+    scores: dict[str, list[float]] = defaultdict(list)
+    for one in probe.report.results:
+        scores[one.item.task].append(one.score)
+    of_skills = {
+        skill.name: float(np.mean(found)) for skill in world.skills if (found := scores[f"{world.name}_{skill.name}"])
+    }
+    return Played(findings, tuple(action.kind for action in plan.actions), plan.reason, None, of_skills)
 
 
 def _played_by(loop: LoopResult) -> Played:
@@ -237,6 +245,7 @@ def _result(
         removal=_removal(planted, folder / "loop" / "mix-0.parquet"),
         seed_scores={arm: tuple(values) for arm, values in scores.items()},
         intensity=proving.scenario.intensity,
+        probe_scores=played.probe_scores,
     )
 
 

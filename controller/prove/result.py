@@ -91,6 +91,8 @@ class ProveResult:
     """Scores as in `scores`, of each training seed."""
     intensity: float = 1.0
     """How much of the defects was planted."""
+    probe_scores: Mapping[str, float] = field(default_factory=dict)
+    """Score of the starting model on each skill's `probe` items; empty where the loop was not stopped at its plan."""
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:
