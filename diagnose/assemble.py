@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diagnose.case import Case, Scope
 from diagnose.evidence.examine import values_of
-from diagnose.finding.causes import cause_probabilities
+from diagnose.finding.causes import cause_probabilities, is_unlike
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Examples, FailedItem, Finding
 from diagnose.model.leaned_words import LeanedOn
@@ -67,6 +67,8 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
         evidence["coverage"] = data.coverage
     if data.unconfirmed is not None:
         evidence["unconfirmed_data_slice"] = str(data.unconfirmed)
+    if is_unlike(values):
+        evidence["unlike_fitted"] = 1.0
     causes = cause_probabilities(values, dossier.is_training_data)
     finding = Finding(
         slice=found.slice,

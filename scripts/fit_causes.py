@@ -43,6 +43,8 @@ DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 """What tells them."""
 TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
+REACHED = 0.99
+"""Share of the findings that lie as near to one of another world as counts for like it."""
 SMOOTHING = 0.02
 """Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
 
@@ -94,7 +96,7 @@ def main() -> None:
     if tried:
         print_worth("the same findings as below, without small trainings", tried)
         print_worth("with small trainings", [(e, with_trainings(e, shares)) for e, shares in tried])
-    stored = fitted(examples, best) | {"most": round(most_believed(alone), 2)}
+    stored = fitted(examples, best) | {"most": round(most_believed(alone), 2)} | seen(examples)
     MODEL_FILE.write_text(json.dumps(stored, indent=1) + "\n")
 
 
@@ -169,6 +171,20 @@ def with_trainings(example: Example, shares: Mapping[str, float]) -> dict[str, f
     ]
     found = settled({Cause(cause): share for cause, share in shares.items()}, made)
     return {cause.value: share for cause, share in found.items()}
+
+
+def seen(examples: Sequence[Example]) -> dict[str, object]:
+    """Readings that were fitted on, and how far those of a world lie from those of others."""
+    stored = fitted(examples, STRENGTHS[0])
+    typical: Mapping[str, float] = stored["typical"]  # type: ignore[assignment]
+    places = np.array([[readings_of(e.values).get(name, typical[name]) for name in READINGS] for e in examples])
+    worlds = np.array([e.world for e in examples])
+    nearest = [
+        np.linalg.norm(places[worlds != world] - place, axis=1).min()
+        for place, world in zip(places, worlds.tolist(), strict=True)
+    ]
+    apart = np.unique(np.round(places, 1), axis=0)
+    return {"seen": apart.tolist(), "reach": round(float(np.quantile(nearest, REACHED)), 3)}
 
 
 def most_believed(found: Sequence[tuple[Example, Mapping[str, float]]]) -> float:

@@ -3,12 +3,13 @@
 A multinomial logistic regression over eleven readings of the evidence, each in [0, 1] and each the share that one cause
 explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
 worlds and seeds apart from those that it is tested on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
-cause is `unknown`, and an experiment that would decide is named.
+cause is `unknown`, and an experiment that would decide is named; so it is where the readings are far from everything
+that was fitted.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,24 @@ class CauseModel:
     most: float = 1.0
     """Largest probability that is believed of a cause which no check shows: the share that is right, in worlds that
     were not fitted on, of the causes named with .9 or more."""
+    seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, len(READINGS))))
+    """Readings that it was fitted on, without those that are nearly the same, [num_seen, num_readings]."""
+    reach: float = np.inf
+    """Euclidean distance to the nearest of these that 99 in 100 findings of a world keep to those of other worlds."""
 
     def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
         """Compute the probability of each cause, [num_causes], sum 1."""
-        values = np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
-        scores = self.coefficients @ values + self.intercepts
+        scores = self.coefficients @ self._values(readings) + self.intercepts
         weights = np.exp(scores - scores.max())
         return np.asarray(weights / weights.sum())
+
+    def is_far(self, readings: Mapping[str, float]) -> bool:
+        """Whether readings are unlike everything that the model was fitted on."""
+        gaps = np.linalg.norm(self.seen - self._values(readings), axis=1)
+        return bool(len(gaps)) and float(gaps.min()) > self.reach
+
+    def _values(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
+        return np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
 
 
 def cause_probabilities(values: Mapping[str, float], is_training_data: bool = True) -> Mapping[Cause, float]:
@@ -113,12 +125,19 @@ def _probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
     if found[first] > model.most and first is not Cause.UNKNOWN and not _is_checked(readings):
         aside = found.get(Cause.UNKNOWN, 0.0) + found[first] - model.most
         found |= {first: model.most, Cause.UNKNOWN: aside}
-    if shares.max() >= MIN_CONFIDENCE:
+    is_believed = _is_checked(readings) or not model.is_far(readings)
+    if shares.max() >= MIN_CONFIDENCE and is_believed:
         return found
     # So much is set aside that `unknown` comes first, and the order of the others stays.
     others = 1 - found.get(Cause.UNKNOWN, 0.0)
     aside = MIN_CONFIDENCE
     return {cause: share * (1 - aside) / others for cause, share in found.items()} | {Cause.UNKNOWN: aside}
+
+
+def is_unlike(values: Mapping[str, float]) -> bool:
+    """Whether no check shows the cause and the evidence is unlike everything that probabilities were fitted on."""
+    readings = readings_of(values)
+    return bool(readings) and not _is_checked(readings) and load_cause_model().is_far(readings)
 
 
 def _is_checked(readings: Mapping[str, float]) -> bool:
@@ -233,4 +252,6 @@ def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
         intercepts=np.array(stored["intercepts"]),
         typical=np.array([stored["typical"][name] for name in READINGS]),
         most=stored.get("most", 1.0),
+        seen=np.array(stored.get("seen", []), np.float64).reshape(-1, len(READINGS)),
+        reach=stored.get("reach", np.inf),
     )

@@ -113,7 +113,8 @@ class Finding:
     """Data slice that each control (`diagnose.evidence.baselines`) names by the same rule; empty where it names
     none."""
     evidence: Mapping[str, float | str]
-    """Numbers of all tests by name, with the data slice's `coverage` or `unconfirmed_data_slice`."""
+    """Numbers of all tests by name, with the data slice's `coverage` or `unconfirmed_data_slice`, and
+    `unlike_fitted` where probabilities of causes were fitted on nothing like it."""
     tests: tuple[Evidence, ...]
     """Results of the tests, in the order in which they were made."""
     examples: Examples

@@ -1,10 +1,12 @@
 """Causes from evidence: what a strong reading says, what the model may not say, and that it is stored as it is used."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from diagnose.finding import causes
 from diagnose.finding.causes import (
     EXPERIMENTS,
     MIN_CONFIDENCE,
@@ -13,6 +15,7 @@ from diagnose.finding.causes import (
     READINGS,
     cause_probabilities,
     fair_share,
+    is_unlike,
     load_cause_model,
     readings_of,
     would_decide,
@@ -143,3 +146,29 @@ def test_what_another_form_explains_is_no_evidence_of_missing_data() -> None:
     assert named(reprompted=1.0, scarcity=1.0, distinct_scarcity=1.0, distinct_rows=0.0) is Cause.FORMAT
     assert named(end_masked=1.0, mapped=1.0) is Cause.TRAINING_SETUP
     assert named(cue_flips=0.9, against=0.8, learnt=0.7) is Cause.SHORTCUT
+
+
+def test_readings_farther_than_the_reach_from_all_that_was_fitted_are_far() -> None:
+    near = np.zeros((1, len(READINGS)))
+    model = replace(load_cause_model(), seen=near, reach=0.5)
+    zeros = dict.fromkeys(READINGS, 0.0)
+    assert not model.is_far(zeros | {"form": 0.3, "gold": 0.4})  # 3, 4, 5
+    assert model.is_far(zeros | {"form": 0.31, "gold": 0.4})
+    assert not replace(model, seen=near[:0]).is_far(zeros | {"form": 1.0})
+
+
+def test_no_cause_is_named_where_the_evidence_is_unlike_all_that_was_fitted_and_a_check_names_it_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nowhere = replace(load_cause_model(), seen=np.full((1, len(READINGS)), 9.0), reach=0.5)
+    starved = SOUND | {"corpus_rows": 0.0, "distinct_rows": 0.0, "scarcity": 1.0, "distinct_scarcity": 1.0}
+    masked = SOUND | {"end_masked": 1.0}
+    before = cause_probabilities(starved)
+    monkeypatch.setattr(causes, "load_cause_model", lambda: nowhere)
+    after = cause_probabilities(starved)
+    assert is_unlike(starved)
+    assert before[Cause.MISSING_DATA] > MIN_CONFIDENCE
+    assert after[Cause.UNKNOWN] == MIN_CONFIDENCE
+    assert max((c for c in after if c is not Cause.UNKNOWN), key=lambda c: after[c]) is Cause.MISSING_DATA
+    assert not is_unlike(masked)
+    assert cause_probabilities(masked)[Cause.TRAINING_SETUP] > MIN_CONFIDENCE
