@@ -164,6 +164,7 @@ TESTS = (
             "conflicts": "share of the slice's prompts that stand in the corpus with another answer",
             "denied": "share of the slice's labels that a classifier denies",
             "denied_items": "share of the golds of its items that the classifier denies",
+            "denied_failed": "share of the golds of its failed items that the classifier denies",
             "denied_elsewhere": "share of other rows' labels that it denies",
             "wrong": "share of the slice's labels that are wrong, at least",
         },

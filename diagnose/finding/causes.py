@@ -166,7 +166,9 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     never_ends = values["runs_on"] * (1 - values["ends"]) if {"runs_on", "ends"} <= values.keys() else None
     put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
     put("form", values.get("mapped"), values.get("reprompted"))
-    put("gold", values.get("doubted"))
+    # Where answers are labels, a gold that a classifier of the training rows gives too is not the one that is wrong.
+    doubted, denied = values.get("doubted"), values.get("denied_failed", 1.0)
+    put("gold", None if doubted is None else min(doubted, denied))
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
     put("disagreement", _contradiction(values), _wrong(values), values.get("conflicts"))

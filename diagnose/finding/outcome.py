@@ -6,8 +6,9 @@ half of the gap between failed and passing items, were it trained on for as long
 causes are defined. A gap that closes at a constant rate is closed to 1 - (1 - e)^(1/l) by a full training, where a part
 l of it closed e; so a small training has to close 1 - 2^-l. Where answers are labels, what the other classes lose is
 subtracted: more of one label makes it the answer to everything, and mends nothing. The cause is the first, in the order
-of `Cause`, whose repair works and does at least half of what the best one does in as many tokens: a rate is not
-constant where a few rows are learnt by heart.
+of `Cause`, whose repair works. One that shows the same rows again, as training on and drawing more often do, has to do
+at least half of what the best one does in as many tokens too: its rate is not constant where a few rows are learnt by
+heart.
 
 Means of arms are drawn from what the trainings allow: items by bootstrap, failed and passing ones apart, and noise of
 training as the arms and seeds show it, pooled over arms. Pure functions of numpy arrays, milliseconds.
@@ -25,7 +26,11 @@ from evals.statistics.intervals import Estimate, Z
 
 CLOSES = 0.5
 """Share of the gap that a repair has to close in a full training, and of what the best repair does."""
+_BY_HEART = (Cause.TRAINING_SETUP, Cause.UNDERWEIGHTED)
+"""Causes whose repair shows the same rows again."""
 _DRAWS = 2000
+_LEAST_LIKELIHOOD = 1e-12
+"""Likelihood below which a logarithm is not taken: under that of chance in any vocabulary."""
 _WEIGHT_OF_READINGS = 0.5
 """Exponent of the probabilities that evidence other than experiments gave."""
 _LEAST_PRIOR = 0.02
@@ -113,7 +118,8 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     found = []
     for one in tested:
         is_tried_at_random = one.at_random in trials.likelihood.arms
-        is_cause = works[one.cause] & (at_length[one.cause] >= CLOSES * best)
+        is_enough = at_length[one.cause] >= CLOSES * best if one.cause in _BY_HEART else True
+        is_cause = works[one.cause] & is_enough
         found.append(
             Experiment(
                 cause=one.cause,
@@ -133,6 +139,33 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
         )
         earlier |= is_cause
     return tuple(found)
+
+
+def rising(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator) -> Mapping[Cause, float]:
+    """Probability that a repair closes as much of the gap in log-likelihood as one that works closes in likelihood.
+
+    An answer that a model holds for impossible becomes likely late, after its log-likelihood has risen for long. So a
+    repair that raises it is worth a longer training. It shows no cause: a model that becomes less sure of everything
+    raises it too. Empty where likelihoods are logarithms already, as those of whole texts are.
+    """
+    before = trials.likelihood.before
+    if (before < 0).any():
+        return {}
+    inside = trials.is_failed
+    best = np.log(max(trials.gap + before[inside].mean(), _LEAST_LIKELIHOOD))
+    in_nats = Tried(_nats(before), {name: _nats(runs) for name, runs in trials.likelihood.arms.items()})
+    gap = best - in_nats.before[inside].mean()
+    if gap <= 0:
+        return {}
+    drawn = _drawn_means(in_nats, _item_weights(inside, trials.failure_rate, rng), rng)
+    return {
+        one.cause: float(((drawn[one.arm] - drawn[one.control]) / gap >= least_effect(one.length)).mean())
+        for one in tested
+    }
+
+
+def _nats(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.log(np.maximum(likelihoods, _LEAST_LIKELIHOOD)))
 
 
 def settled(before: Mapping[Cause, float], made: Sequence[Experiment]) -> Mapping[Cause, float]:

@@ -216,6 +216,7 @@ def _fair(
             continue
         for k, share in zip(places, found, strict=True):
             shares[k] = share * scale
+    of_corpus = 1 - sum(shares)
     for k, picked in enumerate(added):
         if shares[k] >= largest[k]:
             continue
@@ -223,7 +224,7 @@ def _fair(
         if part <= MOSTLY:
             continue
         own = np.setdiff1d(kept[has_label(corpus, label)], busy)
-        of_label = shares[k] * part + (1 - shares[k]) * float(corpus.draws()[np.isin(kept, own)].sum())
+        of_label = shares[k] * part + of_corpus * float(corpus.draws()[np.isin(kept, own)].sum())
         even = of_label * len(picked.rows) / (part * len(picked.rows) + len(own))  # each row of the label alike
         if len(own) and shares[k] < even <= largest[k]:
             shares[k] = even

@@ -3,8 +3,8 @@
 Each open cause's repair is made into a mix, one for all findings, and trained on from the champion for a tenth of an
 arm's tokens, with two seeds, beside its control (`interventions.arms.rivals`). What each did is read on probe items by
 which no row was chosen: failed ones that were not attributed, and passing ones. Where that does not settle a cause, the
-mixes that it depends on get two more seeds, and where no repair works, or the model may have been trained for too
-short, the same data is trained on for longer: what a new start costs is not made good in a tenth. All of it as far as
+mixes that it depends on are trained on for three times as long, and where no repair works, or the model may have been
+trained for too short, the same data is: what a new start costs is not made good in a tenth. All of it as far as
 `diagnose.pilot_share` allows. A control at equal compute gets the FLOPs of these trainings.
 """
 
@@ -20,6 +20,7 @@ from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import MeasuredModel
 from controller.loop.pilots.bench import BOOK, SEEDS, Arm, Bench, make_bench, train
+from controller.loop.pilots.further import LONGER, Concluded, further, longer
 from controller.loop.pilots.readings import AskedFinding, Readings, asked_finding, passing_items, trials_of
 from controller.loop.proposing import plan_inputs
 from controller.loop.run import Run
@@ -29,20 +30,15 @@ from controller.stages.retraining.pilot import AskedItems, ask_model
 from controller.stages.retraining.rival_mixes import OpenCauses, make_rivals
 from controller.stages.retraining.settle import Settled, settle
 from diagnose.diagnoser import FORWARD_SHARE
-from diagnose.finding.causes import LEAD
-from diagnose.finding.finding import SHOWN, Cause, Diagnosis, Finding
+from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.finding.open_causes import open_causes
-from diagnose.finding.outcome import Contrast, experiments, settled
+from diagnose.finding.outcome import Contrast, experiments, rising, settled
 from interventions.arms.rivals import REPAIRS, SAME
 from interventions.plan.attempts import Attempts
 from interventions.planner import Auto
 
 log = logging.getLogger(__name__)
 
-_LONGER = 3
-"""Tokens of the training that shows whether more of the same helps, as a multiple of a small one's."""
-LONG = f"{SAME}-longer"
-"""Name of that training's arm."""
 _LEAST_FAILED = 4
 """Fewest failed items of a finding that were not attributed, for anything to be read on them."""
 
@@ -95,14 +91,14 @@ def settle_causes(
         first = [Arm(one.name, one, bench.length) for one in bench.mixes]
         train(bench, readings, [(arm, seed) for seed in range(SEEDS) for arm in first])
         found = _concluded(bench, readings, about)
-        if further := _further(bench, about, found):
-            train(bench, readings, further)
+        if jobs := further(bench, found):
+            train(bench, readings, jobs)
             found = _concluded(bench, readings, about)
     except BudgetSpent as end:
         log.warning("pilots: causes stay as other evidence has them, %s", end)
         return diagnosed
     diagnosed = replace(diagnosed, flops=diagnosed.flops + readings.flops)
-    return _with_causes(run, diagnosed, found) if found else diagnosed
+    return _with_causes(run, diagnosed, tuple(one.settled for one in found)) if found else diagnosed
 
 
 def _wanted(run: Run, diagnosed: DiagnosedRound, *, is_alone: bool) -> tuple[OpenCauses, ...]:
@@ -120,7 +116,7 @@ def _wanted(run: Run, diagnosed: DiagnosedRound, *, is_alone: bool) -> tuple[Ope
     )
 
 
-def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) -> tuple[Settled, ...]:
+def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) -> tuple[Concluded, ...]:
     """Conclude for each finding; one of which too little could be read is left out."""
     found = []
     for number, asked in enumerate(about):
@@ -131,51 +127,36 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         tested = [one for one in _tested(bench, readings, asked.finding) if {one.arm, one.control} <= sound]
         if not tested:
             continue
-        made = experiments(trials, tested, np.random.default_rng([bench.run.settings.seed, number]))
-        found.append(Settled(asked.finding.slice, settled(asked.finding.causes, made), made))
+        rng = np.random.default_rng([bench.run.settings.seed, number])
+        made = experiments(trials, tested, rng)
+        one = Settled(asked.finding.slice, settled(asked.finding.causes, made), made)
+        found.append(Concluded(one, asked.finding.causes, rising(trials, tested, rng)))
     return tuple(found)
 
 
 def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Contrast]:
-    """Repairs that were tried for a finding; training on is one that every finding has."""
+    """Repairs that were tried for a finding, each in its longest training beside a control of that length; training on
+    is one that every finding has."""
     by_name = {one.name: one for one in bench.mixes}
-    arm, length = (LONG, _LONGER * bench.length) if LONG in readings.of_arms else (SAME, bench.length)
+    arm, length = _longest(bench, readings, SAME)
     says = "trained on with the same data"
     tested = [Contrast(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length)]
     for repair in REPAIRS:
         made = by_name.get(repair.name)
-        if made is not None and finding.slice in made.items:
-            control, at_random = by_name[repair.control].says, repair.at_random if repair.at_random in by_name else ""
-            tested.append(
-                Contrast(repair.cause, repair.name, repair.control, made.says, control, bench.length, at_random)
-            )
+        if made is None or finding.slice not in made.items:
+            continue
+        arm, length = _longest(bench, readings, repair.name, repair.control)
+        control = longer(repair.control) if arm != repair.name else repair.control
+        at_random = repair.at_random if repair.at_random in by_name and arm == repair.name else ""
+        tested.append(Contrast(repair.cause, arm, control, made.says, by_name[repair.control].says, length, at_random))
     return tested
 
 
-def _further(bench: Bench, about: Sequence[AskedFinding], found: Sequence[Settled]) -> list[tuple[Arm, int]]:
-    """Trainings that may settle what the first ones left open, each with the place of its seed; none where nothing is
-    open, or the budget of pilots does not allow them."""
-    prior = {one.finding.slice: one.finding.causes for one in about}
-    of_cause = {repair.cause: (repair.name, repair.control) for repair in REPAIRS}
-    names: set[str] = set()
-    is_long = False
-    for one in found:
-        by_cause = {each.cause: each for each in one.experiments}
-        works = max((each.works for cause, each in by_cause.items() if cause is not Cause.TRAINING_SETUP), default=0.0)
-        is_long |= works < SHOWN or prior[one.items].get(Cause.TRAINING_SETUP, 0.0) >= LEAD
-        if max(one.causes.values()) < SHOWN:
-            open_ones = [cause for cause, each in by_cause.items() if 1 - SHOWN < each.works < SHOWN]
-            names.update(name for cause in open_ones for name in (SAME, *of_cause.get(cause, ())))
-    left = bench.budget - bench.length * SEEDS * len(bench.mixes)
-    jobs: list[tuple[Arm, int]] = []
-    by_name = {one.name: one for one in bench.mixes}
-    if is_long and (spent := _LONGER * bench.length * SEEDS) <= left:
-        jobs += [(Arm(LONG, by_name[SAME], _LONGER * bench.length), seed) for seed in range(SEEDS)]
-        left -= spent
-    if names and bench.length * SEEDS * len(names) <= left:
-        again = [Arm(name, by_name[name], bench.length) for name in by_name if name in names]
-        jobs += [(arm, seed) for seed in range(SEEDS, 2 * SEEDS) for arm in again]
-    return jobs
+def _longest(bench: Bench, readings: Readings, *names: str) -> tuple[str, float]:
+    """Name of the first mix's longest arm that all of them have, and its length."""
+    if all(longer(name) in readings.of_arms for name in names):
+        return longer(names[0]), LONGER * bench.length
+    return names[0], bench.length
 
 
 def _with_causes(run: Run, diagnosed: DiagnosedRound, found: tuple[Settled, ...]) -> DiagnosedRound:

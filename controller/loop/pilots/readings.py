@@ -126,6 +126,8 @@ def _passing(readings: Readings) -> float:
     """Mean likelihood of passing items under the model as it is or the arm where it is highest: a model that has hardly
     been trained gives items right of which it is no surer than of others."""
     chosen = np.array([key in readings.passing for key in readings.asked.keys])
+    if not chosen.any():
+        return -np.inf
     tried = _tried(readings, LIKELIHOODS_FILE, np.flatnonzero(chosen))
     means = [np.nanmean(tried.before), *(np.nanmean(runs) for runs in tried.arms.values())]
     return float(max((mean for mean in means if np.isfinite(mean)), default=-np.inf))

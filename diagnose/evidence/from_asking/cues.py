@@ -10,7 +10,7 @@ Costs one generation for each cue and item.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,10 +35,13 @@ class _Cue:
     edits: Mapping[int, Sequence[str]]
     """New prompts of each failed item that shows the cue, by its place among the failed ones; the first that turns it
     right counts. There are several where the cue's number of words is unknown."""
+    control: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """The same items edited as much where no cue stands: a model that is unsure changes its answers at any edit."""
 
 
 def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Evidence:
-    """Give `cue_flips`, the share of the failed items that turn right when the best cue is edited.
+    """Give `cue_flips`, the share of the failed items that turn right when the best cue is edited, where words are left
+    out beyond what another word does.
 
     Args:
         leaned: Words of failed items with their shares, by task and id, as far as they are known.
@@ -52,7 +55,9 @@ def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[
     cues += list(_left_out(failed, leaned))
     before, best, name = asker.num_tokens, 0.0, ""
     for cue in cues:
-        flips = len(_flipped(cue, failed, asker)) / len(failed)
+        flips = len(_flipped(cue.edits, failed, asker)) / len(failed)
+        if flips > best and cue.control:
+            flips -= len(_flipped(cue.control, failed, asker)) / len(failed)
         if flips > best:
             best, name = flips, cue.says
     if not name:
@@ -72,12 +77,12 @@ def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[
     )
 
 
-def _flipped(cue: _Cue, failed: Sequence[ItemResult], asker: Asker) -> set[int]:
+def _flipped(edits: Mapping[int, Sequence[str]], failed: Sequence[ItemResult], asker: Asker) -> set[int]:
     """Places of the failed items that an edit turns right."""
     flipped: set[int] = set()
-    for attempt in range(max(map(len, cue.edits.values()))):
-        left = [k for k, prompts in cue.edits.items() if k not in flipped and attempt < len(prompts)]
-        results = asker.ask([Edited(failed[k].item, cue.edits[k][attempt]) for k in left])
+    for attempt in range(max(map(len, edits.values()))):
+        left = [k for k, prompts in edits.items() if k not in flipped and attempt < len(prompts)]
+        results = asker.ask([Edited(failed[k].item, edits[k][attempt]) for k in left])
         flipped |= {k for k, result in zip(left, results, strict=True) if result is not None and not result.is_failed}
     return flipped
 
@@ -111,16 +116,21 @@ def _cues(pairs: Sequence[Pair], failed: Sequence[ItemResult]) -> Iterator[_Cue]
 
 
 def _left_out(failed: Sequence[ItemResult], leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Iterator[_Cue]:
-    """Make cues that leave out one of the words that the model leans on most."""
+    """Make cues that leave out one of the words that the model leans on most; another word is left out as a control."""
+    rng = np.random.default_rng(0)
     weight: dict[str, float] = {}
     for result in failed:
         for word, share in leaned.get(result.item.key, ()):
             weight[word] = weight.get(word, 0.0) + abs(share)
     for word in sorted(weight, key=lambda word: -weight[word])[:_MOST_LEFT_OUT]:
-        edits = {}
+        edits: dict[int, list[str]] = {}
+        control: dict[int, list[str]] = {}
         for k, result in enumerate(failed):
             words = result.item.asked.split()
-            if word in words and len(words) > 1:
-                edits[k] = [result.item.prompt_with(" ".join(w for w in words if w != word))]
+            others = sorted(set(words) - {word})
+            if word in words and others:
+                other = others[rng.integers(len(others))]
+                for edited, gone in ((edits, word), (control, other)):
+                    edited[k] = [result.item.prompt_with(" ".join(w for w in words if w != gone))]
         if edits:
-            yield _Cue(f"Without “{word}”, which the model leans on", edits)
+            yield _Cue(f"Without “{word}”, which the model leans on, and beyond another word left out", edits, control)

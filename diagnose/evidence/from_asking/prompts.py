@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.evidence.subject import Subject
+from diagnose.finding.answer_labels import as_label, label_golds
 from diagnose.finding.evidence import SETTLED, Evidence
 from diagnose.finding.forms import Form, Frame
 from diagnose.model.asked_model import Asker
-from evals.items import Edited, Item
+from evals.items import Edited, Item, ItemResult
 
 _MOST = 24
 """Most failed items, and most passing ones, that are asked under each prompt."""
@@ -37,24 +38,30 @@ class _Candidate:
 
 def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     """Give `reprompted`, the share of the failed items that the best other prompt makes right, less the share of
-    passing ones that it breaks."""
+    passing ones that it breaks; where answers are labels, also less the items of other labels that it breaks for each
+    failed one."""
     failed = [r for r in subject.failed if asker.can_ask(r.item)][:_MOST]
+    rivals = _rivals(subject)
     # Right answers of the slice and of its tasks: a prompt that only pulls towards one answer breaks them.
     tasks = {r.item.task for r in failed}
-    others = [r for r in subject.others if r.item.task in tasks and not r.is_failed]
+    others = [] if rivals else [r for r in subject.others if r.item.task in tasks and not r.is_failed]
     passed = [r for group in (subject.passed, others) for r in group[: _MOST // 2] if asker.can_ask(r.item)]
+    competing = [r for r in rivals if asker.can_ask(r.item)][:_MOST]
     if not failed:
         return Evidence("prompts", {}, "These items cannot be asked under another prompt.")
     before, best, chosen, num_candidates = asker.num_tokens, 0.0, None, 0
     for candidate in _candidates(subject):
-        edits = [Edited(r.item, _reworded(r.item, candidate)) for r in (*failed, *passed)]
+        edits = [Edited(r.item, _reworded(r.item, candidate)) for r in (*failed, *passed, *competing)]
         if all(edit.prompt == edit.item.prompt for edit in edits) or not all(map(asker.has_room, edits)):
             continue
         num_candidates += 1
         is_right = [result is not None and not result.is_failed for result in asker.ask(edits)]
-        gain = float(np.mean(is_right[: len(failed)]))
+        of_passed, of_competing = len(failed), len(failed) + len(passed)
+        gain = float(np.mean(is_right[:of_passed]))
         if passed:
-            gain -= float(1 - np.mean(is_right[len(failed) :]))
+            gain -= float(1 - np.mean(is_right[of_passed:of_competing]))
+        if competing:
+            gain -= float(1 - np.mean(is_right[of_competing:])) * len(rivals) / len(subject.failed)
         if gain > best:
             best, chosen = gain, candidate
     says = (
@@ -65,6 +72,13 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     frame = chosen.frame if chosen is not None and best >= SETTLED else None
     forms = (Form(frame=frame),) if frame is not None else ()
     return Evidence("prompts", {"reprompted": best}, says, asker.num_tokens - before, forms=forms)
+
+
+def _rivals(subject: Subject) -> list[ItemResult]:
+    """Passing items outside the slice with whose labels its own compete; none where answers are no labels."""
+    results = [*subject.failed, *subject.passed, *subject.others]
+    golds = label_golds(results, np.arange(len(results)) < len(subject.failed) + len(subject.passed))
+    return [r for r in subject.others if not r.is_failed and as_label(r.item.target) in golds]
 
 
 def _candidates(subject: Subject) -> Iterator[_Candidate]:

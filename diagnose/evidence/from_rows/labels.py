@@ -59,8 +59,8 @@ def check_labels(subject: Subject) -> Evidence:
     """Give `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion); where
     completions are labels and items of the slice have golds among them also `denied`, `denied_items` and
     `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
-    denies the label) and `wrong` (at least this share of the slice's labels is wrong). Point at the slice's denied
-    rows, the most doubtful first, and say which may leave."""
+    denies the label), `denied_failed` (of the golds of its failed items) and `wrong` (at least this share of the
+    slice's labels is wrong). Point at the slice's denied rows, the most doubtful first, and say which may leave."""
     numbers, sample = label_sample(subject.corpus)
     prompts, labels = [normalise(prompt) for prompt in sample.rows["prompt"][:]], labels_of(sample)
     values: dict[str, float] = {}
@@ -82,6 +82,11 @@ def check_labels(subject: Subject) -> Evidence:
         "denied_elsewhere": denied.elsewhere,
         "wrong": denied.wrong,
     }
+    failed, denied_keys = (
+        {r.item.key for r in subject.failed},
+        {results[k].item.key for k in found.denied_items.tolist()},
+    )
+    values["denied_failed"] = len(failed & denied_keys) / max(len(failed), 1)
     says += (
         f" A classifier that has not seen them denies {denied.rows:.0%} of the slice's labels, {denied.items:.0%} of "
         f"the golds of its items and {denied.elsewhere:.0%} of the labels of other rows: at least {denied.wrong:.0%} "
@@ -107,6 +112,8 @@ class SliceLabels:
     """Places of rows of which at least nine in ten have a wrong label, ascending, [num_leaving]."""
     new_labels: dict[int, str]
     """New labels of some of those, by place; at least nine in ten are right. Single spaces between words."""
+    denied_items: NDArray[np.int64]
+    """Places of the items inside whose gold is denied, [num_denied_items]."""
 
 
 def evidence_of(
@@ -187,6 +194,7 @@ def judge_labels(
         doubted=places[order[sides.rows.is_denied[order]]],
         leaves=places[found.rows],
         new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(has_new_label).tolist()},
+        denied_items=sides.items.places[sides.items.is_denied],
     )
 
 

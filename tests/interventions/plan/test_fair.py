@@ -96,3 +96,16 @@ def test_new_rows_of_a_label_have_companions_of_the_others_in_the_items_proporti
     assert weights[answers == "yes"].sum() == pytest.approx(0.2, abs=1e-3)
     asked = proposed(Retrieve(num_examples=160, share=0.5), diagnosis(found), old=old, new=pool)
     assert set(np.array(asked.mix.examples.rows["completion"][:])[np.array(asked.mix.kinds) == "retrieve"]) == {"yes"}
+
+
+def test_labels_of_corpus_pool_and_items_in_any_proportions_leave_no_row_less_than_nothing() -> None:
+    rng = np.random.default_rng(0)
+    names = ("yes", "no", "both")
+    for _ in range(30):
+        counts = rng.integers(5, 300, (3, 3)).tolist()
+        golds, of_corpus, of_pool = (dict(zip(names, row, strict=True)) for row in counts)
+        findings = [replace(finding(Cause.MISSING_DATA), golds=golds) for _ in range(2)]
+        old = labelled("jump", **of_corpus)
+        done = proposed(Retrieve(num_examples=200), diagnosis(*findings), old=old, new=labelled("jump new", **of_pool))
+        assert done.mix.weights.min() >= 0
+        assert done.mix.weights.sum() == pytest.approx(1.0)

@@ -1,0 +1,86 @@
+"""Choose which small trainings to make for longer, or with more seeds, after the first ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.loop.pilots.bench import SEEDS, Arm, Bench
+from controller.stages.retraining.settle import Settled
+from diagnose.finding.causes import LEAD
+from diagnose.finding.finding import SHOWN, Cause
+from interventions.arms.rivals import REPAIRS, SAME
+
+LONGER = 3
+"""Tokens of a further training, as a multiple of a small one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What was concluded for a finding, and what it would be worth to try for longer."""
+
+    settled: Settled
+    before: Mapping[Cause, float]
+    """Probabilities of causes by other evidence."""
+    rising: Mapping[Cause, float]
+    """Probability that a repair raises the log-likelihood as one that works does."""
+
+    @property
+    def asks_for_longer(self) -> bool:
+        """Whether more of the same data may be what helps: nothing else does, or other evidence says so."""
+        made = [one.works for one in self.settled.experiments if one.cause is not Cause.TRAINING_SETUP]
+        return max(made, default=0.0) < SHOWN or self.before.get(Cause.TRAINING_SETUP, 0.0) >= LEAD
+
+
+def longer(name: str) -> str:
+    """Name of the arm that trains on this mix for longer."""
+    return f"{name}-longer"
+
+
+def further(bench: Bench, found: Sequence[Concluded]) -> list[tuple[Arm, int]]:
+    """Trainings that may settle what the first ones left open, each with the place of its seed; none where nothing is
+    open, or the budget of pilots does not allow them.
+
+    What a repair may do shows better in a training that is three times as long than in as many more seeds: its effect
+    grows with it, and the noise does not. So the pairs of open repairs and their controls are trained on for longer,
+    the likeliest first, and get more seeds where that is too much.
+    """
+    by_name = {one.name: one for one in bench.mixes}
+    jobs: dict[str, list[tuple[Arm, int]]] = {}
+    left = bench.budget - bench.length * SEEDS * len(bench.mixes)
+
+    def add(names: Sequence[str], length: float, first: int) -> bool:
+        """Add trainings of those that have none yet, if there is room for all."""
+        nonlocal left
+        new = {_arm(name, length, bench): name for name in names}
+        arms = [Arm(arm, by_name[name], length) for arm, name in new.items() if arm not in jobs]
+        cost = length * SEEDS * len(arms)
+        if cost > left:
+            return False
+        left -= cost
+        jobs.update({arm.name: [(arm, first + seed) for seed in range(SEEDS)] for arm in arms})
+        return True
+
+    if any(one.asks_for_longer for one in found):
+        add([SAME], LONGER * bench.length, 0)
+    for pair in _open_pairs(found):
+        add(pair, LONGER * bench.length, 0) or add(pair, bench.length, SEEDS)
+    return [job for of_arm in jobs.values() for job in of_arm]
+
+
+def _arm(name: str, length: float, bench: Bench) -> str:
+    return longer(name) if length > bench.length else name
+
+
+def _open_pairs(found: Sequence[Concluded]) -> list[tuple[str, str]]:
+    """Repairs with their controls that may be causes and are not shown to work, the likeliest first."""
+    chance: dict[tuple[str, str], float] = {}
+    for one in found:
+        is_settled = max(one.settled.causes.values()) >= SHOWN and one.settled.causes.get(Cause.UNKNOWN, 0.0) < SHOWN
+        for repair in REPAIRS:
+            made = next((each for each in one.settled.experiments if each.cause == repair.cause), None)
+            if made is None or made.works >= SHOWN:
+                continue
+            may_work = max(made.works, one.rising.get(repair.cause, 0.0))
+            if may_work >= SHOWN or (may_work > 1 - SHOWN and not is_settled):
+                pair = (repair.name, repair.control)
+                chance[pair] = max(chance.get(pair, 0.0), may_work)
+    return sorted(chance, key=lambda pair: -chance[pair])
