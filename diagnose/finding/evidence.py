@@ -43,6 +43,8 @@ class Evidence:
     """Probe items that the test points at."""
     rows: tuple[str, ...] = field(default=())
     """Ids of the training rows that the test points at."""
+    guesses: tuple[str, ...] = field(default=())
+    """Label that a classifier gives each of these rows in the place of its own; empty where answers are no labels."""
     forms: tuple[Form, ...] = field(default=())
     """Forms in which the failed items come right, from the training's to the evaluation's."""
     denied: tuple[DeniedRow, ...] = field(default=())

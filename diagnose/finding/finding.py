@@ -58,6 +58,9 @@ class Experiment:
     num_seeds: int
     length: float
     """Tokens of a small training as a share of an arm's."""
+    is_rising: bool = False
+    """Whether the log-likelihood still rose at the end of a longer training, and the likelihood hardly had yet: what
+    the repair does in a whole arm cannot be told."""
     at_random: Estimate | None = None
     """Gain of as many rows at random, where the repair adds rows, over the same control and as the same share."""
 

@@ -10,8 +10,7 @@ of `Cause`, whose repair works. One that shows the same rows again, as training 
 at least half of what the best one does in as many tokens too: its rate is not constant where a few rows are learnt by
 heart.
 
-Means of arms are drawn from what the trainings allow: items by bootstrap, failed and passing ones apart, and noise of
-training as the arms and seeds show it, pooled over arms. Pure functions of numpy arrays, milliseconds.
+Pure functions of numpy arrays, milliseconds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,55 +21,19 @@ from numpy.typing import NDArray
 
 from diagnose.finding.causes import MIN_CONFIDENCE
 from diagnose.finding.finding import SHOWN, Cause, Experiment, Finding
+from diagnose.finding.trials import DRAWS, Trials, drawn_in_nats, drawn_means, item_weights
 from evals.statistics.intervals import Estimate, Z
 
 CLOSES = 0.5
 """Share of the gap that a repair has to close in a full training, and of what the best repair does."""
 _BY_HEART = (Cause.TRAINING_SETUP, Cause.UNDERWEIGHTED)
 """Causes whose repair shows the same rows again."""
-_DRAWS = 2000
-_LEAST_LIKELIHOOD = 1e-12
-"""Likelihood below which a logarithm is not taken: under that of chance in any vocabulary."""
 _WEIGHT_OF_READINGS = 0.5
 """Exponent of the probabilities that evidence other than experiments gave."""
 _LEAST_PRIOR = 0.02
 """Probability that such evidence leaves to every cause at least."""
 _LEAST_UNKNOWN = 0.1
 """Probability that it leaves to `unknown` at least, where no repair works."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What one kind of reading showed of the items of a finding."""
-
-    before: NDArray[np.float64]
-    """The model as it is, [num_items]."""
-    arms: Mapping[str, NDArray[np.float64]]
-    """Each arm after its small trainings, [num_seeds, num_items]: row k is of the kth seed, and some arms have fewer
-    seeds than others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """Small trainings, read on the items of one finding."""
-
-    likelihood: Tried
-    """Likelihood of the gold answer, on the scale of `gap`."""
-    is_failed: NDArray[np.bool_]
-    """Whether the model as it is fails the item, [num_items]."""
-    score: Tried
-    """Scores of those items that were answered; there may be none."""
-    is_failed_of_scores: NDArray[np.bool_]
-    """Whether the model as it is fails each of these."""
-    failure_rate: float
-    """Share of the slice's probe items that fail: failed and passing items are weighed by it."""
-    gap: float
-    """Mean likelihood of passing items, under the arm where it is highest, less that of failed ones under the model as
-    it is; positive."""
-    rest: Tried | None = None
-    """The same as `likelihood` of the other items with whose answers the slice's compete; None where none do."""
-    rest_weight: float = 0.0
-    """Number of those items for each one of the slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +48,34 @@ class Contrast:
     control_says: str
     length: float
     """Tokens of a small training as a share of an arm's."""
+    of_full: float | None = None
+    """Tokens of a small training as a share of those in which the repair has to close half of the gap, an arm's if
+    None: training on is held against as many tokens as the model was trained for."""
+    shorter: tuple[str, str, float] | None = None
+    """Names of arm and control of a shorter training, and its tokens as a share of an arm's; None without one."""
     at_random: str = ""
     """Name of the arm that does as much at random; empty where none does."""
+
+    @property
+    def needed(self) -> float:
+        """Share of the gap that a small training has to close, if the repair works."""
+        return least_effect(self.length if self.of_full is None else self.of_full)
 
 
 def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator) -> tuple[Experiment, ...]:
     """Say of each repair what it did, and how probable it is that it works, in the order of `Cause`."""
     order = list(Cause)
     tested = sorted(tested, key=lambda one: order.index(one.cause))
-    items = _item_weights(trials.is_failed, trials.failure_rate, rng)
-    drawn = _drawn_means(trials.likelihood, items, rng)
+    items = item_weights(trials.is_failed, trials.failure_rate, rng)
+    drawn = drawn_means(trials.likelihood, items, rng)
     scores = None
     if len(trials.is_failed_of_scores):
-        answered = _item_weights(trials.is_failed_of_scores, trials.failure_rate, rng)
-        scores = _drawn_means(trials.score, answered, rng)
+        answered = item_weights(trials.is_failed_of_scores, trials.failure_rate, rng)
+        scores = drawn_means(trials.score, answered, rng)
     others = None
     if trials.rest is not None:
         alike = np.zeros(len(trials.rest.before), bool)
-        others = _drawn_means(trials.rest, _item_weights(alike, 0.0, rng), rng)
+        others = drawn_means(trials.rest, item_weights(alike, 0.0, rng), rng)
 
     def effect(arm: str, control: str) -> NDArray[np.float64]:
         """Share of the gap, [num_draws]."""
@@ -110,11 +83,14 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
         return np.asarray((drawn[arm] - drawn[control] + lost) / trials.gap)
 
     effects = {one.cause: effect(one.arm, one.control) for one in tested}
-    works = {one.cause: effects[one.cause] >= least_effect(one.length) for one in tested}
+    works = {one.cause: effects[one.cause] >= one.needed for one in tested}
+    late = {one.cause for one in tested if works[one.cause].mean() < CLOSES and _rises_still(trials, one, rng)}
+    for cause in late:  # neither for the repair nor against it
+        works[cause] = np.arange(DRAWS) < CLOSES * DRAWS
     shortest = min(one.length for one in tested)
     at_length = {one.cause: _at_length(effects[one.cause], one.length, shortest) for one in tested}
     best = np.max(list(at_length.values()), axis=0)
-    earlier = np.zeros(_DRAWS, bool)
+    earlier = np.zeros(DRAWS, bool)
     found = []
     for one in tested:
         is_tried_at_random = one.at_random in trials.likelihood.arms
@@ -134,6 +110,7 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
                 num_items=len(trials.is_failed),
                 num_seeds=len(trials.likelihood.arms[one.arm]),
                 length=one.length,
+                is_rising=one.cause in late,
                 at_random=_estimate(effect(one.at_random, one.control)) if is_tried_at_random else None,
             )
         )
@@ -148,24 +125,21 @@ def rising(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator)
     repair that raises it is worth a longer training. It shows no cause: a model that becomes less sure of everything
     raises it too. Empty where likelihoods are logarithms already, as those of whole texts are.
     """
-    before = trials.likelihood.before
-    if (before < 0).any():
-        return {}
-    inside = trials.is_failed
-    best = np.log(max(trials.gap + before[inside].mean(), _LEAST_LIKELIHOOD))
-    in_nats = Tried(_nats(before), {name: _nats(runs) for name, runs in trials.likelihood.arms.items()})
-    gap = best - in_nats.before[inside].mean()
-    if gap <= 0:
-        return {}
-    drawn = _drawn_means(in_nats, _item_weights(inside, trials.failure_rate, rng), rng)
-    return {
-        one.cause: float(((drawn[one.arm] - drawn[one.control]) / gap >= least_effect(one.length)).mean())
-        for one in tested
-    }
+    drawn = drawn_in_nats(trials, rng)
+    return {one.cause: float((drawn[one.arm] - drawn[one.control] >= one.needed).mean()) for one in tested if drawn}
 
 
-def _nats(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.log(np.maximum(likelihoods, _LEAST_LIKELIHOOD)))
+def _rises_still(trials: Trials, one: Contrast, rng: np.random.Generator) -> bool:
+    """Whether a longer training raised the log-likelihood beyond a shorter one, by as much as works in the tokens
+    between them: one that only becomes less sure does so at once."""
+    if one.shorter is None:
+        return False
+    drawn = drawn_in_nats(trials, rng)
+    arm, control, length = one.shorter
+    if not drawn or not {arm, control} <= drawn.keys():
+        return False
+    more = (drawn[one.arm] - drawn[one.control]) - (drawn[arm] - drawn[control])
+    return float((more >= least_effect(one.length - length)).mean()) >= SHOWN
 
 
 def settled(before: Mapping[Cause, float], made: Sequence[Experiment]) -> Mapping[Cause, float]:
@@ -211,6 +185,9 @@ def concluded(finding: Finding) -> str:
         beside = f"; {others}" if others else ""
         return f"{_effect(best)}{beside}"
     open_ones = [one for one in made if one.works > 1 - SHOWN]
+    if any(one.is_rising for one in open_ones):
+        late = [one for one in open_ones if one.is_rising]
+        return f"What may help shows too late for small trainings: {'; '.join(map(_effect, late))}"
     if open_ones:
         return f"Too few items or seeds to tell what helps: {'; '.join(map(_effect, open_ones))}"
     if _contradicts(finding):
@@ -242,65 +219,6 @@ def least_effect(length: float) -> float:
 def _at_length(effect: NDArray[np.float64], length: float, shorter: float) -> NDArray[np.float64]:
     """Share of the gap that a shorter training closes at the same rate."""
     return np.asarray(1 - np.maximum(1 - effect, 1e-9) ** (shorter / length))
-
-
-_Weights = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Weights of items, [num_items], and of bootstrap samples of them, [num_draws, num_items]; each sums to 1."""
-
-
-def _drawn_means(tried: Tried, items: _Weights, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Draw means of the model as it is (named "") and of each arm over items, [num_draws] each."""
-    fixed, weights = items
-    names = list(tried.arms)
-    cells = [(k, seed) for k, name in enumerate(names) for seed in range(len(tried.arms[name]))]
-    design = _design(cells, len(names))
-    readings = np.concatenate([tried.arms[name] for name in names])  # [num_cells, num_items]
-    fitted = np.linalg.lstsq(design, readings, rcond=None)[0]
-    runs = readings @ fixed
-    rest = runs - design @ (fitted @ fixed)
-    df = len(cells) - design.shape[1]
-    own = float(rest @ rest) / df if df > 0 else 0.0
-    of_seeds = fitted[len(names) :] @ fixed  # the last seed's is minus their sum
-    of_seeds = np.append(of_seeds, -of_seeds.sum())
-    common = max(0.0, float(of_seeds @ of_seeds) / max(len(of_seeds) - 1, 1) - own / len(names))
-    factor = np.linalg.cholesky(np.linalg.pinv(design.T @ design)[: len(names), : len(names)])
-    scale = np.sqrt(max(df, 1) / rng.chisquare(max(df, 1), size=_DRAWS))  # as in Student's t
-    noise = np.sqrt(own) * factor @ rng.standard_normal((len(names), _DRAWS))
-    shared = np.sqrt(common / len(of_seeds)) * rng.standard_normal(_DRAWS)
-    drawn = {"": weights @ tried.before}
-    for k, name in enumerate(names):
-        drawn[name] = weights @ fitted[k] + (noise[k] + shared) * scale
-    return drawn
-
-
-def _item_weights(is_failed: NDArray[np.bool_], failure_rate: float, rng: np.random.Generator) -> _Weights:
-    """Weigh failed and passing items as much as they are of the slice; samples are drawn from each apart."""
-    fixed, drawn = np.zeros(len(is_failed)), np.zeros((_DRAWS, len(is_failed)))
-    for part, share in ((is_failed, failure_rate), (~is_failed, 1 - failure_rate)):
-        places = np.flatnonzero(part)
-        if len(places):
-            fixed[places] = share / len(places)
-            even = np.full(len(places), 1 / len(places))
-            drawn[:, places] = rng.multinomial(len(places), even, size=_DRAWS) * (share / len(places))
-    return fixed / fixed.sum(), drawn / fixed.sum()
-
-
-def _design(cells: Sequence[tuple[int, int]], num_arms: int) -> NDArray[np.float64]:
-    """Design of runs as the sum of their mix's mean and their seed's effect, effects of seeds summing to 0.
-
-    Args:
-        cells: Mix and seed of each run.
-        num_arms: Number of mixes.
-    """
-    num_seeds = 1 + max(seed for _, seed in cells)
-    design = np.zeros((len(cells), num_arms + num_seeds - 1))
-    for row, (arm, seed) in enumerate(cells):
-        design[row, arm] = 1
-        if seed < num_seeds - 1:
-            design[row, num_arms + seed] = 1
-        else:
-            design[row, num_arms:] = -1
-    return design
 
 
 def _estimate(drawn: NDArray[np.float64]) -> Estimate:

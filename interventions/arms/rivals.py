@@ -4,7 +4,7 @@ A cause is defined by the repair that works. So where evidence leaves several ca
 the fix of that kind would make it, for every finding that it may mend: one mix for each kind of repair, read on each
 finding's own items.
 
-clean      rows whose labels seem wrong leave, against as many rows of the same slices at random
+clean      rows whose labels seem wrong leave, or have another label, against as many others of the same slices
 dedup      copies leave, against the corpus as it stands
 twins      twins of rows with a cue, against the corpus as it stands
 raise      rows of the slices are drawn more often, against the corpus as it stands
@@ -13,34 +13,28 @@ add        rows of the pool are added, against the corpus as it stands and as ma
 The corpus's rows are drawn in the same order from all mixes: one that leaves keeps its place, with weight 0.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from diagnose.finding.answer_labels import as_label
-from diagnose.finding.finding import Cause, Diagnosis, Finding
-from diagnose.slices.predicate import Slice, row_members
+from diagnose.finding.finding import Cause, Diagnosis
+from diagnose.slices.predicate import Slice
 from interventions.admission.gate import Stock
+from interventions.arms.doubted import Doubted, like_it_at_random
 from interventions.controls.contest import Change, Side
-from interventions.fixes.clean import RELABEL, Clean, without_harmful
+from interventions.fixes.clean import RELABEL, Clean
 from interventions.fixes.counter_examples import CounterExamples
 from interventions.fixes.retrieve import Retrieve
 from interventions.fixes.reweight import Reweight
 from interventions.mix.compose import Draw, compose
 from interventions.mix.mix import MixPart, Origin, TrainingMix, joined
 from interventions.plan.limits import Amounts
-from interventions.plan.step import CLEAN, Declined, Intervention, Remove, Resources, Steps
-from interventions.proposal import NothingToDo, Proposal, plan_fix
+from interventions.plan.step import Intervention, Made, Remove, Resources
+from interventions.proposal import NothingToDo, Proposal, carry_out, plan_fix
 
 SAME, RANDOM, RANDOM_REMOVAL = "same", "random", "random-removal"
 """Names of mixes that repair nothing: the corpus as it stands, random rows added, and random rows left out."""
-
-
-_UNABLE = 0.5
-"""Share of the golds of a slice's items from which a classifier that denies more of them cannot do the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +58,9 @@ class Repair:
     """Whether it acts on the whole corpus, whatever finding asked for it."""
 
 
-@dataclass
-class DoubtedOut(Clean):
-    """The cleaning, and where it cannot be shown of which rows nine in ten are wrong, as many of the most doubtful ones
-    as are wrong: enough to see whether wrong labels are the cause, and too few of them wrong for rows to leave. Where a
-    classifier cannot do the task, for answers are computed and no labels, rows that work against the failed items."""
-
-    def steps(self, finding: Finding, resources: Resources) -> Steps:
-        cleaned = super().steps(finding, resources)
-        if not isinstance(cleaned, Declined):
-            return cleaned
-        test = next((one for one in finding.tests if "denied" in one.values), None)
-        if test is not None and test.values["denied_items"] > _UNABLE:
-            return without_harmful(finding, resources)
-        if test is None or not test.values["wrong"]:
-            return cleaned
-        stock = resources.stock
-        number = round(test.values["wrong"] * len(test.rows) / max(test.values["denied"], test.values["wrong"]))
-        doubted = set(test.rows[:number])
-        is_doubted = np.array([name in doubted for name in stock.corpus.select(stock.kept).rows["id"][:]], bool)
-        if not is_doubted.any():
-            return cleaned
-        return (Remove(finding, CLEAN, stock.kept[is_doubted], f"{number} rows with the most doubtful labels leave"),)
-
-
 REPAIRS = (
     Repair(
-        "clean", Cause.WRONG_LABELS, DoubtedOut, RANDOM_REMOVAL, "{} rows with doubtful labels left out", "num_removed"
+        "clean", Cause.WRONG_LABELS, Doubted, RANDOM_REMOVAL, "{} rows with doubtful labels left out", "num_removed"
     ),
     Repair("twins", Cause.SHORTCUT, CounterExamples, SAME, "{} twins without the cue added"),
     Repair("dedup", Cause.DUPLICATES, Clean, SAME, "{} copies left out", "num_removed", is_everywhere=True),
@@ -141,7 +111,7 @@ def rivals(
         items = tuple(one.slice for one in findings if repair.is_everywhere or one.acted_on in acted_on)
         made.append(_rival(repair, done, items, resources.stock))
         if repair.cause is Cause.WRONG_LABELS:
-            made.append(_random_removal(done, resources))
+            made.append(_at_random(done, resources))
         if repair.cause is Cause.MISSING_DATA and (random := _random_rows(done, resources)) is not None:
             made.append(random)
     if not made:
@@ -161,35 +131,22 @@ def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stoc
     if num_removed and repair.counted != "num_removed":
         says += f", {num_removed} rows left out"
     if num_relabelled := sum(action.num_added for action in actions if action.kind == RELABEL):
-        says += f", {num_relabelled} of them relabelled"
+        says = f"{num_relabelled} rows with doubtful labels relabelled"
     share = sum(action.share for action in actions if action.num_added)
     return Rival(repair.name, _in_place(done.mix, stock), items, says, share)
 
 
-def _random_removal(done: Proposal, resources: Resources) -> Rival:
-    """As many rows leave as the repair takes, of the same slices; where it takes rows of others, as those with a wrong
-    label are that hides them from their class, of the same answers."""
-    stock, rng = resources.stock, np.random.default_rng(resources.seed)
-    left = stock.kept
-    seen = np.zeros(0, np.int64)  # rows that leave to be relabelled are among those that leave
-    for step in (step for step in done.steps if isinstance(step, Remove)):
-        rows = np.setdiff1d(step.rows, seen)
-        seen = np.union1d(seen, rows)
-        inside = left[row_members(step.finding.acted_on, stock.corpus.select(left))]
-        is_own = 2 * len(np.intersect1d(rows, inside)) >= len(rows)
-        for of, number in [(inside, len(rows))] if is_own else list(_alike(rows, left, stock)):
-            left = np.setdiff1d(left, rng.choice(of, min(number, len(of)), replace=False))
-    mix = compose((), replace(stock, kept=left))
-    number = len(stock.kept) - len(left)
-    return Rival(RANDOM_REMOVAL, _in_place(mix, stock), (), f"{number} rows of the slice left out at random")
-
-
-def _alike(rows: NDArray[np.int64], left: NDArray[np.int64], stock: Stock) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Rows that have the same answer as some of the given ones, with the number of these, answer by answer."""
-    answers = np.array([as_label(text) for text in stock.corpus.select(left).rows["completion"][:]], object)
-    wanted = Counter(as_label(text) for text in stock.corpus.select(rows).rows["completion"][:])
-    for answer, number in wanted.items():
-        yield left[answers == answer], number
+def _at_random(done: Proposal, resources: Resources) -> Rival:
+    """Do the same as the cleaning to as many other rows."""
+    steps = like_it_at_random(done.steps, resources)
+    number = sum(len(step.rows) for step in steps if isinstance(step, Remove) and step.kind != RELABEL)
+    relabelled = sum(len(step.rows) for step in steps if isinstance(step, Made))
+    what = ", ".join(
+        f"{count} rows {how}" for count, how in ((number, "left out"), (relabelled, "relabelled")) if count
+    )
+    like = carry_out(steps, resources, done.limits, resources.seed)
+    mix = compose((), resources.stock) if isinstance(like, NothingToDo) else like.mix
+    return Rival(RANDOM_REMOVAL, _in_place(mix, resources.stock), (), f"{what} at random")
 
 
 def _random_rows(done: Proposal, resources: Resources) -> Rival | None:

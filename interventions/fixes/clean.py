@@ -110,13 +110,20 @@ def _without_denied(finding: Finding, resources: Resources, test: Evidence) -> S
     leave = Remove(finding, CLEAN, rows, why)
     if action_key(RELABEL, finding.data_slice) in resources.judged:
         return (leave,)
-    return (leave, *_relabelled(finding, stock, rows, denied))
+    return (leave, *relabelled(finding, stock, rows, denied))
 
 
-def _relabelled(
+def relabelled(
     finding: Finding, stock: Stock, rows: NDArray[np.int64], denied: Sequence[DeniedRow]
 ) -> tuple[Remove, Made] | tuple[()]:
-    """Steps for rows that come back with another label; empty where none is known well enough."""
+    """Make steps for rows that come back with another label; none where no label is known, or no row passes the gate.
+
+    Args:
+        finding: Finding that they are for.
+        stock: What the corpus has.
+        rows: Row numbers of the corpus, ascending.
+        denied: The same rows with their new labels.
+    """
     known = [k for k, row in enumerate(denied) if row.label]
     if not known:
         return ()

@@ -45,6 +45,8 @@ class Bench:
     """Tokens of all small trainings as a multiple of an arm's."""
     number: int
     """Number of the round."""
+    trained_for: int
+    """Tokens that the model was trained for, or those of an arm where that is not known."""
 
     @property
     def mixes(self) -> tuple[RivalMade, ...]:
@@ -92,7 +94,18 @@ def make_bench(run: Run, champion: Model, made: Done[RivalsMade], number: int) -
             settings.diagnose.pilot_share,
         )
         return None
-    return Bench(run, champion, made, whole, length, budget, number)
+    return Bench(run, champion, made, whole, length, budget, number, _trained_for(run, champion, made, whole))
+
+
+def _trained_for(run: Run, champion: Model, made: Done[RivalsMade], whole: Recipe) -> int:
+    """Tokens of the initial training, if there was one."""
+    settings = run.settings
+    rows, mean_tokens = champion.corpus.num_rows, made.value.mean_tokens
+    first = (
+        recipe(settings.train, settings.model, TrainUpdate(), rows, mean_tokens) if settings.train.initial else whole
+    )
+    assert isinstance(first.length, Tokens), "a mean of tokens is given"
+    return first.length.count
 
 
 def train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> None:

@@ -140,15 +140,26 @@ def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Contrast
     by_name = {one.name: one for one in bench.mixes}
     arm, length = _longest(bench, readings, SAME)
     says = "trained on with the same data"
-    tested = [Contrast(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length)]
+    of_full = bench.tokens(length).count / bench.trained_for
+    tested = [Contrast(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length, of_full)]
     for repair in REPAIRS:
         made = by_name.get(repair.name)
         if made is None or finding.slice not in made.items:
             continue
         arm, length = _longest(bench, readings, repair.name, repair.control)
-        control = longer(repair.control) if arm != repair.name else repair.control
-        at_random = repair.at_random if repair.at_random in by_name and arm == repair.name else ""
-        tested.append(Contrast(repair.cause, arm, control, made.says, by_name[repair.control].says, length, at_random))
+        is_longer = arm != repair.name
+        tested.append(
+            Contrast(
+                cause=repair.cause,
+                arm=arm,
+                control=longer(repair.control) if is_longer else repair.control,
+                repair_says=made.says,
+                control_says=by_name[repair.control].says,
+                length=length,
+                shorter=(repair.name, repair.control, bench.length) if is_longer else None,
+                at_random=repair.at_random if repair.at_random in by_name and not is_longer else "",
+            )
+        )
     return tested
 
 

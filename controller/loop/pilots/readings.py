@@ -10,7 +10,7 @@ from controller.engine.runner import Done
 from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, Asked, AskedItems
 from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Finding
-from diagnose.finding.outcome import Trials, Tried
+from diagnose.finding.trials import Trials, Tried
 from diagnose.slices.predicate import item_members
 from evals.items import ItemKey, ItemResult
 

@@ -108,6 +108,8 @@ class SliceLabels:
     denied: Denied
     doubted: NDArray[np.int64]
     """Places of the rows whose label is denied, the most doubtful first, [num_denied]."""
+    guesses: tuple[str, ...]
+    """Label that the classifier gives each of these."""
     leaves: NDArray[np.int64]
     """Places of rows of which at least nine in ten have a wrong label, ascending, [num_leaving]."""
     new_labels: dict[int, str]
@@ -126,6 +128,7 @@ def evidence_of(
         values,
         f"{says}. {len(found.leaves)} rows may leave, {len(found.new_labels)} of them be relabelled.",
         rows=tuple(ids[place] for place in found.doubted[:_LISTED].tolist()),
+        guesses=found.guesses[:_LISTED],
         denied=tuple(DeniedRow(ids[place], found.new_labels.get(place, "")) for place in found.leaves.tolist()),
         blames=blames,
     )
@@ -189,9 +192,11 @@ def judge_labels(
     has_new_label = relabelled(sides, found, surely(doubts.items))
     places, best = sides.rows.places, sides.rows.best
     order = np.argsort(-sides.rows.doubt, kind="stable")
+    by_doubt = order[sides.rows.is_denied[order]]
     return SliceLabels(
         denied=denied,
-        doubted=places[order[sides.rows.is_denied[order]]],
+        doubted=places[by_doubt],
+        guesses=tuple(doubts.labels[best[k]] for k in by_doubt.tolist()),
         leaves=places[found.rows],
         new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(has_new_label).tolist()},
         denied_items=sides.items.places[sides.items.is_denied],

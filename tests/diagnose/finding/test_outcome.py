@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from diagnose.finding.finding import Cause
-from diagnose.finding.outcome import Contrast, Trials, Tried, experiments, least_effect, settled
+from diagnose.finding.outcome import Contrast, experiments, least_effect, rising, settled
+from diagnose.finding.trials import Trials, Tried
 
 LENGTH = 0.1
 GAP = 0.5
@@ -179,3 +180,50 @@ def test_as_many_rows_at_random_are_told_beside_rows_that_are_added_and_change_n
     assert beside.at_random is not None
     assert beside.at_random.mean == pytest.approx(0.4, abs=0.06)
     assert replace(beside, at_random=None) == alone
+
+
+def of_likelihoods(before: float, arms: dict[str, float]) -> Trials:
+    """Failed and passing items with these likelihoods; passing ones stay at .9."""
+    rng = np.random.default_rng(0)
+    is_failed = np.arange(40) < 20
+
+    def read(value: float, shape: tuple[int, ...]) -> np.ndarray:
+        return np.where(is_failed, value, 0.9) * np.exp(0.05 * rng.standard_normal(shape))
+
+    tried = Tried(read(before, (40,)), {name: read(value, (2, 40)) for name, value in arms.items()})
+    return Trials(tried, is_failed, tried, is_failed, 1.0, 0.9 - before)
+
+
+LONGER = replace(ADD, arm="add-longer", control="same-longer", length=0.3, shorter=("add", "same", LENGTH))
+
+
+def test_a_repair_whose_likelihood_comes_late_is_neither_shown_nor_refuted() -> None:
+    arms = {"same": 1e-4, "same-longer": 1e-4, "add": 8e-3, "add-longer": 4e-2}
+    of = of_likelihoods(1e-4, arms)
+    [one] = experiments(of, [LONGER], np.random.default_rng(0))
+    assert one.effect.mean < least_effect(0.3) / 2
+    assert (one.is_rising, one.works) == (True, 0.5)
+    assert rising(of, [ADD], np.random.default_rng(0))[Cause.MISSING_DATA] > 0.99
+
+
+def test_a_model_that_only_becomes_less_sure_at_once_is_not_rising_still() -> None:
+    of = of_likelihoods(0.02, {"same": 0.02, "same-longer": 0.02, "add": 0.05, "add-longer": 0.05})
+    [one] = experiments(of, [LONGER], np.random.default_rng(0))
+    assert not one.is_rising
+    assert one.works < 0.01
+
+
+def test_training_on_is_held_against_as_many_tokens_as_the_model_was_trained_for() -> None:
+    of = trials({"same": 0.06}, of_seeds=0.0)
+    arm, own = (replace(ON, of_full=of_full) for of_full in (LENGTH, LENGTH / 4))
+    assert arm.needed == least_effect(LENGTH) > 0.06 > own.needed == least_effect(LENGTH / 4)
+    assert concluded(of, own)[Cause.TRAINING_SETUP] > 0.9 > concluded(of, arm)[Cause.TRAINING_SETUP]
+
+
+def test_cleaning_that_works_comes_before_rows_that_do_more_and_drawing_rows_more_often_does_not() -> None:
+    raised = replace(ADD, cause=Cause.UNDERWEIGHTED, arm="raise")
+    of = trials({"same": 0.0, "add": 0.6, "raise": 0.2, "random-removal": 0.0, "clean": 0.2})
+    first = {one.cause: one.is_first for one in experiments(of, [ADD, CLEAN], np.random.default_rng(0))}
+    assert first[Cause.WRONG_LABELS] > 0.9
+    second = {one.cause: one.is_first for one in experiments(of, [ADD, raised], np.random.default_rng(0))}
+    assert second[Cause.MISSING_DATA] > 0.9

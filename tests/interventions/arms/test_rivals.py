@@ -1,9 +1,14 @@
 """Mixes of rival repairs: what is in each, and that they differ from their control in one thing."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from builders.findings import JUMP, NO_ITEMS, TASK, corpus, diagnosis, finding, pool
+from builders.pools import train_pool
 
 from controller.train.sampling import draw_order
+from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Cause
 from diagnose.slices.predicate import Slice, row_members
 from interventions.admission.gate import take_stock
@@ -64,3 +69,26 @@ def test_a_repair_counts_for_every_finding_whose_rows_it_acts_on() -> None:
     assert by_name["add"] == (TASK, other)
     assert by_name["clean"] == (TASK,)
     assert by_name[SAME] == ()
+
+
+def test_doubted_labels_are_changed_to_those_of_the_classifier_and_as_many_of_the_same_answers_at_random() -> None:
+    rows = [(f"jump {k}", "yes" if k % 3 else "no") for k in range(60)]
+    labelled = train_pool(rows, "train.jsonl")
+    ids = labelled.rows["id"][:]
+    doubted = tuple(ids[k] for k in range(60) if k % 3 == 0)  # all twenty that say no
+    values = {"denied": 0.4, "denied_items": 0.0, "denied_elsewhere": 0.0, "wrong": 0.2}
+    test = Evidence("labels", values, "", rows=doubted, guesses=("yes",) * len(doubted))
+    found = diagnosis(replace(finding(Cause.UNKNOWN), tests=(test,)))
+    resources = Resources(take_stock(labelled, None, NO_ITEMS), row_effects=against)
+    of = {one.name: one for one in rivals(Auto(num_examples=50), found, {TASK: (Cause.WRONG_LABELS,)}, resources)}
+    for name in ("clean", RANDOM_REMOVAL):
+        mix = of[name].mix
+        gone = np.flatnonzero(mix.weights[:60] == 0)
+        assert len(gone) == 10  # as many as are wrong: .2 of the slice, where twenty are .4 of it
+        assert {rows[k][1] for k in gone.tolist()} == {"no"}
+        assert set(mix.examples.rows["completion"][60:]) == {"yes"}
+        assert sorted(mix.examples.rows["prompt"][60:]) == sorted(rows[k][0] for k in gone.tolist())
+        assert mix.weights[60:] == pytest.approx(1 / 60)
+    assert set(np.flatnonzero(of["clean"].mix.weights[:60] == 0)) == {3 * k for k in range(10)}
+    assert of["clean"].says == "10 rows with doubtful labels relabelled"
+    assert of[RANDOM_REMOVAL].says == "10 rows relabelled at random"
