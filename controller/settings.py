@@ -104,3 +104,8 @@ class LoopSettings:
             raise ValueError(f"seed must be at least 0 and below {SEEDS}, got {self.seed}")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be at least 1, got {self.workers}; leave it unset for as many as fit")
+
+    @property
+    def trains_initially(self) -> bool:
+        """Whether the model of round 0 is trained on the corpus first."""
+        return self.train.initial if self.train.initial is not None else not self.model.is_trained

@@ -59,11 +59,10 @@ def plan_lines(run: Run) -> Iterator[str]:
     for one in counted_corpus(run, base):
         yield f"source     {one.source}: {one.num_rows:,} rows, {one.num_tokens:,} tokens, {one.share:.1%} of the draws"
     yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
-    is_trained_first = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
-    if is_trained_first:
+    if settings.trains_initially:
         tokens = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield f"initial    {tokens:,} tokens, {6 * base.num_parameters * tokens:.2g} FLOPs"
-    num_checkpoints = 2 if is_trained_first else len(base.checkpoints)
+    num_checkpoints = 2 if settings.trains_initially else len(base.checkpoints)
     rows = run.corpus.num_rows + (run.pool.num_rows if run.pool is not None else 0)
     rows = min(rows, settings.diagnose.max_rows or rows)
     seen = round(rows * mean) * num_checkpoints

@@ -145,8 +145,7 @@ def initial_model(run: Run, base: Model) -> Model:
     """
     settings = run.settings
     check_room(run.loaded, base.ref)
-    is_wanted = settings.train.initial if settings.train.initial is not None else not settings.model.is_trained
-    return train_initially(run, [base], [settings.seed])[0] if is_wanted else base
+    return train_initially(run, [base], [settings.seed])[0] if settings.trains_initially else base
 
 
 def train_initially(run: Run, bases: Sequence[Model], seeds: Sequence[int]) -> list[Model]:

@@ -101,9 +101,9 @@ def _trained_for(run: Run, champion: Model, made: Done[RivalsMade], whole: Recip
     """Tokens of the initial training, if there was one."""
     settings = run.settings
     rows, mean_tokens = champion.corpus.num_rows, made.value.mean_tokens
-    first = (
-        recipe(settings.train, settings.model, TrainUpdate(), rows, mean_tokens) if settings.train.initial else whole
-    )
+    first = whole
+    if settings.trains_initially:
+        first = recipe(settings.train, settings.model, TrainUpdate(), rows, mean_tokens)
     assert isinstance(first.length, Tokens), "a mean of tokens is given"
     return first.length.count
 
