@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.case import Case
+from diagnose.finding.answer_labels import as_label, label_golds
 from diagnose.model.asked_model import Trained
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_rows
@@ -86,6 +87,14 @@ class Subject:
     @property
     def corpus(self) -> TrainPool:
         return self.case.corpus
+
+    @property
+    def competing(self) -> list[ItemResult]:
+        """Passing items outside the slice with whose labels its own compete; none where answers are no labels. What
+        only pulls towards one answer breaks these."""
+        results = [*self.failed, *self.passed, *self.others]
+        golds = label_golds(results, np.arange(len(results)) < len(self.failed) + len(self.passed))
+        return [r for r in self.others if not r.is_failed and as_label(r.item.target) in golds]
 
     @property
     def sampled_corpus(self) -> TrainPool:

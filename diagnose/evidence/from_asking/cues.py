@@ -37,11 +37,13 @@ class _Cue:
     right counts. There are several where the cue's number of words is unknown."""
     control: Mapping[int, Sequence[str]] = field(default_factory=dict)
     """The same items edited as much where no cue stands: a model that is unsure changes its answers at any edit."""
+    left_out: str = ""
+    """Word that the edits leave out; empty where they change one."""
 
 
 def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]) -> Evidence:
-    """Give `cue_flips`, the share of the failed items that turn right when the best cue is edited, where words are left
-    out beyond what another word does.
+    """Give `cue_flips`, the share of the failed items that turn right when the best cue is edited; where a word is left
+    out, beyond what another word does, and less the items of other labels that it breaks for each failed one.
 
     Args:
         leaned: Words of failed items with their shares, by task and id, as far as they are known.
@@ -53,11 +55,14 @@ def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[
         return Evidence("cues", {}, "These items cannot be asked under another prompt.")
     cues = list(_cues([(prompt, answer) for prompt, answer in pairs if prompt and answer], failed))
     cues += list(_left_out(failed, leaned))
+    competing = [r for r in subject.competing if asker.can_ask(r.item)][:_MOST]
     before, best, name = asker.num_tokens, 0.0, ""
     for cue in cues:
         flips = len(_flipped(cue.edits, failed, asker)) / len(failed)
         if flips > best and cue.control:
             flips -= len(_flipped(cue.control, failed, asker)) / len(failed)
+        if flips > best and cue.left_out:
+            flips -= _broken(cue.left_out, competing, asker) * len(subject.competing) / len(subject.failed)
         if flips > best:
             best, name = flips, cue.says
     if not name:
@@ -85,6 +90,17 @@ def _flipped(edits: Mapping[int, Sequence[str]], failed: Sequence[ItemResult], a
         results = asker.ask([Edited(failed[k].item, edits[k][attempt]) for k in left])
         flipped |= {k for k, result in zip(left, results, strict=True) if result is not None and not result.is_failed}
     return flipped
+
+
+def _broken(word: str, passing: Sequence[ItemResult], asker: Asker) -> float:
+    """Share of passing items that fail without the word; 0 without any."""
+    edits = [
+        Edited(r.item, r.item.prompt_with(text))
+        for r in passing
+        if word in r.item.asked.split() and (text := " ".join(w for w in r.item.asked.split() if w != word))
+    ]
+    results = asker.ask(edits)
+    return sum(result is not None and result.is_failed for result in results) / max(len(passing), 1)
 
 
 def _cues(pairs: Sequence[Pair], failed: Sequence[ItemResult]) -> Iterator[_Cue]:
@@ -133,4 +149,4 @@ def _left_out(failed: Sequence[ItemResult], leaned: Mapping[ItemKey, Sequence[tu
                 for edited, gone in ((edits, word), (control, other)):
                     edited[k] = [result.item.prompt_with(" ".join(w for w in words if w != gone))]
         if edits:
-            yield _Cue(f"Without “{word}”, which the model leans on, and beyond another word left out", edits, control)
+            yield _Cue(f"Without “{word}”, which the model leans on, and beyond another word", edits, control, word)

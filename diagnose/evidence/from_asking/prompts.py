@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.evidence.subject import Subject
-from diagnose.finding.answer_labels import as_label, label_golds
 from diagnose.finding.evidence import SETTLED, Evidence
 from diagnose.finding.forms import Form, Frame
 from diagnose.model.asked_model import Asker
-from evals.items import Edited, Item, ItemResult
+from evals.items import Edited, Item
 
 _MOST = 24
 """Most failed items, and most passing ones, that are asked under each prompt."""
@@ -41,7 +40,7 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     passing ones that it breaks; where answers are labels, also less the items of other labels that it breaks for each
     failed one."""
     failed = [r for r in subject.failed if asker.can_ask(r.item)][:_MOST]
-    rivals = _rivals(subject)
+    rivals = subject.competing
     # Right answers of the slice and of its tasks: a prompt that only pulls towards one answer breaks them.
     tasks = {r.item.task for r in failed}
     others = [] if rivals else [r for r in subject.others if r.item.task in tasks and not r.is_failed]
@@ -72,13 +71,6 @@ def change_prompts(subject: Subject, asker: Asker) -> Evidence:
     frame = chosen.frame if chosen is not None and best >= SETTLED else None
     forms = (Form(frame=frame),) if frame is not None else ()
     return Evidence("prompts", {"reprompted": best}, says, asker.num_tokens - before, forms=forms)
-
-
-def _rivals(subject: Subject) -> list[ItemResult]:
-    """Passing items outside the slice with whose labels its own compete; none where answers are no labels."""
-    results = [*subject.failed, *subject.passed, *subject.others]
-    golds = label_golds(results, np.arange(len(results)) < len(subject.failed) + len(subject.passed))
-    return [r for r in subject.others if not r.is_failed and as_label(r.item.target) in golds]
 
 
 def _candidates(subject: Subject) -> Iterator[_Candidate]:

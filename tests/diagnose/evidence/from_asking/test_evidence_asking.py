@@ -95,3 +95,29 @@ def test_a_model_that_follows_no_cue_is_not_accused_of_one() -> None:
     rows = sorted_rows(40)
     failed = [result(prompt, answer, "?") for prompt, answer in rows]
     assert edit_cues(subject(failed, rows), Answering(lambda _: "?"), {}).values["cue_flips"] == 0.0
+
+
+def test_a_word_without_which_everything_gets_one_label_is_no_cue() -> None:
+    """Without `?` the model says yes to all: right for the failed items, and wrong for as many that say no."""
+    failed = [result(f"sort question {k} ?", "yes", "no") for k in range(20)]
+    others = [result(f"count question {k} ?", "no", "no") for k in range(20)]
+    model = Answering(lambda prompt: "no" if "?" in prompt else "yes")
+    leaned = {r.item.key: [("?", 1.0)] for r in failed}
+    assert edit_cues(subject(failed, [("sort x", "yes")]), model, leaned).values["cue_flips"] == 1.0
+    assert edit_cues(subject([*failed, *others], [("sort x", "yes")]), model, leaned).values["cue_flips"] == 0.0
+
+
+def test_a_model_that_changes_its_answer_with_any_word_follows_no_cue() -> None:
+    failed = [result(f"sort some question {k} obviously", "yes", "no") for k in range(20)]
+    leaned = {r.item.key: [("obviously", 1.0)] for r in failed}
+    unsure = Answering(lambda prompt: "no" if len(prompt.split()) == 5 else "yes")
+    assert edit_cues(subject(failed, [("sort x", "yes")]), unsure, leaned).values["cue_flips"] == 0.0
+
+
+def test_a_prompt_that_gets_one_label_for_everything_is_no_form() -> None:
+    failed = [result(f"sort Question {k}", "yes", "no") for k in range(20)]
+    others = [result(f"count Question {k}", "no", "no") for k in range(20)]
+    model = Answering(lambda prompt: "no" if "Question" in prompt else "yes")
+    rows = [(f"sort x {k}", "yes") for k in range(20)]
+    assert change_prompts(subject(failed, rows), model).values["reprompted"] == 1.0
+    assert change_prompts(subject([*failed, *others], rows), model).values["reprompted"] == 0.0
