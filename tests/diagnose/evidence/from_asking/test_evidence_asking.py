@@ -118,6 +118,6 @@ def test_a_prompt_that_gets_one_label_for_everything_is_no_form() -> None:
     failed = [result(f"sort Question {k}", "yes", "no") for k in range(20)]
     others = [result(f"count Question {k}", "no", "no") for k in range(20)]
     model = Answering(lambda prompt: "no" if "Question" in prompt else "yes")
-    rows = [(f"sort x {k}", "yes") for k in range(20)]
+    rows = [(f"sort Question {k}", "yes") for k in range(100, 120)]
     assert change_prompts(subject(failed, rows), model).values["reprompted"] == 1.0
     assert change_prompts(subject([*failed, *others], rows), model).values["reprompted"] == 0.0
