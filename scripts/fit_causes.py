@@ -15,6 +15,7 @@ share of causes that is right there among those named with .9 or more. Seconds.
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -31,7 +32,7 @@ from controller.prove.truth import VERIFIED
 from diagnose.finding.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
 from diagnose.finding.finding import Cause, Experiment
 from diagnose.finding.outcome import settled
-from evals.fixtures.worlds import FIT_WORLDS, WORLDS
+from evals.fixtures.worlds import FIT_WORLDS
 from evals.statistics.intervals import Estimate
 
 EVIDENCE = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "evidence.jsonl"
@@ -45,6 +46,8 @@ TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
 REACHED = 0.99
 """Share of the findings that lie as near to one of another world as counts for like it."""
+LEAST_GAP = 0.1
+"""Score that clean data or training would add at least, for there to be something to find."""
 SMOOTHING = 0.02
 """Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
 
@@ -79,10 +82,12 @@ def main() -> None:
     parser.add_argument("--ablation", action="store_true", help="what each reading is worth; nothing is written")
     options = parser.parse_args()
     known = {key(example): example for example in read_examples()}
-    known |= {key(example): example for folder in options.folders for example in from_runs(folder)}
+    results = [read_prove(path) for folder in options.folders for path in sorted(folder.rglob(PROVE_FILE))]
+    known |= {key(example): example for example in from_runs(results)}
     if options.folders:
         write_examples([known[name] for name in sorted(known)])
-    examples = with_counterparts(read_examples())
+    found = read_examples()
+    examples = with_counterparts(found)
     held_out = {strength: held_out_shares(examples, strength) for strength in STRENGTHS}
     losses = {k: float(np.mean([-np.log(shares[e.cause]) for e, shares in found])) for k, found in held_out.items()}
     best = min(losses, key=lambda strength: losses[strength])
@@ -90,7 +95,7 @@ def main() -> None:
         print_ablation(examples, best)
         return
     print("loss on worlds not seen, by strength:", {k: round(loss, 3) for k, loss in losses.items()})
-    alone = [(e, shares) for e, shares in held_out[best] if e in known.values()]
+    alone = [(e, shares) for e, shares in held_out[best] if e in found]
     print_worth("without small trainings", alone)
     tried = [(e, shares) for e, shares in alone if e.tried]
     if tried:
@@ -115,14 +120,16 @@ def write_examples(examples: Sequence[Example]) -> None:
     EVIDENCE.write_text("".join(json.dumps(asdict(example), sort_keys=True) + "\n" for example in examples))
 
 
-def from_runs(folder: Path) -> Iterator[Example]:
-    for path in sorted(folder.rglob(PROVE_FILE)):
-        result = read_prove(path)
+def from_runs(results: Sequence[ProveResult]) -> Iterator[Example]:
+    """Findings with a gap that could be closed; where a world has no clean run beside it every gap counts."""
+    clean = clean_scores(results)
+    for result in results:
         if result.world not in FIT_WORLDS:
-            raise SystemExit(f"{path}: the world {result.world} is kept for judging; fit on {', '.join(FIT_WORLDS)}")
+            raise SystemExit(f"the world {result.world} is kept for judging; fit on {', '.join(FIT_WORLDS)}")
         for named in result.named:
             causes = true_of(result, named)
-            if causes:
+            gap = gap_of(result, clean.get(result.world, {}), task=named.slice.get("task"))
+            if causes and (gap is None or gap >= LEAST_GAP):
                 yield Example(
                     world=result.world,
                     scenario=result.scenario,
@@ -139,6 +146,24 @@ def from_runs(folder: Path) -> Iterator[Example]:
                     ],
                     changes=list(result.actions),
                 )
+
+
+def clean_scores(results: Sequence[ProveResult]) -> dict[str, dict[str, float]]:
+    """Mean score of each skill in the clean runs of each world."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        for skill, score in result.probe_scores.items() if result.scenario == "clean" else ():
+            found[result.world][skill].append(score)
+    return {world: {skill: float(np.mean(scores)) for skill, scores in of.items()} for world, of in found.items()}
+
+
+def gap_of(result: ProveResult, clean: Mapping[str, float], task: str | None = None) -> float | None:
+    """What clean runs of the world score beyond this one, on the task's skill, or else on those that suffer from what
+    was planted; None where that is not known."""
+    own = (task.removeprefix(f"{result.world}_"),) if task is not None else result.true_slices or tuple(clean)
+    if not own or not set(own) <= clean.keys() & result.probe_scores.keys():
+        return None
+    return float(np.mean([clean[skill] - result.probe_scores[skill] for skill in own]))
 
 
 def true_of(result: ProveResult, named: Named) -> tuple[str, ...]:
@@ -199,10 +224,10 @@ def planted_cause(result: ProveResult, named: Named) -> str | None:
         return None
     if result.scenario != "two_defects":
         return result.true_causes[0] if result.true_causes[0] != Cause.CONTAMINATION else None
-    world, words = WORLDS[result.world], f"{dict(named.slice)} {dict(named.data_slice)}"
-    if world.target in words:
+    (target, second), words = result.true_slices, f"{dict(named.slice)} {dict(named.data_slice)}"
+    if target in words:
         return Cause.MISSING_DATA.value
-    return Cause.WRONG_LABELS.value if world.second in words else None
+    return Cause.WRONG_LABELS.value if second in words else None
 
 
 def with_counterparts(examples: Sequence[Example]) -> list[Example]:

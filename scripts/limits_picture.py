@@ -15,8 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from fit_causes import is_planted
+from fit_causes import LEAST_GAP, clean_scores, gap_of, is_planted
 from kept_results import RUNS
 from matplotlib.figure import Figure
 
@@ -25,7 +24,6 @@ from diagnose.finding.finding import Cause
 
 RIGHT, NEXT, UNDECIDED, WRONG, UNSEEN = "right", "undecided, the true cause next", "undecided", "wrong", "not seen"
 COLOURS = {RIGHT: "tab:green", NEXT: "#a6d8a6", UNDECIDED: "0.8", WRONG: "tab:red", UNSEEN: "white"}
-LEAST_GAP = 0.1
 
 
 def main() -> None:
@@ -35,30 +33,16 @@ def main() -> None:
     options = parser.parse_args()
     results = [read_prove(path) for folder in options.folders for path in sorted(folder.rglob(PROVE_FILE))]
     told: dict[str, dict[float, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for result, gap in with_gaps(results):
-        if result.true_causes and gap >= LEAST_GAP:
+    clean = clean_scores(results)
+    for result in results:
+        gap = gap_of(result, clean.get(result.world, {}))
+        if result.true_causes and gap is not None and gap >= LEAST_GAP:
             told[result.scenario][result.intensity].append(said(result))
     if not told:
         raise SystemExit("no run with a gap of a tenth; clean runs of the same worlds are needed too")
     print(table(told))
     draw(told, options.picture)
     print(f"wrote {options.picture}")
-
-
-def with_gaps(results: Sequence[ProveResult]) -> list[tuple[ProveResult, float]]:
-    """Each run with the mean score that its suffering skills have in clean runs of its world, less their own."""
-    clean: dict[str, list[Mapping[str, float]]] = defaultdict(list)
-    for result in results:
-        if result.scenario == "clean":
-            clean[result.world].append(result.probe_scores)
-    found = []
-    for result in results:
-        skills = result.true_slices or tuple(result.probe_scores)
-        known = [scores for scores in clean[result.world] if set(skills) <= scores.keys()]
-        if skills and known and set(skills) <= result.probe_scores.keys():
-            whole = np.mean([[scores[skill] for skill in skills] for scores in known])
-            found.append((result, float(whole - np.mean([result.probe_scores[skill] for skill in skills]))))
-    return found
 
 
 def said(result: ProveResult) -> str:
