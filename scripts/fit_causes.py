@@ -44,8 +44,6 @@ DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 """What tells them."""
 TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
-REACHED = 0.99
-"""Share of the findings that lie as near to one of another world as counts for like it."""
 LEAST_GAP = 0.1
 """Score that clean data or training would add at least, for there to be something to find."""
 SMOOTHING = 0.02
@@ -199,7 +197,7 @@ def with_trainings(example: Example, shares: Mapping[str, float]) -> dict[str, f
 
 
 def seen(examples: Sequence[Example]) -> dict[str, object]:
-    """Readings that were fitted on, and how far those of a world lie from those of others."""
+    """Readings that were fitted on, and how far those of a world lie from those of others at most."""
     stored = fitted(examples, STRENGTHS[0])
     typical: Mapping[str, float] = stored["typical"]  # type: ignore[assignment]
     places = np.array([[readings_of(e.values).get(name, typical[name]) for name in READINGS] for e in examples])
@@ -209,7 +207,7 @@ def seen(examples: Sequence[Example]) -> dict[str, object]:
         for place, world in zip(places, worlds.tolist(), strict=True)
     ]
     apart = np.unique(np.round(places, 1), axis=0)
-    return {"seen": apart.tolist(), "reach": round(float(np.quantile(nearest, REACHED)), 3)}
+    return {"seen": apart.tolist(), "reach": round(float(max(nearest)), 3)}
 
 
 def most_believed(found: Sequence[tuple[Example, Mapping[str, float]]]) -> float:

@@ -82,7 +82,7 @@ class CauseModel:
     seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, len(READINGS))))
     """Readings that it was fitted on, without those that are nearly the same, [num_seen, num_readings]."""
     reach: float = np.inf
-    """Euclidean distance to the nearest of these that 99 in 100 findings of a world keep to those of other worlds."""
+    """Largest Euclidean distance of any of these from the nearest one of another world."""
 
     def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
         """Compute the probability of each cause, [num_causes], sum 1."""
