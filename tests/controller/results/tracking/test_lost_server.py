@@ -98,7 +98,8 @@ def test_what_a_loop_could_not_send_is_sent_by_the_same_command(server: Server, 
     run = found(server, run_dir)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["sealed_gain"] == 0.302
-    assert len(MlflowClient(server.uri).get_metric_history(run.info.run_id, "gain")) == 3
+    # What the loop has come to is written at its end too; in the same millisecond MLflow keeps one of both.
+    assert {point.step for point in MlflowClient(server.uri).get_metric_history(run.info.run_id, "gain")} == {0, 1}
 
 
 def test_a_server_takes_the_run_its_files_and_the_aliases_of_models(server: Server, tmp_path: Path, told: Any) -> None:
@@ -153,5 +154,5 @@ def test_a_server_lost_in_the_middle_stops_no_loop_and_has_everything_when_it_is
     assert run.data.params == expected.data.params
     assert run.data.tags["decisions"] == "accepted, nothing_to_do"
     client = MlflowClient(server.uri)
-    steps = [[point.step for point in client.get_metric_history(r.info.run_id, "gain")] for r in (run, expected)]
+    steps = [{point.step for point in client.get_metric_history(r.info.run_id, "gain")} for r in (run, expected)]
     assert steps[0] == steps[1]
