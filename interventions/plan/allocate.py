@@ -22,6 +22,7 @@ from interventions.plan.fair import MOSTLY, commonest, fair_shares, has_label
 from interventions.plan.plan import Action
 from interventions.plan.step import COUNTER_EXAMPLES, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
 
+_AS_AMONG_ITEMS = "its answers come as often as among the items"
 _NEARLY = 0.98
 """Share of the wanted rows from which a shortage is not mentioned, since rounding may cause it."""
 
@@ -68,6 +69,8 @@ class _Lots:
     """Rows of the corpus that give up draws for the lots."""
     is_known: bool
     """Whether the answers determine the share of each lot."""
+    alike: tuple[int, ...] = ()
+    """Places of the lots whose rows are drawn as often as the corpus's, where their answers would have less."""
 
 
 def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
@@ -106,10 +109,11 @@ def allocate(steps: Sequence[Step], stock: Stock, limits: Limits) -> Allocation:
     draws += lots.lowered
     made = sum(share for picked, share in zip(new, shares, strict=True) if isinstance(picked.step, Made))
     fit = min(1.0, limits.synthetic_share / made) if made else 1.0
-    for picked, share in zip(new, shares, strict=True):
+    for k, (picked, share) in enumerate(zip(new, shares, strict=True)):
         why = _why(picked) + (f"; {wanted} were wanted in all" if is_short and not _is_in_place(picked.step) else "")
         if share < left * len(picked.rows) / total:
-            why += f"; {share:.1%} of the draws, with which its answers come as often as among the items"
+            as_often = "its rows come as often as the corpus's" if k in lots.alike else _AS_AMONG_ITEMS
+            why += f"; {share:.1%} of the draws, with which {as_often}"
         _add(picked, share * (fit if isinstance(picked.step, Made) else 1.0), why, draws, actions)
     given = sum(draw.share for draw in draws)
     left_rows, lowered = stock.corpus.select(kept), _all_rows(lots.lowered)
@@ -198,7 +202,8 @@ def _fair(
     scale: float,
 ) -> _Lots:
     """Share of the draws of each lot, at most its largest; findings of the same tasks divide what their answers may
-    have. Where a label has its share already, the corpus's rows of that label and the added ones divide it.
+    have. Where a label has its share already, the corpus's rows of that label and the added ones divide it; rows of
+    many answers are drawn no less often than the corpus's.
 
     Args:
         corpus: Rows of the corpus that stay.
@@ -216,21 +221,27 @@ def _fair(
             continue
         for k, share in zip(places, found, strict=True):
             shares[k] = share * scale
+    short = [k for k, share in enumerate(shares) if share < largest[k]]
+    alike: list[int] = []
+    mostly = {k: commonest(added[k].source.select(added[k].rows)) for k in short}
+    for k in (k for k in short if mostly[k][1] <= MOSTLY):
+        # Of many answers new rows are drawn no less often than old ones, or chance among few golds leaves them out.
+        num_rows = len(added[k].rows)
+        even = (shares[k] + 1 - sum(shares)) * num_rows / (num_rows + len(kept))
+        if shares[k] < even:
+            shares[k] = min(even, largest[k])
+            alike.append(k)
     of_corpus = 1 - sum(shares)
-    for k, picked in enumerate(added):
-        if shares[k] >= largest[k]:
-            continue
-        label, part = commonest(picked.source.select(picked.rows))
-        if part <= MOSTLY:
-            continue
+    for k in (k for k in short if mostly[k][1] > MOSTLY):
+        (label, part), num_rows = mostly[k], len(added[k].rows)
         own = np.setdiff1d(kept[has_label(corpus, label)], busy)
         of_label = shares[k] * part + of_corpus * float(corpus.draws()[np.isin(kept, own)].sum())
-        even = of_label * len(picked.rows) / (part * len(picked.rows) + len(own))  # each row of the label alike
+        even = of_label * num_rows / (part * num_rows + len(own))  # each row of the label alike
         if len(own) and shares[k] < even <= largest[k]:
             shares[k] = even
             lowered.append(Draw(ORIGINAL, None, own, of_label - part * even))
             busy = np.union1d(busy, own)
-    return _Lots(shares, lowered, is_known)
+    return _Lots(shares, lowered, is_known, tuple(alike))
 
 
 def _all_rows(parts: Sequence[Draw] | Sequence[Raise]) -> NDArray[np.int64]:

@@ -109,3 +109,16 @@ def test_labels_of_corpus_pool_and_items_in_any_proportions_leave_no_row_less_th
         done = proposed(Retrieve(num_examples=200), diagnosis(*findings), old=old, new=labelled("jump new", **of_pool))
         assert done.mix.weights.min() >= 0
         assert done.mix.weights.sum() == pytest.approx(1.0)
+
+
+def test_rows_of_many_answers_are_drawn_no_less_often_than_old_ones_though_few_golds_speak_against_them() -> None:
+    """By chance: the added rows say pink in a fourth, the golds in a seventh, and all were drawn evenly."""
+    golds = {"blue": 29, "gold": 32, "green": 28, "pink": 19, "red": 25}
+    counts = {"blue": 60, "gold": 45, "green": 42, "pink": 72, "red": 67}
+    old, new = labelled("train", **dict.fromkeys(golds, 124)), labelled("jump", **counts)
+    [share] = fair_shares(golds, old, [new], [0.5])
+    assert share < 0.01
+    found = replace(finding(Cause.MISSING_DATA), golds=golds)
+    done = proposed(Retrieve(num_examples=286), diagnosis(found), old=old, new=new)
+    assert share_of(done.mix, "retrieve") == pytest.approx(286 / (286 + 620), abs=1e-3)
+    assert "31.6% of the draws, with which its rows come as often as the corpus's" in done.plan.reason
