@@ -27,8 +27,9 @@ _UNABLE = 0.5
 @dataclass
 class Doubted(Clean):
     """The cleaning, and where it cannot be shown of which rows nine in ten are wrong, as many of the most doubtful ones
-    as are wrong: enough to see whether wrong labels are the cause, and too few of them wrong for rows to leave. Where a
-    classifier cannot do the task, for answers are computed and no labels, rows that work against the failed items."""
+    as are wrong: enough to see whether wrong labels are the cause, and too few of them wrong for rows to leave. They
+    come back with the classifier's label. Where a classifier cannot do the task, for answers are computed and no
+    labels, rows leave that work against the failed items."""
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
         cleaned = super().steps(finding, resources)
@@ -68,7 +69,7 @@ def like_it_at_random(steps: Sequence[Step], resources: Resources) -> tuple[Step
     left = stock.kept
     made: list[Step] = []
     for step in (step for step in steps if isinstance(step, Remove)):
-        back = next((each for each in steps if isinstance(each, Made) and each.kind == step.kind), None)
+        back = next((each for each in steps if isinstance(each, Made) and each.finding is step.finding), None)
         if step.kind == RELABEL and back is not None:
             chosen, labels = _same_change(step.rows, back, left, stock, rng)
             ids = stock.corpus.select(chosen).rows["id"][:]

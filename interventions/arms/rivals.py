@@ -131,7 +131,8 @@ def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stoc
     if num_removed and repair.counted != "num_removed":
         says += f", {num_removed} rows left out"
     if num_relabelled := sum(action.num_added for action in actions if action.kind == RELABEL):
-        says = f"{num_relabelled} rows with doubtful labels relabelled"
+        left_out = f", {num_removed - num_relabelled} left out" if num_removed > num_relabelled else ""
+        says = f"{num_relabelled} rows with doubtful labels relabelled{left_out}"
     share = sum(action.share for action in actions if action.num_added)
     return Rival(repair.name, _in_place(done.mix, stock), items, says, share)
 

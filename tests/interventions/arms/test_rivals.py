@@ -92,3 +92,28 @@ def test_doubted_labels_are_changed_to_those_of_the_classifier_and_as_many_of_th
     assert set(np.flatnonzero(of["clean"].mix.weights[:60] == 0)) == {3 * k for k in range(10)}
     assert of["clean"].says == "10 rows with doubtful labels relabelled"
     assert of[RANDOM_REMOVAL].says == "10 rows relabelled at random"
+
+
+def test_two_slices_with_doubted_labels_each_have_a_control_of_their_own_size() -> None:
+    rows = [
+        (f"{word} {k}", "yes" if k % 3 else "no")
+        for word, number in (("jump", 60), ("walk", 90))
+        for k in range(number)
+    ]
+    labelled = train_pool(rows, "train.jsonl")
+    ids, values = labelled.rows["id"][:], {"denied": 0.4, "denied_items": 0.0, "denied_elsewhere": 0.0, "wrong": 0.4}
+    found = []
+    for word, items in (("jump", TASK), ("walk", Slice((("task", "scan_jump"), ("length", "3"))))):
+        doubted = tuple(ids[k] for k, (prompt, answer) in enumerate(rows) if prompt.startswith(word) and answer == "no")
+        test = Evidence("labels", values, "", rows=doubted, guesses=("yes",) * len(doubted))
+        where = Slice((("prompt contains", word),))
+        one = finding(Cause.UNKNOWN, items=items)
+        found.append(
+            replace(one, tests=(test,), data_slice=where, data_slices=(replace(one.data_slices[0], slice=where),))
+        )
+    resources = Resources(take_stock(labelled, None, NO_ITEMS), row_effects=against)
+    wanted = {one.slice: (Cause.WRONG_LABELS,) for one in found}
+    of = {one.name: one for one in rivals(Auto(num_examples=50), diagnosis(*found), wanted, resources)}
+    for name in ("clean", RANDOM_REMOVAL):
+        assert (of[name].mix.weights[:150] == 0).sum() == 50  # a third of sixty and of ninety
+        assert of[name].mix.weights[150:] == pytest.approx(1 / 150)
