@@ -79,7 +79,7 @@ def plan_lines(run: Run) -> Iterator[str]:
         spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
         yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
-    yield from resource_lines(run, base, mean, tokens, is_trained_first=settings.trains_initially)
+    yield from resource_lines(run, base, mean, tokens)
     if settings.train.start == "champion" and settings.train.retrain_below > 0:
         whole = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield (

@@ -21,7 +21,7 @@ SAMPLE_ROWS = 500
 """Most rows of the corpus among which the longest is sought."""
 
 
-def resource_lines(run: Run, base: Model, mean: float, tokens: int, *, is_trained_first: bool) -> Iterator[str]:
+def resource_lines(run: Run, base: Model, mean: float, tokens: int) -> Iterator[str]:
     """Yield what trainings take here.
 
     Args:
@@ -29,7 +29,6 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int, *, is_traine
         base: Model that is given or built.
         mean: Mean tokens of a row.
         tokens: Tokens of one training of an arm.
-        is_trained_first: Whether round 0's model is trained on the corpus.
     """
     settings, verify = run.settings, run.settings.verify
     how = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean)
@@ -41,7 +40,7 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int, *, is_traine
     trainings = len(names) * verify.seeds
     side_by_side = min(run.runner.num_workers, trainings)
     seconds = -(-trainings // side_by_side) * tokens / rate
-    first = f"{duration(how.length.count / rate)} for the initial training, " if is_trained_first else ""
+    first = f"{duration(how.length.count / rate)} for the initial training, " if settings.trains_initially else ""
     yield (
         f"time       about {first}{duration(seconds)} for the trainings of a round, {side_by_side} side by side, as "
         f"{timed.num_steps} timed steps had {rate:,.0f} tokens a second; an estimate, without measuring and diagnosis"
@@ -55,7 +54,7 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int, *, is_traine
         f"{size(needs.weights)}, gradients and AdamW {size(needs.optimizer)}, activations {size(needs.activations)}, "
         f"logits {size(needs.logits)}; an estimate"
     )
-    given = int(isinstance(settings.model, ScratchModel)) + 2 * is_trained_first
+    given = int(isinstance(settings.model, ScratchModel)) + 2 * settings.trains_initially
     of_round = verify.seeds * sum(1 + name.startswith(MAY_GO_ON) for name in names)
     peak = given + of_round
     left = {"all": peak, "needed": given + verify.seeds + 2, "champion": 2}[settings.train.keep]
