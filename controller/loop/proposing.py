@@ -72,7 +72,9 @@ def propose_round(
     settings = run.settings
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     made_from = plan_inputs(run, diagnosed, attempts, number)
-    result = run.runner.do(Stage("propose", propose, (made_from, controls), made_from.model.fills_cores), "propose")
+    result = run.runner.do(
+        Stage("propose", propose, (made_from, controls, settings.verify.seeds), made_from.model.fills_cores), "propose"
+    )
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
     if plan.actions and from_base:
@@ -155,7 +157,7 @@ def plan_record(
 def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> ProposedRound:
     """Make the proposal without some steps, with controls of its own; its arms start where those of the whole do."""
     controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
-    arguments = (proposal.made_from, made.left_out, controls)
+    arguments = (proposal.made_from, made.left_out, controls, run.settings.verify.seeds)
     fills_cores = proposal.made_from.model.fills_cores
     result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments, fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())

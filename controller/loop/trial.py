@@ -18,6 +18,7 @@ from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
 from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
+from controller.stages.propose import draw_name
 from controller.train.before.mixture import mean_drawn
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
 from controller.train.settings import TrainUpdate
@@ -63,12 +64,17 @@ class JudgedRound:
 
 @dataclass(frozen=True, slots=True)
 class MixTrial:
-    """A mix, to be trained on with every seed."""
+    """What an arm trains on, to be trained on with every seed."""
 
     name: str
     """Name of its stages, after `train-` and `measure-`."""
-    mix: Data
+    mixes: tuple[Data, ...]
+    """Its mix, or one for each training seed in turn, where they are drawn by chance."""
     recipe: Recipe
+
+    def mix(self, place: int) -> Data:
+        """Mix of the training seed at this place."""
+        return self.mixes[place % len(self.mixes)]
 
     @property
     def tokens(self) -> int:
@@ -102,9 +108,9 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     """Train and measure the challenger, its reductions and its controls, each with its own tokens and a schedule over
     them."""
     plan = fix_recipe(run, proposal)
-    fix = MixTrial(CHALLENGER, challenger_mix(proposal), plan)
+    fix = MixTrial(CHALLENGER, (challenger_mix(proposal),), plan)
     reduced = [
-        MixTrial(made.name, _mix_of(proposal, made.name, made.num_rows), plan) for made in proposal.proposed.reduced
+        MixTrial(made.name, (_mix_of(proposal, made.name, made.num_rows),), plan) for made in proposal.proposed.reduced
     ]
     controls = _control_trials(run.settings.verify.controls, proposal, plan, champion)
     return try_mixes(
@@ -159,8 +165,8 @@ def measured_mixes(
     """Train and measure as `try_mixes` does, with these seeds and on this split."""
     starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
     jobs = [
-        TrainingJob(f"train-{one.name}-{seed}", starts[seed], one.mix, one.recipe, seed, one.may_go_on)
-        for seed in seeds
+        TrainingJob(f"train-{one.name}-{seed}", starts[seed], one.mix(place), one.recipe, seed, one.may_go_on)
+        for place, seed in enumerate(seeds)
         for one in trials
     ]
     trained = train_models(run, jobs, account.training, account.what)
@@ -279,7 +285,9 @@ def _control_trials(
                 token_flops=FORWARD_BACKWARD * champion.num_parameters,
             )
             own = replace(plan, length=Tokens(tokens))
-            trials.append(MixTrial(arm.name, _mix_of(proposal, arm.control, made[arm.control].num_rows), own))
+            draws = enumerate(made[arm.control].draws)
+            mixes = tuple(_mix_of(proposal, draw_name(arm.control, draw), num_rows) for draw, num_rows in draws)
+            trials.append(MixTrial(arm.name, mixes, own))
     return trials
 
 

@@ -52,8 +52,9 @@ class ControlMade:
     num_tokens: int
     """Tokens through the model to choose its rows."""
     flops: float
-    num_rows: int = 0
-    """Number of rows of the mix."""
+    draws: tuple[int, ...] = ()
+    """Number of rows of each of its mixes: one mix for each training seed where it draws by chance, else one for all of
+    them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Proposed:
         return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
-def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Proposed:
+def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_draws: int) -> Proposed:
     """Write `plan.json` and, when the plan changes something, a folder with the mix of the challenger, of each reduced
     plan and of each control.
 
@@ -105,6 +106,7 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
         folder: Folder of the stage.
         made_from: Inputs of the plan.
         controls: Keys of `CONTROLS`.
+        num_draws: Number of mixes of a control that draws by chance, one for each training seed.
     """
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
 
@@ -130,12 +132,14 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str]) -> Pro
         for name, one in zip(names, reduced, strict=True)
     )
     return replace(
-        save_proposal(folder, proposal, found, made_from, model_resources, controls), optional=optional, reduced=made
+        save_proposal(folder, proposal, found, made_from, model_resources, controls, num_draws),
+        optional=optional,
+        reduced=made,
     )
 
 
 def propose_reduced(
-    folder: Path, made_from: PlanInputs, left_out: tuple[int, ...], controls: Sequence[str]
+    folder: Path, made_from: PlanInputs, left_out: tuple[int, ...], controls: Sequence[str], num_draws: int
 ) -> Proposed:
     """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
@@ -144,7 +148,7 @@ def propose_reduced(
     assert isinstance(proposal, Proposal), "the whole plan was made before"
     of_all = reductions(proposal, optional_steps(proposal))
     one = next(one for one in of_all if one.left_out == left_out)
-    return save_proposal(folder, one.proposal, found, made_from, model_resources, controls)
+    return save_proposal(folder, one.proposal, found, made_from, model_resources, controls, num_draws)
 
 
 def save_proposal(
@@ -154,6 +158,7 @@ def save_proposal(
     made_from: PlanInputs,
     model_resources: ModelResources,
     controls: Sequence[str],
+    num_draws: int,
 ) -> Proposed:
     """Write plan, patch and the mixes of challenger and controls."""
     inputs, model = made_from.inputs, made_from.model
@@ -174,7 +179,7 @@ def save_proposal(
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
         seed=made_from.seed,
     )
-    made = tuple(_made(name, contest, folder, model.num_parameters, model_resources) for name in controls)
+    made = tuple(_made(name, contest, num_draws, folder, model.num_parameters, model_resources) for name in controls)
     return Proposed(
         num_rows=len(proposal.mix.weights),
         num_left=num_of_corpus(proposal.mix),
@@ -201,17 +206,34 @@ def write_plan(plan: Plan, folder: Path) -> None:
     (folder / "plan.json").write_bytes(TypeAdapter(Plan).dump_json(plan))
 
 
-def _made(name: str, contest: Contest, folder: Path, model_size: int, model_resources: ModelResources) -> ControlMade:
+def draw_name(control: str, draw: int) -> str:
+    """Name of the folder of a control's mix for the training seed at place `draw`: `random`, `random-2`, ..."""
+    return control if draw == 0 else f"{control}-{draw + 1}"
+
+
+def _made(
+    name: str, contest: Contest, num_draws: int, folder: Path, model_size: int, model_resources: ModelResources
+) -> ControlMade:
     before = model_resources.num_tokens
-    done = CONTROLS[name].mix(contest)
+    control = CONTROLS[name]
+    done = [control.mix(replace(contest, draw=draw)) for draw in range(num_draws if control.is_by_chance else 1)]
     # A control that plans as the fix does takes the model's resources too.
     num_tokens = model_resources.num_tokens - before
     flops = FORWARD_BACKWARD * model_size * num_tokens
-    if isinstance(done, Declined):
-        return ControlMade(name, done.reason, has_mix=False, num_tokens=num_tokens, flops=flops)
-    save_arm(done.mix, folder / name)
-    flops += FORWARD * model_size * done.num_tokens
-    return ControlMade(name, done.what, True, num_tokens + done.num_tokens, flops, len(done.mix.weights))
+    if isinstance(done[0], Declined):
+        return ControlMade(name, done[0].reason, has_mix=False, num_tokens=num_tokens, flops=flops)
+    mixes = [one for one in done if not isinstance(one, Declined)]
+    for draw, one in enumerate(mixes):
+        save_arm(one.mix, folder / draw_name(name, draw))
+    chosen = sum(one.num_tokens for one in mixes)
+    return ControlMade(
+        name=name,
+        what=mixes[0].what + (", anew for each training" if len(mixes) > 1 else ""),
+        has_mix=True,
+        num_tokens=num_tokens + chosen,
+        flops=flops + FORWARD * model_size * chosen,
+        draws=tuple(len(one.mix.weights) for one in mixes),
+    )
 
 
 def save_arm(mix: TrainingMix, folder: Path) -> None:

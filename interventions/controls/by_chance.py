@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from interventions.plan.step import Declined
 class Continue:
     """Train on the corpus without evaluation items, as it stands; guards are compared with it."""
 
+    is_by_chance: ClassVar[bool] = False
+
     def mix(self, contest: Contest) -> ControlMix | Declined:
         alike = "its sources by their weights" if contest.stock.corpus.source_weights else "every row alike"
         return ControlMix(compose((), contest.stock), f"the corpus as it stands, {alike}", 0)
@@ -23,6 +26,8 @@ class Continue:
 @dataclass(frozen=True)
 class Random:
     """Draw rows at random; against a reweighting, rows of one slice, which are more alike than random rows are."""
+
+    is_by_chance: ClassVar[bool] = True
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
@@ -40,6 +45,8 @@ class Random:
 @dataclass(frozen=True)
 class Stratified:
     """Take equal numbers of rows of every slice that `corpus.slices` names, else of every source, or all it has."""
+
+    is_by_chance: ClassVar[bool] = True
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
@@ -63,6 +70,7 @@ class Stratified:
 class Shuffled:
     """Apply the same kind of fix to slices that do not fail, drawn at random, to test whether the slice matters."""
 
+    is_by_chance: ClassVar[bool] = True
     num_slices: int = 3
 
     def mix(self, contest: Contest) -> ControlMix | Declined:

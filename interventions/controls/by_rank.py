@@ -1,6 +1,7 @@
 """Controls that rank rows without attribution: by words shared with the failures, by the model's own loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from interventions.plan.step import Declined
 @dataclass(frozen=True)
 class NearestByWords:
     """Take rows nearest to the failed probe items by BM25, the items taking turns so that each gets its neighbours."""
+
+    is_by_chance: ClassVar[bool] = False
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         queries = [query for finding in contest.acted_on for query in finding.queries]
@@ -29,6 +32,8 @@ class NearestByWords:
 @dataclass(frozen=True)
 class Loss:
     """Take rows of the highest loss under the champion, among at most `diagnose.max_rows` drawn at random."""
+
+    is_by_chance: ClassVar[bool] = False
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:

@@ -11,7 +11,7 @@ is missing, and leaving the known rows out would be a diagnosis by subtraction.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Contest:
     without_influence: Callable[[], Diagnosis]
     """Diagnoses the same failing slices with data slices found by words."""
     seed: int
+    draw: int = 0
+    """Number of the draw, where a control draws anew for each training."""
 
     @property
     def stock(self) -> Stock:
@@ -71,6 +73,10 @@ class ControlMix:
 
 class Control(Protocol):
     """A way to choose data without a diagnosis; its fields are its settings."""
+
+    is_by_chance: ClassVar[bool]
+    """Whether its rows are drawn at random. One draw may be a lucky set, as good or bad as no other, and its trainings
+    would all share that luck; so each training of the control has a draw of its own (`Contest.draw`)."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         """Mix that the control trains on, or why this data allows no such control."""
@@ -130,7 +136,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
     Raises:
         ValueError: no row of the pool passes the gate.
     """
-    rng = np.random.default_rng(contest.seed)
+    rng = np.random.default_rng([contest.seed, contest.draw])
     actions, stock = contest.plan.actions, contest.stock
     draws: list[Draw] = []
     parts: list[str] = []

@@ -1,6 +1,7 @@
 """Repeat the fix without influence functions: the same failing slices and planner, the data slice found by BM25."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from interventions.proposal import NothingToDo, plan_fix
 @dataclass(frozen=True)
 class NoInfluence:
     """Make the same fix with BM25 in place of influence functions; declined where the fix would be the same."""
+
+    is_by_chance: ClassVar[bool] = False
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         acted_on = {finding.slice for finding in contest.acted_on}

@@ -148,7 +148,7 @@ def _trained(
     whole = fix_recipe(run, proposal)
     assert isinstance(whole.length, Tokens), "arms are given their tokens"
     small = replace(whole, length=Tokens(max(1, round(run.settings.pilots.length * whole.length.count))))
-    trials = [MixTrial(f"pilot-{scale:g}", _mix(run, proposal, scale), small) for scale in scales]
+    trials = [MixTrial(f"pilot-{scale:g}", (_mix(run, proposal, scale),), small) for scale in scales]
     seeds = [training_seed(run, number, _PLACE)]
     results = measured_mixes(run, champion, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
     return tuple(Pilot(scale, one.arm) for scale, one in zip(scales, results, strict=True))

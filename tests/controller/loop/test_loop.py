@@ -51,6 +51,18 @@ def test_loop_json_is_of_its_schema_and_holds_no_nan(smoke: Path) -> None:
     assert max(arm.tokens for arm in arms) - min(arm.tokens for arm in arms) <= 32  # within one row
 
 
+def test_each_training_on_random_rows_has_rows_of_its_own(smoke: Path) -> None:
+    def trained_on(arm: str) -> set[str]:
+        stages = sorted((smoke / "stages").glob(f"train-{arm}-1??-*"))
+        assert len(stages) == 3
+        inputs = [json.loads((stage / "done.json").read_text())["inputs"] for stage in stages]
+        (digests,) = zip(*(re.findall(r'"digest": "[^"]*-[^"]*"', json.dumps(one)) for one in inputs), strict=True)
+        return set(digests)
+
+    assert len(trained_on("random")) == 3
+    assert len(trained_on("challenger")) == len(trained_on("continue")) == 1
+
+
 @pytest.mark.long
 def test_every_arm_trains_on_the_tokens_of_the_fix_or_on_its_compute_with_the_diagnosis(tmp_path: Path) -> None:
     finish(start(["loop", *SMOKE, "verify=full", "train.max_steps=10", "run_dir=runs/full"], tmp_path))

@@ -27,6 +27,10 @@ def by_place(rows: TrainPool) -> RowLosses:
     return RowLosses(np.arange(len(rows), dtype=np.float32), 7)
 
 
+def by_id(rows: TrainPool) -> RowLosses:
+    return RowLosses(np.array([int(row_id.rsplit("-", 1)[1]) for row_id in rows.rows["id"]], np.float32), 7)
+
+
 def skilled(side: str, num_rows: dict[str, int]) -> TrainPool:
     """Rows whose prompt begins with their skill, which is also a field."""
     prompts = [f"{skill} {side} {i}" for skill, number in num_rows.items() for i in range(number)]
@@ -99,6 +103,7 @@ def with_walk() -> Diagnosis:
 
 
 REPLACING = ("random", "stratified", "bm25", "loss", "shuffled", "no_influence")
+BY_CHANCE = ("random", "stratified", "shuffled")
 
 
 @pytest.mark.parametrize("name", REPLACING)
@@ -293,6 +298,14 @@ def test_where_bm25_names_the_same_slice_the_ablation_is_the_fix_and_not_trained
 def test_where_bm25_names_no_slice_the_loop_would_have_changed_nothing() -> None:
     nothing: Finding = replace(finding(Cause.UNKNOWN), data_slices=())
     assert "nothing is changed, as in continue" in why_not("no_influence", adding(by_words=diagnosis(nothing)))
+
+
+@pytest.mark.parametrize("name", REPLACING)
+def test_only_a_control_by_chance_takes_other_rows_at_another_draw_and_as_many(name: str) -> None:
+    against = adding(by_words=with_walk(), seed=3, losses=by_id)
+    first, second = (set(changed(made(name, replace(against, draw=draw)).mix).rows["id"][:]) for draw in (0, 1))
+    assert len(first) == len(second) == 100
+    assert CONTROLS[name].is_by_chance == (name in BY_CHANCE) == (first != second)
 
 
 @pytest.mark.parametrize("name", REPLACING)
