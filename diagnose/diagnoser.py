@@ -212,6 +212,7 @@ class Diagnoser:
             max_length,
             model.end_in_loss,
             self.influence.batch_tokens,
+            model.passes,
         )
         states = StatesOf(trained, case.corpus.rendering.delimiter)
         joins = self._joins(case, scope, lambda: beside(case, scope, attribution.parts()), CONTROLS, states)

@@ -54,7 +54,7 @@ def base_model(run: Run, seed: int | None = None) -> Model:
         )
     done = run.runner.do(Stage("build", build, (settings.model, run.corpus, settings.train.max_length, seed)), None)
     ref = ModelRef(str(done.folder / done.value), None, "float32")
-    return Model(ref, done.artifact.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus)
+    return Model(ref, done.artifact.digest, (Checkpoint(ref, 1.0),), num_parameters(ref), run.corpus, passes=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ def _trained(job: TrainingJob, done: Done[Training]) -> TrainedModel:
         for kept in done.value.checkpoints
     )
     ref = trained_ref(job.start.ref, done.folder / MODEL_FOLDER)
-    model = Model(ref, done.artifact.digest, checkpoints, job.start.num_parameters, job.mix)
+    passes = (job.start.passes or 0.0) + sum(one.num_draws for one in done.value.drawn) / job.mix.num_rows
+    model = Model(ref, done.artifact.digest, checkpoints, job.start.num_parameters, job.mix, passes)
     return TrainedModel(model, done.value)
 
 

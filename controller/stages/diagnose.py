@@ -38,7 +38,9 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
     from evals.harness.asking import Asker
 
     measured = inputs.model.ref
-    model = AskedModel(load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss)
+    model = AskedModel(
+        load_tokenizer(measured), inputs.model.checkpoints, inputs.max_length, inputs.end_in_loss, inputs.model.passes
+    )
     asker = Asker(measured, inputs.suite.load(), model.load)
 
     def keep(scope: Scope, queries: Queries, attribution: Attribution) -> None:

@@ -24,6 +24,9 @@ class Model:
     num_parameters: int = field(metadata=FREE)
     corpus: Data = field(metadata=FREE)
     """Rows that the model was trained on: `corpus.train`, and the rows of every accepted fix since."""
+    passes: float | None = field(default=None, metadata=FREE)
+    """How often the trainings that made it drew a row of what they trained on, on average; None where they were not
+    made here."""
 
     @property
     def fills_cores(self) -> bool:

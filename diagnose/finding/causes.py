@@ -176,8 +176,9 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("scarcity", values.get("distinct_scarcity"))
     rows = values.get("distinct_rows")
     put("few_rows", None if rows is None else FEW_ROWS / (FEW_ROWS + rows))
-    put("unlearnt", None if learnt is None else 1 - learnt)
-    put("unlearnt_elsewhere", None if elsewhere is None else 1 - elsewhere)
+    drawn = min(values.get("passes", 1.0), 1.0)
+    put("unlearnt", None if learnt is None else drawn - learnt)
+    put("unlearnt_elsewhere", None if elsewhere is None else drawn - elsewhere)
     put("unfinished", None if learnt is None else _unfinished(values))
     return _explained_away(found)
 
@@ -198,11 +199,13 @@ def _explained_away(found: dict[str, float]) -> dict[str, float]:
 
 def _unfinished(values: Mapping[str, float]) -> float:
     """Degree to which the slice's rows exist but are not learnt, while the corpus's loss was still falling when
-    training ended, in [0, 1]. In models that are too small it falls by .17 to .29 of itself between the last two
-    checkpoints, in those stopped early by .48 to .70; in others by more, but they have learnt their rows."""
+    training ended, or rows had not been drawn yet, in [0, 1]. In models that are too small the loss falls by .17 to .29
+    of itself between the last two checkpoints, in those stopped early by .48 to .70; in others by more, but they have
+    learnt their rows. Of rows that were never drawn it says nothing that a model does not know them."""
     falling = min(max((values.get("falling", 0.0) - 0.3) / 0.15, 0.0), 1.0)
+    never_drawn = max(1 - values.get("passes", 1.0), 0.0)
     unlearnt = min(1.0, 4 * (1 - values["learnt"]))
-    return falling * unlearnt * (1 - values.get("distinct_scarcity", 0.0))
+    return max(falling, never_drawn) * unlearnt * (1 - values.get("distinct_scarcity", 0.0))
 
 
 def _contradiction(values: Mapping[str, float]) -> float | None:

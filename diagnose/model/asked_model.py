@@ -25,6 +25,8 @@ class AskedModel:
     """Most tokens of a row, as in training."""
     end_in_loss: bool | None = None
     """Whether the training's loss included the end token; None where the model was trained elsewhere."""
+    passes: float | None = None
+    """How often training drew a row of the corpus, on average; None where that is not known."""
     _kept: CausalModel | None = field(default=None, init=False, repr=False)
     _trainable: frozenset[str] = field(default=frozenset(), init=False, repr=False)
     _use_cache: bool = field(default=True, init=False, repr=False)
@@ -83,6 +85,8 @@ class Trained:
     end_in_loss: bool | None
     """Whether the training's loss included the end token; None where the model was trained elsewhere."""
     batch_tokens: int
+    passes: float | None = None
+    """How often training drew a row of the corpus, on average; None where that is not known."""
 
     @cached_property
     def read_answers(self) -> AnswerReader:

@@ -50,6 +50,11 @@ def _setting(finding: Finding) -> str:
             "train longer (train.num_train_epochs, train.max_steps or train.tokens): trained on with the same data for "
             f"{tried.length:.0%} of an arm the failed items came {tried.effect.mean:.0%} of the way to those that pass"
         )
+    if (drawn := _value(finding, "passes")) and drawn < 1:
+        return (
+            "train longer (train.num_train_epochs, train.max_steps or train.tokens): training drew "
+            f"{drawn:.0%} of as many rows as the corpus has"
+        )
     return (
         "train longer (train.num_train_epochs, train.max_steps or train.tokens): the loss fell by "
         f"{_value(finding, 'falling'):.0%} between the last two checkpoints, and the model does not yet give its own "

@@ -30,7 +30,8 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     """Give `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
     gives right, end token not counted; of plain text also those predicted better than by word pairs), and `falling`
     (share by which the loss of the corpus's rows fell between the last two checkpoints, in [0, 1]: whether training had
-    ended is a matter of all rows, and a model that is too small for the others may learn one slice late)."""
+    ended is a matter of all rows, and a model that is too small for the others may learn one slice late), and `passes`
+    (how often training drew a row, on average, where that is known)."""
     inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
     values: dict[str, float] = {}
     num_tokens, parts = 0, []
@@ -55,6 +56,10 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
         before, last = losses[:, -2].mean(), losses[:, -1].mean()
         values["falling"] = float(np.clip(1 - last / before, 0, 1)) if before > 0 else 0.0
         parts.append(f"the corpus's loss fell from {before:.3f} to {last:.3f} nats a token between two checkpoints")
+    if trained.passes is not None and parts:
+        values["passes"] = trained.passes
+        if trained.passes < 1:
+            parts.append(f"training drew {trained.passes:.0%} of as many rows as the corpus has")
     if not parts:
         return Evidence("learning", values, "The corpus has no row to try.")
     return Evidence("learning", values, f"The model gives right {'; '.join(parts)}.", num_tokens)

@@ -81,6 +81,12 @@ def test_rows_that_are_too_few_are_not_taken_for_training_that_stopped_early() -
     assert named(**falling, scarcity=0.98, distinct_scarcity=0.98, distinct_rows=12.0) is Cause.MISSING_DATA
 
 
+def test_rows_that_were_never_drawn_are_no_sign_of_a_model_that_is_too_small() -> None:
+    unlearnt = {"learnt": 0.0, "learnt_elsewhere": 0.0, "falling": 0.08}
+    assert named(**unlearnt, passes=6.0) is Cause.CAPACITY
+    assert named(**unlearnt, passes=0.27) is Cause.TRAINING_SETUP
+
+
 def test_where_nothing_is_amiss_the_cause_is_unknown() -> None:
     assert named() is Cause.UNKNOWN
 

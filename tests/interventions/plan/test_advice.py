@@ -36,6 +36,11 @@ def test_the_setting_that_the_numbers_blame_is_named(cause: Cause, values: Mappi
     assert named in advice(found)
 
 
+def test_a_training_that_ended_before_every_row_was_drawn_is_told_by_the_rows() -> None:
+    found = replace(finding(Cause.TRAINING_SETUP), evidence={"falling": 0.08, "passes": 0.27}, experiments=())
+    assert "training drew 27% of as many rows as the corpus has" in advice(found)
+
+
 def test_rows_in_another_form_are_advised_only_where_the_form_is_known() -> None:
     found = replace(finding(Cause.FORMAT), evidence={"mapped": 0.9}, tests=(MAPPED,))
     other = "; or interventions=reformat, which writes training rows"

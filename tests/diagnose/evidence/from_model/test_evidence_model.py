@@ -85,6 +85,15 @@ def test_what_was_trained_on_is_learnt_and_what_was_not_is_not(untrained: Traine
     assert values["learnt"] == 1.0
     assert values["learnt_elsewhere"] <= 0.2
     assert values["falling"] == 0.5  # from 2 to 1, as planted
+    assert "passes" not in values  # nobody said
+
+
+def test_it_is_told_where_training_ended_before_every_row_was_drawn(untrained: Trained) -> None:
+    rows = sorted_rows(20)
+    short = Trained(untrained.model, untrained.tokenizer, 64, True, 4096, passes=0.25)
+    found = check_learning(subject([result("sort b a", "a b", "b a")], rows), short)
+    assert found.values["passes"] == 0.25
+    assert "training drew 25% of as many rows as the corpus has" in found.says
 
 
 def test_text_that_is_learnt_is_known_although_no_word_of_it_can_be_guessed(untrained: Trained) -> None:
