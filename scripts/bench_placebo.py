@@ -52,6 +52,8 @@ MARKS = "abcd"
 """A placebo blames the rows of one mark: a random quarter."""
 KEPT = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32)
 """Shares of a world's corpus that are tried."""
+MOST_HALVED = 6
+"""Most further shares, each between two that were tried."""
 LOW, HIGH = 0.6, 0.8
 """Scores of a champion on the skills that placebos name."""
 
@@ -167,13 +169,24 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
 
 
 def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
-    """The share of the corpus with most skills in the band, of equals the largest."""
-    found = []
-    for share in KEPT:
-        part = folder / f"of-{round(1 / share)}"
+    """The share of the corpus with most skills in the band, of equals the largest. Between a share that teaches nearly
+    all and one that teaches nearly nothing, shares are halved until one leaves a skill in the band."""
+    tried: dict[float, tuple[Ground, float]] = {}
+
+    def add(share: float) -> Ground:
+        part = folder / f"of-{1 / share:g}"
         settings = _given(world_name, part, per_world, share)
         champion, scores = _measured_champion(settings, part / "champion")
-        found.append(Ground(settings, champion, tuple(name for name in scores if LOW <= scores[name] <= HIGH)))
+        own = [scores[skill.name] for skill in WORLDS[world_name].skills]
+        skills = tuple(name for name in scores if LOW <= scores[name] <= HIGH)
+        tried[share] = Ground(settings, champion, skills), fmean(own)
+        return tried[share][0]
+
+    found = [add(share) for share in KEPT]
+    while not any(ground.skills for ground in found) and len(found) < len(KEPT) + MOST_HALVED:
+        above = min((share for share, (_, score) in tried.items() if score > HIGH), default=1.0)
+        below = max((share for share, (_, score) in tried.items() if score <= HIGH), default=min(KEPT) / 2)
+        found.append(add((above * below) ** 0.5))
     best = max(found, key=lambda ground: len(ground.skills))
     if not best.skills:
         raise SystemExit(f"{world_name}: no share of its corpus leaves a skill at {LOW} to {HIGH}; add shares to KEPT")

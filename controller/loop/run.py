@@ -28,6 +28,7 @@ from controller.train.before.drift import find_drift
 from controller.train.before.given import check_arch, check_pretrained
 from controller.train.settings import PretrainedModel, RecordedModel, ScratchModel
 from controller.train.start import load_tokenizer
+from controller.verdict.arms import check_arm_sources
 from diagnose.modes.examples import read_mode_labels
 from diagnose.slices.failing.find import check_fields
 from evals.harness import LoadedSuite, load_suite
@@ -39,6 +40,7 @@ from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.suite import EvalSuite
 from evals.validation import FREE
+from interventions.controls import source_of
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +197,10 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         log.info("%s", sentence)
     rows = _read_all(runner, files)
     corpus, pool = rows.corpus, rows.pool
+    named = [arm for arm in settings.verify.controls if source_of(arm.control) is not None]
+    if named:
+        sides = [load_pool(side.folder).rows for side in (corpus, pool) if side is not None]
+        check_arm_sources(named, {source for rows_of in sides for source in rows_of.unique("source")})
     log.info(
         "corpus %d rows, pool %d rows, %d items of %d tasks",
         corpus.num_rows,

@@ -15,7 +15,7 @@ from controller.loop.models import (
 )
 from controller.loop.proposing import RUN_NOISE_FILE, ProposedRound, judgement_key, reduced_round
 from controller.loop.run import Run
-from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM, WHOLE, WITHOUT, file_name
 from controller.results.loop_json import VerdictRecord
 from controller.stages.model import Model
 from controller.stages.propose import draw_name
@@ -165,7 +165,9 @@ def measured_mixes(
     """Train and measure as `try_mixes` does, with these seeds and on this split."""
     starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
     jobs = [
-        TrainingJob(f"train-{one.name}-{seed}", starts[seed], one.mix(place), one.recipe, seed, one.may_go_on)
+        TrainingJob(
+            f"train-{file_name(one.name)}-{seed}", starts[seed], one.mix(place), one.recipe, seed, one.may_go_on
+        )
         for place, seed in enumerate(seeds)
         for one in trials
     ]

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from controller.data.mixes import load_pool, save_mix
 from controller.data.patches import num_of_corpus, write_patch
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD, Spent
-from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT
+from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT, file_name
 from controller.stages.diagnose import case_of
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
 from controller.stages.measure import INDEX_FILE
@@ -28,7 +28,7 @@ from evals.leaks.item_index import load_index
 from evals.model_ref import ModelRef
 from interventions.admission.gate import take_stock
 from interventions.arms.reductions import OptionalStep, Reduction, optional_steps, reductions
-from interventions.controls import CONTROLS
+from interventions.controls import control_of
 from interventions.controls.contest import Contest
 from interventions.mix.compose import compose
 from interventions.mix.mix import TrainingMix
@@ -45,7 +45,7 @@ class ControlMade:
     """Control that stands in the place of the fix, made once the plan is known."""
 
     name: str
-    """Key of `CONTROLS`."""
+    """Name of the control, as `interventions.controls.control_of` takes it."""
     what: str
     """Description of what the control trains on, or reason why this data allows no such control."""
     has_mix: bool
@@ -105,7 +105,7 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_dr
     Args:
         folder: Folder of the stage.
         made_from: Inputs of the plan.
-        controls: Keys of `CONTROLS`.
+        controls: Names of controls.
         num_draws: Number of mixes of a control that draws by chance, one for each training seed.
     """
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
@@ -208,14 +208,16 @@ def write_plan(plan: Plan, folder: Path) -> None:
 
 def draw_name(control: str, draw: int) -> str:
     """Name of the folder of a control's mix for the training seed at place `draw`: `random`, `random-2`, ..."""
-    return control if draw == 0 else f"{control}-{draw + 1}"
+    name = file_name(control)
+    return name if draw == 0 else f"{name}-{draw + 1}"
 
 
 def _made(
     name: str, contest: Contest, num_draws: int, folder: Path, model_size: int, model_resources: ModelResources
 ) -> ControlMade:
     before = model_resources.num_tokens
-    control = CONTROLS[name]
+    control = control_of(name)
+    assert control is not None, "settings were checked"
     done = [control.mix(replace(contest, draw=draw)) for draw in range(num_draws if control.is_by_chance else 1)]
     # A control that plans as the fix does takes the model's resources too.
     num_tokens = model_resources.num_tokens - before

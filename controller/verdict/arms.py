@@ -4,12 +4,15 @@
 until it has cost what the fix has cost, to test whether the loop pays. With `verify.match=compute` every control does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from controller.results.arm_names import AT_COMPUTE, CONTINUE, LOOP
-from interventions.controls import CONTROLS
+from interventions.controls import CONTROLS, FROM, control_of, source_of
+
+_SHOWN = 8
+"""Most sources that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class ControlArm:
     name: str
     """Name in `loop.json`: the control, with `@compute` where it has the challenger's FLOPs."""
     control: str
-    """Key of `interventions.controls.CONTROLS`, which chooses the data."""
+    """Name of the control that chooses the data, as `interventions.controls.control_of` takes it."""
 
     @property
     def is_compute(self) -> bool:
@@ -35,8 +38,8 @@ def control_arms(names: Sequence[str], match: str) -> tuple[ControlArm, ...]:
         if name == LOOP:
             continue
         control = name.removesuffix(AT_COMPUTE)
-        if control not in CONTROLS:
-            known = [*CONTROLS, LOOP]
+        if control_of(control) is None:
+            known = [*CONTROLS, LOOP, f"{FROM}SOURCE"]
             near = get_close_matches(control, known, n=1)
             hint = (
                 f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}, each also with {AT_COMPUTE}"
@@ -57,6 +60,17 @@ def control_arms(names: Sequence[str], match: str) -> tuple[ControlArm, ...]:
             f"trained on: verify.arms=[{', '.join([CONTINUE, *names])}]"
         )
     return tuple(arms.values())
+
+
+def check_arm_sources(arms: Sequence[ControlArm], sources: Collection[str]) -> None:
+    """Raise a ValueError where an arm is named after a source that no row comes from."""
+    for arm in arms:
+        source = source_of(arm.control)
+        if source is not None and source not in sources:
+            near = get_close_matches(source, sources, n=1)
+            known = ", ".join(sorted(sources)[:_SHOWN])
+            hint = f"did you mean '{FROM}{near[0]}'?" if near else f"they come from {known}"
+            raise ValueError(f"verify.arms names '{arm.name}', and no row comes from the source '{source}'; {hint}")
 
 
 def arm_tokens(arm: ControlArm, tokens: int, *, finding_flops: float, choosing_flops: float, token_flops: float) -> int:

@@ -20,8 +20,8 @@ class Verify:
     min_gain: float = 0.05
     """Smallest useful gain."""
     arms: list[str] = field(default_factory=lambda: ["continue", "random"])
-    """Controls that the fix must beat, all of them (`interventions.controls`); `random@compute` is `random` with the
-    FLOPs of the fix, diagnosis included. `verify=full` has them all."""
+    """Controls that the fix must beat, all of them (`interventions.controls`); `from:SOURCE` has rows of one source;
+    `random@compute` is `random` with the FLOPs of the fix, diagnosis included. `verify=full` has all but sources."""
     match: str = "tokens"
     """Amount that challenger and controls have in common: tokens, or compute with the diagnosis counted in."""
     take_random: bool = True

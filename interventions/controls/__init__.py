@@ -7,6 +7,7 @@ bm25          rows that share words with the failing items: is it more than retr
 loss          rows that the model finds hardest: is it more than the model's own loss shows?
 shuffled      the same fix on slices that do not fail: is it the right slice?
 no_influence  the same planner with BM25 in the place of influence functions: does attribution add anything?
+from:SOURCE   any rows of one source: is it more than rows that come from there?
 
 Each is a component with one verb, `mix`; a set of them is chosen by name (`verify.arms`).
 """
@@ -16,8 +17,12 @@ from types import MappingProxyType
 
 from interventions.controls.by_chance import Continue, Random, Shuffled, Stratified
 from interventions.controls.by_rank import Loss, NearestByWords
+from interventions.controls.by_source import FromSource
 from interventions.controls.contest import Control
 from interventions.controls.no_influence import NoInfluence
+
+FROM = "from:"
+"""Prefix of a control that is named after a source of rows."""
 
 CONTROLS: Mapping[str, Control] = MappingProxyType(
     {
@@ -30,3 +35,15 @@ CONTROLS: Mapping[str, Control] = MappingProxyType(
         "no_influence": NoInfluence(),
     }
 )
+"""Controls that every corpus may have."""
+
+
+def control_of(name: str) -> Control | None:
+    """Find a control by its name; None where there is none of it."""
+    source = source_of(name)
+    return FromSource(source) if source is not None else CONTROLS.get(name)
+
+
+def source_of(name: str) -> str | None:
+    """Source after which a control is named; None where it is named after none."""
+    return name.removeprefix(FROM) if name.startswith(FROM) and name != FROM else None

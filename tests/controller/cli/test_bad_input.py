@@ -74,6 +74,8 @@ VERIFY: list[Row] = [
     ("verify.match=flops", "verify.match must be one of tokens, compute, got 'flops'"),
     ("verify.doses=[1]", "verify.doses must not hold 1, got [1]"),
     ("verify.arms=[continue,bm52]", "unknown arm 'bm52' in verify.arms; did you mean 'bm25'?"),
+    ("verify.arms=[continue,from:]", "unknown arm 'from:' in verify.arms; did you mean 'from:SOURCE'?"),
+    ("verify.arms=[continue,from:web]", "and no row comes from the source 'web'; they come from "),
     ("verify.arms=[random]", "verify.arms must hold 'continue', got [random]"),
     ("verify.arms=[continue,random,random]", "verify.arms names 'random' twice"),
     (

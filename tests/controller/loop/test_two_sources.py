@@ -10,12 +10,16 @@ from builders.corpora import CLASSES, write_questions
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
 
+ARMS = "verify.arms=[continue,random,from:noisy]"
+
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_a_source_with_labels_at_random_is_named_as_the_cause_and_its_rows_leave(tmp_path: Path) -> None:
     words = write_questions(tmp_path)
-    result = run_loop(composed([*words, "interventions=clean", "budget.rounds=1", "train.update.max_steps=60"]), None)
+    result = run_loop(
+        composed([*words, "interventions=clean", "budget.rounds=1", "train.update.max_steps=60", ARMS]), None
+    )
     (found, *_) = result.rounds[0].diagnosis.findings
     assert (found.cause, found.data_slice) == ("wrong_labels", {"source": "noisy"})
     assert [source.slice["source"] for source in found.sources] == ["noisy", "clean"]
@@ -35,5 +39,11 @@ def test_a_source_with_labels_at_random_is_named_as_the_cause_and_its_rows_leave
     assert drawn["noisy"] == pytest.approx(2 * drawn["clean"], rel=0.05)
     arms = result.rounds[0].verdict.arms
     assert arms["challenger"].score > arms["random"].score
+    assert arms["challenger"].score > arms["from:noisy"].score  # it matters which of the source's rows leave
+    assert (
+        result.rounds[0]
+        .plan.controls["from:noisy"]
+        .endswith("of the source noisy, drawn at random, anew for each training")
+    )
     assert json.loads((tmp_path / "run" / "loop.json").read_text())["corpus"][0]["source"] == "noisy"
     assert "What it is trained on" in (tmp_path / "run" / "report.html").read_text()

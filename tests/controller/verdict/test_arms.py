@@ -4,7 +4,8 @@ import pytest
 import yaml
 from builders.checkout import ROOT
 
-from controller.verdict.arms import ControlArm, arm_tokens, control_arms
+from controller.results.arm_names import file_name
+from controller.verdict.arms import ControlArm, arm_tokens, check_arm_sources, control_arms
 from controller.verdict.settings import Verify
 from interventions.controls import CONTROLS
 
@@ -51,6 +52,21 @@ def test_verify_match_gives_every_control_the_compute_of_the_fix_and_says_so_in_
 
 def test_the_loop_itself_may_be_named_and_is_no_control() -> None:
     assert [arm.name for arm in control_arms(["loop", "continue"], "tokens")] == ["continue"]
+
+
+def test_an_arm_may_be_named_after_a_source_from_which_rows_come() -> None:
+    arms = control_arms(["continue", "from:web/part 1.jsonl", "from:web/part 1.jsonl@compute"], "tokens")
+    assert [arm.control for arm in arms[1:]] == ["from:web/part 1.jsonl"] * 2
+    assert arms[2].is_compute
+    check_arm_sources(arms, {"web/part 1.jsonl", "books"})
+    with pytest.raises(
+        ValueError, match=r"no row comes from the source 'web/part 1\.jsonl'; did you mean 'from:web/part 1\.json'"
+    ):
+        check_arm_sources(arms, {"web/part 1.json", "books"})
+    names = {file_name(name) for name in ("random@compute", "from:a/b", "from:a_b", "from:a b")}
+    assert len(names) == 4
+    assert "random@compute" in names
+    assert not any(set(name) & set("/: ") for name in names)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from builders.findings import JUMP, NO_ITEMS, Prompts, corpus, diagnosis, findin
 
 from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.model.losses import RowLosses
-from diagnose.rows.pool import TrainPool
+from diagnose.rows.pool import TrainPool, concatenated
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
-from interventions.controls import CONTROLS
+from interventions.controls import CONTROLS, control_of
 from interventions.controls.contest import Contest, ControlMix
 from interventions.fixes.retrieve import Retrieve
 from interventions.fixes.reweight import Reweight
@@ -298,6 +298,23 @@ def test_where_bm25_names_the_same_slice_the_ablation_is_the_fix_and_not_trained
 def test_where_bm25_names_no_slice_the_loop_would_have_changed_nothing() -> None:
     nothing: Finding = replace(finding(Cause.UNKNOWN), data_slices=())
     assert "nothing is changed, as in continue" in why_not("no_influence", adding(by_words=diagnosis(nothing)))
+
+
+def test_a_control_of_a_source_takes_rows_of_that_source_alone() -> None:
+    books = pool_of([f"walk new {i}" for i in range(200)], "books")
+    web = pool_of([f"jump new {i}" for i in range(400)], "web")
+    new = replace(web, rows=concatenated([books.rows, web.rows]))
+    against = adding(new=new)
+    own = control_of("from:books")
+    assert own is not None
+    done = own.mix(against)
+    assert isinstance(done, ControlMix)
+    rows = changed(done.mix)
+    assert (set(rows.rows["source"][:]), len(rows)) == ({"books"}, 100)
+    assert share_of(done.mix, "original") == pytest.approx(0.5)
+    nowhere = control_of("from:nowhere")
+    assert nowhere is not None
+    assert nowhere.mix(against) == Declined("no row that could be added is of the source nowhere")
 
 
 @pytest.mark.parametrize("name", REPLACING)
