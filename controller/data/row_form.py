@@ -32,6 +32,9 @@ class RowForm:
     """Text around the prompt, as `Question: {prompt}\\nAnswer:`, that the evaluation's prompts have too."""
     id: str | None = None
     """Field of a stable id; unset means a hash of the content."""
+    max_rows: int | None = None
+    """Most rows that are taken of each file, drawn at random in one pass over it, or of a hub data set, which is
+    streamed and not stored; unset means all."""
 
     def __post_init__(self) -> None:
         if "{prompt}" not in self.prompt_template:
@@ -40,6 +43,11 @@ class RowForm:
                 "write for example 'Question: {prompt}\\nAnswer:'"
             )
         refuse_backslash("prompt_template", self.prompt_template)
+        if self.max_rows is not None and (not isinstance(self.max_rows, int) or self.max_rows < 1):
+            raise ValueError(
+                f"corpus.max_rows must be a number of rows, at least 1, got {self.max_rows!r}; unset it to read every "
+                "row"
+            )
         for key in ("messages", "chosen"):
             if self.text is not None and getattr(self, key) is not None:
                 raise ValueError(

@@ -19,6 +19,7 @@ from datasets import Dataset
 
 from controller.data.corpus import Corpus, NamedSource
 from controller.data.row_form import RowForm
+from controller.data.streams import sample_file, sample_hub
 from controller.engine.hashes import fingerprint
 from diagnose.rows.pool import COLUMNS, ContentIds, Rendering, TrainPool, concatenated
 from evals.validation import FREE, first_line
@@ -135,7 +136,7 @@ def _parts(reading: Reading, source: Source) -> Iterator[Dataset]:
     """Yield the rows of each file of a source, in the columns of a pool."""
     where = _where(reading.key, source.name)
     is_empty, is_chat = True, reading.rendering.is_chat
-    for rows, file in _tables(where, source.path):
+    for rows, file in _tables(where, source.path, source.form.max_rows):
         if len(rows):
             is_empty = False
             try:
@@ -148,13 +149,13 @@ def _parts(reading: Reading, source: Source) -> Iterator[Dataset]:
         raise ValueError(f"{where} {source.path} is empty: there is not one row to train on")
 
 
-def _tables(where: str, path: str) -> Iterator[tuple[Dataset, str]]:
-    """Yield the rows of each file, with its name."""
+def _tables(where: str, path: str, most: int | None) -> Iterator[tuple[Dataset, str]]:
+    """Yield the rows of each file, or at most `most` of them, with its name."""
     if path.startswith(HUB):
-        yield _read_hub(where, path), path
+        yield _read_hub(where, path, most), path
         return
     for file in _data_files(where, path):
-        yield _read_file(where, file), _relative(file, path)
+        yield _read_file(where, file, most), _relative(file, path)
 
 
 def _found(key: str, source: NamedSource) -> Source:
@@ -205,20 +206,24 @@ def _hub_parts(where: str, source: str) -> tuple[str, str | None, str]:
     raise ValueError(f"{where} must read hub:name:split or hub:name:config:split, got '{source}'")
 
 
-def _read_hub(where: str, source: str) -> Dataset:
+def _read_hub(where: str, source: str, most: int | None) -> Dataset:
     name, config, split = _hub_parts(where, source)
     try:
+        if most is not None:
+            return sample_hub(name, config, split, most)
         return datasets.load_dataset(name, config, split=split)
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{where} {source} could not be loaded from the hub: {first_line(error)}") from error
 
 
-def _read_file(where: str, path: Path) -> Dataset:
+def _read_file(where: str, path: Path, most: int | None) -> Dataset:
     if path.stat().st_size == 0:
         return Dataset.from_dict({})
     kind = _format(path)
     assert kind is not None
     try:
+        if most is not None:
+            return sample_file(kind, str(path), most)
         return datasets.load_dataset(kind, data_files=str(path), split="train")
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
         if kind == "json" and not _has_lines(where, path):

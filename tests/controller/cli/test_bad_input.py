@@ -76,6 +76,7 @@ VERIFY: list[Row] = [
     ("verify.arms=[continue,bm52]", "unknown arm 'bm52' in verify.arms; did you mean 'bm25'?"),
     ("verify.arms=[continue,from:]", "unknown arm 'from:' in verify.arms; did you mean 'from:SOURCE'?"),
     ("verify.arms=[continue,from:web]", "and no row comes from the source 'web'; they come from "),
+    ("corpus.max_rows=0", "corpus.max_rows must be a number of rows, at least 1, got 0; unset it to read every row"),
     ("verify.arms=[random]", "verify.arms must hold 'continue', got [random]"),
     ("verify.arms=[continue,random,random]", "verify.arms names 'random' twice"),
     (
