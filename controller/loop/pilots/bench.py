@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 BOOK = "pilots"
 SEEDS = 2
-"""Seeds of each look; there are two looks."""
+"""Seeds of each look."""
 _LENGTH = 0.1
 """Tokens of a small training as a share of an arm's, where the budget of pilots allows it."""
 _LEAST_STEPS = 8

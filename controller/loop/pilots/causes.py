@@ -3,9 +3,9 @@
 Each open cause's repair is made into a mix, one for all findings, and trained on from the champion for a tenth of an
 arm's tokens, with two seeds, beside its control (`interventions.arms.rivals`). What each did is read on probe items by
 which no row was chosen: failed ones that were not attributed, and passing ones. Where that does not settle a cause, the
-mixes that it depends on are trained on for three times as long, and where no repair works, or the model may have been
-trained for too short, the same data is: what a new start costs is not made good in a tenth. All of it as far as
-`diagnose.pilot_share` allows. A control at equal compute gets the FLOPs of these trainings.
+mixes that it depends on are trained on for three times as long, the likeliest first, until it does; and where no repair
+works, or the model may have been trained for too short, the same data is: what a new start costs is not made good in a
+tenth. All of it as far as `diagnose.pilot_share` allows. A control at equal compute gets the FLOPs of these trainings.
 """
 
 import logging
@@ -91,7 +91,7 @@ def settle_causes(
         first = [Arm(one.name, one, bench.length) for one in bench.mixes]
         train(bench, readings, [(arm, seed) for seed in range(SEEDS) for arm in first])
         found = _concluded(bench, readings, about)
-        if jobs := further(bench, found):
+        while jobs := further(bench, found, readings.num_trained):
             train(bench, readings, jobs)
             found = _concluded(bench, readings, about)
     except BudgetSpent as end:

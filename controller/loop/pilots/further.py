@@ -11,6 +11,9 @@ from interventions.arms.rivals import REPAIRS, SAME
 
 LONGER = 3
 """Tokens of a further training, as a multiple of a small one's."""
+_LONGER = "-longer"
+_ROUNDING = 1e-9
+"""What sums of lengths may be off by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +35,52 @@ class Concluded:
 
 def longer(name: str) -> str:
     """Name of the arm that trains on this mix for longer."""
-    return f"{name}-longer"
+    return f"{name}{_LONGER}"
 
 
-def further(bench: Bench, found: Sequence[Concluded]) -> list[tuple[Arm, int]]:
-    """Trainings that may settle what the first ones left open, each with the place of its seed; none where nothing is
-    open, or the budget of pilots does not allow them.
+def further(bench: Bench, found: Sequence[Concluded], made: Mapping[str, int]) -> list[tuple[Arm, int]]:
+    """Trainings of the next look, which may settle what those before left open, each with the place of its seed; none
+    where nothing is open, or the budget of pilots does not allow them.
 
     What a repair may do shows better in a training that is three times as long than in as many more seeds: its effect
-    grows with it, and the noise does not. So the pairs of open repairs and their controls are trained on for longer,
-    the likeliest first, and get more seeds where that is too much.
+    grows with it, and the noise does not. So the likeliest of the open repairs and its control are trained on for
+    longer, or get more seeds where that is too much. One at a time: what it shows may settle the others.
+
+    Args:
+        bench: What small trainings share.
+        found: What the looks before concluded.
+        made: Number of trainings by name of the arm.
     """
     by_name = {one.name: one for one in bench.mixes}
-    jobs: dict[str, list[tuple[Arm, int]]] = {}
-    left = bench.budget - bench.length * SEEDS * len(bench.mixes)
+    jobs: list[tuple[Arm, int]] = []
+    left = bench.budget - sum(number * _length(name, bench) for name, number in made.items())
 
     def add(names: Sequence[str], length: float, first: int) -> bool:
-        """Add trainings of those that have none yet, if there is room for all."""
+        """Add trainings with further seeds of those that have none yet, if there is room for all."""
         nonlocal left
-        new = {_arm(name, length, bench): name for name in names}
-        arms = [Arm(arm, by_name[name], length) for arm, name in new.items() if arm not in jobs]
-        cost = length * SEEDS * len(arms)
-        if cost > left:
+        arms = [Arm(_arm(name, length, bench), by_name[name], length) for name in dict.fromkeys(names)]
+        there = {arm.name for arm, _ in jobs}
+        new = [arm for arm in arms if made.get(arm.name, 0) <= first and arm.name not in there]
+        cost = length * SEEDS * len(new)
+        if not new or cost > left * (1 + _ROUNDING):
             return False
         left -= cost
-        jobs.update({arm.name: [(arm, first + seed) for seed in range(SEEDS)] for arm in arms})
+        jobs.extend((arm, first + seed) for arm in new for seed in range(SEEDS))
         return True
 
     if any(one.asks_for_longer for one in found):
         add([SAME], LONGER * bench.length, 0)
     for pair in _open_pairs(found):
-        add(pair, LONGER * bench.length, 0) or add(pair, bench.length, SEEDS)
-    return [job for of_arm in jobs.values() for job in of_arm]
+        if all(longer(name) in made for name in pair):
+            continue
+        if add(pair, LONGER * bench.length, 0) or add(pair, bench.length, SEEDS):
+            break
+    return jobs
+
+
+def _length(arm: str, bench: Bench) -> float:
+    """Tokens of an arm's trainings as a share of an arm's of a round."""
+    return LONGER * bench.length if arm.endswith(_LONGER) else bench.length
 
 
 def _arm(name: str, length: float, bench: Bench) -> str:

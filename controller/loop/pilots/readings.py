@@ -49,6 +49,11 @@ class Readings:
     """Small trainings of each arm, in the order of their seeds."""
 
     @property
+    def num_trained(self) -> dict[str, int]:
+        """Number of trainings by name of the arm."""
+        return {name: len(runs) for name, runs in self.of_arms.items()}
+
+    @property
     def flops(self) -> float:
         """FLOPs of all trainings and readings."""
         runs = [self.before, *(one for runs in self.of_arms.values() for one in runs)]
