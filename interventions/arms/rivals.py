@@ -13,12 +13,12 @@ add        rows of the pool are added, against the corpus as it stands and as ma
 The corpus's rows are drawn in the same order from all mixes: one that leaves keeps its place, with weight 0.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from diagnose.finding.finding import Cause, Diagnosis
+from diagnose.finding.finding import Cause, Diagnosis, Finding
 from diagnose.slices.predicate import Slice
 from interventions.admission.gate import Stock
 from interventions.arms.doubted import Doubted, like_it_at_random
@@ -30,6 +30,7 @@ from interventions.fixes.reweight import Reweight
 from interventions.mix.compose import Draw, compose
 from interventions.mix.mix import MixPart, Origin, TrainingMix, joined
 from interventions.plan.limits import Amounts
+from interventions.plan.plan import Action
 from interventions.plan.step import Intervention, Made, Remove, Resources
 from interventions.proposal import NothingToDo, Proposal, carry_out, plan_fix
 
@@ -82,6 +83,9 @@ class Rival:
     """What was changed, with numbers."""
     share: float = 0.0
     """Share of the draws that added rows have; they stand after those of the corpus."""
+    parts: tuple[float, ...] = ()
+    """Part that each of `items` has of the draws that the repair moves, 1 where it moves none: a repair of several
+    slices at once is a smaller dose for each."""
 
 
 def rivals(
@@ -108,8 +112,8 @@ def rivals(
         if isinstance(done, NothingToDo):
             continue
         acted_on = {action.slice for action in done.plan.actions}
-        items = tuple(one.slice for one in findings if repair.is_everywhere or one.acted_on in acted_on)
-        made.append(_rival(repair, done, items, resources.stock))
+        mended = tuple(one for one in findings if repair.is_everywhere or one.acted_on in acted_on)
+        made.append(_rival(repair, done, mended, resources.stock))
         if repair.cause is Cause.WRONG_LABELS:
             made.append(_at_random(done, resources))
         if repair.cause is Cause.MISSING_DATA and (random := _random_rows(done, resources)) is not None:
@@ -124,7 +128,7 @@ def _as(kind: Callable[..., Intervention], fix: Intervention) -> Intervention:
     return kind(**{one.name: getattr(fix, one.name) for one in fields(Amounts) if hasattr(fix, one.name)})
 
 
-def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stock) -> Rival:
+def _rival(repair: Repair, done: Proposal, mended: Sequence[Finding], stock: Stock) -> Rival:
     actions = done.plan.actions
     says = repair.says.format(sum(getattr(action, repair.counted) for action in actions))
     num_removed = sum(action.num_removed for action in actions)
@@ -134,7 +138,16 @@ def _rival(repair: Repair, done: Proposal, items: tuple[Slice, ...], stock: Stoc
         left_out = f", {num_removed - num_relabelled} left out" if num_removed > num_relabelled else ""
         says = f"{num_relabelled} rows with doubtful labels relabelled{left_out}"
     share = sum(action.share for action in actions if action.num_added)
-    return Rival(repair.name, _in_place(done.mix, stock), items, says, share)
+    items = tuple(finding.slice for finding in mended)
+    parts = tuple(_part(actions, finding) for finding in mended)
+    return Rival(repair.name, _in_place(done.mix, stock), items, says, share, parts)
+
+
+def _part(actions: Sequence[Action], finding: Finding) -> float:
+    """Part of the draws that actions move which go to the rows of a finding."""
+    moved = sum(action.share for action in actions)
+    own = sum(action.share for action in actions if action.slice == finding.acted_on)
+    return own / moved if own else 1.0
 
 
 def _at_random(done: Proposal, resources: Resources) -> Rival:

@@ -157,6 +157,7 @@ def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Contrast
                 control_says=by_name[repair.control].says,
                 length=length,
                 shorter=(repair.name, repair.control, bench.length) if is_longer else None,
+                part=made.part(finding.slice),
                 at_random=repair.at_random if repair.at_random in by_name and not is_longer else "",
             )
         )

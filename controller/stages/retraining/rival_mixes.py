@@ -40,6 +40,12 @@ class RivalMade:
     """Tokens of the rows that it adds, once each."""
     share: float
     """Share of the draws that these have."""
+    parts: tuple[float, ...] = ()
+    """Part that each of `items` has of the draws that the repair moves."""
+
+    def part(self, items: Slice) -> float:
+        """Part of a failing slice that it is a repair for."""
+        return self.parts[self.items.index(items)] if self.parts else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenC
         added = rival.mix.examples.select(np.arange(of_corpus, len(rival.mix.weights)))
         tokens = encode_pool(added, tokenizer, inputs.max_length).num_tokens if len(added) else 0
         size = len(rival.mix.weights)
-        mixes.append(RivalMade(rival.name, size, rival.items, rival.says, tokens, rival.share))
+        mixes.append(RivalMade(rival.name, size, rival.items, rival.says, tokens, rival.share, rival.parts))
     num_tokens = model_resources.num_tokens
     return RivalsMade(
         mixes=tuple(mixes),

@@ -54,6 +54,27 @@ def test_a_small_training_has_to_close_what_a_constant_rate_needs_for_half_of_th
     assert (1 - least_effect(0.1)) ** 10 == pytest.approx(0.5)
 
 
+def test_a_repair_of_several_slices_is_not_refuted_for_one_of_them_by_what_its_part_of_the_dose_cannot_do() -> None:
+    shared = replace(ADD, part=0.2)
+    assert shared.needed_of_part == pytest.approx(1 - 0.5**0.02)
+    alone, part = [], []
+    for seed in range(20):
+        little = trials({"same": 0.0, "add": 0.05}, seed=seed, num_items=120, num_seeds=4, of_seeds=0.0)
+        alone.append(concluded(little, ADD)[Cause.MISSING_DATA])
+        part.append(concluded(little, shared)[Cause.MISSING_DATA])
+    assert np.mean(alone) <= 0.35
+    assert 0.45 <= np.median(part) <= 0.65
+
+
+def test_a_repair_of_several_slices_that_does_nothing_for_one_of_them_is_refuted_there() -> None:
+    shared = replace(ADD, part=0.2)
+    found = [concluded(trials({"same": 0.0, "add": 0.0}, seed=seed), shared)[Cause.MISSING_DATA] for seed in range(40)]
+    assert np.mean([works >= 0.4 for works in found]) <= 0.1
+    assert np.median(found) <= 0.1
+    enough = concluded(trials({"same": 0.0, "add": 0.3}), shared)[Cause.MISSING_DATA]
+    assert enough >= 0.95
+
+
 def test_effects_are_shares_of_the_gap_and_what_all_arms_of_a_seed_share_is_no_noise_between_arms() -> None:
     of = trials({"same": 0.0, "add": 0.6, "random-removal": 0.0, "clean": 0.0}, of_seeds=1.0)
     add, clean = sorted(experiments(of, [ADD, CLEAN], np.random.default_rng(0)), key=lambda one: -one.effect.mean)

@@ -10,7 +10,7 @@ from builders.pools import train_pool
 from controller.train.sampling import draw_order
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Cause
-from diagnose.slices.predicate import Slice, row_members
+from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from interventions.admission.gate import take_stock
 from interventions.arms.rivals import RANDOM, RANDOM_REMOVAL, SAME, Rival, rivals
 from interventions.plan.step import Resources
@@ -69,6 +69,19 @@ def test_a_repair_counts_for_every_finding_whose_rows_it_acts_on() -> None:
     assert by_name["add"] == (TASK, other)
     assert by_name["clean"] == (TASK,)
     assert by_name[SAME] == ()
+    assert {one.name: one.parts for one in of}["add"] == (1.0, 1.0)  # the same rows for both
+
+
+def test_a_repair_of_two_slices_with_rows_of_their_own_is_a_part_of_the_dose_for_each() -> None:
+    walk = Slice(((PROMPT_CONTAINS, "walk"),))
+    other = Slice((("task", "scan_walk"),))
+    found = diagnosis(finding(Cause.UNKNOWN), finding(Cause.UNKNOWN, walk, other))
+    resources = Resources(take_stock(corpus(), pool(), NO_ITEMS), row_effects=against)
+    missing = (Cause.MISSING_DATA,)
+    of = {one.name: one for one in rivals(Auto(num_examples=50), found, {TASK: missing, other: missing}, resources)}
+    assert of["add"].items == (TASK, other)
+    assert sum(of["add"].parts) == pytest.approx(1)
+    assert all(0.2 < part < 0.8 for part in of["add"].parts)
 
 
 def test_doubted_labels_are_changed_to_those_of_the_classifier_and_as_many_of_the_same_answers_at_random() -> None:
