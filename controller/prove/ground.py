@@ -15,6 +15,7 @@ from controller.data.corpus import Corpus
 from controller.data.named_corpus import POOL, TASKS, TRAIN, write_rows
 from controller.prove.planting import OTHERS, Planted, Row
 from controller.prove.settings import ProveSettings
+from controller.prove.varied import varied
 from controller.settings import LoopSettings
 from evals.fixtures.worlds.world import World
 
@@ -65,8 +66,9 @@ def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: 
     if train.max_steps is not None and scenario.steps_share < 1:
         steps = max(1, round(scenario.scaled(scenario.steps_share) * train.max_steps))
         of_loop["train"] = replace(train, max_steps=steps)
+    recipe = LoopSettings(**of_loop)
     return replace(
-        LoopSettings(**of_loop),
+        varied(recipe, settings.seed) if settings.prove.vary else recipe,
         name=f"{world.name}-{settings.seed}",
         corpus=Corpus(
             train=str(folder / TRAIN),

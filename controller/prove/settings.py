@@ -20,6 +20,8 @@ class Prove:
     """Fields of `model.arch` of a model that is too small for the world."""
     flood_share: float = 0.965
     """Share of the corpus that copies must take up in this world to drown its other skills."""
+    vary: bool = False
+    """Whether width, depth, learning rate and length of training vary by `seed`: no rule should rest on one recipe."""
     oracle_seeds: int = 5
     """Trainings of the oracle, on a repaired corpus, at least 2."""
     stop: str | None = None
