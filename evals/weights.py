@@ -75,6 +75,9 @@ def _files(path: str) -> tuple[tuple[str, int, int], ...]:
 
 
 def _view(model: CausalModel) -> CausalModel:
-    """Copy the modules, not what they hold."""
-    memo: dict[int, object] = {id(weight): nn.Parameter(weight.data) for weight in model.parameters()}
+    """Copy the modules, not what they hold. Quantised weights, which no training changes, are what they are: their
+    scales are their own."""
+    memo: dict[int, object] = {
+        id(weight): nn.Parameter(weight.data) if weight.is_floating_point() else weight for weight in model.parameters()
+    }
     return copy.deepcopy(model, memo | {id(buffer): buffer for buffer in model.buffers()})

@@ -3,7 +3,7 @@
 Each `play_` takes a world, a generator and a number of loops, and tells which of them were accepted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,8 +12,9 @@ from gate_worlds import TARGET, Arms, Items, World, add_gain, add_loss, arm_scor
 from numpy.typing import NDArray
 from scipy import special
 
-from controller.results.arm_names import CHALLENGER, CONTINUE
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import GroupRecord
+from controller.verdict.arms import num_by_chance
 from controller.verdict.groups import TIMES_MARGIN
 from controller.verdict.guards import REST
 from controller.verdict.judge import Ruling, rule
@@ -25,6 +26,7 @@ from evals.statistics.power import Judgement, MeasuredOn, detectable_gain
 from evals.statistics.run_variance import RunVariance, run_noise
 
 SETTINGS = Verify()
+NUM_BY_CHANCE = num_by_chance(SETTINGS.controls)
 NUM_ROUNDS = 30
 LOOPS_PER_ANNOUNCEMENT = 5
 NUM_BOOTSTRAPS = 400
@@ -94,12 +96,20 @@ def announced_gain(items: Items, rng: np.random.Generator, num_seeds: int) -> fl
     earlier, before = items.arms(rng, num_seeds), items.arms(rng, 1)
     measured = [
         measured_on(
-            float(before[name][CONTINUE].mean()), before[name][CONTINUE].size, SETTINGS, run_noise(list(arms.values()))
+            float(before[name][CONTINUE].mean()), before[name][CONTINUE].size, SETTINGS, run_noise(of_same_rows(arms))
         )
         for name, arms in earlier.items()
     ]
     guards, num_controls = tuple(measured[1:]), len(SETTINGS.controls)
-    return detectable_gain(Judgement(measured[0], num_seeds, alpha_at(1), num_controls, guards, SETTINGS.margin), POWER)
+    judgement = Judgement(
+        measured[0], num_seeds, alpha_at(1), num_controls, guards, SETTINGS.margin, num_by_chance=NUM_BY_CHANCE
+    )
+    return detectable_gain(judgement, POWER)
+
+
+def of_same_rows(arms: Mapping[str, NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Scores of the arms that train on the same rows with each seed."""
+    return [scores for name, scores in arms.items() if name != RANDOM]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def ruling(
         loss = harm * SETTINGS.margin
         arms[guard][CHALLENGER] = add_loss(rng, arms[guard][CHALLENGER], loss, world.base_score(guard))
     guards = {name: arm_scores(arms[name]) for name in world.guards} if is_guarded else {}
-    own = run_noise(list(arms[TARGET].values())).run
+    own = run_noise(of_same_rows(arms[TARGET])).run
     return OneRound(rule(arm_scores(arms[TARGET]), guards, (), alpha, SETTINGS.margin, earlier), own)
 
 
@@ -198,11 +208,14 @@ def announced_unlisted(items: Items, halved: Halved, rng: np.random.Generator, n
 
     def known(scores: Callable[[Arms], dict[str, NDArray[np.float64]]]) -> MeasuredOn:
         own = scores(before)[CONTINUE]
-        return measured_on(float(own.mean()), own.size, SETTINGS, run_noise(list(scores(earlier).values())))
+        return measured_on(float(own.mean()), own.size, SETTINGS, run_noise(of_same_rows(scores(earlier))))
 
     endpoint, rest = known(halved.endpoint), known(lambda arms: pooled(halved.rest(arms)))
     num_controls = len(SETTINGS.controls)
-    return detectable_gain(Judgement(endpoint, num_seeds, alpha_at(1), num_controls, (rest,), SETTINGS.margin), POWER)
+    judgement = Judgement(
+        endpoint, num_seeds, alpha_at(1), num_controls, (rest,), SETTINGS.margin, num_by_chance=NUM_BY_CHANCE
+    )
+    return detectable_gain(judgement, POWER)
 
 
 def _is_unlisted_accepted(

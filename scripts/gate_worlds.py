@@ -179,7 +179,7 @@ def add_loss(rng: np.random.Generator, scores: NDArray[np.float64], loss: float,
 
 def arm_scores(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, ArmScores]:
     items = _item_names(next(iter(scores.values())).shape[1])
-    return {arm: ArmScores(arm, items, values) for arm, values in scores.items()}
+    return {arm: ArmScores(arm, items, values, arm == RANDOM) for arm, values in scores.items()}
 
 
 def _chances(rng: np.random.Generator, mean: float, num_items: int) -> NDArray[np.float64]:

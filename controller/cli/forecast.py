@@ -19,7 +19,7 @@ from controller.train.sampling import expected_tokens
 from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer
 from controller.verdict.arm_scores import arm_scores
-from controller.verdict.arms import arm_tokens
+from controller.verdict.arms import arm_tokens, num_by_chance
 from controller.verdict.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint
@@ -28,7 +28,8 @@ from evals.harness.room import check_room
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model, flips
+from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model
+from evals.statistics.flips import flips
 from evals.statistics.intervals import Estimate
 from evals.statistics.power import Judgement, detectable_gain
 from interventions.mix.mix import original_mix
@@ -167,8 +168,9 @@ def _detectable(run: Run) -> Iterator[str]:
             rest = [assumed(TYPICAL_SCORE, num_rest, verify)] if is_guarded else []
             endpoint = assumed(TYPICAL_SCORE, num_items, verify)
             all_guards = (*guards, *rest)
+            rivals, drawn = len(verify.controls), num_by_chance(verify.controls)
             gain = detectable_gain(
-                Judgement(endpoint, verify.seeds, level, len(verify.controls), all_guards, verify.margin)
+                Judgement(endpoint, verify.seeds, level, rivals, all_guards, verify.margin, num_by_chance=drawn)
             )
             seen = "no possible gain" if gain is None else f"a gain of {gain:.3f}"
             is_enough = gain is not None and gain <= verify.min_gain

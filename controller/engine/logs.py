@@ -17,6 +17,7 @@ LIBRARIES = (
     "evaluate",
     "accelerate",
     "peft",
+    "bitsandbytes",
 )
 
 

@@ -77,8 +77,10 @@ from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import trackers
 from controller.settings import LoopSettings
 from controller.stages.model import Model
+from controller.train.before.given import check_trainable
 from controller.train.before.mixture import SourceCounts
 from controller.train.kept import remove_weights, weights_beside, write_needed
+from controller.train.settings import PretrainedModel
 from controller.verdict.promise import Promise
 from diagnose.finding.finding import NOT_DATA
 from diagnose.slices.predicate import Slice
@@ -157,6 +159,8 @@ def run_loop(
     started = time.monotonic()
     check_run_dir(settings, run_dir)
     with opened(settings, run_dir) as run:
+        if isinstance(settings.model, PretrainedModel):
+            check_trainable(settings.model)
         loggers = trackers(settings.tracking, run_dir, settings.name, job or Job())
         everyone: tuple[Listener, ...] = (RunFiles(run_dir), *loggers, *listeners)
 

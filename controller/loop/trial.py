@@ -176,7 +176,7 @@ def measured_mixes(
     reports = [one.report for one in measure_models(run, named, split, account.measuring)]
     return tuple(
         TriedMix(
-            _arm(trial.name, [one.training for one in trained[place :: len(trials)]], reports[place :: len(trials)]),
+            _arm(trial, [one.training for one in trained[place :: len(trials)]], reports[place :: len(trials)]),
             tuple(one.model for one in trained[place :: len(trials)]),
         )
         for place, trial in enumerate(trials)
@@ -309,9 +309,10 @@ def mix_in(made: Artifact, name: str, num_rows: int) -> Data:
     return Data(folder, f"{made.digest}-{name}", num_rows, str(folder))
 
 
-def _arm(name: str, trainings: Sequence[Training], reports: Sequence[EvalReport]) -> Arm:
+def _arm(trial: MixTrial, trainings: Sequence[Training], reports: Sequence[EvalReport]) -> Arm:
     return Arm(
-        name=name,
+        name=trial.name,
+        is_by_chance=len(trial.mixes) > 1,
         reports=tuple(reports),
         tokens=round(sum(t.num_tokens for t in trainings) / len(trainings)),
         flops=sum(t.flops for t in trainings) / len(trainings),

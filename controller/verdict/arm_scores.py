@@ -30,6 +30,8 @@ class Arm:
     """Steps of one training; like tokens and FLOPs a mean over the seeds."""
     drawn: tuple[Drawn, ...] = ()
     """Draws of each source, the most first; means over the seeds too."""
+    is_by_chance: bool = False
+    """Whether each training had a draw of rows of its own."""
 
     @property
     def is_of(self) -> str:
@@ -43,18 +45,22 @@ def scored_by_all(arms: Sequence[Arm], choose: Choose) -> dict[str, ArmScores]:
     shared = set.intersection(*({item_key(result) for result in run} for runs in chosen.values() for run in runs))
     if not shared:
         return {}
+    by_chance = {arm.name for arm in arms if arm.is_by_chance}
     return {
-        name: arm_scores(name, [[result for result in run if item_key(result) in shared] for run in runs])
+        name: arm_scores(
+            name, [[result for result in run if item_key(result) in shared] for run in runs], name in by_chance
+        )
         for name, runs in chosen.items()
     }
 
 
-def arm_scores(name: str, runs: Sequence[Sequence[ItemResult]]) -> ArmScores:
+def arm_scores(name: str, runs: Sequence[Sequence[ItemResult]], is_by_chance: bool = False) -> ArmScores:
     """Arrange scores, [num_runs, num_items]; items that one of the runs left unscored are left out of all."""
     shared = set.intersection(*({item_key(result) for result in run} for run in runs))
     items = tuple(key for key in map(item_key, runs[0]) if key in shared)
     rows = [{item_key(result): result.score for result in run} for run in runs]
-    return ArmScores(name, items, np.array([[row[item] for item in items] for row in rows], dtype=np.float64))
+    scores = np.array([[row[item] for item in items] for row in rows], dtype=np.float64)
+    return ArmScores(name, items, scores, is_by_chance)
 
 
 def item_key(result: ItemResult) -> str:

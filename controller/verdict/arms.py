@@ -62,6 +62,12 @@ def control_arms(names: Sequence[str], match: str) -> tuple[ControlArm, ...]:
     return tuple(arms.values())
 
 
+def num_by_chance(arms: Sequence[ControlArm]) -> int:
+    """Count the arms whose trainings each draw rows of their own."""
+    controls = [control_of(arm.control) for arm in arms]
+    return sum(control is not None and control.is_by_chance for control in controls)
+
+
 def check_arm_sources(arms: Sequence[ControlArm], sources: Collection[str]) -> None:
     """Raise a ValueError where an arm is named after a source that no row comes from."""
     for arm in arms:

@@ -16,8 +16,8 @@ from controller.verdict.judge import Judged, gain_record, judge, old_data
 from controller.verdict.promise import Promise
 from controller.verdict.settings import Verify
 from evals.items import EvalReport
-from evals.statistics.compare import Comparison, compare
-from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
+from evals.statistics.compare import Comparison, compare, shared_runs
+from evals.statistics.run_variance import RunVariance, pool_runs
 
 
 def with_random(
@@ -50,7 +50,7 @@ def with_random(
     arms = (challenger, *controls)
     scores = scored_by_all(arms, agreed.chosen)
     old = scores[old_data(scores)]
-    run = pool_runs([run_variance([arm.seed_means for arm in scores.values()]), *earlier])
+    run = pool_runs([shared_runs([*scores.values()]), *earlier])
     of_fix, of_random = compare(scores[challenger.name], old, run), compare(scores[random.name], old, run)
     if not all(gain.mean > 0 and gain.p < agreed.alpha for gain in (of_fix, of_random)):
         return verdict

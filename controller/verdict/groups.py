@@ -121,4 +121,4 @@ def _large(where: Slice, members: Sequence[ItemResult]) -> Iterator[tuple[Slice,
 
 def _part(arm: ArmScores, items: tuple[str, ...]) -> ArmScores:
     column = {item: k for k, item in enumerate(arm.items)}
-    return ArmScores(arm.name, items, arm.scores[:, [column[item] for item in items]])
+    return ArmScores(arm.name, items, arm.scores[:, [column[item] for item in items]], arm.is_by_chance)

@@ -16,12 +16,13 @@ from controller.results.arm_names import AT_COMPUTE, BEFORE, CHALLENGER, CONTINU
 from controller.results.loop_json import Decision, Flips, Gain, GroupRecord, GuardRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
-from controller.verdict.promise import Promise, endpoint_name, guard_name
+from controller.verdict.promise import Promise, by_chance, endpoint_name, guard_name
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult, check_pairable
-from evals.statistics.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, flips, non_inferior
-from evals.statistics.run_variance import RunNoise, RunVariance, run_noise, run_variance
+from evals.statistics.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, non_inferior, shared_runs
+from evals.statistics.flips import flips
+from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +158,18 @@ def rule(
 
 
 def noise_by_endpoint(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
-    """Estimate run noise of endpoint and guards, by `endpoint_name` and `guard_name`, where they share items."""
+    """Estimate run noise of endpoint and guards, by `endpoint_name` and `guard_name`, where they share items; that of
+    arms by chance apart, by `by_chance`."""
     scores = {endpoint_name(agreed.slices): scored_by_all(arms, agreed.chosen)} | {
         guard_name(guard): scored_by_all(arms, guard.chosen) for guard in agreed.guards
     }
-    return {name: run_noise([arm.scores for arm in of.values()]) for name, of in scores.items() if of}
+    found = {}
+    for name, of in scores.items():
+        for kind, is_by_chance in ((name, False), (by_chance(name), True)):
+            arms_of = [arm.scores for arm in of.values() if arm.is_by_chance is is_by_chance]
+            if arms_of:
+                found[kind] = run_noise(arms_of)
+    return found
 
 
 def with_arms(verdict: VerdictRecord, agreed: Promise, arms: Sequence[Arm]) -> VerdictRecord:
@@ -212,7 +220,7 @@ def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
 def _guard(
     name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Sequence[Mapping[str, float]]
 ) -> GuardRecord:
-    run = run_variance([arm.seed_means for arm in scores.values()])
+    run = shared_runs([*scores.values()])
     result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
     own, change = scores[challenger], result.change
     since = min((_since(own, model) for model in before if model.keys() & set(own.items)), default=None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.results.loop_json import Endpoint
+from controller.verdict.arms import num_by_chance
 from controller.verdict.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
@@ -130,10 +131,13 @@ def promise(
     score = _mean_score(chosen)
     expected = max(settings.min_gain, (1 - score) / 2)
     judgement = Judgement(
-        endpoint=measured_on(score, len(chosen), settings, known.get(endpoint_name(slices))),
+        endpoint=measured_on(
+            score, len(chosen), settings, known.get(endpoint_name(slices)), known.get(by_chance(endpoint_name(slices)))
+        ),
         num_seeds=max(settings.seeds, MIN_SEEDS),
         alpha=alpha,
         num_controls=len(settings.controls) if num_rivals is None else num_rivals,
+        num_by_chance=num_by_chance(settings.controls),
         guards=tuple(
             measured_on(_mean_score(own), len(own), settings, known.get(guard_name(guard)))
             for guard, own in ((guard, guard.chosen(before.results)) for guard in guards)
@@ -185,6 +189,11 @@ def endpoint_name(slices: Sequence[Slice]) -> str:
     return "; ".join(sorted(str(where) for where in slices))
 
 
+def by_chance(name: str) -> str:
+    """Name of an endpoint where the noise of arms by chance is noted."""
+    return f"{name}, by chance"
+
+
 def guard_name(guard: Guard) -> str:
     """Name what a guard is judged by among the same `select` items; the rest is another one for each endpoint."""
     of = f" beside {endpoint_name(guard.endpoint)}" if isinstance(guard, RestGuard) else ""
@@ -196,12 +205,16 @@ def assumed(score: float, num_items: int, settings: Verify) -> MeasuredOn:
     return MeasuredOn(score, num_items, settings.run_sd * 2 * math.sqrt(score * (1 - score)))
 
 
-def measured_on(score: float, num_items: int, settings: Verify, noise: RunNoise | None) -> MeasuredOn:
-    """Use the noise that earlier judgements found, or assume it where there is none."""
+def measured_on(
+    score: float, num_items: int, settings: Verify, noise: RunNoise | None, of_chance: RunNoise | None = None
+) -> MeasuredOn:
+    """Use the noise that earlier judgements found, or assume it where there is none; `of_chance` is that of arms by
+    chance."""
     score = min(max(score, 0.0), 1.0)
     if noise is None:
         return assumed(score, num_items, settings)
-    return MeasuredOn(score, num_items, noise.run_sd, noise.run.df, noise.noise_share)
+    between = 0.0 if of_chance is None else max(of_chance.run.variance - noise.run.variance, 0.0)
+    return MeasuredOn(score, num_items, noise.run_sd, noise.run.df, noise.noise_share, between)
 
 
 def _mean_score(results: Sequence[ItemResult]) -> float:

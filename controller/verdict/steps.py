@@ -16,8 +16,7 @@ from controller.verdict.judge import judge
 from controller.verdict.promise import Promise
 from controller.verdict.settings import Verify
 from evals.items import EvalReport
-from evals.statistics.compare import MIN_SEEDS, compare
-from evals.statistics.run_variance import run_variance
+from evals.statistics.compare import MIN_SEEDS, compare, shared_runs
 from interventions.arms.reductions import OptionalStep
 
 
@@ -81,7 +80,7 @@ def _record(step: OptionalStep, whole: Arm, without: Arm, arms: Sequence[Arm], a
     scores = scored_by_all(arms, chosen_in([step.items], agreed.fields))
     if not scores:
         return StepRecord(step.what, without.name, 0.0, (-1.0, 1.0), 1.0, is_kept=False)
-    run = run_variance([arm.seed_means for arm in scores.values()])
+    run = shared_runs([*scores.values()])
     gain = compare(scores[whole.name], scores[without.name], run)
     is_kept = gain.mean > 0 and gain.p < agreed.alpha
     return StepRecord(step.what, without.name, gain.mean, (gain.low, gain.high), gain.p, is_kept)

@@ -19,8 +19,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
-from evals.statistics.compare import ArmScores, Comparison, compare, compare_to_model
-from evals.statistics.run_variance import run_variance
+from evals.statistics.compare import ArmScores, Comparison, compare, compare_to_model, shared_runs
 
 LEVEL = 0.05
 """Family-wise error rate over all groups."""
@@ -58,7 +57,7 @@ def group_changes(
     """
     if not limit > 0:
         raise ValueError(f"the limit of a loss must be positive, got {limit}; it is twice verify.margin")
-    runs = {group: run_variance([arm.seed_means for arm in arms]) for group, arms in groups.items()}
+    runs = {group: shared_runs(arms) for group, arms in groups.items()}
     against_control = {group: compare(arms[0], arms[1], runs[group]) for group, arms in groups.items()}
     against_model = {
         group: compare_to_model(groups[group][0], model, runs[group]) for group, model in (models or {}).items()

@@ -2,7 +2,7 @@
 
 The gate is a conjunction: every control beaten at the level of the look (all of them compared with the same challenger,
 so not independently), and every guard shown unharmed. Its probability is simulated from the sufficient statistics of
-`evals.statistics.compare`: run means, the pooled variance of runs on its own degrees of freedom, items' variance;
+`evals.statistics.compare`: run means, the variances of runs on their own degrees of freedom, items' variance;
 `difference_variance` and `item_variance_at_loss` are the gate's own. The draws are the same for every gain (a scrambled
 Sobol sequence, error about .003), so that power rises with the gain. Endpoint and guards are taken as independent,
 which errs on the side of too little power where a good run is good at everything.
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.stats import qmc
 
-from evals.statistics.compare import MIN_SEEDS, difference_variance, item_variance_at_loss
+from evals.statistics.compare import MIN_SEEDS, difference_variance, item_variance_at_loss, satterthwaite
 
 TYPICAL_RUN_SD = 0.015
 """Standard deviation between training seeds, item noise excluded; what small fine-tuned models show on 900 items."""
@@ -52,6 +52,8 @@ class MeasuredOn:
     """Degrees of freedom that `run_sd` was estimated on; None takes it as the truth."""
     noise_share: float = TYPICAL_NOISE_SHARE
     """Residual (seed by item) variance over base * (1 - base), in [0, 1]."""
+    draw_variance: float = 0.0
+    """Variance between draws of rows of arms by chance, beside that between seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,17 @@ class Judgement:
     margin: float = 0.03
     earlier_df: int = 0
     """Degrees of freedom that earlier rounds add to the endpoint's run variance."""
+    num_by_chance: int = 0
+    """Controls among these whose trainings each draw other rows, fewer than all: the gate takes their run variance from
+    themselves alone."""
 
     def __post_init__(self) -> None:
         num_items = min(items.num_items for items in (self.endpoint, *self.guards))
-        if self.num_seeds < MIN_SEEDS or num_items < 1 or self.num_controls < 1:
+        if self.num_seeds < MIN_SEEDS or num_items < 1 or self.num_controls < 1 + self.num_by_chance:
             raise ValueError(
-                f"power needs at least {MIN_SEEDS} seeds, 1 item and 1 control, got {self.num_seeds}, {num_items} and "
-                f"{self.num_controls}; raise verify.seeds or measure more items"
+                f"power needs at least {MIN_SEEDS} seeds, 1 item and 1 control that draws no rows by chance, got "
+                f"{self.num_seeds}, {num_items} and {self.num_controls - self.num_by_chance}; raise verify.seeds or "
+                "measure more items"
             )
 
 
@@ -137,9 +143,8 @@ def enough_items(judgement: Judgement, gain: float, power: float = 0.8) -> int |
 
 def guard_power(judgement: Judgement) -> float:
     """Probability that every guard is shown unharmed when none is changed."""
-    shown = [
-        _guard_power(guard, judgement.num_seeds, judgement.num_controls, judgement.margin) for guard in judgement.guards
-    ]
+    same = judgement.num_controls - judgement.num_by_chance
+    shown = [_guard_power(guard, judgement.num_seeds, same, judgement.margin) for guard in judgement.guards]
     return float(np.prod(shown))
 
 
@@ -152,34 +157,44 @@ def _first(candidates: "range | list[int]", is_enough: Callable[[int], bool]) ->
 
 def _endpoint_power(judgement: Judgement, gain: float) -> float:
     items, seeds, controls = judgement.endpoint, judgement.num_seeds, judgement.num_controls
-    columns = 6 + controls
+    columns = 6 + controls + judgement.num_by_chance
     repair, noise = _Repair.of(items, gain), _noise(items)
     run = _run_variances(items, columns)
     challenger = run * (1 - repair.share) ** 2 + repair.noise / items.num_items  # variances of one run's mean
     control = run + noise / items.num_items
-    own_df, others_df = seeds - 1, controls * (seeds - 1) + judgement.earlier_df
+    same = controls - judgement.num_by_chance
+    own_df, others_df = seeds - 1, same * (seeds - 1) + judgement.earlier_df
     pooled = challenger * _chi_square(own_df, columns, 1) + control * _chi_square(others_df, columns, 2)
+    shared = pooled / (own_df + others_df) / seeds  # estimated variance of an arm's mean
     of_items = _item_sample(repair.between + (repair.noise + noise) / seeds, items.num_items, columns)
-    variance, df = difference_variance(
-        pooled / (own_df + others_df) * 2 / seeds,
-        of_items / items.num_items,
-        np.full(NUM_DRAWS, (repair.noise + noise) / seeds / items.num_items),
-        (own_df + others_df, max(items.num_items - 1, 1), 2 * (seeds - 1) * max(items.num_items - 1, 1)),
-    )
     normal = _normal(columns)[:, 4:]
     ours = gain + np.sqrt(repair.between / items.num_items) * normal[:, 0] + np.sqrt(challenger / seeds) * normal[:, 1]
-    gains = ours[:, None] - np.sqrt(control / seeds)[:, None] * normal[:, 2:]  # [NUM_DRAWS, num_controls]
-    p = special.stdtr(df[:, None], -gains / np.sqrt(variance)[:, None])
-    return float(((p < judgement.alpha) & (gains > 0)).all(axis=1).mean())
+    is_accepted = np.ones(NUM_DRAWS, bool)
+    for number in range(controls):
+        from_runs, run_df, true = 2 * shared, np.full(NUM_DRAWS, float(own_df + others_df)), control
+        if number >= same:
+            true = control + items.draw_variance
+            own = true * _chi_square(own_df, columns, 6 + number + judgement.num_by_chance) / own_df / seeds
+            from_runs = shared + own
+            run_df = satterthwaite(from_runs, (shared, own), (own_df + others_df, own_df))
+        variance, df = difference_variance(
+            from_runs,
+            of_items / items.num_items,
+            np.full(NUM_DRAWS, (repair.noise + noise) / seeds / items.num_items),
+            (run_df, max(items.num_items - 1, 1), 2 * (seeds - 1) * max(items.num_items - 1, 1)),
+        )
+        gains = ours - np.sqrt(true / seeds) * normal[:, 2 + number]
+        is_accepted &= (special.stdtr(df, -gains / np.sqrt(variance)) < judgement.alpha) & (gains > 0)
+    return float(is_accepted.mean())
 
 
 @lru_cache(maxsize=256)
-def _guard_power(items: MeasuredOn, seeds: int, num_controls: int, margin: float) -> float:
+def _guard_power(items: MeasuredOn, seeds: int, num_same: int, margin: float) -> float:
     columns = 5
     noise = _noise(items)
     one_run = _run_variances(items, columns) + noise / items.num_items
     change = np.sqrt(one_run * 2 / seeds) * _normal(columns)[:, 4]
-    df = (1 + num_controls) * (seeds - 1)  # pooled over all arms, as for the endpoint
+    df = (1 + num_same) * (seeds - 1)  # pooled over all arms but those by chance, as for the endpoint
     of_items = _item_sample(2 * noise / seeds, items.num_items, columns)
     of_items = np.maximum(of_items, item_variance_at_loss(change, of_items + change**2, margin))
     variance, all_df = difference_variance(

@@ -75,6 +75,16 @@ def check_pretrained(settings: PretrainedModel) -> None:
     _check_targets(settings)
 
 
+def check_trainable(settings: PretrainedModel) -> None:
+    """Raise a ValueError where the weights of a quantised model would have to be trained."""
+    config = AutoConfig.from_pretrained(settings.name, revision=settings.revision)
+    if settings.lora.r is None and getattr(config, "quantization_config", None) is not None:
+        raise ValueError(
+            f"model.name {settings.name} is quantised, and quantised weights cannot be trained; set model.lora.r=8 to "
+            "train an adapter on them, or name the model with weights in full precision"
+        )
+
+
 def check_model(key: str, name: str, revision: str | None = None) -> None:
     """Check that a folder or hub id holds a model with a tokenizer.
 

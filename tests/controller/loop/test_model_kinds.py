@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from builders.toy import write_toy
 from pydantic import TypeAdapter
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
@@ -15,6 +16,8 @@ from diagnose.finding.finding import Diagnosis
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LLAMA = "model.arch={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2}"
+WIDE = LLAMA.replace("hidden_size: 32", "hidden_size: 64")
+"""Rows of four-bit weights come in blocks of 64."""
 GPT2 = "model.arch={model_type: gpt2, n_embd: 32, n_layer: 1, n_head: 2, n_positions: 64, tie_word_embeddings: TIED}"
 
 
@@ -46,6 +49,28 @@ def test_failures_of_any_kind_of_model_are_explained_by_the_rows_that_teach_the_
     named = explained(loop_on(tmp_path / "toy", *words))
     assert named
     assert named.items() <= {"toy_jump": "jump", "toy_run": "run"}.items()
+
+
+def test_an_adapter_is_trained_on_a_quantised_base_which_stays_as_it_is(tmp_path: Path) -> None:
+    loop_on(tmp_path / "toy", WIDE, "train.learning_rate=5e-3")
+    (left,) = (tmp_path / "toy" / "run" / "stages").glob("train-initial-*/model")
+    base = tmp_path / "base"
+    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    AutoModelForCausalLM.from_pretrained(left, quantization_config=four_bits).save_pretrained(base)
+    AutoTokenizer.from_pretrained(left).save_pretrained(base)
+    before = (base / "model.safetensors").read_bytes()
+    words = [word for word in write_toy(made(tmp_path / "given")) if not word.startswith("model.")]
+    given = [*words, "model=pretrained", f"model.name={base}", "model.trained_on_corpus=true", "budget.rounds=1"]
+    with pytest.raises(ValueError, match=r"quantised weights cannot be trained; set model\.lora\.r=8"):
+        run_loop(composed(given), None)
+    result = run_loop(composed([*given, "model.lora.r=4", "train.learning_rate=1e-2"]), None)
+    named = explained(result)
+    assert named
+    assert named.items() <= {"toy_jump": "jump", "toy_run": "run"}.items()
+    assert result.rounds[0].verdict.arms["challenger"].score > result.rounds[0].verdict.arms["before"].score
+    assert (base / "model.safetensors").read_bytes() == before
+    stages = tmp_path / "given" / "run" / "stages"
+    assert {path.name for path in stages.glob("train-*/model/*.safetensors")} == {"adapter_model.safetensors"}
 
 
 def test_a_model_of_which_one_checkpoint_is_left_is_explained_by_its_data_and_said_to_be_less_sure(

@@ -1,7 +1,7 @@
 """The gate of `evals.statistics.compare`, against closed forms, slow twins and simulation."""
 
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -14,12 +14,15 @@ from evals.statistics.compare import (
     alpha_at,
     compare,
     compare_to_model,
-    flips,
     item_variance_at_loss,
     non_inferior,
 )
+from evals.statistics.flips import flips
 from evals.statistics.intervals import score_interval, wilson
 from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
+
+PAIR = (("fix", 0.1), ("continue", 0.0))
+"""Arms whose runs differ alike, and how much the first is better."""
 
 
 def arm(name: str, scores: NDArray[np.float64]) -> ArmScores:
@@ -70,6 +73,39 @@ def test_with_identical_answers_to_every_item_the_gate_is_the_t_test_of_run_mean
     assert result.df == pytest.approx(4)
     low, high = stats.ttest_ind(means_a, means_b).confidence_interval()
     assert (result.low, result.high) == pytest.approx((low, high))
+
+
+def test_an_arm_that_draws_other_rows_each_time_is_compared_by_welch_s_t_test() -> None:
+    means_a, means_b = np.array([10.0, 10.1, 10.2, 10.1, 10.05]), np.array([9.0, 9.9, 9.4, 8.8, 9.6])
+    a, b = (np.repeat(means[:, None], 50, axis=1) for means in (means_a, means_b))
+    result = compare(arm("a", a), replace(arm("b", b), is_by_chance=True))
+    expected = stats.ttest_ind(means_a, means_b, equal_var=False, alternative="greater")
+    assert result.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert result.df == pytest.approx(expected.df)
+
+
+def test_arms_that_draw_other_rows_leave_the_run_variance_of_the_others_alone() -> None:
+    steady = [arm(name, np.repeat(np.array([[0.5], [0.51], [0.52]]) + shift, 40, axis=1)) for name, shift in PAIR]
+    wild = replace(arm("random", np.repeat([[0.2], [0.5], [0.4]], 40, axis=1)), is_by_chance=True)
+    both = accepts(steady[0], [steady[1], wild], 0.025)
+    alone = accepts(steady[0], [steady[1]], 0.025)
+    assert both.comparisons[0] == alone.comparisons[0]
+    assert both.comparisons[1].se > 3 * both.comparisons[0].se
+
+
+@pytest.mark.parametrize("draw_sd", [0.0, 0.03, 0.06])
+def test_of_fixes_that_are_no_better_than_random_rows_no_more_beat_them_than_the_level_says(draw_sd: float) -> None:
+    """Pooled with the others, the last draws' rows would let .05 of them pass."""
+    rng, level, beaten = np.random.default_rng(0), 0.0152, []
+    for _ in range(4000):
+        means = 0.6 + 0.015 * rng.standard_normal((3, 3))
+        means[2] += draw_sd * rng.standard_normal(3)
+        names = ("fix", "continue", "random")
+        arms = [arm(name, np.repeat(own[:, None], 20, axis=1)) for name, own in zip(names, means, strict=True)]
+        arms[2] = replace(arms[2], is_by_chance=True)
+        arms[1] = replace(arms[1], scores=arms[1].scores - 0.5)  # beaten for sure
+        beaten.append(accepts(arms[0], arms[1:], level).is_accepted)
+    assert np.mean(beaten) <= 0.03
 
 
 def test_without_any_variation_between_runs_the_gate_is_a_paired_t_test_over_items() -> None:

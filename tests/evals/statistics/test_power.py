@@ -35,19 +35,21 @@ def noise_share(score: float) -> float:
 
 
 def simulated_arms(
-    rng: np.random.Generator, items: MeasuredOn, num_seeds: int, num_arms: int, gain: float
+    rng: np.random.Generator, items: MeasuredOn, num_seeds: int, num_arms: int, gain: float, num_by_chance: int = 0
 ) -> list[ArmScores]:
-    """Answers of runs; the first arm's wrong ones are mended item by item."""
+    """Answers of runs; the first arm's wrong ones are mended item by item, the last arms draw other rows each time."""
     names = tuple(str(k) for k in range(items.num_items))
     p = special.expit(easiness(items.base_score) + rng.normal(size=items.num_items))
     share, arms = gain / (1 - items.base_score), []
     for arm in range(num_arms):
-        runs = p + items.run_sd * rng.normal(size=(num_seeds, 1))
+        is_by_chance = arm >= num_arms - num_by_chance
+        run_sd = np.sqrt(items.run_sd**2 + is_by_chance * items.draw_variance)
+        runs = p + run_sd * rng.normal(size=(num_seeds, 1))
         right = rng.random((num_seeds, items.num_items)) < runs
         if arm == 0 and gain:
             chance = rng.beta(REPAIR_CONCENTRATION * share, REPAIR_CONCENTRATION * (1 - share), items.num_items)
             right |= rng.random(right.shape) < chance
-        arms.append(ArmScores(str(arm), names, right.astype(np.float64)))
+        arms.append(ArmScores(str(arm), names, right.astype(np.float64), is_by_chance))
     return arms
 
 
@@ -70,6 +72,19 @@ def test_the_gate_accepts_a_gain_as_often_as_announced(
     accepted = np.mean([accepts(arms[0], arms[1:], level).is_accepted for arms in loops])
     announced = power_at(Judgement(items, num_seeds, level, num_controls), gain)
     assert accepted == pytest.approx(announced, abs=0.08)  # three standard errors of the simulation
+
+
+@pytest.mark.parametrize(("draw_sd", "num_seeds", "gain"), [(0.0, 3, 0.08), (0.02, 3, 0.1), (0.04, 5, 0.1)])
+def test_against_an_arm_by_chance_the_gate_accepts_a_gain_as_often_as_announced(
+    draw_sd: float, num_seeds: int, gain: float
+) -> None:
+    items = MeasuredOn(0.6, 600, 0.015, noise_share=noise_share(0.6), draw_variance=draw_sd**2)
+    rng, level = np.random.default_rng(0), 0.0152
+    loops = [simulated_arms(rng, items, num_seeds, 3, gain, num_by_chance=1) for _ in range(300)]
+    accepted = np.mean([accepts(arms[0], arms[1:], level).is_accepted for arms in loops])
+    announced = power_at(Judgement(items, num_seeds, level, 2, num_by_chance=1), gain)
+    assert accepted == pytest.approx(announced, abs=0.08)  # three standard errors of the simulation
+    assert announced <= power_at(Judgement(items, num_seeds, level, 2), gain) + 0.01
 
 
 @pytest.mark.parametrize(("base", "num_items", "run_sd"), [(0.95, 600, 0.004), (0.9, 300, 0.005), (0.8, 900, 0.01)])
@@ -175,5 +190,7 @@ def test_a_gain_announced_on_an_estimated_variance_is_seen_in_80_percent_on_aver
 
 
 def test_fewer_seeds_than_the_gate_needs_are_refused() -> None:
-    with pytest.raises(ValueError, match="power needs at least 3 seeds, 1 item and 1 control, got 2, 200 and 2"):
+    with pytest.raises(
+        ValueError, match=r"power needs at least 3 seeds, 1 item and 1 control that .* got 2, 200 and 2;"
+    ):
         replace(START, num_seeds=2)
