@@ -52,7 +52,7 @@ MARKS = "abcd"
 """A placebo blames the rows of one mark: a random quarter."""
 KEPT = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32)
 """Shares of a world's corpus that are tried."""
-MOST_HALVED = 6
+MOST_BETWEEN = 6
 """Most further shares, each between two that were tried."""
 LOW, HIGH = 0.6, 0.8
 """Scores of a champion on the skills that placebos name."""
@@ -169,9 +169,10 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
 
 
 def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
-    """The share of the corpus with most skills in the band, of equals the largest. Between a share that teaches nearly
-    all and one that teaches nearly nothing, shares are halved until one leaves a skill in the band."""
-    tried: dict[float, tuple[Ground, float]] = {}
+    """The share of the corpus with most skills in the band, of equals the largest. Between a share that teaches too
+    much and one that teaches too little, their geometric mean is tried until one leaves a skill in the band."""
+    tried: dict[float, float] = {}
+    """Mean score by share."""
 
     def add(share: float) -> Ground:
         part = folder / f"of-{1 / share:g}"
@@ -179,14 +180,17 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
         champion, scores = _measured_champion(settings, part / "champion")
         own = [scores[skill.name] for skill in WORLDS[world_name].skills]
         skills = tuple(name for name in scores if LOW <= scores[name] <= HIGH)
-        tried[share] = Ground(settings, champion, skills), fmean(own)
-        return tried[share][0]
+        tried[share] = fmean(own)
+        return Ground(settings, champion, skills)
 
     found = [add(share) for share in KEPT]
-    while not any(ground.skills for ground in found) and len(found) < len(KEPT) + MOST_HALVED:
-        above = min((share for share, (_, score) in tried.items() if score > HIGH), default=1.0)
-        below = max((share for share, (_, score) in tried.items() if score <= HIGH), default=min(KEPT) / 2)
-        found.append(add((above * below) ** 0.5))
+    while not any(ground.skills for ground in found) and len(found) < len(KEPT) + MOST_BETWEEN:
+        above = min((share for share, score in tried.items() if score > HIGH), default=1.0)
+        below = max((share for share, score in tried.items() if score <= HIGH), default=min(KEPT) / 2)
+        between = (above * below) ** 0.5
+        if between in tried:  # scores do not rise with the rows
+            break
+        found.append(add(between))
     best = max(found, key=lambda ground: len(ground.skills))
     if not best.skills:
         raise SystemExit(f"{world_name}: no share of its corpus leaves a skill at {LOW} to {HIGH}; add shares to KEPT")

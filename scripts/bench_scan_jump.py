@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from controller.cli.compose import composed
-from controller.data.mixes import load_pool, save_mix
+from controller.data.mixes import load_mix, load_pool, save_mix
 from controller.engine import logs
 from controller.engine.artifacts import Data
 from controller.engine.hashes import fingerprint, hash_of
@@ -128,7 +128,10 @@ class _Arm:
 
 def _trained_scores(run: Run, champion: Model, arms: Mapping[str, _Arm], seed: int) -> dict[str, tuple[float, float]]:
     """Each arm trained on from the champion and measured."""
-    mixes = {name: Data(arm.mix, hash_of(fingerprint(arm.mix)), 0, name) for name, arm in arms.items()}
+    mixes = {
+        name: Data(arm.mix, hash_of(fingerprint(arm.mix)), len(load_mix(arm.mix).weights), name)
+        for name, arm in arms.items()
+    }
     jobs = [
         TrainingJob(f"train-{name}", champion, mixes[name], arm.recipe, seed, keeps_middle=False)
         for name, arm in arms.items()

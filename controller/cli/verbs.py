@@ -22,7 +22,7 @@ from controller.loop.models import base_model, initial_model, measure_model, rea
 from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.recorded import diagnose_recorded_answers
-from controller.loop.run import choose_run_dir, opened
+from controller.loop.run import check_arms, choose_run_dir, opened
 from controller.loop.studies.dose_curve import make_doses
 from controller.loop.studies.fidelity import prove_attribution
 from controller.prove.prover import prove as run_prove
@@ -138,6 +138,7 @@ def propose(settings: LoopSettings, job: Job) -> Ended:
     trained that settle causes."""
     del job
     with opened(settings, choose_run_dir(settings)) as run:
+        check_arms(run)
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")
         diagnosed = settle_causes(run, model, probe, diagnose_round(run, model, probe), 0)
@@ -167,6 +168,7 @@ def plan(settings: LoopSettings, job: Job) -> Ended:
     """Print what a loop would do, cost and be able to detect."""
     del job
     with opened(settings, choose_run_dir(settings)) as run:
+        check_arms(run)
         for line in plan_lines(run):
             _say(line)
     return Ended(0)

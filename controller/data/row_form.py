@@ -43,7 +43,7 @@ class RowForm:
                 "write for example 'Question: {prompt}\\nAnswer:'"
             )
         refuse_backslash("prompt_template", self.prompt_template)
-        if self.max_rows is not None and (not isinstance(self.max_rows, int) or self.max_rows < 1):
+        if self.max_rows is not None and (type(self.max_rows) is not int or self.max_rows < 1):
             raise ValueError(
                 f"corpus.max_rows must be a number of rows, at least 1, got {self.max_rows!r}; unset it to read every "
                 "row"

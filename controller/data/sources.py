@@ -210,7 +210,7 @@ def _read_hub(where: str, source: str, most: int | None) -> Dataset:
     name, config, split = _hub_parts(where, source)
     try:
         if most is not None:
-            return sample_hub(name, config, split, most)
+            return sample_hub(name, config, split, most, seed=where)
         return datasets.load_dataset(name, config, split=split)
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{where} {source} could not be loaded from the hub: {first_line(error)}") from error
@@ -223,7 +223,7 @@ def _read_file(where: str, path: Path, most: int | None) -> Dataset:
     assert kind is not None
     try:
         if most is not None:
-            return sample_file(kind, str(path), most)
+            return sample_file(kind, str(path), most, seed=f"{where} {path.name}")
         return datasets.load_dataset(kind, data_files=str(path), split="train")
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
         if kind == "json" and not _has_lines(where, path):

@@ -33,6 +33,7 @@ from controller.loop.proposing import ProposedRound, agree, leave_patch, plan_re
 from controller.loop.run import (
     Run,
     asks_untrained,
+    check_arms,
     check_run_dir,
     check_split,
     choose_run_dir,
@@ -159,6 +160,7 @@ def run_loop(
     started = time.monotonic()
     check_run_dir(settings, run_dir)
     with opened(settings, run_dir) as run:
+        check_arms(run)
         if isinstance(settings.model, PretrainedModel):
             check_trainable(settings.model)
         loggers = trackers(settings.tracking, run_dir, settings.name, job or Job())

@@ -50,7 +50,12 @@ def base_model(run: Run, seed: int | None = None) -> Model:
         check_checkpoints([*earlier, Checkpoint(ref, 1.0)], len(load_tokenizer(ref)))
         key = hash_of([model_key(name) for name in (settings.model.name, *settings.model.checkpoints)])
         return Model(
-            ref, f"{key}-{ref.revision}-{ref.dtype}", (*earlier, Checkpoint(ref, 1.0)), num_parameters(ref), run.corpus
+            ref,
+            f"{key}-{ref.revision}-{ref.dtype}",
+            (*earlier, Checkpoint(ref, 1.0)),
+            num_parameters(ref),
+            run.corpus,
+            passes=None if settings.model.knows_corpus else 0.0,
         )
     done = run.runner.do(Stage("build", build, (settings.model, run.corpus, settings.train.max_length, seed)), None)
     ref = ModelRef(str(done.folder / done.value), None, "float32")
@@ -113,7 +118,8 @@ def _trained(job: TrainingJob, done: Done[Training]) -> TrainedModel:
         for kept in done.value.checkpoints
     )
     ref = trained_ref(job.start.ref, done.folder / MODEL_FOLDER)
-    passes = (job.start.passes or 0.0) + sum(one.num_draws for one in done.value.drawn) / job.mix.num_rows
+    own = sum(one.num_draws for one in done.value.drawn) / job.mix.num_rows
+    passes = None if job.start.passes is None else job.start.passes + own
     model = Model(ref, done.artifact.digest, checkpoints, job.start.num_parameters, job.mix, passes)
     return TrainedModel(model, done.value)
 

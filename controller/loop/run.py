@@ -197,10 +197,6 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         log.info("%s", sentence)
     rows = _read_all(runner, files)
     corpus, pool = rows.corpus, rows.pool
-    named = [arm for arm in settings.verify.controls if source_of(arm.control) is not None]
-    if named:
-        sides = [load_pool(side.folder).rows for side in (corpus, pool) if side is not None]
-        check_arm_sources(named, {source for rows_of in sides for source in rows_of.unique("source")})
     log.info(
         "corpus %d rows, pool %d rows, %d items of %d tasks",
         corpus.num_rows,
@@ -218,6 +214,14 @@ def open_run(settings: LoopSettings, run_dir: Path, runner: Runner) -> Run:
         ):
             log.warning("%s", sentence)
     return Run(settings, run_dir, runner, corpus, pool, suite, loaded, tuple(files.slices))
+
+
+def check_arms(run: Run) -> None:
+    """Raise a ValueError where an arm is named after a source that no row of corpus or pool comes from."""
+    named = [arm for arm in run.settings.verify.controls if source_of(arm.control) is not None]
+    if named:
+        sides = [load_pool(side.folder).rows for side in (run.corpus, run.pool) if side is not None]
+        check_arm_sources(named, {source for rows in sides for source in rows.unique("source")})
 
 
 def check_split(loaded: LoadedSuite, split: Split) -> None:

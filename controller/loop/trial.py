@@ -67,7 +67,7 @@ class MixTrial:
     """What an arm trains on, to be trained on with every seed."""
 
     name: str
-    """Name of its stages, after `train-` and `measure-`."""
+    """Name of the arm; as `file_name` has it, that of its stages, after `train-` and `measure-`."""
     mixes: tuple[Data, ...]
     """Its mix, or one for each training seed in turn, where they are drawn by chance."""
     recipe: Recipe
@@ -134,7 +134,7 @@ def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
 def try_mixes(
     run: Run, champion: Model, proposal: ProposedRound, trials: Sequence[MixTrial], number: int, account: Account
 ) -> tuple[TriedMix, ...]:
-    """Train on each mix with each seed of the round and measure on `select`.
+    """Train each arm with each seed of the round and measure on `select`.
 
     They continue from the champion, or retrain from the given model (`train.start`, `train.retrain_below`): one from
     nothing has new weights for each training seed, as the seed stands for all that chance decides in a recipe.
@@ -283,7 +283,7 @@ def _control_trials(
                 arm,
                 plan.length.count,
                 finding_flops=proposal.finding_flops,
-                choosing_flops=made[arm.control].flops,
+                choosing_flops=made[arm.control].flops / len(made[arm.control].draws),
                 token_flops=FORWARD_BACKWARD * champion.num_parameters,
             )
             own = replace(plan, length=Tokens(tokens))

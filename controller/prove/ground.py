@@ -17,6 +17,7 @@ from controller.prove.planting import OTHERS, Planted, Row
 from controller.prove.settings import ProveSettings
 from controller.prove.varied import varied
 from controller.settings import LoopSettings
+from controller.train.settings import ScratchModel
 from evals.fixtures.worlds.world import World
 
 TEMPLATE = Path(evals.fixtures.worlds.__file__).parent / "task.yaml"
@@ -68,7 +69,7 @@ def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: 
         of_loop["train"] = replace(train, max_steps=steps)
     recipe = LoopSettings(**of_loop)
     return replace(
-        varied(recipe, settings.seed) if settings.prove.vary else recipe,
+        varied(recipe, settings.seed, keeps_size=_is_too_small(settings)) if settings.prove.vary else recipe,
         name=f"{world.name}-{settings.seed}",
         corpus=Corpus(
             train=str(folder / TRAIN),
@@ -85,6 +86,13 @@ def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: 
         ),
         run_dir=str(run_dir),
     )
+
+
+def _is_too_small(settings: ProveSettings) -> bool:
+    """Whether the model is the one that is too small for the world."""
+    small = settings.prove.small_arch
+    arch = settings.model.arch if isinstance(settings.model, ScratchModel) else {}
+    return bool(small) and all(arch.get(name) == size for name, size in small.items())
 
 
 def on_rows(given: LoopSettings, rows: Sequence[Row], file: Path, run_dir: Path) -> LoopSettings:

@@ -15,13 +15,19 @@ LEARNING_RATE, STEPS = (0.6, 1.5), (0.9, 1.6)
 """Least and largest factor; every value between is as likely on the scale of logarithms."""
 
 
-def varied(settings: LoopSettings, seed: int) -> LoopSettings:
-    """Make model and training a little smaller or larger, as the seed has it; arms change with the initial training."""
+def varied(settings: LoopSettings, seed: int, *, keeps_size: bool) -> LoopSettings:
+    """Make model and training a little smaller or larger, as the seed has it; arms change with the initial training.
+
+    Args:
+        settings: Settings of the world.
+        seed: Seed of the run.
+        keeps_size: Whether the model stays as it is: one that is too small would learn if it were twice as wide.
+    """
     rng = Random(f"{seed}/recipe")
     width, layers = rng.choice(WIDTHS), rng.choice(LAYERS)
     learning_rate, steps = (_between(rng, *bounds) for bounds in (LEARNING_RATE, STEPS))
     model = settings.model
-    if isinstance(model, ScratchModel):
+    if isinstance(model, ScratchModel) and not keeps_size:
         arch = dict(model.arch)
         step = 2 * int(arch["num_attention_heads"])  # rotary positions turn pairs
         for name in ("hidden_size", "intermediate_size"):

@@ -25,8 +25,8 @@ class Model:
     corpus: Data = field(metadata=FREE)
     """Rows that the model was trained on: `corpus.train`, and the rows of every accepted fix since."""
     passes: float | None = field(default=None, metadata=FREE)
-    """How often the trainings that made it drew a row of what they trained on, on average; None where they were not
-    made here."""
+    """How often its trainings drew a row of what they trained on, on average; None where some of them were made
+    elsewhere."""
 
     @property
     def fills_cores(self) -> bool:

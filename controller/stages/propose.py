@@ -230,12 +230,21 @@ def _made(
     chosen = sum(one.num_tokens for one in mixes)
     return ControlMade(
         name=name,
-        what=mixes[0].what + (", anew for each training" if len(mixes) > 1 else ""),
+        what=_what([one.what for one in mixes]),
         has_mix=True,
         num_tokens=num_tokens + chosen,
         flops=flops + FORWARD * model_size * chosen,
         draws=tuple(len(one.mix.weights) for one in mixes),
     )
+
+
+def _what(draws: Sequence[str]) -> str:
+    """Describe the draws of a control: once where they read alike."""
+    if len(draws) == 1:
+        return draws[0]
+    if len(set(draws)) == 1:
+        return f"{draws[0]}, anew for each training"
+    return "; ".join(f"training {number}: {what}" for number, what in enumerate(draws, 1))
 
 
 def save_arm(mix: TrainingMix, folder: Path) -> None:

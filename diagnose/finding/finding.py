@@ -58,6 +58,9 @@ class Experiment:
     num_seeds: int
     length: float
     """Tokens of a small training as a share of an arm's."""
+    is_part: bool = False
+    """Whether it helps by less than half of the gap, as a repair of several slices at once: nothing is concluded for or
+    against it, for the dose was a part of one."""
     is_rising: bool = False
     """Whether the log-likelihood still rose at the end of a longer training, and the likelihood hardly had yet: what
     the repair does in a whole arm cannot be told."""

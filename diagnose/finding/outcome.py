@@ -94,10 +94,15 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
         return np.asarray((drawn[arm] - drawn[control] + lost) / trials.gap)
 
     effects = {one.cause: effect(one.arm, one.control) for one in tested}
-    works = {one.cause: _works(effects[one.cause], one) for one in tested}
+    works = {one.cause: effects[one.cause] >= one.needed for one in tested}
+    shared = {one.cause for one in tested if _helps_as_a_part(effects[one.cause], one)}
+    for one in tested:
+        if one.cause in shared:  # what a part of the dose may do if all of it were the finding's
+            may = effects[one.cause] >= one.needed_of_part
+            works[one.cause] |= may & _half(rng)
     late = {one.cause for one in tested if works[one.cause].mean() < CLOSES and _rises_still(trials, one, rng)}
     for cause in late:  # neither for the repair nor against it
-        works[cause] = np.arange(DRAWS) < CLOSES * DRAWS
+        works[cause] = _half(rng)
     shortest = min(one.length for one in tested)
     at_length = {one.cause: _at_length(effects[one.cause], one.length, shortest) for one in tested}
     best = np.max(list(at_length.values()), axis=0)
@@ -122,6 +127,7 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
                 num_seeds=len(trials.likelihood.arms[one.arm]),
                 length=one.length,
                 is_rising=one.cause in late,
+                is_part=one.cause in shared - late,
                 at_random=_estimate(effect(one.at_random, one.control)) if is_tried_at_random else None,
             )
         )
@@ -140,13 +146,14 @@ def rising(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator)
     return {one.cause: float((drawn[one.arm] - drawn[one.control] >= one.needed).mean()) for one in tested if drawn}
 
 
-def _works(effect: NDArray[np.float64], one: Contrast) -> NDArray[np.bool_]:
-    """Whether the repair works, [num_draws]. What is shown to help, and would be enough if the finding had the repair
-    to itself, speaks neither for it nor against it: it counts in half of the draws."""
-    enough = effect >= one.needed
-    if np.quantile(effect, _ONE_SIDED) <= 0:
-        return np.asarray(enough)
-    return np.asarray(enough | ((effect >= one.needed_of_part) & (np.arange(len(effect)) % 2 == 0)))
+def _half(rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Half of the draws, another one each time: of two open repairs neither goes before the other."""
+    return np.asarray(rng.permutation(DRAWS) < CLOSES * DRAWS)
+
+
+def _helps_as_a_part(effect: NDArray[np.float64], one: Contrast) -> bool:
+    """Whether a repair of several slices at once is shown to help this one, and not to do enough."""
+    return bool(one.part < 1 and np.quantile(effect, _ONE_SIDED) > 0 and (effect < one.needed).mean() > CLOSES)
 
 
 def _rises_still(trials: Trials, one: Contrast, rng: np.random.Generator) -> bool:
@@ -205,6 +212,10 @@ def concluded(finding: Finding) -> str:
         beside = f"; {others}" if others else ""
         return f"{_effect(best)}{beside}"
     open_ones = [one for one in made if one.works > 1 - SHOWN]
+    if any(one.is_part for one in open_ones):
+        part = [one for one in open_ones if one.is_part]
+        effects = "; ".join(map(_effect, part))
+        return f"What helps was tried for several slices at once, and had a part of the dose: {effects}"
     if any(one.is_rising for one in open_ones):
         late = [one for one in open_ones if one.is_rising]
         return f"What may help shows too late for small trainings: {'; '.join(map(_effect, late))}"

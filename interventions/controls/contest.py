@@ -75,8 +75,8 @@ class Control(Protocol):
     """A way to choose data without a diagnosis; its fields are its settings."""
 
     is_by_chance: ClassVar[bool]
-    """Whether its rows are drawn at random. One draw may be a lucky set, as good or bad as no other, and its trainings
-    would all share that luck; so each training of the control has a draw of its own (`Contest.draw`)."""
+    """Whether all of its rows are drawn at random. One draw may be better than most, and trainings on it would share
+    its luck and look like several witnesses; so each training of the control has a draw of its own (`Contest.draw`)."""
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         """Mix that the control trains on, or why this data allows no such control."""

@@ -90,13 +90,16 @@ def settle_causes(
         readings = Readings(asked, frozenset(passing), before, {})
         first = [Arm(one.name, one, bench.length) for one in bench.mixes]
         train(bench, readings, [(arm, seed) for seed in range(SEEDS) for arm in first])
-        found = _concluded(bench, readings, about)
+    except BudgetSpent as end:
+        log.warning("pilots: causes stay as other evidence has them, %s", end)
+        return diagnosed
+    found = _concluded(bench, readings, about)
+    try:
         while jobs := further(bench, found, readings.num_trained):
             train(bench, readings, jobs)
             found = _concluded(bench, readings, about)
     except BudgetSpent as end:
-        log.warning("pilots: causes stay as other evidence has them, %s", end)
-        return diagnosed
+        log.warning("pilots: causes are settled as far as the first trainings can, %s", end)
     diagnosed = replace(diagnosed, flops=diagnosed.flops + readings.flops)
     return _with_causes(run, diagnosed, tuple(one.settled for one in found)) if found else diagnosed
 

@@ -7,6 +7,7 @@ from controller.results.arm_names import AT_COMPUTE, CHALLENGER, WITHOUT
 from controller.results.diagnosis_json import FindingRecord
 from controller.results.loop_json import ActionRecord, Decision, LoopResult, Measure, Round, Sealed, VerdictRecord
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
+from interventions.controls import source_of
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -237,7 +238,13 @@ def arm_words(name: str) -> str:
     if name.startswith(WITHOUT):
         return f"The fix without {name.removeprefix(WITHOUT)}"
     control = name.removesuffix(AT_COMPUTE)
-    return name if control not in ARMS else ARMS[control] + (", same compute" if control != name else "")
+    if (source := source_of(control)) is not None:
+        words = f"Any rows of {source}"
+    elif control in ARMS:
+        words = ARMS[control]
+    else:
+        return name
+    return words + (", same compute" if control != name else "")
 
 
 def sentence(text: str) -> str:

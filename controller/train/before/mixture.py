@@ -98,7 +98,7 @@ def count_draws(corpus: TrainPool, lengths: NDArray[np.int64], order: NDArray[np
 
 
 def mean_drawn(trainings: Sequence[Sequence[Drawn]]) -> tuple[Drawn, ...]:
-    """Average the draws of several trainings on one mix, source by source."""
+    """Average the draws of several trainings of one arm, source by source."""
     by_name: list[Mapping[str, Drawn]] = [{drawn.source: drawn for drawn in one} for one in trainings]
     names = dict.fromkeys(name for one in by_name for name in one)
 

@@ -10,6 +10,7 @@ import pytest
 from builders.corpora import read_train, write_lines
 
 from controller.data.corpus import Corpus
+from controller.data.sources import read_pool, reading
 from controller.data.streams import draw, sample_hub
 
 ROWS = [{"prompt": f"say {k}", "completion": str(k), "kind": "odd" if k % 2 else "even"} for k in range(200)]
@@ -57,12 +58,30 @@ def test_each_source_may_have_a_bound_of_its_own_and_each_file_of_a_folder_has_i
 
 def test_of_a_hub_data_set_no_more_rows_are_taken_than_were_asked_for(tmp_path: Path) -> None:
     write_lines(tmp_path / "train.jsonl", ROWS)
-    rows = sample_hub(str(tmp_path), None, "train", 25)
+    rows = sample_hub(str(tmp_path), None, "train", 25, seed="")
     assert len(rows) == 25
     assert len(set(rows["completion"])) == 25
 
 
-@pytest.mark.parametrize("most", [0, -1, "many"])
+def test_shards_of_one_length_and_corpus_and_pool_of_one_file_give_rows_of_different_places(tmp_path: Path) -> None:
+    for shard in range(3):
+        write_lines(tmp_path / "web" / f"{shard}.jsonl", ROWS)
+    places = read_train(Corpus(train={"web": {"path": str(tmp_path / "web"), "max_rows": 20}})).rows["prompt"][:]
+    assert len({tuple(places[k : k + 20]) for k in (0, 20, 40)}) == 3
+    one = str(tmp_path / "web" / "0.jsonl")
+    sides = [read_pool(reading(Corpus(train=one, pool=one, max_rows=20), side)) for side in ("train", "pool")]
+    assert sides[0].rows["id"][:] != sides[1].rows["id"][:]
+
+
+def test_a_part_of_a_parquet_file_keeps_the_types_of_the_whole(tmp_path: Path) -> None:
+    rows = [{**row, "year": 2000 if k == 0 else None, "tags": ["a"] if k == 0 else []} for k, row in enumerate(ROWS)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    whole, part = (read_train(Corpus(train=str(tmp_path / "rows.parquet"), max_rows=most)) for most in (None, 5))
+    assert part.rows.features["year"] == whole.rows.features["year"]
+    assert part.rows.features["tags"] == whole.rows.features["tags"]
+
+
+@pytest.mark.parametrize("most", [0, -1, "many", True])
 def test_a_bound_that_is_no_number_of_rows_is_refused(tmp_path: Path, most: object) -> None:
     path = write_lines(tmp_path / "rows.jsonl", ROWS)
     with pytest.raises(ValueError, match=f"corpus.max_rows must be a number of rows, at least 1, got {most!r}"):

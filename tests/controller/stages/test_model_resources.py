@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.bad_inputs import write_model
 from builders.pools import train_pool
 from builders.toy import write_toy
 from scipy.spatial.distance import cdist
@@ -21,6 +22,20 @@ from evals.splits import Split
 
 
 @pytest.mark.slow
+def test_how_often_rows_were_drawn_is_not_known_of_a_model_that_was_trained_on_them_elsewhere(tmp_path: Path) -> None:
+    write_model(tmp_path / "given")
+    words = [word for word in write_toy(tmp_path) if not word.startswith("model.")]
+    for is_known, passes in (("true", None), ("false", 0.0)):
+        given = [*words, "model=pretrained", f"model.name={tmp_path / 'given'}", f"model.trained_on_corpus={is_known}"]
+        settings = composed([*given, "train.initial=true", "train.max_steps=2", f"run_dir={tmp_path / is_known}"])
+        with opened(settings, tmp_path / is_known) as run:
+            base = base_model(run)
+            assert base.passes == passes
+            trained = initial_model(run, base).passes
+            assert (trained is None) == (passes is None)
+
+
+@pytest.mark.slow
 def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_asked_them_or_not(tmp_path: Path) -> None:
     words = [*write_toy(tmp_path), "train.max_steps=30", "diagnose.max_rows=60"]
     file = tmp_path / "rows.jsonl"
@@ -34,6 +49,8 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     run_dir = Path(settings.run_dir or "")
     with opened(settings, run_dir) as run:
         model = initial_model(run, base_model(run))
+        assert base_model(run).passes == 0
+        assert model.passes == 30 * settings.train.per_device_train_batch_size / run.corpus.num_rows
         diagnosed = diagnose_round(run, model, measure_model(run, model, Split.PROBE, "measure-probe"))
     finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")
     corpus = load_pool(model.corpus.folder)

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.findings import finding
 
 from diagnose.finding.finding import Cause
 from diagnose.finding.outcome import Contrast, experiments, least_effect, rising, settled
+from diagnose.finding.outcome import concluded as concluded_in_words
 from diagnose.finding.trials import Trials, Tried
 
 LENGTH = 0.1
@@ -64,6 +66,17 @@ def test_a_repair_of_several_slices_is_not_refuted_for_one_of_them_by_what_its_p
         part.append(concluded(little, shared)[Cause.MISSING_DATA])
     assert np.mean(alone) <= 0.35
     assert 0.45 <= np.median(part) <= 0.65
+
+
+def test_two_repairs_that_shared_their_doses_stay_as_open_as_each_other() -> None:
+    raised = Contrast(Cause.UNDERWEIGHTED, "raise", "same", "rows drawn more often", "the same data", LENGTH, part=0.2)
+    of = trials({"same": 0.0, "add": 0.05, "raise": 0.05}, num_items=400, num_seeds=6, of_seeds=0.0, run_sd=0.001)
+    made = {one.cause: one for one in experiments(of, [raised, replace(ADD, part=0.2)], np.random.default_rng(0))}
+    assert all(one.is_part for one in made.values())
+    assert all(one.works == pytest.approx(0.5, abs=0.05) for one in made.values())
+    assert made[Cause.MISSING_DATA].is_first == pytest.approx(0.25, abs=0.05)  # as of two coins
+    says = concluded_in_words(replace(finding(Cause.MISSING_DATA), experiments=tuple(made.values())))
+    assert says.startswith("What helps was tried for several slices at once, and had a part of the dose: rows")
 
 
 def test_a_repair_of_several_slices_that_does_nothing_for_one_of_them_is_refuted_there() -> None:
