@@ -94,7 +94,9 @@ class ProjectedGradients:
         self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor
     ) -> None:
         if projection.layer is self._middle:
-            self._hidden = self._pass.mean_of_tokens(self._pass.by_row(args[0].detach(), projection.layer))
+            self._hidden = self._pass.mean_of_tokens(
+                self._pass.by_row(args[0].detach(), projection.layer), projection.layer
+            )
         if args[0] is not self._input or projection.input_side is not self._input_side:
             self._input, self._input_side = args[0], projection.input_side
             self._projected_input = (args[0].detach() @ projection.input_side).to(self.dtype)

@@ -81,9 +81,11 @@ class ModelPass:
         """Reduce the head's input, [batch, time, width], to the positions with loss, [tokens with loss, width]."""
         return (args[0][:, :-1].flatten(0, 1)[self._places],)
 
-    def mean_of_tokens(self, values: Tensor) -> Tensor:
-        """Average [batch, time, width] over tokens to [batch, width], padding left out."""
-        shares = self._mask / self._mask.sum(1, keepdim=True).clamp_min(1)
+    def mean_of_tokens(self, values: Tensor, layer: LinearLayer) -> Tensor:
+        """Average what a layer is given, [batch, time, width], over tokens to [batch, width]: padding is left out, and
+        what the head is not given, which sees the positions with loss alone."""
+        mask = self._has_loss.to(self.dtype) if layer.is_head else self._mask
+        shares = mask / mask.sum(1, keepdim=True).clamp_min(1)
         return torch.bmm(shares[:, None], values.to(self.dtype))[:, 0]
 
     def products_by_row(self, grads: Tensor, inputs: Tensor, layer: LinearLayer) -> Tensor:
