@@ -8,7 +8,7 @@ those skills, which fails for want of rows and not for what is blamed, and blame
 many of them are added or raised as by a fix, and it is trained beside its controls and judged like one, with a ledger
 of its own. Every acceptance is an error. The champions of a world are trained once; a placebo is nine trainings of some
 seconds. Everything is kept in `runs/placebo-moving`: a stopped run goes on. About half a minute a placebo on 2 cores,
-and five minutes for the champions.
+and a quarter of an hour for the champions.
 """
 
 import argparse

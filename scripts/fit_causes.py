@@ -250,8 +250,9 @@ def with_counterparts(examples: Sequence[Example]) -> list[Example]:
 
 
 def verified(example: Example) -> Sequence[str]:
+    """Causes that retraining has shown; none where nothing was retrained."""
     found: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]] = json.loads(VERIFIED.read_text())
-    return found[example.world][example.scenario]["causes"]
+    return found.get(example.world, {}).get(example.scenario, {}).get("causes", ())
 
 
 def print_ablation(examples: Sequence[Example], strength: float) -> None:
@@ -344,7 +345,7 @@ def print_worth(what: str, found: Sequence[tuple[Example, Mapping[str, float]]])
         f"{f1_score(truth, named, average='macro'):.3f}, calibration error {calibration_error(confidence, right):.3f}"
     )
     for low, high in pairwise((0.0, 0.5, 0.7, 0.9, 1.01)):
-        inside = (confidence >= low) & (confidence < high)
+        inside = (confidence >= low) & (confidence < high) & is_named
         if inside.any():
             print(f"  named with {low:.1f} to {min(high, 1):.1f}: {right[inside].sum()} of {inside.sum()} right")
     for (e, shares), cause, ok in zip(found, named, right.tolist(), strict=True):
