@@ -51,7 +51,8 @@ def with_random(
     scores = scored_by_all(arms, agreed.chosen)
     old = scores[old_data(scores)]
     run = pool_runs([shared_runs([*scores.values()]), *earlier])
-    of_fix, of_random = compare(scores[challenger.name], old, run), compare(scores[random.name], old, run)
+    of_fix = compare(scores[challenger.name], old, run)
+    of_random = compare(scores[random.name], old, run, agreed.of_chance)
     if not all(gain.mean > 0 and gain.p < agreed.alpha for gain in (of_fix, of_random)):
         return verdict
     others = [arm for arm in controls if arm is not random]

@@ -115,7 +115,9 @@ def judge(
         old_data(everything),
         settings.margin,
     )
-    ruling = rule(endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was)
+    ruling = rule(
+        endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was, agreed.of_chance
+    )
     gate = ruling.gate
     hardest = gain_record(gate.hardest)
     num_left_out = agreed.endpoint.num_items - gate.hardest.num_items
@@ -146,11 +148,12 @@ def rule(
     earlier: Sequence[RunVariance],
     challenger: str = CHALLENGER,
     before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+    of_chance: RunVariance | None = None,
 ) -> Ruling:
     """Apply the rule itself, to scores by arm; every control is in `endpoint` beside the challenger. `before` has, for
-    each guard, the score of its items by each model that it is compared with."""
+    each guard, the score of its items by each model that it is compared with; `of_chance` is as for `accepts`."""
     controls = [scores for name, scores in endpoint.items() if name != challenger]
-    gate = accepts(endpoint[challenger], controls, alpha, earlier)
+    gate = accepts(endpoint[challenger], controls, alpha, earlier, of_chance)
     records = tuple(
         _guard(name, scores, challenger, margin, (before or {}).get(name, ())) for name, scores in guards.items()
     )

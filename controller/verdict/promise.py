@@ -13,6 +13,7 @@ import numpy as np
 from controller.results.loop_json import Endpoint
 from controller.verdict.arms import num_by_chance
 from controller.verdict.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
+from controller.verdict.run_noise import BY_CHANCE
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult
@@ -26,7 +27,7 @@ from evals.statistics.power import (
     enough_seeds,
     guard_power,
 )
-from evals.statistics.run_variance import RunNoise
+from evals.statistics.run_variance import RunNoise, RunVariance
 from interventions.plan.plan import Plan
 
 POWER = 0.8
@@ -63,6 +64,9 @@ class Promise:
     start: EvalReport | None = None
     """Report on `select` of the model that this run of the loop started with; None in its first round. Guards are
     compared with it too, so that small losses of several rounds do not add up."""
+    of_chance: RunVariance | None = None
+    """Run variance of arms by chance in earlier judgements of the endpoint on the same items; None where there were
+    none."""
     mended: tuple[Slice, ...] = ()
     """Endpoints of earlier rounds that were accepted; what they gained since the start makes up for no loss."""
 
@@ -156,7 +160,9 @@ def promise(
         detectable_gain=detectable_gain(judgement, POWER),
     )
     warning = _warning(endpoint, settings, judgement)
-    return Promise(slices, tuple(fields), guards, unguarded, endpoint, warning, alpha)
+    drawn = known.get(by_chance(endpoint_name(slices)))
+    of_chance = None if drawn is None else drawn.run
+    return Promise(slices, tuple(fields), guards, unguarded, endpoint, warning, alpha, of_chance=of_chance)
 
 
 def guards_of(
@@ -191,7 +197,7 @@ def endpoint_name(slices: Sequence[Slice]) -> str:
 
 def by_chance(name: str) -> str:
     """Name of an endpoint where the noise of arms by chance is noted."""
-    return f"{name}, by chance"
+    return f"{name}{BY_CHANCE}"
 
 
 def guard_name(guard: Guard) -> str:
@@ -214,7 +220,8 @@ def measured_on(
     if noise is None:
         return assumed(score, num_items, settings)
     between = 0.0 if of_chance is None else max(of_chance.run.variance - noise.run.variance, 0.0)
-    return MeasuredOn(score, num_items, noise.run_sd, noise.run.df, noise.noise_share, between)
+    drawn_df = 0 if of_chance is None else of_chance.run.df
+    return MeasuredOn(score, num_items, noise.run_sd, noise.run.df, noise.noise_share, between, drawn_df)
 
 
 def _mean_score(results: Sequence[ItemResult]) -> float:

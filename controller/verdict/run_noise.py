@@ -1,7 +1,8 @@
 """Record the noise of training that judgements of the same `select` items found.
 
 A file beside the runs that outlives them, as the ledger does: one line for each judgement and endpoint (guards are
-endpoints too). Promises read it, so that the gain they announce rests on measured variances; the gate does not.
+endpoints too). Promises read it, so that the gain they announce rests on measured variances. The gate takes of it what
+arms by chance have shown alone, which it knows too little of by itself.
 """
 
 import fcntl
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from evals.statistics.run_variance import RunNoise, RunVariance, pool_noise
 
+BY_CHANCE = ", by chance"
+"""Ends the name of an endpoint where the noise of arms that draw their rows by chance is noted."""
 LEAST_DF = 4
 """Fewest degrees of freedom: fewer show less about the variance than the default does."""
 
@@ -49,7 +52,8 @@ def note_run_noise(file: Path, items_hash: str, judgement: str, noise: Mapping[s
 
 
 def known_run_noise(file: Path, items_hash: str, before: float) -> Mapping[str, RunNoise]:
-    """Pool the noise over judgements, by name of the endpoint or guard; kept from `LEAST_DF` degrees of freedom on.
+    """Pool the noise over judgements, by name of the endpoint or guard; kept from `LEAST_DF` degrees of freedom on,
+    that of arms by chance, which adds to what a judgement finds itself, with any.
 
     Args:
         file: File that `note_run_noise` writes; may be missing.
@@ -65,4 +69,4 @@ def known_run_noise(file: Path, items_hash: str, before: float) -> Mapping[str, 
             noise = RunNoise(RunVariance(line["variance"], line["df"]), line["item_noise"], line["noise_share"])
             found.setdefault(line["endpoint"], []).append(noise)
     pooled = {name: pool_noise(parts) for name, parts in found.items()}
-    return {name: noise for name, noise in pooled.items() if noise.run.df >= LEAST_DF}
+    return {name: noise for name, noise in pooled.items() if noise.run.df >= LEAST_DF or name.endswith(BY_CHANCE)}

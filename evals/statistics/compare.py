@@ -32,9 +32,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
+from evals.statistics.difference import difference_variance, item_variance_at_loss, satterthwaite
 from evals.statistics.intervals import item_variance
 from evals.statistics.run_variance import RunVariance, pool_runs, residual_variance, run_variance
 
@@ -130,7 +131,11 @@ class GateResult:
 
 
 def accepts(
-    challenger: ArmScores, controls: Sequence[ArmScores], alpha: float, earlier: Sequence[RunVariance] = ()
+    challenger: ArmScores,
+    controls: Sequence[ArmScores],
+    alpha: float,
+    earlier: Sequence[RunVariance] = (),
+    of_chance: RunVariance | None = None,
 ) -> GateResult:
     """Whether the challenger beats every control at one-sided level `alpha`.
 
@@ -141,25 +146,29 @@ def accepts(
         controls: Recipes to beat, at least `MIN_SEEDS` seeds each, on the same items.
         alpha: From `alpha_at`, in (0, 1).
         earlier: Run variances of earlier rounds, pooled with this round's.
+        of_chance: Run variance of arms by chance in earlier judgements of the same items.
     """
     _check_share("alpha", alpha)
     if not controls:
         raise ValueError("controls must hold at least one arm, got none; train one to compare with")
     run = pool_runs([shared_runs((challenger, *controls)), *earlier])
-    comparisons = tuple(compare(challenger, control, run) for control in controls)
+    comparisons = tuple(compare(challenger, control, run, of_chance) for control in controls)
     return GateResult(all(c.p < alpha and c.mean > 0 for c in comparisons), comparisons, alpha)
 
 
-def compare(challenger: ArmScores, control: ArmScores, run: RunVariance | None = None) -> Comparison:
+def compare(
+    challenger: ArmScores, control: ArmScores, run: RunVariance | None = None, of_chance: RunVariance | None = None
+) -> Comparison:
     """Compare a challenger recipe with a control recipe, both seeds and items taken as samples.
 
     Args:
         challenger: At least `MIN_SEEDS` seeds.
         control: At least `MIN_SEEDS` seeds, on the same items in any order.
         run: Run variance pooled over more arms than these two; by default over these two.
+        of_chance: Run variance of arms by chance in earlier judgements of the same items.
     """
     run = _enough_runs(challenger, control, run)
-    return _comparison(_paired(challenger, control), run, _noise(run, (challenger, control)))
+    return _comparison(_paired(challenger, control), run, _noise(run, (challenger, control), of_chance))
 
 
 def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance | None = None) -> Comparison:
@@ -245,14 +254,20 @@ class _RunNoise:
     """1/Sa + 1/Sb, without the term of an arm that is one fixed model."""
 
 
-def _noise(run: RunVariance, arms: Sequence[ArmScores]) -> _RunNoise:
-    """Noise of the runs of a comparison's arms, those by chance with a variance of their own."""
+def _noise(run: RunVariance, arms: Sequence[ArmScores], of_chance: RunVariance | None = None) -> _RunNoise:
+    """Noise of the runs of a comparison's arms, those by chance with a variance of their own: that of the arm, or what
+    earlier judgements leave of it where that is more, on the degrees of freedom of both. With two degrees alone a level
+    that many looks have made small can be passed by no gain at all."""
     seed_factor = sum(1 / arm.num_seeds for arm in arms)
     shared = run.variance * sum(1 / arm.num_seeds for arm in arms if not arm.is_by_chance)
-    own = [run_variance([arm.seed_means]) for arm in arms if arm.is_by_chance]
-    if not own:
+    drawn = [arm for arm in arms if arm.is_by_chance]
+    if not drawn:
         return _RunNoise(shared, run.df, seed_factor)
-    parts = [shared, *(one.variance / (one.df + 1) for one in own)]
+    own = [run_variance([arm.seed_means]) for arm in drawn]
+    if of_chance is not None:
+        pooled = [pool_runs([one, of_chance]) for one in own]
+        own = [RunVariance(max(a.variance, b.variance), b.df) for a, b in zip(own, pooled, strict=True)]
+    parts = [shared, *(one.variance / arm.num_seeds for one, arm in zip(own, drawn, strict=True))]
     df = satterthwaite(np.asarray(sum(parts)), [np.asarray(part) for part in parts], [run.df, *(one.df for one in own)])
     return _RunNoise(sum(parts), float(df), seed_factor)
 
@@ -323,41 +338,6 @@ def _comparison(pair: _Pair, run: RunVariance, noise: _RunNoise, loss: float | N
     )
 
 
-def difference_variance(
-    from_runs: NDArray[np.float64],
-    from_items: NDArray[np.float64],
-    shared: NDArray[np.float64],
-    dfs: tuple[ArrayLike, ArrayLike, ArrayLike],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variance of a difference of arm means and its degrees of freedom, for one experiment or many.
-
-    Args:
-        from_runs: `s2_run * (1/Sa + 1/Sb)`, any shape.
-        from_items: `s2_d / n`, of the same shape.
-        shared: `s2_e * (1/Sa + 1/Sb) / n`, of the same shape.
-        dfs: Degrees of freedom of the three, each a number or of that shape.
-    """
-    # Neither sample adds less than nothing, so the variance is at least that of each alone.
-    variance = np.maximum(np.maximum(from_runs, from_items), from_runs + from_items - shared)
-    return variance, satterthwaite(variance, (from_runs, from_items, shared), dfs)
-
-
-def item_variance_at_loss(mean: NDArray[np.float64], square: NDArray[np.float64], loss: float) -> NDArray[np.float64]:
-    """Variance of items' differences, each in [-1, 1], were their true mean -loss; a mean below -loss counts as -loss.
-
-    With w and l the shares of items won and lost, the likeliest w + l given l - w = loss solves
-    T^2 - sT = loss * (loss + mean), where s = w + l as observed. Here s is the mean square, which is the
-    same for single runs and less for means of several.
-
-    Args:
-        mean: Observed mean difference, any shape.
-        square: Observed mean square of the differences.
-        loss: Positive.
-    """
-    missing = np.maximum(mean + loss, 0.0)
-    return (square + np.sqrt(square**2 + 4 * loss * missing)) / 2 - loss**2
-
-
 def _aligned(control: ArmScores, challenger: ArmScores) -> NDArray[np.float64]:
     """Reorder the scores of the control to the challenger's items."""
     if control.items == challenger.items:
@@ -371,17 +351,6 @@ def _aligned(control: ArmScores, challenger: ArmScores) -> NDArray[np.float64]:
             f"{control.name} has {len(control.items)} (first missing: {missing[0]})"
         )
     return control.scores[:, [column[item] for item in challenger.items]]
-
-
-def satterthwaite(
-    variance: NDArray[np.float64], parts: Sequence[NDArray[np.float64]], dfs: Sequence[ArrayLike]
-) -> NDArray[np.float64]:
-    """Degrees of freedom of a sum of variances, each with its own; at least 1, and the least of them for a sum of 0."""
-    # Ratios, because squares of variances near 1e-160 would underflow.
-    whole = np.where(variance > 0, variance, 1.0)
-    spent = sum((part / whole) ** 2 / np.asarray(df) for part, df in zip(parts, dfs, strict=True))
-    least = np.min(np.broadcast_arrays(*dfs), axis=0)
-    return np.asarray(np.where(variance > 0, np.maximum(1.0, 1 / np.maximum(spent, 1e-300)), least))
 
 
 def _check_seeds(arm: ArmScores) -> None:

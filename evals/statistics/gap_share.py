@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from evals.statistics.compare import satterthwaite
+from evals.statistics.difference import satterthwaite
 
 SMALLEST_GAP = 0.1
 """Smallest gap whose share is computed; below it a share means nothing."""

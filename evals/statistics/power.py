@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.stats import qmc
 
-from evals.statistics.compare import MIN_SEEDS, difference_variance, item_variance_at_loss, satterthwaite
+from evals.statistics.compare import MIN_SEEDS
+from evals.statistics.difference import difference_variance, item_variance_at_loss, satterthwaite
 
 TYPICAL_RUN_SD = 0.015
 """Standard deviation between training seeds, item noise excluded; what small fine-tuned models show on 900 items."""
@@ -54,6 +55,8 @@ class MeasuredOn:
     """Residual (seed by item) variance over base * (1 - base), in [0, 1]."""
     draw_variance: float = 0.0
     """Variance between draws of rows of arms by chance, beside that between seeds."""
+    draw_df: int = 0
+    """Degrees of freedom that earlier judgements add to the run variance of arms by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +177,10 @@ def _endpoint_power(judgement: Judgement, gain: float) -> float:
         from_runs, run_df, true = 2 * shared, np.full(NUM_DRAWS, float(own_df + others_df)), control
         if number >= same:
             true = control + items.draw_variance
-            own = true * _chi_square(own_df, columns, 6 + number + judgement.num_by_chance) / own_df / seeds
+            drawn_df = own_df + items.draw_df
+            own = true * _chi_square(drawn_df, columns, 6 + number + judgement.num_by_chance) / drawn_df / seeds
             from_runs = shared + own
-            run_df = satterthwaite(from_runs, (shared, own), (own_df + others_df, own_df))
+            run_df = satterthwaite(from_runs, (shared, own), (own_df + others_df, drawn_df))
         variance, df = difference_variance(
             from_runs,
             of_items / items.num_items,

@@ -8,7 +8,7 @@ from builders.arms import task_item
 from builders.items import scored, select_report
 
 from controller.verdict.guards import TaskGuard
-from controller.verdict.promise import Guarded, Promise, endpoint_name, guard_name, promise
+from controller.verdict.promise import Guarded, Promise, by_chance, endpoint_name, guard_name, promise
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
@@ -102,6 +102,19 @@ def test_a_promise_on_a_few_items_of_equal_scores_is_finite() -> None:
         endpoint = made(num_right, num_items, Verify(), {}).endpoint
         assert endpoint.detectable_gain is None or np.isfinite(endpoint.detectable_gain)
         assert np.isfinite(endpoint.expected_gain)
+
+
+def test_what_earlier_judgements_know_of_draws_is_for_the_gate_and_for_what_it_can_see() -> None:
+    before = report({"jump": (200, 400)})
+    name = endpoint_name([FAILING])
+    wild = {by_chance(name): noise(0.06, df=2), name: noise(0.015)}
+    known = {by_chance(name): noise(0.06, df=20), name: noise(0.015)}
+    first, later = (promise(PLAN, before, (), NOTHING, Verify(), LEVEL, noises) for noises in (wild, known))
+    assert first.of_chance == RunVariance(0.06**2, 2)
+    assert later.of_chance == RunVariance(0.06**2, 20)
+    assert later.endpoint.detectable_gain is not None
+    assert first.endpoint.detectable_gain is None or first.endpoint.detectable_gain > later.endpoint.detectable_gain
+    assert promise(PLAN, before, (), NOTHING, Verify(), LEVEL).of_chance is None
 
 
 def test_earlier_rounds_of_the_same_endpoint_make_smaller_gains_visible() -> None:

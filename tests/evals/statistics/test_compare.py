@@ -14,9 +14,9 @@ from evals.statistics.compare import (
     alpha_at,
     compare,
     compare_to_model,
-    item_variance_at_loss,
     non_inferior,
 )
+from evals.statistics.difference import item_variance_at_loss
 from evals.statistics.flips import flips
 from evals.statistics.intervals import score_interval, wilson
 from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
@@ -91,6 +91,34 @@ def test_arms_that_draw_other_rows_leave_the_run_variance_of_the_others_alone() 
     alone = accepts(steady[0], [steady[1]], 0.025)
     assert both.comparisons[0] == alone.comparisons[0]
     assert both.comparisons[1].se > 3 * both.comparisons[0].se
+
+
+def test_what_earlier_judgements_know_of_draws_adds_degrees_of_freedom_and_takes_no_variance_away() -> None:
+    fix, old = (arm(name, np.repeat(np.array([[0.5], [0.51], [0.52]]) + shift, 40, axis=1)) for name, shift in PAIR)
+    wild = replace(arm("random", np.repeat([[0.3], [0.35], [0.4]], 40, axis=1)), is_by_chance=True)  # variance .0025
+    alone, quiet, loud = (
+        accepts(fix, [old, wild], 0.025, of_chance=known).comparisons[1]
+        for known in (None, RunVariance(0.0001, 8), RunVariance(0.01, 8))
+    )
+    assert quiet.se == pytest.approx(alone.se)
+    assert quiet.df > 2 * alone.df
+    assert quiet.p < alone.p
+    pooled = (2 * 0.0025 + 8 * 0.01) / 10
+    assert loud.se**2 - alone.se**2 == pytest.approx((pooled - 0.0025) / 3, rel=1e-6)
+
+
+def test_at_the_level_of_a_tenth_look_what_the_looks_before_have_seen_of_draws_keeps_it() -> None:
+    rng, level, beaten = np.random.default_rng(0), 0.01, []
+    for _ in range(3000):
+        means = 0.6 + 0.015 * rng.standard_normal((3, 3))
+        means[2] += 0.06 * rng.standard_normal(3)
+        names = ("fix", "continue", "random")
+        arms = [arm(name, np.repeat(own[:, None], 20, axis=1)) for name, own in zip(names, means, strict=True)]
+        known = RunVariance((0.015**2 + 0.06**2) * rng.chisquare(18) / 18, 18)
+        arms[1] = replace(arms[1], scores=arms[1].scores - 0.5)
+        arms[2] = replace(arms[2], is_by_chance=True)
+        beaten.append(accepts(arms[0], arms[1:], level, of_chance=known).is_accepted)
+    assert np.mean(beaten) <= 0.015
 
 
 @pytest.mark.parametrize("draw_sd", [0.0, 0.03, 0.06])
