@@ -113,7 +113,7 @@ def test_at_the_level_of_a_tenth_look_what_the_looks_before_have_seen_of_draws_k
         means = 0.6 + 0.015 * rng.standard_normal((3, 3))
         means[2] += 0.06 * rng.standard_normal(3)
         names = ("fix", "continue", "random")
-        arms = [arm(name, np.repeat(own[:, None], 20, axis=1)) for name, own in zip(names, means, strict=True)]
+        arms = [arm(name, np.repeat(own[:, None], 400, axis=1)) for name, own in zip(names, means, strict=True)]
         known = RunVariance((0.015**2 + 0.06**2) * rng.chisquare(18) / 18, 18)
         arms[1] = replace(arms[1], scores=arms[1].scores - 0.5)
         arms[2] = replace(arms[2], is_by_chance=True)
@@ -129,7 +129,7 @@ def test_of_fixes_that_are_no_better_than_random_rows_no_more_beat_them_than_the
         means = 0.6 + 0.015 * rng.standard_normal((3, 3))
         means[2] += draw_sd * rng.standard_normal(3)
         names = ("fix", "continue", "random")
-        arms = [arm(name, np.repeat(own[:, None], 20, axis=1)) for name, own in zip(names, means, strict=True)]
+        arms = [arm(name, np.repeat(own[:, None], 400, axis=1)) for name, own in zip(names, means, strict=True)]
         arms[2] = replace(arms[2], is_by_chance=True)
         arms[1] = replace(arms[1], scores=arms[1].scores - 0.5)  # beaten for sure
         beaten.append(accepts(arms[0], arms[1:], level).is_accepted)
