@@ -1,6 +1,6 @@
 """Compute probabilities of causes from evidence.
 
-A multinomial logistic regression over eleven readings of the evidence, each in [0, 1] and each the share that one cause
+A multinomial logistic regression over twelve readings of the evidence, each in [0, 1] and each the share that one cause
 explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
 worlds and seeds apart from those that it is tested on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
 cause is `unknown`, and an experiment that would decide is named; so it is where the readings are far from everything
@@ -36,6 +36,7 @@ READINGS = (
     "gold",
     "cue",
     "disagreement",
+    "wrong",
     "copies",
     "scarcity",
     "few_rows",
@@ -171,7 +172,8 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("gold", None if doubted is None else min(doubted, denied))
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
-    put("disagreement", _contradiction(values), _wrong(values), values.get("conflicts"))
+    put("disagreement", _contradiction(values), values.get("conflicts"))
+    put("wrong", _wrong(values))
     put("copies", _crowding(values))
     put("scarcity", values.get("distinct_scarcity"))
     rows = values.get("distinct_rows")
