@@ -142,8 +142,9 @@ def is_unlike(values: Mapping[str, float]) -> bool:
 
 
 def _is_checked(readings: Mapping[str, float]) -> bool:
-    """Whether a check shows the cause of most failures: batches, answers in another form, or cues that were edited."""
-    return any(readings.get(name, 0.0) >= SETTLED for name in ("setup", "form", "cue"))
+    """Whether a check shows the cause of most failures: batches, answers in another form, cues that were edited, or
+    labels that a classifier which has not seen them shows to be wrong."""
+    return any(readings.get(name, 0.0) >= SETTLED for name in ("setup", "form", "cue", "wrong"))
 
 
 def would_decide(causes: Mapping[Cause, float]) -> str:
