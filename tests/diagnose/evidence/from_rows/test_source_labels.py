@@ -71,7 +71,7 @@ def test_tests_after_one_that_blames_a_source_look_at_its_rows() -> None:
     values = values_of(examine(asked, Means(None, None, {}), [blaming, *others]))
     assert values["corpus_rows"] == 300
     assert values["wrong"] > 0.5
-    assert readings_of(values)["disagreement"] == 1
+    assert readings_of(values)["wrong"] == 1
 
 
 def test_a_source_of_a_fifteenth_of_the_rows_that_has_wrong_labels_explains_too_little_to_be_blamed() -> None:
