@@ -26,6 +26,10 @@ _PR_SET_PDEATHSIG = 1
 def context() -> ForkServerContext:
     """Make the context of worker pools. The parent itself cannot be forked: torch's threads do not survive that, and
     the server, which only imports, has none."""
+    # A launcher that runs jobs in processes of its own may have made its way of starting them the default, as joblib
+    # does; workers are told the default, and would not know it.
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
+        multiprocessing.set_start_method("forkserver", force=True)
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(["controller.stages.preloaded"])
     return found
