@@ -131,13 +131,12 @@ def promise(
             "a fix can be judged"
         )
     guards, unguarded = guards_of(guarded, slices, fields, before.results, settings.margin)
-    known = known or {}
+    known, name = known or {}, endpoint_name(slices)
+    drawn = known.get(by_chance(name))
     score = _mean_score(chosen)
     expected = max(settings.min_gain, (1 - score) / 2)
     judgement = Judgement(
-        endpoint=measured_on(
-            score, len(chosen), settings, known.get(endpoint_name(slices)), known.get(by_chance(endpoint_name(slices)))
-        ),
+        endpoint=measured_on(score, len(chosen), settings, known.get(name), drawn),
         num_seeds=max(settings.seeds, MIN_SEEDS),
         alpha=alpha,
         num_controls=len(settings.controls) if num_rivals is None else num_rivals,
@@ -160,7 +159,6 @@ def promise(
         detectable_gain=detectable_gain(judgement, POWER),
     )
     warning = _warning(endpoint, settings, judgement)
-    drawn = known.get(by_chance(endpoint_name(slices)))
     of_chance = None if drawn is None else drawn.run
     return Promise(slices, tuple(fields), guards, unguarded, endpoint, warning, alpha, of_chance=of_chance)
 

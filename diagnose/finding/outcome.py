@@ -64,13 +64,17 @@ class Contrast:
     @property
     def needed(self) -> float:
         """Share of the gap that a small training has to close, if the repair works."""
-        return least_effect(self.length if self.of_full is None else self.of_full)
+        return least_effect(self._length)
 
     @property
     def needed_of_part(self) -> float:
-        """Share of the gap that it has to close if all draws that the repair moves went to the finding's rows, and it
-        closed half of the gap then."""
-        return least_effect(self.part * (self.length if self.of_full is None else self.of_full))
+        """Share of the gap that it has to close with its part of the draws, if it works with all that the repair
+        moves."""
+        return least_effect(self.part * self._length)
+
+    @property
+    def _length(self) -> float:
+        return self.length if self.of_full is None else self.of_full
 
 
 def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator) -> tuple[Experiment, ...]:

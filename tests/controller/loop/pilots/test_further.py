@@ -1,8 +1,7 @@
 """Which small trainings are made after the first ones: one open repair at a time, and none where nothing is open."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from builders.toy import model_of, unread_run
 from controller.engine.artifacts import Artifact
 from controller.engine.budget import Spent
 from controller.engine.runner import Done
-from controller.loop.pilots.bench import SEEDS, Bench
+from controller.loop.pilots.bench import SEEDS, Arm, Bench
 from controller.loop.pilots.further import LONGER, Concluded, further
 from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
 from controller.stages.retraining.settle import Settled
@@ -42,8 +41,9 @@ def concluded(works: Mapping[Cause, float], unknown: float = 0.0) -> Concluded:
     return Concluded(Settled(TASK, causes, made), {}, {})
 
 
-def names(looks: list[tuple[object, int]]) -> dict[str, int]:
-    return dict(Counter(arm.name for arm, _ in looks))  # type: ignore[attr-defined]
+def names(look: Sequence[tuple[Arm, int]]) -> dict[str, int]:
+    """Number of trainings by name of the arm."""
+    return dict(Counter(arm.name for arm, _ in look))
 
 
 OPEN = concluded({Cause.WRONG_LABELS: 0.5, Cause.UNDERWEIGHTED: 0.4, Cause.MISSING_DATA: 0.7})
@@ -83,7 +83,6 @@ def test_no_look_passes_the_budget_whatever_was_spent_before(
 
 
 def test_where_longer_trainings_are_too_much_the_pair_gets_more_seeds(tmp_path: Path) -> None:
-    alone = replace(OPEN, before={})
-    look = further(bench(tmp_path, 1.7), [alone], FIRST)
+    look = further(bench(tmp_path, 1.7), [OPEN], FIRST)
     assert names(look) == {"add": SEEDS, "same": SEEDS}
     assert sorted(place for _, place in look) == [2, 2, 3, 3]
