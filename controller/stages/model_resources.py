@@ -18,6 +18,7 @@ from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.model.likelihoods import row_likelihoods
+from diagnose.model.queries import Queries
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_pool
 from diagnose.rows.tokens import TokenRows
@@ -76,13 +77,22 @@ class ModelResources:
         )
 
     def row_effects(self, finding: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Compute effects of ascending rows of the corpus, [num_rows]; nan at random where they exceed `max_rows`."""
+        """Effects of ascending rows of the corpus, [num_rows]: those that the diagnosis found, and the others computed;
+        nan at random where they exceed `max_rows`."""
         if self._max_rows is not None and len(rows) > self._max_rows:
             found = np.full(len(rows), np.nan, np.float32)
             some = np.random.default_rng(self._seed).choice(len(rows), self._max_rows, replace=False)
             found[np.sort(some)] = self.row_effects(finding, rows[np.sort(some)])
             return found
-        queries = load_effects(self._folder).queries.only(self._number(finding))
+        known, number = load_effects(self._folder), self._number(finding)
+        is_known = np.isin(rows, known.scored)
+        found = np.full(len(rows), np.nan, np.float32)
+        found[is_known] = known.effect[np.searchsorted(known.scored, rows[is_known]), number]
+        if not is_known.all():
+            found[~is_known] = self._attributed(known.queries.only(number), rows[~is_known])
+        return found
+
+    def _attributed(self, queries: Queries, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         # Curvature is that of the corpus, not of one slice: rows drawn at random are added to those given.
         rng = np.random.default_rng(self._seed)
         beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from controller.cli.compose import composed
 from controller.data.mixes import load_pool
+from controller.data.row_effects import load_effects
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.run import opened
@@ -63,6 +64,14 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     assert roc_auc_score(np.isin(asked, list(wrong)), -found) > 0.9
     assert asked_of.num_tokens > 0
     assert np.array_equal(asked_of.row_effects(finding, asked), found)
+    # What the diagnosis asked is not asked again.
+    known = load_effects(diagnosed.artifact.folder)
+    again = np.intersect1d(asked, known.scored)
+    assert 0 < len(again) < len(asked)
+    column = [other.slice for other in diagnosed.diagnosis.attributed_findings].index(finding.slice)
+    spent = asked_of.num_tokens
+    assert np.array_equal(asked_of.row_effects(finding, again), known.effect[np.isin(known.scored, again), column])
+    assert asked_of.num_tokens == spent
     # Failed items stand where rows of the same words stand.
     questions = [query.split() for query in finding.queries]
     items = train_pool((" ".join(words[:3]), " ".join(words[3:])) for words in questions)
