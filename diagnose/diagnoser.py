@@ -95,8 +95,9 @@ class Diagnoser:
     output_type, from which the classifier of failure modes learns beside the examples that ship with it."""
     pilots: str = "auto"
     """Whether repairs of rival causes are tried in small trainings, and outweigh all other evidence: `auto`, in a loop
-    and a proposal whose fix depends on the cause, for findings that no check settles; `always`, `evalmend diagnose`
-    included; or `never`, and then no row leaves or changes unless the user chose such a fix."""
+    and a proposal whose fix depends on the cause, for findings that neither a check nor evidence alone settles
+    (`diagnose.finding.open_causes`), and before rows leave; `always`, for these too and in `evalmend diagnose`; or
+    `never`, and then no row leaves or changes unless the user chose such a fix."""
     pilot_share: float = 0.35
     """Largest share of the tokens of a round's trainings that these may take."""
     fidelity: bool = field(default=False, metadata=FREE)

@@ -31,6 +31,7 @@ from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
 from controller.prove.truth import VERIFIED
 from diagnose.finding.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
 from diagnose.finding.finding import Cause, Experiment
+from diagnose.finding.open_causes import is_settled
 from diagnose.finding.outcome import settled
 from evals.fixtures.worlds import FIT_WORLDS
 from evals.statistics.intervals import Estimate
@@ -46,6 +47,8 @@ TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
 LEAST_GAP = 0.1
 """Score that clean data or training would add at least, for there to be something to find."""
+SURE, LEAST_SURE = 0.9, 15
+"""Probability from which a cause counts as sure, and fewest such findings that tell how often it is right."""
 SMOOTHING = 0.02
 """Of a label's weight that goes to the other causes: no run is proof beyond doubt."""
 
@@ -99,7 +102,12 @@ def main() -> None:
     if tried:
         print_worth("the same findings as below, without small trainings", tried)
         print_worth("with small trainings", [(e, with_trainings(e, shares)) for e, shares in tried])
-    stored = fitted(examples, best) | {"most": round(most_believed(alone), 2)} | seen(examples)
+        right = {Cause(name): share for name, share in sure(alone).items()}
+        open_only = [
+            (e, shares if is_settled(_by_cause(shares), right) else with_trainings(e, shares)) for e, shares in tried
+        ]
+        print_worth("with small trainings where evidence alone settles nothing, as in a loop", open_only)
+    stored = fitted(examples, best) | {"most": round(most_believed(alone), 2), "sure": sure(alone)} | seen(examples)
     MODEL_FILE.write_text(json.dumps(stored, indent=1) + "\n")
 
 
@@ -192,8 +200,12 @@ def with_trainings(example: Example, shares: Mapping[str, float]) -> dict[str, f
         Experiment(Cause(one["cause"]), "", "", known, known, one["works"], one["is_first"], 0, 0, one["length"])
         for one in example.tried
     ]
-    found = settled({Cause(cause): share for cause, share in shares.items()}, made)
+    found = settled(_by_cause(shares), made)
     return {cause.value: share for cause, share in found.items()}
+
+
+def _by_cause(shares: Mapping[str, float]) -> dict[Cause, float]:
+    return {Cause(cause): share for cause, share in shares.items()}
 
 
 def seen(examples: Sequence[Example]) -> dict[str, object]:
@@ -212,8 +224,19 @@ def seen(examples: Sequence[Example]) -> dict[str, object]:
 
 def most_believed(found: Sequence[tuple[Example, Mapping[str, float]]]) -> float:
     """Share of the causes named with .9 or more, in worlds that were not seen, that is right."""
-    sure = [max(shares, key=lambda c: shares[c]) in e.true for e, shares in found if max(shares.values()) >= 0.9]
-    return float(np.mean(sure)) if sure else 1.0
+    right = [max(shares, key=lambda c: shares[c]) in e.true for e, shares in found if max(shares.values()) >= SURE]
+    return float(np.mean(right)) if right else 1.0
+
+
+def sure(found: Sequence[tuple[Example, Mapping[str, float]]]) -> dict[str, float]:
+    """Share that is right of each cause named with .9 or more in worlds that were not seen, where that is enough to
+    tell."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    for example, shares in found:
+        name = max(shares, key=lambda cause: shares[cause])
+        if shares[name] >= SURE:
+            right[name].append(name in example.true)
+    return {name: round(float(np.mean(own)), 3) for name, own in sorted(right.items()) if len(own) >= LEAST_SURE}
 
 
 def planted_cause(result: ProveResult, named: Named) -> str | None:

@@ -1,7 +1,8 @@
 """Which causes of a finding evidence leaves open, so that their repairs are worth a small training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from diagnose.finding.causes import load_cause_model
 from diagnose.finding.evidence import SETTLED
 from diagnose.finding.finding import Cause, Finding
 
@@ -15,17 +16,42 @@ _SHOWN_BY = {
 One of `SETTLED` explains as large a share of the failures."""
 
 
-def open_causes(finding: Finding, tested: Sequence[Cause]) -> tuple[Cause, ...]:
+_TAKES_ROWS = (Cause.WRONG_LABELS, Cause.DUPLICATES)
+"""Causes whose repair takes rows away or changes them, which nothing but a training may decide."""
+_SURE = 0.9
+"""Probability from which evidence alone may settle a cause."""
+_RIGHT = 0.95
+"""Least share of the causes named with `_SURE` or more that is right in worlds not fitted on, for that."""
+
+
+def open_causes(finding: Finding, tested: Sequence[Cause], *, doubts_all: bool = False) -> tuple[Cause, ...]:
     """Choose the causes among `tested` that are open: where a check has settled one, that one, and none where its
-    repair cannot be tried.
+    repair cannot be tried. Where evidence alone has, it is open if its repair takes rows away.
+
+    Evidence settles a cause that it names with .9 or more, if such findings were right in worlds that probabilities
+    were not fitted on.
 
     Args:
         finding: A finding of a model that was trained on the corpus.
         tested: Causes whose repair can be tried.
+        doubts_all: Whether all are open but what a check has settled.
     """
     if finding.cause is Cause.CONTAMINATION or _is_shown(finding):
         return tuple(cause for cause in tested if cause is finding.cause)
+    if not doubts_all and is_settled(finding.causes, load_cause_model().sure):
+        return ()
     return tuple(tested)
+
+
+def is_settled(causes: Mapping[Cause, float], sure: Mapping[Cause, float]) -> bool:
+    """Whether evidence alone settles the cause.
+
+    Args:
+        causes: Probability of each.
+        sure: Share that is right of each cause named with .9 or more, as in `CauseModel`.
+    """
+    first = max(causes, key=lambda cause: causes[cause])
+    return first not in _TAKES_ROWS and causes[first] >= _SURE and sure.get(first, 0.0) >= _RIGHT
 
 
 def _is_shown(finding: Finding) -> bool:

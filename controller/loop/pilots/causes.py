@@ -111,7 +111,8 @@ def _wanted(run: Run, diagnosed: DiagnosedRound, *, is_alone: bool) -> tuple[Ope
     if not is_wanted or not diagnosed.inputs.is_training_data:
         return ()
     findings = diagnosed.diagnosis.attributed_findings
-    found = [OpenCauses(one.slice, open_causes(one, [repair.cause for repair in REPAIRS])) for one in findings]
+    tested = [repair.cause for repair in REPAIRS]
+    found = [OpenCauses(one.slice, open_causes(one, tested, doubts_all=mode == "always")) for one in findings]
     if any(one.cause is Cause.TRAINING_SETUP and not each.causes for one, each in zip(findings, found, strict=True)):
         return ()  # a setting that is plainly wrong is corrected first
     return tuple(
