@@ -76,7 +76,7 @@ def summary(results: Sequence[ProveResult]) -> str:
     planted = [result for result in results if result.true_causes]
     clean = [result for result in results if not result.true_causes]
     not_data = [r for r in planted if all(Cause(cause) in NOT_DATA for cause in r.true_causes)]
-    both = [result for result in results if result.scenario == "two_defects"]
+    both = [result for result in results if result.scenario in ("two_defects", "two_in_one")]
     truth, named = [true_label(r) for r in results], [first_cause(r) for r in results]
     causes = sorted({label for label in truth if label != NONE})
     found = [pair for result in results for pair in findings(result)]
@@ -119,7 +119,8 @@ def findings(result: ProveResult) -> Iterator[tuple[Named, bool]]:
 
 
 def has_both(result: ProveResult) -> bool:
-    return set(result.true_causes) <= {named.cause for named, is_true in findings(result) if is_true}
+    named = {cause for named, is_true in findings(result) if is_true for cause in (named.cause, *named.also)}
+    return set(result.true_causes) <= named
 
 
 def draw_confusion(results: Sequence[ProveResult], path: Path) -> None:

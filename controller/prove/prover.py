@@ -222,6 +222,7 @@ def _result(
                 f.evidence,
                 f.experiments,
                 f.failure_rate,
+                f.also,
             )
             for f in played.findings
         ),

@@ -26,6 +26,8 @@ class Named:
     experiments: tuple[Experiment, ...] = ()
     """Repairs that were tried in small trainings."""
     failure_rate: float = 0.0
+    also: tuple[str, ...] = ()
+    """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

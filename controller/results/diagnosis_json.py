@@ -51,6 +51,8 @@ class FindingRecord:
     """Repairs that were tried in small trainings, in the order of their causes; empty where none was."""
     concluded: str = ""
     """What these showed, in a sentence."""
+    also: tuple[str, ...] = ()
+    """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.finding.evidence import SETTLED
-from diagnose.finding.finding import Cause
+from diagnose.finding.finding import LEAD, Cause
 
 MODEL_FILE = Path(__file__).with_name("cause_model.json")
 MIN_CONFIDENCE = 0.5
@@ -62,8 +62,6 @@ EXPERIMENTS = {
 """Cheapest experiment that tests each cause."""
 SEEN_IN_ANSWERS = (Cause.FORMAT, Cause.WRONG_GOLD)
 """Causes that are seen in a model's answers, whatever it was trained on."""
-LEAD = 0.05
-"""Probability from which a cause is worth an experiment."""
 NO_LEAD = "have a person look at the failed items beside the rows nearest to them"
 
 

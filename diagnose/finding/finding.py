@@ -32,6 +32,10 @@ class Cause(StrEnum):
 SHOWN = 0.9
 """Probability from which a repair is shown to work."""
 
+LEAD = 0.05
+"""Probability from which a cause is worth an experiment."""
+BY_HEART = (Cause.TRAINING_SETUP, Cause.UNDERWEIGHTED)
+"""Causes whose repair shows the same rows again."""
 NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
 
 
@@ -66,6 +70,14 @@ class Experiment:
     the repair does in a whole arm cannot be told."""
     at_random: Estimate | None = None
     """Gain of as many rows at random, where the repair adds rows, over the same control and as the same share."""
+    before: float = 0.0
+    """Probability that other evidence gave the cause."""
+
+    @property
+    def closes(self) -> float:
+        """Share of the gap that the repair would close if it were trained on for as long as an arm, at the same
+        rate."""
+        return 1.0 - float(max(1.0 - self.effect.mean, 0.0) ** (1.0 / self.length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +167,21 @@ class Finding:
             slices = (*first, *slices)
         where = slices[0].slice if slices else Slice(())
         return replace(self, causes=causes, data_slices=slices, data_slice=where)
+
+    @property
+    def named(self) -> tuple[Cause, ...]:
+        """Causes that are named: the most probable one, and each other one that other evidence leaves open and whose
+        repair small trainings show to work by more than the same rows again; in the order of what their repairs did,
+        the most probable one first where its own was not tried."""
+        did = {one.cause: one.closes for one in self.experiments}
+        others = {
+            one.cause
+            for one in self.experiments
+            if one.works >= SHOWN and one.before >= LEAD and one.cause not in (*BY_HEART, self.cause)
+        }
+        if self.cause is Cause.UNKNOWN or not others:
+            return (self.cause,)
+        return tuple(sorted((self.cause, *others), key=lambda cause: -did.get(cause, float("inf"))))
 
     @property
     def fails(self) -> str:

@@ -20,14 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.finding.causes import MIN_CONFIDENCE
-from diagnose.finding.finding import SHOWN, Cause, Experiment, Finding
+from diagnose.finding.finding import BY_HEART, SHOWN, Cause, Experiment, Finding
 from diagnose.finding.trials import DRAWS, Trials, drawn_in_nats, drawn_means, item_weights
 from evals.statistics.intervals import Estimate, Z
 
 CLOSES = 0.5
 """Share of the gap that a repair has to close in a full training, and of what the best repair does."""
-_BY_HEART = (Cause.TRAINING_SETUP, Cause.UNDERWEIGHTED)
-"""Causes whose repair shows the same rows again."""
 _ONE_SIDED = 0.025
 """Level at which an effect is shown to be above 0."""
 _WEIGHT_OF_READINGS = 0.5
@@ -77,8 +75,17 @@ class Contrast:
         return self.length if self.of_full is None else self.of_full
 
 
-def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator) -> tuple[Experiment, ...]:
-    """Say of each repair what it did, and how probable it is that it works, in the order of `Cause`."""
+def experiments(
+    trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator, before: Mapping[Cause, float] | None = None
+) -> tuple[Experiment, ...]:
+    """Say of each repair what it did, and how probable it is that it works, in the order of `Cause`.
+
+    Args:
+        trials: What was read.
+        tested: Repairs that were tried.
+        rng: Draws items and seeds.
+        before: Probabilities of causes by other evidence.
+    """
     order = list(Cause)
     tested = sorted(tested, key=lambda one: order.index(one.cause))
     items = item_weights(trials.is_failed, trials.failure_rate, rng)
@@ -114,7 +121,7 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
     found = []
     for one in tested:
         is_tried_at_random = one.at_random in trials.likelihood.arms
-        is_enough = at_length[one.cause] >= CLOSES * best if one.cause in _BY_HEART else True
+        is_enough = at_length[one.cause] >= CLOSES * best if one.cause in BY_HEART else True
         is_cause = works[one.cause] & is_enough
         found.append(
             Experiment(
@@ -133,6 +140,7 @@ def experiments(trials: Trials, tested: Sequence[Contrast], rng: np.random.Gener
                 is_rising=one.cause in late,
                 is_part=one.cause in shared - late,
                 at_random=_estimate(effect(one.at_random, one.control)) if is_tried_at_random else None,
+                before=(before or {}).get(one.cause, 0.0),
             )
         )
         earlier |= is_cause

@@ -132,7 +132,7 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         if not tested:
             continue
         rng = np.random.default_rng([bench.run.settings.seed, number])
-        made = experiments(trials, tested, rng)
+        made = experiments(trials, tested, rng, asked.finding.causes)
         one = Settled(asked.finding.slice, settled(asked.finding.causes, made), made)
         found.append(Concluded(one, asked.finding.causes, rising(trials, tested, rng)))
     return tuple(found)
@@ -192,5 +192,10 @@ def _with_causes(run: Run, diagnosed: DiagnosedRound, found: tuple[Settled, ...]
                 float("nan") if one.score is None else one.score.mean,
                 one.works,
             )
-        log.info("cause of %s: %s (%.0f %%)", finding.slice, finding.cause.value, 100 * finding.causes[finding.cause])
+        log.info(
+            "cause of %s: %s (%.0f %%)",
+            finding.slice,
+            " and ".join(cause.value for cause in finding.named),
+            100 * finding.causes[finding.cause],
+        )
     return replace(diagnosed, diagnosis=diagnosis, artifact=done.artifact)

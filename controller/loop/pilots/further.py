@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
 from controller.stages.retraining.settle import Settled
-from diagnose.finding.causes import LEAD
-from diagnose.finding.finding import SHOWN, Cause
+from diagnose.finding.finding import LEAD, SHOWN, Cause
 from interventions.arms.rivals import REPAIRS, SAME
 
 LONGER = 3

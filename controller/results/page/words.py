@@ -173,8 +173,14 @@ def wrong(measure: Measure, findings: Sequence[FindingRecord]) -> str:
     more = f" {others} more {'finding' if others == 1 else 'findings'} below." if others else ""
     return (
         f"{percent(finding.failure_rate)} of {finding.num_items:,} {items_words(finding.slice)} failed. "
-        f"Most likely cause: {cause_words(finding.cause)} ({percent(finding.cause_probability)}).{more}"
+        f"{_causes(finding)}{more}"
     )
+
+
+def _causes(finding: FindingRecord) -> str:
+    if finding.also:
+        return f"Small trainings show {len(finding.also)} causes: {' and '.join(map(cause_words, finding.also))}."
+    return f"Most likely cause: {cause_words(finding.cause)} ({percent(finding.cause_probability)})."
 
 
 def changed(round_: Round) -> str:
