@@ -61,11 +61,11 @@ def _chosen(test: Evidence, cleaned: Steps, stock: Stock) -> NDArray[np.int64]:
     return np.asarray(stock.kept[np.array(is_doubted, bool)], np.int64)
 
 
-def like_it_at_random(steps: Sequence[Step], resources: Resources) -> tuple[Step, ...]:
+def like_it_at_random(steps: Sequence[Step], resources: Resources, draw: int = 0) -> tuple[Step, ...]:
     """Make steps that do the same to other rows: as many leave, of the same slices; where rows of others leave, as
     those with a wrong label do that hides them from their class, or come back with another label, of the same
-    answers."""
-    stock, rng = resources.stock, np.random.default_rng(resources.seed)
+    answers. Every draw is of other rows."""
+    stock, rng = resources.stock, np.random.default_rng([resources.seed, draw])
     left = stock.kept
     made: list[Step] = []
     for step in (step for step in steps if isinstance(step, Remove)):

@@ -77,6 +77,7 @@ class Rival:
 
     name: str
     mix: TrainingMix
+    """Mix, or the first of `draws`."""
     items: tuple[Slice, ...]
     """Failing slices that it is a repair for; empty where it repairs nothing."""
     says: str
@@ -86,10 +87,16 @@ class Rival:
     parts: tuple[float, ...] = ()
     """Part that each of `items` has of the draws that the repair moves, 1 where it moves none: a repair of several
     slices at once is a smaller dose for each."""
+    draws: tuple[TrainingMix, ...] = ()
+    """Mixes for the training seeds in turn, where its rows are drawn by chance; empty where every seed has `mix`."""
 
 
 def rivals(
-    fix: Intervention, diagnosis: Diagnosis, open_causes: Mapping[Slice, Collection[Cause]], resources: Resources
+    fix: Intervention,
+    diagnosis: Diagnosis,
+    open_causes: Mapping[Slice, Collection[Cause]],
+    resources: Resources,
+    num_draws: int = 1,
 ) -> tuple[Rival, ...]:
     """Make the mixes of all repairs that are possible, and of their controls; empty where no repair is.
 
@@ -98,6 +105,7 @@ def rivals(
         diagnosis: Diagnosis with its findings.
         open_causes: Causes that the evidence leaves open, by failing slice.
         resources: What repairs are made from.
+        num_draws: Number of draws of what is done at random, one for each training seed.
     """
     made: list[Rival] = []
     for repair in REPAIRS:
@@ -115,9 +123,11 @@ def rivals(
         mended = tuple(one for one in findings if repair.is_everywhere or one.acted_on in acted_on)
         made.append(_rival(repair, done, mended, resources.stock))
         if repair.cause is Cause.WRONG_LABELS:
-            made.append(_at_random(done, resources))
-        if repair.cause is Cause.MISSING_DATA and (random := _random_rows(done, resources)) is not None:
-            made.append(random)
+            made.append(_by_chance([_at_random(done, resources, draw) for draw in range(num_draws)]))
+        if repair.cause is Cause.MISSING_DATA:
+            drawn = [_random_rows(done, resources, draw) for draw in range(num_draws)]
+            if known := [one for one in drawn if one is not None]:
+                made.append(_by_chance(known))
     if not made:
         return ()
     return (Rival(SAME, compose((), resources.stock), (), "the same data"), *made)
@@ -150,9 +160,13 @@ def _part(actions: Sequence[Action], finding: Finding) -> float:
     return own / moved if own else 1.0
 
 
-def _at_random(done: Proposal, resources: Resources) -> Rival:
+def _by_chance(draws: Sequence[Rival]) -> Rival:
+    return replace(draws[0], draws=tuple(one.mix for one in draws))
+
+
+def _at_random(done: Proposal, resources: Resources, draw: int) -> Rival:
     """Do the same as the cleaning to as many other rows."""
-    steps = like_it_at_random(done.steps, resources)
+    steps = like_it_at_random(done.steps, resources, draw)
     number = sum(len(step.rows) for step in steps if isinstance(step, Remove) and step.kind != RELABEL)
     relabelled = sum(len(step.rows) for step in steps if isinstance(step, Made))
     what = ", ".join(
@@ -163,9 +177,9 @@ def _at_random(done: Proposal, resources: Resources) -> Rival:
     return Rival(RANDOM_REMOVAL, _in_place(mix, resources.stock), (), f"{what} at random")
 
 
-def _random_rows(done: Proposal, resources: Resources) -> Rival | None:
+def _random_rows(done: Proposal, resources: Resources, draw: int) -> Rival | None:
     """As many rows of the pool at random, with the share of the draws of those that the repair adds."""
-    stock, rng = resources.stock, np.random.default_rng(resources.seed)
+    stock, rng = resources.stock, np.random.default_rng([resources.seed, draw])
     pool, number = stock.pool, sum(action.num_added for action in done.plan.actions)
     if pool is None or not number:
         return None

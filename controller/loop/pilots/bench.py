@@ -10,6 +10,7 @@ from controller.loop.pilots.readings import Readings
 from controller.loop.run import Run
 from controller.loop.trial import mix_in, training_seed
 from controller.stages.model import Model
+from controller.stages.propose import draw_name
 from controller.stages.retraining.pilot import try_mix
 from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
@@ -120,7 +121,9 @@ def train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> 
         length, seed = bench.tokens(arm.length), training_seed(run, bench.number, _PLACE + place)
         tokens += length.count
         small = replace(bench.whole, length=length)
-        arguments = (champion, mix_in(bench.made.artifact, arm.mix.name, arm.mix.num_rows), small, seed, readings.asked)
+        draw = place % len(arm.mix.draws)
+        mix = mix_in(bench.made.artifact, draw_name(arm.mix.name, draw), arm.mix.draws[draw])
+        arguments = (champion, mix, small, seed, readings.asked)
         stages.append(Stage(f"pilot-{arm.name}-{seed}", try_mix, arguments, champion.fills_cores))
     run.books.check("diagnose.pilots", tokens, FORWARD_BACKWARD * champion.num_parameters * tokens)
     for (arm, _), done in zip(jobs, run.runner.do_all(stages, BOOK), strict=True):

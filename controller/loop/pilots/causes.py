@@ -66,7 +66,9 @@ def settle_causes(
     if not wanted:
         return diagnosed
     made_from = plan_inputs(run, diagnosed, Attempts(), number)
-    made = run.runner.do(Stage("make-rivals", make_rivals, (made_from, wanted), champion.fills_cores), "diagnose")
+    made = run.runner.do(
+        Stage("make-rivals", make_rivals, (made_from, wanted, SEEDS), champion.fills_cores), "diagnose"
+    )
     diagnosed = replace(diagnosed, flops=diagnosed.flops + made.spent.flops)
     if not made.value.mixes:
         log.info("pilots: no repair of an open cause can be made from this data")

@@ -9,7 +9,7 @@ import numpy as np
 from controller.data.mixes import load_corpus
 from controller.engine.budget import FORWARD_BACKWARD, Spent
 from controller.stages.inputs import PlanInputs
-from controller.stages.propose import save_arm
+from controller.stages.propose import draw_name, save_arm
 from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Cause
@@ -32,7 +32,8 @@ class RivalMade:
 
     name: str
     """Name of the mix, and of its folder."""
-    num_rows: int
+    draws: tuple[int, ...]
+    """Number of rows of its mix, or of the mix of each training seed in turn where rows are drawn by chance."""
     items: tuple[Slice, ...]
     """Failing slices that it is a repair for; empty for a control."""
     says: str
@@ -63,21 +64,23 @@ class RivalsMade:
         return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
-def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenCauses]) -> RivalsMade:
-    """Write a folder with the mix of each repair that is possible, and of each control."""
+def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenCauses], num_draws: int) -> RivalsMade:
+    """Write a folder with the mix of each repair that is possible and of each control, `num_draws` of one by chance."""
     model_resources, inputs = made_from.model_resources(), made_from.inputs
     resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
     wanted = {one.items: one.causes for one in open_causes}
-    made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources)
+    made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources, num_draws)
     tokenizer = load_tokenizer(inputs.model.ref)
     mixes = []
     for rival in made:
-        save_arm(rival.mix, folder / rival.name)
+        draws = rival.draws or (rival.mix,)
+        for draw, mix in enumerate(draws):
+            save_arm(mix, folder / draw_name(rival.name, draw))
         of_corpus = len(rival.mix.parts[0].rows)
         added = rival.mix.examples.select(np.arange(of_corpus, len(rival.mix.weights)))
         tokens = encode_pool(added, tokenizer, inputs.max_length).num_tokens if len(added) else 0
-        size = len(rival.mix.weights)
-        mixes.append(RivalMade(rival.name, size, rival.items, rival.says, tokens, rival.share, rival.parts))
+        sizes = tuple(len(mix.weights) for mix in draws)
+        mixes.append(RivalMade(rival.name, sizes, rival.items, rival.says, tokens, rival.share, rival.parts))
     num_tokens = model_resources.num_tokens
     return RivalsMade(
         mixes=tuple(mixes),

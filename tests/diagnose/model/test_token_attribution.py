@@ -167,8 +167,21 @@ def test_steps_do_not_depend_on_how_many_go_through_together(monkeypatch: pytest
     model = llama(len(tokenizer))
     result = failed("the red lamp", "stop", "go")
     together = attributed(result, model, tokenizer)
-    monkeypatch.setattr(integrated_gradients, "_BATCH_TOKENS", 12)
+    with monkeypatch.context() as fewer:
+        fewer.setattr(integrated_gradients, "_BATCH_TOKENS", 12)
+        assert attributed(result, model, tokenizer).nats == pytest.approx(together.nats, rel=1e-6)
+    # Twelve tokens' worth of what they leave for backward is as much as twelve tokens.
+    of_token = 24 * model.config.num_hidden_layers * model.config.hidden_size * 4
+    monkeypatch.setattr(integrated_gradients, "_ACTIVATION_BYTES", 12 * of_token)
+    sizes: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _model, _args, given: (
+            sizes.append(given["inputs_embeds"].shape[:2].numel()) if "inputs_embeds" in given else None
+        ),
+        with_kwargs=True,
+    )
     assert attributed(result, model, tokenizer).nats == pytest.approx(together.nats, rel=1e-6)
+    assert 0 < max(sizes) <= 12
 
 
 def test_of_a_long_prompt_the_words_that_are_cut_off_have_no_share() -> None:

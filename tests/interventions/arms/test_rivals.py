@@ -48,6 +48,22 @@ def test_a_control_takes_as_many_rows_of_the_slice_at_random_as_the_cleaning_and
     assert added["add"].sum() == np.float64(added[RANDOM].sum())
 
 
+def test_what_is_done_at_random_is_drawn_anew_for_each_training_seed_and_repairs_are_not() -> None:
+    resources = Resources(take_stock(corpus(), pool(), NO_ITEMS), row_effects=against)
+    of = {
+        one.name: one
+        for one in rivals(Auto(num_examples=50), diagnosis(finding(Cause.UNKNOWN)), {TASK: ALL}, resources, 2)
+    }
+    assert {name: len(one.draws) for name, one in of.items() if one.draws} == {RANDOM_REMOVAL: 2, RANDOM: 2}
+    left_out = [set(np.flatnonzero(mix.weights == 0).tolist()) for mix in of[RANDOM_REMOVAL].draws]
+    assert len(left_out[0]) == len(left_out[1]) > 0
+    assert left_out[0] != left_out[1]
+    added = [set(mix.examples.rows["id"][len(corpus()) :]) for mix in of[RANDOM].draws]
+    assert len(added[0]) == len(added[1]) == 50
+    assert added[0] != added[1]
+    assert of[RANDOM].mix is of[RANDOM].draws[0]
+
+
 def test_rows_that_stay_are_drawn_in_the_same_order_from_every_mix() -> None:
     of = made(*ALL)
     number = len(corpus())
