@@ -199,6 +199,7 @@ TESTS = (
             "learnt": "share of the slice's training rows that the model gives right",
             "learnt_elsewhere": "share of other training rows that the model gives right",
             "falling": "share by which the corpus's loss fell between the last two checkpoints",
+            "beyond": "share by which own rows are foretold better than by how often each token stands there",
             "passes": "how often training drew a row, on average",
         },
         lambda subject, means: check_learning(subject, _trained(means)),

@@ -16,8 +16,9 @@ _SHOWN_BY = {
 One of `SETTLED` explains as large a share of the failures."""
 
 
-_TAKES_ROWS = (Cause.WRONG_LABELS, Cause.DUPLICATES)
-"""Causes whose repair takes rows away or changes them, which nothing but a training may decide."""
+_JUDGED_ANYWAY = (Cause.MISSING_DATA,)
+"""Causes that a verdict judges in any case, for their repair takes no row away and is no advice: named falsely, the round
+ends with its arms, and not with a model that is called too small or rows that are gone."""
 _SURE = 0.9
 """Probability from which evidence alone may settle a cause."""
 _RIGHT = 0.95
@@ -26,10 +27,10 @@ _RIGHT = 0.95
 
 def open_causes(finding: Finding, tested: Sequence[Cause], *, doubts_all: bool = False) -> tuple[Cause, ...]:
     """Choose the causes among `tested` that are open: where a check has settled one, that one, and none where its
-    repair cannot be tried. Where evidence alone has, it is open if its repair takes rows away.
+    repair cannot be tried.
 
-    Evidence settles a cause that it names with .9 or more, if such findings were right in worlds that probabilities
-    were not fitted on.
+    Evidence alone settles only what a verdict judges in any case (`missing_data`), where it names that with .9 or more
+    and such findings were right in worlds that probabilities were not fitted on.
 
     Args:
         finding: A finding of a model that was trained on the corpus.
@@ -51,7 +52,7 @@ def is_settled(causes: Mapping[Cause, float], sure: Mapping[Cause, float]) -> bo
         sure: Share that is right of each cause named with .9 or more, as in `CauseModel`.
     """
     first = max(causes, key=lambda cause: causes[cause])
-    return first not in _TAKES_ROWS and causes[first] >= _SURE and sure.get(first, 0.0) >= _RIGHT
+    return first in _JUDGED_ANYWAY and causes[first] >= _SURE and sure.get(first, 0.0) >= _RIGHT
 
 
 def _is_shown(finding: Finding) -> bool:

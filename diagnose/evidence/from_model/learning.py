@@ -10,10 +10,12 @@ sentences comes. Such a row counts as known where the model predicts it better t
 (`diagnose.evidence.from_rows.word_pairs`). A model that cannot has learnt nothing of the text beyond who follows whom.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.evidence.from_rows.word_pairs import count_pairs
+from diagnose.evidence.from_rows.word_pairs import WordPairs, count_pairs
 from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Trained
@@ -23,7 +25,7 @@ from diagnose.rows.tokens import TokenRows
 
 _MOST = 192
 _MOST_COUNTED = 2_000
-"""Most rows of text whose word pairs are counted, for either half of the rows."""
+"""Most rows whose words or word pairs are counted, for either half of the rows."""
 
 
 def check_learning(subject: Subject, trained: Trained) -> Evidence:
@@ -35,6 +37,10 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
     values: dict[str, float] = {}
     num_tokens, parts = 0, []
+    by_model = by_frequency = 0.0
+    of_corpus = np.flatnonzero(~subject.rows.in_pool)
+    texts = np.array([k for k in of_corpus.tolist() if not subject.rows.prompts[k]], np.int64)
+    singles = WordPairs.log_likelihood_of_singles
     for name, places in (("learnt", inside), ("learnt_elsewhere", outside)):
         if not len(places):
             continue
@@ -42,15 +48,21 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
         likelihoods = row_likelihoods(trained.model, rows := _encoded(subject, trained, chosen), trained.batch_tokens)
         is_text = np.array([not subject.rows.prompts[k] for k in chosen.tolist()])
         is_known = likelihoods.is_greedy.copy()
+        by_model += likelihoods.log_likelihood.sum()
+        by_frequency += _by_other_half(subject, trained, chosen, rows, of_corpus, singles).sum()
         if is_text.any():
             found = likelihoods.log_likelihood[is_text]
-            by_pairs = _by_pairs(subject, trained, chosen[is_text], rows.select(np.flatnonzero(is_text)))
+            of_text = rows.select(np.flatnonzero(is_text))
+            by_pairs = _by_other_half(subject, trained, chosen[is_text], of_text, texts, WordPairs.log_likelihood)
             is_known[is_text] |= (found > by_pairs) & (found < 0)  # 0 where it is not finite
         num_tokens += likelihoods.num_tokens
         values[name] = float(is_known.mean())
         kind = "of the slice" if name == "learnt" else "of other slices"
-        texts = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
-        parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}{texts}")
+        of_texts = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
+        parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}{of_texts}")
+    if by_frequency < 0:
+        values["beyond"] = float(np.clip(1 - by_model / by_frequency, 0, 1))
+        parts.append(f"foretells their tokens {values['beyond']:.0%} better than how often each stands there")
     losses = subject.rows.losses[~subject.rows.in_pool]
     if losses.shape[1] > 1 and len(losses):
         before, last = losses[:, -2].mean(), losses[:, -1].mean()
@@ -65,22 +77,30 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     return Evidence("learning", values, f"The model gives right {'; '.join(parts)}.", num_tokens)
 
 
-def _by_pairs(subject: Subject, trained: Trained, places: NDArray[np.int64], rows: TokenRows) -> NDArray[np.float64]:
-    """Compute log-likelihoods of rows of text, [num_rows], nats, each by word pairs of the half of the corpus's text
-    that it is not in: a row predicts itself too well.
+def _by_other_half(
+    subject: Subject,
+    trained: Trained,
+    places: NDArray[np.int64],
+    rows: TokenRows,
+    counted: NDArray[np.int64],
+    log_likelihood: Callable[[WordPairs, TokenRows], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Compute log-likelihoods of rows, [num_rows], nats, each by counts in the half that it is not in: a row predicts
+    itself too well.
 
     Args:
         places: Places of the rows in the sample.
         rows: The same rows, encoded.
+        counted: Places of the rows that are counted.
+        log_likelihood: Gives that of rows by counts.
     """
-    texts = [k for k in np.flatnonzero(~subject.rows.in_pool).tolist() if not subject.rows.prompts[k]]
     found = np.zeros(len(places))
     for half in (0, 1):
-        others = np.array([k for k in texts if k % 2 != half], np.int64)
+        others = counted[counted % 2 != half]
         chosen = others[evenly_spaced(len(others), _MOST_COUNTED)]
         pairs = count_pairs(_encoded(subject, trained, chosen), len(trained.tokenizer))
         own = np.flatnonzero(places % 2 == half)
-        found[own] = pairs.log_likelihood(rows.select(own))
+        found[own] = log_likelihood(pairs, rows.select(own))
     return found
 
 

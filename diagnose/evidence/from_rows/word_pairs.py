@@ -33,13 +33,24 @@ class WordPairs:
     def log_likelihood(self, rows: TokenRows) -> NDArray[np.float64]:
         """Sum log-likelihoods over tokens with loss that have one before them, as for a model, [num_rows], nats."""
         first, second, number = _successions(rows)
-        num_words = max(1, int(np.count_nonzero(self.totals)))
-        single = (self.totals[second] + num_words / self.vocabulary) / (self.totals.sum() + num_words)
+        single = self._single(second)
         places, successors = self.places[first], self.successors[first]
         seen = self._count(first * self.vocabulary + second)
         paired = (seen + successors * single) / np.maximum(places + successors, 1)
         each = np.log(np.where(places > 0, paired, single))
         return np.bincount(number, weights=each, minlength=len(rows)).astype(np.float64)
+
+    def log_likelihood_of_singles(self, rows: TokenRows) -> NDArray[np.float64]:
+        """Sum log-likelihoods as `log_likelihood` does, each token by its frequency alone, [num_rows], nats."""
+        _, second, number = _successions(rows)
+        return np.bincount(number, weights=np.log(self._single(second)), minlength=len(rows)).astype(np.float64)
+
+    def _single(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        num_words = max(1, int(np.count_nonzero(self.totals)))
+        found: NDArray[np.float64] = (self.totals[tokens] + num_words / self.vocabulary) / (
+            self.totals.sum() + num_words
+        )
+        return found
 
     def _count(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         if not len(self.pairs):

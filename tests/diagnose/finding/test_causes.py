@@ -87,6 +87,16 @@ def test_rows_that_were_never_drawn_are_no_sign_of_a_model_that_is_too_small() -
     assert named(**unlearnt, passes=0.27) is Cause.TRAINING_SETUP
 
 
+def test_a_model_that_has_hardly_begun_to_learn_is_as_likely_trained_too_little_as_too_small() -> None:
+    stuck = {**SOUND, "learnt": 0.04, "learnt_elsewhere": 0.04, "falling": 0.15, "passes": 10.0}
+    small, begun = cause_probabilities({**stuck, "beyond": 0.5}), cause_probabilities({**stuck, "beyond": 0.04})
+    assert small[Cause.CAPACITY] > 0.9
+    assert begun[Cause.CAPACITY] == pytest.approx(begun[Cause.TRAINING_SETUP])
+    assert max(begun, key=lambda cause: begun[cause]) is Cause.UNKNOWN
+    drawn = {**stuck, "passes": 0.3, "falling": 0.6}
+    assert cause_probabilities({**drawn, "beyond": 0.04}) == cause_probabilities({**drawn, "beyond": 0.5})
+
+
 def test_where_nothing_is_amiss_the_cause_is_unknown() -> None:
     assert named() is Cause.UNKNOWN
 
