@@ -32,7 +32,7 @@ MUCH_WRONG = 0.2
 
 BEGUN = 0.25
 """Share by which a model foretells its own rows better than the frequencies of their tokens do, below which it cannot
-be told whether it is too small or was trained too little: models that are too small reach .45 to .6, and one that learnt
+be told whether it is too small or was trained too little. Models that are too small reach .45 to .6; one that learnt
 all of its rows in ten times the steps stood at .04, with a higher learning rate at .19."""
 
 READINGS = (

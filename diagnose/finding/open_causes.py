@@ -17,8 +17,8 @@ One of `SETTLED` explains as large a share of the failures."""
 
 
 _JUDGED_ANYWAY = (Cause.MISSING_DATA,)
-"""Causes that a verdict judges in any case, for their repair takes no row away and is no advice: named falsely, the round
-ends with its arms, and not with a model that is called too small or rows that are gone."""
+"""Causes that a verdict judges in any case, for their repair takes no row away and is no advice. Where one is named
+falsely the round ends with its arms, and not with a model that is called too small or rows that are gone."""
 _SURE = 0.9
 """Probability from which evidence alone may settle a cause."""
 _RIGHT = 0.95

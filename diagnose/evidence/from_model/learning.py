@@ -32,12 +32,13 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     """Give `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
     gives right, end token not counted; of plain text also those predicted better than by word pairs), and `falling`
     (share by which the loss of the corpus's rows fell between the last two checkpoints, in [0, 1]: whether training had
-    ended is a matter of all rows, and a model that is too small for the others may learn one slice late), and `passes`
-    (how often training drew a row, on average, where that is known)."""
+    ended is a matter of all rows, and a model that is too small for the others may learn one slice late), `beyond`
+    (share by which the loss of rows lies below that of guessing each token by how often it occurs in others, of the
+    slice or of the others, whichever is more: whether the model has begun to learn), and `passes` (how often training
+    drew a row, on average, where that is known)."""
     inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
     values: dict[str, float] = {}
     num_tokens, parts = 0, []
-    by_model = by_frequency = 0.0
     of_corpus = np.flatnonzero(~subject.rows.in_pool)
     texts = np.array([k for k in of_corpus.tolist() if not subject.rows.prompts[k]], np.int64)
     singles = WordPairs.log_likelihood_of_singles
@@ -48,8 +49,9 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
         likelihoods = row_likelihoods(trained.model, rows := _encoded(subject, trained, chosen), trained.batch_tokens)
         is_text = np.array([not subject.rows.prompts[k] for k in chosen.tolist()])
         is_known = likelihoods.is_greedy.copy()
-        by_model += likelihoods.log_likelihood.sum()
-        by_frequency += _by_other_half(subject, trained, chosen, rows, of_corpus, singles).sum()
+        if (by_frequency := _by_other_half(subject, trained, chosen, rows, of_corpus, singles).sum()) < 0:
+            beyond = 1 - likelihoods.log_likelihood.sum() / by_frequency
+            values["beyond"] = float(np.clip(beyond, values.get("beyond", 0), 1))
         if is_text.any():
             found = likelihoods.log_likelihood[is_text]
             of_text = rows.select(np.flatnonzero(is_text))
@@ -60,9 +62,10 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
         kind = "of the slice" if name == "learnt" else "of other slices"
         of_texts = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
         parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}{of_texts}")
-    if by_frequency < 0:
-        values["beyond"] = float(np.clip(1 - by_model / by_frequency, 0, 1))
-        parts.append(f"foretells their tokens {values['beyond']:.0%} better than how often each stands there")
+    if "beyond" in values:
+        parts.append(
+            f"it foretells tokens of these or those {values['beyond']:.0%} better than by how often each occurs"
+        )
     losses = subject.rows.losses[~subject.rows.in_pool]
     if losses.shape[1] > 1 and len(losses):
         before, last = losses[:, -2].mean(), losses[:, -1].mean()

@@ -80,12 +80,16 @@ def test_what_was_trained_on_is_learnt_and_what_was_not_is_not(untrained: Traine
     others = [
         (f"copy {prompt.removeprefix('sort ')}", prompt.removeprefix("sort ")) for prompt, _ in sorted_rows(20, 1)
     ]
+    about = subject([result("sort b a", "a b", "b a")], [*rows, *others])
+    before = check_learning(about, untrained).values
     trained = taught(untrained, rows, 150)
-    values = check_learning(subject([result("sort b a", "a b", "b a")], [*rows, *others]), trained).values
+    values = check_learning(about, trained).values
     assert values["learnt"] == 1.0
     assert values["learnt_elsewhere"] <= 0.2
     assert values["falling"] == 0.5  # from 2 to 1, as planted
     assert "passes" not in values  # nobody said
+    assert values["beyond"] > 0.3
+    assert before["beyond"] < 0.1  # a model that has not begun
 
 
 def test_it_is_told_where_training_ended_before_every_row_was_drawn(untrained: Trained) -> None:

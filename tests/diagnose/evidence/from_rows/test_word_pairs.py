@@ -19,3 +19,10 @@ def test_word_pairs_foretell_by_witten_and_bell() -> None:
     ]
     assert np.exp(found) == pytest.approx([*after_zero, *single])
     assert after_zero.sum() == pytest.approx(1.0)
+
+
+def test_single_words_foretell_by_how_often_they_stand_there() -> None:
+    """The same text: of five places 0 and 1 have two, 2 one; every token has its share of three more."""
+    pairs = count_pairs(token_rows([[0, 1, 0, 1, 0, 2]], [[NO_LOSS, 1, 0, 1, 0, 2]]), vocabulary=4)
+    rows = token_rows([[3, 0, 1], [3, 3, 2]], [[NO_LOSS, 0, 1], [NO_LOSS, 3, NO_LOSS]])
+    assert np.exp(pairs.log_likelihood_of_singles(rows)) == pytest.approx([2.75 / 8 * 2.75 / 8, 0.75 / 8])
