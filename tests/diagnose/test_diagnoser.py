@@ -128,7 +128,7 @@ def test_beside_a_corpus_that_is_not_the_model_s_no_row_explains_a_failure(model
     assert (finding.slice, finding.data_slices) == (own.findings[0].slice, own.findings[0].data_slices)
     assert set(finding.causes) == {Cause.FORMAT, Cause.WRONG_GOLD, Cause.UNKNOWN}
     assert sum(finding.causes.values()) == pytest.approx(1)
-    assert own.findings[0].cause is Cause.CAPACITY
+    assert {Cause.CAPACITY, Cause.TRAINING_SETUP} <= set(own.findings[0].causes)  # it has hardly begun to learn
     made, own_made = ({test.test for test in found.findings[0].tests} for found in (foreign, own))
     assert own_made - made == {"batches", "learning"}
     assert own.left_out == ()
