@@ -9,6 +9,7 @@ its part of the look's level, so that choosing it by the same answers raises no 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from controller.results.arm_names import CONTINUE
 from controller.results.loop_json import StepRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.guards import chosen_in
@@ -58,9 +59,11 @@ def choose(
     if len(candidates) == 1 or len(arms[whole.name].reports) < MIN_SEEDS:
         return Choice(whole, ())
     without = {one.left_out[0]: one for one in candidates if len(one.left_out) == 1}
+    # Runs of the plan's own arms and of the old data tell what runs of a step vary by: a control whose trainings go far
+    # apart would hide it.
+    alike = [*arms.values(), *(control for control in controls if control.name == CONTINUE)]
     records = {
-        k: _record(optional[k], arms[whole.name], arms[one.name], [*arms.values(), *controls], whole.agreed)
-        for k, one in without.items()
+        k: _record(optional[k], arms[whole.name], arms[one.name], alike, whole.agreed) for k, one in without.items()
     }
     dropped = tuple(k for k, record in records.items() if not record.is_kept)
     if not dropped and not _is_harmless(whole, arms, controls, before, settings):

@@ -205,19 +205,26 @@ OPTIONAL = (OptionalStep("clean", OTHER, frozenset((1,))),)
 HELPED = RIGHT | {"ABBR": 0.8}
 
 
-def chosen(whole: Mapping[str, float], without: Mapping[str, float]) -> tuple[Candidate, bool]:
+def chosen(whole: Mapping[str, float], without: Mapping[str, float], control: Arm = WEAK) -> tuple[Candidate, bool]:
     """The candidate that is judged, and whether the step was kept."""
     candidates = (
         Candidate(CHALLENGER, (), agreed(slices=(FAILING, OTHER))),
         Candidate("without-clean", (0,), agreed()),
     )
     arms = {CHALLENGER: arm(CHALLENGER, whole, 2), "without-clean": arm("without-clean", without, 5)}
-    choice = choose(candidates, OPTIONAL, arms, [arm(CONTINUE, BEFORE, 3), WEAK], report(BEFORE, 1), SETTINGS)
+    choice = choose(candidates, OPTIONAL, arms, [arm(CONTINUE, BEFORE, 3), control], report(BEFORE, 1), SETTINGS)
     return choice.candidate, choice.steps[0].is_kept
 
 
 def test_a_step_that_helps_its_own_items_is_kept() -> None:
     candidate, is_kept = chosen(HELPED | {"HUM": 0.95}, HELPED)
+    assert (candidate.name, is_kept) == (CHALLENGER, True)
+
+
+def test_a_control_whose_trainings_go_far_apart_does_not_hide_what_a_step_does() -> None:
+    """Three trainings of one control that answer .1, .5 and .9 of the step's items: their spread is not the plan's."""
+    far_apart = tuple(report(BEFORE | {"HUM": score}, 40 + k) for k, score in enumerate((0.1, 0.5, 0.9)))
+    candidate, is_kept = chosen(HELPED | {"HUM": 0.95}, HELPED, Arm("bm25", far_apart, 1000, 1e6, 10))
     assert (candidate.name, is_kept) == (CHALLENGER, True)
 
 
