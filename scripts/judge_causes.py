@@ -119,7 +119,7 @@ def findings(result: ProveResult) -> Iterator[tuple[Named, bool]]:
 
 
 def has_both(result: ProveResult) -> bool:
-    named = {cause for named, is_true in findings(result) if is_true for cause in (named.cause, *named.also)}
+    named = {cause for named, is_true in findings(result) if is_true for cause in (named.cause, *named.shown_causes)}
     return set(result.true_causes) <= named
 
 

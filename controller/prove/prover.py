@@ -222,7 +222,7 @@ def _result(
                 f.evidence,
                 f.experiments,
                 f.failure_rate,
-                f.also,
+                f.shown_causes,
             )
             for f in played.findings
         ),

@@ -26,7 +26,7 @@ class Named:
     experiments: tuple[Experiment, ...] = ()
     """Repairs that were tried in small trainings."""
     failure_rate: float = 0.0
-    also: tuple[str, ...] = ()
+    shown_causes: tuple[str, ...] = ()
     """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
 
 

@@ -51,7 +51,7 @@ class FindingRecord:
     """Repairs that were tried in small trainings, in the order of their causes; empty where none was."""
     concluded: str = ""
     """What these showed, in a sentence."""
-    also: tuple[str, ...] = ()
+    shown_causes: tuple[str, ...] = ()
     """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
 
 

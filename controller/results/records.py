@@ -133,7 +133,7 @@ def _finding(finding: Finding) -> FindingRecord:
         would_decide="" if finding.shows(finding.cause) else would_decide(finding.causes),
         experiments=finding.experiments,
         concluded=concluded(finding),
-        also=tuple(cause.value for cause in finding.named) if len(finding.named) > 1 else (),
+        shown_causes=tuple(cause.value for cause in finding.named) if len(finding.named) > 1 else (),
     )
 
 

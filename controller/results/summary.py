@@ -53,7 +53,7 @@ def _round_lines(round_: Round) -> list[str]:
         where = ", ".join(f"{key} {value}" for key, value in finding.slice.items())
         lines.append(
             f"- {where}: {finding.num_failed} of {finding.num_items} fail; cause "
-            f"{' and '.join(finding.also) or finding.cause} ({finding.cause_probability:.0%})"
+            f"{' and '.join(finding.shown_causes) or finding.cause} ({finding.cause_probability:.0%})"
         )
     lines += ["", f"Plan: {round_.plan.reason}"]
     verdict = round_.verdict

@@ -178,8 +178,8 @@ def wrong(measure: Measure, findings: Sequence[FindingRecord]) -> str:
 
 
 def _causes(finding: FindingRecord) -> str:
-    if finding.also:
-        return f"Small trainings show {len(finding.also)} causes: {' and '.join(map(cause_words, finding.also))}."
+    if shown := finding.shown_causes:
+        return f"Small trainings show {len(shown)} causes: {' and '.join(map(cause_words, shown))}."
     return f"Most likely cause: {cause_words(finding.cause)} ({percent(finding.cause_probability)})."
 
 

@@ -41,7 +41,7 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     num_tokens, parts = 0, []
     of_corpus = np.flatnonzero(~subject.rows.in_pool)
     texts = np.array([k for k in of_corpus.tolist() if not subject.rows.prompts[k]], np.int64)
-    singles = WordPairs.log_likelihood_of_singles
+    of_rows, of_texts = (_count_halves(subject, trained, counted) for counted in (of_corpus, texts))
     for name, places in (("learnt", inside), ("learnt_elsewhere", outside)):
         if not len(places):
             continue
@@ -49,19 +49,19 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
         likelihoods = row_likelihoods(trained.model, rows := _encoded(subject, trained, chosen), trained.batch_tokens)
         is_text = np.array([not subject.rows.prompts[k] for k in chosen.tolist()])
         is_known = likelihoods.is_greedy.copy()
-        if (by_frequency := _by_other_half(subject, trained, chosen, rows, of_corpus, singles).sum()) < 0:
+        if (by_frequency := _by_other_half(of_rows, chosen, rows, WordPairs.log_likelihood_of_singles).sum()) < 0:
             beyond = 1 - likelihoods.log_likelihood.sum() / by_frequency
             values["beyond"] = float(np.clip(beyond, values.get("beyond", 0), 1))
         if is_text.any():
             found = likelihoods.log_likelihood[is_text]
-            of_text = rows.select(np.flatnonzero(is_text))
-            by_pairs = _by_other_half(subject, trained, chosen[is_text], of_text, texts, WordPairs.log_likelihood)
+            own = rows.select(np.flatnonzero(is_text))
+            by_pairs = _by_other_half(of_texts, chosen[is_text], own, WordPairs.log_likelihood)
             is_known[is_text] |= (found > by_pairs) & (found < 0)  # 0 where it is not finite
         num_tokens += likelihoods.num_tokens
         values[name] = float(is_known.mean())
         kind = "of the slice" if name == "learnt" else "of other slices"
-        of_texts = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
-        parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}{of_texts}")
+        how = " (plain text: better than its word pairs foretell it)" if is_text.any() else ""
+        parts.append(f"{values[name]:.0%} of {len(chosen)} training rows {kind}{how}")
     if "beyond" in values:
         parts.append(
             f"it foretells tokens of these or those {values['beyond']:.0%} better than by how often each occurs"
@@ -80,28 +80,33 @@ def check_learning(subject: Subject, trained: Trained) -> Evidence:
     return Evidence("learning", values, f"The model gives right {'; '.join(parts)}.", num_tokens)
 
 
+def _count_halves(subject: Subject, trained: Trained, places: NDArray[np.int64]) -> tuple[WordPairs, WordPairs]:
+    """Count words and word pairs for rows at even and at odd places, each in those of the other half of `places`: a row
+    predicts itself too well."""
+
+    def counts(others: NDArray[np.int64]) -> WordPairs:
+        chosen = others[evenly_spaced(len(others), _MOST_COUNTED)]
+        return count_pairs(_encoded(subject, trained, chosen), len(trained.tokenizer))
+
+    return counts(places[places % 2 == 1]), counts(places[places % 2 == 0])
+
+
 def _by_other_half(
-    subject: Subject,
-    trained: Trained,
+    halves: tuple[WordPairs, WordPairs],
     places: NDArray[np.int64],
     rows: TokenRows,
-    counted: NDArray[np.int64],
     log_likelihood: Callable[[WordPairs, TokenRows], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """Compute log-likelihoods of rows, [num_rows], nats, each by counts in the half that it is not in: a row predicts
-    itself too well.
+    """Compute log-likelihoods of rows, [num_rows], nats.
 
     Args:
+        halves: What `_count_halves` gives.
         places: Places of the rows in the sample.
         rows: The same rows, encoded.
-        counted: Places of the rows that are counted.
         log_likelihood: Gives that of rows by counts.
     """
     found = np.zeros(len(places))
-    for half in (0, 1):
-        others = counted[counted % 2 != half]
-        chosen = others[evenly_spaced(len(others), _MOST_COUNTED)]
-        pairs = count_pairs(_encoded(subject, trained, chosen), len(trained.tokenizer))
+    for half, pairs in enumerate(halves):
         own = np.flatnonzero(places % 2 == half)
         found[own] = log_likelihood(pairs, rows.select(own))
     return found
