@@ -220,7 +220,7 @@ class Diagnoser:
         rows = sample_rows(case, scope, attribution.parts())
         table = sample_table(case, rows)
         subjects = make_subjects(case, scope, [own for own, _ in joins], rows, table)
-        means = Means(trained, asker, leaned.words, case.is_training_data)
+        means = Means(trained, asker, leaned.words)
         tests = [examine(subject, means, self.tests) for subject in subjects]
         examples = [
             replace(found, nearest=nearest_rows(subject, self.num_examples))

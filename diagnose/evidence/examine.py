@@ -57,8 +57,6 @@ class Means:
     """Asks the model again; None where it cannot be asked."""
     leaned: Mapping[ItemKey, Sequence[tuple[str, float]]]
     """Words of failed items with their shares of the prompt's effect on the answer."""
-    is_training_data: bool = True
-    """Whether the model is known to have been trained on the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +75,14 @@ class CauseTest:
     of_training: bool = False
     """Whether it takes the corpus for what the model was trained on."""
 
-    def can_be_made(self, means: Means) -> bool:
-        """Whether what the test needs is there."""
-        if self.of_training and not means.is_training_data:
+    def applies(self, case: Case, means: Means, values: Mapping[str, float]) -> bool:
+        """Whether what the test needs is there, and no value of an earlier test makes it idle."""
+        if self.of_training and not case.is_training_data:
             return False
-        if self.needs is Needs.ASKING:
-            return means.asker is not None
-        return self.needs is Needs.ROWS or means.trained is not None
-
-    def applies(self, values: Mapping[str, float], means: Means) -> bool:
-        return self.can_be_made(means) and all(values.get(name, 0.0) < SETTLED for name in self.unless)
+        needed = means.asker if self.needs is Needs.ASKING else means.trained
+        if needed is None and self.needs is not Needs.ROWS:
+            return False
+        return all(values.get(name, 0.0) < SETTLED for name in self.unless)
 
 
 def _trained(means: Means) -> Trained:
@@ -94,14 +90,9 @@ def _trained(means: Means) -> Trained:
     return means.trained
 
 
-def _prompts(subject: Subject, means: Means) -> Evidence:
+def _asker(means: Means) -> Asker:
     assert means.asker is not None, "a test that needs asking is made where the model can be asked"
-    return change_prompts(subject, means.asker)
-
-
-def _cues(subject: Subject, means: Means) -> Evidence:
-    assert means.asker is not None, "as above"
-    return edit_cues(subject, means.asker, means.leaned)
+    return means.asker
 
 
 TESTS = (
@@ -220,14 +211,14 @@ TESTS = (
         "prompts",
         Needs.ASKING,
         {"reprompted": "share of the failed items that come right under another prompt"},
-        _prompts,
+        lambda subject, means: change_prompts(subject, _asker(means)),
         unless=("end_masked", "mapped"),
     ),
     CauseTest(
         "cues",
         Needs.ASKING,
         {"cue_flips": "share of the failed items that turn right when a cue is edited"},
-        _cues,
+        lambda subject, means: edit_cues(subject, _asker(means), means.leaned),
         unless=("end_masked", "mapped", "reprompted"),
         of_training=True,
     ),
@@ -238,7 +229,7 @@ def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple
     """Run the tests that apply, in order; those after one that blames other rows look at these."""
     found: list[Evidence] = []
     for test in tests:
-        if test.applies(values_of(found), means):
+        if test.applies(subject.case, means, values_of(found)):
             start = time.perf_counter()
             evidence = test.run(subject, means)
             unknown = set(evidence.values) - set(test.values)

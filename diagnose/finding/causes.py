@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from diagnose.finding.evidence import SETTLED
 from diagnose.finding.finding import LEAD, Cause
@@ -93,9 +94,7 @@ class CauseModel:
 
     def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
         """Compute the probability of each cause, [num_causes], sum 1."""
-        scores = self.coefficients @ self._values(readings) + self.intercepts
-        weights = np.exp(scores - scores.max())
-        return np.asarray(weights / weights.sum())
+        return np.asarray(softmax(self.coefficients @ self._values(readings) + self.intercepts))
 
     def is_far(self, readings: Mapping[str, float]) -> bool:
         """Whether readings are unlike everything that the model was fitted on."""
@@ -139,10 +138,14 @@ def _probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
     is_believed = _is_checked(readings) or not model.is_far(readings)
     if max(found.values()) >= MIN_CONFIDENCE and is_believed:
         return found
-    # So much is set aside that `unknown` comes first, and the order of the others stays.
-    others = 1 - found.get(Cause.UNKNOWN, 0.0)
-    aside = MIN_CONFIDENCE
-    return {cause: share * (1 - aside) / others for cause, share in found.items()} | {Cause.UNKNOWN: aside}
+    return unnamed(found)
+
+
+def unnamed(causes: Mapping[Cause, float]) -> dict[Cause, float]:
+    """Set so much aside that `unknown` comes first; the order of the others stays."""
+    others = 1 - causes.get(Cause.UNKNOWN, 0.0)
+    shares = {cause: share * (1 - MIN_CONFIDENCE) / others for cause, share in causes.items()}
+    return shares | {Cause.UNKNOWN: MIN_CONFIDENCE}
 
 
 def is_unlike(values: Mapping[str, float]) -> bool:

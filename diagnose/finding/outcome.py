@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding.causes import MIN_CONFIDENCE
+from diagnose.finding.causes import MIN_CONFIDENCE, unnamed
 from diagnose.finding.finding import BY_HEART, SHOWN, Cause, Experiment, Finding
 from diagnose.finding.trials import DRAWS, Trials, drawn_in_nats, drawn_means, item_weights
 from evals.statistics.intervals import Estimate, Z
@@ -203,13 +203,7 @@ def settled(before: Mapping[Cause, float], made: Sequence[Experiment]) -> Mappin
     found |= {cause: none_works * rest * share / total for cause, share in others.items()}
     whole = sum(found.values())
     shares = {cause: share / whole for cause, share in found.items()}
-    largest = max(shares.values())
-    if largest >= MIN_CONFIDENCE:
-        return shares
-    named = 1 - shares[Cause.UNKNOWN]
-    return {cause: share * (1 - MIN_CONFIDENCE) / named for cause, share in shares.items()} | {
-        Cause.UNKNOWN: MIN_CONFIDENCE
-    }
+    return shares if max(shares.values()) >= MIN_CONFIDENCE else unnamed(shares)
 
 
 def concluded(finding: Finding) -> str:

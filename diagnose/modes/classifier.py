@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from diagnose.modes.features import MEASURES, NUM_FEATURES, Answered, raw_vectors, tf_idf
 from diagnose.modes.mode import ABOUT_GENERATION, Mode
@@ -56,10 +57,7 @@ class ModeClassifier:
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability of each mode, [num_items, num_modes]; rows sum to 1."""
-        logits = self.logits(features) / self.temperature
-        logits -= logits.max(axis=1, keepdims=True)
-        odds = np.exp(logits)
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        return np.asarray(softmax(self.logits(features) / self.temperature, axis=1))
 
     def modes_of(self, items: Sequence[Answered]) -> list[Mode]:
         """Most probable mode of each item; `wrong` below `MIN_PROBABILITY` or where a choice cannot have it."""
@@ -73,9 +71,6 @@ class ModeClassifier:
             else self.modes[k]
             for item, row, k in zip(items, probabilities, best.tolist(), strict=True)
         ]
-
-    def modes_of_results(self, failed: Sequence[ItemResult]) -> list[Mode]:
-        return self.modes_of([answered(result) for result in failed])
 
     def as_json(self) -> str:
         return json.dumps(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from diagnose.modes.classifier import ModeClassifier, load_classifier
@@ -40,9 +41,7 @@ class HeldOut:
     weights: NDArray[np.float64]
 
     def probabilities(self, temperature: float) -> NDArray[np.float64]:
-        logits = self.logits / temperature
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        return np.asarray(softmax(self.logits / temperature, axis=1))
 
     def loss(self, temperature: float) -> float:
         own = self.probabilities(temperature)[np.arange(len(self.truth)), self.truth]

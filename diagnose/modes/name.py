@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from math import log
 
-from diagnose.modes.classifier import ModeClassifier
+from diagnose.modes.classifier import ModeClassifier, answered
 from diagnose.modes.mode import Likelihood, Mode
 from diagnose.modes.rules import mode_by_rules
 from evals.items import ItemKey, ItemResult, OutputType
@@ -41,8 +41,8 @@ def modes_of(
             mode = Mode.CONFIDENT_WRONG
         modes.append(mode)
     left = [k for k, mode in enumerate(modes) if mode is None and _has_answer(failed[k])]
-    if classifier is not None and left:
-        for k, mode in zip(left, classifier.modes_of_results([failed[k] for k in left]), strict=True):
+    if classifier is not None:
+        for k, mode in zip(left, classifier.modes_of([answered(failed[k]) for k in left]), strict=True):
             modes[k] = mode
     return [mode or Mode.WRONG for mode in modes]
 

@@ -6,7 +6,6 @@ opening: the tokens by which the conversation with the turn goes beyond the one 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -18,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.messages import ASSISTANT, Message, exchange, from_json
 from diagnose.rows.pool import Rendering, TrainPool
-from diagnose.rows.tokens import NO_LOSS, TokenRows, concatenated, encode, token_rows
+from diagnose.rows.tokens import TokenRows, concatenated, encode
 from evals.model_ref import chat_template
 
 
@@ -68,11 +67,7 @@ def encode_rows(
         for prompt, completion, turns, is_plain in zip(prompts, completions, given, is_text.tolist(), strict=True)
         if not is_plain
     ]
-    parts = [_conversation(turns, tokenizer, template, end_in_loss) for turns in whole]
-    kept = [part.last(max_length) for part in parts]
-    rows = token_rows([part.ids.tolist() for part in kept], [part.labels.tolist() for part in kept])
-    is_truncated = np.array([len(part.ids) > max_length for part in parts], np.bool_)
-    chats = TokenRows(rows.ids, rows.has_loss, rows.offsets, is_truncated)
+    chats = concatenated([_conversation(turns, tokenizer, template, max_length, end_in_loss) for turns in whole])
     if not is_text.any():
         return chats
     plain = [completions[k] for k in np.flatnonzero(is_text).tolist()]
@@ -80,22 +75,10 @@ def encode_rows(
     return concatenated([texts, chats]).select(np.argsort(np.argsort(~is_text, kind="stable"), kind="stable"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Conversation:
-    ids: NDArray[np.int32]
-    has_loss: NDArray[np.bool_]
-
-    def last(self, number: int) -> "_Conversation":
-        return _Conversation(self.ids[-number:], self.has_loss[-number:])
-
-    @property
-    def labels(self) -> NDArray[np.int32]:
-        return np.where(self.has_loss, self.ids, np.int32(NO_LOSS))
-
-
 def _conversation(
-    turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: str, end_in_loss: bool
-) -> _Conversation:
+    turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: str, max_length: int, end_in_loss: bool
+) -> TokenRows:
+    """Encode one conversation, of which the end is kept."""
     plain = [turn._asdict() for turn in turns]
     try:
         if "generation" in template and (marked := _marked(plain, tokenizer, template)) is not None:
@@ -120,7 +103,12 @@ def _conversation(
         )
     if not end_in_loss:
         has_loss = _without_ends(ids, has_loss, tokenizer)
-    return _Conversation(ids, has_loss)
+    return TokenRows(
+        ids=ids[-max_length:],
+        has_loss=has_loss[-max_length:],
+        offsets=np.array([0, min(len(ids), max_length)]),
+        is_truncated=np.array([len(ids) > max_length]),
+    )
 
 
 def _marked(

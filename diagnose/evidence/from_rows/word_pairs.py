@@ -10,32 +10,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from diagnose.rows.tokens import TokenRows
 
 
 @dataclass(frozen=True, slots=True)
 class WordPairs:
-    """Counts of tokens and of pairs of tokens over rows of text."""
+    """Counts of pairs of tokens over rows of text."""
 
-    vocabulary: int
-    totals: NDArray[np.int64]
-    """Number of times that each token follows another one, [vocabulary]."""
-    places: NDArray[np.int64]
-    """Number of times that each token has a successor, [vocabulary]."""
-    successors: NDArray[np.int64]
-    """Number of different successors of each token, [vocabulary]."""
-    pairs: NDArray[np.int64]
-    """Distinct pairs, each as first token times `vocabulary` plus the second, ascending, [num_pairs]."""
-    counts: NDArray[np.int64]
-    """Number of times that each of `pairs` occurs, [num_pairs]."""
+    counts: csr_matrix
+    """Number of times that the second token follows the first, [vocabulary, vocabulary]."""
 
     def log_likelihood(self, rows: TokenRows) -> NDArray[np.float64]:
         """Sum log-likelihoods over tokens with loss that have one before them, as for a model, [num_rows], nats."""
         first, second, number = _successions(rows)
         single = self._single(second)
-        places, successors = self.places[first], self.successors[first]
-        seen = self._count(first * self.vocabulary + second)
+        places, successors = self.counts.sum(axis=1).A1[first], np.diff(self.counts.indptr)[first]
+        seen = np.asarray(self.counts[first, second]).ravel()
         paired = (seen + successors * single) / np.maximum(places + successors, 1)
         each = np.log(np.where(places > 0, paired, single))
         return np.bincount(number, weights=each, minlength=len(rows)).astype(np.float64)
@@ -46,17 +38,9 @@ class WordPairs:
         return np.bincount(number, weights=np.log(self._single(second)), minlength=len(rows)).astype(np.float64)
 
     def _single(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        num_words = max(1, int(np.count_nonzero(self.totals)))
-        found: NDArray[np.float64] = (self.totals[tokens] + num_words / self.vocabulary) / (
-            self.totals.sum() + num_words
-        )
-        return found
-
-    def _count(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        if not len(self.pairs):
-            return np.zeros(len(keys), np.int64)
-        at = np.minimum(np.searchsorted(self.pairs, keys), len(self.pairs) - 1)
-        return np.where(self.pairs[at] == keys, self.counts[at], 0)
+        totals = self.counts.sum(axis=0).A1
+        num_words = max(1, int(np.count_nonzero(totals)))
+        return np.asarray((totals[tokens] + num_words / len(totals)) / (totals.sum() + num_words))
 
 
 def count_pairs(rows: TokenRows, vocabulary: int) -> WordPairs:
@@ -67,15 +51,8 @@ def count_pairs(rows: TokenRows, vocabulary: int) -> WordPairs:
         vocabulary: Number of different tokens.
     """
     first, second, _ = _successions(rows)
-    pairs, counts = np.unique(first * vocabulary + second, return_counts=True)
-    return WordPairs(
-        vocabulary=vocabulary,
-        totals=np.bincount(second, minlength=vocabulary),
-        places=np.bincount(first, minlength=vocabulary),
-        successors=np.bincount(pairs // vocabulary, minlength=vocabulary),
-        pairs=pairs,
-        counts=counts,
-    )
+    each = np.ones(len(first), np.int64)
+    return WordPairs(csr_matrix((each, (first, second)), shape=(vocabulary, vocabulary)))
 
 
 def _successions(rows: TokenRows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -57,7 +57,6 @@ class WrongGolds:
     """Probability that the gold is wrong and this option the true answer, [num_items, most_options]; 0 at the gold."""
     wrong: NDArray[np.float64]
     """Probability that the gold is wrong, [num_items]."""
-    num_kinds: int
 
 
 def find_wrong_golds(counted: Counted) -> WrongGolds:
@@ -70,7 +69,7 @@ def find_wrong_golds(counted: Counted) -> WrongGolds:
         odds = torch.nn.functional.logsigmoid(_RATES)
         share = torch.exp(odds - mixed) * rate  # [num_items, num_rates], of one unit of likelihood
         of_option = torch.exp(other) * share.sum(dim=1)[:, None]
-    return WrongGolds(of_option.numpy(), of_option.sum(dim=1).numpy(), num_kinds)
+    return WrongGolds(of_option.numpy(), of_option.sum(dim=1).numpy())
 
 
 def _held_out(counted: Counted, num_kinds: int) -> float:
