@@ -177,7 +177,7 @@ class Diagnoser:
         """
         start = time.perf_counter()
         classifier = classifier_with(self.mode_labels)
-        contaminated = find_contamination(case.probe, case.corpus, case.index, self.num_examples, classifier)
+        contaminated = find_contamination(case, self.num_examples, classifier)
         if not case.is_training_data:
             contaminated = tuple(repeated_only(finding) for finding in contaminated)
         hidden = TextStates(model, self.influence.batch_tokens)

@@ -67,7 +67,7 @@ def diagnose_recorded(
     classifier = classifier_with(diagnoser.mode_labels)
     table = item_table([result.item for result in case.probe.results], case.item_fields)
     if isinstance(case, Case):
-        found = find_contamination(case.probe, case.corpus, case.index, diagnoser.num_examples, classifier)
+        found = find_contamination(case, diagnoser.num_examples, classifier)
         contaminated = tuple(repeated_only(finding) for finding in found)
         scope = diagnoser.scope(case, failing)
         shown = _beside_rows(diagnoser, case, scope, tests) if scope is not None else []

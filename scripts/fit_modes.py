@@ -103,7 +103,7 @@ def _mode_by_rules(example: LabelledFailure) -> Mode | None:
     item = example.item
     kind = OutputType.GENERATE_UNTIL if item.is_generated else OutputType.MULTIPLE_CHOICE
     result = as_result(Failure(item.question, item.gold, item.answer, kind.value), "0")
-    return mode_by_rules(result, item.gold.split(), is_cut_off=False)
+    return mode_by_rules(result, item.gold.split())
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.case import Case
 from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Cause, Examples, FailedItem, Finding
 from diagnose.modes.classifier import ModeClassifier
 from diagnose.modes.name import mode_shares
 from diagnose.rows.pool import TrainPool
-from diagnose.slices.data.data_slice import ScoredExample
+from diagnose.rows.selection import text_pairs
 from diagnose.slices.predicate import Slice
-from evals.items import ItemResult, ProbeReport
-from evals.leaks.item_index import ItemIndex, repeated_items
+from evals.items import ItemResult
+from evals.leaks.item_index import repeated_items
 from evals.statistics.intervals import wilson
 
 REPEATED, OTHERS = "score_of_repeated", "score_of_others"
@@ -28,43 +29,31 @@ MUCH = 0.02
 """Share of a task's probe items that must be shown to stand in the corpus (95 %) for its scores not to be believed."""
 
 
-def find_contamination(
-    probe: ProbeReport,
-    corpus: TrainPool,
-    index: ItemIndex,
-    num_examples: int,
-    classifier: ModeClassifier | None = None,
-) -> tuple[Finding, ...]:
+def find_contamination(case: Case, num_examples: int, classifier: ModeClassifier | None = None) -> tuple[Finding, ...]:
     """Make a finding for each task whose probe items stand in the corpus, most of them first.
 
     Args:
-        probe: All probe items of tasks and guards.
-        corpus: Rows that the model was trained on.
-        index: Index of the items of all splits.
+        case: Probe items and corpus, with the index of the items of all splits.
         num_examples: Number of rows and of failed items shown with a finding.
         classifier: Classifier of failure modes; None leaves them to rules alone.
     """
-    prompts, completions = corpus.rows["prompt"][:], corpus.rows["completion"][:]
-    matched = np.flatnonzero(index.matches(zip(prompts, completions, strict=True)))
+    texts = list(text_pairs(case.corpus))
+    matched = np.flatnonzero(case.index.matches(texts))
     if not len(matched):
         return ()
-    texts = [(prompts[k], completions[k]) for k in matched.tolist()]
-    items = [result.item for result in probe.results]
-    is_repeated = repeated_items(items, texts, index)
-    shown = tuple(
-        ScoredExample(row.id, row.source, row.prompt, row.completion, 0.0)
-        for row in (corpus[k] for k in matched[:num_examples].tolist())
-    )
+    items = [result.item for result in case.probe.results]
+    is_repeated = repeated_items(items, [texts[k] for k in matched.tolist()], case.index)
+    shown = tuple(case.row(k, 0.0) for k in matched[:num_examples].tolist())
     findings = []
     for task in dict.fromkeys(item.task for item in items):
-        own = [(r, bool(hit)) for r, hit in zip(probe.results, is_repeated, strict=True) if r.item.task == task]
+        own = [(r, bool(hit)) for r, hit in zip(case.probe.results, is_repeated, strict=True) if r.item.task == task]
         hits = [result for result, hit in own if hit]
         if not hits:
             continue
         others = [result for result, hit in own if not hit]
         failed = [result for result in hits if result.is_failed]
         rate = wilson(len(failed), len(hits))
-        evidence: dict[str, float | str] = {
+        evidence = {
             "contaminated_rows": float(len(matched)),
             ITEMS: float(len(own)),
             REPEATED: float(np.mean([result.score for result in hits])),
@@ -85,7 +74,7 @@ def find_contamination(
                 data_slices=(),
                 named_by={},
                 evidence=evidence,
-                tests=(_listed(corpus, matched, hits, evidence),),
+                tests=(_listed(case.corpus, matched, hits, evidence),),
                 examples=Examples(helpful=shown, harmful=()),
                 failed_items=tuple(
                     FailedItem(r.item.id, r.item.task, r.item.shown, r.item.target, r.answer)
@@ -102,7 +91,7 @@ def repeated_only(finding: Finding) -> Finding:
     num_rows = int(finding.evidence["contaminated_rows"])
     says = (
         f"{num_rows:,} rows of the corpus repeat evaluation items, {finding.num_items} of this task's "
-        f"{int(finding.evidence['items_of_task']):,} probe items; whether the model has seen them is not known."
+        f"{int(finding.evidence[ITEMS]):,} probe items; whether the model has seen them is not known."
     )
     return replace(finding, tests=tuple(replace(test, says=says) for test in finding.tests))
 
@@ -117,10 +106,9 @@ def in_order(failing: Sequence[Finding], contaminated: Sequence[Finding]) -> tup
 
 
 def _listed(
-    corpus: TrainPool, matched: NDArray[np.int64], hits: Sequence[ItemResult], evidence: Mapping[str, float | str]
+    corpus: TrainPool, matched: NDArray[np.int64], hits: Sequence[ItemResult], evidence: Mapping[str, float]
 ) -> Evidence:
-    num_items, score = int(evidence[ITEMS]), float(evidence[REPEATED])
-    others = float(evidence[OTHERS]) if OTHERS in evidence else None
+    num_items, score, others = int(evidence[ITEMS]), evidence[REPEATED], evidence.get(OTHERS)
     if others is None:
         what = f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}."
     elif _is_much(len(hits), num_items):
@@ -136,7 +124,7 @@ def _listed(
         )
     return Evidence(
         test="overlap",
-        values={name: float(value) for name, value in evidence.items()},
+        values=evidence,
         says=f"{len(matched):,} rows of the corpus repeat evaluation items; {what}",
         items=tuple(result.item.key for result in hits),
         rows=tuple(corpus.select(matched).rows["id"][:]),

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from diagnose.evidence.subject import Rows, share_against
 from diagnose.finding.finding import FeatureWeight, Profile, Profiles
@@ -125,14 +126,10 @@ def _fitted(profiles: Sequence[Profile]) -> tuple[tuple[FeatureWeight, ...], flo
     items = np.array([profile.num_items for profile in whole], np.float64)
     odds = np.log((failed + 0.5) / (items - failed + 0.5))
     weights = _ridge(x, odds, items)
-    left_out = []
-    for k in range(len(whole)):
-        others = np.arange(len(whole)) != k
-        model = RidgeCV(_STRENGTHS).fit(x[others], odds[others], sample_weight=items[others])
-        left_out.append(float(model.predict(x[k : k + 1])[0]))
+    left_out = cross_val_predict(RidgeCV(_STRENGTHS), x, odds, cv=LeaveOneOut(), params={"sample_weight": items})
     mean = np.average(odds, weights=items)
     variance = np.average((odds - mean) ** 2, weights=items)
-    error = np.average((odds - np.array(left_out)) ** 2, weights=items)
+    error = np.average((odds - left_out) ** 2, weights=items)
     explained = float(1 - error / variance) if variance > 0 else 0.0
     rng = np.random.default_rng(0)
     drawn = [rng.integers(len(whole), size=len(whole)) for _ in range(_DRAWS)]

@@ -9,7 +9,7 @@ that was fitted.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,14 @@ class CauseModel:
     intercepts: NDArray[np.float64]
     typical: NDArray[np.float64]
     """Value that replaces a reading that no test gave, [num_readings]."""
-    most: float = 1.0
+    most: float
     """Largest probability that is believed of a cause which no check shows: the share that is right, in worlds that
     were not fitted on, of the causes named with .9 or more."""
-    seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, len(READINGS))))
+    seen: NDArray[np.float64]
     """Readings that it was fitted on, without those that are nearly the same, [num_seen, num_readings]."""
-    reach: float = np.inf
+    reach: float
     """Largest Euclidean distance of any of these from the nearest one of another world."""
-    sure: Mapping[Cause, float] = field(default_factory=dict)
+    sure: Mapping[Cause, float]
     """Share that is right, in worlds that were not fitted on, of the findings of each cause that were named with .9 or
     more; without causes that were seldom named so."""
 
@@ -187,7 +187,7 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
     put("cue", values.get("cue_flips"))
     learnt, elsewhere = values.get("learnt"), values.get("learnt_elsewhere")
     put("disagreement", _contradiction(values), values.get("conflicts"))
-    put("wrong", _wrong(values))
+    put("wrong", values["wrong"] / MUCH_WRONG if "wrong" in values else None)
     put("copies", _crowding(values))
     put("scarcity", values.get("distinct_scarcity"))
     rows = values.get("distinct_rows")
@@ -231,11 +231,6 @@ def _contradiction(values: Mapping[str, float]) -> float | None:
         return None
     unlearnt = min(1.0, 4 * (1 - values["learnt"])) * values["learnt_elsewhere"]
     return min(1.0, 2 * values["against"]) * unlearnt
-
-
-def _wrong(values: Mapping[str, float]) -> float | None:
-    """Degree to which wrong labels explain that the slice is not learnt, in [0, 1]; a fifth shown wrong is enough."""
-    return min(1.0, values["wrong"] / MUCH_WRONG) if "wrong" in values else None
 
 
 def _crowding(values: Mapping[str, float]) -> float | None:

@@ -10,12 +10,9 @@ _SHOWN_BY = {
     Cause.TRAINING_SETUP: ("end_masked", "without_loss", "truncated"),
     Cause.FORMAT: ("mapped", "reprompted"),
     Cause.SHORTCUT: ("cue_flips",),
-    Cause.CONTAMINATION: (),
 }
 """Values that show a cause without any training: what is seen in batches, or answers that were changed or asked again.
 One of `SETTLED` explains as large a share of the failures."""
-
-
 _JUDGED_ANYWAY = (Cause.MISSING_DATA,)
 """Causes that a verdict judges in any case, for their repair takes no row away and is no advice. Where one is named
 falsely the round ends with its arms, and not with a model that is called too small or rows that are gone."""

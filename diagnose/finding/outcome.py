@@ -90,7 +90,7 @@ def experiments(
     tested = sorted(tested, key=lambda one: order.index(one.cause))
     items = item_weights(trials.is_failed, trials.failure_rate, rng)
     drawn = drawn_means(trials.likelihood, items, rng)
-    scores = None
+    scores: dict[str, NDArray[np.float64]] = {}
     if len(trials.is_failed_of_scores):
         answered = item_weights(trials.is_failed_of_scores, trials.failure_rate, rng)
         scores = drawn_means(trials.score, answered, rng)
@@ -129,9 +129,7 @@ def experiments(
                 repair=one.repair_says,
                 control=one.control_says,
                 effect=_estimate(effects[one.cause]),
-                score=None
-                if scores is None or not {one.arm, one.control} <= scores.keys()
-                else _estimate(scores[one.arm] - scores[one.control]),
+                score=_estimate(scores[one.arm] - scores[one.control]) if {one.arm, one.control} <= {*scores} else None,
                 works=float(works[one.cause].mean()),
                 is_first=float((is_cause & ~earlier).mean()),
                 num_items=len(trials.is_failed),
@@ -218,12 +216,10 @@ def concluded(finding: Finding) -> str:
         beside = f"; {others}" if others else ""
         return f"{_effect(best)}{beside}"
     open_ones = [one for one in made if one.works > 1 - SHOWN]
-    if any(one.is_part for one in open_ones):
-        part = [one for one in open_ones if one.is_part]
+    if part := [one for one in open_ones if one.is_part]:
         effects = "; ".join(map(_effect, part))
         return f"What helps was tried for several slices at once, and had a part of the dose: {effects}"
-    if any(one.is_rising for one in open_ones):
-        late = [one for one in open_ones if one.is_rising]
+    if late := [one for one in open_ones if one.is_rising]:
         return f"What may help shows too late for small trainings: {'; '.join(map(_effect, late))}"
     if open_ones:
         return f"Too few items or seeds to tell what helps: {'; '.join(map(_effect, open_ones))}"

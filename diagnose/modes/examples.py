@@ -7,11 +7,12 @@ A row of JSON has prompt, target, answer and mode, optionally output_type (`gene
 import hashlib
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from diagnose.modes.features import Answered
-from diagnose.modes.mode import Mode, nearest_mode
+from diagnose.modes.mode import Mode
 from evals.items import OutputType
 
 SHIPPED = Path(__file__).with_name("examples.jsonl")
@@ -74,9 +75,9 @@ def _labelled(line: str, where: str) -> LabelledFailure:
             raise ValueError(f"{where}: {key} must be a text, got {got}")
     modes = [mode.value for mode in Mode]
     if row["mode"] not in modes:
-        raise ValueError(
-            f"{where}: mode must be one of {', '.join(modes)}, got '{row['mode']}'{nearest_mode(row['mode'])}"
-        )
+        near = get_close_matches(row["mode"].lower().replace(" ", "_").replace("-", "_"), modes, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"{where}: mode must be one of {', '.join(modes)}, got '{row['mode']}'{hint}")
     try:
         output_type = _output_type(row)
     except ValueError:

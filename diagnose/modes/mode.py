@@ -1,7 +1,6 @@
 """Ways in which a failed answer can be wrong."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 
 
@@ -12,7 +11,7 @@ class Mode(StrEnum):
     FORMAT = "format"
     """The answer is right but in a form that is not accepted, or no answer could be extracted from its form."""
     TRUNCATED = "truncated"
-    """The answer breaks off: it is the beginning of the gold, ends amid a sentence, or met the limit of tokens."""
+    """The answer breaks off: it is the beginning of the gold, or ends amid a sentence."""
     REPETITION = "repetition"
     """The answer degenerates into the same again and again."""
     REFUSAL = "refusal"
@@ -36,20 +35,7 @@ ABOUT_GENERATION = frozenset({Mode.NO_ANSWER, Mode.FORMAT, Mode.TRUNCATED, Mode.
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """Log-probability for each token, in nats, of two answers to one item."""
+    """Log-probability for each token, in nats, of two answers to one item; at most 0."""
 
     answer: float
     gold: float
-
-    def __post_init__(self) -> None:
-        if not (self.answer <= 0 and self.gold <= 0):
-            raise ValueError(
-                f"log-likelihoods of an answer must not be positive, got {self.answer} and {self.gold}; "
-                "give natural logarithms of probabilities, divided by the number of tokens"
-            )
-
-
-def nearest_mode(name: str) -> str:
-    """Hint `; did you mean ...?` where a mode has a similar name; else empty."""
-    near = get_close_matches(name.lower().replace(" ", "_").replace("-", "_"), [mode.value for mode in Mode], n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""

@@ -5,7 +5,7 @@ A rule that fits is right by its definition, so it comes first. The classifier m
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import log
 
 from diagnose.modes.classifier import ModeClassifier, answered
@@ -23,20 +23,18 @@ def modes_of(
     failed: Sequence[ItemResult],
     classifier: ModeClassifier | None = None,
     likelihoods: Mapping[ItemKey, Likelihood] | None = None,
-    cut_off: Collection[ItemKey] = (),
 ) -> list[Mode]:
     """Name the mode of each of comparable failed items.
 
     Args:
         classifier: Names what rules leave; without it that is `wrong`.
         likelihoods: Likelihood of answer and gold, by item. An item without one cannot be `confident_wrong`.
-        cut_off: Items whose generation met the limit of tokens and not an end.
     """
     gold_words = {word for result in failed for word in result.item.target.split()}
     modes: list[Mode | None] = []
     for result in failed:
         key = result.item.key
-        mode = mode_by_rules(result, gold_words, is_cut_off=key in cut_off)
+        mode = mode_by_rules(result, gold_words)
         if mode is None and likelihoods is not None and key in likelihoods and _is_confident(likelihoods[key]):
             mode = Mode.CONFIDENT_WRONG
         modes.append(mode)
@@ -51,12 +49,11 @@ def mode_shares(
     failed: Sequence[ItemResult],
     classifier: ModeClassifier | None = None,
     likelihoods: Mapping[ItemKey, Likelihood] | None = None,
-    cut_off: Collection[ItemKey] = (),
 ) -> Mapping[str, float]:
     """Share of failed items in each mode that occurs, largest first; sum 1. Arguments are those of `modes_of`. Of texts
     whose likelihood is all that was asked there is none."""
     asked = [result for result in failed if result.item.output_type is not OutputType.LOGLIKELIHOOD_ROLLING]
-    counts = Counter(modes_of(asked, classifier, likelihoods, cut_off))
+    counts = Counter(modes_of(asked, classifier, likelihoods))
     return {mode.value: count / len(asked) for mode, count in counts.most_common()}
 
 

@@ -59,13 +59,12 @@ _DECLINES_WITHIN = 120
 """Number of characters at the beginning of an answer in which a refusal is searched."""
 
 
-def mode_by_rules(result: ItemResult, gold_words: Collection[str], is_cut_off: bool) -> Mode | None:
+def mode_by_rules(result: ItemResult, gold_words: Collection[str]) -> Mode | None:
     """Name the mode of a failed item; None where no rule fits.
 
     Args:
         gold_words: Words of the golds of comparable items. An answer that adds such words to the gold is
             another answer; one that adds `The answer is` is the right one in a wrong form.
-        is_cut_off: Whether generation met the limit of tokens and not an end.
     """
     if result.item.output_type is not OutputType.GENERATE_UNTIL:
         return None
@@ -73,14 +72,14 @@ def mode_by_rules(result: ItemResult, gold_words: Collection[str], is_cut_off: b
     if not answer:
         return Mode.NO_ANSWER
     if answer == [_EXTRACTION_FAILED]:
-        return Mode.TRUNCATED if is_cut_off else Mode.FORMAT
+        return Mode.FORMAT
     if gold and _is_right_in_another_form(answer, gold, gold_words, result.item.text):
         return Mode.FORMAT
     if 2 * len(answer) >= len(gold) > len(answer) and gold[: len(answer)] == answer:
         return Mode.TRUNCATED
     if len(answer) > len(gold) and num_repeats(answer) >= max(_MIN_REPEATS, num_repeats(gold) + 1):
         return Mode.REPETITION
-    if is_cut_off or _breaks_off(answer, gold):
+    if _breaks_off(answer, gold):
         return Mode.TRUNCATED
     if declines(result.answer) and not declines(result.item.target):
         return Mode.REFUSAL

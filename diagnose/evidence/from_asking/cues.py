@@ -65,21 +65,13 @@ def edit_cues(subject: Subject, asker: Asker, leaned: Mapping[ItemKey, Sequence[
             flips -= _broken(cue.left_out, competing, asker) * len(subject.competing) / len(subject.failed)
         if flips > best:
             best, name = flips, cue.says
-    if not name:
-        return Evidence(
-            "cues",
-            {"cue_flips": 0.0},
-            f"No cue was found that changes any of {len(failed)} failed answers ({len(cues)} edited)."
-            if cues
-            else "The prompts of training rows give no answer away.",
-            asker.num_tokens - before,
-        )
-    return Evidence(
-        "cues",
-        {"cue_flips": best},
-        f"{name}, {best:.0%} of {len(failed)} failed answers turn right.",
-        asker.num_tokens - before,
-    )
+    if name:
+        says = f"{name}, {best:.0%} of {len(failed)} failed answers turn right."
+    elif cues:
+        says = f"No cue was found that changes any of {len(failed)} failed answers ({len(cues)} edited)."
+    else:
+        says = "The prompts of training rows give no answer away."
+    return Evidence("cues", {"cue_flips": best}, says, asker.num_tokens - before)
 
 
 def _flipped(edits: Mapping[int, Sequence[str]], failed: Sequence[ItemResult], asker: Asker) -> set[int]:

@@ -64,7 +64,7 @@ def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_insi
     )
 
 
-def denied_shares(sides: Sides, level: float = SLICE_LEVEL) -> Denied | None:
+def denied_shares(sides: Sides, level: float) -> Denied | None:
     """Compute the shares; None where the slice has no row, or no item with a known gold.
 
     Args:

@@ -8,12 +8,14 @@ import pytest
 from builders.items import item, probe_report, scored
 from builders.pools import train_pool
 
+from diagnose.case import Case
 from diagnose.evidence.contamination import ITEMS as ITEMS_OF_TASK
 from diagnose.evidence.contamination import MUCH, OTHERS, REPEATED, find_contamination, in_order
 from diagnose.finding.finding import Cause, Finding
+from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import Slice
 from evals.items import Item, ProbeReport
-from evals.leaks.item_index import index_items, load_index
+from evals.leaks.item_index import ItemIndex, index_items, load_index
 from evals.leaks.templates import make_templates
 from evals.splits import Split
 from evals.statistics.intervals import wilson
@@ -35,11 +37,15 @@ def probe_of(failed: set[str]) -> ProbeReport:
     return probe_report(scored(i, 0.0 if i.prompt in failed else 1.0) for i in SHOWN)
 
 
+def case_of(report: ProbeReport, corpus: TrainPool, index: ItemIndex) -> Case:
+    return Case(report, corpus, None, [], [], [], index, 0)
+
+
 def test_repeated_probe_items_are_counted_and_rows_of_hidden_ones_too() -> None:
     repeated = [(i.prompt, i.target) for i in SHOWN[:4]] + [(f"Put {SHOWN[4].prompt[5:]} in order.", "x")]
     rows = [("sort q r s", "q r s"), *repeated, *((i.prompt, i.target) for i in HIDDEN[:3])]
     failed = {SHOWN[0].prompt, SHOWN[-1].prompt}
-    (finding,) = find_contamination(probe_of(failed), train_pool(rows), index_items(ITEMS, RULES), 2)
+    (finding,) = find_contamination(case_of(probe_of(failed), train_pool(rows), index_items(ITEMS, RULES)), 2)
     assert finding.cause is Cause.CONTAMINATION
     assert finding.slice == Slice((("task", "sorting"),))
     assert (finding.num_items, finding.num_failed) == (5, 1)
@@ -56,7 +62,7 @@ def test_much_contamination_comes_before_what_fails_and_of_an_item_behind_it_in_
     def found(num_repeated: int) -> Finding:
         repeated = [(i.prompt, i.target) for i in SHOWN[:num_repeated]]
         failed = {SHOWN[0].prompt}
-        (finding,) = find_contamination(probe_of(failed), train_pool(repeated), index_items(ITEMS, RULES), 2)
+        (finding,) = find_contamination(case_of(probe_of(failed), train_pool(repeated), index_items(ITEMS, RULES)), 2)
         return finding
 
     much, little = found(6), found(1)
@@ -73,7 +79,8 @@ def test_much_contamination_comes_before_what_fails_and_of_an_item_behind_it_in_
 
 
 def test_a_corpus_without_items_is_clean() -> None:
-    assert find_contamination(probe_of(set()), train_pool([("sort q r s", "q r s")]), index_items(ITEMS), 2) == ()
+    case = case_of(probe_of(set()), train_pool([("sort q r s", "q r s")]), index_items(ITEMS))
+    assert find_contamination(case, 2) == ()
 
 
 def test_a_question_that_many_items_share_is_repeated_only_with_its_answer() -> None:
@@ -82,7 +89,7 @@ def test_a_question_that_many_items_share_is_repeated_only_with_its_answer() -> 
     report = probe_report([])
     rows = train_pool([("which sentence is right", "another"), ("which sentence is right", "sentence 7")])
     assert index.matches(zip(rows.rows["prompt"][:], rows.rows["completion"][:], strict=True)).tolist() == [False, True]
-    assert find_contamination(report, rows, index, 2) == ()
+    assert find_contamination(case_of(report, rows, index), 2) == ()
 
 
 def test_an_index_read_from_disk_answers_as_the_one_that_was_written(tmp_path: Path) -> None:

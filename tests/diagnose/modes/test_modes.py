@@ -67,15 +67,13 @@ def test_a_long_answer_that_names_what_the_question_names_has_not_answered_with_
     assert mode_of(failed("It must be Nora.", "Nora", question)) is Mode.FORMAT
 
 
-def test_what_met_the_limit_of_tokens_is_truncated_unless_it_went_round_in_circles() -> None:
+def test_what_was_not_found_has_a_wrong_form_and_what_goes_round_in_circles_is_repetition() -> None:
     results = [
         failed("He went to the harbour.", "Paris", id="prose"),
         failed("[invalid]", "Paris", id="lost"),
         failed("no no no no no no", "Paris", id="loop"),
         failed("Lyon", "Paris", id="other"),
     ]
-    limit = [("task", "prose"), ("task", "lost"), ("task", "loop")]
-    assert modes_of(results, cut_off=limit) == [Mode.TRUNCATED, Mode.TRUNCATED, Mode.REPETITION, Mode.WRONG]
     assert modes_of(results) == [Mode.WRONG, Mode.FORMAT, Mode.REPETITION, Mode.WRONG]
 
 
@@ -89,8 +87,6 @@ def test_only_a_known_and_high_probability_makes_a_wrong_answer_confident() -> N
     assert modes_of(results, likelihoods=likelihoods) == [Mode.CONFIDENT_WRONG, Mode.WRONG, Mode.WRONG, Mode.WRONG]
     choice = failed("Lyon", "Paris", output_type=OutputType.MULTIPLE_CHOICE, id="0")
     assert modes_of([choice], likelihoods=likelihoods) == [Mode.CONFIDENT_WRONG]
-    with pytest.raises(ValueError, match=r"must not be positive, got 0\.9 and -1"):
-        Likelihood(0.9, -1)
 
 
 def test_rules_come_before_certainty() -> None:
