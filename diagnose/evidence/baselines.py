@@ -15,8 +15,7 @@ from diagnose.case import Case, Scope
 from diagnose.rows.bm25 import mean_scores
 from diagnose.rows.selection import select_rows, text_pairs
 
-BM25, HIDDEN, LOSS = "bm25", "hidden", "loss"
-CONTROLS = (BM25, HIDDEN, LOSS)
+CONTROLS = ("bm25", "hidden", "loss")
 _SHARD_ROWS = 8192
 """Rows in one BM25 index, whose word frequencies are counted among these alone."""
 

@@ -109,13 +109,9 @@ def _listed(
     corpus: TrainPool, matched: NDArray[np.int64], hits: Sequence[ItemResult], evidence: Mapping[str, float]
 ) -> Evidence:
     num_items, score, others = int(evidence[ITEMS]), evidence[REPEATED], evidence.get(OTHERS)
-    if others is None:
-        what = f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}."
-    elif _is_much(len(hits), num_items):
-        what = (
-            f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}, the others "
-            f"{others:.2f}."
-        )
+    if others is None or _is_much(len(hits), num_items):
+        beside = "" if others is None else f", the others {others:.2f}"
+        what = f"of this task's {len(hits)} probe items that stand there the model scores {score:.2f}{beside}."
     else:
         whole = (len(hits) * score + (num_items - len(hits)) * others) / num_items
         what = (

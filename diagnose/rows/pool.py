@@ -26,7 +26,6 @@ class TrainExample:
     prompt: str
     """Prompt; empty for plain text, whose loss is taken on all of it."""
     completion: str
-    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +83,7 @@ class TrainPool:
         return weights / total if total > 0 else np.full(len(self), 1 / max(len(self), 1))
 
     def _example(self, row: Mapping[str, Any]) -> TrainExample:
-        return TrainExample(
-            id=row["id"],
-            source=row["source"],
-            prompt=row["prompt"],
-            completion=row["completion"],
-            metadata={name: value for name, value in row.items() if name not in COLUMNS},
-        )
+        return TrainExample(row["id"], row["source"], row["prompt"], row["completion"])
 
 
 def concatenated(parts: Sequence[Dataset]) -> Dataset:

@@ -16,8 +16,7 @@ _MOST = 128
 
 
 def check_batches(subject: Subject, trained: Trained) -> Evidence:
-    """Give `end_masked`, `truncated`, `without_loss` (shares of rows), `ends` (mean probability of the end token after
-    a right answer) and `runs_on` (share of failed answers that begin with the gold answer and go on)."""
+    """Tell how rows of the slice, or of others where it has none, stand in batches, and how the model ends answers."""
     places = np.flatnonzero(subject.inside if subject.inside.any() else subject.outside)[:_MOST]
     runs_on = _runs_on(subject)
     if not len(places):

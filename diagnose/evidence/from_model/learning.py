@@ -29,13 +29,9 @@ _MOST_COUNTED = 2_000
 
 
 def check_learning(subject: Subject, trained: Trained) -> Evidence:
-    """Give `learnt` and `learnt_elsewhere` (share of training rows, of the slice and outside, that greedy decoding
-    gives right, end token not counted; of plain text also those predicted better than by word pairs), and `falling`
-    (share by which the loss of the corpus's rows fell between the last two checkpoints, in [0, 1]: whether training had
-    ended is a matter of all rows, and a model that is too small for the others may learn one slice late), `beyond`
-    (share by which the loss of rows lies below that of guessing each token by how often it occurs in others, of the
-    slice or of the others, whichever is more: whether the model has begun to learn), and `passes` (how often training
-    drew a row, on average, where that is known)."""
+    """Give `learnt` and `learnt_elsewhere`, without the end token; `falling` of the corpus, since whether training had
+    ended is a matter of all rows, and a model that is too small for the others may learn one slice late; `beyond` of
+    the slice or of the others, whichever is more: whether the model has begun to learn; and `passes` where known."""
     inside, outside = np.flatnonzero(subject.inside), np.flatnonzero(subject.outside)
     values: dict[str, float] = {}
     num_tokens, parts = 0, []

@@ -42,12 +42,10 @@ def count_copies(corpus: TrainPool, rows: NDArray[np.int64]) -> Copies:
 
 
 def count_rows(subject: Subject) -> Evidence:
-    """Give `corpus_rows` and `pool_rows` of the slice, `distinct_rows` of the corpus, `corpus_share`, `distinct_share`
-    (the same without copies), `fair_share`, `scarcity` and `distinct_scarcity` (how far either share lies below the
-    fair one, in [0, 1]) and `own_copies` (share of the slice's rows that are copies)."""
+    """Give how many rows the slice has in corpus and pool, and how far its share of the corpus, with and without
+    copies, lies below a fair one; nothing where no predicate names its rows."""
     if subject.where is None:
         return Evidence("rows", {}, "No predicate names the rows that teach what these items ask.")
-    num_corpus = len(subject.corpus)
     share, fair, distinct = subject.corpus_share, subject.fair_share, _distinct_share(subject)
     weights = 1 / subject.rows.copies.counts[subject.inside[~subject.rows.in_pool]]
     own_copies = float(1 - weights.mean()) if len(weights) else 0.0
@@ -63,10 +61,10 @@ def count_rows(subject: Subject) -> Evidence:
         "own_copies": own_copies,
     }
     in_pool = f", {subject.num_pool:,} of the pool" if subject.case.pool is not None else ""
+    of_draws = " of the draws" if subject.corpus.source_weights else ""
     says = (
-        f"{subject.num_rows:,} of {num_corpus:,} rows of the corpus ({share:.1%}{_of_draws(subject)}){in_pool} have "
-        f"{subject.where}; "
-        f"a fair share would be {fair:.1%}."
+        f"{subject.num_rows:,} of {len(subject.corpus):,} rows of the corpus ({share:.1%}{of_draws}){in_pool} have "
+        f"{subject.where}; a fair share would be {fair:.1%}."
     )
     return Evidence("rows", values, says)
 
@@ -126,7 +124,3 @@ def _distinct_share(subject: Subject) -> float:
     corpus = ~subject.rows.in_pool
     weights = subject.sampled_corpus.weights() / subject.rows.copies.counts
     return float(weights[subject.inside[corpus]].sum() / weights.sum()) if weights.any() else 0.0
-
-
-def _of_draws(subject: Subject) -> str:
-    return " of the draws" if subject.corpus.source_weights else ""

@@ -8,6 +8,7 @@ in the slice against the rest and against the golds of probe items (`diagnose.ev
 Uses no model beyond what attribution has computed; the classifier takes seconds for 10,000 rows.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -56,17 +57,15 @@ def check_effects(subject: Subject) -> Evidence:
 
 
 def check_labels(subject: Subject) -> Evidence:
-    """Give `conflicts` (share of the slice's rows whose prompt stands in the corpus with another completion); where
-    completions are labels and items of the slice have golds among them also `denied`, `denied_items` and
-    `denied_elsewhere` (shares of the slice's rows, of its items' golds and of the other rows to which a classifier
-    denies the label), `denied_failed` (of the golds of its failed items) and `wrong` (at least this share of the
-    slice's labels is wrong). Point at the slice's denied rows, the most doubtful first, and say which may leave."""
+    """Give `conflicts`; where completions are labels and items of the slice have golds among them also the shares that
+    a classifier denies, and at least how many labels are `wrong`. Point at the slice's denied rows, the most doubtful
+    first, and say which may leave."""
     numbers, sample = label_sample(subject.corpus)
     prompts, labels = [normalise(prompt) for prompt in sample.rows["prompt"][:]], labels_of(sample)
     values: dict[str, float] = {}
     inside = np.isin(numbers, subject.rows.numbers[subject.inside])
     if inside.any() and any(prompts):
-        values["conflicts"] = float(_conflicts(prompts, np.array(labels, object))[inside].mean())
+        values["conflicts"] = float(_conflicts(prompts, labels)[inside].mean())
     says = f"{values.get('conflicts', 0):.0%} of the slice's prompts stand in the corpus with another answer."
     results = subject.case.probe.results
     failing = {r.item.key for r in (*subject.failed, *subject.passed)}
@@ -82,11 +81,9 @@ def check_labels(subject: Subject) -> Evidence:
         "denied_elsewhere": denied.elsewhere,
         "wrong": denied.wrong,
     }
-    failed, denied_keys = (
-        {r.item.key for r in subject.failed},
-        {results[k].item.key for k in found.denied_items.tolist()},
-    )
-    values["denied_failed"] = len(failed & denied_keys) / max(len(failed), 1)
+    failed = {r.item.key for r in subject.failed}
+    denied_failed = failed & {results[k].item.key for k in found.denied_items.tolist()}
+    values["denied_failed"] = len(denied_failed) / max(len(failed), 1)
     says += (
         f" A classifier that has not seen them denies {denied.rows:.0%} of the slice's labels, {denied.items:.0%} of "
         f"the golds of its items and {denied.elsewhere:.0%} of the labels of other rows: at least {denied.wrong:.0%} "
@@ -218,8 +215,6 @@ def _members(
     return of_rows, of_items
 
 
-def _conflicts(prompts: Sequence[str], labels: NDArray[np.object_]) -> NDArray[np.bool_]:
-    answers: dict[str, set[str]] = {}
-    for prompt, label in zip(prompts, labels.tolist(), strict=True):
-        answers.setdefault(prompt, set()).add(label)
-    return np.array([len(answers[prompt]) > 1 for prompt in prompts])
+def _conflicts(prompts: Sequence[str], labels: Sequence[str]) -> NDArray[np.bool_]:
+    num_labels = Counter(prompt for prompt, _ in {*zip(prompts, labels, strict=True)})
+    return np.array([num_labels[prompt] > 1 for prompt in prompts])

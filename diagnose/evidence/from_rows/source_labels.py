@@ -44,10 +44,8 @@ _TEST = "source_labels"
 
 
 def check_sources(subject: Subject) -> Evidence:
-    """Give `source_wrong` (at least this share of one source's labels is wrong), `source_denied` and
-    `source_denied_elsewhere` (shares of labels that a classifier denies, there and in other sources), `source_share`
-    (of the draws of the slice's rows) and `source_z` (of its effects less those of others). Blame the source, point at
-    its denied rows, the most doubtful first, and say which may leave. Without values where no source is worse."""
+    """Give how many labels of the worst source are wrong or denied, and what its rows do. Blame it, point at its denied
+    rows, the most doubtful first, and say which may leave. Without values where no source is worse."""
     _, sample = label_sample(subject.corpus)
     names = np.array(sample.rows["source"][:], object)
     known, counts = np.unique(names.astype(str), return_counts=True)
@@ -101,7 +99,8 @@ def _judge(
     share = _share(subject, name)
     if found is None or found.denied.wrong * share < _LEAST_TAUGHT:
         return None
-    z = contrast(_effects(subject), _sources(subject) == name)
+    effect = subject.rows.effect[~subject.rows.in_pool, subject.number].astype(np.float64)
+    z = contrast(effect, _sources(subject) == name)
     return _Judged(name, found, z, share, found.denied.wrong * int(is_own.sum())) if z <= _WORKS_AGAINST else None
 
 
@@ -113,10 +112,6 @@ def _wrong_in_slice(subject: Subject, sample: TrainPool) -> float:
     items = [result.item for result in subject.case.probe.results]
     found = slice_labels(sample, items, np.array([item.key in failing for item in items], bool), subject.where)
     return 0.0 if found is None else found.denied.wrong * int(row_members(subject.where, sample).sum())
-
-
-def _effects(subject: Subject) -> NDArray[np.float64]:
-    return np.asarray(subject.rows.effect[~subject.rows.in_pool, subject.number], np.float64)
 
 
 def _sources(subject: Subject) -> NDArray[np.object_]:

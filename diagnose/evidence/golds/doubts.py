@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.evidence.golds.kinds import Counted, WrongGolds, find_wrong_golds, numbered
+from diagnose.evidence.golds.kinds import Counted, WrongGolds, find_wrong_golds
 from diagnose.evidence.golds.votes import MIN_MODELS, AskedItem, Votes, count_votes, model_weights
 from evals.items import ItemKey
 
@@ -63,7 +63,7 @@ def doubt_golds(items: Sequence[AskedItem], answers: Mapping[str, Mapping[ItemKe
         )
     weights = model_weights(votes)
     counts = votes.counts(weights)
-    groups = numbered([item.group for item in votes.items])
+    _, groups = np.unique([item.group for item in votes.items], return_inverse=True)
     wrong = find_wrong_golds(Counted(counts, votes.gold, votes.num_options, groups))
     of_gold = counts[np.arange(len(counts)), votes.gold]
     order = np.argsort(-wrong.wrong, kind="stable").tolist()

@@ -14,7 +14,6 @@ that are harder than others. The number of kinds is the one that predicts subjec
 Cost: a second for each fit of 3,000 items with four choices; ten fits.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,8 +149,3 @@ def _of_truth(at: Tensor, votes: Tensor, num_options: Tensor, num_kinds: int) ->
     whole = torch.lgamma(strength) - torch.lgamma(votes.sum(dim=1)[:, None] + strength)  # [num_items, num_kinds]
     joint = whole[:, None, :] + of_error.sum(dim=1, keepdim=True) - of_error + of_truth
     return torch.logsumexp(joint + shares, dim=2)
-
-
-def numbered(groups: Sequence[str]) -> NDArray[np.int64]:
-    """Number of each item's subject, in alphabetical order."""
-    return np.unique(np.array(groups, object).astype(str), return_inverse=True)[1].astype(np.int64)
