@@ -234,7 +234,7 @@ def examine(subject: Subject, means: Means, tests: Sequence[CauseTest]) -> tuple
             evidence = test.run(subject, means)
             unknown = set(evidence.values) - set(test.values)
             assert not unknown, f"test {test.name} does not say what {', '.join(sorted(unknown))} means"
-            found.append(replace(evidence, seconds=evidence.seconds + time.perf_counter() - start))
+            found.append(replace(evidence, seconds=time.perf_counter() - start))
             subject = subject if evidence.blames is None else subject.about(evidence.blames)
     return tuple(found)
 

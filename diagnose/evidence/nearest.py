@@ -64,7 +64,6 @@ class StatesOf:
 class _Side:
     """Rows of the corpus or of the pool that are considered."""
 
-    rows: TrainPool
     numbers: NDArray[np.int64]
     """Row numbers, ascending, through the corpus and then the pool, [num_rows]."""
     texts: Texts
@@ -205,7 +204,7 @@ def _side(rows: TrainPool, first: int) -> _Side:
     places = evenly_spaced(len(rows), MOST_ROWS)
     part = rows.select(places).rows
     prompts = _bare(part["prompt"][:])
-    return _Side(rows, first + places, list(zip(prompts, part["completion"][:], strict=True)))
+    return _Side(first + places, list(zip(prompts, part["completion"][:], strict=True)))
 
 
 def _items(results: Sequence[ItemResult]) -> Texts:

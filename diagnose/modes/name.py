@@ -38,7 +38,7 @@ def modes_of(
         if mode is None and likelihoods is not None and key in likelihoods and _is_confident(likelihoods[key]):
             mode = Mode.CONFIDENT_WRONG
         modes.append(mode)
-    left = [k for k, mode in enumerate(modes) if mode is None and _has_answer(failed[k])]
+    left = [k for k, mode in enumerate(modes) if mode is None and has_answer(failed[k])]
     if classifier is not None:
         for k, mode in zip(left, classifier.modes_of([answered(failed[k]) for k in left]), strict=True):
             modes[k] = mode
@@ -61,7 +61,7 @@ def _is_confident(likelihood: Likelihood) -> bool:
     return likelihood.answer >= _CONFIDENT and likelihood.answer - likelihood.gold >= _UNLIKELY
 
 
-def _has_answer(result: ItemResult) -> bool:
+def has_answer(result: ItemResult) -> bool:
     """Whether there is an answer to look at; a task of log-likelihoods alone leaves none."""
     return result.item.output_type in (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE) and bool(
         result.answer.strip()

@@ -115,11 +115,10 @@ def _frame(prompts: Sequence[str]) -> tuple[str, str]:
 def _shared(split: Sequence[list[str]]) -> list[str]:
     shared: list[str] = []
     left = list(split)
-    while left:
-        heads = Counter(words[len(shared)] for words in left if len(words) > len(shared))
-        word, count = heads.most_common(1)[0] if heads else ("", 0)
-        if not heads or count < _MOSTLY * len(split):
+    while heads := Counter(words[len(shared)] for words in left if len(words) > len(shared)):
+        [(word, count)] = heads.most_common(1)
+        if count < _MOSTLY * len(split):
             break
         shared.append(word)
-        left = [words for words in left if len(words) >= len(shared) and words[len(shared) - 1] == word]
+        left = [words for words in left if words[: len(shared)] == shared]
     return shared

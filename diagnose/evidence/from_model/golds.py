@@ -19,8 +19,9 @@ from diagnose.finding.answer_labels import MOST_LABELS, as_label
 from diagnose.finding.evidence import Evidence
 from diagnose.model.asked_model import Trained
 from diagnose.modes.mode import Likelihood
+from diagnose.modes.name import has_answer
 from diagnose.rows.similarity import word_similarity
-from evals.items import ItemKey, ItemResult, OutputType
+from evals.items import ItemKey, ItemResult
 
 _MOST = 400
 """Most failed items, and most passing ones, that are used."""
@@ -90,8 +91,7 @@ def item_likelihoods(results: Sequence[ItemResult], trained: Trained) -> ItemLik
 
 def _answered(results: Sequence[ItemResult]) -> list[ItemResult]:
     """Choose results with an answer and a gold one to compare it with."""
-    kinds = (OutputType.GENERATE_UNTIL, OutputType.MULTIPLE_CHOICE)
-    return [r for r in results if r.answer.strip() and r.item.target and r.item.output_type in kinds]
+    return [r for r in results if has_answer(r) and r.item.target]
 
 
 def _against(subject: Subject) -> float:
