@@ -31,14 +31,14 @@ def word_grams(texts: Sequence[str], min_texts: int) -> WordGrams:
     )
     words = np.array(list(codes), dtype=object)
     text_of = np.repeat(np.arange(len(split)), lengths)
-    pairs = np.flatnonzero(text_of[1:] == text_of[:-1]) if len(flat) else np.empty(0, np.int64)
+    pairs = np.flatnonzero(text_of[1:] == text_of[:-1])
     # The run after a word of code c is numbered (c + 1) * num_words + next, above all single words.
     runs = np.concatenate([flat, (flat[pairs] + 1) * len(words) + flat[pairs + 1]])
     owners = np.concatenate([text_of, text_of[pairs]])
     names, column = np.unique(runs, return_inverse=True)
     holds = csc_array((np.ones(len(runs)), (owners, column)), shape=(len(split), len(names)))
     holds.data[:] = 1  # a run counts once for a text
-    kept = np.flatnonzero(np.diff(holds.indptr) >= max(min_texts, 1))
+    kept = np.flatnonzero(np.diff(holds.indptr) >= min_texts)
     return WordGrams(grams=tuple(_name(code, words) for code in names[kept].tolist()), holds=holds[:, kept])
 
 
