@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -73,7 +72,7 @@ def train_on(
     trainer = Trainer(
         model=loaded,
         args=_arguments(recipe, num_steps, seed, folder / "trainer"),
-        train_dataset=_Order(order),
+        train_dataset=order,  # of row numbers, which the collator turns into a batch
         data_collator=_Collator(rows, _pad_id(tokenizer), recipe.max_length if recipe.packing else None),
         callbacks=[_SaveByTime(), _Report(progress)]
         + ([_KeepMiddle(middle, folder / MIDDLE_FOLDER, tokenizer)] if keeps_middle else []),
@@ -179,19 +178,6 @@ def _mean_learning_rates(recipe: Recipe, num_steps: int, marks: list[int]) -> li
         optimizer.step()
         schedule.step()
     return [float(np.mean(rates[a:b] or [0.0])) for a, b in zip([0, *marks[:-1]], marks, strict=True)]
-
-
-class _Order(Dataset[int]):
-    """Map a position in the training to a row of the mix."""
-
-    def __init__(self, order: Any) -> None:
-        self._order = order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, position: int) -> int:
-        return int(self._order[position])
 
 
 @dataclass(frozen=True, slots=True)
