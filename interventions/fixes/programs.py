@@ -124,6 +124,7 @@ class _Trial:
 def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
     where = _target_slice(finding)
     rng = Random(f"{program.name}/{where}/{resources.seed}")
+    makers: Mapping[int, RowMaker]
     if (make := program.make) is not None:
         makers = {d: _Written(partial(make, where.as_dict(), d, rng)) for d in program.difficulties}
     else:  # at the difficulty of the rows that there are
