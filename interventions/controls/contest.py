@@ -46,7 +46,6 @@ class Contest:
     """Computes rows' losses under the champion."""
     without_influence: Callable[[], Diagnosis]
     """Diagnoses the same failing slices with data slices found by words."""
-    seed: int
     draw: int = 0
     """Number of the draw, where a control draws anew for each training."""
 
@@ -154,7 +153,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
     Raises:
         ValueError: no row of the pool passes the gate.
     """
-    rng = np.random.default_rng([contest.seed, contest.draw])
+    rng = np.random.default_rng([contest.resources.seed, contest.draw])
     actions, stock = contest.plan.actions, contest.stock
     draws: list[Draw] = []
     parts: list[str] = []

@@ -140,9 +140,9 @@ def planned(
 
     def resources() -> Resources:
         stock = take_stock(old or corpus(), new, index, intervention.licences)
-        return Resources(stock, tuple(judged), scale=scale, row_effects=row_effects, solves=solves)
+        return Resources(stock, tuple(judged), seed, scale, row_effects=row_effects, solves=solves)
 
-    return propose(intervention, found, resources, seed)
+    return propose(intervention, found, resources)
 
 
 def proposed(intervention: Intervention, found: Diagnosis, **further: Any) -> Proposal:

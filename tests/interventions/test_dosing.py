@@ -21,7 +21,7 @@ MISSING = diagnosis(finding(Cause.MISSING_DATA))
 
 
 def dosed(fix: Intervention, found: Diagnosis, new: TrainPool, dose: float, old: TrainPool | None = None) -> Proposal:
-    done = plan_fix(fix, found, Resources(take_stock(old or corpus(), new, NO_ITEMS)), 0, dose)
+    done = plan_fix(fix, found, Resources(take_stock(old or corpus(), new, NO_ITEMS)), dose)
     assert isinstance(done, Proposal), done.plan.reason
     return done
 
@@ -68,7 +68,7 @@ def test_the_added_rows_have_the_same_share_of_the_draws_at_every_dose(dose: flo
 
 def test_a_dose_of_one_is_the_fix() -> None:
     fix = Auto(num_examples=60)
-    plain = plan_fix(fix, MISSING, Resources(take_stock(corpus(), pool(), NO_ITEMS)), 0)
+    plain = plan_fix(fix, MISSING, Resources(take_stock(corpus(), pool(), NO_ITEMS)))
     assert isinstance(plain, Proposal)
     once = dosed(fix, MISSING, pool(), 1)
     assert (once.plan, once.mix.origins) == (plain.plan, plain.mix.origins)

@@ -65,7 +65,6 @@ def contest(
         max_rows=max_rows,
         row_losses=losses,
         without_influence=lambda: by_words if by_words is not None else found,
-        seed=seed,
     )
 
 
