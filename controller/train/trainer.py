@@ -10,7 +10,6 @@ Cost: 6 FLOPs for each parameter and token.
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +61,13 @@ def train_on(
     rows = encode_pool(mix.examples, tokenizer, recipe.max_length, recipe.end_in_loss)
     num_draws = _num_draws(recipe.length, rows, mix, seed)
     order = draw_order(mix.weights, num_draws, seed)
-    loaded = load_for_training(model, recipe.lora, seed)
+    loaded, pad_id = load_for_training(model, recipe.lora, seed), _pad_id(tokenizer)
     if recipe.packing:
-        check_packing(loaded, rows, _pad_id(tokenizer), recipe.max_length)
+        check_packing(loaded, rows, pad_id, recipe.max_length)
+
+    def batch_of(indices: list[int]) -> Batch | dict[str, torch.Tensor]:
+        return packed(rows, indices, pad_id, recipe.max_length) if recipe.packing else collate(rows, indices, pad_id)
+
     start = _trainable(loaded) if recipe.interpolation < 1 else {}
     batch = recipe.per_device_train_batch_size * recipe.gradient_accumulation_steps
     num_steps = -(-num_draws // batch)
@@ -73,7 +76,7 @@ def train_on(
         model=loaded,
         args=_arguments(recipe, num_steps, seed, folder / "trainer"),
         train_dataset=order,  # of row numbers, which the collator turns into a batch
-        data_collator=_Collator(rows, _pad_id(tokenizer), recipe.max_length if recipe.packing else None),
+        data_collator=batch_of,
         callbacks=[_SaveByTime(), _Report(progress)]
         + ([_KeepMiddle(middle, folder / MIDDLE_FOLDER, tokenizer)] if keeps_middle else []),
     )
@@ -178,19 +181,6 @@ def _mean_learning_rates(recipe: Recipe, num_steps: int, marks: list[int]) -> li
         optimizer.step()
         schedule.step()
     return [float(np.mean(rates[a:b] or [0.0])) for a, b in zip([0, *marks[:-1]], marks, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Collator:
-    rows: TokenRows
-    pad_id: int
-    packed_length: int | None
-    """Most tokens of a packed sequence; None leaves each row its own."""
-
-    def __call__(self, indices: list[int]) -> Batch | dict[str, torch.Tensor]:
-        if self.packed_length is None:
-            return collate(self.rows, indices, self.pad_id)
-        return packed(self.rows, indices, self.pad_id, self.packed_length)
 
 
 class _SaveByTime(TrainerCallback):  # type: ignore[misc]
