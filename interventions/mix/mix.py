@@ -63,11 +63,7 @@ class TrainingMix:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kind of each row's origin, [num_examples]."""
-        return tuple(self.of_rows([origin.kind for origin in self.origins]))
-
-    def of_rows(self, values: Sequence[str]) -> list[str]:
-        """Spread one value per origin over the rows, [num_examples]."""
-        return [values[place] for place in self.origin.tolist()]
+        return tuple(self.origins[place].kind for place in self.origin.tolist())
 
     def without(self, left_out: NDArray[np.int64]) -> "TrainingMix":
         """Leave rows out; the others keep their relative weights."""
