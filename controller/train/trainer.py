@@ -31,12 +31,12 @@ from transformers.trainer_utils import get_last_checkpoint
 from controller.engine.workers.progress import Progress
 from controller.train.before.mixture import count_draws
 from controller.train.packing import Batch, check_packing, packed
-from controller.train.recipe import Draws, Recipe, Tokens
+from controller.train.recipe import Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from controller.train.start import load_for_training, load_tokenizer
 from controller.train.training import MIDDLE_FOLDER, MODEL_FOLDER, KeptCheckpoint, Training
 from diagnose.rows.rendering import encode_pool
-from diagnose.rows.tokens import TokenRows, collate
+from diagnose.rows.tokens import collate
 from evals.model_ref import ModelRef
 from interventions.mix.mix import TrainingMix
 
@@ -59,7 +59,9 @@ def train_on(
     """
     tokenizer = load_tokenizer(model)
     rows = encode_pool(mix.examples, tokenizer, recipe.max_length, recipe.end_in_loss)
-    num_draws = _num_draws(recipe.length, rows, mix, seed)
+    num_draws = recipe.length.count
+    if isinstance(recipe.length, Tokens):
+        num_draws = num_draws_for_tokens(rows.lengths, mix.weights, num_draws, seed)
     order = draw_order(mix.weights, num_draws, seed)
     loaded, pad_id = load_for_training(model, recipe.lora, seed), _pad_id(tokenizer)
     if recipe.packing:
@@ -114,14 +116,6 @@ def _interpolate(model: torch.nn.Module, start: Mapping[str, torch.Tensor], shar
         for name, parameter in model.named_parameters():
             if name in start:
                 parameter.lerp_(start[name].to(parameter.device), 1 - share)
-
-
-def _num_draws(length: Draws | Tokens, rows: TokenRows, mix: TrainingMix, seed: int) -> int:
-    match length:
-        case Draws(count):
-            return count
-        case Tokens(count):
-            return num_draws_for_tokens(rows.lengths, mix.weights, count, seed)
 
 
 def _arguments(recipe: Recipe, num_steps: int, seed: int, folder: Path) -> TrainingArguments:

@@ -122,7 +122,8 @@ class _Trial:
 
 
 def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
-    where = _target_slice(finding)
+    # New rows are in no list of nearest rows: where that is the data slice, they must be in the failing one.
+    where = finding.slice if finding.data_slice.contents else finding.acted_on
     rng = Random(f"{program.name}/{where}/{resources.seed}")
     makers: Mapping[int, RowMaker]
     if (make := program.make) is not None:
@@ -145,11 +146,6 @@ def _some_rows(where: Slice, stock: Stock, rng: Random) -> list[Row]:
             fields = {key: str(value) for key, value in row.metadata.items() if value is not None}
             rows.append(Row(row.prompt, row.completion, fields, row.id))
     return rows
-
-
-def _target_slice(finding: Finding) -> Slice:
-    """Slice that new rows must be in: they are in no list of nearest rows, and then the failing slice is used."""
-    return finding.slice if finding.data_slice.contents else finding.acted_on
 
 
 def _fits(trial: _Trial, finding: Finding) -> bool:

@@ -158,7 +158,8 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> lis
     taken: set[str] = set()
     picked = []
     for step in steps:
-        source = step.rows if isinstance(step, Made) else _pool(stock)
+        source = step.rows if isinstance(step, Made) else stock.pool
+        assert source is not None, "only rows of a pool can be supplied"
         rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
         names = contents(source, rows)
         chosen = [k for k, name in enumerate(names) if name not in taken][: number.get(id(step))]
@@ -315,8 +316,3 @@ def _action(
         share=share,
         why=why,
     )
-
-
-def _pool(stock: Stock) -> TrainPool:
-    assert stock.pool is not None, "only rows of a pool can be supplied"
-    return stock.pool
