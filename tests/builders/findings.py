@@ -152,6 +152,11 @@ def proposed(intervention: Intervention, found: Diagnosis, **further: Any) -> Pr
     return done
 
 
+def kinds_of(mix: TrainingMix) -> NDArray[np.str_]:
+    """Kind of each row's origin, [num_rows]."""
+    return np.array([origin.kind for origin in mix.origins])[mix.origin]
+
+
 def share_of(mix: TrainingMix, kind: str) -> float:
     """Of the draws, that rows of this kind get."""
-    return float(mix.weights[np.array(mix.kinds) == kind].sum())
+    return float(mix.weights[kinds_of(mix) == kind].sum())
