@@ -38,8 +38,6 @@ class Proposal:
     steps: tuple[Step, ...]
     """Steps that the plan carries out."""
     limits: Limits
-    seed: int
-    """Seeds the draws by which mixes are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class NothingToDo:
 
 
 def propose(
-    intervention: Intervention, diagnosis: Diagnosis, resources: Callable[[], Resources], seed: int
+    intervention: Intervention, diagnosis: Diagnosis, resources: Callable[[], Resources]
 ) -> Proposal | NothingToDo:
     """Propose what to change.
 
@@ -58,15 +56,14 @@ def propose(
         intervention: The kind of fix.
         diagnosis: Findings, the one that explains most failures first.
         resources: Makes the resources, called only where something fails, because it looks at every row.
-        seed: Seeds the draws by which mixes are compared.
     """
     if not diagnosis.findings:
         return NothingToDo(Plan(actions=(), reason="no slice fails more than it should", blocked={}))
-    return plan_fix(intervention, diagnosis, resources(), seed)
+    return plan_fix(intervention, diagnosis, resources())
 
 
 def plan_fix(
-    intervention: Intervention, diagnosis: Diagnosis, resources: Resources, seed: int, dose: float = 1.0
+    intervention: Intervention, diagnosis: Diagnosis, resources: Resources, dose: float = 1.0
 ) -> Proposal | NothingToDo:
     """Propose as `propose` does, with the resources at hand.
 
@@ -74,7 +71,6 @@ def plan_fix(
         intervention: The kind of fix.
         diagnosis: Diagnosis with at least one finding.
         resources: What the fix can draw on.
-        seed: Seeds the draws by which mixes are compared.
         dose: Multiplies the number of rows that the fix adds; all else stays the same.
     """
     limits = replace(intervention.limits(), dose=dose, scale=resources.scale)
@@ -96,11 +92,11 @@ def plan_fix(
             by_slice[finding.acted_on] = found  # the same rows for all that they mend, not for a part of it
             mended.add(finding.slice)
     steps = with_companions([step for found in by_slice.values() for step in found], resources, limits)
-    return carry_out(steps, resources, limits, seed, declined)
+    return carry_out(steps, resources, limits, declined)
 
 
 def carry_out(
-    steps: Sequence[Step], resources: Resources, limits: Limits, seed: int, declined: Sequence[str] = ()
+    steps: Sequence[Step], resources: Resources, limits: Limits, declined: Sequence[str] = ()
 ) -> Proposal | NothingToDo:
     """Make the plan and the mix of these steps.
 
@@ -108,7 +104,6 @@ def carry_out(
         steps: Steps for all findings.
         resources: What the steps were made from.
         limits: Limits of all steps together.
-        seed: Seeds the draws by which mixes are compared.
         declined: Findings that nothing is done about, each with the reason.
     """
     stock = resources.stock
@@ -127,7 +122,7 @@ def carry_out(
     if not actions:
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
     mix = compose(allocated.draws, replace(stock, kept=allocated.kept))
-    change = diversity_change(stock.corpus.select(stock.kept), mix, seed)
+    change = diversity_change(stock.corpus.select(stock.kept), mix, resources.seed)
     if allocated.draws and (lost := change.collapsed):  # what only leaves, as copies do, repeats nothing
         reason = f"the mix would repeat itself, {lost}: {reason}; lower interventions.share, or add more distinct rows"
         return NothingToDo(Plan(actions=(), reason=_with_removed(reason, stock), blocked=blocked))
@@ -142,7 +137,6 @@ def carry_out(
         num_added=allocated.num_added,
         steps=tuple(steps),
         limits=limits,
-        seed=seed,
     )
 
 

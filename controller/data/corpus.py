@@ -1,7 +1,7 @@
 """Settings of corpus and pool: where rows come from, how each source is read, and how often it is drawn."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Corpus(RowForm):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_backslash("delimiter", self.delimiter)
-        forms = [source.form for source in (*self.sources("train"), *self.sources("pool"))] or [self]
+        forms = self._forms()
         if self.apply_chat_template and all(form.text is not None for form in forms):
             raise ValueError(
                 f"corpus.text={forms[0].text} has no turns that a chat template could render; unset it, or unset "
@@ -81,16 +81,13 @@ class Corpus(RowForm):
     @property
     def is_chat(self) -> bool:
         """Whether rows that have turns, or prompt and completion, are rendered by a chat template."""
-        sources = (*self.sources("train"), *self.sources("pool"))
-        forms = [source.form for source in sources] or [self]
-        return bool(self.apply_chat_template) or any(form.messages is not None for form in forms)
+        return bool(self.apply_chat_template) or any(form.messages is not None for form in self._forms())
 
     @property
     def rendering(self) -> Rendering:
         """How the parts of a row become one text; the same for all sources, as new rows have none."""
         if not self.is_chat:
-            forms = [source.form for source in (*self.sources("train"), *self.sources("pool"))] or [self]
-            return Rendering("" if all(form.text is not None for form in forms) else self.delimiter)
+            return Rendering("" if all(form.text is not None for form in self._forms()) else self.delimiter)
         template = self.apply_chat_template if isinstance(self.apply_chat_template, str) else None
         return Rendering("", True, template, self.system_instruction)
 
@@ -110,6 +107,9 @@ class Corpus(RowForm):
         """Folder of lm-eval task files that a named data set wrote to `folder`; None for the user's own data."""
         del folder
         return None
+
+    def _forms(self) -> Sequence[RowForm]:
+        return [source.form for source in (*self.sources("train"), *self.sources("pool"))] or [self]
 
     def _check_weights(self) -> None:
         names = [source.name for source in self.sources("train") if source.name]

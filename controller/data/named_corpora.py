@@ -5,22 +5,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar
 
-import evals.fixtures.kinds
-import evals.fixtures.problems
-import evals.fixtures.questions
-import evals.fixtures.reports
-import evals.fixtures.scan
-import evals.fixtures.starter
 from controller.data.named_corpus import Made, NamedCorpus, rows_of
-from evals.fixtures.kinds import TASK as KINDS_TASK
-from evals.fixtures.kinds import kinds
-from evals.fixtures.problems import TASK as PROBLEMS_TASK
-from evals.fixtures.problems import problems
-from evals.fixtures.questions import starved_questions
-from evals.fixtures.reports import TASK as REPORTS_TASK
-from evals.fixtures.reports import reports
-from evals.fixtures.scan import scan_jump
-from evals.fixtures.starter import starter
+from evals.fixtures import kinds, problems, questions, reports, scan, starter
 
 
 @dataclass
@@ -29,10 +15,10 @@ class StarterCorpus(NamedCorpus):
 
     slices: list[str] = field(default_factory=lambda: ["skill"])
 
-    fixture: ClassVar[ModuleType] = evals.fixtures.starter
+    fixture: ClassVar[ModuleType] = starter
 
     def make(self) -> Made:
-        made = starter(self.data_seed)
+        made = starter.starter(self.data_seed)
         return Made({"train": made.train, "pool": made.pool}, made.items)
 
 
@@ -43,16 +29,16 @@ class TwoSourcesCorpus(NamedCorpus):
 
     weights: dict[str, float] = field(default_factory=lambda: {"book": 1.0, "web": 2.0})
 
-    fixture: ClassVar[ModuleType] = evals.fixtures.kinds
+    fixture: ClassVar[ModuleType] = kinds
 
     def make(self) -> Made:
-        made = kinds(self.data_seed)
+        made = kinds.kinds(self.data_seed)
         sources = {"book": made.book, "web": made.web}
         files = {
             name: [{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]
             for name, rows in sources.items()
         }
-        return Made(files, {KINDS_TASK: made.items})
+        return Made(files, {kinds.TASK: made.items})
 
 
 @dataclass
@@ -62,11 +48,11 @@ class ReportsCorpus(NamedCorpus):
     text: str | None = "text"
     slices: list[str] = field(default_factory=lambda: ["subject"])
 
-    fixture: ClassVar[ModuleType] = evals.fixtures.reports
+    fixture: ClassVar[ModuleType] = reports
 
     def make(self) -> Made:
-        made = reports(self.data_seed)
-        return Made({"train": made.train, "pool": made.pool}, {REPORTS_TASK: made.items})
+        made = reports.reports(self.data_seed)
+        return Made({"train": made.train, "pool": made.pool}, {reports.TASK: made.items})
 
 
 @dataclass
@@ -81,10 +67,10 @@ class ScanJumpCorpus(NamedCorpus):
     max_actions: int = 24
     """Most actions of a row; longer ones are left out."""
 
-    fixture: ClassVar[ModuleType] = evals.fixtures.scan
+    fixture: ClassVar[ModuleType] = scan
 
     def make(self) -> Made:
-        made = scan_jump(
+        made = scan.scan_jump(
             self._split("train"),
             self._split("test"),
             num_starved=self.num_starved,
@@ -116,10 +102,10 @@ class QuestionsCorpus(NamedCorpus):
     num_held_out: int = 500
     """Training questions that join the 500 items of the test split."""
 
-    fixture: ClassVar[ModuleType] = evals.fixtures.questions
+    fixture: ClassVar[ModuleType] = questions
 
     def make(self) -> Made:
-        made = starved_questions(
+        made = questions.starved_questions(
             self._split("train"),
             self._split("test"),
             starved=self.starved,
@@ -147,10 +133,10 @@ class ProblemsCorpus(NamedCorpus):
     num_items: int = 150
     """Items, drawn from the test split."""
 
-    fixture: ClassVar[ModuleType] = evals.fixtures.problems
+    fixture: ClassVar[ModuleType] = problems
 
     def make(self) -> Made:
-        made = problems(
+        made = problems.problems(
             self._split("train"),
             self._split("test"),
             num_train=self.num_train,
@@ -158,7 +144,7 @@ class ProblemsCorpus(NamedCorpus):
             num_items=self.num_items,
             seed=self.data_seed,
         )
-        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, {PROBLEMS_TASK: made.items})
+        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, {problems.TASK: made.items})
 
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         hub = {"path": "openai/gsm8k", "name": "main", "split": name}

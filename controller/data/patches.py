@@ -10,18 +10,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from diagnose.rows.pool import TrainPool
-from interventions.mix.mix import ORIGINAL, Origin, TrainingMix
+from interventions.mix.mix import Origin, TrainingMix
 from interventions.plan.allocate import Removed
-from interventions.plan.step import REWEIGHT
-
-FROM_CORPUS = (ORIGINAL.kind, REWEIGHT)
-"""Kinds of rows that stood in the corpus before."""
 
 
 def num_of_corpus(mix: TrainingMix) -> int:
     """Count the rows that stood in the corpus, or were made from another row."""
-    is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
-    return int(is_old.sum()) + len(mix.parents)
+    return len(mix.parts[0].rows) + len(mix.parents)  # rows of the corpus are the first part of a mix
 
 
 def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool, path: Path) -> None:
@@ -33,10 +28,8 @@ def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool,
         corpus: Rows trained on before, as often as the weights of their sources say.
         path: File to write.
     """
-    is_old = np.array([origin.kind in FROM_CORPUS for origin in mix.origins])[mix.origin]
-    share = corpus.draws()
-    before = np.zeros(len(mix.weights))
-    before[is_old] = share[mix.parts[0].rows]  # rows of the corpus are the first part of a mix
+    share, own = corpus.draws(), mix.parts[0].rows
+    before = np.concatenate([share[own], np.zeros(len(mix.weights) - len(own))])
     parts = [_patch(mix.examples, mix.origins, mix.origin, mix.weights, before, mix.parents)]
     for gone in removed:
         size = len(gone.rows)
@@ -82,17 +75,15 @@ def write_blocked(reasons: Mapping[str, str], path: Path) -> None:
 
 def export_mix(mix: TrainingMix, path: Path) -> None:
     """Write the mix as JSONL that any trainer takes."""
-    kinds = mix.kinds
-    reasons = mix.of_rows([origin.reason for origin in mix.origins])
     with path.open("w") as file:
-        for example, weight, kind, reason in zip(mix.examples, mix.weights, kinds, reasons, strict=True):
+        for example, weight, place in zip(mix.examples, mix.weights, mix.origin.tolist(), strict=True):
             row = {
                 "id": example.id,
                 "source": example.source,
                 "prompt": example.prompt,
                 "completion": example.completion,
                 "weight": float(weight),
-                "kind": kind,
-                "reason": reason,
+                "kind": mix.origins[place].kind,
+                "reason": mix.origins[place].reason,
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -113,7 +113,7 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_dr
     def resources() -> Resources:
         return model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
 
-    proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
+    proposal = propose_plan(made_from.intervention, found, resources)
     if isinstance(proposal, NothingToDo):
         flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
         write_plan(proposal.plan, folder)
@@ -144,7 +144,7 @@ def propose_reduced(
     """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
     stock = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-    proposal = propose_plan(made_from.intervention, found, lambda: stock, made_from.seed)
+    proposal = propose_plan(made_from.intervention, found, lambda: stock)
     assert isinstance(proposal, Proposal), "the whole plan was made before"
     of_all = reductions(proposal, optional_steps(proposal))
     one = next(one for one in of_all if one.left_out == left_out)
@@ -177,7 +177,6 @@ def save_proposal(
         max_rows=inputs.diagnoser.max_rows,
         row_losses=lambda rows: _row_losses(rows, model.ref, tokenizer, inputs),
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
-        seed=made_from.seed,
     )
     made = tuple(_made(name, contest, num_draws, folder, model.num_parameters, model_resources) for name in controls)
     return Proposed(
@@ -291,7 +290,7 @@ def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
     """Write the mix of the plan with `dose` times its added rows to the stage's folder."""
     model_resources = made_from.model_resources()
     resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-    done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
+    done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, dose)
     flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
     if isinstance(done, NothingToDo):
         return DoseMade(0, 0, done.plan.reason, model_resources.num_tokens, flops)

@@ -10,13 +10,11 @@ Cost: 6 FLOPs for each parameter and token.
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -33,12 +31,12 @@ from transformers.trainer_utils import get_last_checkpoint
 from controller.engine.workers.progress import Progress
 from controller.train.before.mixture import count_draws
 from controller.train.packing import Batch, check_packing, packed
-from controller.train.recipe import Draws, Recipe, Tokens
+from controller.train.recipe import Recipe, Tokens
 from controller.train.sampling import draw_order, num_draws_for_tokens
 from controller.train.start import load_for_training, load_tokenizer
 from controller.train.training import MIDDLE_FOLDER, MODEL_FOLDER, KeptCheckpoint, Training
 from diagnose.rows.rendering import encode_pool
-from diagnose.rows.tokens import TokenRows, collate
+from diagnose.rows.tokens import collate
 from evals.model_ref import ModelRef
 from interventions.mix.mix import TrainingMix
 
@@ -61,11 +59,17 @@ def train_on(
     """
     tokenizer = load_tokenizer(model)
     rows = encode_pool(mix.examples, tokenizer, recipe.max_length, recipe.end_in_loss)
-    num_draws = _num_draws(recipe.length, rows, mix, seed)
+    num_draws = recipe.length.count
+    if isinstance(recipe.length, Tokens):
+        num_draws = num_draws_for_tokens(rows.lengths, mix.weights, num_draws, seed)
     order = draw_order(mix.weights, num_draws, seed)
-    loaded = load_for_training(model, recipe.lora, seed)
+    loaded, pad_id = load_for_training(model, recipe.lora, seed), _pad_id(tokenizer)
     if recipe.packing:
-        check_packing(loaded, rows, _pad_id(tokenizer), recipe.max_length)
+        check_packing(loaded, rows, pad_id, recipe.max_length)
+
+    def batch_of(indices: list[int]) -> Batch | dict[str, torch.Tensor]:
+        return packed(rows, indices, pad_id, recipe.max_length) if recipe.packing else collate(rows, indices, pad_id)
+
     start = _trainable(loaded) if recipe.interpolation < 1 else {}
     batch = recipe.per_device_train_batch_size * recipe.gradient_accumulation_steps
     num_steps = -(-num_draws // batch)
@@ -73,8 +77,8 @@ def train_on(
     trainer = Trainer(
         model=loaded,
         args=_arguments(recipe, num_steps, seed, folder / "trainer"),
-        train_dataset=_Order(order),
-        data_collator=_Collator(rows, _pad_id(tokenizer), recipe.max_length if recipe.packing else None),
+        train_dataset=order,  # of row numbers, which the collator turns into a batch
+        data_collator=batch_of,
         callbacks=[_SaveByTime(), _Report(progress)]
         + ([_KeepMiddle(middle, folder / MIDDLE_FOLDER, tokenizer)] if keeps_middle else []),
     )
@@ -112,14 +116,6 @@ def _interpolate(model: torch.nn.Module, start: Mapping[str, torch.Tensor], shar
         for name, parameter in model.named_parameters():
             if name in start:
                 parameter.lerp_(start[name].to(parameter.device), 1 - share)
-
-
-def _num_draws(length: Draws | Tokens, rows: TokenRows, mix: TrainingMix, seed: int) -> int:
-    match length:
-        case Draws(count):
-            return count
-        case Tokens(count):
-            return num_draws_for_tokens(rows.lengths, mix.weights, count, seed)
 
 
 def _arguments(recipe: Recipe, num_steps: int, seed: int, folder: Path) -> TrainingArguments:
@@ -179,32 +175,6 @@ def _mean_learning_rates(recipe: Recipe, num_steps: int, marks: list[int]) -> li
         optimizer.step()
         schedule.step()
     return [float(np.mean(rates[a:b] or [0.0])) for a, b in zip([0, *marks[:-1]], marks, strict=True)]
-
-
-class _Order(Dataset[int]):
-    """Map a position in the training to a row of the mix."""
-
-    def __init__(self, order: Any) -> None:
-        self._order = order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, position: int) -> int:
-        return int(self._order[position])
-
-
-@dataclass(frozen=True, slots=True)
-class _Collator:
-    rows: TokenRows
-    pad_id: int
-    packed_length: int | None
-    """Most tokens of a packed sequence; None leaves each row its own."""
-
-    def __call__(self, indices: list[int]) -> Batch | dict[str, torch.Tensor]:
-        if self.packed_length is None:
-            return collate(self.rows, indices, self.pad_id)
-        return packed(self.rows, indices, self.pad_id, self.packed_length)
 
 
 class _SaveByTime(TrainerCallback):  # type: ignore[misc]

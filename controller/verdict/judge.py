@@ -83,7 +83,8 @@ def judge(
         ValueError: the reports answer different items, or tasks of different versions.
     """
     arms = (challenger, *controls)
-    _check_pairable(arms, before)
+    runs = {f"{arm.name}-{seed}": report for arm in arms for seed, report in enumerate(arm.reports)}
+    check_pairable({BEFORE: before} | runs)
     counts = _flips(agreed, before, challenger)
     records = {BEFORE: model_record(before, agreed.chosen(before.results), agreed.fields)}
 
@@ -213,11 +214,6 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
             f"runs, {agreed.endpoint.expected_gain:.3f} was expected"
         )
     return f"not shown better than {gain.control} at level {agreed.alpha:.3g}: {seen}"
-
-
-def _check_pairable(arms: Sequence[Arm], before: EvalReport) -> None:
-    runs = {f"{arm.name}-{seed}": report for arm in arms for seed, report in enumerate(arm.reports)}
-    check_pairable({BEFORE: before} | runs)
 
 
 def _guard(

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.rows.pool import TrainPool
 from evals.items import ItemResult
 
 MOST_LABELS = 60
@@ -24,6 +25,11 @@ _NEARLY_ALL = 0.95
 def as_label(answer: str) -> str:
     """Put single spaces between the words of an answer, so that answers can be compared."""
     return " ".join(answer.split())
+
+
+def labels_of(rows: TrainPool) -> list[str]:
+    """Completions of rows, each as a label."""
+    return [as_label(completion) for completion in rows.rows["completion"][:]]
 
 
 def label_golds(results: Sequence[ItemResult], inside: NDArray[np.bool_]) -> Mapping[str, int]:

@@ -56,11 +56,6 @@ class Admitted:
     blocked: Mapping[str, str]
     """Id of each blocked row, with the reason."""
 
-    @property
-    def num_blocked(self) -> Mapping[str, int]:
-        """Blocked rows by reason."""
-        return dict(Counter(self.blocked.values()))
-
 
 @dataclass(frozen=True, slots=True)
 class Gate:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding.answer_labels import as_label
+from diagnose.finding.answer_labels import labels_of
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Finding
 from diagnose.slices.predicate import row_members
@@ -87,7 +87,7 @@ def _same_number(step: Remove, left: NDArray[np.int64], stock: Stock, rng: np.ra
     inside = left[row_members(step.finding.acted_on, stock.corpus.select(left))]
     if 2 * len(np.intersect1d(step.rows, inside)) >= len(step.rows):
         return np.sort(rng.choice(inside, min(len(step.rows), len(inside)), replace=False))
-    wanted = Counter(_answers(step.rows, stock))
+    wanted = Counter(labels_of(stock.corpus.select(step.rows)))
     return _drawn(wanted, left, stock, rng)
 
 
@@ -95,25 +95,21 @@ def _same_change(
     rows: NDArray[np.int64], back: Made, left: NDArray[np.int64], stock: Stock, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Draw as many rows for each pair of old and new answer; returns them, ascending, with their new answers."""
-    new = [as_label(text) for text in back.rows.rows["completion"][:]]
     chosen: dict[int, str] = {}
-    for (old, label), number in Counter(zip(_answers(rows, stock), new, strict=True)).items():
+    changes = zip(labels_of(stock.corpus.select(rows)), labels_of(back.rows), strict=True)
+    for (old, new), number in Counter(changes).items():
         free = left[~np.isin(left, list(chosen))]
-        chosen |= dict.fromkeys(_drawn(Counter({old: number}), free, stock, rng).tolist(), label)
+        chosen |= dict.fromkeys(_drawn(Counter({old: number}), free, stock, rng).tolist(), new)
     places = sorted(chosen)
     return np.array(places, np.int64), [chosen[place] for place in places]
 
 
 def _drawn(wanted: Counter[str], left: NDArray[np.int64], stock: Stock, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw so many rows with each answer, ascending."""
-    answers = np.array(_answers(left, stock), object)
+    answers = np.array(labels_of(stock.corpus.select(left)), object)
     drawn = [
         rng.choice(own, min(number, len(own)), replace=False)
         for answer, number in wanted.items()
         if len(own := left[answers == answer])
     ]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *drawn]))
-
-
-def _answers(rows: NDArray[np.int64], stock: Stock) -> list[str]:
-    return [as_label(text) for text in stock.corpus.select(rows).rows["completion"][:]]

@@ -67,4 +67,4 @@ def _without(
 ) -> Proposal | NothingToDo:
     gone = frozenset[int]().union(*(optional[k].steps for k in left_out))
     kept = [step for place, step in enumerate(proposal.steps) if place not in gone]
-    return carry_out(kept, proposal.resources, proposal.limits, proposal.seed)
+    return carry_out(kept, proposal.resources, proposal.limits)

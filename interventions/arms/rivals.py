@@ -116,7 +116,7 @@ def rivals(
         )
         if not findings:
             continue
-        done = plan_fix(_as(repair.kind, fix), replace(diagnosis, findings=findings), resources, resources.seed)
+        done = plan_fix(_as(repair.kind, fix), replace(diagnosis, findings=findings), resources)
         if isinstance(done, NothingToDo):
             continue
         acted_on = {action.slice for action in done.plan.actions}
@@ -172,7 +172,7 @@ def _at_random(done: Proposal, resources: Resources, draw: int) -> Rival:
     what = ", ".join(
         f"{count} rows {how}" for count, how in ((number, "left out"), (relabelled, "relabelled")) if count
     )
-    like = carry_out(steps, resources, done.limits, resources.seed)
+    like = carry_out(steps, resources, done.limits)
     mix = compose((), resources.stock) if isinstance(like, NothingToDo) else like.mix
     return Rival(RANDOM_REMOVAL, _in_place(mix, resources.stock), (), f"{what} at random")
 

@@ -13,12 +13,12 @@ Each is a component with one verb, `mix`; a set of them is chosen by name (`veri
 """
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
-from interventions.controls.by_chance import Continue, Random, Shuffled, Stratified
-from interventions.controls.by_rank import Loss, NearestByWords
-from interventions.controls.by_source import FromSource
-from interventions.controls.contest import Control
+from interventions.controls.by_chance import Continue, at_random, of_all_slices, of_other_slices, of_source
+from interventions.controls.by_rank import nearest_by_words, of_highest_loss
+from interventions.controls.contest import Control, StandIn
 from interventions.controls.no_influence import NoInfluence
 
 FROM = "from:"
@@ -27,11 +27,11 @@ FROM = "from:"
 CONTROLS: Mapping[str, Control] = MappingProxyType(
     {
         "continue": Continue(),
-        "random": Random(),
-        "stratified": Stratified(),
-        "bm25": NearestByWords(),
-        "loss": Loss(),
-        "shuffled": Shuffled(),
+        "random": StandIn("random", at_random, is_by_chance=True),
+        "stratified": StandIn("stratified", of_all_slices, is_by_chance=True),
+        "bm25": StandIn("bm25", nearest_by_words),
+        "loss": StandIn("loss", of_highest_loss),
+        "shuffled": StandIn("shuffled", of_other_slices, is_by_chance=True),
         "no_influence": NoInfluence(),
     }
 )
@@ -41,7 +41,9 @@ CONTROLS: Mapping[str, Control] = MappingProxyType(
 def control_of(name: str) -> Control | None:
     """Find a control by its name; None where there is none of it."""
     source = source_of(name)
-    return FromSource(source) if source is not None else CONTROLS.get(name)
+    if source is None:
+        return CONTROLS.get(name)
+    return StandIn("from_source", partial(of_source, source), is_by_chance=True)
 
 
 def source_of(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Controls that choose at random: nothing new, any rows, equal shares of all slices, the wrong slices."""
+"""Controls that choose at random: nothing new, any rows, equal shares of all slices, the wrong slices, one source."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from interventions.controls.contest import Change, Chosen, Contest, ControlMix, Side, stand_in
+from diagnose.slices.predicate import SOURCE
+from interventions.controls.contest import Change, Chosen, Contest, ControlMix, Side
 from interventions.controls.row_slices import RowSlice, blamed_rows, known_slices, strata, word_slices
 from interventions.mix.compose import compose
 from interventions.plan.step import Declined
+
+_NUM_SLICES = 3
+"""Slices whose rows stand in the place of those of the fix's."""
 
 
 @dataclass(frozen=True)
@@ -23,77 +27,58 @@ class Continue:
         return ControlMix(compose((), contest.stock), f"the corpus as it stands, {alike}", 0)
 
 
-@dataclass(frozen=True)
-class Random:
+def at_random(contest: Contest, side: Side, number: int, rng: np.random.Generator) -> Chosen:
     """Draw rows at random; against a reweighting, rows of one slice, which are more alike than random rows are."""
-
-    is_by_chance: ClassVar[bool] = True
-
-    def mix(self, contest: Contest) -> ControlMix | Declined:
-        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
-            if side.change is Change.RAISE:
-                large = [part for part in _harmless_slices(contest, side) if len(part.rows) >= number]
-                if large:
-                    part = large[int(rng.integers(len(large)))]
-                    rows = side.first(rng.permutation(part.rows), number)
-                    return Chosen(rows, f"of a slice at random ({part.slice})")
-            return Chosen(side.first(rng.permutation(side.rows), number), "drawn at random")
-
-        return stand_in(contest, "random", choose)
+    if side.change is Change.RAISE:
+        large = [part for part in _harmless_slices(contest, side) if len(part.rows) >= number]
+        if large:
+            part = large[int(rng.integers(len(large)))]
+            rows = side.first(rng.permutation(part.rows), number)
+            return Chosen(rows, f"of a slice at random ({part.slice})")
+    return Chosen(side.first(rng.permutation(side.rows), number), "drawn at random")
 
 
-@dataclass(frozen=True)
-class Stratified:
+def of_all_slices(contest: Contest, side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
     """Take equal numbers of rows of every slice that `corpus.slices` names, else of every source, or all it has."""
-
-    is_by_chance: ClassVar[bool] = True
-
-    def mix(self, contest: Contest) -> ControlMix | Declined:
-        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
-            stratum = strata(side.pool, side.rows, contest.row_fields)
-            sizes = np.bincount(stratum)
-            if len(sizes) < 2:
-                return Declined(
-                    "all rows are of one source and corpus.slices names no field: it would be a random draw"
-                )
-            shuffled = rng.permutation(len(stratum))
-            grouped = shuffled[np.argsort(stratum[shuffled], kind="stable")]
-            turn = np.arange(len(grouped)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # place in its stratum
-            first_come = rng.permutation(len(sizes))[stratum[grouped]]  # who gets what is left over
-            order = grouped[np.lexsort((first_come, turn))]
-            return Chosen(side.first(side.rows[order], number), f"equal shares of {len(sizes)} slices")
-
-        return stand_in(contest, "stratified", choose)
+    stratum = strata(side.pool, side.rows, contest.row_fields)
+    sizes = np.bincount(stratum)
+    if len(sizes) < 2:
+        return Declined("all rows are of one source and corpus.slices names no field: it would be a random draw")
+    shuffled = rng.permutation(len(stratum))
+    grouped = shuffled[np.argsort(stratum[shuffled], kind="stable")]
+    turn = np.arange(len(grouped)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # place in its stratum
+    first_come = rng.permutation(len(sizes))[stratum[grouped]]  # who gets what is left over
+    order = grouped[np.lexsort((first_come, turn))]
+    return Chosen(side.first(side.rows[order], number), f"equal shares of {len(sizes)} slices")
 
 
-@dataclass(frozen=True)
-class Shuffled:
+def of_other_slices(contest: Contest, side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
     """Apply the same kind of fix to slices that do not fail, drawn at random, to test whether the slice matters."""
+    least = math.ceil(number / _NUM_SLICES)
+    found = _harmless_slices(contest, side) or _harmless_words(contest, side, least)
+    if not found:
+        return Declined("no slice is known that does not fail; name fields of the data in corpus.slices")
+    shuffled = [found[k] for k in rng.permutation(len(found)).tolist()]
+    shuffled.sort(key=lambda part: -min(len(part.rows), least))  # those large enough first
+    picked = sorted(shuffled[:_NUM_SLICES], key=lambda part: len(part.rows))  # others make up for small ones
+    taken = np.empty(0, np.int64)
+    for left, part in zip(range(len(picked), 0, -1), picked, strict=True):
+        free = np.setdiff1d(part.rows, taken)
+        most = math.ceil((number - len(taken)) / left)
+        taken = np.concatenate([taken, side.first(rng.permutation(free), most)])
+    # Rows of two slices may say the same, so all pass the gate once more together.
+    rows = side.first(rng.permutation(taken), number)
+    return Chosen(rows, "of " + ", ".join(str(part.slice) for part in picked))
 
-    is_by_chance: ClassVar[bool] = True
-    num_slices: int = 3
 
-    def mix(self, contest: Contest) -> ControlMix | Declined:
-        def choose(side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
-            least = math.ceil(number / self.num_slices)
-            found = _harmless_slices(contest, side) or _harmless_words(contest, side, least)
-            if not found:
-                return Declined("no slice is known that does not fail; name fields of the data in corpus.slices")
-            shuffled = [found[k] for k in rng.permutation(len(found)).tolist()]
-            shuffled.sort(key=lambda part: -min(len(part.rows), least))  # those large enough first
-            picked = sorted(
-                shuffled[: self.num_slices], key=lambda part: len(part.rows)
-            )  # others make up for small ones
-            taken = np.empty(0, np.int64)
-            for left, part in zip(range(len(picked), 0, -1), picked, strict=True):
-                free = np.setdiff1d(part.rows, taken)
-                most = math.ceil((number - len(taken)) / left)
-                taken = np.concatenate([taken, side.first(rng.permutation(free), most)])
-            # Rows of two slices may say the same, so all pass the gate once more together.
-            rows = side.first(rng.permutation(taken), number)
-            return Chosen(rows, "of " + ", ".join(str(part.slice) for part in picked))
-
-        return stand_in(contest, "shuffled", choose)
+def of_source(source: str, contest: Contest, side: Side, number: int, rng: np.random.Generator) -> Chosen | Declined:
+    """Draw rows of one source at random; declined where what the fix changes has none of them."""
+    del contest
+    is_own = np.array(side.pool.rows[SOURCE][:], dtype=object) == source
+    own = side.rows[is_own[side.rows]]
+    if not len(own):
+        return Declined(f"no row that could be {side.change.value} is of the source {source}")
+    return Chosen(side.first(rng.permutation(own), number), f"of the source {source}, drawn at random")
 
 
 def _harmless_slices(contest: Contest, side: Side) -> list[RowSlice]:

@@ -11,7 +11,8 @@ is missing, and leaving the known rows out would be a diagnosis by subtraction.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,6 @@ class Contest:
     """Computes rows' losses under the champion."""
     without_influence: Callable[[], Diagnosis]
     """Diagnoses the same failing slices with data slices found by words."""
-    seed: int
     draw: int = 0
     """Number of the draw, where a control draws anew for each training."""
 
@@ -74,9 +74,12 @@ class ControlMix:
 class Control(Protocol):
     """A way to choose data without a diagnosis; its fields are its settings."""
 
-    is_by_chance: ClassVar[bool]
-    """Whether all of its rows are drawn at random. One draw may be better than most, and trainings on it would share
-    its luck and look like several witnesses; so each training of the control has a draw of its own (`Contest.draw`)."""
+    @property
+    def is_by_chance(self) -> bool:
+        """Whether all of its rows are drawn at random. One draw may be better than most, and trainings on it would
+        share its luck and look like several witnesses; so each training of the control has a draw of its own
+        (`Contest.draw`)."""
+        ...
 
     def mix(self, contest: Contest) -> ControlMix | Declined:
         """Mix that the control trains on, or why this data allows no such control."""
@@ -128,6 +131,20 @@ Choose = Callable[[Side, int, np.random.Generator], Chosen | Declined]
 """Chooses at most the given number of rows of a side."""
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A control whose rows stand in the place of the fix's."""
+
+    kind: str
+    """Kind of its rows in a mix."""
+    choose: Callable[[Contest, Side, int, np.random.Generator], Chosen | Declined]
+    """Chooses as `Choose` does."""
+    is_by_chance: bool = False
+
+    def mix(self, contest: Contest) -> ControlMix | Declined:
+        return stand_in(contest, self.kind, partial(self.choose, contest))
+
+
 def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declined:
     """Put rows of the control's choice in the place of the fix's.
 
@@ -136,7 +153,7 @@ def stand_in(contest: Contest, kind: str, choose: Choose) -> ControlMix | Declin
     Raises:
         ValueError: no row of the pool passes the gate.
     """
-    rng = np.random.default_rng([contest.seed, contest.draw])
+    rng = np.random.default_rng([contest.resources.seed, contest.draw])
     actions, stock = contest.plan.actions, contest.stock
     draws: list[Draw] = []
     parts: list[str] = []

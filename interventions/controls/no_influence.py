@@ -37,7 +37,6 @@ class NoInfluence:
             contest.intervention,
             replace(by_words, findings=findings),
             replace(contest.resources, row_effects=None, pool_effects=None),
-            contest.seed,
         )
         if isinstance(done, NothingToDo):
             return Declined(f"without influence functions nothing is changed, as in continue: {done.plan.reason}")

@@ -22,7 +22,6 @@ from interventions.plan.step import COUNTER_EXAMPLES, Declined, Made, Remove, Re
 
 MAKER = "counterfactual edit of the cue"
 VERIFIER = "the cue goes with another answer; beside it prompt and answer are the parent's"
-SOURCE = "counter_examples"
 _ATTEMPTS = 4
 """Other answers tried for a prompt: one that begins as the right one does would still show it."""
 
@@ -59,8 +58,8 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     if not twins:
         return Declined(f"no cue was found in rows with {finding.data_slice} that could be edited")
     places = np.array(list(twins), np.int64)
-    shown = {"source": [SOURCE] * len(twins), "prompt": list(twins.values())}
-    made = made_from(parents.select(places), SOURCE, shown)
+    shown = {"source": [COUNTER_EXAMPLES] * len(twins), "prompt": list(twins.values())}
+    made = made_from(parents.select(places), COUNTER_EXAMPLES, shown)
     admitted = admit_edited(made, np.arange(len(made)), stock.gate, stock.said)
     if not len(admitted.rows):
         return Declined(f"every counter-example for {finding.data_slice} is blocked")

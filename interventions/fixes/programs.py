@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any
 
 import numpy as np
 
 from diagnose.finding.finding import Finding
-from diagnose.rows.pool import COLUMNS, Rendering
+from diagnose.rows.pool import Rendering
 from diagnose.rows.similarity import word_similarity
 from diagnose.slices.predicate import SOURCE, Slice, row_members
 from interventions.admission.gate import Stock
@@ -123,42 +122,30 @@ class _Trial:
 
 
 def _trial(program: Program, finding: Finding, resources: Resources) -> _Trial:
-    where = _target_slice(finding)
+    # New rows are in no list of nearest rows: where that is the data slice, they must be in the failing one.
+    where = finding.slice if finding.data_slice.contents else finding.acted_on
     rng = Random(f"{program.name}/{where}/{resources.seed}")
+    makers: Mapping[int, RowMaker]
     if (make := program.make) is not None:
         makers = {d: _Written(partial(make, where.as_dict(), d, rng)) for d in program.difficulties}
     else:  # at the difficulty of the rows that there are
-        perturbed = _Written(_from_rows(program, finding.acted_on, resources.stock, rng))
-        makers = dict.fromkeys(program.difficulties, perturbed)
+        rows_of_slice = _some_rows(finding.acted_on, resources.stock, rng)
+        makers = dict.fromkeys(program.difficulties, Perturbation(rows_of_slice, program.accepts, rng))
     conditions = tuple((key, value) for key, value in where.conditions if key not in ("task", SOURCE))
     verifier = _Checked(Slice(conditions), program)
     rows = {difficulty: checked_rows(maker, verifier, _TRIED) for difficulty, maker in makers.items()}
     return _Trial(program, makers, verifier, where, {d: found for d, found in rows.items() if found}, rng)
 
 
-def _from_rows(program: Program, where: Slice, stock: Stock, rng: Random) -> Callable[[], Row | None]:
-    """Make a function that perturbs rows of the corpus in the slice, and of the pool."""
-    rows: list[dict[str, Any]] = []
+def _some_rows(where: Slice, stock: Stock, rng: Random) -> list[Row]:
+    """Rows of the corpus in the slice, and of the pool, as parents of other ones."""
+    rows = []
     for source in (stock.corpus.select(stock.kept), *([stock.pool] if stock.pool is not None else [])):
         inside = np.flatnonzero(row_members(where, source)).tolist()
-        rows += source.select(np.array(sorted(rng.sample(inside, min(len(inside), _MOST_PARENTS))), np.int64)).rows
-    perturbation = Perturbation([(row["prompt"], row["completion"]) for row in rows], program.accepts)
-
-    def make() -> Row | None:
-        made = perturbation.make(rng)
-        if made is None:
-            return None
-        fields = {
-            key: str(value) for key, value in rows[made.parent].items() if key not in COLUMNS and value is not None
-        }
-        return Row(made.prompt, made.completion, fields, rows[made.parent]["id"])
-
-    return make
-
-
-def _target_slice(finding: Finding) -> Slice:
-    """Slice that new rows must be in: they are in no list of nearest rows, and then the failing slice is used."""
-    return finding.slice if finding.data_slice.contents else finding.acted_on
+        for row in source.select(sorted(rng.sample(inside, min(len(inside), _MOST_PARENTS)))):
+            fields = {key: str(value) for key, value in row.metadata.items() if value is not None}
+            rows.append(Row(row.prompt, row.completion, fields, row.id))
+    return rows
 
 
 def _fits(trial: _Trial, finding: Finding) -> bool:

@@ -8,8 +8,10 @@ some thousand refusals in a row.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from random import Random
+
+from interventions.makers.row import Row
 
 _MOST_ANSWERS = 200
 """Most answers of other rows that are tried for one prompt."""
@@ -19,42 +21,33 @@ _MOST_CHANGED = 2
 """Most places of a prompt that are changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Perturbed:
-    prompt: str
-    completion: str
-    parent: int
-    """Place of the row that this one was made from."""
-
-
 class Perturbation:
-    """Makes rows like the given ones.
+    """Writes rows like the given ones.
 
     Args:
-        pairs: Prompt and completion of each row.
+        rows: Rows, each with its own id as its parent's, which it is to those that are made from it.
         accepts: (prompt, completion) -> whether the completion is right.
+        rng: Draws rows, words and answers.
     """
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], accepts: Callable[[str, str], bool]) -> None:
-        self._pairs = pairs
-        self._accepts = accepts
+    def __init__(self, rows: Sequence[Row], accepts: Callable[[str, str], bool], rng: Random) -> None:
+        self._rows, self._accepts, self._rng = rows, accepts, rng
         words: dict[tuple[int, int], dict[str, None]] = {}
-        for prompt, _ in pairs:
-            split = prompt.split(" ")
+        for row in rows:
+            split = row.prompt.split(" ")
             for place, word in enumerate(split):
                 words.setdefault((len(split), place), {})[word] = None
         self._words = {where: list(found) for where, found in words.items()}
-        self._answers = list(dict.fromkeys(completion for _, completion in pairs))
-        self._prompts = {prompt for prompt, _ in pairs}
+        self._answers = list(dict.fromkeys(row.completion for row in rows))
+        self._prompts = {row.prompt for row in rows}
         self._refused = self._refused_of_others = 0
 
-    def make(self, rng: Random) -> Perturbed | None:
-        """Make one row; None where no answer was accepted."""
-        if not self._pairs or self._refused >= _PATIENCE:
+    def write(self) -> Row | None:
+        """Write one row; None where no answer was accepted."""
+        if not self._rows or self._refused >= _PATIENCE:
             return None
-        parent = rng.randrange(len(self._pairs))
-        prompt, completion = self._pairs[parent]
-        words = prompt.split(" ")
+        rng, parent = self._rng, self._rng.choice(self._rows)
+        words = parent.prompt.split(" ")
         free = [place for place in range(len(words)) if len(self._words[len(words), place]) > 1]
         if not free:
             return None
@@ -64,16 +57,16 @@ class Perturbation:
         other = " ".join(changed.get(word, word) for word in words)
         if other in self._prompts:
             return None
-        derived = (" ".join(changed.get(word, word) for word in completion.split(" ")), completion)
+        derived = (" ".join(changed.get(word, word) for word in parent.completion.split(" ")), parent.completion)
         for answer in dict.fromkeys(derived):
             if self._is_right(other, answer):
-                return Perturbed(other, answer, parent)
+                return replace(parent, prompt=other, completion=answer)
         if self._refused_of_others < _PATIENCE:
             for answer in rng.sample(self._answers, min(len(self._answers), _MOST_ANSWERS)):
                 self._refused_of_others += 1
                 if self._is_right(other, answer):
                     self._refused_of_others = 0
-                    return Perturbed(other, answer, parent)
+                    return replace(parent, prompt=other, completion=answer)
         return None
 
     def _is_right(self, prompt: str, answer: str) -> bool:

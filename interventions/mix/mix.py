@@ -60,15 +60,6 @@ class TrainingMix:
         assert np.all(self.weights >= 0), "weights must not be negative"
         assert abs(float(self.weights.sum()) - 1) < 1e-6, "weights must sum to 1"
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kind of each row's origin, [num_examples]."""
-        return tuple(self.of_rows([origin.kind for origin in self.origins]))
-
-    def of_rows(self, values: Sequence[str]) -> list[str]:
-        """Spread one value per origin over the rows, [num_examples]."""
-        return [values[place] for place in self.origin.tolist()]
-
     def without(self, left_out: NDArray[np.int64]) -> "TrainingMix":
         """Leave rows out; the others keep their relative weights."""
         kept = np.setdiff1d(np.arange(len(self.weights)), left_out)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.finding.answer_labels import labels_of
 from diagnose.finding.finding import Finding
 from diagnose.rows.pool import TrainPool
 from interventions.admission.gate import Stock, contents
 from interventions.mix.compose import Draw
 from interventions.mix.mix import ORIGINAL, Origin
-from interventions.plan.fair import MOSTLY, commonest, fair_shares, has_label
+from interventions.plan.fair import MOSTLY, commonest, fair_shares
 from interventions.plan.plan import Action
 from interventions.plan.step import COUNTER_EXAMPLES, RETRIEVE, REWEIGHT, Limits, Made, Raise, Remove, Step, Supply
 
@@ -157,7 +158,8 @@ def _picked(steps: Sequence[Supply | Made], stock: Stock, limits: Limits) -> lis
     taken: set[str] = set()
     picked = []
     for step in steps:
-        source = step.rows if isinstance(step, Made) else _pool(stock)
+        source = step.rows if isinstance(step, Made) else stock.pool
+        assert source is not None, "only rows of a pool can be supplied"
         rows = np.arange(len(step.rows)) if isinstance(step, Made) else step.rows
         names = contents(source, rows)
         chosen = [k for k, name in enumerate(names) if name not in taken][: number.get(id(step))]
@@ -234,7 +236,7 @@ def _fair(
     of_corpus = 1 - sum(shares)
     for k in (k for k in short if mostly[k][1] > MOSTLY):
         (label, part), num_rows = mostly[k], len(added[k].rows)
-        own = np.setdiff1d(kept[has_label(corpus, label)], busy)
+        own = np.setdiff1d(kept[np.array(labels_of(corpus), object) == label], busy)
         of_label = shares[k] * part + of_corpus * float(corpus.draws()[np.isin(kept, own)].sum())
         even = of_label * num_rows / (part * num_rows + len(own))  # each row of the label alike
         if len(own) and shares[k] < even <= largest[k]:
@@ -314,8 +316,3 @@ def _action(
         share=share,
         why=why,
     )
-
-
-def _pool(stock: Stock) -> TrainPool:
-    assert stock.pool is not None, "only rows of a pool can be supplied"
-    return stock.pool

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from diagnose.finding.answer_labels import as_label
+from diagnose.finding.answer_labels import labels_of
 from diagnose.rows.pool import TrainPool
 
 LEVEL = 0.05
@@ -30,19 +30,15 @@ _STEPS = 500
 def answer_counts(rows: TrainPool, labels: Sequence[str]) -> NDArray[np.float64]:
     """Share of the draws from the rows that have each label as completion, [num_labels]; the rest have other ones."""
     number = {label: place for place, label in enumerate(labels)}
-    places = np.array([number.get(as_label(completion), -1) for completion in rows.rows["completion"][:]], np.int64)
+    places = np.array([number.get(label, -1) for label in labels_of(rows)], np.int64)
     found = places >= 0
     return np.asarray(np.bincount(places[found], rows.draws()[found], minlength=len(labels)), np.float64)
 
 
 def commonest(rows: TrainPool) -> tuple[str, float]:
     """Most frequent completion, and the share of the rows that have it."""
-    [(label, number)] = Counter(as_label(completion) for completion in rows.rows["completion"][:]).most_common(1)
+    [(label, number)] = Counter(labels_of(rows)).most_common(1)
     return label, number / len(rows)
-
-
-def has_label(rows: TrainPool, label: str) -> NDArray[np.bool_]:
-    return np.array([as_label(completion) == label for completion in rows.rows["completion"][:]], bool)
 
 
 def fair_shares(

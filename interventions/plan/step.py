@@ -148,7 +148,8 @@ class Resources:
     judged: Collection[str] = ()
     """Keys of plans that were judged on this model (`Plan.keys`)."""
     seed: int = 0
-    """Seeds the rows that are made or drawn; differs in each round, since rows of earlier rounds are in the corpus."""
+    """Seeds the rows that are made or drawn, also those by which mixes are compared; differs in each round, since rows
+    of earlier rounds are in the corpus."""
     scale: float = 1.0
     """Scale of the limits (`Limits.scale`), below 1 where the same fix has broken a guard."""
     row_effects: RowEffects | None = None

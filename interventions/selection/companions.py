@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.finding.answer_labels import as_label
+from diagnose.finding.answer_labels import labels_of
 from interventions.admission.gate import Stock, admit
 from interventions.plan.fair import MOSTLY, commonest
 from interventions.plan.step import Limits, Resources, Step, Supply
@@ -52,7 +52,7 @@ def _rows(own: Sequence[Supply], number: int, stock: Stock, rng: np.random.Gener
     assert stock.pool is not None, "they are rows of the pool"
     golds = own[0].finding.golds
     supplied = {commonest(stock.pool.select(step.rows))[0] for step in own}
-    labels = np.array([as_label(completion) for completion in stock.pool.rows["completion"][:]], object)
+    labels = np.array(labels_of(stock.pool), object)
     places, turns = [], []
     for label in sorted(golds.keys() - supplied):
         rows = rng.permutation(np.flatnonzero(labels == label))

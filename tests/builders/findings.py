@@ -140,9 +140,9 @@ def planned(
 
     def resources() -> Resources:
         stock = take_stock(old or corpus(), new, index, intervention.licences)
-        return Resources(stock, tuple(judged), scale=scale, row_effects=row_effects, solves=solves)
+        return Resources(stock, tuple(judged), seed, scale, row_effects=row_effects, solves=solves)
 
-    return propose(intervention, found, resources, seed)
+    return propose(intervention, found, resources)
 
 
 def proposed(intervention: Intervention, found: Diagnosis, **further: Any) -> Proposal:
@@ -152,6 +152,11 @@ def proposed(intervention: Intervention, found: Diagnosis, **further: Any) -> Pr
     return done
 
 
+def kinds_of(mix: TrainingMix) -> NDArray[np.str_]:
+    """Kind of each row's origin, [num_rows]."""
+    return np.array([origin.kind for origin in mix.origins])[mix.origin]
+
+
 def share_of(mix: TrainingMix, kind: str) -> float:
     """Of the draws, that rows of this kind get."""
-    return float(mix.weights[np.array(mix.kinds) == kind].sum())
+    return float(mix.weights[kinds_of(mix) == kind].sum())

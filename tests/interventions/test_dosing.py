@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from builders.findings import NO_ITEMS, TASK, corpus, diagnosis, finding, hinted, pool, share_of
+from builders.findings import NO_ITEMS, TASK, corpus, diagnosis, finding, hinted, kinds_of, pool, share_of
 
 from diagnose.finding.finding import Cause, Diagnosis
 from diagnose.rows.pool import TrainPool
@@ -21,14 +21,14 @@ MISSING = diagnosis(finding(Cause.MISSING_DATA))
 
 
 def dosed(fix: Intervention, found: Diagnosis, new: TrainPool, dose: float, old: TrainPool | None = None) -> Proposal:
-    done = plan_fix(fix, found, Resources(take_stock(old or corpus(), new, NO_ITEMS)), 0, dose)
+    done = plan_fix(fix, found, Resources(take_stock(old or corpus(), new, NO_ITEMS)), dose)
     assert isinstance(done, Proposal), done.plan.reason
     return done
 
 
 def added(done: Proposal) -> set[str]:
     ids = done.mix.examples.rows["id"][:]
-    return {row for row, kind in zip(ids, done.mix.kinds, strict=True) if kind == "retrieve"}
+    return {row for row, kind in zip(ids, kinds_of(done.mix), strict=True) if kind == "retrieve"}
 
 
 @pytest.mark.parametrize("num_examples", [40, 400])
@@ -68,7 +68,7 @@ def test_the_added_rows_have_the_same_share_of_the_draws_at_every_dose(dose: flo
 
 def test_a_dose_of_one_is_the_fix() -> None:
     fix = Auto(num_examples=60)
-    plain = plan_fix(fix, MISSING, Resources(take_stock(corpus(), pool(), NO_ITEMS)), 0)
+    plain = plan_fix(fix, MISSING, Resources(take_stock(corpus(), pool(), NO_ITEMS)))
     assert isinstance(plain, Proposal)
     once = dosed(fix, MISSING, pool(), 1)
     assert (once.plan, once.mix.origins) == (plain.plan, plain.mix.origins)
@@ -81,7 +81,7 @@ def test_rows_in_the_place_of_others_are_all_there_at_every_dose_and_count_for_n
     for dose, num_added in ((0.5, 20), (1, 40), (2, 80)):
         done = dosed(Auto(num_examples=40), found, pool(), dose, old=hinted())
         assert done.num_added == len(added(done)) == num_added
-        assert done.mix.kinds.count("counter_examples") == 60
+        assert kinds_of(done.mix).tolist().count("counter_examples") == 60
         assert [action.num_removed for action in done.plan.actions if action.num_removed] == [60]
 
 

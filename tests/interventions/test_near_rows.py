@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from builders.findings import corpus, diagnosis, finding, planned, pool, pool_of, proposed, share_of
+from builders.findings import corpus, diagnosis, finding, kinds_of, planned, pool, pool_of, proposed, share_of
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -29,7 +29,7 @@ def nearest(*sources: TrainPool) -> Slice:
 
 def test_listed_rows_of_the_pool_are_retrieved_and_no_others() -> None:
     done = proposed(Retrieve(num_examples=100), diagnosis(finding(Cause.MISSING_DATA, nearest(OLD, NEW))), new=NEW)
-    added = done.mix.examples.select(np.flatnonzero(np.array(done.mix.kinds) == "retrieve"))
+    added = done.mix.examples.select(np.flatnonzero(kinds_of(done.mix) == "retrieve"))
     assert len(added) == 100
     assert row_members(nearest(NEW), added).all()
     (action,) = done.plan.actions

@@ -80,14 +80,10 @@ def _systems(rows: TrainPool, system: str | None) -> str | None:
     others = [text for text in own if (text or "") != (system or "")]
     if len(others) <= _SOME * len(own):
         return None
-    with_one = sum(bool(text) for text in others)
-    theirs = "a system turn that items do not have" if with_one else "no system turn, and items have one"
-    return (
-        f"{len(others)} of {len(own)} rows of corpus.train have {theirs}; set evals.system_instruction to what they say"
-        if with_one
-        else f"{len(others)} of {len(own)} rows of corpus.train have {theirs}; unset evals.system_instruction, or give "
-        "the rows that turn"
-    )
+    theirs, way_out = "no system turn, and items have one", "unset evals.system_instruction, or give the rows that turn"
+    if any(others):
+        theirs, way_out = "a system turn that items do not have", "set evals.system_instruction to what they say"
+    return f"{len(others)} of {len(own)} rows of corpus.train have {theirs}; {way_out}"
 
 
 def _doubled_begins(rows: TokenRows, tokenizer: PreTrainedTokenizerBase, what: str) -> str | None:

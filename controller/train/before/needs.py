@@ -6,7 +6,6 @@ width (Korthikanti et al. 2022, arXiv 2205.05198); AdamW keeps two numbers for e
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from torch import nn
 from transformers import AutoConfig
@@ -55,7 +54,7 @@ def training_needs(model: ModelRef, recipe: Recipe, longest: int) -> TrainingNee
     trained = total if rank is None else _adapter_numbers(built, rank)
     tokens = recipe.per_device_train_batch_size * min(longest, recipe.max_length)
     text = getattr(config, "text_config", config)
-    layers = 1 if recipe.activation_checkpointing else _layers(text)
+    layers = 1 if recipe.activation_checkpointing else int(getattr(text, "num_hidden_layers", 1))
     own = 2 if recipe.bf16 else 4
     return TrainingNeeds(
         weights=each * total + (0 if rank is None else 4 * trained),
@@ -64,10 +63,6 @@ def training_needs(model: ModelRef, recipe: Recipe, longest: int) -> TrainingNee
         logits=_LOGIT_COPIES * 4 * tokens * int(text.vocab_size),
         model_on_disk=4 * trained if rank is not None else each * total,
     )
-
-
-def _layers(config: Any) -> int:
-    return int(getattr(config, "num_hidden_layers", 1))
 
 
 def _adapter_numbers(model: nn.Module, rank: int) -> int:

@@ -26,7 +26,7 @@ from diagnose.evidence.from_rows.wrong_labels import (
     surely,
 )
 from diagnose.evidence.subject import Subject, share_against
-from diagnose.finding.answer_labels import as_label
+from diagnose.finding.answer_labels import as_label, labels_of
 from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.selection import evenly_spaced
@@ -198,11 +198,6 @@ def judge_labels(
         new_labels={int(places[k]): doubts.labels[best[k]] for k in np.flatnonzero(has_new_label).tolist()},
         denied_items=sides.items.places[sides.items.is_denied],
     )
-
-
-def labels_of(rows: TrainPool) -> list[str]:
-    """Completions with single spaces between words."""
-    return [as_label(completion) for completion in rows.rows["completion"][:]]
 
 
 def _members(

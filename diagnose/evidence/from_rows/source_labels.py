@@ -20,12 +20,11 @@ from diagnose.evidence.from_rows.labels import (
     evidence_of,
     judge_labels,
     label_sample,
-    labels_of,
     slice_labels,
 )
 from diagnose.evidence.from_rows.wrong_labels import SLICE_LEVEL
 from diagnose.evidence.subject import Subject
-from diagnose.finding.answer_labels import as_label
+from diagnose.finding.answer_labels import as_label, labels_of
 from diagnose.finding.evidence import Evidence
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.data.effects import contrast

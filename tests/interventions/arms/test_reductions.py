@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from builders.findings import TASK, diagnosis, finding, labelled, pool, pool_of, proposed
+from builders.findings import TASK, diagnosis, finding, kinds_of, labelled, pool, pool_of, proposed
 from numpy.typing import NDArray
 
 from diagnose.finding.evidence import DeniedRow, Evidence
@@ -47,7 +47,7 @@ def test_the_plan_without_its_cleaning_adds_the_same_rows_and_keeps_the_whole_co
     assert (step.kind, step.items, step.what) == ("clean", TASK, f"clean for {TASK}")
     (reduced,) = reductions(done, (step,))
     assert [action.kind for action in reduced.proposal.plan.actions] == ["retrieve"]
-    kinds = np.array(done.mix.kinds)
+    kinds = kinds_of(done.mix)
     whole, left = done.mix.examples.rows["id"][:], reduced.proposal.mix.examples.rows["id"][:]
     assert len(left) == len(whole) + 3
     added = {row for row, kind in zip(whole, kinds.tolist(), strict=True) if kind == "retrieve"}

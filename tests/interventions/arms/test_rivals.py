@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders.findings import JUMP, NO_ITEMS, TASK, corpus, diagnosis, finding, pool
+from builders.findings import JUMP, NO_ITEMS, TASK, corpus, diagnosis, finding, kinds_of, pool
 from builders.pools import train_pool
 
 from controller.train.sampling import draw_order
@@ -43,7 +43,7 @@ def test_a_control_takes_as_many_rows_of_the_slice_at_random_as_the_cleaning_and
     left_out = {name: np.flatnonzero(of[name].mix.weights == 0) for name in ("clean", RANDOM_REMOVAL)}
     assert len(left_out["clean"]) == len(left_out[RANDOM_REMOVAL]) > 0
     assert row_members(JUMP, corpus())[left_out[RANDOM_REMOVAL]].all()
-    added = {name: of[name].mix.weights[np.array(of[name].mix.kinds) != "original"] for name in ("add", RANDOM)}
+    added = {name: of[name].mix.weights[kinds_of(of[name].mix) != "original"] for name in ("add", RANDOM)}
     assert len(added["add"]) == len(added[RANDOM]) == 50
     assert added["add"].sum() == np.float64(added[RANDOM].sum())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders.findings import JUMP, Prompts, diagnosis, finding, planned, pool, pool_of, proposed
+from builders.findings import JUMP, Prompts, diagnosis, finding, kinds_of, planned, pool, pool_of, proposed
 from builders.pools import train_pool
 from numpy.typing import NDArray
 
@@ -60,7 +60,7 @@ def half_of_the_second(rows: TrainPool) -> NDArray[np.bool_]:
 
 def written(**further: object) -> list[dict[str, str]]:
     done = proposed(further.pop("kind"), HARD, **further)  # type: ignore[arg-type]
-    return [done.mix.examples.rows[int(k)] for k in np.flatnonzero(np.array(done.mix.kinds) == "programs")]
+    return [done.mix.examples.rows[int(k)] for k in np.flatnonzero(kinds_of(done.mix) == "programs")]
 
 
 def test_every_row_is_right_in_the_slice_and_new(file: str) -> None:
@@ -122,7 +122,7 @@ def test_a_difficulty_is_asked_until_no_new_row_of_it_passes_and_no_row_that_pas
     items = Prompts([f"jump left left q{k}" for k in range(700)])
     kind = Programs(programs=str(tmp_path / "many.py"), num_examples=250)
     done = proposed(kind, HARD, index=items, solves=half_of_the_second)
-    chosen = [done.mix.examples.rows[int(k)] for k in np.flatnonzero(np.array(done.mix.kinds) == "programs")]
+    chosen = [done.mix.examples.rows[int(k)] for k in np.flatnonzero(kinds_of(done.mix) == "programs")]
     assert Counter(difficulty_of(row["prompt"]) for row in chosen) == {2: 250}
     assert not {row["id"] for row in chosen} & set(done.plan.blocked)
 
@@ -178,7 +178,7 @@ def test_a_checker_alone_has_rows_made_of_the_rows_that_there_are(tmp_path: Path
         diagnosis(finding(Cause.MISSING_DATA, where)),
         old=old,
     )
-    places = np.flatnonzero(np.array(done.mix.kinds) == "programs")
+    places = np.flatnonzero(kinds_of(done.mix) == "programs")
     assert len(places) == 20
     parent_of = dict(zip(old.rows["id"][:], prompts, strict=True))
     for place in places.tolist():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders.findings import diagnosis, finding, pool_of, proposed, share_of
+from builders.findings import diagnosis, finding, kinds_of, pool_of, proposed, share_of
 from builders.pools import train_pool
 from datasets import concatenate_datasets
 
@@ -88,14 +88,14 @@ def test_new_rows_of_a_label_have_companions_of_the_others_in_the_items_proporti
     others = labelled("more", no=300, both=300, essay=50)
     pool = TrainPool(concatenate_datasets([new.rows, others.rows]), new.rendering)
     done = proposed(Retrieve(num_examples=160), diagnosis(found), old=old, new=pool)
-    is_new = np.array(done.mix.kinds) == "retrieve"
+    is_new = kinds_of(done.mix) == "retrieve"
     answers = np.array(done.mix.examples.rows["completion"][:])[is_new]
     assert [int((answers == label).sum()) for label in ("yes", "no", "both", "essay")] == [80, 60, 20, 0]
     assert done.num_added == 160
     weights = done.mix.weights[is_new]
     assert weights[answers == "yes"].sum() == pytest.approx(0.2, abs=1e-3)
     asked = proposed(Retrieve(num_examples=160, share=0.5), diagnosis(found), old=old, new=pool)
-    assert set(np.array(asked.mix.examples.rows["completion"][:])[np.array(asked.mix.kinds) == "retrieve"]) == {"yes"}
+    assert set(np.array(asked.mix.examples.rows["completion"][:])[kinds_of(asked.mix) == "retrieve"]) == {"yes"}
 
 
 def test_labels_of_corpus_pool_and_items_in_any_proportions_leave_no_row_less_than_nothing() -> None:
