@@ -11,8 +11,7 @@ from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
 from controller.results.loop_json import Measure
 from controller.results.page import words
-from controller.results.page.diagnosis.findings import diagnosis_view
-from controller.results.page.environment import cost_rows, template, write_page
+from controller.results.page.environment import template, write_page
 
 DIAGNOSIS_PAGE = "diagnosis.html"
 
@@ -45,7 +44,5 @@ def render_diagnosis(diagnosed: DiagnosedModel) -> str:
         headline=f"{words.items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
         wrong=words.wrong(diagnosed.measure, findings),
         spent=words.spent(total),
-        view=diagnosis_view(diagnosed.measure, diagnosed.diagnosis, shows_scores=True),
-        costs=cost_rows(diagnosed.costs),
         total=total,
     )
