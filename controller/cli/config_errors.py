@@ -54,8 +54,7 @@ def known_keys(root: type[Any], schemas: Sequence[type[Any]]) -> Iterator[str]:
     yield from _keys(root, "")
     for schema in schemas:
         for group in GROUPS:
-            if schema.__module__.startswith(("controller.", "interventions.")):
-                yield from _keys(schema, f"{group}.")
+            yield from _keys(schema, f"{group}.")
 
 
 def _keys(schema: type[Any], prefix: str) -> Iterator[str]:

@@ -38,11 +38,10 @@ def write_diagnosis(diagnosed: DiagnosedModel, run_dir: Path) -> Path:
 
 def render_diagnosis(diagnosed: DiagnosedModel) -> str:
     """Render the page as text."""
-    findings, total = diagnosed.diagnosis.findings, words.total_cost(diagnosed.costs)
+    findings = diagnosed.diagnosis.findings
     return template("diagnosed.html.j2").render(
         diagnosed=diagnosed,
         headline=f"{words.items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
         wrong=words.wrong(diagnosed.measure, findings),
-        spent=words.spent(total),
-        total=total,
+        spent=words.spent(words.total_cost(diagnosed.costs)),
     )

@@ -9,7 +9,6 @@ import jinja2
 from controller.engine.budget import Cost
 from controller.results.page import changes, doses, pictures, rivals, words
 from controller.results.page.diagnosis import fidelity, profiles
-from controller.results.page.diagnosis.findings import halved, nearest_words
 from controller.results.page.diagnosis.shading import leaned_how, shaded
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,9 +39,9 @@ def template(name: str) -> jinja2.Template:
         "duration": words.duration,
         "excerpt": words.excerpt,
         "flops": words.flops,
-        "halved": halved,
+        "halved": words.halved,
         "items_of": words.items_title,
-        "nearest_words": nearest_words,
+        "nearest_words": words.nearest_words,
         "number": words.number,
         "percent": words.percent,
         "p_value": words.p_value,

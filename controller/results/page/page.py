@@ -28,7 +28,6 @@ def render(result: LoopResult) -> str:
         decided=decided,
         decision=words.DECISIONS[decided.verdict.decision] if decided else "Ended early",
         answers=_answers(result, decided),
-        total=words.total_cost(result.costs),
     )
 
 

@@ -87,11 +87,14 @@ class Store:
                 ) from error
 
     def knows(self, run_id: str) -> bool:
+        """Whether there is such a run; one that cannot be asked for now is taken to be there."""
         try:
             with _failures():
                 self._client.get_run(run_id)
         except RefusedError:
             return False
+        except UnreachableError:
+            pass
         return True
 
     def send(self, write: Write, ids: Mapping[str, str]) -> str | None:  # noqa: PLR0912  # one line each
@@ -154,10 +157,9 @@ class Store:
         where = f"tags.`{HOST_TAG}` = '{host}' and attributes.status = 'RUNNING'"
         with _failures():
             for run in self._client.search_runs([self._experiment], where):
-                tags = run.data.tags
-                is_orphan = tags.get(DIR_TAG) == str(mine) and run.info.run_id not in ours
-                if is_orphan or (run.info.run_id not in ours and not _is_alive(tags.get(PID_TAG, ""))):
-                    self._client.set_terminated(run.info.run_id, "KILLED")
+                run_id, tags = run.info.run_id, run.data.tags
+                if run_id not in ours and (tags.get(DIR_TAG) == str(mine) or not _is_alive(tags.get(PID_TAG, ""))):
+                    self._client.set_terminated(run_id, "KILLED")
 
     def _create(self, name: str, time: int, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment, start_time=time, tags=dict(tags), run_name=name)
