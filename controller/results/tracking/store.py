@@ -121,16 +121,14 @@ class Store:
                 case Params():
                     known = self._client.get_run(run).data.params  # which cannot be written again
                     params = [Param(key, value) for key, value in write.values.items() if key not in known]
-                    for start in range(0, len(params), 100):
-                        self._client.log_batch(run, params=params[start : start + 100])
+                    self._client.log_batch(run, params=params)
                 case Tags():
                     self._client.log_batch(
                         run, tags=[RunTag(key, value[:_LONGEST_TAG]) for key, value in write.values.items()]
                     )
                 case Metrics():
                     points = [Metric(point.name, point.value, write.time, point.step) for point in write.points]
-                    for start in range(0, len(points), 1000):
-                        self._client.log_batch(run, metrics=points[start : start + 1000])
+                    self._client.log_batch(run, metrics=points)
                 case Input():
                     self._client.log_inputs(run, [_dataset(write)])
                 case File():
