@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.results.tracking.names import without_password
+from controller.results.tracking.settings import no_address
 from controller.results.tracking.writes import (
     Close,
     File,
@@ -80,11 +81,7 @@ class Store:
             except MlflowException as error:
                 if error.get_http_status_code() != 400:
                     raise
-                raise ValueError(
-                    f"tracking.uri must be an MLflow server such as http://host:5000, or a database such as "
-                    f"sqlite:////folder/mlflow.db, got {without_password(uri)}: {str(error).splitlines()[0]}; "
-                    "tracking.uri=none logs nothing"
-                ) from error
+                raise no_address(uri, f": {str(error).splitlines()[0]}") from error
 
     def knows(self, run_id: str) -> bool:
         """Whether there is such a run; one that cannot be asked for now is taken to be there."""
