@@ -19,11 +19,13 @@ _OPTIONS = re.compile(r"Could not find '([^']+)'\n\nAvailable options in '([^']+
 
 def one_line(error: BaseException, root: type[Any], schemas: Sequence[type[Any]]) -> str:
     """Say in one line what is wrong, and the nearest key or value that would be right."""
-    causes = list(_chain(error))
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
     text = "\n".join(str(cause) for cause in causes)
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
     if key is not None and re.search(r"not in (struct|')|is not in|No match in the defaults list", text):
-        known = list(known_keys(root, schemas))
+        known = [*_keys(root, ""), *(name for one in schemas for group in GROUPS for name in _keys(one, f"{group}."))]
         if key[1] in known:
             return of_another_choice(key[1])
         if key[1].split(".")[0] in PROVE_ALONE and root is not ProveSettings:
@@ -49,16 +51,8 @@ def of_another_choice(key: str) -> str:
     return f"'{key}' is a key of another choice of {key.split('.', maxsplit=1)[0]}; leave it out, or choose that one"
 
 
-def known_keys(root: type[Any], schemas: Sequence[type[Any]]) -> Iterator[str]:
-    """Yield every key of the settings, as `train.learning_rate`: of the root, and of its groups' schemas."""
-    yield from _keys(root, "")
-    for schema in schemas:
-        for group in GROUPS:
-            if schema.__module__.startswith(("controller.", "interventions.")):
-                yield from _keys(schema, f"{group}.")
-
-
 def _keys(schema: type[Any], prefix: str) -> Iterator[str]:
+    """Yield every key of settings, as `train.learning_rate`."""
     hints = get_type_hints(schema)
     for item in fields(schema):
         kind = hints[item.name]
@@ -71,10 +65,3 @@ def _keys(schema: type[Any], prefix: str) -> Iterator[str]:
 def _nearest(key: str, known: Sequence[str]) -> str:
     near = get_close_matches(key, known, n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__

@@ -57,11 +57,16 @@ def plan_lines(run: Run) -> Iterator[str]:
     corpus = load_pool(run.corpus.folder)
     sample = corpus.select(evenly_spaced(len(corpus), SAMPLE_ROWS))
     mean = expected_tokens(load_tokenizer(base.ref), original_mix(sample), settings.train.max_length)
+
+    def tokens_of(update: TrainUpdate) -> int:
+        """Tokens of a training; those after the initial one have an update."""
+        return recipe(settings.train, settings.model, update, run.corpus.num_rows, mean).length.count
+
     for one in counted_corpus(run, base):
         yield f"source     {one.source}: {one.num_rows:,} rows, {one.num_tokens:,} tokens, {one.share:.1%} of the draws"
     yield f"model      {base.num_parameters:,} parameters, {mean:.1f} tokens a row"
     if settings.trains_initially:
-        tokens = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
+        tokens = tokens_of(TrainUpdate())
         yield f"initial    {tokens:,} tokens, {6 * base.num_parameters * tokens:.2g} FLOPs"
     num_checkpoints = 2 if settings.trains_initially else len(base.checkpoints)
     rows = run.corpus.num_rows + (run.pool.num_rows if run.pool is not None else 0)
@@ -70,22 +75,19 @@ def plan_lines(run: Run) -> Iterator[str]:
     flops = FORWARD_BACKWARD * base.num_parameters * seen
     yield f"diagnosis  {rows:,} rows at {num_checkpoints} checkpoints: {seen:,} tokens, {flops:.2g} FLOPs"
     update = settings.train.update if settings.train.start == "champion" else TrainUpdate()
-    tokens = recipe(settings.train, settings.model, update, run.corpus.num_rows, mean).length.count
+    tokens = tokens_of(update)
     if settings.diagnose.fidelity:
         is_again = settings.trains_initially or settings.train.start == "base"
-        each = recipe(
-            settings.train, settings.model, TrainUpdate() if is_again else update, run.corpus.num_rows, mean
-        ).length.count
+        each = tokens_of(TrainUpdate() if is_again else update)
         trainings = most_trainings(settings.diagnose)
         spent = FORWARD_BACKWARD * base.num_parameters * each * trainings
         yield f"fidelity   up to {trainings} trainings of {each:,} tokens: {spent:.2g} FLOPs"
     yield from _trainings(run, base.num_parameters, tokens, flops, mean)
     yield from resource_lines(run, base, mean, tokens)
     if settings.train.start == "champion" and settings.train.retrain_below > 0:
-        whole = recipe(settings.train, settings.model, TrainUpdate(), run.corpus.num_rows, mean).length.count
         yield (
             f"retrained  a fix that leaves less than {settings.train.retrain_below:.0%} of the corpus, and its "
-            f"controls: from the given model, up to {whole:,} tokens each"
+            f"controls: from the given model, up to {tokens_of(TrainUpdate()):,} tokens each"
         )
     yield from _detectable(run)
 
@@ -214,10 +216,7 @@ def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]
 
 
 def _scored(run: Run, path: str, name: str) -> EvalReport:
-    if isinstance(run.settings.model, PretrainedModel):
-        ref = ModelRef(path, None, run.settings.model.dtype)
-    else:
-        ref = ModelRef(path, None, "float32")
-    return measure_model(
-        run, Model(ref, model_key(path), (Checkpoint(ref, 1.0),), 0, run.corpus), Split.SELECT, name
-    ).report
+    given = run.settings.model
+    ref = ModelRef(path, None, given.dtype if isinstance(given, PretrainedModel) else "float32")
+    model = Model(ref, model_key(path), (Checkpoint(ref, 1.0),), 0, run.corpus)
+    return measure_model(run, model, Split.SELECT, name).report

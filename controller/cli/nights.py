@@ -34,10 +34,6 @@ class _Pair:
     before: _Answered
     now: _Answered
 
-    @property
-    def is_turned(self) -> bool:
-        return self.before.is_failed != self.now.is_failed
-
 
 def earlier_nights(nights: Path, tonight: str) -> list[Path]:
     """Folders of finished nights before this one, the oldest first; a night's folder is named by its date."""
@@ -66,8 +62,8 @@ def since_lines(before: Path, tonight: Path) -> list[str]:
     lines += [_row(task, [pair for pair in shared if pair.now.task == task]) for task in tasks]
     if len(tasks) > 1:
         lines.append(_row("all", shared))
-    lines += ["", *_shown("Turned right", [pair.now for pair in shared if pair.is_turned and pair.before.is_failed])]
-    lines += _shown("Turned wrong", [pair.now for pair in shared if pair.is_turned and pair.now.is_failed])
+    lines += ["", *_shown("Turned right", [p.now for p in shared if p.before.is_failed and not p.now.is_failed])]
+    lines += _shown("Turned wrong", [p.now for p in shared if p.now.is_failed and not p.before.is_failed])
     if left_out := len(was) + len(now) - 2 * len(shared):
         lines.append(f"{left_out} items that only one of the two answered are left out.")
     return [

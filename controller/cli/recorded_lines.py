@@ -1,14 +1,23 @@
-"""Say in lines what a diagnosis found, of recorded answers also what was left out and which golds are doubted."""
+"""Say in lines what a model scored and a diagnosis found; of recorded answers also what was left out and which golds
+are doubted."""
 
 from collections.abc import Iterator
 
-from controller.cli.score_lines import score_lines
 from controller.loop.recorded import RecordedDiagnosis
+from controller.results.records import score_records
 from diagnose.evidence.golds.doubts import GoldDoubts
 from diagnose.finding.finding import Cause, Finding
+from evals.items import EvalReport
 
 _NUM_SHOWN = 5
 """Number of doubtful golds that are printed; the errata file has all."""
+
+
+def score_lines(report: EvalReport) -> Iterator[str]:
+    """Say the mean score of each task, and the share of answers that its extractor could not read if there is one."""
+    for score in score_records([report], ()):
+        unread = "" if score.unparsed_rate is None else f", {score.unparsed_rate:.1%} unparsed"
+        yield f"{score.task:<30} {score.score.mean:.3f}  ({score.num_items} {report.split.value} items{unread})"
 
 
 def finding_line(finding: Finding) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
+from pydantic import TypeAdapter
 
 from controller.results.loop_json import LoopResult
 from controller.results.objective import objective_value
@@ -114,11 +115,7 @@ def kept_trials() -> list[Trial]:
     """Read the trials of the sweep that this process has opened."""
     path = _file()
     lines = path.read_text().splitlines() if path.is_file() else []
-    found = []
-    for line in map(json.loads, lines):
-        lists = {name: tuple(line[name]) for name in ("swept", "words")}
-        found.append(Trial(**{**line, **lists, "gain": tuple(line["gain"]) if line["gain"] else None}))
-    return found
+    return [TypeAdapter(Trial).validate_json(line) for line in lines]
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:

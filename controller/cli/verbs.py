@@ -10,8 +10,7 @@ from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
 from controller.cli.nights import earlier_nights, since_lines
-from controller.cli.recorded_lines import finding_line, gold_lines, recorded_lines
-from controller.cli.score_lines import score_lines
+from controller.cli.recorded_lines import finding_line, gold_lines, recorded_lines, score_lines
 from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix

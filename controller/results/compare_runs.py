@@ -75,7 +75,7 @@ def _cells(path: Path, result: LoopResult) -> tuple[str, ...]:
         f"{signed(result.sealed.gain)} {result.sealed.claim}" if result.sealed else "",
         amount(total.tokens),
         duration(total.seconds),
-        "" if result.seed is None else str(result.seed),
+        str(result.seed),
     )
     name = path.resolve().name
     if decided is None:

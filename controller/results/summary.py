@@ -31,9 +31,9 @@ def summary(result: LoopResult, since: Sequence[str] = ()) -> str:
         f"Champion: `{result.champion.path}`, {result.champion.recipe}.",
         "",
         "| stage | seconds | tokens | FLOPs |",
+        "|---|---|---|---|",
+        *(f"| {name} | {c.seconds:.0f} | {c.tokens:,} | {c.flops:.2g} |" for name, c in result.costs.items()),
     ]
-    lines += ["|---|---|---|---|"]
-    lines += [f"| {name} | {c.seconds:.0f} | {c.tokens:,} | {c.flops:.2g} |" for name, c in result.costs.items()]
     return "\n".join(lines)
 
 

@@ -21,10 +21,8 @@ class ChangesView:
     num_harmed: int
 
 
-def changes_view(groups: Sequence[GroupRecord]) -> ChangesView | None:
-    """Choose the groups to show; None where nothing was compared."""
-    if not groups:
-        return None
+def changes_view(groups: Sequence[GroupRecord]) -> ChangesView:
+    """Choose the groups to show."""
     ordered = sorted(groups, key=lambda group: (not group.is_harmed, group.change))
     num_harmed = sum(group.is_harmed for group in groups)
     num_losses = max(MOST_SHOWN, num_harmed)

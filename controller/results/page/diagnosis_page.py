@@ -11,8 +11,7 @@ from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
 from controller.results.loop_json import Measure
 from controller.results.page import words
-from controller.results.page.diagnosis.findings import diagnosis_view
-from controller.results.page.environment import cost_rows, template, write_page
+from controller.results.page.environment import template, write_page
 
 DIAGNOSIS_PAGE = "diagnosis.html"
 
@@ -39,13 +38,10 @@ def write_diagnosis(diagnosed: DiagnosedModel, run_dir: Path) -> Path:
 
 def render_diagnosis(diagnosed: DiagnosedModel) -> str:
     """Render the page as text."""
-    findings, total = diagnosed.diagnosis.findings, words.total_cost(diagnosed.costs)
+    findings = diagnosed.diagnosis.findings
     return template("diagnosed.html.j2").render(
         diagnosed=diagnosed,
         headline=f"{words.items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
         wrong=words.wrong(diagnosed.measure, findings),
-        spent=words.spent(total),
-        view=diagnosis_view(diagnosed.measure, diagnosed.diagnosis, shows_scores=True),
-        costs=cost_rows(diagnosed.costs),
-        total=total,
+        spent=words.spent(words.total_cost(diagnosed.costs)),
     )

@@ -15,7 +15,6 @@ _MARGIN = 1.5
 
 @dataclass(frozen=True, slots=True)
 class DosesView:
-    points: tuple[DosePoint, ...]
     marks: tuple[PlacedPoint, ...]
     """Points with intervals of the score: `after` is the fix, `control` the others."""
     across: tuple[Tick, ...]
@@ -23,14 +22,10 @@ class DosesView:
     up: tuple[Tick, ...]
     """Ticks of the axis of scores; a place from the top is 100 - at."""
     is_log: bool
-    guards: tuple[str, ...]
-    summary: str
 
 
-def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
-    """Lay out the dose curve; None without one."""
-    if not points:
-        return None
+def doses_view(points: Sequence[DosePoint]) -> DosesView:
+    """Lay out the dose curve."""
     rows = [point.num_added for point in points]
     is_log = max(rows) >= _WIDE * min(rows)
     scores = scale_over(value for point in points for value in (*point.ci, point.score))
@@ -41,7 +36,6 @@ def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
         scale = scale_over([0, *rows])
         places, across = [scale.at(count) for count in rows], scale.ticks(is_signed=False)
     return DosesView(
-        points=tuple(points),
         marks=tuple(
             PlacedPoint(
                 kind="after" if point.dose == 1 else "control",
@@ -56,8 +50,6 @@ def doses_view(points: Sequence[DosePoint]) -> DosesView | None:
         across=across,
         up=scores.ticks(is_signed=False),
         is_log=is_log,
-        guards=tuple(points[0].guards),
-        summary=dose_summary(points),
     )
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 import jinja2
 
 from controller.engine.budget import Cost
-from controller.results.page import words
-from controller.results.page.diagnosis import fidelity
-from controller.results.page.diagnosis.findings import nearest_words
+from controller.results.page import changes, doses, pictures, rivals, words
+from controller.results.page.diagnosis import fidelity, profiles
 from controller.results.page.diagnosis.shading import leaned_how, shaded
 
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_EXAMPLES = 4
-MOST_IDS = 200
+MOST_FINDINGS, MOST_EXAMPLES, MOST_IDS = 6, 4, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,9 @@ def template(name: str) -> jinja2.Template:
         "duration": words.duration,
         "excerpt": words.excerpt,
         "flops": words.flops,
+        "halved": words.halved,
         "items_of": words.items_title,
-        "nearest_words": nearest_words,
+        "nearest_words": words.nearest_words,
         "number": words.number,
         "percent": words.percent,
         "p_value": words.p_value,
@@ -57,8 +56,17 @@ def template(name: str) -> jinja2.Template:
         "style": (TEMPLATES / "page.css").read_text(encoding="utf-8"),
         "interval": words.interval,
         "signed_interval": words.signed_interval,
+        "cost_rows": cost_rows,
+        "most_findings": MOST_FINDINGS,
         "most_examples": MOST_EXAMPLES,
         "most_ids": MOST_IDS,
+        "changes": changes,
+        "doses": doses,
+        "fidelity": fidelity,
+        "pictures": pictures,
+        "profiles": profiles,
+        "rivals": rivals,
+        "words": words,
     }
     return environment.get_template(name)
 

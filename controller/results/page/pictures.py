@@ -182,10 +182,8 @@ def before_after(verdict: VerdictRecord) -> Picture | None:
     return _picture(rows, scale, num_left_out=len(pairs) - len(chosen))
 
 
-def scores(measure: Measure) -> Picture | None:
+def scores(measure: Measure) -> Picture:
     """Show each task and slice as measured, when nothing was trained to compare with."""
-    if not measure.scores:
-        return None
     ordered = [s for s in measure.scores if not s.slice]
     ordered += sorted((s for s in measure.scores if s.slice), key=lambda s: s.score.mean)
     chosen = ordered[:MOST_ROWS]
@@ -203,18 +201,15 @@ def scores(measure: Measure) -> Picture | None:
     return _picture(rows, scale, num_left_out=len(ordered) - len(chosen))
 
 
-def guards(records: tuple[GuardRecord, ...]) -> Picture | None:
+def guards(records: Sequence[GuardRecord]) -> Picture:
     """Show the change of each guard against `continue`, with the largest loss that counts as none."""
-    if not records:
-        return None
-    margins = {guard.margin for guard in records if guard.margin is not None}
-    values = [v for guard in records for v in (*guard.ci, guard.change)]
-    scale = scale_over([*values, 0.0, *(-margin for margin in margins)])
+    values = [v for guard in records for v in (*guard.ci, guard.change, -guard.margin)]
+    scale = scale_over([*values, 0.0])
     rows = [
         Row(
             label=guard.task,
             note=("shown unharmed" if guard.ok else "not shown unharmed")
-            + (f", lower bound {signed(guard.lower)}" if guard.lower is not None else "")
+            + f", lower bound {signed(guard.lower)}"
             + (f", {signed(guard.since)} since the better of the models before" if guard.since is not None else ""),
             marks=(_mark(scale, "good" if guard.ok else "bad", Estimate(guard.change, *guard.ci)),),
             value=f"{signed(guard.change)} {signed_interval(*guard.ci)}",
@@ -222,11 +217,12 @@ def guards(records: tuple[GuardRecord, ...]) -> Picture | None:
         )
         for guard in records
     ]
-    limit = Tick(scale.at(-max(margins)), f"margin {signed(-max(margins))}") if margins else None
+    margin = max(guard.margin for guard in records)
+    limit = Tick(scale.at(-margin), f"margin {signed(-margin)}")
     return _picture(rows, scale, zero=0.0, limit=limit)
 
 
-def data_slices(slices: Sequence[DataSliceRecord], named: Mapping[str, str]) -> Picture | None:
+def data_slices(slices: Sequence[DataSliceRecord], named: Mapping[str, str]) -> Picture:
     """Show the effect of training rows of each slice on the failing items; to the right, more of it helps.
 
     Args:
@@ -234,8 +230,6 @@ def data_slices(slices: Sequence[DataSliceRecord], named: Mapping[str, str]) -> 
         named: Slice that the finding names.
     """
     chosen = slices[:8]
-    if not chosen:
-        return None
     scale = scale_over([0.0, *(v for data in chosen for v in (*data.ci, data.effect))])
     rows = [
         Row(
@@ -252,10 +246,8 @@ def data_slices(slices: Sequence[DataSliceRecord], named: Mapping[str, str]) -> 
     return _picture(rows, scale, zero=0.0, num_left_out=len(slices) - len(chosen))
 
 
-def experiments(made: Sequence[Experiment]) -> Picture | None:
+def experiments(made: Sequence[Experiment]) -> Picture:
     """Show what each repair did in small trainings, as a share of the gap; the limit is what it has to close."""
-    if not made:
-        return None
     scale = scale_over([0.0, *(value for one in made for value in (one.effect.low, one.effect.high))])
     rows = [
         Row(

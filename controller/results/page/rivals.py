@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from controller.results.arm_names import AT_COMPUTE
 from controller.results.diagnosis_json import FindingRecord
 from controller.results.loop_json import Gain, Round, VerdictRecord
-from controller.results.page.words import arm_words, flops, number
+from controller.results.page.words import arm_words, flops, listed, number
 from diagnose.slices.predicate import Slice
 
 _CONTROLS = {"bm25": "BM25 scores", "hidden": "hidden states", "loss": "plain losses"}
@@ -75,5 +75,4 @@ def pays(round_: Round) -> str:
 
 
 def _listed(gains: Sequence[Gain]) -> str:
-    names = [f"“{arm_words(gain.control)}”" for gain in gains]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed([f"“{arm_words(gain.control)}”" for gain in gains])

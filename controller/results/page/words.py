@@ -136,10 +136,7 @@ def decisive(result: LoopResult) -> Round | None:
     """Round that the headline is about: the last accepted one, else the last that trained, else the last."""
     accepted = [r for r in result.rounds if r.verdict.champion_arm or r.verdict.decision is Decision.ACCEPTED]
     trained = [r for r in result.rounds if r.verdict.arms]
-    for rounds in (accepted, trained, list(result.rounds)):
-        if rounds:
-            return rounds[-1]
-    return None
+    return next((rounds[-1] for rounds in (accepted, trained, result.rounds) if rounds), None)
 
 
 def headline(result: LoopResult) -> str:
@@ -226,6 +223,24 @@ def spent(total: Cost) -> str:
     return f"{duration(total.seconds)} of work, {amount(total.tokens)} tokens, {flops(total.flops)}."
 
 
+def halved(measure: Measure) -> list[str]:
+    """Tasks whose scores do not lie between 0 and 1, as likelihoods."""
+    return [one.task for one in measure.scores if not one.slice and not 0 <= one.score.mean <= 1]
+
+
+def nearest_words(finding: FindingRecord) -> str:
+    """Describe the nearest rows; empty where a predicate defines the data slice, or there is none."""
+    if not finding.data_slices or (near := finding.data_slices[0].nearness) is None:
+        return ""
+    first = finding.data_slices[0]
+    return (
+        "No field, source or words tell the rows that teach what these items ask. In their place stand the "
+        f"{first.num_examples:,} rows of the corpus and {first.num_pool:,} of the pool that lie nearest to the failed "
+        f"items by {listed(near.views)}. The score of a row is the share of the failed items that lie no nearer to "
+        "each other."
+    )
+
+
 def total_cost(costs: Mapping[str, Cost]) -> Cost:
     """Add up the costs of all stages."""
     every = costs.values()
@@ -251,6 +266,11 @@ def arm_words(name: str) -> str:
     else:
         return name
     return words + (", same compute" if control != name else "")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names, at least one, with commas and a last "and"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def sentence(text: str) -> str:

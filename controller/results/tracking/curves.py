@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from controller.engine.budget import Cost
 from controller.results.arm_names import CHALLENGER
 from controller.results.diagnosis_json import FidelityRecord
 from controller.results.loop_json import LoopResult, Round, Score, VerdictRecord
@@ -29,8 +30,7 @@ def headline_points(result: LoopResult, step: int) -> Iterator[Point]:
             if score is not None:
                 values = {name: score.mean, f"{name}_low": score.low, f"{name}_high": score.high}
                 yield from _points(step, **values)
-    total = total_cost(result.costs)
-    yield from _points(step, tokens=float(total.tokens), flops=total.flops, seconds=total.seconds)
+    yield from cost_points(total_cost(result.costs), step)
 
 
 def round_points(round_: Round) -> Iterator[Point]:
@@ -46,6 +46,11 @@ def round_points(round_: Round) -> Iterator[Point]:
         yield Point("score", task_score(arms[arm_that_goes_on(round_.verdict)].scores, guards), step + 1)
         if CHALLENGER in arms:
             yield Point("challenger", task_score(arms[CHALLENGER].scores, guards), step + 1)
+
+
+def cost_points(cost: Cost, step: int) -> Iterator[Point]:
+    """What work has spent."""
+    return _points(step, tokens=float(cost.tokens), flops=cost.flops, seconds=cost.seconds)
 
 
 def fidelity_points(fidelity: FidelityRecord, step: int) -> Iterator[Point]:

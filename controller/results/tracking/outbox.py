@@ -50,10 +50,6 @@ class Outbox:
         """Write that is to be sent next; None where all is sent."""
         return self._state.waiting[0] if self._state.waiting else None
 
-    @property
-    def num_waiting(self) -> int:
-        return len(self._state.waiting)
-
     def is_told(self, key: str) -> bool:
         return key in self._state.told
 

@@ -29,7 +29,12 @@ class Tracking:
         if not self.experiment.strip():
             raise ValueError(f"tracking.experiment must not be empty, got {self.experiment!r}; for example evalmend")
         if self.uri not in (None, OFF) and not self.uri.startswith(ADDRESSES):
-            raise ValueError(
-                "tracking.uri must be an MLflow server such as http://host:5000, or a database such as "
-                f"sqlite:////folder/mlflow.db, got {without_password(self.uri)}; tracking.uri=none logs nothing"
-            )
+            raise no_address(self.uri)
+
+
+def no_address(uri: str, why: str = "") -> ValueError:
+    """What is wrong with an address that MLflow cannot take."""
+    return ValueError(
+        "tracking.uri must be an MLflow server such as http://host:5000, or a database such as "
+        f"sqlite:////folder/mlflow.db, got {without_password(uri)}{why}; tracking.uri=none logs nothing"
+    )

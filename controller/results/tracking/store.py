@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.results.tracking.names import without_password
+from controller.results.tracking.settings import no_address
 from controller.results.tracking.writes import (
     Close,
     File,
@@ -80,18 +81,17 @@ class Store:
             except MlflowException as error:
                 if error.get_http_status_code() != 400:
                     raise
-                raise ValueError(
-                    f"tracking.uri must be an MLflow server such as http://host:5000, or a database such as "
-                    f"sqlite:////folder/mlflow.db, got {without_password(uri)}: {str(error).splitlines()[0]}; "
-                    "tracking.uri=none logs nothing"
-                ) from error
+                raise no_address(uri, f": {str(error).splitlines()[0]}") from error
 
     def knows(self, run_id: str) -> bool:
+        """Whether there is such a run; one that cannot be asked for now is taken to be there."""
         try:
             with _failures():
                 self._client.get_run(run_id)
         except RefusedError:
             return False
+        except UnreachableError:
+            pass
         return True
 
     def send(self, write: Write, ids: Mapping[str, str]) -> str | None:  # noqa: PLR0912  # one line each
@@ -118,16 +118,14 @@ class Store:
                 case Params():
                     known = self._client.get_run(run).data.params  # which cannot be written again
                     params = [Param(key, value) for key, value in write.values.items() if key not in known]
-                    for start in range(0, len(params), 100):
-                        self._client.log_batch(run, params=params[start : start + 100])
+                    self._client.log_batch(run, params=params)
                 case Tags():
                     self._client.log_batch(
                         run, tags=[RunTag(key, value[:_LONGEST_TAG]) for key, value in write.values.items()]
                     )
                 case Metrics():
                     points = [Metric(point.name, point.value, write.time, point.step) for point in write.points]
-                    for start in range(0, len(points), 1000):
-                        self._client.log_batch(run, metrics=points[start : start + 1000])
+                    self._client.log_batch(run, metrics=points)
                 case Input():
                     self._client.log_inputs(run, [_dataset(write)])
                 case File():
@@ -154,10 +152,9 @@ class Store:
         where = f"tags.`{HOST_TAG}` = '{host}' and attributes.status = 'RUNNING'"
         with _failures():
             for run in self._client.search_runs([self._experiment], where):
-                tags = run.data.tags
-                is_orphan = tags.get(DIR_TAG) == str(mine) and run.info.run_id not in ours
-                if is_orphan or (run.info.run_id not in ours and not _is_alive(tags.get(PID_TAG, ""))):
-                    self._client.set_terminated(run.info.run_id, "KILLED")
+                run_id, tags = run.info.run_id, run.data.tags
+                if run_id not in ours and (tags.get(DIR_TAG) == str(mine) or not _is_alive(tags.get(PID_TAG, ""))):
+                    self._client.set_terminated(run_id, "KILLED")
 
     def _create(self, name: str, time: int, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment, start_time=time, tags=dict(tags), run_name=name)

@@ -1,7 +1,7 @@
 """What a run page shows beside numbers: the decision in words, and tables of stages and arms."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.results.loop_json import LoopResult
@@ -16,15 +16,6 @@ from controller.results.page.words import (
     spent,
     total_cost,
 )
-
-STAGES_FILE, ARMS_FILE, SOURCES_FILE = "stages.json", "arms.json", "sources.json"
-
-TABLES_TAG = {
-    "mlflow.loggedArtifacts": json.dumps(
-        [{"path": name, "type": "table"} for name in (STAGES_FILE, ARMS_FILE, SOURCES_FILE)]
-    )
-}
-"""Tag by which MLflow shows these files as tables."""
 
 
 def result_tags(result: LoopResult) -> dict[str, str]:
@@ -103,10 +94,11 @@ def sources_table(result: LoopResult) -> str:
     return _table(("round", "arm", "source", "rows", "draws", "share", "tokens"), rows)
 
 
-def report_files(run_dir: Path) -> tuple[Path, ...]:
-    return (run_dir / PAGE_FILE, run_dir / "loop.json")
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return json.dumps({"columns": columns, "data": rows})
 
 
-def _table(columns: tuple[str, ...], rows: "list[list[object]]") -> str:
-    table: Mapping[str, object] = {"columns": columns, "data": rows}
-    return json.dumps(table)
+TABLES = {"stages.json": stages_table, "arms.json": arms_table, "sources.json": sources_table}
+"""What makes each file of a table."""
+TABLES_TAG = {"mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"} for name in TABLES])}
+"""Tag by which MLflow shows these files as tables."""

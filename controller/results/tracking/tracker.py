@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 
-from controller.engine.budget import Cost
 from controller.engine.versions import ROOT
 from controller.results.events import (
     DataRead,
@@ -26,25 +25,15 @@ from controller.results.events import (
     ModelNamed,
     RoundEnded,
 )
-from controller.results.loop_json import LoopResult, Round
-from controller.results.tracking.curves import fidelity_points, headline_points, round_points
+from controller.results.loop_json import LOOP_FILE, LoopResult, Round
+from controller.results.page.page import PAGE_FILE
+from controller.results.tracking.curves import cost_points, fidelity_points, headline_points, round_points
 from controller.results.tracking.job import Job
 from controller.results.tracking.names import metric_name, sort_settings, without_password
 from controller.results.tracking.outbox import OUTBOX_FILE, Outbox
 from controller.results.tracking.settings import OFF, Tracking
 from controller.results.tracking.store import DIR_TAG, HOST_TAG, PID_TAG, RefusedError, Store, UnreachableError
-from controller.results.tracking.tables import (
-    ARMS_FILE,
-    SOURCES_FILE,
-    STAGES_FILE,
-    TABLES_TAG,
-    arms_table,
-    note,
-    report_files,
-    result_tags,
-    sources_table,
-    stages_table,
-)
+from controller.results.tracking.tables import TABLES, TABLES_TAG, note, result_tags
 from controller.results.tracking.writes import (
     LOOP,
     SWEEP,
@@ -56,7 +45,6 @@ from controller.results.tracking.writes import (
     OpenRun,
     OpenSweep,
     Params,
-    Point,
     Reopen,
     SumUp,
     Tags,
@@ -137,18 +125,18 @@ class Tracker:
 
     def _open(self, event: LoopOpened) -> None:
         self._connect()
-        if LOOP in self._box.ids and self._store is not None and not self._knows_loop():
+        if LOOP in self._box.ids and self._store is not None and not self._store.knows(self._box.ids[LOOP]):
             log.info("MLflow does not know the runs of %s any more: logging anew", self._run_dir)
             self._box.forget()
         self._box.put(self._new_runs(event), _OPENED)
         sorted_ = sort_settings(event.settings, {*event.free, "tracking"}, self._job.swept_keys)
         tags = {key: value for key, value in sorted_.tags.items() if not key.startswith("tracking.")}
-        params = {**sorted_.params, **self._job.choices}
+        command = {"command": self._job.command} if self._job.command else {}
         self._box.put(
             [
                 Reopen(LOOP),
-                Params(LOOP, params),
-                Tags(LOOP, {**tags, **event.tags, **self._command_tags()}),
+                Params(LOOP, {**sorted_.params, **self._job.choices}),
+                Tags(LOOP, {**tags, **event.tags, **command}),
             ]
         )
         runs = (LOOP, SWEEP) if self._job.sweep is not None else (LOOP,)
@@ -170,9 +158,6 @@ class Tracker:
         parent = SWEEP if self._job.sweep is not None else None
         yield OpenRun(LOOP, self._job.run_name(self._name, event.tags["config_hash"]), parent, tags, _now())
 
-    def _command_tags(self) -> dict[str, str]:
-        return {"command": self._job.command} if self._job.command else {}
-
     def _input(self, run: str, data: DataRead) -> Input:
         path = Path(data.source)
         name = data.source if data.source.startswith("hub:") or not path.name else path.name
@@ -192,18 +177,10 @@ class Tracker:
         yield Metrics(LOOP, tuple(headline_points(result, last)), _now())
         text = note(result, self._run_dir, self._job.command)
         yield Tags(LOOP, {**result_tags(result), **TABLES_TAG, "mlflow.note.content": text})
-        yield Text(LOOP, STAGES_FILE, stages_table(result))
-        yield Text(LOOP, ARMS_FILE, arms_table(result))
-        yield Text(LOOP, SOURCES_FILE, sources_table(result))
-        for path in report_files(self._run_dir):
-            yield File(LOOP, str(path))
-
-    def _knows_loop(self) -> bool:
-        assert self._store is not None
-        try:
-            return self._store.knows(self._box.ids[LOOP])
-        except UnreachableError:
-            return True  # what was told stays told
+        for name, table in TABLES.items():
+            yield Text(LOOP, name, table(result))
+        for name in (PAGE_FILE, LOOP_FILE):
+            yield File(LOOP, str(self._run_dir / name))
 
     def _connect(self) -> None:
         if self._store is not None:
@@ -263,14 +240,9 @@ def _stage_runs(round_: Round) -> Iterator[Write]:
     for name, cost in round_.costs.items():
         stage = f"{key}/{name}"
         yield OpenRun(stage, name, key, {"evalmend.key": stage, **tags}, _now())
-        yield Metrics(stage, _cost_points(cost, round_.number), _now())
+        yield Metrics(stage, tuple(cost_points(cost, round_.number)), _now())
         yield Close(stage, "FINISHED", _now())
     yield Close(key, "FINISHED", _now())
-
-
-def _cost_points(cost: Cost, step: int) -> tuple[Point, ...]:
-    values = {"seconds": cost.seconds, "tokens": float(cost.tokens), "flops": cost.flops}
-    return tuple(Point(name, value, step) for name, value in values.items())
 
 
 def _source_tags(command: str) -> dict[str, str]:

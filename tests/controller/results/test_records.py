@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from builders.items import item, probe_key, probe_report, scored
 
-from controller.cli.score_lines import score_lines
+from controller.cli.recorded_lines import score_lines
 from controller.results.records import measure_record, score_records
 from evals.items import ItemResult, ProbeReport
 

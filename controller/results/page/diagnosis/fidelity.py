@@ -29,30 +29,9 @@ class Scatter:
     """Number of changes without a logarithm or an expectation."""
 
 
-@dataclass(frozen=True, slots=True)
-class FidelityView:
-    record: FidelityRecord
-    believed: str
-    of_slices: str
-    calibrated: str
-    rows: tuple[LeftOutRecord, ...]
-    num_rows_left_out: int
-    scatter: Scatter | None
-
-
-def fidelity_view(record: FidelityRecord | None) -> FidelityView | None:
-    if record is None:
-        return None
-    rows = sorted(record.left_out, key=lambda row: -abs(row.change.loss))
-    return FidelityView(
-        record=record,
-        believed=believed(record),
-        of_slices=of_slices(record),
-        calibrated=calibrated(record),
-        rows=tuple(rows[:MOST_ROWS]),
-        num_rows_left_out=max(0, len(rows) - MOST_ROWS),
-        scatter=scatter(record),
-    )
+def largest_changes(record: FidelityRecord) -> list[LeftOutRecord]:
+    """Data slices left out that changed the loss most, the largest change first."""
+    return sorted(record.left_out, key=lambda row: -abs(row.change.loss))[:MOST_ROWS]
 
 
 def believed(record: FidelityRecord) -> str:

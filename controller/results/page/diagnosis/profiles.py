@@ -1,12 +1,12 @@
 """Show the table of slices, data on one side and behaviour on the other, with cells shaded by column."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.results.diagnosis_json import ProfileRecord, ProfilesRecord
 from controller.results.page import words
+from diagnose.finding.finding import FeatureWeight
 
-_NAMES = {
+NAMES = {
     "rows": "share of rows",
     "length": "words",
     "rarity": "rarity",
@@ -24,53 +24,15 @@ class Cell:
     """Place of the value in the column's range, in [0, 1]."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileRow:
-    slice: Mapping[str, str]
-    num_items: int
-    failure_rate: float
-    cells: tuple[Cell, ...]
+def cells(profile: ProfileRecord, found: ProfilesRecord) -> list[Cell]:
+    """Cells of a slice, in the order of `NAMES`."""
+    return [_cell(profile, name, found) for name in NAMES]
 
 
-@dataclass(frozen=True, slots=True)
-class WeightCell:
-    weight: float
-    ci: tuple[float, float]
-    is_open: bool
-    """Whether the interval contains 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProfilesView:
-    names: tuple[str, ...]
-    rows: tuple[ProfileRow, ...]
-    weights: tuple[WeightCell, ...]
-    explained: float
-
-
-def profiles_view(found: ProfilesRecord | None) -> ProfilesView | None:
-    """Lay out the table; None where there is nothing to show."""
-    if found is None or len(found.profiles) < 2:
-        return None
-    weights = {one.feature: one for one in found.weights}
-    return ProfilesView(
-        names=tuple(_NAMES.values()),
-        rows=tuple(
-            ProfileRow(
-                profile.slice,
-                profile.num_items,
-                profile.failure_rate,
-                tuple(_cell(profile, name, found) for name in _NAMES),
-            )
-            for profile in found.profiles
-        ),
-        weights=tuple(
-            WeightCell(weights[name].weight, weights[name].ci, weights[name].ci[0] <= 0 <= weights[name].ci[1])
-            for name in _NAMES
-            if name in weights
-        ),
-        explained=found.explained or 0.0,
-    )
+def weights(found: ProfilesRecord) -> list[FeatureWeight]:
+    """Weights in the order of `NAMES`."""
+    by_name = {one.feature: one for one in found.weights}
+    return [by_name[name] for name in NAMES if name in by_name]
 
 
 def _cell(profile: ProfileRecord, name: str, found: ProfilesRecord) -> Cell:

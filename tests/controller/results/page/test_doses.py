@@ -32,11 +32,9 @@ def test_the_page_says_whether_less_would_have_done_and_more_does_more(scores: t
 
 def test_points_lie_at_their_rows_and_the_fix_is_marked() -> None:
     near = doses_view([point(0.5, 100, 0.7), point(1, 200, 0.8), point(2, 400, 0.9)])
-    assert near is not None
     assert [mark.x for mark in near.marks] == [25, 50, 100]  # from no rows to 400
     assert [mark.kind for mark in near.marks] == ["control", "after", "control"]
     wide = doses_view([point(0.1, 10, 0.7), point(1, 100, 0.8), point(10, 1000, 0.9)])
-    assert wide is not None
     few, fix, many = (mark.x for mark in wide.marks)
     assert fix - few == pytest.approx(many - fix, abs=0.02)  # ten times as many, ten times as many
     assert not near.is_log

@@ -21,7 +21,8 @@ from controller.engine.budget import Cost
 from controller.results.loop_json import Decision, LoopResult, Sealed, read_loop, write_loop
 from controller.results.page import pictures, rivals, words
 from controller.results.page.diagnosis.shading import shaded
-from controller.results.page.page import cost_rows, render, write_report
+from controller.results.page.environment import cost_rows
+from controller.results.page.page import render, write_report
 from diagnose.finding.finding import FailedItem
 
 ENDINGS = {
@@ -262,7 +263,6 @@ def test_a_scale_holds_all_its_values_in_a_few_round_steps(values: list[float]) 
 
 def test_the_guard_margin_is_drawn_where_it_is() -> None:
     picture = pictures.guards(rejected_round().verdict.guards)
-    assert picture is not None
     assert picture.limit is not None
     assert picture.zero is not None
     # -.05 to +.02 in steps of .02 or so: the margin lies as far left of zero as it is large.
