@@ -118,7 +118,7 @@ def conditions(
     for name in ("task", *(name for name in fields if name != "task")):
         rank = TASK if name == "task" else FIELD
         made += [((name, value), rank, places) for value, places in _values(table.fields[name])]
-    for key, value, inside in all_tags(table.texts, table.known_answers, table.tag_keys):
+    for key, value, inside in all_tags(table.texts, table.answers, table.tag_keys):
         made.append(((key, value), TAG, np.flatnonzero(inside)))
     for key, value, inside in find_topics(table.texts, min_items):
         made.append(((key, value), TOPIC, np.flatnonzero(inside)))
