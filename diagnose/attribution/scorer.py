@@ -50,7 +50,7 @@ class Scorer:
             settings.kronecker,
         )
         num_tokens = queries.rows.num_tokens + train.num_tokens
-        self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens)
+        self.preparation = Preparation(tuple(sorted(self._queries.left_out)), num_tokens)
 
     def score(self, rows: TokenRows, start: int, add_done: AddDone = lambda _: None) -> ScoredRows:
         """Score the training rows `start` to `start + len(rows)`."""

@@ -7,7 +7,7 @@ each query, never a gradient. A file that exists is complete, so a killed pass c
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -95,18 +95,7 @@ class ScoreShards:
         path = self._file(checkpoint, shard)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            np.savez(
-                file,
-                start=scored.start,
-                effect=scored.effect,
-                retrieval=scored.retrieval,
-                hidden=scored.hidden,
-                losses=scored.losses,
-                num_loss_tokens=scored.num_loss_tokens,
-                is_left_out=scored.is_left_out,
-                num_truncated=scored.num_truncated,
-                num_tokens=scored.num_tokens,
-            )
+            np.savez(file, **{one.name: getattr(scored, one.name) for one in fields(scored)})
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -115,17 +104,8 @@ class ScoreShards:
         if self._folder is None:
             return self._kept[checkpoint, shard]
         with np.load(self._file(checkpoint, shard)) as file:
-            return ScoredRows(
-                start=int(file["start"]),
-                effect=file["effect"],
-                retrieval=file["retrieval"],
-                hidden=file["hidden"],
-                losses=file["losses"],
-                num_loss_tokens=file["num_loss_tokens"],
-                is_left_out=file["is_left_out"],
-                num_truncated=int(file["num_truncated"]),
-                num_tokens=int(file["num_tokens"]),
-            )
+            # Numbers come back as arrays without a dimension.
+            return ScoredRows(**{name: values if values.ndim else int(values) for name, values in file.items()})
 
     def has_preparation(self, checkpoint: int) -> bool:
         if self._folder is None:
@@ -164,15 +144,13 @@ def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
         total[is_left_out] = 0
         return total
 
-    return ScoredRows(
-        start=parts[0].start,
+    return replace(
+        parts[0],
         effect=mean([part.effect for part in parts]),
         retrieval=mean([part.retrieval for part in parts]),
         hidden=mean([part.hidden for part in parts]),
         losses=losses,
-        num_loss_tokens=parts[0].num_loss_tokens,
         is_left_out=is_left_out,
-        num_truncated=parts[0].num_truncated,
         num_tokens=sum(part.num_tokens for part in parts),
     )
 

@@ -20,7 +20,6 @@ from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_
 from diagnose.model.checkpoint import Checkpoint, Load, load_model
 from diagnose.model.queries import Queries
 from diagnose.rows.tokens import TokenSource
-from evals.model_ref import CausalModel
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +110,8 @@ def attribute(
     """
     shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
     shards = ScoreShards(folder)
-    ranges = _ranges(len(train), influence.shard_rows)
+    starts = range(0, len(train), influence.shard_rows)
+    ranges = [range(start, min(start + influence.shard_rows, len(train))) for start in starts]
     seeds = np.random.default_rng(seed).integers(2**31, size=len(checkpoints)).tolist()
     missing = [
         [shard for shard in range(len(ranges)) if not shards.has(number, shard)] for number in range(len(checkpoints))
@@ -131,10 +131,8 @@ def attribute(
         with prepared(load(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
             shards.put_preparation(number, scorer.preparation)
             for shard in missing[number]:
-                rows = ranges[shard]
-                shards.put(
-                    number, shard, scorer.score(train.select(np.arange(rows.start, rows.stop)), rows.start, add_done)
-                )
+                rows = train.select(np.array(ranges[shard]))
+                shards.put(number, shard, scorer.score(rows, ranges[shard].start, add_done))
         log.info(
             "influence of %d rows on %d queries at checkpoint %d of %d: %.1f s",
             sum(len(ranges[shard]) for shard in missing[number]),
@@ -144,18 +142,3 @@ def attribute(
             time.perf_counter() - start,
         )
     return Attribution(shards, len(ranges), len(train), shares)
-
-
-def score_model(
-    influence: Influence, model: CausalModel, queries: Queries, train: TokenSource, seed: int
-) -> ScoredRows:
-    """Score all rows for one model in memory, whose weights are frozen afterwards."""
-    with prepared(model, queries, train, influence, seed) as scorer:
-        parts = [
-            scorer.score(train.select(np.array(rows)), rows.start) for rows in _ranges(len(train), influence.shard_rows)
-        ]
-    return gathered(parts)
-
-
-def _ranges(num_rows: int, size: int) -> list[range]:
-    return [range(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]

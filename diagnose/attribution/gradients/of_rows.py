@@ -4,7 +4,7 @@ In all this costs one pass over the training rows, and half of one more over the
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -56,7 +56,9 @@ class LiveGradients:
         caught = list(gradient_batches(gradients, sample.rows, batch_tokens, seeds=sample.seeds))
         self._order = np.concatenate([places for places, _ in caught])
         """Places in the sample, [num_caught]."""
-        self._caught = concatenated([batch for _, batch in caught])
+        self._caught = BatchGradients(
+            *(torch.cat([getattr(batch, one.name) for _, batch in caught]) for one in fields(BatchGradients))
+        )
         assert self._caught.sampled is not None, "asked for with seeds"
         self.drawn = self._caught.sampled
 
@@ -70,15 +72,3 @@ class LiveGradients:
             chunk = waiting[first : first + CHUNK_ROWS]
             yield places[chunk], self._caught.select(torch.from_numpy(chunk).to(self._gradients.device))
         yield from gradient_batches(self._gradients, rows, self._batch_tokens, without=places[waiting])
-
-
-def concatenated(batches: list[BatchGradients]) -> BatchGradients:
-    """Join batches, one after the other."""
-    sampled = [batch.sampled for batch in batches if batch.sampled is not None]
-    return BatchGradients(
-        grads=torch.cat([batch.grads for batch in batches]),
-        losses=torch.cat([batch.losses for batch in batches]),
-        hidden=torch.cat([batch.hidden for batch in batches]),
-        is_finite=torch.cat([batch.is_finite for batch in batches]),
-        sampled=torch.cat(sampled) if sampled else None,
-    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from builders.models import llama
+from builders.models import llama, score_model
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
@@ -14,7 +14,7 @@ from diagnose.attribution.gradients.projection import LayerProjection
 from diagnose.attribution.influence import BY_RATE, EQUAL, Influence
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows
-from diagnose.attribution.stream import attribute, score_model
+from diagnose.attribution.stream import attribute
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.queries import weighted_rows
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
