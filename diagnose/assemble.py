@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-import numpy as np
-from numpy.typing import NDArray
-
+from diagnose.attribution.ekfac import EkfacEffects
+from diagnose.attribution.shards import ScoredRows
 from diagnose.case import Case, Scope
 from diagnose.evidence.examine import values_of
 from diagnose.finding.causes import cause_probabilities, is_unlike
@@ -109,21 +108,21 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
 
 
 def find_examples(
-    case: Case, scope: Scope, row_effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
+    case: Case, scope: Scope, parts: Iterable[ScoredRows | EkfacEffects], num_examples: int
 ) -> list[Examples]:
     """Find the rows with the highest and the lowest effect on each query, each content once.
 
     Args:
-        row_effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
+        parts: Effects of scored rows, whose numbers are places among `scope.scored`.
     """
     queries = range(len(scope.failing))
     highest: list[list[tuple[float, int]]] = [[] for _ in queries]
     lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
     most = _REPEATS * num_examples
-    for places, effect in row_effects:
-        rows = scope.scored[places].tolist()
+    for part in parts:
+        rows = scope.scored[part.rows].tolist()
         for query in queries:
-            ranked = list(zip(effect[:, query].tolist(), (-row for row in rows), strict=True))
+            ranked = list(zip(part.effect[:, query].tolist(), (-row for row in rows), strict=True))
             highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
             opposite = [(-effect, row) for effect, row in ranked]
             lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])

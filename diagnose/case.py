@@ -119,25 +119,15 @@ def num_attributed(num_failed: int) -> int:
 
 
 def affordable_rows(case: Case, num_findings: int, most: int) -> int:
-    """Most rows to attribute, so that a diagnosis costs about two passes over the corpus.
-
-    Args:
-        case: The case.
-        num_findings: Number of failing slices.
-        most: Most rows whatever the corpus.
-    """
+    """Most rows to attribute for so many failing slices, so that a diagnosis costs about two passes over the corpus; at
+    most `most` whatever the corpus."""
     affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
     return max(1, round(min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), most)))
 
 
 def affordable_queries(case: Case, num_findings: int, num_rows: int) -> int:
-    """Most failed items of each slice, so that all together cost no more than the rows that are attributed.
-
-    Args:
-        case: The case.
-        num_findings: Number of failing slices.
-        num_rows: Number of rows that are attributed.
-    """
+    """Most failed items of each of so many slices, so that all together cost no more than the rows that are
+    attributed."""
     return max(_LEAST_QUERIES, int(num_rows / num_findings / _cost_of_query(case)))
 
 

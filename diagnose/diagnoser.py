@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diagnose.assemble import Dossier, find_examples, make_finding
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
@@ -205,8 +204,7 @@ class Diagnoser:
         num_words_of = max(self.num_examples, _WORDS_OF) if has_cues else self.num_examples
         shown = [result for failed in scope.failures for result in failed[:num_words_of]]
         leaned = leaned_on(shown, model, self.token_steps)
-        row_effects = _row_effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
-        examples = find_examples(case, scope, row_effects, self.num_examples)
+        examples = find_examples(case, scope, attribution.parts() if ranked is None else [ranked], self.num_examples)
         trained = Trained(
             model.load(),
             model.tokenizer,
@@ -265,7 +263,7 @@ class Diagnoser:
         scope = self.scope(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if scope is None:
             return _nothing_fails(case, (), 0)
-        examples = find_examples(case, scope, _row_effects(by_words(case, scope)), self.num_examples)
+        examples = find_examples(case, scope, by_words(case, scope), self.num_examples)
         joins = self._joins(case, scope, lambda: by_words(case, scope), (), None)
         classifier = classifier_with(self.mode_labels)
         modes = [mode_shares(failed, classifier) for failed in scope.failures]
@@ -345,10 +343,6 @@ class Diagnoser:
 
 def _failing(finding: Finding) -> FailingSlice:
     return FailingSlice(finding.slice, finding.num_items, finding.num_failed, finding.ci, finding.p_adjusted)
-
-
-def _row_effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    return ((part.rows, part.effect) for part in parts)
 
 
 def _nothing_fails(case: Case, contaminated: tuple[Finding, ...], num_tokens: int) -> Diagnosis:

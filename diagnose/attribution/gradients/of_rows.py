@@ -5,12 +5,10 @@ In all this costs one pass over the training rows, and half of one more over the
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from diagnose.attribution.gradients.batches import gradient_batches
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
@@ -32,27 +30,13 @@ class RowGradients:
     """Tokens that go through a forward and backward pass for the batches."""
 
 
-class TrainGradients(Protocol):
-    """Gradients of training rows from any source."""
-
-    @property
-    def drawn(self) -> Tensor:
-        """Gradients of the Fisher sample's random labels, [num_sample, dim]."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of the calibration batch, where it went through the model."""
-
-    def of(self, rows: TokenRows, start: int) -> RowGradients:
-        """Gradients of the training rows `start` to `start + len(rows)`."""
-
-
 class LiveGradients:
     """Gradients from the model; valid within `catch_gradients`."""
 
     def __init__(self, gradients: ProjectedGradients, sample: FisherSample, batch_tokens: int) -> None:
         self._gradients, self._sample, self._batch_tokens = gradients, sample, batch_tokens
         self.num_tokens = int(sample.calibration["attention_mask"].sum())
+        """Tokens of the calibration batch."""
         caught = list(gradient_batches(gradients, sample.rows, batch_tokens, seeds=sample.seeds))
         self._order = np.concatenate([places for places, _ in caught])
         """Places in the sample, [num_caught]."""
@@ -61,8 +45,10 @@ class LiveGradients:
         )
         assert self._caught.sampled is not None, "asked for with seeds"
         self.drawn = self._caught.sampled
+        """Gradients of the Fisher sample's random labels, [num_sample, dim]."""
 
     def of(self, rows: TokenRows, start: int) -> RowGradients:
+        """Gradients of the training rows `start` to `start + len(rows)`."""
         return RowGradients(self._batches(rows, start), int(rows.lengths[num_loss_tokens(rows) > 0].sum()))
 
     def _batches(self, rows: TokenRows, start: int) -> Iterator[tuple[NDArray[np.int64], BatchGradients]]:

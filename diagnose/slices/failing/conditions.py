@@ -54,8 +54,15 @@ class Conditions:
     holds: csc_array
     """Matrix with 1 where the condition holds, [num_items, num_conditions]."""
 
-    def __len__(self) -> int:
-        return len(self.names)
+    @property
+    def is_loose(self) -> NDArray[np.bool_]:
+        """Whether each condition is no value that the data gives, [num_conditions]; given values are slices however
+        many items they hold for."""
+        is_given = [
+            rank == TASK or (rank == FIELD and bounds(value) is None) or key == GOLD_ANSWER
+            for (key, value), rank in zip(self.names, self.ranks.tolist(), strict=True)
+        ]
+        return ~np.array(is_given, bool)
 
     def members(self, column: int) -> NDArray[np.bool_]:
         start, end = self.holds.indptr[column : column + 2]
@@ -152,16 +159,6 @@ def conditions(
     return _without_the_rule(named.beside(words), table.task_numbers)
 
 
-def is_loose(names: Sequence[tuple[str, str]], ranks: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each condition is no value that the data gives, [num_conditions]; given values are slices however many
-    items they hold for."""
-    is_given = [
-        rank == TASK or (rank == FIELD and bounds(value) is None) or key == GOLD_ANSWER
-        for (key, value), rank in zip(names, ranks.tolist(), strict=True)
-    ]
-    return ~np.array(is_given, bool)
-
-
 def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
     """Leave out loose conditions that hold for most items of their tasks, and runs with a word of a task's template."""
     num_items = len(task)
@@ -175,7 +172,7 @@ def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
         words = [place[word] for word in value.split() if word in place]
         in_template = np.any([fills[word] for word in words], axis=0)
         is_most[k] |= (within[k] * in_template).sum() > MOST * within[k].sum()
-    return found.take(np.flatnonzero(~(is_loose(found.names, found.ranks) & is_most)))
+    return found.take(np.flatnonzero(~(found.is_loose & is_most)))
 
 
 def numerics(table: SliceTable, fields: Sequence[str]) -> list[Numeric]:

@@ -80,7 +80,7 @@ def find_failing_slices(
         half = Among(failed, table.task_numbers, finds & is_fixed)
         ranges = [best_ranges(one, half, least_items(thresholds)) for one in numeric]
         found = reduce(Conditions.beside, ranges, everywhere)
-        candidates = suspects(found, Half(failed, is_fixed, finds, table.task_numbers), thresholds)
+        candidates = suspects(found, Half(failed, table.task_numbers, finds, is_fixed), thresholds)
         directions.append(Direction(tuple(candidates), finds))
     return tuple(_described(one, failed) for one in cover(directions, failed, table.task_numbers, thresholds))
 
