@@ -34,9 +34,9 @@ from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
 from diagnose.model.checkpoint import check_checkpoints
+from diagnose.model.hidden_states import TextStates
 from diagnose.model.leaned_words import NOTHING_LEANED_ON, LeanedOn, leaned_on
 from diagnose.model.queries import Queries, failed_items
-from diagnose.model.text_states import TextStates
 from diagnose.modes.examples import labels_digest
 from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
@@ -274,10 +274,11 @@ class Diagnoser:
         """Draw queries and rows; None where no slice fails."""
         if not failing:
             return None
-        most_rows = None if self.max_rows is None else affordable_rows(case, len(failing), self.max_rows)
-        num_rows = case.num_rows if most_rows is None else min(most_rows, case.num_rows)
+        num_rows = case.num_rows
+        if self.max_rows is not None:
+            num_rows = min(num_rows, affordable_rows(case, len(failing), self.max_rows))
         most_queries = min(self.max_queries, affordable_queries(case, len(failing), num_rows))
-        return draw_scope(case, failing, most_queries, most_rows)
+        return draw_scope(case, failing, most_queries, num_rows)
 
     def joins_by_words(self, case: Case, scope: Scope) -> list[DataJoin]:
         """Find rows that ask what each failing slice asks, by BM25 in the place of influence; uses no model."""

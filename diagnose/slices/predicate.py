@@ -74,9 +74,8 @@ class SliceTable:
 
     @property
     def task_numbers(self) -> NDArray[np.int64]:
-        """Number of each text's task, from 0 in the order of task names; all 0 where there is no field `task`."""
-        names = self.fields.get("task", np.zeros(len(self), object)).astype(str)
-        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+        """Number of each item's task, from 0 in the order of task names."""
+        return np.unique(self.fields["task"].astype(str), return_inverse=True)[1].astype(np.int64)
 
     @property
     def tag_keys(self) -> tuple[str, ...]:
