@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from diagnose.attribution.ekfac import EkfacEffects
-from diagnose.attribution.shards import ScoredRows
+import numpy as np
+from numpy.typing import NDArray
+
 from diagnose.case import Case, Scope
 from diagnose.evidence.examine import values_of
 from diagnose.finding.causes import cause_probabilities, is_unlike
@@ -108,24 +109,24 @@ def make_finding(dossier: Dossier, leaned: LeanedOn, num_shown: int) -> Finding:
 
 
 def find_examples(
-    case: Case, scope: Scope, parts: Iterable[ScoredRows | EkfacEffects], num_examples: int
+    case: Case, scope: Scope, row_effects: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], num_examples: int
 ) -> list[Examples]:
     """Find the rows with the highest and the lowest effect on each query, each content once.
 
     Args:
-        parts: Effects of scored rows, whose numbers are places among `scope.scored`.
+        row_effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
     """
     queries = range(len(scope.failing))
     best: dict[int, list[list[tuple[float, int]]]] = {sign: [[] for _ in queries] for sign in (1, -1)}
-    for part in parts:
-        rows = (-scope.scored[part.rows]).tolist()  # of equal effects the first row is kept
+    for places, effect in row_effects:
+        rows = (-scope.scored[places]).tolist()  # of equal effects the first row is kept
         for sign, kept in best.items():
             for query in queries:
-                ranked = zip((sign * part.effect[:, query]).tolist(), rows, strict=True)
+                ranked = zip((sign * effect[:, query]).tolist(), rows, strict=True)
                 kept[query] = heapq.nlargest(_REPEATS * num_examples, [*kept[query], *ranked])
 
     def examples(sign: int, query: int) -> tuple[ScoredExample, ...]:
-        ranked = ((-row, sign * effect) for effect, row in best[sign][query])
+        ranked = ((-row, sign * signed) for signed, row in best[sign][query])
         return case.examples(takewhile(lambda row: row[1] != 0, ranked), num_examples)
 
     return [Examples(helpful=examples(1, query), harmful=examples(-1, query)) for query in queries]

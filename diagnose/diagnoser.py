@@ -6,7 +6,7 @@ Failing slices come first and are cheap; without any, nothing is attributed. Att
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -204,7 +204,8 @@ class Diagnoser:
         num_words_of = max(self.num_examples, _WORDS_OF) if has_cues else self.num_examples
         shown = [result for failed in scope.failures for result in failed[:num_words_of]]
         leaned = leaned_on(shown, model, self.token_steps)
-        examples = find_examples(case, scope, attribution.parts() if ranked is None else [ranked], self.num_examples)
+        parts: Iterable[ScoredRows | EkfacEffects] = attribution.parts() if ranked is None else [ranked]
+        examples = find_examples(case, scope, ((part.rows, part.effect) for part in parts), self.num_examples)
         trained = Trained(
             model.load(),
             model.tokenizer,
@@ -263,7 +264,8 @@ class Diagnoser:
         scope = self.scope(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if scope is None:
             return _nothing_fails(case, (), 0)
-        examples = find_examples(case, scope, by_words(case, scope), self.num_examples)
+        row_effects = ((part.rows, part.effect) for part in by_words(case, scope))
+        examples = find_examples(case, scope, row_effects, self.num_examples)
         joins = self._joins(case, scope, lambda: by_words(case, scope), (), None)
         classifier = classifier_with(self.mode_labels)
         modes = [mode_shares(failed, classifier) for failed in scope.failures]
