@@ -49,8 +49,8 @@ class Scorer:
             settings.damping,
             settings.kronecker,
         )
-        num_tokens = queries.rows.num_tokens + train.num_tokens
-        self.preparation = Preparation(tuple(sorted(self._queries.left_out)), num_tokens)
+        left_out = np.array(sorted(self._queries.left_out), np.int64)
+        self.preparation = Preparation(left_out, queries.rows.num_tokens + train.num_tokens)
 
     def score(self, rows: TokenRows, start: int, add_done: AddDone = lambda _: None) -> ScoredRows:
         """Score the training rows `start` to `start + len(rows)`."""

@@ -127,7 +127,7 @@ def with_tag(key: str, value: str, texts: Iterable[str], answers: Iterable[str])
     """Whether the rule of a tag holds for each text, [num_texts]; for none where there is no such tag."""
     if key == GOLD_ANSWER:
         return np.array([" ".join(answer.split()) == value for answer in answers], bool)
-    rule = _RULES.get((key, value), lambda _read: False)
+    rule: _Rule = _RULES.get((key, value), lambda _read: False)
     return np.array([rule(_read(*pair)) for pair in zip(texts, answers, strict=True)], bool)
 
 

@@ -92,8 +92,6 @@ class Numeric:
 
     key: str
     rank: int
-    values: NDArray[np.float64]
-    """Number of each item, [num_items], NaN where there is none."""
     bins: NDArray[np.int64]
     """Bin of each item, [num_items], -1 where there is no number."""
     first: NDArray[np.float64]
@@ -239,8 +237,7 @@ def _quartered(numeric: Numeric) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             if low < high and high - low < len(numeric.first):
                 yield numeric.range_of(low + 1, high)
     if numeric.rank == LENGTH and len(numeric.cuts) <= _FEW_NUMBERS:
-        for length in numeric.cuts.tolist():
-            yield str(int(length)), numeric.values == length
+        yield from (numeric.range_of(number, number) for number in range(len(numeric.cuts)))
 
 
 def _numeric(key: str, rank: int, values: NDArray[np.float64]) -> Numeric:
@@ -249,7 +246,7 @@ def _numeric(key: str, rank: int, values: NDArray[np.float64]) -> Numeric:
     evenly = np.arange(_MAX_BINS) * len(known) // _MAX_BINS
     first = cuts if len(cuts) <= _MAX_BINS else np.unique(known[evenly])
     bins = np.searchsorted(first, values, side="right") - 1
-    return Numeric(key, rank, values, np.where(np.isfinite(values), bins, -1), first, cuts)
+    return Numeric(key, rank, np.where(np.isfinite(values), bins, -1), first, cuts)
 
 
 def _sums(bins: NDArray[np.int64], num_bins: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

@@ -149,7 +149,7 @@ def test_a_row_without_a_finite_loss_is_named_and_left_out(trained, train) -> No
     influence = Influence(projection_dim=8)
     with prepared(model_of(broken), weighted_rows(both, np.array([[0.5, 0.5]])), rows, influence, seed=3) as scorer:
         halves = scorer.score(rows, 0)
-        assert scorer.preparation.left_out_queries == (1,)
+        assert scorer.preparation.left_out_queries.tolist() == [1]
     np.testing.assert_allclose(halves.effect, scores.effect, rtol=1e-5, atol=1e-9)
 
 
