@@ -117,24 +117,16 @@ def find_examples(
         row_effects: Places among the scored rows with their effects, [num_rows, num_queries], part by part.
     """
     queries = range(len(scope.failing))
-    highest: list[list[tuple[float, int]]] = [[] for _ in queries]
-    lowest: list[list[tuple[float, int]]] = [[] for _ in queries]
-    most = _REPEATS * num_examples
+    best: dict[int, list[list[tuple[float, int]]]] = {sign: [[] for _ in queries] for sign in (1, -1)}
     for places, effect in row_effects:
-        rows = scope.scored[places].tolist()
-        for query in queries:
-            ranked = list(zip(effect[:, query].tolist(), (-row for row in rows), strict=True))
-            highest[query] = heapq.nlargest(most, [*highest[query], *ranked])
-            opposite = [(-effect, row) for effect, row in ranked]
-            lowest[query] = heapq.nlargest(most, [*lowest[query], *opposite])
-    return [
-        Examples(
-            helpful=_examples(case, [(-row, effect) for effect, row in highest[query]], num_examples),
-            harmful=_examples(case, [(-row, -effect) for effect, row in lowest[query]], num_examples),
-        )
-        for query in queries
-    ]
+        rows = (-scope.scored[places]).tolist()  # of equal effects the first row is kept
+        for sign, kept in best.items():
+            for query in queries:
+                ranked = zip((sign * effect[:, query]).tolist(), rows, strict=True)
+                kept[query] = heapq.nlargest(_REPEATS * num_examples, [*kept[query], *ranked])
 
+    def examples(sign: int, query: int) -> tuple[ScoredExample, ...]:
+        ranked = ((-row, sign * signed) for signed, row in best[sign][query])
+        return case.examples(takewhile(lambda row: row[1] != 0, ranked), num_examples)
 
-def _examples(case: Case, ranked: Sequence[tuple[int, float]], most: int) -> tuple[ScoredExample, ...]:
-    return case.examples(takewhile(lambda row: row[1] != 0, ranked), most)
+    return [Examples(helpful=examples(1, query), harmful=examples(-1, query)) for query in queries]

@@ -98,9 +98,9 @@ class Scope:
         return [[query_text(result.item) for result in group] for group in self.queries]
 
 
-def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, max_rows: int | None) -> Scope:
-    """Draw the failed items of each slice, two thirds of them as queries and at most `max_queries`, and at most
-    `max_rows` rows to attribute; all rows where `max_rows` is None."""
+def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, num_rows: int) -> Scope:
+    """Draw the failed items of each slice, two thirds of them as queries and at most `max_queries`, and `num_rows` rows
+    to attribute."""
     items = item_table([r.item for r in case.probe.results], dict.fromkeys([*case.item_fields, *case.row_fields]))
     rng = np.random.default_rng(case.seed)
     failures = tuple(_failures(case.probe, items, found.slice, rng) for found in failing)
@@ -108,36 +108,21 @@ def draw_scope(case: Case, failing: tuple[FailingSlice, ...], max_queries: int, 
         failing=failing,
         items=items,
         failures=failures,
-        queries=tuple(failure[: min(max_queries, num_attributed(len(failure)))] for failure in failures),
-        scored=_draw(case.num_rows, max_rows, rng),
+        queries=tuple(one[: min(max_queries, len(one) - int(_HELD_OUT * len(one)))] for one in failures),
+        scored=_draw(case.num_rows, num_rows, rng),
     )
 
 
-def num_attributed(num_failed: int) -> int:
-    """Most failed items of a slice that are attributed; the others are held out."""
-    return num_failed - int(_HELD_OUT * num_failed)
-
-
 def affordable_rows(case: Case, num_findings: int, most: int) -> int:
-    """Most rows to attribute, so that a diagnosis costs about two passes over the corpus.
-
-    Args:
-        case: The case.
-        num_findings: Number of failing slices.
-        most: Most rows whatever the corpus.
-    """
+    """Most rows to attribute for so many failing slices, so that a diagnosis costs about two passes over the corpus; at
+    most `most` whatever the corpus."""
     affordable = (_PASSES * len(case.corpus) - _ROWS_OF_A_FINDING * num_findings) / _CHECKPOINTS
     return max(1, round(min(max(affordable, _LEAST_ROWS), _MOST_OF_CORPUS * len(case.corpus), most)))
 
 
 def affordable_queries(case: Case, num_findings: int, num_rows: int) -> int:
-    """Most failed items of each slice, so that all together cost no more than the rows that are attributed.
-
-    Args:
-        case: The case.
-        num_findings: Number of failing slices.
-        num_rows: Number of rows that are attributed.
-    """
+    """Most failed items of each of so many slices, so that all together cost no more than the rows that are
+    attributed."""
     return max(_LEAST_QUERIES, int(num_rows / num_findings / _cost_of_query(case)))
 
 
@@ -153,9 +138,9 @@ def _failures(probe: ProbeReport, items: SliceTable, where: Slice, rng: np.rando
     return [failed[k] for k in rng.permutation(len(failed)).tolist()]
 
 
-def _draw(num_rows: int, most: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw(num_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw the numbers of the rows to attribute, ascending."""
-    if most is None or num_rows <= most:
+    if num_rows <= most:
         return np.arange(num_rows, dtype=np.int64)
     return np.sort(rng.choice(num_rows, most, replace=False)).astype(np.int64)
 

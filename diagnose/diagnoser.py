@@ -6,13 +6,12 @@ Failing slices come first and are cheap; without any, nothing is attributed. Att
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diagnose.assemble import Dossier, find_examples, make_finding
 from diagnose.attribution.ekfac import EkfacEffects, ekfac_effects
@@ -35,9 +34,9 @@ from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Attributed, Diagnosis, Examples, Finding
 from diagnose.model.asked_model import AskedModel, Asker, Trained
 from diagnose.model.checkpoint import check_checkpoints
+from diagnose.model.hidden_states import TextStates
 from diagnose.model.leaned_words import NOTHING_LEANED_ON, LeanedOn, leaned_on
 from diagnose.model.queries import Queries, failed_items
-from diagnose.model.text_states import TextStates
 from diagnose.modes.examples import labels_digest
 from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
@@ -205,8 +204,8 @@ class Diagnoser:
         num_words_of = max(self.num_examples, _WORDS_OF) if has_cues else self.num_examples
         shown = [result for failed in scope.failures for result in failed[:num_words_of]]
         leaned = leaned_on(shown, model, self.token_steps)
-        row_effects = _row_effects(attribution.parts()) if ranked is None else [(ranked.rows, ranked.effect)]
-        examples = find_examples(case, scope, row_effects, self.num_examples)
+        parts: Iterable[ScoredRows | EkfacEffects] = attribution.parts() if ranked is None else [ranked]
+        examples = find_examples(case, scope, ((part.rows, part.effect) for part in parts), self.num_examples)
         trained = Trained(
             model.load(),
             model.tokenizer,
@@ -265,7 +264,8 @@ class Diagnoser:
         scope = self.scope(case, tuple(_failing(finding) for finding in found.attributed_findings))
         if scope is None:
             return _nothing_fails(case, (), 0)
-        examples = find_examples(case, scope, _row_effects(by_words(case, scope)), self.num_examples)
+        row_effects = ((part.rows, part.effect) for part in by_words(case, scope))
+        examples = find_examples(case, scope, row_effects, self.num_examples)
         joins = self._joins(case, scope, lambda: by_words(case, scope), (), None)
         classifier = classifier_with(self.mode_labels)
         modes = [mode_shares(failed, classifier) for failed in scope.failures]
@@ -276,10 +276,11 @@ class Diagnoser:
         """Draw queries and rows; None where no slice fails."""
         if not failing:
             return None
-        most_rows = None if self.max_rows is None else affordable_rows(case, len(failing), self.max_rows)
-        num_rows = case.num_rows if most_rows is None else min(most_rows, case.num_rows)
+        num_rows = case.num_rows
+        if self.max_rows is not None:
+            num_rows = min(num_rows, affordable_rows(case, len(failing), self.max_rows))
         most_queries = min(self.max_queries, affordable_queries(case, len(failing), num_rows))
-        return draw_scope(case, failing, most_queries, most_rows)
+        return draw_scope(case, failing, most_queries, num_rows)
 
     def joins_by_words(self, case: Case, scope: Scope) -> list[DataJoin]:
         """Find rows that ask what each failing slice asks, by BM25 in the place of influence; uses no model."""
@@ -345,10 +346,6 @@ class Diagnoser:
 
 def _failing(finding: Finding) -> FailingSlice:
     return FailingSlice(finding.slice, finding.num_items, finding.num_failed, finding.ci, finding.p_adjusted)
-
-
-def _row_effects(parts: Iterator[ScoredRows]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    return ((part.rows, part.effect) for part in parts)
 
 
 def _nothing_fails(case: Case, contaminated: tuple[Finding, ...], num_tokens: int) -> Diagnosis:

@@ -28,7 +28,7 @@ from diagnose.modes.fit import classifier_with
 from diagnose.modes.name import mode_shares
 from diagnose.slices.data.find import DataJoin
 from diagnose.slices.failing.find import FailingSlice
-from diagnose.slices.predicate import item_table
+from diagnose.slices.predicate import Slice, SliceTable, item_table
 from diagnose.slices.tree import slice_tree
 from evals.items import ItemKey, ItemResult, ProbeReport
 
@@ -51,18 +51,14 @@ class RecordedCase:
     seed: int
 
 
-def diagnose_recorded(
-    diagnoser: Diagnoser, case: Case | RecordedCase, golds: GoldDoubts | None, tests: Sequence[CauseTest] | None = None
-) -> Diagnosis:
+def diagnose_recorded(diagnoser: Diagnoser, case: Case | RecordedCase, golds: GoldDoubts | None) -> Diagnosis:
     """Find failing slices, how they fail, and what rows and other models' answers show of them.
 
     Args:
         diagnoser: Settings of the diagnosis.
         case: Recorded answers, with a corpus or without.
         golds: Doubtful golds by the answers of several models; None where there is one model.
-        tests: Tests of each slice; by default those of the diagnoser.
     """
-    tests = diagnoser.tests if tests is None else tests
     failing = diagnoser.find(case.probe, case.item_fields, case.guards)
     classifier = classifier_with(diagnoser.mode_labels)
     table = item_table([result.item for result in case.probe.results], case.item_fields)
@@ -70,9 +66,9 @@ def diagnose_recorded(
         found = find_contamination(case, diagnoser.num_examples, classifier)
         contaminated = tuple(repeated_only(finding) for finding in found)
         scope = diagnoser.scope(case, failing)
-        shown = _beside_rows(diagnoser, case, scope, tests) if scope is not None else []
+        shown = _beside_rows(diagnoser, case, scope) if scope is not None else []
     else:
-        contaminated, shown = (), _alone(case, failing)
+        contaminated, shown = (), _alone(case, failing, table)
     doubted = frozenset(doubt.key for doubt in golds.doubts) if golds is not None else frozenset()
     findings = []
     for slice_, one in zip(failing, shown, strict=True):
@@ -81,7 +77,7 @@ def diagnose_recorded(
             failing=slice_,
             failed=one.failed,
             queries=(),
-            data=DataJoin((), None, one.unconfirmed.unconfirmed, one.unconfirmed.num_siblings),
+            data=DataJoin((), None, one.unconfirmed),
             rivals={},
             examples=one.examples,
             tests=evidence,
@@ -97,7 +93,7 @@ def diagnose_recorded(
         num_failed=int(is_failed.sum()),
         num_tokens=0,
         tree=slice_tree([one.slice for one in failing], table, is_failed),
-        left_out=tuple(_left_out(tests, has_corpus=isinstance(case, Case), has_golds=golds is not None)),
+        left_out=tuple(_left_out(diagnoser.tests, has_corpus=isinstance(case, Case), has_golds=golds is not None)),
     )
 
 
@@ -107,23 +103,23 @@ class _Shown:
 
     failed: Sequence[ItemResult]
     """Failed items of the slice, in random order."""
-    unconfirmed: DataJoin
+    unconfirmed: Slice | None
+    """Slice of rows that words alone name; attribution confirms none."""
     examples: Examples
     tests: tuple[Evidence, ...]
 
 
-def _alone(case: RecordedCase, failing: Sequence[FailingSlice]) -> list[_Shown]:
-    table = item_table([result.item for result in case.probe.results], case.item_fields)
+def _alone(case: RecordedCase, failing: Sequence[FailingSlice], table: SliceTable) -> list[_Shown]:
     rng = np.random.default_rng(case.seed)
     shown = []
     for one in failing:
         members = np.flatnonzero(table.members(one.slice))
         failed = [r for r in (case.probe.results[k] for k in rng.permutation(members).tolist()) if r.is_failed]
-        shown.append(_Shown(failed, DataJoin((), None, None), Examples((), ()), ()))
+        shown.append(_Shown(failed, None, Examples((), ()), ()))
     return shown
 
 
-def _beside_rows(diagnoser: Diagnoser, case: Case, scope: Scope, tests: Sequence[CauseTest]) -> list[_Shown]:
+def _beside_rows(diagnoser: Diagnoser, case: Case, scope: Scope) -> list[_Shown]:
     """Set the rows beside each slice by words alone: those nearest to it, and tests that need no model."""
     joins = diagnoser.joins_by_words(case, scope)
     rows = sample_rows(case, scope, by_words(case, scope))
@@ -132,10 +128,9 @@ def _beside_rows(diagnoser: Diagnoser, case: Case, scope: Scope, tests: Sequence
     return [
         _Shown(
             failed=scope.failures[number],
-            # A slice of rows that words alone name is no slice that attribution confirms.
-            unconfirmed=replace(join, unconfirmed=join.slices[0].slice if join.slices else join.unconfirmed),
+            unconfirmed=join.slices[0].slice if join.slices else join.unconfirmed,
             examples=Examples((), (), nearest_rows(subject, diagnoser.num_examples)),
-            tests=examine(subject, means, tests),
+            tests=examine(subject, means, diagnoser.tests),
         )
         for number, (join, subject) in enumerate(zip(joins, subjects, strict=True))
     ]

@@ -32,7 +32,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.stream import attribute, score_model
+from diagnose.attribution.scorer import prepared
+from diagnose.attribution.stream import attribute
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.queries import weighted_rows
 from diagnose.rows.tokens import TokenRows, collate, token_rows
@@ -162,7 +163,8 @@ def make_model() -> PreTrainedModel:
 
 def attribute_once(model: PreTrainedModel, train: TokenRows, queries: TokenRows, projection_dim: int) -> None:
     influence = Influence(projection_dim=projection_dim, batch_tokens=BATCH_ROWS * NUM_STEPS)
-    score_model(influence, model, weighted_rows(queries, np.eye(len(queries))), train, seed=0)
+    with prepared(model, weighted_rows(queries, np.eye(len(queries))), train, influence, seed=0) as scorer:
+        scorer.score(train, start=0)
 
 
 def plain_pass(

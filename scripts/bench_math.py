@@ -30,7 +30,7 @@ from transformers import AutoTokenizer
 
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
-from diagnose.model.text_states import TextStates
+from diagnose.model.hidden_states import TextStates
 from diagnose.slices.failing.counts import Thresholds
 from diagnose.slices.failing.find import FailingSlice
 from diagnose.slices.predicate import item_table

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, t
 
-from evals.statistics.intervals import Interval
+from evals.statistics.intervals import Estimate, Interval
 
 NUM_BOOTSTRAP = 1000
 MIN_PARTS = 4
@@ -31,32 +31,11 @@ _MOST_LOG = 700.0
 
 
 @dataclass(frozen=True, slots=True)
-class Retrained:
-    """Losses of the queries after training on parts of the rows."""
-
-    kept: NDArray[np.bool_]
-    """Whether each row was trained on, [num_parts, num_rows]."""
-    losses: NDArray[np.float64]
-    """Losses of the queries, [num_parts, num_seeds, num_queries], nats."""
-
-    def __post_init__(self) -> None:
-        if len(self.kept) != len(self.losses) or self.losses.ndim != 3:
-            raise ValueError(
-                f"retrainings need losses [parts, seeds, queries] for each of {len(self.kept)} parts, got an array of "
-                f"shape {self.losses.shape}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class Fidelity:
-    lds: float
-    """Linear datamodeling score, mean over queries, in [-1, 1]."""
-    ci: Interval
-    """Bootstrap interval over the parts, 95 %."""
+    lds: Estimate
+    """Linear datamodeling score, mean over queries, in [-1, 1], with a bootstrap interval over the parts."""
     ceiling: float | None
     """Largest score that any prediction could reach; None with one seed, which does not show it."""
-    num_parts: int
-    num_seeds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +51,13 @@ class Line:
     spread: float
     """Sum of squared deviations of the predictions' logarithms."""
 
-    def at(self, predicted: float, level: float) -> tuple[float, float]:
-        """Center and half width of the prediction interval (Student's t) at a positive prediction."""
+    def at(self, predicted: float) -> Estimate:
+        """Prediction interval (Student's t) at a positive prediction."""
         x = math.log(predicted)
         leverage = 1 / self.num_changes + ((x - self.mean_log) ** 2 / self.spread if self.spread > 0 else 0.0)
-        width = float(t.ppf(0.5 + level / 2, self.num_changes - 2)) * self.residual_sd
-        return self.intercept + self.slope * x, width * math.sqrt(1 + leverage)
+        width = float(t.ppf(0.975, self.num_changes - 2)) * self.residual_sd
+        center, half = self.intercept + self.slope * x, width * math.sqrt(1 + leverage)
+        return Estimate(center, center - half, center + half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +66,15 @@ class Calibration:
 
     line: Line
 
-    def change(self, predicted: float, level: float = 0.95) -> tuple[float, Interval]:
+    def change(self, predicted: float) -> Estimate:
         """Expected change of the loss, with a prediction interval, nats.
 
         A prediction that is not positive has no logarithm: 0, from minus to plus infinity.
         """
         if not predicted > 0:
-            return 0.0, Interval(-math.inf, math.inf)
-        center, half = self.line.at(predicted, level)
-        return _exp(center), Interval(_exp(center - half), _exp(center + half))
+            return Estimate(0.0, -math.inf, math.inf)
+        log = self.line.at(predicted)
+        return Estimate(_exp(log.mean), _exp(log.low), _exp(log.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,52 +83,40 @@ class ScoreCalibration:
 
     line: Line
 
-    def change(self, predicted: float, possible: Interval, level: float = 0.95) -> tuple[float, Interval]:
+    def change(self, predicted: float, possible: Interval) -> Estimate:
         """Expected change of a slice's score, with a prediction interval.
 
         Args:
             predicted: As calibrated on; where it is not positive, the result is 0 and all that is possible.
             possible: Changes that the score's range allows; minus to plus infinity where it has none.
-            level: Level of the interval.
         """
         if not predicted > 0:
-            return 0.0, possible
-        center, half = self.line.at(predicted, level)
-        mean, low, high = (
-            min(max(value, possible.low), possible.high) for value in (center, center - half, center + half)
-        )
-        return mean, Interval(low, high)
+            return Estimate(0.0, *possible)
+        at = self.line.at(predicted)
+        return Estimate(*(min(max(value, possible.low), possible.high) for value in (at.mean, at.low, at.high)))
 
 
-def datamodeling_score(effect: NDArray[np.floating], retrained: Retrained, seed: int = 0) -> Fidelity:
+def datamodeling_score(
+    effect: NDArray[np.floating], kept: NDArray[np.bool_], losses: NDArray[np.float64], seed: int = 0
+) -> Fidelity:
     """Correlate the ranks of predicted and real losses over parts of the rows.
 
     Args:
         effect: Effect of each row, [num_rows, num_queries], positive where more of the row lowers the loss.
-        retrained: Losses after training on at least 4 parts.
-
-    Raises:
-        ValueError: there are fewer parts, or losses that are not finite.
+        kept: Whether each row was trained on, [num_parts, num_rows]; at least `MIN_PARTS` parts.
+        losses: Losses of the queries after training on each part, [num_parts, num_seeds, num_queries], nats, finite.
+        seed: Seeds the bootstrap.
     """
-    num_parts, num_seeds, num_queries = retrained.losses.shape
-    if num_parts < MIN_PARTS:
-        raise ValueError(f"a rank correlation needs at least {MIN_PARTS} retrained parts, got {num_parts}; train more")
-    if not np.isfinite(retrained.losses).all():
-        bad = np.flatnonzero(~np.isfinite(retrained.losses).all(axis=(1, 2))).tolist()
-        raise ValueError(f"losses of retrained parts {bad[:5]} are not finite; leave them out")
-    assert effect.shape == (retrained.kept.shape[1], num_queries), "a score for each row and query"
-    predicted = retrained.kept.astype(np.float64) @ effect
-    real = -retrained.losses.mean(axis=1)
+    num_parts, _, num_queries = losses.shape
+    assert len(kept) == num_parts >= MIN_PARTS, "enough parts for a rank correlation, each with its losses"
+    assert np.isfinite(losses).all(), "parts with other losses are left out"
+    assert effect.shape == (kept.shape[1], num_queries), "a score for each row and query"
+    predicted = kept.astype(np.float64) @ effect
+    real = -losses.mean(axis=1)
     rng = np.random.default_rng(seed)
     draws = rng.integers(num_parts, size=(NUM_BOOTSTRAP, num_parts))
     low, high = np.quantile([_mean_spearman(predicted[draw], real[draw]) for draw in draws], [0.025, 0.975])
-    return Fidelity(
-        lds=_mean_spearman(predicted, real),
-        ci=Interval(float(low), float(high)),
-        ceiling=_ceiling(retrained.losses),
-        num_parts=num_parts,
-        num_seeds=num_seeds,
-    )
+    return Fidelity(Estimate(_mean_spearman(predicted, real), float(low), float(high)), _ceiling(losses))
 
 
 def slice_odds(effect: NDArray[np.floating], inside: NDArray[np.bool_]) -> float:

@@ -15,7 +15,7 @@ from diagnose.attribution.fisher import inverse_fisher_product
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients, catch_gradients
 from diagnose.attribution.gradients.index import GradientIndex, IndexedGradients
 from diagnose.attribution.gradients.of_queries import query_gradients, unit
-from diagnose.attribution.gradients.of_rows import LiveGradients, TrainGradients
+from diagnose.attribution.gradients.of_rows import LiveGradients
 from diagnose.attribution.gradients.projection import random_projections
 from diagnose.attribution.gradients.sample import draw_sample
 from diagnose.attribution.influence import Influence
@@ -36,7 +36,7 @@ class Scorer:
         self,
         gradients: ProjectedGradients,
         queries: Queries,
-        train: TrainGradients,
+        train: LiveGradients | IndexedGradients,
         num_train: int,
         settings: Influence,
     ) -> None:
@@ -49,8 +49,8 @@ class Scorer:
             settings.damping,
             settings.kronecker,
         )
-        num_tokens = queries.rows.num_tokens + train.num_tokens
-        self.preparation = Preparation(tuple(self._queries.left_out.tolist()), num_tokens)
+        left_out = np.array(sorted(self._queries.left_out), np.int64)
+        self.preparation = Preparation(left_out, queries.rows.num_tokens + train.num_tokens)
 
     def score(self, rows: TokenRows, start: int, add_done: AddDone = lambda _: None) -> ScoredRows:
         """Score the training rows `start` to `start + len(rows)`."""
@@ -104,7 +104,7 @@ def prepared(
             model, settings.projection_dim, sample.calibration, seed, settings.temperature, settings.last_blocks
         )
     with catch_gradients(model, projections, settings.temperature) as gradients:
-        of_train: TrainGradients
+        of_train: LiveGradients | IndexedGradients
         if index is None:
             of_train = LiveGradients(gradients, sample, settings.batch_tokens)
         else:

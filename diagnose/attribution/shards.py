@@ -4,11 +4,11 @@ Attribution of a corpus larger than memory writes the scores of some thousand ro
 each query, never a gradient. A file that exists is complete, so a killed pass continues after the last one.
 """
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,88 +67,55 @@ class ScoredRows:
 class Preparation:
     """Queries left out and cost of a checkpoint before its first row is scored."""
 
-    left_out_queries: tuple[int, ...]
-    """Indices of items whose loss or gradient is not finite."""
+    left_out_queries: NDArray[np.int64]
+    """Indices, ascending, of items whose loss or gradient is not finite."""
     num_tokens: int
     """Tokens of queries and calibration; those of the sample are counted with its rows."""
 
 
+Kept = TypeVar("Kept", ScoredRows, Preparation)
+
+
 class ScoreShards:
-    """Scores so far, by checkpoint and shard; kept in a folder, they outlive the process."""
+    """Scores so far by checkpoint and shard, and the preparation of a checkpoint without one; kept in a folder, they
+    outlive the process."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._kept: dict[tuple[int, int], ScoredRows] = {}
-        self._preparations: dict[int, Preparation] = {}
+        self._kept: dict[tuple[int, int | None], ScoredRows | Preparation] = {}
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def has(self, checkpoint: int, shard: int) -> bool:
+    def has(self, checkpoint: int, shard: int | None = None) -> bool:
         if self._folder is None:
             return (checkpoint, shard) in self._kept
-        return self._file(checkpoint, shard).is_file()
+        return _file(self._folder, checkpoint, shard).is_file()
 
-    def put(self, checkpoint: int, shard: int, scored: ScoredRows) -> None:
+    def put(self, kept: ScoredRows | Preparation, checkpoint: int, shard: int | None = None) -> None:
         if self._folder is None:
-            self._kept[checkpoint, shard] = scored
+            self._kept[checkpoint, shard] = kept
             return
-        path = self._file(checkpoint, shard)
+        path = _file(self._folder, checkpoint, shard)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            np.savez(
-                file,
-                start=scored.start,
-                effect=scored.effect,
-                retrieval=scored.retrieval,
-                hidden=scored.hidden,
-                losses=scored.losses,
-                num_loss_tokens=scored.num_loss_tokens,
-                is_left_out=scored.is_left_out,
-                num_truncated=scored.num_truncated,
-                num_tokens=scored.num_tokens,
-            )
+            np.savez(file, **{one.name: getattr(kept, one.name) for one in fields(kept)})
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def get(self, checkpoint: int, shard: int) -> ScoredRows:
+    def get(self, kind: type[Kept], checkpoint: int, shard: int | None = None) -> Kept:
         if self._folder is None:
-            return self._kept[checkpoint, shard]
-        with np.load(self._file(checkpoint, shard)) as file:
-            return ScoredRows(
-                start=int(file["start"]),
-                effect=file["effect"],
-                retrieval=file["retrieval"],
-                hidden=file["hidden"],
-                losses=file["losses"],
-                num_loss_tokens=file["num_loss_tokens"],
-                is_left_out=file["is_left_out"],
-                num_truncated=int(file["num_truncated"]),
-                num_tokens=int(file["num_tokens"]),
-            )
+            kept = self._kept[checkpoint, shard]
+            assert isinstance(kept, kind), "only preparations are kept without a shard"
+            return kept
+        with np.load(_file(self._folder, checkpoint, shard)) as file:
+            # Numbers come back as arrays without a dimension.
+            values: dict[str, Any] = {name: array if array.ndim else int(array) for name, array in file.items()}
+            return kind(**values)
 
-    def has_preparation(self, checkpoint: int) -> bool:
-        if self._folder is None:
-            return checkpoint in self._preparations
-        return (self._folder / f"{checkpoint}.json").is_file()
 
-    def put_preparation(self, checkpoint: int, preparation: Preparation) -> None:
-        if self._folder is None:
-            self._preparations[checkpoint] = preparation
-            return
-        temporary = self._folder / f"{checkpoint}.json.tmp"
-        temporary.write_text(json.dumps(asdict(preparation)))
-        temporary.replace(self._folder / f"{checkpoint}.json")
-
-    def get_preparation(self, checkpoint: int) -> Preparation:
-        if self._folder is None:
-            return self._preparations[checkpoint]
-        record = json.loads((self._folder / f"{checkpoint}.json").read_text())
-        return Preparation(tuple(record["left_out_queries"]), record["num_tokens"])
-
-    def _file(self, checkpoint: int, shard: int) -> Path:
-        assert self._folder is not None, "only called where scores are on disk"
-        return self._folder / f"{checkpoint}-{shard:06d}.npz"
+def _file(folder: Path, checkpoint: int, shard: int | None) -> Path:
+    return folder / (f"{checkpoint}.npz" if shard is None else f"{checkpoint}-{shard:06d}.npz")
 
 
 def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
@@ -164,15 +131,13 @@ def mean_of(parts: Sequence[ScoredRows], shares: Sequence[float]) -> ScoredRows:
         total[is_left_out] = 0
         return total
 
-    return ScoredRows(
-        start=parts[0].start,
+    return replace(
+        parts[0],
         effect=mean([part.effect for part in parts]),
         retrieval=mean([part.retrieval for part in parts]),
         hidden=mean([part.hidden for part in parts]),
         losses=losses,
-        num_loss_tokens=parts[0].num_loss_tokens,
         is_left_out=is_left_out,
-        num_truncated=parts[0].num_truncated,
         num_tokens=sum(part.num_tokens for part in parts),
     )
 

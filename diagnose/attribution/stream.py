@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.scorer import prepared
-from diagnose.attribution.shards import ScoredRows, ScoreShards, gathered, mean_of
+from diagnose.attribution.shards import Preparation, ScoredRows, ScoreShards, gathered, mean_of
 from diagnose.model.checkpoint import Checkpoint, Load, load_model
 from diagnose.model.queries import Queries
 from diagnose.rows.tokens import TokenSource
-from evals.model_ref import CausalModel
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +40,21 @@ class Attribution:
     @property
     def left_out_queries(self) -> NDArray[np.int64]:
         """Items whose loss or gradient is not finite at some checkpoint; the others of their query replace them."""
-        found = [self.shards.get_preparation(k).left_out_queries for k in range(len(self.shares))]
-        return np.unique(np.array([item for part in found for item in part], dtype=np.int64))
+        return np.unique(np.concatenate([one.left_out_queries for one in self._preparations]))
 
     @property
     def num_tokens(self) -> int:
         """Tokens through a forward and backward pass, over all checkpoints."""
-        preparations = [self.shards.get_preparation(k).num_tokens for k in range(len(self.shares))]
-        return sum(preparations) + sum(part.num_tokens for part in self.parts())
+        return sum(one.num_tokens for one in self._preparations) + sum(part.num_tokens for part in self.parts())
+
+    @property
+    def _preparations(self) -> list[Preparation]:
+        return [self.shards.get(Preparation, checkpoint) for checkpoint in range(len(self.shares))]
 
     def parts(self) -> Iterator[ScoredRows]:
         """Yield the shards in order, averaged over all checkpoints."""
         for shard in range(self.num_shards):
-            yield mean_of([self.shards.get(k, shard) for k in range(len(self.shares))], self.shares)
+            yield mean_of([self.shards.get(ScoredRows, k, shard) for k in range(len(self.shares))], self.shares)
 
     def extreme_rows(self, share: float) -> NDArray[np.int64]:
         """Rows of highest and of lowest effect on each query, this share of all at either end; ascending."""
@@ -111,7 +112,8 @@ def attribute(
     """
     shares = influence.shares([checkpoint.learning_rate for checkpoint in checkpoints])
     shards = ScoreShards(folder)
-    ranges = _ranges(len(train), influence.shard_rows)
+    starts = range(0, len(train), influence.shard_rows)
+    ranges = [range(start, min(start + influence.shard_rows, len(train))) for start in starts]
     seeds = np.random.default_rng(seed).integers(2**31, size=len(checkpoints)).tolist()
     missing = [
         [shard for shard in range(len(ranges)) if not shards.has(number, shard)] for number in range(len(checkpoints))
@@ -125,16 +127,14 @@ def attribute(
         report_progress(done, total)
 
     for number, checkpoint in enumerate(checkpoints):
-        if not missing[number] and shards.has_preparation(number):
+        if not missing[number] and shards.has(number):
             continue
         start = time.perf_counter()
         with prepared(load(checkpoint.model), queries, train, influence, seeds[number]) as scorer:
-            shards.put_preparation(number, scorer.preparation)
+            shards.put(scorer.preparation, number)
             for shard in missing[number]:
-                rows = ranges[shard]
-                shards.put(
-                    number, shard, scorer.score(train.select(np.arange(rows.start, rows.stop)), rows.start, add_done)
-                )
+                rows = train.select(np.array(ranges[shard]))
+                shards.put(scorer.score(rows, ranges[shard].start, add_done), number, shard)
         log.info(
             "influence of %d rows on %d queries at checkpoint %d of %d: %.1f s",
             sum(len(ranges[shard]) for shard in missing[number]),
@@ -144,18 +144,3 @@ def attribute(
             time.perf_counter() - start,
         )
     return Attribution(shards, len(ranges), len(train), shares)
-
-
-def score_model(
-    influence: Influence, model: CausalModel, queries: Queries, train: TokenSource, seed: int
-) -> ScoredRows:
-    """Score all rows for one model in memory, whose weights are frozen afterwards."""
-    with prepared(model, queries, train, influence, seed) as scorer:
-        parts = [
-            scorer.score(train.select(np.array(rows)), rows.start) for rows in _ranges(len(train), influence.shard_rows)
-        ]
-    return gathered(parts)
-
-
-def _ranges(num_rows: int, size: int) -> list[range]:
-    return [range(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]

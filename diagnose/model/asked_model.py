@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from diagnose.model.checkpoint import Checkpoint, context_length, device, load_model
 from diagnose.model.likelihoods import AnswerReader, RowLikelihoods, row_likelihoods
+from diagnose.model.queries import encode_answers
 from diagnose.rows.tokens import TokenRows, encode
 from evals.items import Answered, Edited, Item, ItemResult
 from evals.model_ref import CausalModel, ModelRef
@@ -104,7 +105,4 @@ class Trained:
 
     def encode_answers(self, items: Sequence[Item], answers: Sequence[str]) -> TokenRows:
         """Encode answers to items as attribution has them."""
-        completions = [
-            (item.delimiter if item.prompt else "") + answer for item, answer in zip(items, answers, strict=True)
-        ]
-        return encode([item.prompt for item in items], completions, self.tokenizer, "", self.max_length)
+        return encode_answers(items, answers, self.tokenizer, self.max_length)

@@ -1,16 +1,44 @@
-"""Embed rows by a model: the mean of the last hidden states over a row's tokens.
+"""Embed rows, or texts, by a model: the mean of the last hidden states over a row's tokens.
 
 One forward pass, 2 FLOPs for each parameter and token.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diagnose.model.asked_model import AskedModel
+from diagnose.model.checkpoint import check_checkpoints
 from diagnose.model.head import last_states
 from diagnose.rows.batches import length_batches
-from diagnose.rows.tokens import TokenRows, collate
+from diagnose.rows.tokens import TokenRows, collate, encode
 from evals.model_ref import CausalModel
+
+
+@dataclass
+class TextStates:
+    """An embedding for `diagnose.slices.text_clusters` by the measured model, which is loaded when it is first used;
+    counts the tokens that it takes."""
+
+    model: AskedModel
+    batch_tokens: int
+    """Most tokens in a batch, padding included."""
+    num_tokens: int = 0
+    """Tokens through a forward pass so far."""
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts, [num_texts, hidden_size]; 0 where a state is not finite. Long texts lose their ends.
+
+        Raises:
+            ValueError: as in `check_checkpoints`.
+        """
+        check_checkpoints(self.model.checkpoints, len(self.model.tokenizer))
+        rows = encode([""] * len(texts), texts, self.model.tokenizer, "", self.model.most_tokens)
+        self.num_tokens += rows.num_tokens
+        return mean_hidden_states(self.model.load(), rows, self.batch_tokens)
 
 
 def mean_hidden_states(model: CausalModel, rows: TokenRows, batch_tokens: int) -> NDArray[np.float32]:

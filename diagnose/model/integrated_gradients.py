@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from diagnose.model.head import hooked
 from diagnose.rows.tokens import TokenRows
 from evals.model_ref import CausalModel
 
@@ -71,8 +72,7 @@ def integrated_gradients(
         of_row: Tensor = each.gather(-1, answer[..., None])[..., 0].sum(1)
         return of_row
 
-    hook = model.get_output_embeddings().register_forward_pre_hook(head_of_predicted)
-    try:
+    with hooked(model, [], head_of_predicted):
         by_width = IntegratedGradients(log_probability).attribute(
             embedded,
             baseline,
@@ -81,8 +81,6 @@ def integrated_gradients(
         )
         with torch.no_grad():
             end, start = log_probability(torch.cat([embedded, baseline])).double().tolist()
-    finally:
-        hook.remove()
     by_token: NDArray[np.float64] = by_width[0].sum(-1).double().cpu().numpy()
     total = np.abs(by_token).sum()
     gap = abs(by_token.sum() - (end - start)) / total if total else 0.0

@@ -32,8 +32,6 @@ def row_losses(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> RowLosses:
     """Compute the mean loss of each row, completion and end token; a sum would rank rows by length.
 
     Args:
-        ref: Model to load.
-        rows: Token rows as trained on.
         batch_tokens: Most tokens in a batch, padding included.
     """
     summed, counts = _summed(ref, rows, batch_tokens)
@@ -43,13 +41,7 @@ def row_losses(ref: ModelRef, rows: TokenRows, batch_tokens: int) -> RowLosses:
 
 def item_values(ref: ModelRef, queries: Queries, batch_tokens: int) -> NDArray[np.float64]:
     """Value of each item of the queries, [num_items], in nats summed over tokens as in attribution: lower is better;
-    not finite where a loss is not.
-
-    Args:
-        ref: Model to load.
-        queries: Queries of the attribution.
-        batch_tokens: Most tokens in a batch, padding included.
-    """
+    not finite where a loss is not."""
     summed, _ = _summed(ref, queries.rows, batch_tokens)
     signed = np.where(queries.is_gold, summed, -summed)
     return np.bincount(queries.item, signed, minlength=queries.weights.shape[1]).astype(np.float64)

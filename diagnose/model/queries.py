@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from diagnose.rows.tokens import TokenRows, encode
-from evals.items import ItemResult, OutputType
+from evals.items import Item, ItemResult, OutputType
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +79,20 @@ def failed_items(
     answers = [(k, True, result.item.target) for k, result in enumerate(results)]
     answers += [(k, False, result.answer) for k, result in enumerate(results) if has_rival(result)]
     items = [results[k].item for k, _, _ in answers]
-    rows = encode(
-        [item.prompt for item in items],
-        # Delimiters differ between tasks, so each stands at the front of its answer.
-        [(item.delimiter if item.prompt else "") + answer for item, (_, _, answer) in zip(items, answers, strict=True)],
-        tokenizer,
-        "",
-        max_length,
-    )
+    rows = encode_answers(items, [answer for _, _, answer in answers], tokenizer, max_length)
     weights = np.zeros((len(groups), len(results)))
     for k, group in enumerate(groups):
         weights[k, [places[result.item.key] for result in group]] = 1 / len(group)
     return Queries(rows, np.array([k for k, _, _ in answers]), np.array([gold for _, gold, _ in answers]), weights)
+
+
+def encode_answers(
+    items: Sequence[Item], answers: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> TokenRows:
+    """Encode an answer to each item."""
+    # Delimiters differ between tasks, so each stands at the front of its answer.
+    completions = [(one.delimiter if one.prompt else "") + answer for one, answer in zip(items, answers, strict=True)]
+    return encode([item.prompt for item in items], completions, tokenizer, "", max_length)
 
 
 def has_rival(result: ItemResult) -> bool:

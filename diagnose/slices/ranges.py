@@ -37,12 +37,6 @@ def bounds(value: str) -> tuple[float, float] | None:
     return float(first), float(last)
 
 
-def in_range(value: str, text: str) -> bool:
-    """Whether the text is a number in the range; false if `value` is no range."""
-    found = bounds(value)
-    return found is not None and found[0] <= number(text) <= found[1]
-
-
 def described(values: NDArray[np.float64], first: int, last: int) -> str:
     """Describe the range of `values[first]` to `values[last]`, in the roundest numbers that exclude all others.
 

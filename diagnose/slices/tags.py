@@ -122,21 +122,13 @@ _RULES: dict[tuple[str, str], _Rule] = {
     (ANSWER_FORM, "long text"): lambda read: read.num_answer_words >= LONG_ANSWER,
 }  # fmt: skip
 
-TAGS = tuple(_RULES)
-"""Key and value of every tag."""
-
-
-def has_tag(key: str, value: str, text: str, answer: str) -> bool:
-    """Whether the rule of a tag holds; false for a tag that does not exist."""
-    if key == GOLD_ANSWER:
-        return " ".join(answer.split()) == value
-    rule = _RULES.get((key, value))
-    return rule is not None and rule(_read(text, answer))
-
 
 def with_tag(key: str, value: str, texts: Iterable[str], answers: Iterable[str]) -> NDArray[np.bool_]:
-    """Value of `has_tag` for each text, [num_texts]."""
-    return np.array([has_tag(key, value, *pair) for pair in zip(texts, answers, strict=True)], bool)
+    """Whether the rule of a tag holds for each text, [num_texts]; for none where there is no such tag."""
+    if key == GOLD_ANSWER:
+        return np.array([" ".join(answer.split()) == value for answer in answers], bool)
+    rule: _Rule = _RULES.get((key, value), lambda _read: False)
+    return np.array([rule(_read(*pair)) for pair in zip(texts, answers, strict=True)], bool)
 
 
 def all_tags(

@@ -106,16 +106,10 @@ def find_clusters(
 
 def has_points(value: str, texts: Sequence[str]) -> NDArray[np.bool_]:
     """Whether each text has the points that `value` requires, [num_texts]."""
-    points, needed = _parsed(value)
-    found = (sum(points[word] for word in words_of(text) & points.keys()) for text in texts)
-    return np.fromiter((total >= needed for total in found), bool, len(texts))
-
-
-def _parsed(value: str) -> tuple[dict[str, int], int]:
-    """Points of each word, and the points that a text needs."""
     listed, _, needed = value.rpartition(_NEEDS)
-    pairs = (part.rpartition(" ") for part in listed.split(", "))
-    return {word: int(own) for word, _, own in pairs}, int(needed)
+    points = {word: int(own) for word, _, own in (part.rpartition(" ") for part in listed.split(", "))}
+    found = (sum(points[word] for word in words_of(text) & points.keys()) for text in texts)
+    return np.fromiter((total >= int(needed) for total in found), bool, len(texts))
 
 
 def _telling(has: csr_array) -> NDArray[np.int64]:

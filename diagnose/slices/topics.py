@@ -66,19 +66,10 @@ def find_topics(texts: Sequence[str], min_texts: int) -> Iterator[tuple[str, str
                 yield key, value, inside
 
 
-def is_about(key: str, value: str, text: str) -> bool:
-    """Whether a text has enough of the words of `value`, which commas separate."""
-    return len(words_of(text) & _listed(value)) >= _needed(key)
-
-
 def are_about(key: str, value: str, texts: Sequence[str]) -> NDArray[np.bool_]:
-    """Value of `is_about` for each text, [num_texts]."""
-    listed, needed = _listed(value), _needed(key)
+    """Whether each text has enough of the words of `value`, which commas separate, [num_texts]."""
+    listed, needed = frozenset(value.split(", ")), _needed(key)
     return np.fromiter((len(listed & words_of(text)) >= needed for text in texts), bool, len(texts))
-
-
-def _listed(value: str) -> frozenset[str]:
-    return frozenset(value.split(", "))
 
 
 def _needed(key: str) -> int:

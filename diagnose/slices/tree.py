@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnose.slices.failing.find import failure_interval
 from diagnose.slices.predicate import Slice, SliceTable
-from evals.statistics.intervals import Interval
+from evals.statistics.intervals import Interval, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def slice_tree(found: Sequence[Slice], items: SliceTable, failed: NDArray[np.boo
     def put(where: Slice, depth: int) -> None:
         inside = members[where]
         num_failed, num_items = int((inside & failed).sum()), int(inside.sum())
-        ci = failure_interval(num_failed, num_items)
+        ci = wilson(num_failed, num_items).interval
         nodes.append(SliceNode(where, above[where], depth, num_items, num_failed, ci, where in found))
         for child in members:
             if above[child] == where:

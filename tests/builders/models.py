@@ -10,8 +10,12 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
+from diagnose.attribution.influence import Influence
+from diagnose.attribution.scorer import prepared
+from diagnose.attribution.shards import ScoredRows, gathered
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import Checkpoint
+from diagnose.model.queries import Queries
 from diagnose.rows.tokens import NO_LOSS, TokenRows, token_rows
 from evals.model_ref import ModelRef
 
@@ -37,6 +41,16 @@ def llama(
         max_position_embeddings=32,
     )
     return LlamaForCausalLM(config)
+
+
+def score_model(
+    influence: Influence, model: PreTrainedModel, queries: Queries, train: TokenRows, seed: int
+) -> ScoredRows:
+    """Scores of all rows for one model in memory, whose weights are frozen afterwards."""
+    places = np.arange(len(train))
+    shards = [places[start : start + influence.shard_rows] for start in places[:: influence.shard_rows]]
+    with prepared(model, queries, train, influence, seed) as scorer:
+        return gathered([scorer.score(train.select(shard), int(shard[0])) for shard in shards])
 
 
 def word_tokenizer(words: Iterable[str], *, pad: str | None = None, end: str = "</s>") -> PreTrainedTokenizerFast:

@@ -74,7 +74,7 @@ def scope_of(case: Case) -> Scope:
     """The task fails as a whole."""
     number = len(case.probe.results)
     found = FailingSlice(Slice((("task", "films"),)), number, number, Interval(0.9, 1.0), 0.001)
-    return draw_scope(case, (found,), 256, None)
+    return draw_scope(case, (found,), 256, case.num_rows)
 
 
 def joined(case: Case, join: DataJoin | None = None, cosine: NDArray[np.float64] | None = None) -> DataJoin:

@@ -19,9 +19,6 @@ from controller.stages.retraining.retrain import Part, PartKind
 from diagnose.attribution.fidelity import (
     MIN_CALIBRATION,
     MIN_PARTS,
-    Calibration,
-    Retrained,
-    ScoreCalibration,
     calibrate,
     calibrate_score,
     datamodeling_score,
@@ -111,8 +108,8 @@ def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
     lds, ceiling, reason = None, None, f"only {len(halves)} of the halves were trained to a finite loss"
     if len(halves) >= MIN_PARTS:
         kept = np.array([~np.isin(outcomes.row_effects.scored, outcomes.left_out[number]) for number in halves])
-        found = datamodeling_score(outcomes.row_effects.effect, Retrained(kept, losses[halves]), seed)
-        lds, ceiling, reason = Estimate(found.lds, found.ci.low, found.ci.high), found.ceiling, ""
+        found = datamodeling_score(outcomes.row_effects.effect, kept, losses[halves], seed)
+        lds, ceiling, reason = found.lds, found.ceiling, ""
     slices = [number for number in outcomes.of_kind(PartKind.SLICE) if changes.is_sound[number]]
     slice_lds, slice_ceiling = _of_slices(changes, slices, seed)
     is_comparable = bool(changes.is_sound[0])
@@ -139,10 +136,8 @@ def _of_slices(changes: _Changes, slices: Sequence[int], seed: int) -> tuple[Est
     if len(known) < MIN_PARTS:
         return None, None
     kept = ~np.eye(len(known), dtype=bool)
-    found = datamodeling_score(
-        np.array([predicted[number] for number in known]), Retrained(kept, changes.losses[known]), seed
-    )
-    return Estimate(found.lds, found.ci.low, found.ci.high), found.ceiling
+    found = datamodeling_score(np.array([predicted[number] for number in known]), kept, changes.losses[known], seed)
+    return found.lds, found.ceiling
 
 
 def _dropped(changes: _Changes) -> Iterator[DroppedRecord]:
@@ -208,16 +203,15 @@ def _pairs(changes: _Changes, slices: Sequence[int]) -> _Pairs:
 
 def _expected(others: _Pairs, strength: float, possible: Interval) -> tuple[Estimate | None, Estimate | None]:
     """Expected changes of loss and score; None without predicted harm or calibration, or with an infinite interval."""
-    of_loss: Calibration | None = calibrate(others.strengths, others.losses)
-    of_score: ScoreCalibration | None = calibrate_score(others.strengths, others.scores)
+    of_loss = calibrate(others.strengths, others.losses)
+    of_score = calibrate_score(others.strengths, others.scores)
     if not strength > 0 or of_loss is None or of_score is None:
         return None, None
-    return _finite(*of_loss.change(strength)), _finite(*of_score.change(strength, possible))
+    return _finite(of_loss.change(strength)), _finite(of_score.change(strength, possible))
 
 
-def _finite(mean: float, interval: Interval) -> Estimate | None:
-    is_finite = all(map(math.isfinite, (mean, interval.low, interval.high)))
-    return Estimate(mean, interval.low, interval.high) if is_finite else None
+def _finite(found: Estimate) -> Estimate | None:
+    return found if all(map(math.isfinite, (found.mean, found.low, found.high))) else None
 
 
 def _why_not(others: _Pairs, predicted: float, is_missing: bool) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
+from diagnose.model.head import fitting_tokens
 from diagnose.rows.batches import length_batches, num_loss_tokens
 from diagnose.rows.tokens import TokenRows, collate
 
@@ -31,7 +32,7 @@ def gradient_batches(
     if without is not None:
         chosen[without] = False
     most_rows = max(1, _BATCH_FLOATS // gradients.dim)
-    most_tokens = gradients.fitting_tokens(batch_tokens)
+    most_tokens = fitting_tokens(gradients.run.model, batch_tokens)
     for places in length_batches(rows.lengths, np.flatnonzero(chosen), most_tokens, most_rows):
         batch = collate(rows, places, pad_id=0)
         yield places, gradients.of_batch(batch, None if seeds is None else seeds[places].tolist())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from diagnose.attribution.gradients.layers import middle_layer
 from diagnose.attribution.gradients.model_pass import ModelPass, want_gradient
 from diagnose.attribution.gradients.projection import LayerProjection
-from diagnose.model.head import ForwardHook, HeadHook, fitting_tokens, hooked
+from diagnose.model.head import hooked
 from evals.model_ref import CausalModel
 
 
@@ -48,16 +48,12 @@ class ProjectedGradients:
         self.dim = sum(projection.width for projection in projections)
         self._middle = middle_layer([projection.layer for projection in projections], model)
         self.hidden_size = self._middle.num_in
-        self._pass = ModelPass(model, temperature)
-        self.device = self._pass.device
-        self.dtype = self._pass.dtype
+        self.run = ModelPass(model, temperature)
+        self.device = self.run.device
+        self.dtype = self.run.dtype
         self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
         self._hidden = torch.zeros(0)  # [batch, hidden_size]
         self._input = self._input_side = self._projected_input = torch.zeros(0)  # of the last layer that was called
-
-    def fitting_tokens(self, batch_tokens: int) -> int:
-        """Most tokens of a batch, `batch_tokens` or fewer where the vocabulary is large."""
-        return fitting_tokens(self._pass.model, batch_tokens)
 
     def of_batch(self, batch: dict[str, Tensor], seeds: Sequence[int] | None = None) -> BatchGradients:
         """Gradient of the summed loss, at the temperature, of each row of a batch of `diagnose.rows.tokens.collate`.
@@ -66,14 +62,14 @@ class ProjectedGradients:
             seeds: One for each row, [batch]; gives `sampled` too, at half the price of another batch.
         """
         self._grads = self._zeros(batch)
-        losses = self._pass.run(batch, keeps=seeds is not None)
+        losses = self.run.run(batch, keeps=seeds is not None)
         grads, self._grads = self._grads, torch.zeros(0)
         is_finite = losses.isfinite() & grads.sum(1).isfinite()
         hidden, self._hidden = self._hidden, torch.zeros(0)
         sampled = None
         if seeds is not None:
             self._grads = self._zeros(batch)
-            self._pass.run_sampled(seeds)
+            self.run.run_sampled(seeds)
             sampled, self._grads = self._grads, torch.zeros(0)
         if not is_finite.all():
             for values in (grads, hidden, sampled):
@@ -84,19 +80,11 @@ class ProjectedGradients:
     def _zeros(self, batch: dict[str, Tensor]) -> Tensor:
         return torch.zeros(len(batch["labels"]), self.dim, dtype=self.dtype, device=self.device)
 
-    def hook(self, projection: LayerProjection) -> "ForwardHook":
-        return partial(self._catch_input, projection)
-
-    def head_hook(self) -> "HeadHook":
-        return self._pass.keep_positions_with_loss
-
-    def _catch_input(
-        self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor
-    ) -> None:
+    def catch_input(self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+        """Catch what a layer is given, and ask for the gradient of what it gives."""
         if projection.layer is self._middle:
-            self._hidden = self._pass.mean_of_tokens(
-                self._pass.by_row(args[0].detach(), projection.layer), projection.layer
-            )
+            values = self.run.by_row(args[0].detach(), projection.layer)
+            self._hidden = self.run.mean_of_tokens(values, projection.layer)
         if args[0] is not self._input or projection.input_side is not self._input_side:
             self._input, self._input_side = args[0], projection.input_side
             self._projected_input = (args[0].detach() @ projection.input_side).to(self.dtype)
@@ -104,7 +92,7 @@ class ProjectedGradients:
 
     def _catch_gradient(self, projection: LayerProjection, projected_input: Tensor, grad: Tensor) -> None:
         projected = (grad @ projection.output_side).to(self.dtype)
-        block = self._pass.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
+        block = self.run.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
         self._grads[:, projection.columns] += block.flatten(1)  # a layer may be called more than once
 
 
@@ -114,6 +102,6 @@ def catch_gradients(
 ) -> Iterator[ProjectedGradients]:
     """Hook the layers of the projections, whose making froze the model, and remove the hooks at the end."""
     gradients = ProjectedGradients(model, projections, temperature)
-    hooks = [(projection.layer.module, gradients.hook(projection)) for projection in projections]
-    with hooked(model, hooks, gradients.head_hook()):
+    hooks = [(projection.layer.module, partial(gradients.catch_input, projection)) for projection in projections]
+    with hooked(model, hooks, gradients.run.keep_positions_with_loss):
         yield gradients

@@ -51,6 +51,7 @@ class IndexedGradients:
 
     @property
     def num_tokens(self) -> int:
+        """Tokens of the calibration batch, where it went through the model."""
         return 0 if self._live is None else self._live.num_tokens
 
     def of(self, rows: TokenRows, start: int) -> RowGradients:

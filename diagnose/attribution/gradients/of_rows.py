@@ -4,13 +4,11 @@ In all this costs one pass over the training rows, and half of one more over the
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from diagnose.attribution.gradients.batches import gradient_batches
 from diagnose.attribution.gradients.caught import BatchGradients, ProjectedGradients
@@ -32,35 +30,25 @@ class RowGradients:
     """Tokens that go through a forward and backward pass for the batches."""
 
 
-class TrainGradients(Protocol):
-    """Gradients of training rows from any source."""
-
-    @property
-    def drawn(self) -> Tensor:
-        """Gradients of the Fisher sample's random labels, [num_sample, dim]."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of the calibration batch, where it went through the model."""
-
-    def of(self, rows: TokenRows, start: int) -> RowGradients:
-        """Gradients of the training rows `start` to `start + len(rows)`."""
-
-
 class LiveGradients:
     """Gradients from the model; valid within `catch_gradients`."""
 
     def __init__(self, gradients: ProjectedGradients, sample: FisherSample, batch_tokens: int) -> None:
         self._gradients, self._sample, self._batch_tokens = gradients, sample, batch_tokens
         self.num_tokens = int(sample.calibration["attention_mask"].sum())
+        """Tokens of the calibration batch."""
         caught = list(gradient_batches(gradients, sample.rows, batch_tokens, seeds=sample.seeds))
         self._order = np.concatenate([places for places, _ in caught])
         """Places in the sample, [num_caught]."""
-        self._caught = concatenated([batch for _, batch in caught])
+        self._caught = BatchGradients(
+            *(torch.cat([getattr(batch, one.name) for _, batch in caught]) for one in fields(BatchGradients))
+        )
         assert self._caught.sampled is not None, "asked for with seeds"
         self.drawn = self._caught.sampled
+        """Gradients of the Fisher sample's random labels, [num_sample, dim]."""
 
     def of(self, rows: TokenRows, start: int) -> RowGradients:
+        """Gradients of the training rows `start` to `start + len(rows)`."""
         return RowGradients(self._batches(rows, start), int(rows.lengths[num_loss_tokens(rows) > 0].sum()))
 
     def _batches(self, rows: TokenRows, start: int) -> Iterator[tuple[NDArray[np.int64], BatchGradients]]:
@@ -70,15 +58,3 @@ class LiveGradients:
             chunk = waiting[first : first + CHUNK_ROWS]
             yield places[chunk], self._caught.select(torch.from_numpy(chunk).to(self._gradients.device))
         yield from gradient_batches(self._gradients, rows, self._batch_tokens, without=places[waiting])
-
-
-def concatenated(batches: list[BatchGradients]) -> BatchGradients:
-    """Join batches, one after the other."""
-    sampled = [batch.sampled for batch in batches if batch.sampled is not None]
-    return BatchGradients(
-        grads=torch.cat([batch.grads for batch in batches]),
-        losses=torch.cat([batch.losses for batch in batches]),
-        hidden=torch.cat([batch.hidden for batch in batches]),
-        is_finite=torch.cat([batch.is_finite for batch in batches]),
-        sampled=torch.cat(sampled) if sampled else None,
-    )

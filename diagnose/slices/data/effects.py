@@ -57,8 +57,8 @@ class _Sums:
     num_pool: int = 0
     inside: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     """Count, sum and sum of squares of the scored rows in the slice."""
-    losses: NDArray[np.float64] | None = None
-    """Losses summed over the same rows, [num_checkpoints]."""
+    losses: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    """Losses summed over the same rows, [num_checkpoints], or zero before the first of them."""
     everywhere: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
@@ -80,8 +80,7 @@ def slice_effects(parts: ScoredParts, slice_queries: Sequence[SliceQuery]) -> li
             effect = part.effect[:, one.query].astype(np.float64)
             chosen = inside[part.scored] & counts
             total.inside += _moments(effect[chosen])
-            losses = part.losses[chosen].sum(axis=0, dtype=np.float64)
-            total.losses = losses if total.losses is None else total.losses + losses
+            total.losses = total.losses + part.losses[chosen].sum(axis=0, dtype=np.float64)
             total.everywhere += _moments(effect[counts])
     return [_effect(one.slice, total) for one, total in zip(slice_queries, sums, strict=True)]
 
@@ -134,5 +133,5 @@ def _effect(where: Slice, sums: _Sums) -> SliceEffect:
         contrast=contrast,
         z=z,
         members=sums.digest.hexdigest(),
-        losses=() if sums.losses is None or not sums.inside[0] else tuple((sums.losses / sums.inside[0]).tolist()),
+        losses=tuple((sums.losses / sums.inside[0]).tolist()) if sums.inside[0] else (),
     )

@@ -231,7 +231,7 @@ def _covering_answers(in_slice: NDArray[np.bool_], items: SliceTable) -> list[Sl
     rows."""
     if GOLD_ANSWER not in items.tag_keys:
         return []
-    tags = all_tags(items.texts, items.known_answers, [GOLD_ANSWER])
+    tags = all_tags(items.texts, items.answers, [GOLD_ANSWER])
     return [
         Slice(((key, value),))
         for key, value, holds in tags

@@ -54,8 +54,15 @@ class Conditions:
     holds: csc_array
     """Matrix with 1 where the condition holds, [num_items, num_conditions]."""
 
-    def __len__(self) -> int:
-        return len(self.names)
+    @property
+    def is_loose(self) -> NDArray[np.bool_]:
+        """Whether each condition is no value that the data gives, [num_conditions]; given values are slices however
+        many items they hold for."""
+        is_given = [
+            rank == TASK or (rank == FIELD and bounds(value) is None) or key == GOLD_ANSWER
+            for (key, value), rank in zip(self.names, self.ranks.tolist(), strict=True)
+        ]
+        return ~np.array(is_given, bool)
 
     def members(self, column: int) -> NDArray[np.bool_]:
         start, end = self.holds.indptr[column : column + 2]
@@ -85,8 +92,6 @@ class Numeric:
 
     key: str
     rank: int
-    values: NDArray[np.float64]
-    """Number of each item, [num_items], NaN where there is none."""
     bins: NDArray[np.int64]
     """Bin of each item, [num_items], -1 where there is no number."""
     first: NDArray[np.float64]
@@ -118,7 +123,7 @@ def conditions(
     for name in ("task", *(name for name in fields if name != "task")):
         rank = TASK if name == "task" else FIELD
         made += [((name, value), rank, places) for value, places in _values(table.fields[name])]
-    for key, value, inside in all_tags(table.texts, table.known_answers, table.tag_keys):
+    for key, value, inside in all_tags(table.texts, table.answers, table.tag_keys):
         made.append(((key, value), TAG, np.flatnonzero(inside)))
     for key, value, inside in find_topics(table.texts, min_items):
         made.append(((key, value), TOPIC, np.flatnonzero(inside)))
@@ -152,16 +157,6 @@ def conditions(
     return _without_the_rule(named.beside(words), table.task_numbers)
 
 
-def is_loose(names: Sequence[tuple[str, str]], ranks: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each condition is no value that the data gives, [num_conditions]; given values are slices however many
-    items they hold for."""
-    is_given = [
-        rank == TASK or (rank == FIELD and bounds(value) is None) or key == GOLD_ANSWER
-        for (key, value), rank in zip(names, ranks.tolist(), strict=True)
-    ]
-    return ~np.array(is_given, bool)
-
-
 def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
     """Leave out loose conditions that hold for most items of their tasks, and runs with a word of a task's template."""
     num_items = len(task)
@@ -175,7 +170,7 @@ def _without_the_rule(found: Conditions, task: NDArray[np.int64]) -> Conditions:
         words = [place[word] for word in value.split() if word in place]
         in_template = np.any([fills[word] for word in words], axis=0)
         is_most[k] |= (within[k] * in_template).sum() > MOST * within[k].sum()
-    return found.take(np.flatnonzero(~(is_loose(found.names, found.ranks) & is_most)))
+    return found.take(np.flatnonzero(~(found.is_loose & is_most)))
 
 
 def numerics(table: SliceTable, fields: Sequence[str]) -> list[Numeric]:
@@ -242,8 +237,7 @@ def _quartered(numeric: Numeric) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             if low < high and high - low < len(numeric.first):
                 yield numeric.range_of(low + 1, high)
     if numeric.rank == LENGTH and len(numeric.cuts) <= _FEW_NUMBERS:
-        for length in numeric.cuts.tolist():
-            yield str(int(length)), numeric.values == length
+        yield from (numeric.range_of(number, number) for number in range(len(numeric.cuts)))
 
 
 def _numeric(key: str, rank: int, values: NDArray[np.float64]) -> Numeric:
@@ -252,7 +246,7 @@ def _numeric(key: str, rank: int, values: NDArray[np.float64]) -> Numeric:
     evenly = np.arange(_MAX_BINS) * len(known) // _MAX_BINS
     first = cuts if len(cuts) <= _MAX_BINS else np.unique(known[evenly])
     bins = np.searchsorted(first, values, side="right") - 1
-    return Numeric(key, rank, values, np.where(np.isfinite(values), bins, -1), first, cuts)
+    return Numeric(key, rank, np.where(np.isfinite(values), bins, -1), first, cuts)
 
 
 def _sums(bins: NDArray[np.int64], num_bins: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

@@ -80,7 +80,7 @@ def find_failing_slices(
         half = Among(failed, table.task_numbers, finds & is_fixed)
         ranges = [best_ranges(one, half, least_items(thresholds)) for one in numeric]
         found = reduce(Conditions.beside, ranges, everywhere)
-        candidates = suspects(found, Half(failed, is_fixed, finds, table.task_numbers), thresholds)
+        candidates = suspects(found, Half(failed, table.task_numbers, finds, is_fixed), thresholds)
         directions.append(Direction(tuple(candidates), finds))
     return tuple(_described(one, failed) for one in cover(directions, failed, table.task_numbers, thresholds))
 
@@ -101,12 +101,6 @@ def first_half(items: Sequence[Item]) -> NDArray[np.bool_]:
     return np.fromiter((digest[0] < 128 for digest in digests), bool, len(items))
 
 
-def failure_interval(num_failed: int, num_items: int) -> Interval:
-    """Wilson interval of a failure rate, 95 %."""
-    found = wilson(num_failed, num_items)
-    return found.interval
-
-
 def _described(tested: Tested, failed: NDArray[np.bool_]) -> FailingSlice:
     members = tested.candidate.members
     num_failed, num_items = int(failed[members].sum()), int(members.sum())
@@ -114,6 +108,6 @@ def _described(tested: Tested, failed: NDArray[np.bool_]) -> FailingSlice:
         slice=tested.candidate.slice,
         num_items=num_items,
         num_failed=num_failed,
-        ci=failure_interval(num_failed, num_items),
+        ci=wilson(num_failed, num_items).interval,
         p_adjusted=tested.p_adjusted,
     )

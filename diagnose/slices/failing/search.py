@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, diags_array
 
-from diagnose.slices.failing.conditions import MOST, NUM_RANKS, TAG, TASK, Conditions, is_loose
+from diagnose.slices.failing.conditions import MOST, NUM_RANKS, TAG, TASK, Conditions
 from diagnose.slices.failing.counts import Among, Thresholds, contrast, is_clear
 from diagnose.slices.predicate import Slice
 
@@ -44,15 +44,11 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
-    """Items that candidates are found on; all are [num_items]."""
+class Half(Among):
+    """Items that candidates are found on."""
 
-    failed: NDArray[np.bool_]
     is_fixed: NDArray[np.bool_]
-    items: NDArray[np.bool_]
-    """Whether an item belongs to the half whose failures are used."""
-    task: NDArray[np.int64]
-    """Task of each item, numbered from 0."""
+    """Whether each item is of a task that may be fixed, [num_items]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +89,13 @@ def _count(found: Conditions, half: Half, thresholds: Thresholds) -> _Counted:
     no_guard = holds @ (~half.is_fixed).astype(float) == 0
     is_slice = no_guard & (np.diff(found.holds.indptr) >= thresholds.min_items)
     # Items and failures of each task on the half, and whether each condition holds for none or all items of every task.
-    num_tasks = int(half.task.max(initial=0)) + 1
-    of_task = csc_array((np.ones(len(half.task)), (np.arange(len(half.task)), half.task)), (len(half.task), num_tasks))
+    of_task = csc_array((np.ones(len(half.group)), (np.arange(len(half.group)), half.group)))
     within = (holds @ of_task).toarray()
     reached = (within > 0).astype(float)
     is_whole = ((within == 0) | (within == of_task.sum(axis=0))).all(axis=1)
     task_failed, task_items = of_task.T @ is_failed.astype(float), of_task.T @ half.items.astype(float)
-    rates = Among(half.failed, half.task, half.items).rates
     overall = is_failed.sum() / max(half.items.sum(), 1)
-    expected = np.where(is_whole, num_items * overall, holds @ (rates * half.items))
+    expected = np.where(is_whole, num_items * overall, holds @ (half.rates * half.items))
     all_failed = np.where(is_whole, is_failed.sum(), reached @ task_failed)
     all_items = np.where(is_whole, half.items.sum(), reached @ task_items)
     worth = contrast(num_failed, num_items, expected, all_failed, all_items)
@@ -124,7 +118,7 @@ def _singles(found: Conditions, counted: _Counted, thresholds: Thresholds) -> li
     whole = is_likely & (found.ranks == TASK) & (counted.failed > thresholds.max_failure_rate * counted.items)
     order = sorted(np.flatnonzero(suspicious & ~whole).tolist(), key=lambda k: (-counted.worth[k], found.names[k]))
     chosen = [*np.flatnonzero(whole).tolist(), *order][:_MOST_SINGLES]
-    loose = is_loose(found.names, found.ranks)
+    loose = found.is_loose
     return [
         Candidate(
             slice=Slice((found.names[k],)),
@@ -140,7 +134,7 @@ def _singles(found: Conditions, counted: _Counted, thresholds: Thresholds) -> li
 
 def _pairs(found: Conditions, half: Half, counted: _Counted, thresholds: Thresholds) -> list[Candidate]:
     kept: list[Candidate] = []
-    loose = is_loose(found.names, found.ranks)
+    loose = found.is_loose
     pairs = _promising(found, half, counted, thresholds)
     pairs.sort(key=lambda pair: (-pair.worth, found.names[pair.first], found.names[pair.second]))
     for pair in pairs:
@@ -160,14 +154,14 @@ def _promising(found: Conditions, half: Half, counted: _Counted, thresholds: Thr
     """Find pairs that beat their parts on the half by the cost of a second condition; items elsewhere are unchecked."""
     least = least_items(thresholds)
     all_failed, all_items = int((half.failed & half.items).sum()), int(half.items.sum())
-    rates = Among(half.failed, half.task, half.items).rates
+    rates = half.rates
     # Largest contrast of a pair by its number of failures: in the task that fails least.
     possible = np.arange(all_failed + 1)
     size = np.maximum(possible, least)
     lowest = rates[half.items].min(initial=1.0)
     bound = contrast(possible, size, size * lowest, all_failed, all_items)
     costs = found.costs * (half.items.sum() / half.is_fixed.sum())  # half of the items say half as much
-    loose = is_loose(found.names, found.ranks)
+    loose = found.is_loose
     # A whole task explains none of the failures inside it.
     inside_worth = np.where(counted.is_whole, 0.0, counted.worth)
     alone = np.maximum(inside_worth - costs, 0.0)

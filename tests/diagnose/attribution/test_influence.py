@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from builders.models import llama
+from builders.models import llama, score_model
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
@@ -14,7 +14,7 @@ from diagnose.attribution.gradients.projection import LayerProjection
 from diagnose.attribution.influence import BY_RATE, EQUAL, Influence
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows
-from diagnose.attribution.stream import attribute, score_model
+from diagnose.attribution.stream import attribute
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.queries import weighted_rows
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
@@ -149,7 +149,7 @@ def test_a_row_without_a_finite_loss_is_named_and_left_out(trained, train) -> No
     influence = Influence(projection_dim=8)
     with prepared(model_of(broken), weighted_rows(both, np.array([[0.5, 0.5]])), rows, influence, seed=3) as scorer:
         halves = scorer.score(rows, 0)
-        assert scorer.preparation.left_out_queries == (1,)
+        assert scorer.preparation.left_out_queries.tolist() == [1]
     np.testing.assert_allclose(halves.effect, scores.effect, rtol=1e-5, atol=1e-9)
 
 

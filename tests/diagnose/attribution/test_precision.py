@@ -6,14 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from builders.models import llama
+from builders.models import llama, score_model
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
 from scipy.stats import spearmanr
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.stream import score_model
 from diagnose.model.queries import weighted_rows
 from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, token_rows
 

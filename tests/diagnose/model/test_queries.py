@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 from builders.items import item, scored
-from builders.models import llama, word_tokenizer
+from builders.models import llama, score_model, word_tokenizer
 from transformers import PreTrainedModel
 
 from diagnose.attribution.influence import Influence
-from diagnose.attribution.stream import score_model
 from diagnose.model.queries import Queries, failed_items, weighted_rows
 from diagnose.rows.tokens import TokenRows, collate, token_rows
 from evals.items import ItemResult, OutputType

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders.models import llama, random_rows
+from builders.models import llama, random_rows, score_model
 from scipy.stats import spearmanr
 from transformers import PreTrainedModel
 
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.scorer import prepared
 from diagnose.attribution.shards import ScoredRows, gathered
-from diagnose.attribution.stream import score_model
 from diagnose.model.queries import Queries, weighted_rows
 from diagnose.rows.tokens import NO_LOSS, token_rows
 

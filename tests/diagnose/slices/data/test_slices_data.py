@@ -18,7 +18,7 @@ MODIFIERS = ("left", "right", "twice", "thrice", "around")
 
 def table(texts: list[str], **fields: list[str]) -> SliceTable:
     columns = {name: np.array(values, dtype=object) for name, values in fields.items()}
-    return SliceTable(tuple(f" {text} " for text in texts), columns)
+    return SliceTable(tuple(f" {text} " for text in texts), columns, ("",) * len(texts))
 
 
 def command(rng: np.random.Generator, primitives: tuple[str, ...] = PRIMITIVES) -> str:
@@ -47,7 +47,7 @@ def find(
                 scores = effect[chosen, None].astype(np.float32)
                 fields = {name: values[chosen] for name, values in rows.fields.items()}
                 yield ScoredPart(
-                    table=SliceTable(rows.texts[chosen], fields),
+                    table=SliceTable(rows.texts[chosen], fields, rows.answers[chosen]),
                     in_pool=start >= num_corpus,
                     scored=np.arange(len(scores)),
                     order=np.arange(len(rows))[chosen],
@@ -102,7 +102,7 @@ def test_the_only_file_of_the_pool_is_no_data_slice_though_all_that_helps_stands
     items, rows, _, row_jumps = scan(3)
     in_pool = np.arange(len(rows)) >= 2000
     sides = ["more.jsonl" if pool else "train.jsonl" for pool in in_pool]
-    rows = SliceTable(rows.texts, {"source": np.array(sides, dtype=object)})
+    rows = SliceTable(rows.texts, {"source": np.array(sides, dtype=object)}, rows.answers)
     effect = np.where(in_pool & row_jumps, 3.0, np.where(in_pool, 1.0, 0.0)) + np.random.default_rng(0).normal(
         0, 0.1, 3000
     )
@@ -115,7 +115,7 @@ def test_the_only_file_of_the_pool_is_no_data_slice_though_all_that_helps_stands
 def test_every_source_is_listed_with_the_effect_of_its_rows_the_most_harmful_first() -> None:
     items, rows, jumps, _ = scan(4)
     sides = np.arange(len(rows)) % 3
-    rows = SliceTable(rows.texts, {"source": np.array(["books", "web", "math"], dtype=object)[sides]})
+    rows = SliceTable(rows.texts, {"source": np.array(["books", "web", "math"], dtype=object)[sides]}, rows.answers)
     effect = np.array([1.0, -2.0, 0.0])[sides] + np.random.default_rng(0).normal(0, 0.1, len(rows))
     found = find(Slice(()), jumps, items, rows, effect, num_corpus=len(rows)).sources
     assert [source.slice for source in found] == [Slice((("source", name),)) for name in ("web", "math", "books")]

@@ -10,7 +10,7 @@ from builders.items import item, probe_report, scored
 from scipy.stats import fisher_exact
 
 from diagnose.slices.failing.counts import Counts, Thresholds, fisher
-from diagnose.slices.failing.find import FailingSlice, failure_interval, find_failing_slices
+from diagnose.slices.failing.find import FailingSlice, find_failing_slices
 from diagnose.slices.predicate import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_table
 from diagnose.slices.tags import ANSWER_FORM, PROMPT_BACKGROUND, PROMPT_OPERATION
 from evals.items import ItemResult, ProbeReport
@@ -158,13 +158,6 @@ def test_the_adjusted_p_of_a_lone_candidate_is_fishers_on_the_second_half() -> N
     counts = Counts(*(np.array([number]) for number in (12, 40, 21, 200)))
     table = [[12, 28], [9, 151]]
     assert fisher(counts) == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
-
-
-def test_wilsons_interval_is_the_one_in_the_tables() -> None:
-    # 10 of 100: Newcombe 1998 gives .0552 to .1744.
-    interval = failure_interval(10, 100)
-    assert interval.low == pytest.approx(0.0552, abs=1e-4)
-    assert interval.high == pytest.approx(0.1744, abs=1e-4)
 
 
 def test_a_field_that_no_document_has_offers_the_nearest() -> None:

@@ -8,8 +8,8 @@ import pytest
 from builders.items import column, made_items, report_of
 from numpy.typing import NDArray
 
-from diagnose.slices.failing.conditions import MOST, TAG, Conditions, conditions, is_loose, numerics
-from diagnose.slices.failing.counts import Among, Thresholds
+from diagnose.slices.failing.conditions import MOST, TAG, Conditions, conditions, numerics
+from diagnose.slices.failing.counts import Thresholds
 from diagnose.slices.failing.cover import Direction, Explained, confirmed
 from diagnose.slices.failing.find import FailingSlice, find_failing_slices
 from diagnose.slices.failing.search import _MIN_PAIR, Half, least_items, suspects
@@ -61,7 +61,7 @@ def test_the_search_of_pairs_names_what_a_loop_over_all_of_them_names() -> None:
     first = np.arange(len(items)) % 2 == 0
     thresholds = Thresholds()
     found = made_conditions(items, ("color", "shape", "depth"))
-    half = Half(failed, np.ones(len(items), bool), first, np.zeros(len(items), np.int64))
+    half = Half(failed, np.zeros(len(items), np.int64), first, np.ones(len(items), bool))
     pairs = {one.slice for one in suspects(found, half, thresholds) if len(one.slice.conditions) == 2}
     assert pairs == set(slow_pairs(found, half, thresholds))
     assert Slice((("color", "red"), ("shape", "cube"))) in pairs
@@ -75,13 +75,12 @@ def made_conditions(items: list[Item], fields: tuple[str, ...]) -> Conditions:
 def slow_pairs(found: Conditions, half: Half, thresholds: Thresholds) -> list[Slice]:
     """By counting the members of every pair."""
 
-    among = Among(half.failed, half.task, half.items)
-    worth = np.array([among.count(found.members(k)).nats for k in range(len(found))]) - found.costs
-    loose = is_loose(found.names, found.ranks)
+    size, loose = len(found.names), found.is_loose
+    worth = np.array([half.count(found.members(k)).nats for k in range(size)]) - found.costs
     kept = []
-    for i, j in combinations(range(len(found)), 2):
+    for i, j in combinations(range(size), 2):
         members = found.members(i) & found.members(j)
-        counts = among.count(members)
+        counts = half.count(members)
         least = max(float(max(worth[i], worth[j], 0.0) + found.costs[i] + found.costs[j]), _MIN_PAIR)
         if (
             found.names[i][0] != found.names[j][0]
@@ -103,7 +102,7 @@ def test_what_one_half_finds_does_not_depend_on_failures_of_the_other() -> None:
     other = np.where(first, failed, ~failed)
     found = made_conditions(items, ("color", "shape", "depth", "size"))
     everything, one_task = np.ones(len(items), bool), np.zeros(len(items), np.int64)
-    one, two = (suspects(found, Half(labels, everything, first, one_task), Thresholds()) for labels in (failed, other))
+    one, two = (suspects(found, Half(labels, one_task, first, everything), Thresholds()) for labels in (failed, other))
     assert [c.slice for c in one] == [c.slice for c in two]
     assert len(one) > 1
 
@@ -114,7 +113,7 @@ def test_two_directions_of_tests_double_the_p_of_one() -> None:
     first = np.arange(len(items)) % 2 == 0
     everything, one_task = np.ones(len(items), bool), np.zeros(len(items), np.int64)
     found = made_conditions(items, ("color",))
-    half = Half(failed, everything, first, one_task)
+    half = Half(failed, one_task, first, everything)
     red = next(c for c in suspects(found, half, Thresholds()) if str(c.slice) == "color = red")
     explained = Explained(failed, one_task, everything)
     alone = confirmed([Direction((red,), first)], explained, Thresholds())

@@ -12,7 +12,7 @@ from builders.natural_text import case_of, films, probe, rows_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from diagnose.diagnoser import FORWARD_SHARE, Diagnoser
-from diagnose.model.text_states import TextStates
+from diagnose.model.hidden_states import TextStates
 from evals.items import ProbeReport
 
 
