@@ -104,9 +104,9 @@ class Comparison:
     run: RunVariance
     num_items: int
 
-    def lower_bound(self, confidence: float = 0.95) -> float:
-        """One-sided lower bound of the difference."""
-        return self.mean - self.se * float(special.stdtrit(self.df, confidence))
+    def lower_bound(self) -> float:
+        """One-sided lower 95 % bound of the difference."""
+        return self.mean - self.se * float(special.stdtrit(self.df, 0.95))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +192,7 @@ def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance |
 
 
 def non_inferior(
-    challenger: ArmScores,
-    control: ArmScores,
-    margin: float,
-    confidence: float = 0.95,
-    run: RunVariance | None = None,
+    challenger: ArmScores, control: ArmScores, margin: float, run: RunVariance | None = None
 ) -> NonInferiority:
     """Test whether the challenger loses less than `margin`; with too little data that is not shown.
 
@@ -209,7 +205,7 @@ def non_inferior(
         raise ValueError(f"verify.margin must be positive, got {margin}; no loss at all can never be shown")
     run = _enough_runs(challenger, control, run)
     pair, noise = _paired(challenger, control), _noise(run, (challenger, control))
-    lower = _comparison(pair, run, noise, loss=margin).lower_bound(confidence)
+    lower = _comparison(pair, run, noise, loss=margin).lower_bound()
     return NonInferiority(_comparison(pair, run, noise), lower, is_shown=lower > -margin)
 
 
