@@ -14,10 +14,8 @@ import evals.fixtures.starter
 from controller.data.named_corpus import Made, NamedCorpus, rows_of
 from evals.fixtures.kinds import TASK as KINDS_TASK
 from evals.fixtures.kinds import kinds
-from evals.fixtures.problems import TASK as PROBLEMS_TASK
 from evals.fixtures.problems import problems
 from evals.fixtures.questions import starved_questions
-from evals.fixtures.reports import TASK as REPORTS_TASK
 from evals.fixtures.reports import reports
 from evals.fixtures.scan import scan_jump
 from evals.fixtures.starter import starter
@@ -66,7 +64,7 @@ class ReportsCorpus(NamedCorpus):
 
     def make(self) -> Made:
         made = reports(self.data_seed)
-        return Made({"train": made.train, "pool": made.pool}, {REPORTS_TASK: made.items})
+        return Made({"train": made.train, "pool": made.pool}, made.items)
 
 
 @dataclass
@@ -158,7 +156,7 @@ class ProblemsCorpus(NamedCorpus):
             num_items=self.num_items,
             seed=self.data_seed,
         )
-        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, {PROBLEMS_TASK: made.items})
+        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, made.items)
 
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         hub = {"path": "openai/gsm8k", "name": "main", "split": name}

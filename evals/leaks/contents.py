@@ -27,34 +27,15 @@ NUM_TERMS = 2 * NUM_BUCKETS
 _STEM = 5
 """Number of a word's first letters that count."""
 _TOKEN = re.compile(r"[^\W\d_][^\W_]*|\d+(?:,\d{3})*(?:\.\d+)?")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_FROM_TWO = (
+    *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
 _NUMBER_WORDS = {
     "zero": 0.0,
-    "two": 2.0,
-    "three": 3.0,
-    "four": 4.0,
-    "five": 5.0,
-    "six": 6.0,
-    "seven": 7.0,
-    "eight": 8.0,
-    "nine": 9.0,
-    "ten": 10.0,
-    "eleven": 11.0,
-    "twelve": 12.0,
-    "thirteen": 13.0,
-    "fourteen": 14.0,
-    "fifteen": 15.0,
-    "sixteen": 16.0,
-    "seventeen": 17.0,
-    "eighteen": 18.0,
-    "nineteen": 19.0,
-    "twenty": 20.0,
-    "thirty": 30.0,
-    "forty": 40.0,
-    "fifty": 50.0,
-    "sixty": 60.0,
-    "seventy": 70.0,
-    "eighty": 80.0,
-    "ninety": 90.0,
+    **{word: float(number) for number, word in enumerate(_FROM_TWO, 2)},
+    **{word: 10.0 * number for number, word in enumerate(_TENS, 2)},
     **dict.fromkeys(("half", "halves"), 1 / 2),
     **dict.fromkeys(("third", "thirds"), 1 / 3),
     **dict.fromkeys(("quarter", "quarters"), 1 / 4),
