@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -62,9 +62,13 @@ class KeptAnswers:
                 "another one, or leave it unset"
             ) from error
 
-    def find(self, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str | None]:
-        """Find the answer to each request of prompt and generation settings; None where none is kept."""
-        return [self._find(prompt, settings) for prompt, settings in requests]
+    def find(self, prompt: str, settings: Mapping[str, Any]) -> str | None:
+        """Find the answer to a prompt under generation settings; None where none is kept."""
+        key = self._key(prompt, settings)
+        if key is None:
+            return None
+        found = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if found is None else str(found[0])
 
     def add_partial(self, kind: str, request: tuple[str, Mapping[str, Any]], answer: Any) -> None:
         """Keep the answer to a request; by this name lm-eval's models call it as soon as they have one."""
@@ -78,13 +82,6 @@ class KeptAnswers:
         with self._connection:
             self._connection.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", self._fresh)
         self._fresh.clear()
-
-    def _find(self, prompt: str, settings: Mapping[str, Any]) -> str | None:
-        key = self._key(prompt, settings)
-        if key is None:
-            return None
-        found = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if found is None else str(found[0])
 
     def _key(self, prompt: str, settings: Mapping[str, Any]) -> str | None:
         """Hash of all that determines an answer; None for one that is drawn at random."""

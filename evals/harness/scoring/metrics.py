@@ -19,6 +19,8 @@ from enum import Enum, auto
 from statistics import median
 from typing import SupportsFloat
 
+from evals.suite import EvalSuite
+
 
 class MetricKind(Enum):
     VALUE = auto()
@@ -42,21 +44,6 @@ class Metric:
         """What a user may call it: as it stands, and with the filter left out or written out."""
         own = self.name if self.filter is None else self.name.removesuffix(f"/{self.filter}")
         return (self.name, own, f"{own}/{self.filter}")
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedBy:
-    """What the items of a task are to be judged by, where the task has it."""
-
-    metric: str | None = None
-    """Value of `evals.metric`."""
-    filter: str | None = None
-    """Value of `evals.filter`."""
-
-    def candidates(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Metrics of a task that may judge it, the best first: the wanted one alone, else all of the wanted filter."""
-        of_filter = [metric for metric in metrics if metric.filter == self.filter] or list(metrics)
-        return [metric for metric in of_filter if self.metric in metric.names] or of_filter
 
 
 def item_value(raw: object, kind: MetricKind) -> float | None:
@@ -85,20 +72,23 @@ def oriented(value: float, metric: Metric) -> float:
     return value if is_higher_better else 1 - value
 
 
-def judged_metric(wanted: JudgedBy, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]) -> Metric | None:
+def may_judge(suite: EvalSuite, metrics: Sequence[Metric]) -> list[Metric]:
+    """Metrics of a task that may judge it, the best first: that of `evals.metric` alone, else all of `evals.filter`."""
+    of_filter = [metric for metric in metrics if metric.filter == suite.filter] or list(metrics)
+    return [metric for metric in of_filter if suite.metric in metric.names] or of_filter
+
+
+def judged_metric(suite: EvalSuite, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]) -> Metric | None:
     """Metric by which a task's items are judged: the first that may judge and has a value for any item; None where none
     has one."""
-    for metric in wanted.candidates(metrics):
-        if any(metric.name in of_item for of_item in values):
-            return metric
-    return None
+    return next((one for one in may_judge(suite, metrics) if any(one.name in of_item for of_item in values)), None)
 
 
-def check_judged_by(wanted: Mapping[str, JudgedBy], metrics: Mapping[str, Sequence[Metric]]) -> None:
+def check_judged_by(settings: Mapping[str, EvalSuite], metrics: Mapping[str, Sequence[Metric]]) -> None:
     """Check that the metrics and filters that tasks are to be judged by exist.
 
     Args:
-        wanted: What each task is to be judged by.
+        settings: Settings of each task, which say what it is to be judged by.
         metrics: What each task has.
 
     Raises:
@@ -108,11 +98,11 @@ def check_judged_by(wanted: Mapping[str, JudgedBy], metrics: Mapping[str, Sequen
     filters = {task: [one.filter for one in own if one.filter is not None] for task, own in metrics.items()}
     names = {task: [name for one in own for name in one.names] for task, own in metrics.items()}
     listed = {task: [one.name for one in own] for task, own in metrics.items()}
-    _check_known("evals.metric", "metric", {task: own.metric for task, own in wanted.items()}, names, listed)
-    _check_known("evals.filter", "filter", {task: own.filter for task, own in wanted.items()}, filters, filters)
-    for task, own in wanted.items():
+    _check_known("evals.metric", "metric", {task: own.metric for task, own in settings.items()}, names, listed)
+    _check_known("evals.filter", "filter", {task: own.filter for task, own in settings.items()}, filters, filters)
+    for task, own in settings.items():
         has_both = own.filter in filters[task] and own.metric in names[task]
-        if has_both and own.metric not in own.candidates(metrics[task])[0].names:
+        if has_both and own.metric not in may_judge(own, metrics[task])[0].names:
             raise ValueError(
                 f"evals.metric={own.metric!r} and evals.filter={own.filter!r} choose two filters for task {task!r}; "
                 "leave one of them out"
