@@ -32,12 +32,11 @@ def load_chat_tokenizer(model: ModelRef | None) -> Any:
             "corpus.messages unset"
         )
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
+        return transformers.AutoTokenizer.from_pretrained(
             model.adapter or model.path, revision=None if model.adapter else model.revision
         )
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot load the tokenizer of {model.path!r}: {first_line(error)}") from error
-    return tokenizer
 
 
 def named_template(tokenizer: Any, chosen: bool | str) -> str:

@@ -52,13 +52,8 @@ class ItemIndex:
     """Contents of items, which a row must not repeat in other words."""
     _names: NDArray[np.uint64]
     """Name of each item (`item_names`)."""
-    _templates: Templates
-    """Rules for near copies that the texts were compared by."""
-
-    @property
-    def templates(self) -> Templates:
-        """The suite's rules for near copies."""
-        return self._templates
+    templates: Templates
+    """The suite's rules for near copies, by which the texts were compared."""
 
     def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
         """Tell which training rows are near copies of an item of any split.
@@ -78,7 +73,7 @@ class ItemIndex:
         return np.concatenate(found)
 
     def _match(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        texts = _row_texts(rows, self._templates)
+        texts = _row_texts(rows, self.templates)
         found = contains(self._texts, text_hashes(texts.wholes))
         found |= contains(self._prompts, text_hashes(texts.questions))
         if len(self._runs):
@@ -98,7 +93,7 @@ class ItemIndex:
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file for `load_index`."""
-        rules = json.dumps([[name, [p.pattern for p in patterns]] for name, patterns in self._templates.rules])
+        rules = json.dumps([[name, [p.pattern for p in patterns]] for name, patterns in self.templates.rules])
         arrays: dict[str, Any] = {
             "num_items": self.num_items,
             "prompts": self._prompts,
@@ -135,7 +130,7 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
         _runs=np.unique(np.concatenate([runs.hashes for runs in _item_runs(texts)])),
         _rewordings=make_rewordings(texts),
         _names=item_names(texts),
-        _templates=templates,
+        templates=templates,
     )
 
 
@@ -150,7 +145,7 @@ def load_index(path: Path) -> ItemIndex:
             _runs=arrays["runs"],
             _rewordings=from_arrays(arrays),
             _names=arrays["names"],
-            _templates=templates,
+            templates=templates,
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.leaks.near_copies import NUM_WORDS, OPEN_VOCABULARY, NGrams, ngrams, text_hashes
+from evals.leaks.near_copies import MULTIPLIER, NUM_WORDS, OPEN_VOCABULARY, NGrams, ngrams, text_hashes
 
 RUN = 3
 """Words in each run that texts are compared by."""
@@ -22,7 +22,6 @@ LEAST_RUNS = NUM_WORDS - RUN + 1
 """Fewest runs of a text that is compared, those of 13 words; shorter texts can only be equal."""
 
 _SEED = 1
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def is_long(text: str) -> bool:
@@ -78,8 +77,8 @@ def band_keys(signed: NDArray[np.uint32], width: int) -> NDArray[np.uint64]:
     num_bands = NUM_HASHES // width
     keys = np.repeat(np.arange(num_bands, dtype=np.uint64)[np.newaxis], len(signed), axis=0)
     for offset in range(width):
-        keys = (keys * _MIX) ^ signed[:, offset : width * num_bands : width]
-    return keys * _MIX
+        keys = (keys * MULTIPLIER) ^ signed[:, offset : width * num_bands : width]
+    return keys * MULTIPLIER
 
 
 def similarity(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.float64]:

@@ -90,7 +90,6 @@ class ArmScores:
 class Comparison:
     """Challenger minus control on the same items."""
 
-    challenger: str
     control: str
     mean: float
     se: float
@@ -101,7 +100,6 @@ class Comparison:
     low: float
     high: float
     """Upper end of the two-sided 95 % interval."""
-    run: RunVariance
     num_items: int
 
     def lower_bound(self) -> float:
@@ -122,7 +120,6 @@ class GateResult:
     is_accepted: bool
     comparisons: tuple[Comparison, ...]
     """Comparison with each control, in the order given."""
-    alpha: float
 
     @property
     def hardest(self) -> Comparison:
@@ -153,7 +150,7 @@ def accepts(
         raise ValueError("controls must hold at least one arm, got none; train one to compare with")
     run = pool_runs([shared_runs((challenger, *controls)), *earlier])
     comparisons = tuple(compare(challenger, control, run, of_chance) for control in controls)
-    return GateResult(all(c.p < alpha and c.mean > 0 for c in comparisons), comparisons, alpha)
+    return GateResult(all(c.p < alpha and c.mean > 0 for c in comparisons), comparisons)
 
 
 def compare(
@@ -168,7 +165,7 @@ def compare(
         of_chance: Run variance of arms by chance in earlier judgements of the same items.
     """
     run = _enough_runs(challenger, control, run)
-    return _comparison(_paired(challenger, control), run, _noise(run, (challenger, control), of_chance))
+    return _comparison(challenger, control, _noise(run, (challenger, control), of_chance))
 
 
 def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance | None = None) -> Comparison:
@@ -188,7 +185,7 @@ def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance |
             f"use compare for two recipes"
         )
     run = run or run_variance([challenger.seed_means])
-    return _comparison(_paired(challenger, model), run, _noise(run, (challenger,)))
+    return _comparison(challenger, model, _noise(run, (challenger,)))
 
 
 def non_inferior(
@@ -204,9 +201,9 @@ def non_inferior(
     if not margin > 0:
         raise ValueError(f"verify.margin must be positive, got {margin}; no loss at all can never be shown")
     run = _enough_runs(challenger, control, run)
-    pair, noise = _paired(challenger, control), _noise(run, (challenger, control))
-    lower = _comparison(pair, run, noise, loss=margin).lower_bound()
-    return NonInferiority(_comparison(pair, run, noise), lower, is_shown=lower > -margin)
+    noise = _noise(run, (challenger, control))
+    lower = _comparison(challenger, control, noise, loss=margin).lower_bound()
+    return NonInferiority(_comparison(challenger, control, noise), lower, is_shown=lower > -margin)
 
 
 def alpha_at(look: int, alpha: float = 0.025) -> float:
@@ -268,69 +265,37 @@ def _noise(run: RunVariance, arms: Sequence[ArmScores], of_chance: RunVariance |
     return _RunNoise(sum(parts), float(df), seed_factor)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Statistics of two arms on the same items."""
-
-    names: tuple[str, str]
-    num_items: int
-    mean: float
-    """Mean of the items' differences of arm means."""
-    square: float
-    """Mean square of the items' differences."""
-    item_variance: float
-    residual: float
-    residual_df: int
-    lowest: float
-    highest: float
-    """Highest of all scores; `lowest` likewise."""
-
-
-def _paired(challenger: ArmScores, control: ArmScores) -> _Pair:
+def _comparison(challenger: ArmScores, control: ArmScores, noise: _RunNoise, loss: float | None = None) -> Comparison:
+    """Compare two arms. With `loss` the variance is that under a true difference of -loss."""
     arms = (challenger.scores, _aligned(control, challenger))  # each [num_seeds, num_items]
     differences = arms[0].mean(axis=0) - arms[1].mean(axis=0)  # [num_items]
-    residual, residual_df = residual_variance(arms)
-    return _Pair(
-        names=(challenger.name, control.name),
-        num_items=len(challenger.items),
-        mean=float(differences.mean()),
-        square=float(differences @ differences) / len(differences),
-        item_variance=item_variance(differences, arms),
-        residual=residual,
-        residual_df=residual_df,
-        lowest=min(float(scores.min()) for scores in arms),
-        highest=max(float(scores.max()) for scores in arms),
-    )
-
-
-def _comparison(pair: _Pair, run: RunVariance, noise: _RunNoise, loss: float | None = None) -> Comparison:
-    """Compare two arms. With `loss` the variance is that under a true difference of -loss."""
-    mean, of_items = pair.mean, pair.item_variance
-    if loss is not None and pair.lowest >= 0 and pair.highest <= 1:
-        of_items = max(of_items, float(item_variance_at_loss(np.asarray(mean), np.asarray(pair.square), loss)))
+    num_items, mean = len(differences), float(differences.mean())
+    lowest, highest = min(float(scores.min()) for scores in arms), max(float(scores.max()) for scores in arms)
+    of_items, (residual, residual_df) = item_variance(differences, arms), residual_variance(arms)
+    if loss is not None and lowest >= 0 and highest <= 1:
+        square = float(differences @ differences) / num_items
+        of_items = max(of_items, float(item_variance_at_loss(np.asarray(mean), np.asarray(square), loss)))
     found, found_df = difference_variance(
         np.asarray(noise.variance),
-        np.asarray(of_items / pair.num_items),
-        np.asarray(pair.residual * noise.seed_factor / pair.num_items),
-        (noise.df, max(pair.num_items - 1, 1), max(pair.residual_df, 1)),
+        np.asarray(of_items / num_items),
+        np.asarray(residual * noise.seed_factor / num_items),
+        (noise.df, max(num_items - 1, 1), max(residual_df, 1)),
     )
     variance, df = float(found), float(found_df)
-    if variance <= (1e-12 * max(abs(pair.lowest), abs(pair.highest))) ** 2:
+    if variance <= (1e-12 * max(abs(lowest), abs(highest))) ** 2:
         # Neither seeds nor items differ and the scores have no known range: their difference is the only scale.
         variance = mean**2
     se = math.sqrt(variance)
     half = se * float(special.stdtrit(df, 0.975))
     return Comparison(
-        challenger=pair.names[0],
-        control=pair.names[1],
+        control=control.name,
         mean=mean,
         se=se,
         df=df,
         p=float(special.stdtr(df, -mean / se)) if se else 0.5,
         low=mean - half,
         high=mean + half,
-        run=run,
-        num_items=pair.num_items,
+        num_items=num_items,
     )
 
 
