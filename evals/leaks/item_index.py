@@ -18,18 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.items import Item
-from evals.leaks.near_copies import (
-    NUM_WORDS,
-    OPEN_VOCABULARY,
-    ItemText,
-    NGrams,
-    identity_texts,
-    item_ngrams,
-    ngrams,
-    normalise,
-    text_hashes,
-)
-from evals.leaks.resemblance import contains
+from evals.leaks.near_copies import ItemText, NGrams, identity_texts, item_ngrams, ngrams, normalise, text_hashes
+from evals.leaks.resemblance import contains, is_long, is_open
 from evals.leaks.rewordings import Rewordings, from_arrays, make_rewordings, to_arrays
 from evals.leaks.templates import NO_TEMPLATES, Templates, make_templates
 
@@ -179,10 +169,10 @@ def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], inde
 def _item_runs(texts: Sequence[ItemText]) -> list[NGrams]:
     """Runs of the questions and, where answers are natural language, of questions with answers: a row that repeats a
     worked solution gives it away. In a closed grammar of long answers unrelated rows share such runs."""
-    long_answers = [text.target for text in texts if text.target.count(" ") >= NUM_WORDS - 1]
-    is_open = len({word for answer in long_answers for word in answer.split()}) >= OPEN_VOCABULARY
+    if not is_open(text.target for text in texts if is_long(text.target)):
+        return [item_ngrams(texts)]
     answered = [replace(text, text=f"{text.text} {text.target}") for text in texts]
-    return [item_ngrams(texts), *([item_ngrams(answered)] if is_open else [])]
+    return [item_ngrams(texts), item_ngrams(answered)]
 
 
 def _is_repeated(text: ItemText, identity: str, known: Collection[str], templates: Templates) -> bool:

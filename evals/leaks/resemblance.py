@@ -18,14 +18,12 @@ from evals.leaks.near_copies import MULTIPLIER, NUM_WORDS, OPEN_VOCABULARY, NGra
 RUN = 3
 """Words in each run that texts are compared by."""
 NUM_HASHES = 64
-LEAST_RUNS = NUM_WORDS - RUN + 1
-"""Fewest runs of a text that is compared, those of 13 words; shorter texts can only be equal."""
 
 _SEED = 1
 
 
 def is_long(text: str) -> bool:
-    """Whether a normalised text has enough words to be compared."""
+    """Whether a normalised text has enough words to be compared; shorter texts can only be equal."""
     return text.count(" ") >= NUM_WORDS - 1
 
 
@@ -39,20 +37,15 @@ def is_open(texts: Iterable[str]) -> bool:
     return False
 
 
-def short_runs(normal: Sequence[str], salts: Sequence[str], left_out: NDArray[np.uint64]) -> NGrams:
+def short_runs(normal: Sequence[str], salts: Sequence[str]) -> NGrams:
     """Runs of three words of the long texts among normalised ones, ordered by text.
 
     Args:
-        normal: Normalised texts; one that keeps fewer than `LEAST_RUNS` runs gets none.
+        normal: Normalised texts.
         salts: What texts must share beside their words, [num_texts]; texts of different salts share no run.
-        left_out: Hashes of runs that do not count, sorted.
     """
     runs = ngrams([text if is_long(text) else "" for text in normal], RUN)
-    is_kept = ~contains(left_out, runs.hashes)
-    hashes, owners = runs.hashes[is_kept], runs.owners[is_kept]
-    has_enough = np.bincount(owners, minlength=len(normal))[owners] >= LEAST_RUNS
-    hashes, owners = hashes[has_enough], owners[has_enough]
-    return NGrams(hashes=hashes ^ text_hashes(salts)[owners] if len(owners) else hashes, owners=owners)
+    return NGrams(runs.hashes ^ text_hashes(salts)[runs.owners], runs.owners) if len(runs.owners) else runs
 
 
 def signatures(runs: NGrams) -> NDArray[np.uint32]:
