@@ -175,11 +175,8 @@ def settings_of_leaves(suite: EvalSuite, named: Mapping[str, Mapping[str, Task]]
     known = list(dict.fromkeys(name for group, leaves in named.items() for name in (group, *leaves)))
     for name in suite.per_task:
         one_of("evals.per_task", name, tuple(known))
-    groups: dict[str, list[str]] = {}
-    for group, leaves in named.items():
-        for leaf in leaves:
-            groups.setdefault(leaf, []).append(group)
-    return {leaf: suite.of_task(*own, leaf) for leaf, own in groups.items()}
+    leaves = dict.fromkeys(leaf for of_group in named.values() for leaf in of_group)
+    return {leaf: suite.of_task(*(name for name, own in named.items() if leaf in own), leaf) for leaf in leaves}
 
 
 def check_metrics(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) -> None:

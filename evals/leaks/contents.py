@@ -9,7 +9,6 @@ Cost: 15 microseconds for a text of 45 words.
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import chain
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from evals.leaks.near_copies import text_hashes
+from evals.leaks.near_copies import fold, text_hashes
 
 NUM_BUCKETS = 1 << 16
 """Number of columns for words; as many columns for numbers follow."""
@@ -66,7 +65,7 @@ _ANSWER = re.compile(r"\s*(?:answer|a)\s*:?\s*", re.IGNORECASE)
 
 def contents(texts: Sequence[str]) -> csr_array:
     """Terms of each text, [num_texts, NUM_TERMS], ones of float32, sorted."""
-    tokens = [_TOKEN.findall(_folded(said(text))) for text in texts]
+    tokens = [_TOKEN.findall(fold(said(text))) for text in texts]
     flat = list(chain.from_iterable(tokens))
     number_of = {token: k for k, token in enumerate(dict.fromkeys(flat))}
     column_of = _columns(list(number_of))
@@ -107,10 +106,6 @@ def question_of(text: str) -> str:
     """Part of a plain text before a line that begins an answer; all of it where there is no such line."""
     question = _BEGINS_ANSWER.split(text, maxsplit=1)[0]
     return question if question.strip() else text
-
-
-def _folded(text: str) -> str:
-    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _columns(tokens: Sequence[str]) -> NDArray[np.int64]:

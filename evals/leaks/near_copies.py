@@ -169,11 +169,16 @@ def ngrams(normal: Sequence[str], num_words: int = NUM_WORDS) -> NGrams:
 
 def normalise(text: str) -> str:
     """Lower-case a text, with single spaces and no prose punctuation; `normalise(a + " " + b)` joins the two."""
-    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    folded = fold(text)
     if not _MARK_OR_SYMBOL.search(folded):  # three times as fast, and most rows of small corpora
         return " ".join(folded.split())
     bare = " ".join(_MARKS.sub(" ", _APOSTROPHE.sub("", folded)).split())
     return bare or " ".join(folded.split())
+
+
+def fold(text: str) -> str:
+    """Text without differences of case and of compatible characters."""
+    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
 
 
 def text_hashes(texts: Sequence[str]) -> NDArray[np.uint64]:
