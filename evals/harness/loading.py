@@ -64,7 +64,6 @@ def load_suite(suite: EvalSuite, model: ModelRef | None = None) -> LoadedSuite:
     """Load every item of the suite's tasks and guards, with its prompt and its split.
 
     Args:
-        suite: Tasks, and how they are asked.
         model: Model whose chat template items are asked in, where `evals.apply_chat_template` wants one.
 
     Where a task draws few-shot examples from the items that it is evaluated on, only probe items are drawn,

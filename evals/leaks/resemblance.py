@@ -38,12 +38,8 @@ def is_open(texts: Iterable[str]) -> bool:
 
 
 def short_runs(normal: Sequence[str], salts: Sequence[str]) -> NGrams:
-    """Runs of three words of the long texts among normalised ones, ordered by text.
-
-    Args:
-        normal: Normalised texts.
-        salts: What texts must share beside their words, [num_texts]; texts of different salts share no run.
-    """
+    """Runs of three words of the long texts among normalised ones, ordered by text; texts of different `salts`,
+    [num_texts], share no run."""
     runs = ngrams([text if is_long(text) else "" for text in normal], RUN)
     return NGrams(runs.hashes ^ text_hashes(salts)[runs.owners], runs.owners) if len(runs.owners) else runs
 

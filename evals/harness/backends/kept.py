@@ -97,8 +97,6 @@ def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[
 
     Args:
         lm: The model as lm-eval asks it.
-        model: Where it lies.
-        suite: Settings of the measurement.
         generates: What else determines an answer: what generates, its arguments, its type of numbers, the device.
 
     Raises:

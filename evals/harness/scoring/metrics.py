@@ -85,11 +85,7 @@ def judged_metric(suite: EvalSuite, metrics: Sequence[Metric], values: Sequence[
 
 
 def check_judged_by(settings: Mapping[str, EvalSuite], metrics: Mapping[str, Sequence[Metric]]) -> None:
-    """Check that the metrics and filters that tasks are to be judged by exist.
-
-    Args:
-        settings: Settings of each task, which say what it is to be judged by.
-        metrics: What each task has.
+    """Check that the metrics and filters that the settings of each task name exist.
 
     Raises:
         ValueError: none of the tasks that are to be judged by a metric or a filter has it, or a metric is of another
