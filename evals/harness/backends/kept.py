@@ -15,7 +15,6 @@ process at any moment, which loses less than that many, and to write from two at
 
 import hashlib
 import json
-import logging
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,8 +29,6 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from evals.items import OutputType
 from evals.model_ref import ModelRef
 from evals.suite import EvalSuite
-
-log = logging.getLogger(__name__)
 
 FILE = "generations.sqlite"
 _ROWS = 32
@@ -105,7 +102,7 @@ def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[
     if suite.cache is None:
         return
     of = {
-        "model": content_of(model),
+        "model": [_content(path, model.revision) for path in (model.path, model.adapter) if path is not None],
         "max_length": lm.max_length,
         "versions": [transformers.__version__, lm_eval_version],
         **generates,
@@ -114,16 +111,8 @@ def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[
     lm.set_cache_hook(lm.kept)
 
 
-def content_of(model: ModelRef) -> list[Any]:
-    """Hashes of the files of a model, its adapter's too, or the commit of a model of the hub.
-
-    Raises:
-        ValueError: it lies in no folder and has no commit.
-    """
-    return [_content(path, model.revision) for path in (model.path, model.adapter) if path is not None]
-
-
 def _content(path: str, revision: str | None) -> Any:
+    """Hashes of the files of a model, or the commit of a model of the hub; a ValueError where it has neither."""
     folder = Path(path)
     if folder.is_dir():
         files = sorted(file for file in folder.iterdir() if file.is_file())
