@@ -102,7 +102,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     try:
         if text.lstrip().startswith("["):
-            rows = json.loads(text)
+            rows: list[dict[str, Any]] = json.loads(text)
         else:  # not splitlines(), which breaks at characters that JSON leaves unescaped inside strings
             rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
