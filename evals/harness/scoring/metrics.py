@@ -94,8 +94,8 @@ def check_judged_by(settings: Mapping[str, EvalSuite], metrics: Mapping[str, Seq
     filters = {task: [one.filter for one in own if one.filter is not None] for task, own in metrics.items()}
     names = {task: [name for one in own for name in one.names] for task, own in metrics.items()}
     listed = {task: [one.name for one in own] for task, own in metrics.items()}
-    _check_known("evals.metric", "metric", {task: own.metric for task, own in settings.items()}, names, listed)
-    _check_known("evals.filter", "filter", {task: own.filter for task, own in settings.items()}, filters, filters)
+    _check_known("metric", {task: own.metric for task, own in settings.items()}, names, listed)
+    _check_known("filter", {task: own.filter for task, own in settings.items()}, filters, filters)
     for task, own in settings.items():
         has_both = own.filter in filters[task] and own.metric in names[task]
         if has_both and own.metric not in may_judge(own, metrics[task])[0].names:
@@ -106,7 +106,6 @@ def check_judged_by(settings: Mapping[str, EvalSuite], metrics: Mapping[str, Seq
 
 
 def _check_known(
-    key: str,
     noun: str,
     wanted: Mapping[str, str | None],
     known: Mapping[str, Sequence[str]],
@@ -120,7 +119,7 @@ def _check_known(
             near = get_close_matches(value, names, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(
-                f"{key}={value!r} is a {noun} of no task that it is for ({', '.join(tasks)}); {hint}they have "
+                f"evals.{noun}={value!r} is a {noun} of no task that it is for ({', '.join(tasks)}); {hint}they have "
                 f"{', '.join(names) or 'none'}"
             )
 
