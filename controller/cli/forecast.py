@@ -29,8 +29,8 @@ from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model
-from evals.statistics.flips import flips
 from evals.statistics.intervals import Estimate
+from evals.statistics.paired import flips
 from evals.statistics.power import Judgement, detectable_gain
 from interventions.mix.mix import original_mix
 from interventions.planner import Auto

@@ -7,8 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from controller.loop.models import CHAMPION_FILE
-from evals.statistics.flips import flips
-from evals.statistics.paired import paired_difference
+from evals.statistics.paired import flips, paired_difference
 
 PROBE_FILE = "items-probe.parquet"
 SHOWN = 5

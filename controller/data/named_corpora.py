@@ -52,7 +52,7 @@ class ReportsCorpus(NamedCorpus):
 
     def make(self) -> Made:
         made = reports.reports(self.data_seed)
-        return Made({"train": made.train, "pool": made.pool}, {reports.TASK: made.items})
+        return Made({"train": made.train, "pool": made.pool}, made.items)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class ProblemsCorpus(NamedCorpus):
             num_items=self.num_items,
             seed=self.data_seed,
         )
-        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, {problems.TASK: made.items})
+        return Made({"train": self.form_of(made.train), "pool": self.form_of(made.pool)}, made.items)
 
     def _split(self, name: str) -> Iterator[Mapping[str, Any]]:
         hub = {"path": "openai/gsm8k", "name": "main", "split": name}

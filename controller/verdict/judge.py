@@ -21,7 +21,7 @@ from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult, check_pairable
 from evals.statistics.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, non_inferior, shared_runs
-from evals.statistics.flips import flips
+from evals.statistics.paired import flips
 from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
 
 

@@ -35,7 +35,6 @@ _SAMPLE = 5_000
 _CHUNK = 65_536
 _COMPARED = 8_192
 """Texts or pairs processed at once, which bounds the memory."""
-_NO_RUNS = np.zeros(0, np.uint64)
 
 
 def content_hashes(rows: TrainPool) -> NDArray[np.uint64]:
@@ -146,7 +145,7 @@ def _runs(contents: Sequence[str], template: tuple[int, int]) -> NGrams:
             prompt = " ".join(prompt.split(" ")[prefix:][: -suffix or None])
         texts.append(f"{prompt} {completion}".strip())
         answers.append(completion if content[0] != "\x00" else "")
-    return short_runs(texts, answers, _NO_RUNS)
+    return short_runs(texts, answers)
 
 
 def _whole(content: str) -> str:

@@ -13,43 +13,39 @@ import logging
 import time
 from collections.abc import Sequence
 
-from lm_eval.api.instance import Instance
-
 from evals.harness.loading import LoadedSuite, load_suite
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.scoring.results import score_items
 from evals.items import EvalReport, Item, ItemResult, ProbeReport
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from evals.suite import EvalSuite
 
 __all__ = ["LoadedSuite", "evaluate", "load_suite"]
 
 log = logging.getLogger(__name__)
 
 
-def evaluate(model: ModelRef, suite: EvalSuite | LoadedSuite, items: Split | Sequence[Item]) -> EvalReport:
+def evaluate(model: ModelRef, loaded: LoadedSuite, items: Split | Sequence[Item]) -> EvalReport:
     """Measure a model on the items of one split.
 
     Args:
         model: Loaded in this process, on the GPU if there is one.
-        suite: A `LoadedSuite` saves loading the tasks again.
+        loaded: Tasks with their items, by `load_suite`.
         items: A split, or items of one split.
 
     Returns:
         A report in the suite's order of items; a `ProbeReport` for probe items.
 
     Raises:
-        ValueError: the model or a task cannot be loaded, or items are not of the suite or of several splits.
+        ValueError: the model cannot be loaded, or items are not of the suite or of several splits.
     """
     from evals.harness.answers import answer  # noqa: PLC0415  # four seconds, for processes that ask
     from evals.harness.backends.measuring import load_measured  # noqa: PLC0415
 
     started = time.monotonic()
-    loaded = suite if isinstance(suite, LoadedSuite) else load_suite(suite, model)
     quieten()
     chosen = _chosen(loaded, items)
-    sent = {item.key: [_unanswered(instance) for instance in loaded.requests[item.key]] for item in chosen}
+    sent = {item.key: loaded.to_send(item) for item in chosen}
     lm = load_measured(model, loaded.suite)
     with harness_seeds():
         answer(lm, [instance for instances in sent.values() for instance in instances])
@@ -91,13 +87,3 @@ def _chosen(loaded: LoadedSuite, items: Split | Sequence[Item]) -> list[Item]:
     if len({item.split for item in chosen}) != 1:
         raise ValueError(f"items of one split are measured at a time, got {len(chosen)} of several or none")
     return chosen
-
-
-def _unanswered(instance: Instance) -> Instance:
-    return Instance(
-        request_type=instance.request_type,
-        doc=instance.doc,
-        arguments=instance.arguments,
-        idx=instance.idx,
-        metadata=instance.metadata,
-    )

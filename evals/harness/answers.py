@@ -34,7 +34,7 @@ def _answer_by_writing(lm: CountedModel, asked: Sequence[Instance]) -> list[str]
     """Answers that are kept, and those that the model writes to the other requests."""
     if lm.kept is None:
         return _generate(lm, asked)
-    found = lm.kept.find([instance.args[:2] for instance in asked])
+    found = [lm.kept.find(*instance.args[:2]) for instance in asked]
     missing = [instance for instance, kept in zip(asked, found, strict=True) if kept is None]
     written = _generate(lm, missing) if missing else []
     for instance, text in zip(missing, written, strict=True):

@@ -63,7 +63,10 @@ class Asker:
             raise ValueError(f"{unasked[0].key} has no single prompt that could be edited")
         lm = self._loaded()
         before = lm.num_tokens
-        sent = [[_edited(i, edit.prompt) for i in self.suite.requests[edit.item.key]] for edit in edits]
+        sent = [
+            [replace(one, arguments=(edit.prompt, *one.args[1:])) for one in self.suite.to_send(edit.item)]
+            for edit in edits
+        ]
         with harness_seeds():
             answer(lm, [instance for instances in sent for instance in instances])
         self.num_tokens += lm.num_tokens - before
@@ -79,7 +82,7 @@ class Asker:
         _check_probe([given.item for given in answered])
         if unwritten := [given.item for given in answered if given.item.output_type is not OutputType.GENERATE_UNTIL]:
             raise ValueError(f"{unwritten[0].key} has no written answer that could be scored")
-        sent = [[_edited(i, i.args[0]) for i in self.suite.requests[given.item.key]] for given in answered]
+        sent = [self.suite.to_send(given.item) for given in answered]
         return self._scored([given.item for given in answered], sent, [given.answer for given in answered])
 
     def _scored(
@@ -113,13 +116,3 @@ class Asker:
 def _check_probe(items: Sequence[Item]) -> None:
     if foreign := [item for item in items if item.split is not Split.PROBE]:
         raise PermissionError(f"only probe items may be asked again, got {foreign[0].key}")
-
-
-def _edited(instance: Instance, prompt: str) -> Instance:
-    return Instance(
-        request_type=instance.request_type,
-        doc=instance.doc,
-        arguments=(prompt, *instance.args[1:]),
-        idx=instance.idx,
-        metadata=instance.metadata,
-    )

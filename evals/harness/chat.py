@@ -4,7 +4,6 @@ lm-eval records which of several templates it was given by name and renders by t
 named one is used.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -33,12 +32,11 @@ def load_chat_tokenizer(model: ModelRef | None) -> Any:
             "corpus.messages unset"
         )
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
+        return transformers.AutoTokenizer.from_pretrained(
             model.adapter or model.path, revision=None if model.adapter else model.revision
         )
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot load the tokenizer of {model.path!r}: {first_line(error)}") from error
-    return tokenizer
 
 
 def named_template(tokenizer: Any, chosen: bool | str) -> str:
@@ -48,11 +46,6 @@ def named_template(tokenizer: Any, chosen: bool | str) -> str:
         ValueError: as in `chat_template`.
     """
     return chat_template(tokenizer, chosen if isinstance(chosen, str) else None)
-
-
-def template_hash(template: str) -> str:
-    """Hash of a template, as lm-eval records it in its results."""
-    return hashlib.sha256(template.encode()).hexdigest()
 
 
 def renderer(tokenizer: Any, template: str) -> Callable[..., str]:

@@ -1,7 +1,8 @@
 """Load the items of a suite: lm-eval's documents with their prompts, requests, ids and splits."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
 import lm_eval
@@ -9,7 +10,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 
-from evals.harness.chat import load_chat_tokenizer, named_template, renderer, template_hash
+from evals.harness.chat import load_chat_tokenizer, named_template, renderer
 from evals.harness.documents import digest, json_document, occurrence_ids
 from evals.harness.process import harness_seeds, quieten, templates_compiled_once
 from evals.harness.tasks import check_metrics, configure, find_tasks, load_tasks, naming_the_task, settings_of_leaves
@@ -36,9 +37,13 @@ class LoadedSuite:
     """Versions of lm-eval and of each leaf task."""
     leaves: Mapping[str, Task] = field(repr=False, compare=False)
     requests: Mapping[ItemKey, Sequence[Instance]] = field(repr=False, compare=False)
-    """Requests of each item; they are copied before they are sent, because answers are appended to what is sent."""
+    """Requests of each item, never answered themselves."""
     settings: Mapping[str, EvalSuite] = field(repr=False, compare=False)
     """Settings of each leaf task."""
+
+    def to_send(self, item: Item) -> list[Instance]:
+        """Copy the requests of an item: answers are appended to what is sent."""
+        return [replace(request, resps=[], filtered_resps={}) for request in self.requests[item.key]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,6 @@ def load_suite(suite: EvalSuite, model: ModelRef | None = None) -> LoadedSuite:
     """Load every item of the suite's tasks and guards, with its prompt and its split.
 
     Args:
-        suite: Tasks, and how they are asked.
         model: Model whose chat template items are asked in, where `evals.apply_chat_template` wants one.
 
     Where a task draws few-shot examples from the items that it is evaluated on, only probe items are drawn,
@@ -98,7 +102,9 @@ def load_suite(suite: EvalSuite, model: ModelRef | None = None) -> LoadedSuite:
                 items.append(_item(task, draft, key, item_id, instances, is_chat=chat is not None))
                 requests[ItemKey(leaf, item_id)] = instances
     versions = {"lm-eval": lm_eval.__version__} | {leaf: str(task.VERSION) for leaf, task in leaves.items()}
-    versions |= {f"chat template {name}": template_hash(chat.template)[:16] for name, chat in chats.items()}
+    versions |= {
+        f"chat template {name}": sha256(chat.template.encode()).hexdigest()[:16] for name, chat in chats.items()
+    }
     return LoadedSuite(suite, tuple(items), tasks, guards, versions, leaves, requests, settings)
 
 

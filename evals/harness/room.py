@@ -18,11 +18,7 @@ DEFAULT_ANSWER, DEFAULT_CONTEXT = 256, 2048
 
 
 def check_room(loaded: LoadedSuite, model: ModelRef) -> None:
-    """Check that each task has an item that the model reads whole.
-
-    Args:
-        loaded: Items with their requests.
-        model: Model whose configuration and tokenizer are read.
+    """Check that each task has an item that the model, by its configuration and tokenizer, reads whole.
 
     Raises:
         ValueError: answers of a task leave no room for a prompt, or all its prompts would lose their beginning.

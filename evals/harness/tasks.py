@@ -20,7 +20,7 @@ from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 from transformers import GenerationConfig
 
-from evals.harness.scoring.metrics import JudgedBy, Metric, MetricKind, check_judged_by
+from evals.harness.scoring.metrics import Metric, MetricKind, check_judged_by, may_judge
 from evals.items import OutputType
 from evals.suite import EvalSuite
 from evals.validation import first_line, one_of
@@ -175,11 +175,8 @@ def settings_of_leaves(suite: EvalSuite, named: Mapping[str, Mapping[str, Task]]
     known = list(dict.fromkeys(name for group, leaves in named.items() for name in (group, *leaves)))
     for name in suite.per_task:
         one_of("evals.per_task", name, tuple(known))
-    groups: dict[str, list[str]] = {}
-    for group, leaves in named.items():
-        for leaf in leaves:
-            groups.setdefault(leaf, []).append(group)
-    return {leaf: suite.of_task(*own, leaf) for leaf, own in groups.items()}
+    leaves = dict.fromkeys(leaf for of_group in named.values() for leaf in of_group)
+    return {leaf: suite.of_task(*(name for name, own in named.items() if leaf in own), leaf) for leaf in leaves}
 
 
 def check_metrics(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) -> None:
@@ -190,13 +187,7 @@ def check_metrics(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task])
                 f"task {leaf!r} scores the whole corpus only ({', '.join(task.aggregation())}), so that its "
                 "failures cannot be found; add a metric with a value for each item to its metric_list"
             )
-    wanted = {leaf: judged_by(own) for leaf, own in settings.items()}
-    check_judged_by(wanted, {leaf: task_metrics(task) for leaf, task in leaves.items()})
-
-
-def judged_by(settings: EvalSuite) -> JudgedBy:
-    """What a task with these settings is to be judged by."""
-    return JudgedBy(settings.metric, settings.filter)
+    check_judged_by(settings, {leaf: task_metrics(task) for leaf, task in leaves.items()})
 
 
 def tell_filters(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) -> Iterator[str]:
@@ -205,7 +196,7 @@ def tell_filters(settings: Mapping[str, EvalSuite], leaves: Mapping[str, Task]) 
     for leaf, task in leaves.items():
         names = tuple(chosen.name for chosen in task._filters)
         if len(names) > 1:
-            judging = judged_by(settings[leaf]).candidates(task_metrics(task))[0].filter
+            judging = may_judge(settings[leaf], task_metrics(task))[0].filter
             alike.setdefault((judging, names), []).append(leaf)
     for (judging, names), tasks in alike.items():
         more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""

@@ -9,7 +9,6 @@ Cost: 15 microseconds for a text of 45 words.
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import chain
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from evals.leaks.near_copies import text_hashes
+from evals.leaks.near_copies import fold, text_hashes
 
 NUM_BUCKETS = 1 << 16
 """Number of columns for words; as many columns for numbers follow."""
@@ -27,34 +26,15 @@ NUM_TERMS = 2 * NUM_BUCKETS
 _STEM = 5
 """Number of a word's first letters that count."""
 _TOKEN = re.compile(r"[^\W\d_][^\W_]*|\d+(?:,\d{3})*(?:\.\d+)?")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_FROM_TWO = (
+    *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
 _NUMBER_WORDS = {
     "zero": 0.0,
-    "two": 2.0,
-    "three": 3.0,
-    "four": 4.0,
-    "five": 5.0,
-    "six": 6.0,
-    "seven": 7.0,
-    "eight": 8.0,
-    "nine": 9.0,
-    "ten": 10.0,
-    "eleven": 11.0,
-    "twelve": 12.0,
-    "thirteen": 13.0,
-    "fourteen": 14.0,
-    "fifteen": 15.0,
-    "sixteen": 16.0,
-    "seventeen": 17.0,
-    "eighteen": 18.0,
-    "nineteen": 19.0,
-    "twenty": 20.0,
-    "thirty": 30.0,
-    "forty": 40.0,
-    "fifty": 50.0,
-    "sixty": 60.0,
-    "seventy": 70.0,
-    "eighty": 80.0,
-    "ninety": 90.0,
+    **{word: float(number) for number, word in enumerate(_FROM_TWO, 2)},
+    **{word: 10.0 * number for number, word in enumerate(_TENS, 2)},
     **dict.fromkeys(("half", "halves"), 1 / 2),
     **dict.fromkeys(("third", "thirds"), 1 / 3),
     **dict.fromkeys(("quarter", "quarters"), 1 / 4),
@@ -85,7 +65,7 @@ _ANSWER = re.compile(r"\s*(?:answer|a)\s*:?\s*", re.IGNORECASE)
 
 def contents(texts: Sequence[str]) -> csr_array:
     """Terms of each text, [num_texts, NUM_TERMS], ones of float32, sorted."""
-    tokens = [_TOKEN.findall(_folded(said(text))) for text in texts]
+    tokens = [_TOKEN.findall(fold(said(text))) for text in texts]
     flat = list(chain.from_iterable(tokens))
     number_of = {token: k for k, token in enumerate(dict.fromkeys(flat))}
     column_of = _columns(list(number_of))
@@ -126,10 +106,6 @@ def question_of(text: str) -> str:
     """Part of a plain text before a line that begins an answer; all of it where there is no such line."""
     question = _BEGINS_ANSWER.split(text, maxsplit=1)[0]
     return question if question.strip() else text
-
-
-def _folded(text: str) -> str:
-    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _columns(tokens: Sequence[str]) -> NDArray[np.int64]:

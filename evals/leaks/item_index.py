@@ -18,18 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.items import Item
-from evals.leaks.near_copies import (
-    NUM_WORDS,
-    OPEN_VOCABULARY,
-    ItemText,
-    NGrams,
-    identity_texts,
-    item_ngrams,
-    ngrams,
-    normalise,
-    text_hashes,
-)
-from evals.leaks.resemblance import contains
+from evals.leaks.near_copies import ItemText, NGrams, identity_texts, item_ngrams, ngrams, normalise, text_hashes
+from evals.leaks.resemblance import contains, is_long, is_open
 from evals.leaks.rewordings import Rewordings, from_arrays, make_rewordings, to_arrays
 from evals.leaks.templates import NO_TEMPLATES, Templates, make_templates
 
@@ -52,13 +42,8 @@ class ItemIndex:
     """Contents of items, which a row must not repeat in other words."""
     _names: NDArray[np.uint64]
     """Name of each item (`item_names`)."""
-    _templates: Templates
-    """Rules for near copies that the texts were compared by."""
-
-    @property
-    def templates(self) -> Templates:
-        """The suite's rules for near copies."""
-        return self._templates
+    templates: Templates
+    """The suite's rules for near copies, by which the texts were compared."""
 
     def matches(self, texts: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
         """Tell which training rows are near copies of an item of any split.
@@ -78,7 +63,7 @@ class ItemIndex:
         return np.concatenate(found)
 
     def _match(self, rows: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-        texts = _row_texts(rows, self._templates)
+        texts = _row_texts(rows, self.templates)
         found = contains(self._texts, text_hashes(texts.wholes))
         found |= contains(self._prompts, text_hashes(texts.questions))
         if len(self._runs):
@@ -98,7 +83,7 @@ class ItemIndex:
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file for `load_index`."""
-        rules = json.dumps([[name, [p.pattern for p in patterns]] for name, patterns in self._templates.rules])
+        rules = json.dumps([[name, [p.pattern for p in patterns]] for name, patterns in self.templates.rules])
         arrays: dict[str, Any] = {
             "num_items": self.num_items,
             "prompts": self._prompts,
@@ -135,7 +120,7 @@ def index_items(items: Iterable[Item], templates: Templates = NO_TEMPLATES) -> I
         _runs=np.unique(np.concatenate([runs.hashes for runs in _item_runs(texts)])),
         _rewordings=make_rewordings(texts),
         _names=item_names(texts),
-        _templates=templates,
+        templates=templates,
     )
 
 
@@ -150,7 +135,7 @@ def load_index(path: Path) -> ItemIndex:
             _runs=arrays["runs"],
             _rewordings=from_arrays(arrays),
             _names=arrays["names"],
-            _templates=templates,
+            templates=templates,
         )
 
 
@@ -184,10 +169,10 @@ def repeated_items(items: Sequence[Item], texts: Iterable[tuple[str, str]], inde
 def _item_runs(texts: Sequence[ItemText]) -> list[NGrams]:
     """Runs of the questions and, where answers are natural language, of questions with answers: a row that repeats a
     worked solution gives it away. In a closed grammar of long answers unrelated rows share such runs."""
-    long_answers = [text.target for text in texts if text.target.count(" ") >= NUM_WORDS - 1]
-    is_open = len({word for answer in long_answers for word in answer.split()}) >= OPEN_VOCABULARY
+    if not is_open(text.target for text in texts if is_long(text.target)):
+        return [item_ngrams(texts)]
     answered = [replace(text, text=f"{text.text} {text.target}") for text in texts]
-    return [item_ngrams(texts), *([item_ngrams(answered)] if is_open else [])]
+    return [item_ngrams(texts), item_ngrams(answered)]
 
 
 def _is_repeated(text: ItemText, identity: str, known: Collection[str], templates: Templates) -> bool:

@@ -13,20 +13,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.leaks.near_copies import NUM_WORDS, OPEN_VOCABULARY, NGrams, ngrams, text_hashes
+from evals.leaks.near_copies import MULTIPLIER, NUM_WORDS, OPEN_VOCABULARY, NGrams, ngrams, text_hashes
 
 RUN = 3
 """Words in each run that texts are compared by."""
 NUM_HASHES = 64
-LEAST_RUNS = NUM_WORDS - RUN + 1
-"""Fewest runs of a text that is compared, those of 13 words; shorter texts can only be equal."""
 
 _SEED = 1
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def is_long(text: str) -> bool:
-    """Whether a normalised text has enough words to be compared."""
+    """Whether a normalised text has enough words to be compared; shorter texts can only be equal."""
     return text.count(" ") >= NUM_WORDS - 1
 
 
@@ -40,20 +37,11 @@ def is_open(texts: Iterable[str]) -> bool:
     return False
 
 
-def short_runs(normal: Sequence[str], salts: Sequence[str], left_out: NDArray[np.uint64]) -> NGrams:
-    """Runs of three words of the long texts among normalised ones, ordered by text.
-
-    Args:
-        normal: Normalised texts; one that keeps fewer than `LEAST_RUNS` runs gets none.
-        salts: What texts must share beside their words, [num_texts]; texts of different salts share no run.
-        left_out: Hashes of runs that do not count, sorted.
-    """
+def short_runs(normal: Sequence[str], salts: Sequence[str]) -> NGrams:
+    """Runs of three words of the long texts among normalised ones, ordered by text; texts of different `salts`,
+    [num_texts], share no run."""
     runs = ngrams([text if is_long(text) else "" for text in normal], RUN)
-    is_kept = ~contains(left_out, runs.hashes)
-    hashes, owners = runs.hashes[is_kept], runs.owners[is_kept]
-    has_enough = np.bincount(owners, minlength=len(normal))[owners] >= LEAST_RUNS
-    hashes, owners = hashes[has_enough], owners[has_enough]
-    return NGrams(hashes=hashes ^ text_hashes(salts)[owners] if len(owners) else hashes, owners=owners)
+    return NGrams(runs.hashes ^ text_hashes(salts)[runs.owners], runs.owners) if len(runs.owners) else runs
 
 
 def signatures(runs: NGrams) -> NDArray[np.uint32]:
@@ -78,8 +66,8 @@ def band_keys(signed: NDArray[np.uint32], width: int) -> NDArray[np.uint64]:
     num_bands = NUM_HASHES // width
     keys = np.repeat(np.arange(num_bands, dtype=np.uint64)[np.newaxis], len(signed), axis=0)
     for offset in range(width):
-        keys = (keys * _MIX) ^ signed[:, offset : width * num_bands : width]
-    return keys * _MIX
+        keys = (keys * MULTIPLIER) ^ signed[:, offset : width * num_bands : width]
+    return keys * MULTIPLIER
 
 
 def similarity(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.float64]:

@@ -239,13 +239,9 @@ def to_arrays(rewordings: Rewordings) -> dict[str, NDArray[np.generic]]:
         "kind_sizes": np.array([len(kind.owners) for kind in kinds], np.int64),
         "kind_bounds": np.array([kind.least for kind in kinds], np.float64),
         "kind_items": np.concatenate([np.zeros(0, np.int64), *(kind.owners for kind in kinds)]),
-        "kind_num_terms": np.concatenate([np.zeros(0, np.int64), *(_num_terms(kind) for kind in kinds)]),
+        "kind_num_terms": np.concatenate([np.zeros(0, np.int64), *(np.diff(kind.terms.indptr) for kind in kinds)]),
         "kind_terms": np.concatenate(columns),
     }
-
-
-def _num_terms(kind: Kind) -> NDArray[np.int64]:
-    return np.diff(kind.terms.indptr).astype(np.int64)
 
 
 def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Rewordings:

@@ -16,11 +16,7 @@ SUFFIX = "_samples.jsonl"
 
 
 def read_every_eval(source: Path, paths: Sequence[Path]) -> Recording:
-    """Read the samples of one model.
-
-    Args:
-        source: Folder that the user named.
-        paths: Its `*_samples.jsonl` files.
+    """Read the samples of one model from the `*_samples.jsonl` files of the folder that the user named.
 
     Raises:
         ValueError: the file of the whole is missing, lines are, or they are of several models.

@@ -101,7 +101,8 @@ def _item(path: Path, sample: Mapping[str, Any]) -> RecordedItem:
         )
     choices = tuple(str(choice) for choice in sample.get("choices") or ())
     question = _text(sample["input"])
-    targets = [str(target) for target in _listed(sample["target"])]
+    target = sample["target"]
+    targets = [str(one) for one in (target if isinstance(target, list) else [target])]
     values, answers = _scores(sample, choices)
     identity = {"input": question, "choices": list(choices), "target": targets}
     return RecordedItem(
@@ -140,7 +141,3 @@ def _text(content: Any) -> str:
     if isinstance(content, dict):
         return _text(content.get("content") if "content" in content else content.get("text", ""))
     return "\n".join(text for text in (_text(part) for part in content or ()) if text)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

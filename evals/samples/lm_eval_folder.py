@@ -7,7 +7,7 @@ its task. Older versions wrote one JSON array in the place of lines, requests as
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,7 @@ class _Logged:
 
 def is_lm_eval(folder: Path) -> bool:
     """Whether results or samples of lm-eval lie in the folder or below it."""
-    return any(_SAMPLES.fullmatch(path.name) for path in folder.rglob("samples_*")) or any(
-        "n-shot" in (read_json(path) or {}) for path in folder.rglob("results*.json")
-    )
+    return bool(_samples(folder)) or any("n-shot" in (read_json(path) or {}) for path in folder.rglob("results*.json"))
 
 
 def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
@@ -61,8 +59,9 @@ def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
         ValueError: a task was run twice or has no samples, runs are of several models, a task has several filters or
             not this one, or the installed task has another version.
     """
-    place = _one_place(folder)
-    times = sorted({match["time"] for path in place.iterdir() if (match := _SAMPLES.fullmatch(path.name))})
+    samples = _samples(folder)
+    place = _one_place(folder, samples)
+    times = sorted({match["time"] for match in samples.values()})
     found = {*place.glob("results*.json"), *(path for time in times for path in place.glob(f"*_{time}.json"))}
     of_runs = {path: read_json(path) for path in sorted(found) if not _SAMPLES.fullmatch(path.name)}
     if not of_runs:
@@ -70,7 +69,7 @@ def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
             f"evals.samples: {place} has samples and no results_<time>.json, which tells what its tasks are; put the "
             "file that lm-eval wrote beside them"
         )
-    logged = _by_task(place, of_runs) if times else _without_times(place, of_runs)
+    logged = _by_task(place, samples, of_runs) if times else _without_times(place, of_runs)
     for path, results in of_runs.items():
         named = {*suite.tasks, *suite.guards} if suite.tasks else set(results.get("configs", {}))
         if missing := [task for task in results.get("configs", {}) if task in named and task not in logged]:
@@ -97,10 +96,14 @@ def read_lm_eval(folder: Path, suite: EvalSuite) -> Recording:
     return Recording(str(folder), str(name or place.name), tuple(tasks))
 
 
-def _one_place(folder: Path) -> Path:
+def _samples(folder: Path) -> dict[Path, re.Match[str]]:
+    """Files of samples in the folder or below it, sorted, with task and time of each."""
+    return {path: match for path in sorted(folder.rglob("samples_*")) if (match := _SAMPLES.fullmatch(path.name))}
+
+
+def _one_place(folder: Path, samples: Iterable[Path]) -> Path:
     """Folder of the one model whose runs lie in the folder or below it."""
-    results = list(folder.rglob("results*.json"))
-    places = sorted({path.parent for path in results} | {path.parent for path in _samples_below(folder)})
+    places = sorted({path.parent for path in (*folder.rglob("results*.json"), *samples)})
     if len(places) > 1:
         names = ", ".join(str(place.relative_to(folder)) for place in places)
         raise ValueError(
@@ -110,16 +113,12 @@ def _one_place(folder: Path) -> Path:
     return places[0]
 
 
-def _samples_below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("samples_*") if _SAMPLES.fullmatch(path.name))
-
-
-def _by_task(place: Path, of_runs: Mapping[Path, Mapping[str, Any]]) -> dict[str, _Logged]:
+def _by_task(
+    place: Path, samples: Mapping[Path, re.Match[str]], of_runs: Mapping[Path, Mapping[str, Any]]
+) -> dict[str, _Logged]:
     """Find the samples of each task, with the results that have the same time in their name."""
     logged: dict[str, _Logged] = {}
-    for path in _samples_below(place):
-        match = _SAMPLES.fullmatch(path.name)
-        assert match is not None, "only such files are listed"
+    for path, match in samples.items():
         task, time = match["task"], match["time"]
         if task in logged:
             raise ValueError(
@@ -254,7 +253,8 @@ def _item(
         delimiter = whole[: len(whole) - len(target)]
     elif kind is OutputType.LOGLIKELIHOOD_ROLLING:
         prompt, delimiter = "", ""
-    names = [str(name) for name in row.get("metrics", ()) or _metric_names(config)]
+    listed = (entry.get("metric") for entry in config.get("metric_list") or ())
+    names = [str(name) for name in row.get("metrics", ()) or listed]
     answers = {f"{name}{suffix}": _answer(row["filtered_resps"], kind, target, choices, name) for name in names}
     unparsed = [not answer.strip() or answer in fallbacks for answer in answers.values()]
     return RecordedItem(
@@ -271,10 +271,6 @@ def _item(
         values={f"{name}{suffix}": row[name] for name in names if name in row},
         is_unparsed=any(unparsed) if fallbacks and kind is OutputType.GENERATE_UNTIL else None,
     )
-
-
-def _metric_names(config: Mapping[str, Any]) -> list[str]:
-    return [str(entry.get("metric")) for entry in config.get("metric_list") or ()]
 
 
 def _arguments(arguments: Any) -> list[list[Any]]:

@@ -1,6 +1,5 @@
 """Choose the form of the logs in each folder of `evals.samples`, and read them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from evals.samples.every_eval import SUFFIX, read_every_eval
@@ -55,14 +54,11 @@ def _read(source: Path, suite: EvalSuite) -> Recording:
             f"evals.samples: {source} holds logs of {' and '.join(found)}; put each program's in a folder of its own"
         )
     if not found:
+        held = f"{len(files)} files, the first {files[0].name}" if files else "it is empty"
         raise ValueError(
-            f"evals.samples: {source} holds no logs that can be read ({_described(files)}); it must be a folder that "
+            f"evals.samples: {source} holds no logs that can be read ({held}); it must be a folder that "
             "lm_eval --log_samples wrote, Inspect's .json or .eval logs, or Every Eval Ever's *_samples.jsonl"
         )
     if every:
         return read_every_eval(source, every)
     return read_inspect(source, logs) if logs else read_lm_eval(source, suite)
-
-
-def _described(files: Sequence[Path]) -> str:
-    return f"{len(files)} files, the first {files[0].name}" if files else "it is empty"

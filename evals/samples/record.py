@@ -1,7 +1,7 @@
 """What a log says of one model: its tasks, and for each item the question, the gold answer, the answer, the scores."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,17 +101,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """
     text = path.read_text(encoding="utf-8")
     try:
-        rows = json.loads(text) if text.lstrip().startswith("[") else list(_parsed(text))
+        if text.lstrip().startswith("["):
+            rows: list[dict[str, Any]] = json.loads(text)
+        else:  # not splitlines(), which breaks at characters that JSON leaves unescaped inside strings
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise _not_json(path, error) from error
     if bad := [k for k, row in enumerate(rows) if not isinstance(row, dict)]:
         raise ValueError(f"evals.samples: sample {bad[0] + 1} of {path} is no JSON object; log it again")
     return rows
-
-
-def _parsed(text: str) -> Iterator[Any]:
-    # Not splitlines(): it breaks at characters that JSON leaves unescaped inside strings.
-    return (json.loads(line) for line in text.split("\n") if line.strip())
 
 
 def _not_json(path: Path, error: ValueError) -> ValueError:

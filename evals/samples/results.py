@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from evals.harness.documents import digest, json_document, occurrence_ids
-from evals.harness.scoring.metrics import JudgedBy, Metric, check_judged_by, failures, item_value, oriented
-from evals.harness.tasks import judged_by
+from evals.harness.scoring.metrics import Metric, check_judged_by, failures, item_value, may_judge, oriented
 from evals.items import EvalReport, Item, ItemKey, ItemResult, ProbeReport
 from evals.leaks.near_copies import ItemText, split_keys
 from evals.leaks.templates import make_templates
@@ -94,9 +93,9 @@ def score_recording(recording: Recording, suite: EvalSuite) -> Scored:
             none has `evals.metric` or `evals.filter`, or a sample has no finite score.
     """
     tasks = _wanted(recording, suite)
-    wanted = {task.name: judged_by(suite.of_task(task.name)) for task in tasks}
-    check_judged_by(wanted, {task.name: task.metrics for task in tasks})
-    judging = {task.name: _judging(recording, task, wanted[task.name]) for task in tasks}
+    settings = {task.name: suite.of_task(task.name) for task in tasks}
+    check_judged_by(settings, {task.name: task.metrics for task in tasks})
+    judging = {task.name: _judging(recording, task, settings[task.name]) for task in tasks}
     items, records = _items(tasks, suite)
     scores: dict[ItemKey, float] = {}
     metrics: dict[ItemKey, Mapping[str, float]] = {}
@@ -141,12 +140,11 @@ def _wanted(recording: Recording, suite: EvalSuite) -> list[RecordedTask]:
     return [by_name[name] for name in named]
 
 
-def _judging(recording: Recording, task: RecordedTask, wanted: JudgedBy) -> Metric:
+def _judging(recording: Recording, task: RecordedTask, suite: EvalSuite) -> Metric:
     """Metric that judges a task: the wanted one, else its first that has a value, as in measuring."""
-    candidates = wanted.candidates(task.metrics)
-    for metric in candidates:
-        if wanted.metric in metric.names:
-            return metric
+    candidates = may_judge(suite, task.metrics)
+    if candidates and suite.metric in candidates[0].names:
+        return candidates[0]
     with_value = [
         metric
         for metric in candidates

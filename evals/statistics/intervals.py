@@ -5,7 +5,7 @@ Pure functions of numpy arrays.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -58,14 +58,18 @@ def score_interval(scores: NDArray[np.float64] | Sequence[float]) -> Estimate:
         raise ValueError(
             f"scores must be a non-empty row of finite numbers, got shape {values.shape}; leave unscored items out"
         )
-    n = len(values)
     if np.isin(values, (0.0, 1.0)).all():
-        return wilson(int(values.sum()), n)
-    mean = float(values.mean())
-    half = math.sqrt(item_variance(values, [values]) / n)
-    half *= float(stats.t.ppf(0.975, max(n - 1, 1)))
+        return wilson(int(values.sum()), len(values))
+    by_t = mean_by_t(values, [values])
     if values.min() >= 0 and values.max() <= 1:
-        return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+        return replace(by_t, low=max(0.0, by_t.low), high=min(1.0, by_t.high))
+    return by_t
+
+
+def mean_by_t(differences: NDArray[np.float64], arms: Sequence[NDArray[np.float64]]) -> Estimate:
+    """Mean of items' differences with its interval by t, by the variance that `item_variance` gives."""
+    n, mean = len(differences), float(differences.mean())
+    half = math.sqrt(item_variance(differences, arms) / n) * float(stats.t.ppf(0.975, max(n - 1, 1)))
     return Estimate(mean, mean - half, mean + half)
 
 

@@ -13,6 +13,7 @@ alone, of which a CPU gives more until the machine swaps. Here the first batch, 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,28 +54,18 @@ class FittedModel(HFLM):  # type: ignore[misc]
         for part in np.array_split(np.argsort(-lengths, kind="stable"), self.num_parts or 1):
             if not part.size:
                 continue
-            own = [requests[place] for place in part]
-            score = super()._loglikelihood_tokens
-
-            def scored(own: Sequence[Any] = own, score: Any = score) -> list[Any]:
-                found: list[Any] = score(own, disable_tqdm or not sys.stderr.isatty())
-                return found
-
+            own, is_hidden = [requests[place] for place in part], disable_tqdm or not sys.stderr.isatty()
+            score = partial(super()._loglikelihood_tokens, own, is_hidden)
             most = self._fitting(int(lengths[part[0]]))
-            for place, answer in zip(part, self._made_to_fit(scored, min(most, override_bs or most)), strict=True):
+            for place, answer in zip(part, self._made_to_fit(score, min(most, override_bs or most)), strict=True):
                 answers[place] = answer
         return answers
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        write = super().generate_until
         answers = [""] * len(requests)
         for part in self._parts_to_write(requests):
-
-            def written(part: NDArray[np.int64] = part) -> list[str]:
-                found: list[str] = write([requests[place] for place in part], disable_tqdm)
-                return found
-
-            for place, answer in zip(part.tolist(), self._made_to_fit(written, int(self.batch_size)), strict=True):
+            write = partial(super().generate_until, [requests[place] for place in part], disable_tqdm)
+            for place, answer in zip(part.tolist(), self._made_to_fit(write, int(self.batch_size)), strict=True):
                 answers[place] = answer
         return answers
 

@@ -15,9 +15,8 @@ process at any moment, which loses less than that many, and to write from two at
 
 import hashlib
 import json
-import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -30,8 +29,6 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from evals.items import OutputType
 from evals.model_ref import ModelRef
 from evals.suite import EvalSuite
-
-log = logging.getLogger(__name__)
 
 FILE = "generations.sqlite"
 _ROWS = 32
@@ -62,9 +59,13 @@ class KeptAnswers:
                 "another one, or leave it unset"
             ) from error
 
-    def find(self, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str | None]:
-        """Find the answer to each request of prompt and generation settings; None where none is kept."""
-        return [self._find(prompt, settings) for prompt, settings in requests]
+    def find(self, prompt: str, settings: Mapping[str, Any]) -> str | None:
+        """Find the answer to a prompt under generation settings; None where none is kept."""
+        key = self._key(prompt, settings)
+        if key is None:
+            return None
+        found = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if found is None else str(found[0])
 
     def add_partial(self, kind: str, request: tuple[str, Mapping[str, Any]], answer: Any) -> None:
         """Keep the answer to a request; by this name lm-eval's models call it as soon as they have one."""
@@ -78,13 +79,6 @@ class KeptAnswers:
         with self._connection:
             self._connection.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", self._fresh)
         self._fresh.clear()
-
-    def _find(self, prompt: str, settings: Mapping[str, Any]) -> str | None:
-        key = self._key(prompt, settings)
-        if key is None:
-            return None
-        found = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if found is None else str(found[0])
 
     def _key(self, prompt: str, settings: Mapping[str, Any]) -> str | None:
         """Hash of all that determines an answer; None for one that is drawn at random."""
@@ -100,8 +94,6 @@ def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[
 
     Args:
         lm: The model as lm-eval asks it.
-        model: Where it lies.
-        suite: Settings of the measurement.
         generates: What else determines an answer: what generates, its arguments, its type of numbers, the device.
 
     Raises:
@@ -110,7 +102,7 @@ def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[
     if suite.cache is None:
         return
     of = {
-        "model": content_of(model),
+        "model": [_content(path, model.revision) for path in (model.path, model.adapter) if path is not None],
         "max_length": lm.max_length,
         "versions": [transformers.__version__, lm_eval_version],
         **generates,
@@ -119,16 +111,8 @@ def keep_answers(lm: Any, model: ModelRef, suite: EvalSuite, generates: Mapping[
     lm.set_cache_hook(lm.kept)
 
 
-def content_of(model: ModelRef) -> list[Any]:
-    """Hashes of the files of a model, its adapter's too, or the commit of a model of the hub.
-
-    Raises:
-        ValueError: it lies in no folder and has no commit.
-    """
-    return [_content(path, model.revision) for path in (model.path, model.adapter) if path is not None]
-
-
 def _content(path: str, revision: str | None) -> Any:
+    """Hashes of the files of a model, or the commit of a model of the hub; a ValueError where it has neither."""
     folder = Path(path)
     if folder.is_dir():
         files = sorted(file for file in folder.iterdir() if file.is_file())

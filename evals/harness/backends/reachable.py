@@ -24,7 +24,6 @@ def check_backend(suite: EvalSuite, model: ModelRef | None, *, needs_likelihoods
     """Check that `evals.backend` can be asked.
 
     Args:
-        suite: Settings of the measurement.
         model: The given model; None where it is made from nothing.
         needs_likelihoods: Whether a task is answered otherwise than by writing.
 

@@ -17,7 +17,6 @@ def tell_unparsed(
     """Tell of each answer, as the filter left it, whether it is none; always None where the filter extracts nothing.
 
     Args:
-        pipeline: The filter.
         answers: Answer to each document, after the filter.
         documents: As the task has them.
         repeats: Number of times that each document was asked.

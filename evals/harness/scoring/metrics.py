@@ -19,6 +19,8 @@ from enum import Enum, auto
 from statistics import median
 from typing import SupportsFloat
 
+from evals.suite import EvalSuite
+
 
 class MetricKind(Enum):
     VALUE = auto()
@@ -42,21 +44,6 @@ class Metric:
         """What a user may call it: as it stands, and with the filter left out or written out."""
         own = self.name if self.filter is None else self.name.removesuffix(f"/{self.filter}")
         return (self.name, own, f"{own}/{self.filter}")
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedBy:
-    """What the items of a task are to be judged by, where the task has it."""
-
-    metric: str | None = None
-    """Value of `evals.metric`."""
-    filter: str | None = None
-    """Value of `evals.filter`."""
-
-    def candidates(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Metrics of a task that may judge it, the best first: the wanted one alone, else all of the wanted filter."""
-        of_filter = [metric for metric in metrics if metric.filter == self.filter] or list(metrics)
-        return [metric for metric in of_filter if self.metric in metric.names] or of_filter
 
 
 def item_value(raw: object, kind: MetricKind) -> float | None:
@@ -85,21 +72,20 @@ def oriented(value: float, metric: Metric) -> float:
     return value if is_higher_better else 1 - value
 
 
-def judged_metric(wanted: JudgedBy, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]) -> Metric | None:
+def may_judge(suite: EvalSuite, metrics: Sequence[Metric]) -> list[Metric]:
+    """Metrics of a task that may judge it, the best first: that of `evals.metric` alone, else all of `evals.filter`."""
+    of_filter = [metric for metric in metrics if metric.filter == suite.filter] or list(metrics)
+    return [metric for metric in of_filter if suite.metric in metric.names] or of_filter
+
+
+def judged_metric(suite: EvalSuite, metrics: Sequence[Metric], values: Sequence[Mapping[str, float]]) -> Metric | None:
     """Metric by which a task's items are judged: the first that may judge and has a value for any item; None where none
     has one."""
-    for metric in wanted.candidates(metrics):
-        if any(metric.name in of_item for of_item in values):
-            return metric
-    return None
+    return next((one for one in may_judge(suite, metrics) if any(one.name in of_item for of_item in values)), None)
 
 
-def check_judged_by(wanted: Mapping[str, JudgedBy], metrics: Mapping[str, Sequence[Metric]]) -> None:
-    """Check that the metrics and filters that tasks are to be judged by exist.
-
-    Args:
-        wanted: What each task is to be judged by.
-        metrics: What each task has.
+def check_judged_by(settings: Mapping[str, EvalSuite], metrics: Mapping[str, Sequence[Metric]]) -> None:
+    """Check that the metrics and filters that the settings of each task name exist.
 
     Raises:
         ValueError: none of the tasks that are to be judged by a metric or a filter has it, or a metric is of another
@@ -108,11 +94,11 @@ def check_judged_by(wanted: Mapping[str, JudgedBy], metrics: Mapping[str, Sequen
     filters = {task: [one.filter for one in own if one.filter is not None] for task, own in metrics.items()}
     names = {task: [name for one in own for name in one.names] for task, own in metrics.items()}
     listed = {task: [one.name for one in own] for task, own in metrics.items()}
-    _check_known("evals.metric", "metric", {task: own.metric for task, own in wanted.items()}, names, listed)
-    _check_known("evals.filter", "filter", {task: own.filter for task, own in wanted.items()}, filters, filters)
-    for task, own in wanted.items():
+    _check_known("metric", {task: own.metric for task, own in settings.items()}, names, listed)
+    _check_known("filter", {task: own.filter for task, own in settings.items()}, filters, filters)
+    for task, own in settings.items():
         has_both = own.filter in filters[task] and own.metric in names[task]
-        if has_both and own.metric not in own.candidates(metrics[task])[0].names:
+        if has_both and own.metric not in may_judge(own, metrics[task])[0].names:
             raise ValueError(
                 f"evals.metric={own.metric!r} and evals.filter={own.filter!r} choose two filters for task {task!r}; "
                 "leave one of them out"
@@ -120,7 +106,6 @@ def check_judged_by(wanted: Mapping[str, JudgedBy], metrics: Mapping[str, Sequen
 
 
 def _check_known(
-    key: str,
     noun: str,
     wanted: Mapping[str, str | None],
     known: Mapping[str, Sequence[str]],
@@ -134,7 +119,7 @@ def _check_known(
             near = get_close_matches(value, names, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(
-                f"{key}={value!r} is a {noun} of no task that it is for ({', '.join(tasks)}); {hint}they have "
+                f"evals.{noun}={value!r} is a {noun} of no task that it is for ({', '.join(tasks)}); {hint}they have "
                 f"{', '.join(names) or 'none'}"
             )
 

@@ -9,7 +9,7 @@ from lm_eval.api.task import Task
 
 from evals.harness.scoring.extraction import tell_unparsed
 from evals.harness.scoring.metrics import Metric, MetricKind, failures, item_value, judged_metric, oriented
-from evals.harness.tasks import judged_by, task_metrics
+from evals.harness.tasks import task_metrics
 from evals.items import Item, ItemResult, OutputType
 from evals.suite import EvalSuite
 
@@ -61,7 +61,7 @@ def _scored(
         {name: v for name, value in of_item.items() if (v := item_value(value, metrics[name].kind)) is not None}
         for of_item in raw
     ]
-    metric = judged_metric(judged_by(settings), list(metrics.values()), values)
+    metric = judged_metric(settings, list(metrics.values()), values)
     if metric is None:
         return []
     scored = [index for index, of_item in enumerate(values) if metric.name in of_item]

@@ -63,7 +63,7 @@ class SlowScorer:
 
 
 def test_a_choice_is_the_argmax_of_a_slow_loop_over_the_choices(four_tasks: str, model: ModelRef) -> None:
-    report = evaluate(model, EvalSuite(tasks=["choose"], include_path=four_tasks), Split.PROBE)
+    report = evaluate(model, load_suite(EvalSuite(tasks=["choose"], include_path=four_tasks)), Split.PROBE)
     slow = SlowScorer(model.path)
     for result in report.results:
         choices = result.item.document["choices"]
@@ -77,7 +77,7 @@ def test_a_choice_is_the_argmax_of_a_slow_loop_over_the_choices(four_tasks: str,
 
 
 def test_a_generation_equals_greedy_decoding_token_by_token(four_tasks: str, model: ModelRef) -> None:
-    report = evaluate(model, EvalSuite(tasks=["write"], include_path=four_tasks), Split.PROBE)
+    report = evaluate(model, load_suite(EvalSuite(tasks=["write"], include_path=four_tasks)), Split.PROBE)
     slow = SlowScorer(model.path)
     for result in report.results:
         words = slow.generate(result.item.prompt, 4).split() or ["[invalid]"]
@@ -87,7 +87,7 @@ def test_a_generation_equals_greedy_decoding_token_by_token(four_tasks: str, mod
 
 
 def test_a_loglikelihood_equals_the_sum_over_tokens(four_tasks: str, model: ModelRef) -> None:
-    report = evaluate(model, EvalSuite(tasks=["complete"], include_path=four_tasks), Split.PROBE)
+    report = evaluate(model, load_suite(EvalSuite(tasks=["complete"], include_path=four_tasks)), Split.PROBE)
     slow = SlowScorer(model.path)
     for result in report.results:
         total, is_greedy = slow.log_likelihood(result.item.prompt, result.item.target)
@@ -98,7 +98,7 @@ def test_a_loglikelihood_equals_the_sum_over_tokens(four_tasks: str, model: Mode
 
 
 def test_a_rolling_loglikelihood_is_the_plain_sum_for_each_word(four_tasks: str, model: ModelRef) -> None:
-    report = evaluate(model, EvalSuite(tasks=["read"], include_path=four_tasks), Split.PROBE)
+    report = evaluate(model, load_suite(EvalSuite(tasks=["read"], include_path=four_tasks)), Split.PROBE)
     slow = SlowScorer(model.path)
     for result in report.results:
         total, _ = slow.log_likelihood("", result.item.target)
@@ -116,7 +116,7 @@ def test_choices_that_are_contexts_are_compared_by_what_follows_them(
         "doc_to_target": "{{answer}} and",
     }
     folder = task_dir("fill", DOCUMENTS, settings)
-    report = evaluate(model, EvalSuite(tasks=["fill"], include_path=str(folder)), Split.PROBE)
+    report = evaluate(model, load_suite(EvalSuite(tasks=["fill"], include_path=str(folder))), Split.PROBE)
     slow = SlowScorer(model.path)
     for result in report.results:
         contexts = [f"{choice} sees" for choice in result.item.document["choices"]]
@@ -263,7 +263,7 @@ def test_a_model_that_gives_no_numbers_scores_nothing(
     broken.model.norm.weight.data.fill_(float("nan"))
     broken.save_pretrained(path)
     tasks = ["choose", "complete", "read"]
-    report = evaluate(ModelRef(str(path)), EvalSuite(tasks=tasks, include_path=four_tasks), Split.PROBE)
+    report = evaluate(ModelRef(str(path)), load_suite(EvalSuite(tasks=tasks, include_path=four_tasks)), Split.PROBE)
     assert report.results == ()
     assert report.num_unscored > 30
     assert all(f"task {task}: none of" in caplog.text for task in tasks)
@@ -337,9 +337,9 @@ def test_a_model_that_cannot_hold_the_answer_is_refused(four_tasks: str, tiny_mo
     model = ModelRef(str(tiny_model_dir(WORDS, max_length=16)))
     suite = EvalSuite(tasks=["write"], include_path=four_tasks, max_gen_toks=16)
     with pytest.raises(ValueError, match="answers of 16 tokens, but the model reads 16"):
-        evaluate(model, suite, Split.PROBE)
+        evaluate(model, load_suite(suite), Split.PROBE)
 
 
 def test_a_folder_without_a_model_is_refused(four_tasks: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot load the model"):
-        evaluate(ModelRef(str(tmp_path)), EvalSuite(tasks=["choose"], include_path=four_tasks), Split.PROBE)
+        evaluate(ModelRef(str(tmp_path)), load_suite(EvalSuite(tasks=["choose"], include_path=four_tasks)), Split.PROBE)

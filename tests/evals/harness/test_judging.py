@@ -35,7 +35,7 @@ def test_items_are_judged_by_the_named_metric_of_any_filter(four_tasks: str, mod
     suite = EvalSuite(
         tasks=["write"], guards=["choose"], include_path=four_tasks, metric="exact_match/all", max_gen_toks=1
     )
-    report: EvalReport = evaluate(model, suite, Split.PROBE)
+    report: EvalReport = evaluate(model, load_suite(suite), Split.PROBE)
     judged = {result.item.task: result.metric for result in report.results}
     assert judged == {"write": "exact_match/all", "choose": "acc"}
     assert all(result.answer.count(" ") == 0 for result in report.results if result.item.task == "write")

@@ -112,7 +112,7 @@ def test_the_starters_failed_items_are_the_same_as_measured(
     items = load_suite(EvalSuite(tasks=names, include_path=tasks)).items
     model = str(tiny_model_dir([f"{item.prompt} {item.target}" for item in items]))
     folder = lm_eval_log(model, names, tasks, tmp_path / "log")
-    measured = evaluate(ModelRef(model), EvalSuite(tasks=names, include_path=tasks), Split.PROBE)
+    measured = evaluate(ModelRef(model), load_suite(EvalSuite(tasks=names, include_path=tasks)), Split.PROBE)
     failed = {r.item.key: r.answer for r in measured.results if r.is_failed}
     assert failed
     assert {r.item.key: r.answer for r in imported(folder).results if r.is_failed} == failed
@@ -154,7 +154,9 @@ def test_a_filter_is_chosen_by_name_and_names_its_metric_as_in_measuring(log: Pa
     by_name: list[dict[str, Any]] = [{"filter": "last"}, {"metric": "exact_match/last"}]
     for settings in (*by_name, {"per_task": {"write": {"filter": "last"}}}, {"filter": "first"}):
         recorded = imported(log, **settings)
-        measured = evaluate(ModelRef(model), EvalSuite(tasks=["write"], include_path=tasks, **settings), Split.PROBE)
+        measured = evaluate(
+            ModelRef(model), load_suite(EvalSuite(tasks=["write"], include_path=tasks, **settings)), Split.PROBE
+        )
         assert {r.item.key: (r.answer, r.score, r.metric, r.is_unparsed) for r in recorded.results} == {
             r.item.key: (r.answer, r.score, r.metric, r.is_unparsed) for r in measured.results
         }

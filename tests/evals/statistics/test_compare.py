@@ -17,8 +17,8 @@ from evals.statistics.compare import (
     non_inferior,
 )
 from evals.statistics.difference import item_variance_at_loss
-from evals.statistics.flips import flips
 from evals.statistics.intervals import score_interval, wilson
+from evals.statistics.paired import flips
 from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
 
 PAIR = (("fix", 0.1), ("continue", 0.0))

@@ -93,7 +93,8 @@ def keep(folder: Path, numbers: range, told: Connection) -> None:
 
 
 def found(folder: Path, num_answers: int) -> list[str | None]:
-    return KeptAnswers(folder, {"model": "m"}, 16).find([(f"prompt {k}", SETTING) for k in range(num_answers)])
+    kept = KeptAnswers(folder, {"model": "m"}, 16)
+    return [kept.find(f"prompt {k}", SETTING) for k in range(num_answers)]
 
 
 def test_a_process_killed_while_it_writes_leaves_whole_answers(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from evals.harness.documents import digest, json_document, occurrence_ids
-from evals.harness.scoring.metrics import JudgedBy, Metric, MetricKind, failures, item_value, judged_metric, oriented
+from evals.harness.scoring.metrics import Metric, MetricKind, failures, item_value, judged_metric, oriented
+from evals.suite import EvalSuite
 
 VALUE, LOG_LIKELIHOOD, LABEL_PAIR = MetricKind
 
@@ -45,9 +46,11 @@ def test_higher_is_better_for_every_score() -> None:
 def test_the_first_metric_with_a_value_judges_unless_one_is_named() -> None:
     metrics = [Metric(name, VALUE, is_higher_better=True) for name in ("bleu", "acc", "acc_norm")]
     values = [{"acc": 1.0}, {"acc": 0.0, "acc_norm": 1.0}]
-    judged = [judged_metric(JudgedBy(wanted), metrics, values) for wanted in (None, "acc_norm", "bleu", "other")]
+    judged = [
+        judged_metric(EvalSuite(metric=wanted), metrics, values) for wanted in (None, "acc_norm", "bleu", "other")
+    ]
     assert [metric and metric.name for metric in judged] == ["acc", "acc_norm", None, "acc"]
-    assert judged_metric(JudgedBy(), metrics, [{}]) is None
+    assert judged_metric(EvalSuite(), metrics, [{}]) is None
 
 
 def test_scores_in_0_1_fail_below_one_half_and_others_below_their_median() -> None:
