@@ -16,6 +16,7 @@ from pathlib import Path
 
 from controller.engine.budget import Cost
 from controller.engine.errors import BudgetSpent
+from controller.engine.runner import covered_seconds
 from controller.engine.versions import code_version
 from controller.loop.attempts import attempts_after
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
@@ -387,4 +388,4 @@ def _champion(run: Run, state: LoopState) -> Champion:
 
 def _overhead(run: Run, started: float) -> Cost:
     """Wall time of this process in which no stage was running."""
-    return Cost(max(0.0, time.monotonic() - started - run.runner.busy_seconds()), 0, 0.0)
+    return Cost(max(0.0, time.monotonic() - started - covered_seconds(run.runner.busy)), 0, 0.0)

@@ -129,7 +129,7 @@ def counted_corpus(run: Run, base: Model) -> tuple[SourceCounts, ...]:
     what they are and which of them teach less than they seem to."""
     train = run.settings.train
     arguments = (run.corpus, base, train.max_length, train.end_in_loss)
-    counts = run.runner.do(Stage("count-corpus", count_corpus, arguments), "read_data").value.sources
+    counts = run.runner.do(Stage("count-corpus", count_corpus, arguments), "read_data").value
     for one in counts:
         log.info(
             "%s: %d rows, %d tokens, %.1f %% of the draws, %.1f %% of the tokens drawn",

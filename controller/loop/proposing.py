@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 
 from controller.data.patches import write_blocked
 from controller.engine.artifacts import Artifact
-from controller.engine.budget import Spent
 from controller.engine.hashes import hash_of
 from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
@@ -84,9 +83,8 @@ def propose_round(
         plan = replace(plan, reason=f"{plan.reason}; every arm is left at {far}, for farther on something else lost")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
-        if made.flops:
-            spent = Spent(tokens=made.num_tokens, flops=made.flops)  # its seconds are the proposal's
-            run.books.add("choose_controls", spent)
+        if made.spent.flops:
+            run.books.add("choose_controls", made.spent)  # its seconds are the proposal's
         log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
     return ProposedRound(
         plan,
@@ -94,7 +92,7 @@ def propose_round(
         result.artifact,
         result.value,
         from_base,
-        diagnosed.flops + result.value.flops,
+        diagnosed.flops + result.value.spent.flops,
         made_from,
     )
 

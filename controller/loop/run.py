@@ -267,7 +267,7 @@ def _read_all(runner: Runner, files: Corpus) -> ReadRows:
 def _read(runner: Runner, files: Corpus, side: str) -> Data:
     what = reading(files, side)
     done = runner.do(Stage(what.key.replace(".", "-"), read_data, (what,)), "read_data")
-    return Data(done.folder, hash_of(determining(what)), done.value.num_rows, what.shown)
+    return Data(done.folder, hash_of(determining(what)), done.value, what.shown)
 
 
 def _with_template(files: Corpus, settings: LoopSettings) -> Corpus:

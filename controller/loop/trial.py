@@ -283,7 +283,7 @@ def _control_trials(
                 arm,
                 plan.length.count,
                 finding_flops=proposal.finding_flops,
-                choosing_flops=made[arm.control].flops / len(made[arm.control].draws),
+                choosing_flops=made[arm.control].spent.flops / len(made[arm.control].draws),
                 token_flops=FORWARD_BACKWARD * champion.num_parameters,
             )
             own = replace(plan, length=Tokens(tokens))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -19,6 +20,15 @@ from interventions.plan.attempts import Attempts
 from interventions.plan.step import Intervention
 
 DIAGNOSIS_FILE = "diagnosis.json"
+_DIAGNOSIS = TypeAdapter(Diagnosis)
+
+
+def save_diagnosis(diagnosis: Diagnosis, folder: Path) -> None:
+    (folder / DIAGNOSIS_FILE).write_bytes(_DIAGNOSIS.dump_json(diagnosis))
+
+
+def load_diagnosis(folder: Path) -> Diagnosis:
+    return _DIAGNOSIS.validate_json((folder / DIAGNOSIS_FILE).read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class PlanInputs:
         return self.inputs.model
 
     def load_diagnosis(self) -> Diagnosis:
-        return TypeAdapter(Diagnosis).validate_json((self.diagnosis.folder / DIAGNOSIS_FILE).read_bytes())
+        return load_diagnosis(self.diagnosis.folder)
 
     def take_stock(self) -> Stock:
         """Take corpus, pool and gate; reads every row."""
@@ -85,7 +95,7 @@ class PlanInputs:
         return ModelResources(
             self.load_diagnosis(),
             self.diagnosis.folder,
-            self.model.checkpoints,
+            self.model,
             load_pool(self.inputs.corpus.folder),
             self.inputs.diagnoser.influence,
             self.inputs.max_length,

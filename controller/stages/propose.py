@@ -49,9 +49,8 @@ class ControlMade:
     what: str
     """Description of what the control trains on, or reason why this data allows no such control."""
     has_mix: bool
-    num_tokens: int
-    """Tokens through the model to choose its rows."""
-    flops: float
+    spent: Spent
+    """Cost of choosing its rows."""
     draws: tuple[int, ...] = ()
     """Number of rows of each of its mixes: one mix for each training seed where it draws by chance, else one for all of
     them."""
@@ -85,17 +84,12 @@ class Proposed:
     """Tokens of the rows that each action adds, once each."""
     controls: tuple[ControlMade, ...]
     """Controls that were made; none when nothing is changed."""
-    num_tokens: int
-    """Tokens through the model, forward and backward, to choose rows of the fix."""
-    flops: float
+    spent: Spent
+    """Cost of choosing rows of the fix."""
     optional: tuple[OptionalStep, ...] = ()
     """Optional steps, which can be left out."""
     reduced: tuple[ReducedMade, ...] = ()
     """Reduced plans: without each of the optional steps, and without all."""
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_draws: int) -> Proposed:
@@ -115,27 +109,20 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_dr
 
     proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
     if isinstance(proposal, NothingToDo):
-        flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
         write_plan(proposal.plan, folder)
         if proposal.plan.blocked:
             inputs = made_from.inputs
             stock = take_stock(load_pool(inputs.corpus.folder), None, load_index(inputs.index.folder / INDEX_FILE))
             save_arm(compose((), stock), folder / CONTINUE)
-        return Proposed(0, 0, 0, 0.0, (), (), model_resources.num_tokens, flops)
+        return Proposed(0, 0, 0, 0.0, (), (), model_resources.spent)
     optional = optional_steps(proposal)
     reduced = reductions(proposal, optional)
-    names = reduced_names(optional, reduced)
-    for name, one in zip(names, reduced, strict=True):
+    made = []
+    for name, one in zip(reduced_names(optional, reduced), reduced, strict=True):
         save_arm(one.proposal.mix, folder / name)
-    made = tuple(
-        ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights))
-        for name, one in zip(names, reduced, strict=True)
-    )
-    return replace(
-        save_proposal(folder, proposal, found, made_from, model_resources, controls, num_draws),
-        optional=optional,
-        reduced=made,
-    )
+        made.append(ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights)))
+    proposed = save_proposal(folder, proposal, found, made_from, model_resources, controls, num_draws)
+    return replace(proposed, optional=optional, reduced=tuple(made))
 
 
 def propose_reduced(
@@ -143,8 +130,8 @@ def propose_reduced(
 ) -> Proposed:
     """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
-    stock = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-    proposal = propose_plan(made_from.intervention, found, lambda: stock, made_from.seed)
+    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    proposal = plan_fix(made_from.intervention, found, resources, made_from.seed)
     assert isinstance(proposal, Proposal), "the whole plan was made before"
     of_all = reductions(proposal, optional_steps(proposal))
     one = next(one for one in of_all if one.left_out == left_out)
@@ -163,7 +150,7 @@ def save_proposal(
     """Write plan, patch and the mixes of challenger and controls."""
     inputs, model = made_from.inputs, made_from.model
     corpus, tokenizer = load_pool(inputs.corpus.folder), load_tokenizer(model.ref)
-    num_tokens = model_resources.num_tokens  # without those of the controls
+    spent = model_resources.spent  # without what controls cost
     write_plan(proposal.plan, folder)
     save_arm(proposal.mix, folder / CHALLENGER)
     write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
@@ -187,8 +174,7 @@ def save_proposal(
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
-        num_tokens=num_tokens,
-        flops=FORWARD_BACKWARD * model.num_parameters * num_tokens,
+        spent=spent,
     )
 
 
@@ -223,7 +209,7 @@ def _made(
     num_tokens = model_resources.num_tokens - before
     flops = FORWARD_BACKWARD * model_size * num_tokens
     if isinstance(done[0], Declined):
-        return ControlMade(name, done[0].reason, has_mix=False, num_tokens=num_tokens, flops=flops)
+        return ControlMade(name, done[0].reason, has_mix=False, spent=Spent(tokens=num_tokens, flops=flops))
     mixes = [one for one in done if not isinstance(one, Declined)]
     for draw, one in enumerate(mixes):
         save_arm(one.mix, folder / draw_name(name, draw))
@@ -232,8 +218,7 @@ def _made(
         name=name,
         what=_what([one.what for one in mixes]),
         has_mix=True,
-        num_tokens=num_tokens + chosen,
-        flops=flops + FORWARD * model_size * chosen,
+        spent=Spent(tokens=num_tokens + chosen, flops=flops + FORWARD * model_size * chosen),
         draws=tuple(len(one.mix.weights) for one in mixes),
     )
 
@@ -278,13 +263,8 @@ class DoseMade:
     """Number of these that are new, not in the place of others."""
     reason: str
     """Reason why there is no mix; empty where there is one."""
-    num_tokens: int
-    """Tokens through the model, forward and backward, to choose rows."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
+    spent: Spent
+    """Cost of choosing rows."""
 
 
 def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
@@ -292,8 +272,7 @@ def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
     model_resources = made_from.model_resources()
     resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
     done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
-    flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
     if isinstance(done, NothingToDo):
-        return DoseMade(0, 0, done.plan.reason, model_resources.num_tokens, flops)
+        return DoseMade(0, 0, done.plan.reason, model_resources.spent)
     save_arm(done.mix, folder / MIX_FOLDER)
-    return DoseMade(len(done.mix.weights), done.num_added, "", model_resources.num_tokens, flops)
+    return DoseMade(len(done.mix.weights), done.num_added, "", model_resources.spent)

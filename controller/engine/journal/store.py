@@ -62,10 +62,11 @@ class Store:
         self._stages.mkdir(parents=True, exist_ok=True)
 
     def find(self, key: StageKey) -> Kept | None:
-        """Find the finished stage; None where it is not finished."""
+        """Find the finished stage, and note that it is used again; None where it is not finished."""
         folder = self._stages / key.folder_name
         if not folder.is_dir():
             return None
+        self._write("reused", key)
         record = json.loads((folder / "done.json").read_text())
         return Kept(folder, record["value"], record["started"], record["seconds"])
 
@@ -97,10 +98,6 @@ class Store:
         partial.rename(folder)
         self._write("finished", key)
         return Kept(folder, value, started, seconds)
-
-    def reuse(self, key: StageKey, done: Kept) -> Kept:
-        self._write("reused", key)
-        return done
 
     def _write(self, event: str, key: StageKey) -> None:
         line = {"time": time.time(), "event": event, "stage": key.folder_name, "pid": os.getpid()}

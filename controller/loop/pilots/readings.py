@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.engine.budget import Spent
 from controller.engine.runner import Done
-from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, Asked, AskedItems
+from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, AskedItems
 from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Finding
 from diagnose.finding.trials import Trials, Tried
@@ -44,8 +45,8 @@ class Readings:
     asked: AskedItems
     passing: frozenset[ItemKey]
     """Passing items to whose likelihood that of failed ones is compared."""
-    before: Done[Asked]
-    of_arms: dict[str, list[Done[Asked]]]
+    before: Done[Spent]
+    of_arms: dict[str, list[Done[Spent]]]
     """Small trainings of each arm, in the order of their seeds."""
 
     @property

@@ -96,7 +96,7 @@ def settle_share(
     for record in records:
         scores = f"slice {record.endpoint:.3f}, rest {record.rest:.3f}{', chosen' if record.is_chosen else ''}"
         log.info("pilot with %g of the draws: %s", record.scale, scores)
-    flops = sum(pilot.arm.flops for pilot in pilots) + (proposal.proposed.flops if chosen < 1 else 0.0)
+    flops = sum(pilot.arm.flops for pilot in pilots) + (proposal.proposed.spent.flops if chosen < 1 else 0.0)
     if chosen < 1:
         attempts = attempts.scaled(chosen)
         proposal = propose_round(run, champion, diagnosed, attempts, number)

@@ -98,18 +98,6 @@ class RetrainTargets:
     batch_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Retraining:
-    train_tokens: int
-    num_tokens: int
-    """Tokens through the model, answers included."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.train_tokens)
-
-
 def choose_parts(
     folder: Path,
     corpus: Data,
@@ -159,7 +147,7 @@ def retrain(
     recipe: Recipe,
     seed: int,
     targets: RetrainTargets,
-) -> Retraining:
+) -> Spent:
     """Write `values.npy`, the attributed items' values, [num_items], nats, and `scores.npy`, mean scores of the failing
     slices, [num_findings]; not finite where there is none.
 
@@ -190,7 +178,7 @@ def retrain(
     shutil.rmtree(folder / MODEL_FOLDER)
     answered = queries.rows.num_tokens + report.num_tokens
     flops = training.flops + FORWARD * start.num_parameters * answered
-    return Retraining(training.num_tokens, training.num_tokens + answered, flops)
+    return Spent(tokens=training.num_tokens + answered, flops=flops, train_tokens=training.num_tokens)
 
 
 _LeftOut = tuple[PartKind, int, NDArray[np.int64], Slice]

@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from controller.data.row_effects import EFFECTS_FILE
 from controller.engine.artifacts import Artifact
-from controller.stages.inputs import DIAGNOSIS_FILE
-from diagnose.finding.finding import Cause, Diagnosis, Experiment
+from controller.stages.inputs import load_diagnosis, save_diagnosis
+from diagnose.finding.finding import Cause, Experiment
 from diagnose.slices.predicate import Slice
 
 
@@ -25,12 +23,12 @@ class Settled:
 
 def settle(folder: Path, diagnosis: Artifact, settled: Sequence[Settled]) -> int:
     """Write the diagnosis with the causes that experiments left, and its effects; returns the number of findings."""
-    found = TypeAdapter(Diagnosis).validate_json((diagnosis.folder / DIAGNOSIS_FILE).read_bytes())
+    found = load_diagnosis(diagnosis.folder)
     by_items = {one.items: one for one in settled}
     findings = tuple(
         replace(finding.with_causes(one.causes), experiments=one.experiments) if one is not None else finding
         for finding, one in ((finding, by_items.get(finding.slice)) for finding in found.findings)
     )
-    (folder / DIAGNOSIS_FILE).write_bytes(TypeAdapter(Diagnosis).dump_json(replace(found, findings=findings)))
+    save_diagnosis(replace(found, findings=findings), folder)
     shutil.copyfile(diagnosis.folder / EFFECTS_FILE, folder / EFFECTS_FILE)
     return len(settled)

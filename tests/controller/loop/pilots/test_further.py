@@ -30,7 +30,7 @@ def bench(folder: Path, budget: float) -> Bench:
     run = unread_run(folder)
     how = recipe(run.settings.train, run.settings.model, TrainUpdate(), 100, 8.0)
     mixes = tuple(RivalMade(name, (100,), (TASK,), name, 0, 0.5) for name in NAMES)
-    made = Done(RivalsMade(mixes, 8.0, 0, 0.0), Artifact(folder, "rivals"), Spent())
+    made = Done(RivalsMade(mixes, 8.0, Spent()), Artifact(folder, "rivals"), Spent())
     return Bench(run, model_of(run, "model"), made, how, 0.1, budget, 0, 1000)
 
 
