@@ -47,7 +47,6 @@ class ProposedRound:
     """A plan with the mixes of its arms."""
 
     plan: Plan
-    record: PlanRecord
     artifact: Artifact
     proposed: Proposed
     from_base: bool
@@ -88,7 +87,6 @@ def propose_round(
         log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
     return ProposedRound(
         plan,
-        plan_record(plan, result.value, None),
         result.artifact,
         result.value,
         from_base,
@@ -159,13 +157,7 @@ def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> Propo
     fills_cores = proposal.made_from.model.fills_cores
     result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments, fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
-    return replace(
-        proposal,
-        plan=plan,
-        record=plan_record(plan, result.value, None),
-        artifact=result.artifact,
-        proposed=result.value,
-    )
+    return replace(proposal, plan=plan, artifact=result.artifact, proposed=result.value)
 
 
 def agree(

@@ -86,12 +86,8 @@ class Run:
         return hash_of(sorted([item.task, item.id] for item in self.loaded.items if item.split is split))
 
 
-def settings_dict(settings: LoopSettings) -> dict[str, Any]:
-    return asdict(settings)
-
-
 def config_hash(settings: LoopSettings) -> str:
-    kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
+    kept = {key: value for key, value in asdict(settings).items() if key not in NOT_IN_HASH}
     groups = {name: getattr(settings, name).determining for name in ("train", "diagnose", "verify")}
     return hash_of(kept | groups)
 

@@ -77,11 +77,6 @@ class MixTrial:
         return self.mixes[place % len(self.mixes)]
 
     @property
-    def tokens(self) -> int:
-        assert isinstance(self.recipe.length, Tokens), "arms are given their tokens"
-        return self.recipe.length.count
-
-    @property
     def may_go_on(self) -> bool:
         """Whether its model may be the next champion, so that its middle checkpoint is kept for attribution; that of a
         model that is set part of the way is not on that path."""
@@ -110,7 +105,8 @@ def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) ->
     plan = fix_recipe(run, proposal)
     fix = MixTrial(CHALLENGER, (challenger_mix(proposal),), plan)
     reduced = [
-        MixTrial(made.name, (_mix_of(proposal, made.name, made.num_rows),), plan) for made in proposal.proposed.reduced
+        MixTrial(made.name, (mix_in(proposal.artifact, made.name, made.num_rows),), plan)
+        for made in proposal.proposed.reduced
     ]
     controls = _control_trials(run.settings.verify.controls, proposal, plan, champion)
     return try_mixes(
@@ -288,19 +284,14 @@ def _control_trials(
             )
             own = replace(plan, length=Tokens(tokens))
             draws = enumerate(made[arm.control].draws)
-            mixes = tuple(_mix_of(proposal, draw_name(arm.control, draw), num_rows) for draw, num_rows in draws)
+            mixes = tuple(mix_in(proposal.artifact, draw_name(arm.control, draw), num_rows) for draw, num_rows in draws)
             trials.append(MixTrial(arm.name, mixes, own))
     return trials
 
 
 def challenger_mix(proposal: ProposedRound) -> Data:
     """Mix of the fix."""
-    return _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows)
-
-
-def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
-    """Mix of the challenger, a reduction or a control."""
-    return mix_in(proposal.artifact, name, num_rows)
+    return mix_in(proposal.artifact, CHALLENGER, proposal.proposed.num_rows)
 
 
 def mix_in(made: Artifact, name: str, num_rows: int) -> Data:
