@@ -37,7 +37,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         item_fields=tuple(run.suite.slices),
         row_fields=run.data_slices,
         guards=run.loaded.guards,
-        index=_index(run),
+        index=run.runner.do(Stage("index", hash_items, (run.pinned_suite,)), None).artifact,
         suite=run.pinned_suite,
         max_length=settings.train.max_length,
         end_in_loss=settings.train.end_in_loss if is_trained else None,
@@ -57,8 +57,3 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             finding.data_slice,
         )
     return DiagnosedRound(diagnosis, done.artifact, inputs, done.spent.flops)
-
-
-def _index(run: Run) -> Artifact:
-    """Index of the items of all splits, all that diagnosis and fixes know about them."""
-    return run.runner.do(Stage("index", hash_items, (run.pinned_suite,)), None).artifact

@@ -61,12 +61,7 @@ class ProposedRound:
 def propose_round(
     run: Run, champion: Model, diagnosed: DiagnosedRound, attempts: Attempts, number: int
 ) -> ProposedRound:
-    """Propose what to change, with the mixes of all arms; nothing is trained.
-
-    Args:
-        attempts: Earlier attempts with this champion.
-        number: Number of the round.
-    """
+    """Propose what to change, with the mixes of all arms; nothing is trained."""
     settings = run.settings
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     made_from = plan_inputs(run, diagnosed, attempts, number)
@@ -173,7 +168,6 @@ def agree(
     One of them is judged, so each has an equal part of this look's alpha, which the ledger gives.
 
     Args:
-        run: The run.
         proposal: A plan that changes something.
         before: The champion on `select`.
         earlier: Run variances of earlier rounds that the gate will pool, by endpoint.

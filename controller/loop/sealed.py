@@ -27,7 +27,6 @@ def open_sealed(
     The line is written before the first item is asked; the same opening again, after a kill, keeps its number.
 
     Args:
-        run: The run.
         start: The model of round 0.
         champions: Models of the last accepted round, one for each training seed.
         promises: Promises of all accepted rounds; together they are the endpoint.

@@ -193,21 +193,17 @@ def try_and_judge(
     What is left of a plan without some of its steps is judged against controls of its own, which are trained then.
 
     Args:
-        run: The run.
         champion: Model that the round opened with.
         proposal: Proposal whose arms are trained.
         candidates: The plan and its reductions, with their promises.
         before: The champion, measured.
-        earlier: Run variances of earlier rounds.
-        number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
     """
     settings = run.settings.verify
     trained = {one.arm.name: one for one in try_arms(run, champion, proposal, number)}
-    names = [candidate.name for candidate in candidates]
-    own = {name: trained.pop(name) for name in names}
+    own = {candidate.name: trained.pop(candidate.name) for candidate in candidates}
     arms = {name: one.arm for name, one in own.items()}
     controls = [one.arm for one in trained.values()]
     choice = choose(candidates, proposal.proposed.optional, arms, controls, before.report, settings)

@@ -15,17 +15,15 @@ from controller.data.patches import num_of_corpus, write_patch
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD, Spent
 from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT, file_name
 from controller.stages.diagnose import case_of
-from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.inputs import PlanInputs
 from controller.stages.measure import INDEX_FILE
 from controller.stages.model_resources import ModelResources
 from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis
-from diagnose.model.losses import RowLosses, row_losses
-from diagnose.rows.pool import TrainPool
+from diagnose.model.losses import row_losses
 from diagnose.rows.rendering import encode_pool
 from evals.leaks.item_index import load_index
-from evals.model_ref import ModelRef
 from interventions.admission.gate import take_stock
 from interventions.arms.reductions import OptionalStep, Reduction, optional_steps, reductions
 from interventions.controls import control_of
@@ -97,7 +95,6 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_dr
     plan and of each control.
 
     Args:
-        folder: Folder of the stage.
         made_from: Inputs of the plan.
         controls: Names of controls.
         num_draws: Number of mixes of a control that draws by chance, one for each training seed.
@@ -162,7 +159,9 @@ def save_proposal(
         resources=proposal.resources,
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
-        row_losses=lambda rows: _row_losses(rows, model.ref, tokenizer, inputs),
+        row_losses=lambda rows: row_losses(
+            model.ref, encode_pool(rows, tokenizer, inputs.max_length), inputs.diagnoser.influence.batch_tokens
+        ),
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
         seed=made_from.seed,
     )
@@ -235,13 +234,6 @@ def _what(draws: Sequence[str]) -> str:
 def save_arm(mix: TrainingMix, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     save_mix(mix, folder)
-
-
-def _row_losses(
-    rows: TrainPool, model: ModelRef, tokenizer: PreTrainedTokenizerBase, inputs: DiagnosisInputs
-) -> RowLosses:
-    encoded = encode_pool(rows, tokenizer, inputs.max_length)
-    return row_losses(model, encoded, inputs.diagnoser.influence.batch_tokens)
 
 
 def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:

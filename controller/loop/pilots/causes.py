@@ -23,11 +23,11 @@ from controller.loop.pilots.further import LONGER, Concluded, further, longer
 from controller.loop.pilots.readings import AskedFinding, Readings, asked_finding, passing_items, trials_of
 from controller.loop.proposing import plan_inputs
 from controller.loop.run import Run
+from controller.stages.diagnose import Settled, settle
 from controller.stages.inputs import load_diagnosis
 from controller.stages.model import Model
 from controller.stages.retraining.pilot import AskedItems, ask_model
 from controller.stages.retraining.rival_mixes import OpenCauses, make_rivals
-from controller.stages.retraining.settle import Settled, settle
 from diagnose.diagnoser import FORWARD_SHARE
 from diagnose.finding.finding import Cause, Finding
 from diagnose.finding.open_causes import open_causes
@@ -54,7 +54,6 @@ def settle_causes(
     """Try the repairs of the causes that the diagnosis leaves open; it stays the same where none is, or none can be.
 
     Args:
-        run: The run.
         champion: The diagnosed model.
         probe: Report of the champion on `probe`.
         diagnosed: Its diagnosis.

@@ -62,12 +62,7 @@ class Readings:
 
 
 def asked_finding(finding: Finding, results: Sequence[ItemResult]) -> AskedFinding:
-    """Choose the items of a finding on which repairs are read.
-
-    Args:
-        finding: The finding.
-        results: What the champion did with the probe items.
-    """
+    """Choose the items of a finding on which repairs are read, by what the champion did with the probe items."""
     held_out = set(finding.held_out[:_MOST_FAILED])
     members = np.flatnonzero(item_members(finding.slice, [result.item for result in results])).tolist()
     own = [results[k] for k in members]
@@ -100,12 +95,7 @@ def _some(keys: Sequence[ItemKey], most: int) -> list[ItemKey]:
 
 
 def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
-    """Arrange what was read of a finding's items; None where that shows no gap that could be closed.
-
-    Args:
-        asked: The finding with its items.
-        readings: Readings of the items of all findings.
-    """
+    """Arrange what was read of a finding's items; None where that shows no gap that could be closed."""
     place = {key: k for k, key in enumerate(readings.asked.keys)}
     own = np.array([place[key] for key in asked.keys], np.int64)
     likelihood, score = _tried(readings, LIKELIHOODS_FILE, own), _tried(readings, SCORES_FILE, own)

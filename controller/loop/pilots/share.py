@@ -61,12 +61,10 @@ def settle_share(
     verdict has led to it.
 
     Args:
-        run: The run.
         champion: Model that the round opened with.
         probe: Report of the champion on `probe`.
         diagnosed: Diagnosis that the proposal was made from.
         proposal: Plan and mixes that would be trained.
-        number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.

@@ -46,7 +46,6 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     """Retrain as often as needed; None, with the reason logged, where nothing can be tested.
 
     Args:
-        run: The run.
         base: The given model.
         champion: The diagnosed model.
         diagnosed: Diagnosis with the effects of the rows.

@@ -112,7 +112,6 @@ def choose_parts(
     """Choose the rows that each training leaves out, and write a file of places for each.
 
     Args:
-        folder: Folder of the stage.
         corpus: Rows that the diagnosed model was trained on.
         diagnosis: Folder of `effects.npz`.
         data_slices: Data slices of all findings, the most important first.
@@ -152,7 +151,6 @@ def retrain(
     slices, [num_findings]; not finite where there is none.
 
     Args:
-        folder: Folder of the stage.
         start: Model that is trained.
         corpus: Rows, of which some are left out.
         left_out: Folder of `file`; its digest is that of the rows left out.

@@ -13,8 +13,8 @@ from controller.engine.budget import Spent
 from controller.engine.runner import Done
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
 from controller.loop.pilots.further import LONGER, Concluded, further
+from controller.stages.diagnose import Settled
 from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
-from controller.stages.retraining.settle import Settled
 from controller.train.recipe import recipe
 from controller.train.settings import TrainUpdate
 from diagnose.finding.finding import Cause
