@@ -301,7 +301,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
         proposal = settle_share(run, champion, probe, diagnosed, proposal, number)
         state.attempts = proposal.made_from.attempts
     if not proposal.plan.actions:
-        plan = plan_record(proposal.plan, proposal.proposed, None)
+        plan = plan_record(proposal, None)
         verdict = _no_change(diagnosed, proposal)
         if is_only_contaminated(diagnosed.diagnosis):
             scores = scores_without_repeats(run, base, champion, probe, diagnosed.diagnosis, proposal)
@@ -318,7 +318,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
         state.start = state.start or before.report
         judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
-        plan = plan_record(proposal.plan, proposal.proposed, judged.agreed, proposal.pilots)
+        plan = plan_record(proposal, judged.agreed)
         if proposal is whole:
             state.fixes.append(JudgedFix(number, champion, proposal, judged.agreed, judged.arms))
         tell(ItemsAnswered(Split.SELECT, number, "before", None, before.report.results))

@@ -118,9 +118,8 @@ def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
     write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
 
 
-def plan_record(
-    plan: Plan, proposed: Proposed, agreed: Promise | None, pilots: tuple[PilotRecord, ...] = ()
-) -> PlanRecord:
+def plan_record(proposal: ProposedRound, agreed: Promise | None) -> PlanRecord:
+    plan, proposed = proposal.plan, proposal.proposed
     return PlanRecord(
         actions=tuple(
             ActionRecord(
@@ -141,7 +140,7 @@ def plan_record(
         endpoint=agreed.endpoint if agreed is not None else None,
         warning=agreed.warning if agreed is not None else "",
         blocked=dict(Counter(plan.blocked.values())),
-        pilots=pilots,
+        pilots=proposal.pilots,
     )
 
 

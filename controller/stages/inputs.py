@@ -15,9 +15,9 @@ from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
 from diagnose.rows.pool import TrainPool
 from evals.leaks.item_index import load_index
-from interventions.admission.gate import Stock, take_stock
+from interventions.admission.gate import take_stock
 from interventions.plan.attempts import Attempts
-from interventions.plan.step import Intervention
+from interventions.plan.step import Intervention, Resources
 
 DIAGNOSIS_FILE = "diagnosis.json"
 _DIAGNOSIS = TypeAdapter(Diagnosis)
@@ -83,12 +83,11 @@ class PlanInputs:
     def load_diagnosis(self) -> Diagnosis:
         return load_diagnosis(self.diagnosis.folder)
 
-    def take_stock(self) -> Stock:
-        """Take corpus, pool and gate; reads every row."""
-        index = load_index(self.inputs.index.folder / INDEX_FILE)
-        return take_stock(
-            load_pool(self.inputs.corpus.folder), self.inputs.load_pool(), index, self.intervention.licences
-        )
+    def resources(self, of_model: ModelResources) -> Resources:
+        """Make all resources of the fix; reads every row of corpus and pool."""
+        corpus, index = load_pool(self.inputs.corpus.folder), load_index(self.inputs.index.folder / INDEX_FILE)
+        stock = take_stock(corpus, self.inputs.load_pool(), index, self.intervention.licences)
+        return of_model.resources(stock, self.attempts, self.seed)
 
     def model_resources(self) -> ModelResources:
         """Make the resources that a fix has of the champion; they count its tokens."""

@@ -5,6 +5,7 @@ Nothing is trained.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -31,7 +32,7 @@ from interventions.controls.contest import Contest
 from interventions.mix.compose import compose
 from interventions.mix.mix import TrainingMix
 from interventions.plan.plan import Action, Plan
-from interventions.plan.step import Declined, Resources
+from interventions.plan.step import Declined
 from interventions.proposal import NothingToDo, Proposal, plan_fix
 from interventions.proposal import propose as propose_plan
 
@@ -100,10 +101,7 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_dr
         num_draws: Number of mixes of a control that draws by chance, one for each training seed.
     """
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
-
-    def resources() -> Resources:
-        return model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-
+    resources = partial(made_from.resources, model_resources)
     proposal = propose_plan(made_from.intervention, found, resources, made_from.seed)
     if isinstance(proposal, NothingToDo):
         write_plan(proposal.plan, folder)
@@ -127,7 +125,7 @@ def propose_reduced(
 ) -> Proposed:
     """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
-    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    resources = made_from.resources(model_resources)
     proposal = plan_fix(made_from.intervention, found, resources, made_from.seed)
     assert isinstance(proposal, Proposal), "the whole plan was made before"
     of_all = reductions(proposal, optional_steps(proposal))
@@ -262,7 +260,7 @@ class DoseMade:
 def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
     """Write the mix of the plan with `dose` times its added rows to the stage's folder."""
     model_resources = made_from.model_resources()
-    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    resources = made_from.resources(model_resources)
     done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, made_from.seed, dose)
     if isinstance(done, NothingToDo):
         return DoseMade(0, 0, done.plan.reason, model_resources.spent)

@@ -48,8 +48,6 @@ class Kept:
     folder: Path
     value: Any
     """JSON value that the stage returned."""
-    started: float
-    """Unix time of the start, in seconds."""
     seconds: float
 
 
@@ -68,7 +66,7 @@ class Store:
             return None
         self._write("reused", key)
         record = json.loads((folder / "done.json").read_text())
-        return Kept(folder, record["value"], record["started"], record["seconds"])
+        return Kept(folder, record["value"], record["seconds"])
 
     def open(self, key: StageKey) -> Path:
         """Open the folder to work in; it may hold what a killed attempt left."""
@@ -97,7 +95,7 @@ class Store:
         folder = self._stages / key.folder_name
         partial.rename(folder)
         self._write("finished", key)
-        return Kept(folder, value, started, seconds)
+        return Kept(folder, value, seconds)
 
     def _write(self, event: str, key: StageKey) -> None:
         line = {"time": time.time(), "event": event, "stage": key.folder_name, "pid": os.getpid()}

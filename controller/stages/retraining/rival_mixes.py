@@ -62,7 +62,7 @@ class RivalsMade:
 def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenCauses], num_draws: int) -> RivalsMade:
     """Write a folder with the mix of each repair that is possible and of each control, `num_draws` of one by chance."""
     model_resources, inputs = made_from.model_resources(), made_from.inputs
-    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    resources = made_from.resources(model_resources)
     wanted = {one.items: one.causes for one in open_causes}
     made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources, num_draws)
     tokenizer = load_tokenizer(inputs.model.ref)
