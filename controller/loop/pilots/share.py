@@ -113,15 +113,11 @@ def pilot_records(
     pilots: Sequence[Pilot], endpoint: Choose, guards: Sequence[Guard], chosen: float
 ) -> tuple[PilotRecord, ...]:
     """Record what each pilot scored, ascending by scale."""
-
-    def rest(results: Sequence[ItemResult]) -> list[ItemResult]:
-        return [result for guard in guards for result in guard.chosen(results)]
-
     return tuple(
         PilotRecord(
             scale=pilot.scale,
             endpoint=_mean(endpoint(pilot.arm.reports[0].results)),
-            rest=_mean(rest(pilot.arm.reports[0].results)),
+            rest=_mean([one for guard in guards for one in guard.chosen(pilot.arm.reports[0].results)]),
             is_chosen=pilot.scale == chosen,
         )
         for pilot in pilots
