@@ -316,7 +316,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
         mended = tuple(where for agreed in state.promises for where in agreed.slices)
         candidates = agree(run, proposal, before, earlier, state.start, mended)
         state.start = state.start or before.report
-        judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
+        judged = try_and_judge(run, proposal, candidates, before, earlier, number)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
         plan = plan_record(proposal, judged.agreed)
         if proposal is whole:

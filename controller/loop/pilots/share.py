@@ -78,7 +78,7 @@ def settle_share(
     guards, _ = guards_of(what_is_guarded(run), slices, fields, probe.report.results, margin)
     if len(scales) < 2 or not guards:  # nothing to choose, or nothing that can lose
         return proposal
-    pilots = _trained(run, champion, proposal, scales, number)
+    pilots = _trained(run, proposal, scales, number)
     chosen = chosen_scale(pilots, guards, margin)
     records = pilot_records(pilots, chosen_in(slices, fields), guards, chosen)
     for record in records:
@@ -124,16 +124,14 @@ def pilot_records(
     )
 
 
-def _trained(
-    run: Run, champion: Model, proposal: ProposedRound, scales: Sequence[float], number: int
-) -> tuple[Pilot, ...]:
+def _trained(run: Run, proposal: ProposedRound, scales: Sequence[float], number: int) -> tuple[Pilot, ...]:
     """Train once on a few tokens with each part of the draws."""
     whole = fix_recipe(run, proposal)
     assert isinstance(whole.length, Tokens), "arms are given their tokens"
     small = replace(whole, length=Tokens(max(1, round(run.settings.pilots.length * whole.length.count))))
     trials = [MixTrial(f"pilot-{scale:g}", (_mix(run, proposal, scale),), small) for scale in scales]
     seeds = [training_seed(run, number, _PLACE)]
-    results = measured_mixes(run, champion, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
+    results = measured_mixes(run, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
     return tuple(Pilot(scale, one.arm) for scale, one in zip(scales, results, strict=True))
 
 
