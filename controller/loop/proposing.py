@@ -91,7 +91,7 @@ def propose_round(
 
 
 def plan_inputs(run: Run, diagnosed: DiagnosedRound, attempts: Attempts, number: int) -> PlanInputs:
-    """Inputs of a plan, as for `propose_round`."""
+    """Make the inputs of the plan of a round."""
     fix = run.settings.interventions
     programs = fix.programs if isinstance(fix, WithPrograms) else None
     return PlanInputs(
