@@ -149,7 +149,7 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
         proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
         agreed = agree(run, proposal, before, {})
-        verdict = try_and_judge(run, champion, proposal, agreed, before, {}, 0).verdict
+        verdict = try_and_judge(run, proposal, agreed, before, {}, 0).verdict
     assert verdict.gain is not None, "three seeds an arm are judged"
     outcome = Outcome(
         number=number,

@@ -130,7 +130,7 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
         )
         proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        judged = try_and_judge(run, champion, proposal, agree(run, proposal, before, {}), before, {}, 0)
+        judged = try_and_judge(run, proposal, agree(run, proposal, before, {}), before, {}, 0)
     verdict = judged.verdict
     outcome = Outcome(
         seed=seed,

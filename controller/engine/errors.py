@@ -5,9 +5,7 @@ from concurrent.futures.process import _RemoteTraceback
 from pathlib import Path
 from types import TracebackType
 
-from controller.engine.versions import PACKAGES
-
-_ROOT = Path(__file__).parents[2]
+from controller.engine.versions import PACKAGES, ROOT
 
 
 class BudgetSpent(Exception):  # noqa: N818  # an end of the loop, not an error
@@ -26,4 +24,4 @@ def is_user_error(error: BaseException) -> bool:
     if last is None:
         return False
     raised_in = Path(last.tb_frame.f_code.co_filename)
-    return any(raised_in.is_relative_to(_ROOT / package) for package in PACKAGES)
+    return any(raised_in.is_relative_to(ROOT / package) for package in PACKAGES)

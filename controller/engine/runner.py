@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, get_type_hints, runtime_checkable
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -31,7 +31,7 @@ class Stage(Generic[T]):
     """Name of the folder, for people: `measure`, `train-random-2`."""
     function: Callable[..., T]
     """Function at the top of a module, called with the stage's folder and `arguments`; its result, of the annotated
-    type, is kept as JSON."""
+    type, is kept as JSON. Costs are booked of a result that is `Spent`, or has it as `spent`."""
     arguments: tuple[Any, ...]
     """Arguments that pickle, and define what of them determines the result (`controller.engine.keys`)."""
     fills_cores: bool = False
@@ -48,14 +48,6 @@ class Stage(Generic[T]):
     def result(self) -> TypeAdapter[T]:
         """Adapter of the function's return type."""
         return TypeAdapter(get_type_hints(self.function)["return"])
-
-
-@runtime_checkable
-class Spending(Protocol):
-    """Result of a stage whose costs are booked."""
-
-    @property
-    def spent(self) -> Spent: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +104,26 @@ class Runner:
         keys = [stage.key for stage in stages]
         found = [self._store.find(key) for key in keys]
         missing = [number for number, done in enumerate(found) if done is None]
-        for key, done in zip(keys, found, strict=True):
-            if done is not None:
-                self._store.reuse(key, done)
         folders = [self._store.open(keys[number]) for number in missing]
         jobs = [
             Job(stages[number].function, folder, stages[number].arguments, num_threads)
             for number, folder in zip(missing, folders, strict=True)
         ]
         line = _StatusLine([stages[number].name for number in missing], folders)
-        if jobs:
-            for finished in self._workers.run(jobs, lambda: self._watch(line)):
-                number = missing[finished.number]
-                value = stages[number].result.dump_python(finished.value, mode="json")
-                found[number] = self._store.finish(keys[number], value, finished.started, finished.seconds)
-                self.busy.append((finished.started, finished.started + finished.seconds))
-                line.clear()
-                log.info("%s: %.1f s", stages[number].name, finished.seconds)
+        for finished in self._workers.run(jobs, lambda: self._watch(line)):
+            number = missing[finished.number]
+            value = stages[number].result.dump_python(finished.value, mode="json")
+            found[number] = self._store.finish(keys[number], value, finished.started, finished.seconds)
+            self.busy.append((finished.started, finished.started + finished.seconds))
+            line.clear()
+            log.info("%s: %.1f s", stages[number].name, finished.seconds)
         line.clear()
         for stage, key, done in zip(stages, keys, found, strict=True):
             assert done is not None, "every stage was found or carried out"
             self.folders.append(done.folder)
             value = stage.result.validate_python(done.value)
-            spent = replace(value.spent if isinstance(value, Spending) else Spent(), seconds=done.seconds)
+            costs = value if isinstance(value, Spent) else getattr(value, "spent", Spent())
+            spent = replace(costs, seconds=done.seconds)
             if book is not None:
                 self.books.add(book, spent)
             yield Done(value, Artifact(done.folder, key.digest), spent)
@@ -142,10 +131,6 @@ class Runner:
     def _watch(self, line: "_StatusLine") -> None:
         line.draw()
         self.books.check_time()
-
-    def busy_seconds(self) -> float:
-        """Seconds in which at least one stage was running."""
-        return covered_seconds(self.busy)
 
 
 def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:

@@ -3,14 +3,12 @@
 import logging
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter
-
 from controller.engine.artifacts import Artifact
 from controller.engine.runner import Stage
 from controller.loop.models import MeasuredModel, is_trained_here
 from controller.loop.run import Run
 from controller.stages.diagnose import diagnose
-from controller.stages.inputs import DIAGNOSIS_FILE, DiagnosisInputs
+from controller.stages.inputs import DiagnosisInputs, load_diagnosis
 from controller.stages.measure import hash_items
 from controller.stages.model import Model
 from controller.train.settings import PretrainedModel
@@ -39,7 +37,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         item_fields=tuple(run.suite.slices),
         row_fields=run.data_slices,
         guards=run.loaded.guards,
-        index=_index(run),
+        index=run.runner.do(Stage("index", hash_items, (run.pinned_suite,)), None).artifact,
         suite=run.pinned_suite,
         max_length=settings.train.max_length,
         end_in_loss=settings.train.end_in_loss if is_trained else None,
@@ -47,7 +45,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
         is_training_data=is_trained or (isinstance(settings.model, PretrainedModel) and settings.model.knows_corpus),
     )
     done = run.runner.do(Stage("diagnose", diagnose, (inputs,), inputs.model.fills_cores), "diagnose")
-    diagnosis = TypeAdapter(Diagnosis).validate_json((done.folder / DIAGNOSIS_FILE).read_bytes())
+    diagnosis = load_diagnosis(done.folder)
     for finding in diagnosis.findings:
         log.info(
             "finding: %s fails %d of %d, %s (%.0f %%), data: %s",
@@ -59,8 +57,3 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             finding.data_slice,
         )
     return DiagnosedRound(diagnosis, done.artifact, inputs, done.spent.flops)
-
-
-def _index(run: Run) -> Artifact:
-    """Index of the items of all splits, all that diagnosis and fixes know about them."""
-    return run.runner.do(Stage("index", hash_items, (run.pinned_suite,)), None).artifact

@@ -9,13 +9,14 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
 from controller.engine.budget import Cost
 from controller.engine.errors import BudgetSpent
+from controller.engine.runner import covered_seconds
 from controller.engine.versions import code_version
 from controller.loop.attempts import attempts_after
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
@@ -41,7 +42,6 @@ from controller.loop.run import (
     data_hash,
     free_keys,
     opened,
-    settings_dict,
 )
 from controller.loop.sealed import open_sealed
 from controller.loop.studies.decontaminate import is_only_contaminated, scores_without_repeats
@@ -255,7 +255,7 @@ def _opened(run: Run) -> LoopOpened:
     items = DataRead("items", run.items_key, tasks, len(run.loaded.items))
     return LoopOpened(
         run_dir=run.run_dir,
-        settings=settings_dict(settings),
+        settings=asdict(settings),
         free=free_keys(settings),
         tags={"config_hash": config_hash(settings), "code_version": code_version(), "pid": str(os.getpid())},
         data=(*(DataRead(what, d.digest, d.source, d.num_rows) for what, d in read if d is not None), items),
@@ -298,10 +298,10 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     fidelity = prove_attribution(run, base, champion, diagnosed) if is_proven else None
     proposal = propose_round(run, champion, diagnosed, state.attempts, number)
     if proposal.plan.actions:
-        piloted = settle_share(run, champion, probe, diagnosed, proposal, state.attempts, number)
-        proposal, state.attempts = piloted.proposal, piloted.attempts
-    plan = proposal.record
+        proposal = settle_share(run, champion, probe, diagnosed, proposal, number)
+        state.attempts = proposal.made_from.attempts
     if not proposal.plan.actions:
+        plan = plan_record(proposal, None)
         verdict = _no_change(diagnosed, proposal)
         if is_only_contaminated(diagnosed.diagnosis):
             scores = scores_without_repeats(run, base, champion, probe, diagnosed.diagnosis, proposal)
@@ -316,9 +316,9 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
         mended = tuple(where for agreed in state.promises for where in agreed.slices)
         candidates = agree(run, proposal, before, earlier, state.start, mended)
         state.start = state.start or before.report
-        judged = try_and_judge(run, champion, proposal, candidates, before, earlier, number)
+        judged = try_and_judge(run, proposal, candidates, before, earlier, number)
         verdict, whole, proposal = judged.verdict, proposal, judged.proposal
-        plan = plan_record(proposal.plan, proposal.proposed, judged.agreed, proposal.pilots)
+        plan = plan_record(proposal, judged.agreed)
         if proposal is whole:
             state.fixes.append(JudgedFix(number, champion, proposal, judged.agreed, judged.arms))
         tell(ItemsAnswered(Split.SELECT, number, "before", None, before.report.results))
@@ -387,4 +387,4 @@ def _champion(run: Run, state: LoopState) -> Champion:
 
 def _overhead(run: Run, started: float) -> Cost:
     """Wall time of this process in which no stage was running."""
-    return Cost(max(0.0, time.monotonic() - started - run.runner.busy_seconds()), 0, 0.0)
+    return Cost(max(0.0, time.monotonic() - started - covered_seconds(run.runner.busy)), 0, 0.0)

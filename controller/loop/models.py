@@ -98,9 +98,6 @@ def train_models(run: Run, jobs: Sequence[TrainingJob], book: str, what: str) ->
     """Train models side by side; all trainings of a run are done here.
 
     Args:
-        run: The run.
-        jobs: Trainings to do.
-        book: Book of their costs.
         what: Name of the trainings, for the message that refuses them.
 
     Raises:
@@ -129,7 +126,7 @@ def counted_corpus(run: Run, base: Model) -> tuple[SourceCounts, ...]:
     what they are and which of them teach less than they seem to."""
     train = run.settings.train
     arguments = (run.corpus, base, train.max_length, train.end_in_loss)
-    counts = run.runner.do(Stage("count-corpus", count_corpus, arguments), "read_data").value.sources
+    counts = run.runner.do(Stage("count-corpus", count_corpus, arguments), "read_data").value
     for one in counts:
         log.info(
             "%s: %d rows, %d tokens, %.1f %% of the draws, %.1f %% of the tokens drawn",
@@ -219,14 +216,8 @@ def measure_model(run: Run, model: Model, split: Split, name: str) -> MeasuredMo
 
 
 def measure_models(run: Run, models: Sequence[tuple[str, Model]], split: Split, book: str) -> list[MeasuredModel]:
-    """Measure each model on every item of the split, side by side.
-
-    Args:
-        run: The run.
-        models: Models, each with the name of its stage.
-        split: Split of the items; the caller is responsible for asking sealed ones.
-        book: Book of the costs.
-    """
+    """Measure each model, given with the name of its stage, on every item of the split, side by side; the caller is
+    responsible for asking sealed ones."""
     stages = [Stage(name, measure, (model, run.pinned_suite, split), model.fills_cores) for name, model in models]
     # One alone has more of the cores.
     measured = [run.runner.do(stages[0], book)] if len(stages) == 1 else run.runner.do_all(stages, book)

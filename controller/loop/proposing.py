@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 
 from controller.data.patches import write_blocked
 from controller.engine.artifacts import Artifact
-from controller.engine.budget import Spent
 from controller.engine.hashes import hash_of
 from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
@@ -48,7 +47,6 @@ class ProposedRound:
     """A plan with the mixes of its arms."""
 
     plan: Plan
-    record: PlanRecord
     artifact: Artifact
     proposed: Proposed
     from_base: bool
@@ -63,12 +61,7 @@ class ProposedRound:
 def propose_round(
     run: Run, champion: Model, diagnosed: DiagnosedRound, attempts: Attempts, number: int
 ) -> ProposedRound:
-    """Propose what to change, with the mixes of all arms; nothing is trained.
-
-    Args:
-        attempts: Earlier attempts with this champion.
-        number: Number of the round.
-    """
+    """Propose what to change, with the mixes of all arms; nothing is trained."""
     settings = run.settings
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     made_from = plan_inputs(run, diagnosed, attempts, number)
@@ -84,23 +77,21 @@ def propose_round(
         plan = replace(plan, reason=f"{plan.reason}; every arm is left at {far}, for farther on something else lost")
     log.info("plan: %s", plan.reason)
     for made in result.value.controls:
-        if made.flops:
-            spent = Spent(tokens=made.num_tokens, flops=made.flops)  # its seconds are the proposal's
-            run.books.add("choose_controls", spent)
+        if made.spent.flops:
+            run.books.add("choose_controls", made.spent)  # its seconds are the proposal's
         log.info("control %s: %s%s", made.name, "" if made.has_mix else "not trained, ", made.what)
     return ProposedRound(
         plan,
-        plan_record(plan, result.value, None),
         result.artifact,
         result.value,
         from_base,
-        diagnosed.flops + result.value.flops,
+        diagnosed.flops + result.value.spent.flops,
         made_from,
     )
 
 
 def plan_inputs(run: Run, diagnosed: DiagnosedRound, attempts: Attempts, number: int) -> PlanInputs:
-    """Inputs of a plan, as for `propose_round`."""
+    """Make the inputs of the plan of a round."""
     fix = run.settings.interventions
     programs = fix.programs if isinstance(fix, WithPrograms) else None
     return PlanInputs(
@@ -127,9 +118,8 @@ def leave_patch(proposal: ProposedRound, run_dir: Path, number: int) -> None:
     write_blocked(proposal.plan.blocked, run_dir / f"blocked-{number}.jsonl")
 
 
-def plan_record(
-    plan: Plan, proposed: Proposed, agreed: Promise | None, pilots: tuple[PilotRecord, ...] = ()
-) -> PlanRecord:
+def plan_record(proposal: ProposedRound, agreed: Promise | None) -> PlanRecord:
+    plan, proposed = proposal.plan, proposal.proposed
     return PlanRecord(
         actions=tuple(
             ActionRecord(
@@ -150,7 +140,7 @@ def plan_record(
         endpoint=agreed.endpoint if agreed is not None else None,
         warning=agreed.warning if agreed is not None else "",
         blocked=dict(Counter(plan.blocked.values())),
-        pilots=pilots,
+        pilots=proposal.pilots,
     )
 
 
@@ -161,13 +151,7 @@ def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> Propo
     fills_cores = proposal.made_from.model.fills_cores
     result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments, fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
-    return replace(
-        proposal,
-        plan=plan,
-        record=plan_record(plan, result.value, None),
-        artifact=result.artifact,
-        proposed=result.value,
-    )
+    return replace(proposal, plan=plan, artifact=result.artifact, proposed=result.value)
 
 
 def agree(
@@ -183,7 +167,6 @@ def agree(
     One of them is judged, so each has an equal part of this look's alpha, which the ledger gives.
 
     Args:
-        run: The run.
         proposal: A plan that changes something.
         before: The champion on `select`.
         earlier: Run variances of earlier rounds that the gate will pool, by endpoint.

@@ -17,6 +17,7 @@ from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import MeasuredModel, base_model
 from controller.loop.run import open_run, read_rows
 from controller.settings import LoopSettings
+from controller.stages.inputs import DIAGNOSIS_FILE, load_diagnosis
 from controller.stages.recorded import (
     DOUBTS_FILE,
     ERRATA_FILE,
@@ -133,11 +134,10 @@ def _read_back(
         temporary = errata.with_suffix(".tmp")
         temporary.write_bytes((golds.folder / ERRATA_FILE).read_bytes())
         temporary.replace(errata)
-    file = diagnosed.folder / "diagnosis.json"
     return RecordedDiagnosis(
         report=read_report_json(report.folder, ProbeReport),
-        diagnosis=TypeAdapter(Diagnosis).validate_json(file.read_bytes()),
-        file=file,
+        diagnosis=load_diagnosis(diagnosed.folder),
+        file=diagnosed.folder / DIAGNOSIS_FILE,
         costs=costs,
         golds=doubts,
         errata=errata,

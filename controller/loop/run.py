@@ -86,12 +86,8 @@ class Run:
         return hash_of(sorted([item.task, item.id] for item in self.loaded.items if item.split is split))
 
 
-def settings_dict(settings: LoopSettings) -> dict[str, Any]:
-    return asdict(settings)
-
-
 def config_hash(settings: LoopSettings) -> str:
-    kept = {key: value for key, value in settings_dict(settings).items() if key not in NOT_IN_HASH}
+    kept = {key: value for key, value in asdict(settings).items() if key not in NOT_IN_HASH}
     groups = {name: getattr(settings, name).determining for name in ("train", "diagnose", "verify")}
     return hash_of(kept | groups)
 
@@ -267,7 +263,7 @@ def _read_all(runner: Runner, files: Corpus) -> ReadRows:
 def _read(runner: Runner, files: Corpus, side: str) -> Data:
     what = reading(files, side)
     done = runner.do(Stage(what.key.replace(".", "-"), read_data, (what,)), "read_data")
-    return Data(done.folder, hash_of(determining(what)), done.value.num_rows, what.shown)
+    return Data(done.folder, hash_of(determining(what)), done.value, what.shown)
 
 
 def _with_template(files: Corpus, settings: LoopSettings) -> Corpus:

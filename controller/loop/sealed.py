@@ -1,7 +1,6 @@
 """Open the sealed items, here and nowhere else; every opening is a line in the ledger and spends alpha."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from controller.engine.hashes import hash_of
 from controller.loop.models import MeasuredModel, measure_models
@@ -16,7 +15,7 @@ from controller.verdict.ledger import look_at
 from controller.verdict.promise import Promise
 from evals.items import EvalReport, check_pairable
 from evals.splits import Split
-from evals.statistics.compare import ArmScores, Comparison, alpha_at, compare_to_model
+from evals.statistics.compare import ArmScores, alpha_at, compare_to_model
 from evals.statistics.intervals import Estimate
 
 
@@ -28,7 +27,6 @@ def open_sealed(
     The line is written before the first item is asked; the same opening again, after a kill, keeps its number.
 
     Args:
-        run: The run.
         start: The model of round 0.
         champions: Models of the last accepted round, one for each training seed.
         promises: Promises of all accepted rounds; together they are the endpoint.
@@ -50,14 +48,15 @@ def open_sealed(
     compared = compare_to_model(challenger, model)
     alpha = alpha_at(look.number, run.settings.verify.alpha)
     rest = _rest(run, whole, before.report, [measured.report for measured in after])
-    is_harmed = rest is not None and rest.lost_more(rest.margin)
+    # Whether a loss of more than the margin is shown, at one-sided 5 %.
+    is_harmed = rest is not None and 2 * rest.change - rest.lower < -rest.margin
     return Sealed(
         gain=compared.mean,
         ci=(compared.low, compared.high),
         claim="confirmed" if compared.p < alpha and not is_harmed else "unconfirmed",
         num_items=compared.num_items,
         alpha=alpha,
-        rest=rest.record if rest is not None else None,
+        rest=rest,
         before=_estimate(model),
         after=_estimate(challenger),
     )
@@ -67,29 +66,16 @@ def _estimate(scores: ArmScores) -> Estimate:
     return Estimate(float(scores.scores.mean()), *recipe_interval(scores))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    change: Comparison
-    margin: float
-
-    def lost_more(self, margin: float) -> bool:
-        """Whether a loss of more than the margin is shown, at one-sided 5 %."""
-        return 2 * self.change.mean - self.change.lower_bound() < -margin
-
-    @property
-    def record(self) -> GuardRecord:
-        change, lower = self.change, self.change.lower_bound()
-        return GuardRecord(REST, change.mean, (change.low, change.high), lower > -self.margin, lower, self.margin)
-
-
-def _rest(run: Run, whole: Promise, before: EvalReport, after: Sequence[EvalReport]) -> _Rest | None:
+def _rest(run: Run, whole: Promise, before: EvalReport, after: Sequence[EvalReport]) -> GuardRecord | None:
     if not run.settings.evals.guard_rest:
         return None
     rest = RestGuard(tuple(run.loaded.tasks), whole.slices, whole.fields)
     was, now = rest.chosen(before.results), [rest.chosen(report.results) for report in after]
     if not was or not all(now):
         return None
-    return _Rest(compare_to_model(arm_scores("champion", now), arm_scores("start", [was])), run.settings.verify.margin)
+    change = compare_to_model(arm_scores("champion", now), arm_scores("start", [was]))
+    lower, margin = change.lower_bound(), run.settings.verify.margin
+    return GuardRecord(REST, change.mean, (change.low, change.high), lower > -margin, lower, margin)
 
 
 def _measure(run: Run, model: Model, name: str) -> MeasuredModel:

@@ -77,11 +77,6 @@ class MixTrial:
         return self.mixes[place % len(self.mixes)]
 
     @property
-    def tokens(self) -> int:
-        assert isinstance(self.recipe.length, Tokens), "arms are given their tokens"
-        return self.recipe.length.count
-
-    @property
     def may_go_on(self) -> bool:
         """Whether its model may be the next champion, so that its middle checkpoint is kept for attribution; that of a
         model that is set part of the way is not on that path."""
@@ -104,18 +99,18 @@ class Account:
     measuring: str
 
 
-def try_arms(run: Run, champion: Model, proposal: ProposedRound, number: int) -> tuple[TriedMix, ...]:
+def try_arms(run: Run, proposal: ProposedRound, number: int) -> tuple[TriedMix, ...]:
     """Train and measure the challenger, its reductions and its controls, each with its own tokens and a schedule over
     them."""
     plan = fix_recipe(run, proposal)
     fix = MixTrial(CHALLENGER, (challenger_mix(proposal),), plan)
     reduced = [
-        MixTrial(made.name, (_mix_of(proposal, made.name, made.num_rows),), plan) for made in proposal.proposed.reduced
+        MixTrial(made.name, (mix_in(proposal.artifact, made.name, made.num_rows),), plan)
+        for made in proposal.proposed.reduced
     ]
-    controls = _control_trials(run.settings.verify.controls, proposal, plan, champion)
-    return try_mixes(
-        run, champion, proposal, [fix, *reduced, *controls], number, Account(f"round {number}", "train", "verify")
-    )
+    controls = _control_trials(run.settings.verify.controls, proposal, plan)
+    account = Account(f"round {number}", "train", "verify")
+    return try_mixes(run, proposal, [fix, *reduced, *controls], number, account)
 
 
 def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
@@ -132,7 +127,7 @@ def fix_recipe(run: Run, proposal: ProposedRound) -> Recipe:
 
 
 def try_mixes(
-    run: Run, champion: Model, proposal: ProposedRound, trials: Sequence[MixTrial], number: int, account: Account
+    run: Run, proposal: ProposedRound, trials: Sequence[MixTrial], number: int, account: Account
 ) -> tuple[TriedMix, ...]:
     """Train each arm with each seed of the round and measure on `select`.
 
@@ -143,7 +138,7 @@ def try_mixes(
         BudgetSpent: the trainings would pass a limit.
     """
     seeds = [training_seed(run, number, seed) for seed in range(run.settings.verify.seeds)]
-    return measured_mixes(run, champion, proposal, trials, seeds, Split.SELECT, account)
+    return measured_mixes(run, proposal, trials, seeds, Split.SELECT, account)
 
 
 def training_seed(run: Run, number: int, place: int) -> int:
@@ -154,16 +149,10 @@ def training_seed(run: Run, number: int, place: int) -> int:
 
 
 def measured_mixes(
-    run: Run,
-    champion: Model,
-    proposal: ProposedRound,
-    trials: Sequence[MixTrial],
-    seeds: Sequence[int],
-    split: Split,
-    account: Account,
+    run: Run, proposal: ProposedRound, trials: Sequence[MixTrial], seeds: Sequence[int], split: Split, account: Account
 ) -> tuple[TriedMix, ...]:
     """Train and measure as `try_mixes` does, with these seeds and on this split."""
-    starts = {seed: base_model(run, seed) if proposal.from_base else champion for seed in seeds}
+    starts = {seed: base_model(run, seed) if proposal.from_base else proposal.made_from.model for seed in seeds}
     jobs = [
         TrainingJob(
             f"train-{file_name(one.name)}-{seed}", starts[seed], one.mix(place), one.recipe, seed, one.may_go_on
@@ -185,7 +174,6 @@ def measured_mixes(
 
 def try_and_judge(
     run: Run,
-    champion: Model,
     proposal: ProposedRound,
     candidates: Sequence[Candidate],
     before: MeasuredModel,
@@ -197,21 +185,16 @@ def try_and_judge(
     What is left of a plan without some of its steps is judged against controls of its own, which are trained then.
 
     Args:
-        run: The run.
-        champion: Model that the round opened with.
         proposal: Proposal whose arms are trained.
         candidates: The plan and its reductions, with their promises.
         before: The champion, measured.
-        earlier: Run variances of earlier rounds.
-        number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
     """
     settings = run.settings.verify
-    trained = {one.arm.name: one for one in try_arms(run, champion, proposal, number)}
-    names = [candidate.name for candidate in candidates]
-    own = {name: trained.pop(name) for name in names}
+    trained = {one.arm.name: one for one in try_arms(run, proposal, number)}
+    own = {candidate.name: trained.pop(candidate.name) for candidate in candidates}
     arms = {name: one.arm for name, one in own.items()}
     controls = [one.arm for one in trained.values()]
     choice = choose(candidates, proposal.proposed.optional, arms, controls, before.report, settings)
@@ -222,7 +205,7 @@ def try_and_judge(
     if chosen.left_out:
         made = next(made for made in proposal.proposed.reduced if made.name == chosen.name)
         judged = reduced_round(run, proposal, made)
-        trained |= _own_controls(run, champion, proposal, judged, number)
+        trained |= _own_controls(run, proposal, judged, number)
         controls = [one.arm for one in trained.values()]
     challenger = replace(own[chosen.name].arm, name=CHALLENGER)
     found = earlier.get(chosen.agreed.slices, [])
@@ -260,19 +243,15 @@ def _noted(
     return of_endpoint.run if of_endpoint is not None else None
 
 
-def _own_controls(
-    run: Run, champion: Model, proposal: ProposedRound, judged: ProposedRound, number: int
-) -> dict[str, TriedMix]:
+def _own_controls(run: Run, proposal: ProposedRound, judged: ProposedRound, number: int) -> dict[str, TriedMix]:
     """Train controls that stand in the place of what is left of a plan; the old data is the same for both."""
     kept = [arm for arm in run.settings.verify.controls if arm.control != CONTINUE]
-    trials = _control_trials(kept, judged, fix_recipe(run, proposal), champion)
+    trials = _control_trials(kept, judged, fix_recipe(run, proposal))
     account = Account(f"round {number}, controls of what is left of the plan", "train", "verify")
-    return {one.arm.name: one for one in try_mixes(run, champion, proposal, trials, number, account)}
+    return {one.arm.name: one for one in try_mixes(run, proposal, trials, number, account)}
 
 
-def _control_trials(
-    controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe, champion: Model
-) -> list[MixTrial]:
+def _control_trials(controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe) -> list[MixTrial]:
     """Make the trials of every control that could be made."""
     assert isinstance(plan.length, Tokens), "arms are given their tokens"
     trials = []
@@ -283,24 +262,19 @@ def _control_trials(
                 arm,
                 plan.length.count,
                 finding_flops=proposal.finding_flops,
-                choosing_flops=made[arm.control].flops / len(made[arm.control].draws),
-                token_flops=FORWARD_BACKWARD * champion.num_parameters,
+                choosing_flops=made[arm.control].spent.flops / len(made[arm.control].draws),
+                token_flops=FORWARD_BACKWARD * proposal.made_from.model.num_parameters,
             )
             own = replace(plan, length=Tokens(tokens))
             draws = enumerate(made[arm.control].draws)
-            mixes = tuple(_mix_of(proposal, draw_name(arm.control, draw), num_rows) for draw, num_rows in draws)
+            mixes = tuple(mix_in(proposal.artifact, draw_name(arm.control, draw), num_rows) for draw, num_rows in draws)
             trials.append(MixTrial(arm.name, mixes, own))
     return trials
 
 
 def challenger_mix(proposal: ProposedRound) -> Data:
     """Mix of the fix."""
-    return _mix_of(proposal, CHALLENGER, proposal.proposed.num_rows)
-
-
-def _mix_of(proposal: ProposedRound, name: str, num_rows: int) -> Data:
-    """Mix of the challenger, a reduction or a control."""
-    return mix_in(proposal.artifact, name, num_rows)
+    return mix_in(proposal.artifact, CHALLENGER, proposal.proposed.num_rows)
 
 
 def mix_in(made: Artifact, name: str, num_rows: int) -> Data:

@@ -21,6 +21,14 @@ from controller.train.settings import ScratchModel
 from evals.fixtures.worlds.world import World
 
 TEMPLATE = Path(evals.fixtures.worlds.__file__).parent / "task.yaml"
+_ACCURACY = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
+_LIKELIHOOD = {
+    "output_type": "loglikelihood",
+    "doc_to_target": "{{' ' + completion}}",
+    "target_delimiter": "",
+    "metric_list": [_ACCURACY],
+}
+"""The harness puts no delimiter between a prompt and an answer whose likelihood alone is asked."""
 
 
 def write_ground(planted: Planted, world: World, folder: Path) -> None:
@@ -37,27 +45,14 @@ def write_ground(planted: Planted, world: World, folder: Path) -> None:
             "dataset_kwargs": {"data_files": {"test": str(file)}},
         }
         if world.choices:
-            config |= _offered(world.choices)
+            config |= {
+                "output_type": "multiple_choice",
+                "doc_to_choice": list(world.choices),
+                "metric_list": [_ACCURACY],
+            }
         elif world.is_likelihood:
-            config |= _likelihood()
+            config |= _LIKELIHOOD
         (folder / TASKS / f"{task}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-
-_ACCURACY = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
-
-
-def _offered(choices: Sequence[str]) -> dict[str, object]:
-    return {"output_type": "multiple_choice", "doc_to_choice": list(choices), "metric_list": [_ACCURACY]}
-
-
-def _likelihood() -> dict[str, object]:
-    # The harness puts no delimiter between a prompt and an answer whose likelihood alone is asked.
-    return {
-        "output_type": "loglikelihood",
-        "doc_to_target": "{{' ' + completion}}",
-        "target_delimiter": "",
-        "metric_list": [_ACCURACY],
-    }
 
 
 def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: Path) -> LoopSettings:

@@ -276,8 +276,5 @@ def _contaminated(planted: Planted, run_dir: Path) -> int:
     """Count rows of every arm's mix that repeat an evaluation item."""
     if not planted.leaked:
         return 0
-    count = 0
-    for provenance in sorted(run_dir.glob("stages/propose-*/*/provenance.parquet")):
-        rows = load_mix(provenance.parent).examples
-        count += sum(row in planted.leaked for row in text_pairs(rows))
-    return count
+    mixes = (load_mix(file.parent) for file in run_dir.glob("stages/propose-*/*/provenance.parquet"))
+    return sum(row in planted.leaked for mix in mixes for row in text_pairs(mix.examples))

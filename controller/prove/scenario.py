@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field, replace
 
 from diagnose.finding.finding import Cause
-from evals.validation import one_of
+from evals.validation import not_negative, one_of
 
 
 @dataclass
@@ -52,10 +52,9 @@ class Defects:
         if self.pool_share is not None and not 0 <= self.pool_share < 1:
             raise ValueError(f"prove.scenario.*.pool_share must be in [0, 1), got {self.pool_share}")
         for key in ("pool_rows", "leaked_items", "flood_rows"):
-            if getattr(self, key) < 0:
-                raise ValueError(f"prove.scenario.*.{key} must not be negative, got {getattr(self, key)}")
-        if self.train_rows is not None and self.train_rows < 0:
-            raise ValueError(f"prove.scenario.*.train_rows must not be negative, got {self.train_rows}")
+            not_negative(f"prove.scenario.*.{key}", getattr(self, key))
+        if self.train_rows is not None:
+            not_negative("prove.scenario.*.train_rows", self.train_rows)
 
     @property
     def is_planted(self) -> bool:

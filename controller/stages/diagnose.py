@@ -1,39 +1,30 @@
-"""Stage that diagnoses a model."""
+"""Stages that diagnose a model, and that write a diagnosis anew with the causes that small trainings left."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic import TypeAdapter
 
 from controller.data.mixes import load_pool
 from controller.data.reports import read_report_json
-from controller.data.row_effects import effects_of, save_effects
+from controller.data.row_effects import EFFECTS_FILE, effects_of, save_effects
+from controller.engine.artifacts import Artifact
 from controller.engine.budget import FORWARD_BACKWARD, Spent
 from controller.engine.workers.progress import Progress
-from controller.stages.inputs import DIAGNOSIS_FILE, DiagnosisInputs
+from controller.stages.inputs import DiagnosisInputs, load_diagnosis, save_diagnosis
 from controller.stages.measure import INDEX_FILE
 from controller.train.start import load_tokenizer
 from diagnose.attribution.stream import Attribution
 from diagnose.case import Case, Scope
-from diagnose.finding.finding import Diagnosis
+from diagnose.finding.finding import Cause, Experiment
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.queries import Queries
+from diagnose.slices.predicate import Slice
 from evals.items import ProbeReport
 from evals.leaks.item_index import load_index
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosed:
-    num_tokens: int
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
-
-
-def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
+def diagnose(folder: Path, inputs: DiagnosisInputs) -> Spent:
     """Diagnose, and write `diagnosis.json` and, where a slice fails, `effects.npz`."""
     from evals.harness.asking import Asker
 
@@ -50,9 +41,31 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Diagnosed:
         case_of(inputs), model, folder / "attribution", Progress(folder).at, keep, asker
     )
     shutil.rmtree(folder / "attribution", ignore_errors=True)  # diagnosis and effects have its results
-    (folder / DIAGNOSIS_FILE).write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
+    save_diagnosis(diagnosis, folder)
     flops = FORWARD_BACKWARD * inputs.model.num_parameters * diagnosis.num_tokens
-    return Diagnosed(diagnosis.num_tokens, flops)
+    return Spent(tokens=diagnosis.num_tokens, flops=flops)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What experiments made of a finding."""
+
+    items: Slice
+    causes: Mapping[Cause, float]
+    experiments: tuple[Experiment, ...]
+
+
+def settle(folder: Path, diagnosis: Artifact, settled: Sequence[Settled]) -> int:
+    """Write the diagnosis with the causes that experiments left, and its effects; returns the number of findings."""
+    found = load_diagnosis(diagnosis.folder)
+    by_items = {one.items: one for one in settled}
+    findings = tuple(
+        replace(finding.with_causes(one.causes), experiments=one.experiments) if one is not None else finding
+        for finding, one in ((finding, by_items.get(finding.slice)) for finding in found.findings)
+    )
+    save_diagnosis(replace(found, findings=findings), folder)
+    shutil.copyfile(diagnosis.folder / EFFECTS_FILE, folder / EFFECTS_FILE)
+    return len(settled)
 
 
 def case_of(inputs: DiagnosisInputs) -> Case:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -14,11 +15,20 @@ from diagnose.diagnoser import Diagnoser
 from diagnose.finding.finding import Diagnosis
 from diagnose.rows.pool import TrainPool
 from evals.leaks.item_index import load_index
-from interventions.admission.gate import Stock, take_stock
+from interventions.admission.gate import take_stock
 from interventions.plan.attempts import Attempts
-from interventions.plan.step import Intervention
+from interventions.plan.step import Intervention, Resources
 
 DIAGNOSIS_FILE = "diagnosis.json"
+_DIAGNOSIS = TypeAdapter(Diagnosis)
+
+
+def save_diagnosis(diagnosis: Diagnosis, folder: Path) -> None:
+    (folder / DIAGNOSIS_FILE).write_bytes(_DIAGNOSIS.dump_json(diagnosis))
+
+
+def load_diagnosis(folder: Path) -> Diagnosis:
+    return _DIAGNOSIS.validate_json((folder / DIAGNOSIS_FILE).read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +81,20 @@ class PlanInputs:
         return self.inputs.model
 
     def load_diagnosis(self) -> Diagnosis:
-        return TypeAdapter(Diagnosis).validate_json((self.diagnosis.folder / DIAGNOSIS_FILE).read_bytes())
+        return load_diagnosis(self.diagnosis.folder)
 
-    def take_stock(self) -> Stock:
-        """Take corpus, pool and gate; reads every row."""
-        index = load_index(self.inputs.index.folder / INDEX_FILE)
-        return take_stock(
-            load_pool(self.inputs.corpus.folder), self.inputs.load_pool(), index, self.intervention.licences
-        )
+    def resources(self, of_model: ModelResources) -> Resources:
+        """Make all resources of the fix; reads every row of corpus and pool."""
+        corpus, index = load_pool(self.inputs.corpus.folder), load_index(self.inputs.index.folder / INDEX_FILE)
+        stock = take_stock(corpus, self.inputs.load_pool(), index, self.intervention.licences)
+        return of_model.resources(stock, self.attempts, self.seed)
 
     def model_resources(self) -> ModelResources:
         """Make the resources that a fix has of the champion; they count its tokens."""
         return ModelResources(
             self.load_diagnosis(),
             self.diagnosis.folder,
-            self.model.checkpoints,
+            self.model,
             load_pool(self.inputs.corpus.folder),
             self.inputs.diagnoser.influence,
             self.inputs.max_length,

@@ -21,17 +21,6 @@ INDEX_FILE = "index.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    num_items: int
-    num_tokens: int
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
-
-
-@dataclass(frozen=True, slots=True)
 class PinnedSuite:
     """An evaluation suite with the hash of its items, which keys the stages that read them."""
 
@@ -47,11 +36,11 @@ class PinnedSuite:
         return _loaded(TypeAdapter(EvalSuite).dump_json(self.suite), self.items, self.template_of)
 
 
-def measure(folder: Path, model: Model, pinned: PinnedSuite, split: Split) -> Measured:
+def measure(folder: Path, model: Model, pinned: PinnedSuite, split: Split) -> Spent:
     """Measure every item of one split; writes the results to `report.json`."""
     report = evaluate(model.ref, pinned.load(), split)
     write_report_json(report, folder)
-    return Measured(len(report.results), report.num_tokens, FORWARD * model.num_parameters * report.num_tokens)
+    return Spent(tokens=report.num_tokens, flops=FORWARD * model.num_parameters * report.num_tokens)
 
 
 def hash_items(folder: Path, pinned: PinnedSuite) -> str:

@@ -1,6 +1,5 @@
 """Ask the model for a fix: effects of rows, hidden states of rows and failed items, and which rows it gives right."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.data.row_effects import load_effects
+from controller.engine.budget import FORWARD_BACKWARD, Spent
+from controller.stages.model import Model
 from controller.train.start import load_tokenizer
 from diagnose.attribution.influence import Influence
 from diagnose.attribution.stream import attribute
@@ -15,7 +16,6 @@ from diagnose.attribution.train_rows import TrainRows
 from diagnose.diagnoser import FORWARD_SHARE
 from diagnose.finding.finding import Diagnosis, Finding
 from diagnose.model.asked_model import AskedModel
-from diagnose.model.checkpoint import Checkpoint
 from diagnose.model.hidden_states import mean_hidden_states
 from diagnose.model.likelihoods import row_likelihoods
 from diagnose.model.queries import Queries
@@ -33,7 +33,7 @@ class ModelResources:
     Args:
         diagnosis: Diagnosis whose findings the fix acts on.
         folder: Folder of its `effects.npz`.
-        checkpoints: Checkpoints of the diagnosed model.
+        model: The diagnosed model.
         corpus: Corpus that the model was trained on.
         influence: Settings of attribution, as in the diagnosis.
         max_length: Most tokens of a row.
@@ -45,7 +45,7 @@ class ModelResources:
         self,
         diagnosis: Diagnosis,
         folder: Path,
-        checkpoints: Sequence[Checkpoint],
+        model: Model,
         corpus: TrainPool,
         influence: Influence,
         max_length: int,
@@ -54,13 +54,19 @@ class ModelResources:
     ) -> None:
         self._findings = diagnosis.attributed_findings
         self._folder = folder
-        self._model = AskedModel(load_tokenizer(checkpoints[-1].model), checkpoints, max_length)
+        self._model = AskedModel(load_tokenizer(model.ref), model.checkpoints, max_length)
+        self._num_parameters = model.num_parameters
         self._corpus = corpus
         self._influence = influence
         self._seed = seed
         self._max_rows = max_rows
         self.num_tokens = 0
         """Tokens through a forward and backward pass; three forward alone count as one."""
+
+    @property
+    def spent(self) -> Spent:
+        """Cost of what was asked of the model so far."""
+        return Spent(tokens=self.num_tokens, flops=FORWARD_BACKWARD * self._num_parameters * self.num_tokens)
 
     def resources(self, stock: Stock, attempts: Attempts, seed: int) -> Resources:
         """Make all resources of a fix, the model among them; arguments as for `Resources`."""

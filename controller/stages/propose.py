@@ -5,6 +5,7 @@ Nothing is trained.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -15,17 +16,15 @@ from controller.data.patches import num_of_corpus, write_patch
 from controller.engine.budget import FORWARD, FORWARD_BACKWARD, Spent
 from controller.results.arm_names import CHALLENGER, CONTINUE, WITHOUT, file_name
 from controller.stages.diagnose import case_of
-from controller.stages.inputs import DiagnosisInputs, PlanInputs
+from controller.stages.inputs import PlanInputs
 from controller.stages.measure import INDEX_FILE
 from controller.stages.model_resources import ModelResources
 from controller.train.sampling import expected_tokens
 from controller.train.start import load_tokenizer
 from diagnose.finding.finding import Diagnosis
-from diagnose.model.losses import RowLosses, row_losses
-from diagnose.rows.pool import TrainPool
+from diagnose.model.losses import row_losses
 from diagnose.rows.rendering import encode_pool
 from evals.leaks.item_index import load_index
-from evals.model_ref import ModelRef
 from interventions.admission.gate import take_stock
 from interventions.arms.reductions import OptionalStep, Reduction, optional_steps, reductions
 from interventions.controls import control_of
@@ -33,7 +32,7 @@ from interventions.controls.contest import Contest
 from interventions.mix.compose import compose
 from interventions.mix.mix import TrainingMix
 from interventions.plan.plan import Action, Plan
-from interventions.plan.step import Declined, Resources
+from interventions.plan.step import Declined
 from interventions.proposal import NothingToDo, Proposal, plan_fix
 from interventions.proposal import propose as propose_plan
 
@@ -49,9 +48,8 @@ class ControlMade:
     what: str
     """Description of what the control trains on, or reason why this data allows no such control."""
     has_mix: bool
-    num_tokens: int
-    """Tokens through the model to choose its rows."""
-    flops: float
+    spent: Spent
+    """Cost of choosing its rows."""
     draws: tuple[int, ...] = ()
     """Number of rows of each of its mixes: one mix for each training seed where it draws by chance, else one for all of
     them."""
@@ -85,17 +83,12 @@ class Proposed:
     """Tokens of the rows that each action adds, once each."""
     controls: tuple[ControlMade, ...]
     """Controls that were made; none when nothing is changed."""
-    num_tokens: int
-    """Tokens through the model, forward and backward, to choose rows of the fix."""
-    flops: float
+    spent: Spent
+    """Cost of choosing rows of the fix."""
     optional: tuple[OptionalStep, ...] = ()
     """Optional steps, which can be left out."""
     reduced: tuple[ReducedMade, ...] = ()
     """Reduced plans: without each of the optional steps, and without all."""
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
 
 
 def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_draws: int) -> Proposed:
@@ -103,39 +96,28 @@ def propose(folder: Path, made_from: PlanInputs, controls: Sequence[str], num_dr
     plan and of each control.
 
     Args:
-        folder: Folder of the stage.
         made_from: Inputs of the plan.
         controls: Names of controls.
         num_draws: Number of mixes of a control that draws by chance, one for each training seed.
     """
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
-
-    def resources() -> Resources:
-        return model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-
+    resources = partial(made_from.resources, model_resources)
     proposal = propose_plan(made_from.intervention, found, resources)
     if isinstance(proposal, NothingToDo):
-        flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
         write_plan(proposal.plan, folder)
         if proposal.plan.blocked:
             inputs = made_from.inputs
             stock = take_stock(load_pool(inputs.corpus.folder), None, load_index(inputs.index.folder / INDEX_FILE))
             save_arm(compose((), stock), folder / CONTINUE)
-        return Proposed(0, 0, 0, 0.0, (), (), model_resources.num_tokens, flops)
+        return Proposed(0, 0, 0, 0.0, (), (), model_resources.spent)
     optional = optional_steps(proposal)
     reduced = reductions(proposal, optional)
-    names = reduced_names(optional, reduced)
-    for name, one in zip(names, reduced, strict=True):
+    made = []
+    for name, one in zip(reduced_names(optional, reduced), reduced, strict=True):
         save_arm(one.proposal.mix, folder / name)
-    made = tuple(
-        ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights))
-        for name, one in zip(names, reduced, strict=True)
-    )
-    return replace(
-        save_proposal(folder, proposal, found, made_from, model_resources, controls, num_draws),
-        optional=optional,
-        reduced=made,
-    )
+        made.append(ReducedMade(name, one.left_out, one.proposal.plan.actions, len(one.proposal.mix.weights)))
+    proposed = save_proposal(folder, proposal, found, made_from, model_resources, controls, num_draws)
+    return replace(proposed, optional=optional, reduced=tuple(made))
 
 
 def propose_reduced(
@@ -143,8 +125,8 @@ def propose_reduced(
 ) -> Proposed:
     """Propose the plan without some of its optional steps, as `propose` does, with controls that match what is left."""
     found, model_resources = made_from.load_diagnosis(), made_from.model_resources()
-    stock = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
-    proposal = propose_plan(made_from.intervention, found, lambda: stock)
+    resources = made_from.resources(model_resources)
+    proposal = plan_fix(made_from.intervention, found, resources)
     assert isinstance(proposal, Proposal), "the whole plan was made before"
     of_all = reductions(proposal, optional_steps(proposal))
     one = next(one for one in of_all if one.left_out == left_out)
@@ -163,7 +145,7 @@ def save_proposal(
     """Write plan, patch and the mixes of challenger and controls."""
     inputs, model = made_from.inputs, made_from.model
     corpus, tokenizer = load_pool(inputs.corpus.folder), load_tokenizer(model.ref)
-    num_tokens = model_resources.num_tokens  # without those of the controls
+    spent = model_resources.spent  # without what controls cost
     write_plan(proposal.plan, folder)
     save_arm(proposal.mix, folder / CHALLENGER)
     write_patch(proposal.mix, proposal.removed, corpus, folder / PATCH_FILE)
@@ -175,7 +157,9 @@ def save_proposal(
         resources=proposal.resources,
         row_fields=tuple(inputs.row_fields),
         max_rows=inputs.diagnoser.max_rows,
-        row_losses=lambda rows: _row_losses(rows, model.ref, tokenizer, inputs),
+        row_losses=lambda rows: row_losses(
+            model.ref, encode_pool(rows, tokenizer, inputs.max_length), inputs.diagnoser.influence.batch_tokens
+        ),
         without_influence=lambda: inputs.diagnoser.diagnose_by_words(case_of(inputs), found),
     )
     made = tuple(_made(name, contest, num_draws, folder, model.num_parameters, model_resources) for name in controls)
@@ -186,8 +170,7 @@ def save_proposal(
         mean_tokens=expected_tokens(tokenizer, proposal.mix, inputs.max_length),
         action_tokens=_tokens_by_reason(proposal, tokenizer, inputs.max_length),
         controls=made,
-        num_tokens=num_tokens,
-        flops=FORWARD_BACKWARD * model.num_parameters * num_tokens,
+        spent=spent,
     )
 
 
@@ -222,7 +205,7 @@ def _made(
     num_tokens = model_resources.num_tokens - before
     flops = FORWARD_BACKWARD * model_size * num_tokens
     if isinstance(done[0], Declined):
-        return ControlMade(name, done[0].reason, has_mix=False, num_tokens=num_tokens, flops=flops)
+        return ControlMade(name, done[0].reason, has_mix=False, spent=Spent(tokens=num_tokens, flops=flops))
     mixes = [one for one in done if not isinstance(one, Declined)]
     for draw, one in enumerate(mixes):
         save_arm(one.mix, folder / draw_name(name, draw))
@@ -231,8 +214,7 @@ def _made(
         name=name,
         what=_what([one.what for one in mixes]),
         has_mix=True,
-        num_tokens=num_tokens + chosen,
-        flops=flops + FORWARD * model_size * chosen,
+        spent=Spent(tokens=num_tokens + chosen, flops=flops + FORWARD * model_size * chosen),
         draws=tuple(len(one.mix.weights) for one in mixes),
     )
 
@@ -249,13 +231,6 @@ def _what(draws: Sequence[str]) -> str:
 def save_arm(mix: TrainingMix, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     save_mix(mix, folder)
-
-
-def _row_losses(
-    rows: TrainPool, model: ModelRef, tokenizer: PreTrainedTokenizerBase, inputs: DiagnosisInputs
-) -> RowLosses:
-    encoded = encode_pool(rows, tokenizer, inputs.max_length)
-    return row_losses(model, encoded, inputs.diagnoser.influence.batch_tokens)
 
 
 def _tokens_by_reason(proposal: Proposal, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[int, ...]:
@@ -277,22 +252,16 @@ class DoseMade:
     """Number of these that are new, not in the place of others."""
     reason: str
     """Reason why there is no mix; empty where there is one."""
-    num_tokens: int
-    """Tokens through the model, forward and backward, to choose rows."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
+    spent: Spent
+    """Cost of choosing rows."""
 
 
 def make_dose(folder: Path, made_from: PlanInputs, dose: float) -> DoseMade:
     """Write the mix of the plan with `dose` times its added rows to the stage's folder."""
     model_resources = made_from.model_resources()
-    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    resources = made_from.resources(model_resources)
     done = plan_fix(made_from.intervention, made_from.load_diagnosis(), resources, dose)
-    flops = FORWARD_BACKWARD * made_from.model.num_parameters * model_resources.num_tokens
     if isinstance(done, NothingToDo):
-        return DoseMade(0, 0, done.plan.reason, model_resources.num_tokens, flops)
+        return DoseMade(0, 0, done.plan.reason, model_resources.spent)
     save_arm(done.mix, folder / MIX_FOLDER)
-    return DoseMade(len(done.mix.weights), done.num_added, "", model_resources.num_tokens, flops)
+    return DoseMade(len(done.mix.weights), done.num_added, "", model_resources.spent)

@@ -1,6 +1,5 @@
 """Stages that read rows of a corpus or a pool, and count what a model is given of them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.data.mixes import load_pool, save_pool
@@ -12,26 +11,19 @@ from controller.train.start import load_tokenizer
 from diagnose.rows.rendering import encode_pool
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSize:
-    num_rows: int
-
-
-def read_data(folder: Path, reading: Reading) -> PoolSize:
-    """Read rows of `corpus.train` or `corpus.pool` and store them, to be memory-mapped from then on."""
+def read_data(folder: Path, reading: Reading) -> int:
+    """Read rows of `corpus.train` or `corpus.pool` and store them, to be memory-mapped from then on; returns their
+    number."""
     pool = read_pool(reading)
     save_pool(pool, folder)
-    return PoolSize(len(pool))
+    return len(pool)
 
 
-@dataclass(frozen=True, slots=True)
-class CorpusCounts:
-    sources: tuple[SourceCounts, ...]
-    """Sources, that of most draws first."""
-
-
-def count_corpus(folder: Path, corpus: Data, model: Model, max_length: int, end_in_loss: bool) -> CorpusCounts:
-    """Count the rows of each source as the model is trained on them; costs a pass of its tokenizer."""
+def count_corpus(
+    folder: Path, corpus: Data, model: Model, max_length: int, end_in_loss: bool
+) -> tuple[SourceCounts, ...]:
+    """Count the rows of each source, that of most draws first, as the model is trained on them; costs a pass of its
+    tokenizer."""
     del folder
     rows = load_pool(corpus.folder)
-    return CorpusCounts(count_sources(rows, encode_pool(rows, load_tokenizer(model.ref), max_length, end_in_loss)))
+    return count_sources(rows, encode_pool(rows, load_tokenizer(model.ref), max_length, end_in_loss))

@@ -11,13 +11,12 @@ from pydantic import TypeAdapter
 from controller.data.mixes import load_pool
 from controller.data.reports import read_report_json, write_report_json
 from controller.engine.artifacts import Artifact, Data
-from controller.engine.budget import Spent
+from controller.stages.inputs import save_diagnosis
 from controller.stages.measure import PinnedSuite
 from diagnose.case import Case
 from diagnose.diagnoser import Diagnoser
 from diagnose.evidence.golds.doubts import GoldDoubts, doubt_golds
 from diagnose.evidence.golds.votes import AskedItem
-from diagnose.finding.finding import Diagnosis
 from diagnose.recorded import RecordedCase, diagnose_recorded
 from evals.items import Item, ProbeReport
 from evals.leaks.item_index import index_items
@@ -29,17 +28,6 @@ from evals.suite import EvalSuite
 
 ERRATA_FILE = "errata.jsonl"
 DOUBTS_FILE = "golds.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Number of items that a stage has read; no model was asked."""
-
-    num_items: int
-
-    @property
-    def spent(self) -> Spent:
-        return Spent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +62,8 @@ class RecordedInputs:
     seed: int
 
 
-def read_report(folder: Path, samples: Samples, asked: PinnedSuite | None) -> Counted:
-    """Write the probe report of the first model.
+def read_report(folder: Path, samples: Samples, asked: PinnedSuite | None) -> int:
+    """Write the probe report of the first model; returns the number of its items.
 
     Args:
         folder: Where `report.json` goes.
@@ -90,11 +78,12 @@ def read_report(folder: Path, samples: Samples, asked: PinnedSuite | None) -> Co
         scored = scored.on(asked.load().items)
     report = scored.report(Split.PROBE)
     write_report_json(report, folder)
-    return Counted(len(report.results))
+    return len(report.results)
 
 
-def doubt_recorded_golds(folder: Path, samples: Samples) -> Counted:
-    """Doubt golds by the answers of several models; writes `golds.json` and, for the maintainers, `errata.jsonl`."""
+def doubt_recorded_golds(folder: Path, samples: Samples) -> int:
+    """Doubt golds by the answers of several models; writes `golds.json` and, for the maintainers, `errata.jsonl`, and
+    returns the number of items."""
     models = samples.load()
     items = {item.key: item for scored in models for item in scored.items}
     choices = {key: texts for scored in models for key, texts in scored.choices.items()}
@@ -107,11 +96,11 @@ def doubt_recorded_golds(folder: Path, samples: Samples) -> Counted:
     (folder / DOUBTS_FILE).write_bytes(TypeAdapter(GoldDoubts).dump_json(found))
     lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _errata(found, items))
     (folder / ERRATA_FILE).write_text("".join(lines), encoding="utf-8")
-    return Counted(found.num_items)
+    return found.num_items
 
 
-def diagnose_samples(folder: Path, inputs: RecordedInputs, report: Artifact) -> Counted:
-    """Diagnose recorded answers without a model, and write `diagnosis.json`."""
+def diagnose_samples(folder: Path, inputs: RecordedInputs, report: Artifact) -> int:
+    """Diagnose recorded answers without a model, and write `diagnosis.json`; returns the number of items."""
     probe = read_report_json(report.folder, ProbeReport)
     assert isinstance(probe, ProbeReport)
     golds = None
@@ -132,8 +121,8 @@ def diagnose_samples(folder: Path, inputs: RecordedInputs, report: Artifact) -> 
             seed=inputs.seed,
         )
     diagnosis = diagnose_recorded(inputs.diagnoser, case, golds)
-    (folder / "diagnosis.json").write_bytes(TypeAdapter(Diagnosis).dump_json(diagnosis))
-    return Counted(diagnosis.num_items)
+    save_diagnosis(diagnosis, folder)
+    return diagnosis.num_items
 
 
 def _errata(found: GoldDoubts, items: Mapping[Any, Item]) -> list[dict[str, Any]]:

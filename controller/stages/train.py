@@ -53,7 +53,6 @@ def time_steps(folder: Path, model: Model, rows: Data, recipe: Recipe, mean_toke
     The first step is not counted: it is slower, as memory is taken and kernels are chosen.
 
     Args:
-        folder: Folder of the stage.
         model: Model that would be trained.
         rows: Rows that it would be trained on.
         recipe: Recipe of the training; its batches are made smaller where a step would take long.

@@ -26,6 +26,8 @@ class TrainExample:
     prompt: str
     """Prompt; empty for plain text, whose loss is taken on all of it."""
     completion: str
+    metadata: Mapping[str, Any]
+    """Further columns of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class TrainPool:
         return weights / total if total > 0 else np.full(len(self), 1 / max(len(self), 1))
 
     def _example(self, row: Mapping[str, Any]) -> TrainExample:
-        return TrainExample(row["id"], row["source"], row["prompt"], row["completion"])
+        metadata = {name: value for name, value in row.items() if name not in COLUMNS}
+        return TrainExample(row["id"], row["source"], row["prompt"], row["completion"], metadata)
 
 
 def concatenated(parts: Sequence[Dataset]) -> Dataset:

@@ -9,12 +9,12 @@ import yaml
 
 from controller.cli.compose import composed
 from controller.engine.artifacts import Artifact, Data
-from controller.engine.budget import Books
+from controller.engine.budget import Books, Spent
 from controller.engine.runner import Runner
 from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import MeasuredModel
-from controller.loop.proposing import ProposedRound, plan_record
+from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.stages.inputs import DiagnosisInputs, PlanInputs
 from controller.stages.model import Model
@@ -118,7 +118,7 @@ def diagnosed(run: Run, model: Model, diagnosis: Diagnosis) -> DiagnosedRound:
 
 def proposed(run: Run, found: DiagnosedRound, plan: Plan) -> ProposedRound:
     """What is proposed after a diagnosis, where the plan changes nothing."""
-    made = Proposed(0, 0, 0, 0.0, (), (), 0, 0.0)
+    made = Proposed(0, 0, 0, 0.0, (), (), Spent())
     made_from = PlanInputs(run.settings.interventions, found.inputs, None, found.artifact, Attempts(), 0)
     artifact = Artifact(run.run_dir / "propose", "propose")
-    return ProposedRound(plan, plan_record(plan, made, None), artifact, made, False, 0.0, made_from)
+    return ProposedRound(plan, artifact, made, False, 0.0, made_from)

@@ -48,8 +48,6 @@ class Kept:
     folder: Path
     value: Any
     """JSON value that the stage returned."""
-    started: float
-    """Unix time of the start, in seconds."""
     seconds: float
 
 
@@ -62,12 +60,13 @@ class Store:
         self._stages.mkdir(parents=True, exist_ok=True)
 
     def find(self, key: StageKey) -> Kept | None:
-        """Find the finished stage; None where it is not finished."""
+        """Find the finished stage, and note that it is used again; None where it is not finished."""
         folder = self._stages / key.folder_name
         if not folder.is_dir():
             return None
+        self._write("reused", key)
         record = json.loads((folder / "done.json").read_text())
-        return Kept(folder, record["value"], record["started"], record["seconds"])
+        return Kept(folder, record["value"], record["seconds"])
 
     def open(self, key: StageKey) -> Path:
         """Open the folder to work in; it may hold what a killed attempt left."""
@@ -96,11 +95,7 @@ class Store:
         folder = self._stages / key.folder_name
         partial.rename(folder)
         self._write("finished", key)
-        return Kept(folder, value, started, seconds)
-
-    def reuse(self, key: StageKey, done: Kept) -> Kept:
-        self._write("reused", key)
-        return done
+        return Kept(folder, value, seconds)
 
     def _write(self, event: str, key: StageKey) -> None:
         line = {"time": time.time(), "event": event, "stage": key.folder_name, "pid": os.getpid()}

@@ -90,7 +90,6 @@ class Workers:
         Raises:
             RuntimeError: a worker was killed, mostly for memory.
         """
-        is_done = False
         waiting = {self._submit(_work, job): number for number, job in enumerate(jobs)}
         try:
             while waiting:
@@ -99,14 +98,13 @@ class Workers:
                 for future in done:
                     value, started, seconds = future.result()
                     yield Finished(waiting.pop(future), value, started, seconds)
-            is_done = True
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "a worker process died, mostly because memory ran out; the stages before it are kept: lower "
                 "train.per_device_train_batch_size, evals.batch_size or workers and run the same command again"
             ) from error
         finally:
-            if not is_done:
+            if waiting:
                 self._stop()
 
     def _stop(self) -> None:

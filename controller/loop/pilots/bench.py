@@ -77,11 +77,10 @@ def make_bench(run: Run, champion: Model, made: Done[RivalsMade], number: int) -
     assert isinstance(whole.length, Tokens), "a mean of tokens is given"
     # Arms of a round end when they have drawn added rows often enough, and small trainings are a part of these.
     added = [(one.added_tokens, one.share) for one in made.value.mixes if one.items]
-    enough = change_tokens(update, settings.model, added)
-    whole = replace(whole, length=Tokens(min(whole.length.count, enough or whole.length.count)))
-    assert isinstance(whole.length, Tokens), "as above"
+    most = min(whole.length.count, change_tokens(update, settings.model, added) or whole.length.count)
+    whole = replace(whole, length=Tokens(most))
     batch = whole.per_device_train_batch_size * whole.gradient_accumulation_steps
-    least = _LEAST_STEPS * batch * made.value.mean_tokens / whole.length.count
+    least = _LEAST_STEPS * batch * made.value.mean_tokens / most
     budget = settings.diagnose.pilot_share * (1 + len(settings.verify.controls)) * settings.verify.seeds
     length = max(_LENGTH, least)
     if length * num_mixes * SEEDS > _FIRST_LOOK * budget:
@@ -95,18 +94,12 @@ def make_bench(run: Run, champion: Model, made: Done[RivalsMade], number: int) -
             settings.diagnose.pilot_share,
         )
         return None
-    return Bench(run, champion, made, whole, length, budget, number, _trained_for(run, champion, made, whole))
-
-
-def _trained_for(run: Run, champion: Model, made: Done[RivalsMade], whole: Recipe) -> int:
-    """Tokens of the initial training, if there was one."""
-    settings = run.settings
-    rows, mean_tokens = champion.corpus.num_rows, made.value.mean_tokens
-    first = whole
+    trained_for = most
     if settings.trains_initially:
-        first = recipe(settings.train, settings.model, TrainUpdate(), rows, mean_tokens)
-    assert isinstance(first.length, Tokens), "a mean of tokens is given"
-    return first.length.count
+        first = recipe(settings.train, settings.model, TrainUpdate(), champion.corpus.num_rows, made.value.mean_tokens)
+        assert isinstance(first.length, Tokens), "a mean of tokens is given"
+        trained_for = first.length.count
+    return Bench(run, champion, made, whole, length, budget, number, trained_for)
 
 
 def train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> None:

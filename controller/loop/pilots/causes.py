@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from controller.engine.errors import BudgetSpent
 from controller.engine.runner import Stage
@@ -24,13 +23,13 @@ from controller.loop.pilots.further import LONGER, Concluded, further, longer
 from controller.loop.pilots.readings import AskedFinding, Readings, asked_finding, passing_items, trials_of
 from controller.loop.proposing import plan_inputs
 from controller.loop.run import Run
-from controller.stages.inputs import DIAGNOSIS_FILE
+from controller.stages.diagnose import Settled, settle
+from controller.stages.inputs import load_diagnosis
 from controller.stages.model import Model
 from controller.stages.retraining.pilot import AskedItems, ask_model
 from controller.stages.retraining.rival_mixes import OpenCauses, make_rivals
-from controller.stages.retraining.settle import Settled, settle
 from diagnose.diagnoser import FORWARD_SHARE
-from diagnose.finding.finding import Cause, Diagnosis, Finding
+from diagnose.finding.finding import Cause, Finding
 from diagnose.finding.open_causes import open_causes
 from diagnose.finding.outcome import Contrast, experiments, rising, settled
 from interventions.arms.rivals import REPAIRS, SAME
@@ -55,7 +54,6 @@ def settle_causes(
     """Try the repairs of the causes that the diagnosis leaves open; it stays the same where none is, or none can be.
 
     Args:
-        run: The run.
         champion: The diagnosed model.
         probe: Report of the champion on `probe`.
         diagnosed: Its diagnosis.
@@ -180,7 +178,7 @@ def _longest(bench: Bench, readings: Readings, *names: str) -> tuple[str, float]
 def _with_causes(run: Run, diagnosed: DiagnosedRound, found: tuple[Settled, ...]) -> DiagnosedRound:
     """Write the diagnosis with the causes that are left."""
     done = run.runner.do(Stage("settle", settle, (diagnosed.artifact, found)), None)
-    diagnosis = TypeAdapter(Diagnosis).validate_json((done.folder / DIAGNOSIS_FILE).read_bytes())
+    diagnosis = load_diagnosis(done.folder)
     for finding in (one for one in diagnosis.findings if one.experiments):
         for one in finding.experiments:
             log.info(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
-from controller.stages.retraining.settle import Settled
+from controller.stages.diagnose import Settled
 from diagnose.finding.finding import LEAD, SHOWN, Cause
 from interventions.arms.rivals import REPAIRS, SAME
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.engine.budget import Spent
 from controller.engine.runner import Done
-from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, Asked, AskedItems
+from controller.stages.retraining.pilot import LIKELIHOODS_FILE, SCORES_FILE, AskedItems
 from diagnose.finding.answer_labels import as_label
 from diagnose.finding.finding import Finding
 from diagnose.finding.trials import Trials, Tried
@@ -44,8 +45,8 @@ class Readings:
     asked: AskedItems
     passing: frozenset[ItemKey]
     """Passing items to whose likelihood that of failed ones is compared."""
-    before: Done[Asked]
-    of_arms: dict[str, list[Done[Asked]]]
+    before: Done[Spent]
+    of_arms: dict[str, list[Done[Spent]]]
     """Small trainings of each arm, in the order of their seeds."""
 
     @property
@@ -61,12 +62,7 @@ class Readings:
 
 
 def asked_finding(finding: Finding, results: Sequence[ItemResult]) -> AskedFinding:
-    """Choose the items of a finding on which repairs are read.
-
-    Args:
-        finding: The finding.
-        results: What the champion did with the probe items.
-    """
+    """Choose the items of a finding on which repairs are read, by what the champion did with the probe items."""
     held_out = set(finding.held_out[:_MOST_FAILED])
     members = np.flatnonzero(item_members(finding.slice, [result.item for result in results])).tolist()
     own = [results[k] for k in members]
@@ -99,12 +95,7 @@ def _some(keys: Sequence[ItemKey], most: int) -> list[ItemKey]:
 
 
 def trials_of(asked: AskedFinding, readings: Readings) -> Trials | None:
-    """Arrange what was read of a finding's items; None where that shows no gap that could be closed.
-
-    Args:
-        asked: The finding with its items.
-        readings: Readings of the items of all findings.
-    """
+    """Arrange what was read of a finding's items; None where that shows no gap that could be closed."""
     place = {key: k for k, key in enumerate(readings.asked.keys)}
     own = np.array([place[key] for key in asked.keys], np.int64)
     likelihood, score = _tried(readings, LIKELIHOODS_FILE, own), _tried(readings, SCORES_FILE, own)

@@ -34,21 +34,12 @@ from controller.verdict.guards import Guard, chosen_in
 from controller.verdict.promise import endpoint_slices, guards_of
 from evals.items import ItemResult
 from evals.splits import Split
-from interventions.plan.attempts import LEAST_TAKEN, Attempts
+from interventions.plan.attempts import LEAST_TAKEN
 
 log = logging.getLogger(__name__)
 
 _PLACE = 99
 """Place of the pilots' training seed among those of a round; verdicts have the first ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piloted:
-    """A proposal whose share of the draws is determined."""
-
-    proposal: ProposedRound
-    attempts: Attempts
-    """Attempts with the part of the draws that the proposal has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +55,39 @@ def settle_share(
     probe: MeasuredModel,
     diagnosed: DiagnosedRound,
     proposal: ProposedRound,
-    attempts: Attempts,
     number: int,
-) -> Piloted:
-    """Reduce the proposal's draws where small trainings show harm; it stays the same where its share is known.
+) -> ProposedRound:
+    """Reduce the proposal's draws where small trainings show harm; it stays the same where its share is known, or a
+    verdict has led to it.
 
     Args:
-        run: The run.
         champion: Model that the round opened with.
         probe: Report of the champion on `probe`.
         diagnosed: Diagnosis that the proposal was made from.
         proposal: Plan and mixes that would be trained.
-        attempts: Attempts with the champion; a part of the draws that a verdict led to is kept.
-        number: Number of the round.
 
     Raises:
         BudgetSpent: the trainings would pass a limit.
     """
-    plan = proposal.plan
+    plan, attempts = proposal.plan, proposal.made_from.attempts
     if plan.is_share_told or not attempts.is_first:
-        return Piloted(proposal, attempts)
+        return proposal
     scales = [scale for scale in sorted(set(run.settings.pilots.scales)) if scale * plan.taken >= LEAST_TAKEN]
     slices, fields = endpoint_slices(plan), tuple(run.suite.slices)
     margin = run.settings.verify.margin
     guards, _ = guards_of(what_is_guarded(run), slices, fields, probe.report.results, margin)
     if len(scales) < 2 or not guards:  # nothing to choose, or nothing that can lose
-        return Piloted(proposal, attempts)
-    pilots = _trained(run, champion, proposal, scales, number)
+        return proposal
+    pilots = _trained(run, proposal, scales, number)
     chosen = chosen_scale(pilots, guards, margin)
     records = pilot_records(pilots, chosen_in(slices, fields), guards, chosen)
     for record in records:
         scores = f"slice {record.endpoint:.3f}, rest {record.rest:.3f}{', chosen' if record.is_chosen else ''}"
         log.info("pilot with %g of the draws: %s", record.scale, scores)
-    flops = sum(pilot.arm.flops for pilot in pilots) + (proposal.proposed.flops if chosen < 1 else 0.0)
+    flops = sum(pilot.arm.flops for pilot in pilots) + (proposal.proposed.spent.flops if chosen < 1 else 0.0)
     if chosen < 1:
-        attempts = attempts.scaled(chosen)
-        proposal = propose_round(run, champion, diagnosed, attempts, number)
-    return Piloted(replace(proposal, finding_flops=proposal.finding_flops + flops, pilots=records), attempts)
+        proposal = propose_round(run, champion, diagnosed, attempts.scaled(chosen), number)
+    return replace(proposal, finding_flops=proposal.finding_flops + flops, pilots=records)
 
 
 def chosen_scale(pilots: Sequence[Pilot], guards: Sequence[Guard], margin: float) -> float:
@@ -126,31 +113,25 @@ def pilot_records(
     pilots: Sequence[Pilot], endpoint: Choose, guards: Sequence[Guard], chosen: float
 ) -> tuple[PilotRecord, ...]:
     """Record what each pilot scored, ascending by scale."""
-
-    def rest(results: Sequence[ItemResult]) -> list[ItemResult]:
-        return [result for guard in guards for result in guard.chosen(results)]
-
     return tuple(
         PilotRecord(
             scale=pilot.scale,
             endpoint=_mean(endpoint(pilot.arm.reports[0].results)),
-            rest=_mean(rest(pilot.arm.reports[0].results)),
+            rest=_mean([one for guard in guards for one in guard.chosen(pilot.arm.reports[0].results)]),
             is_chosen=pilot.scale == chosen,
         )
         for pilot in pilots
     )
 
 
-def _trained(
-    run: Run, champion: Model, proposal: ProposedRound, scales: Sequence[float], number: int
-) -> tuple[Pilot, ...]:
+def _trained(run: Run, proposal: ProposedRound, scales: Sequence[float], number: int) -> tuple[Pilot, ...]:
     """Train once on a few tokens with each part of the draws."""
     whole = fix_recipe(run, proposal)
     assert isinstance(whole.length, Tokens), "arms are given their tokens"
     small = replace(whole, length=Tokens(max(1, round(run.settings.pilots.length * whole.length.count))))
     trials = [MixTrial(f"pilot-{scale:g}", (_mix(run, proposal, scale),), small) for scale in scales]
     seeds = [training_seed(run, number, _PLACE)]
-    results = measured_mixes(run, champion, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
+    results = measured_mixes(run, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
     return tuple(Pilot(scale, one.arm) for scale, one in zip(scales, results, strict=True))
 
 

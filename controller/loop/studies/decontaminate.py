@@ -6,10 +6,10 @@ measured on the items that its corpus does not repeat.
 
 import numpy as np
 
-from controller.engine.artifacts import Data
 from controller.loop.models import MeasuredModel, TrainingJob, measure_model, train_models
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
+from controller.loop.trial import mix_in
 from controller.results.arm_names import CONTINUE
 from controller.stages.model import Model
 from controller.train.recipe import recipe
@@ -46,8 +46,7 @@ def scores_without_repeats(
 def _retrained(run: Run, base: Model, champion: Model, proposal: ProposedRound) -> MeasuredModel:
     """Do the initial training on the corpus without those rows, and measure on the same probe items."""
     num_rows = champion.corpus.num_rows - len(proposal.plan.blocked)
-    folder = proposal.artifact.folder / CONTINUE
-    mix = Data(folder, f"{proposal.artifact.digest}-{CONTINUE}", num_rows, str(folder))
+    mix = mix_in(proposal.artifact, CONTINUE, num_rows)
     plan = recipe(run.settings.train, run.settings.model, TrainUpdate(), num_rows, mean_tokens=None)
     job = TrainingJob("train-again", base, mix, plan, run.settings.seed, keeps_middle=False)
     (retrained,) = train_models(run, [job], "train", "the training without repeated items")

@@ -85,7 +85,7 @@ def dose_curve(run: Run, fix: JudgedFix) -> tuple[DosePoint, ...]:
             return ()
         plan = fix_recipe(run, proposal)
         trials = [MixTrial(f"dose-{dose.dose:g}", (dose.mix,), plan) for dose in doses]
-        results = try_mixes(run, fix.champion, proposal, trials, fix.number, Account("verify.doses", BOOK, BOOK))
+        results = try_mixes(run, proposal, trials, fix.number, Account("verify.doses", BOOK, BOOK))
     except BudgetSpent as end:
         log.warning("dose curve: not measured, %s", end)
         return ()

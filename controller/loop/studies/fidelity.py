@@ -13,7 +13,7 @@ import numpy as np
 
 from controller.data.row_effects import load_effects
 from controller.engine.artifacts import Artifact
-from controller.engine.budget import FORWARD_BACKWARD
+from controller.engine.budget import FORWARD_BACKWARD, Spent
 from controller.engine.errors import BudgetSpent
 from controller.engine.runner import Done, Stage
 from controller.loop.diagnosing import DiagnosedRound
@@ -28,7 +28,6 @@ from controller.stages.retraining.retrain import (
     VALUES_FILE,
     Part,
     Parts,
-    Retraining,
     RetrainTargets,
     choose_parts,
     num_dropped,
@@ -47,7 +46,6 @@ def prove_attribution(run: Run, base: Model, champion: Model, diagnosed: Diagnos
     """Retrain as often as needed; None, with the reason logged, where nothing can be tested.
 
     Args:
-        run: The run.
         base: The given model.
         champion: The diagnosed model.
         diagnosed: Diagnosis with the effects of the rows.
@@ -128,7 +126,7 @@ def _parts_stage(run: Run, base: Model, champion: Model, diagnosed: DiagnosedRou
 
 def _training_stage(
     start: Model, plan: Recipe, champion: Model, chosen: Done[Parts], part: Part, seed: int, targets: RetrainTargets
-) -> Stage[Retraining]:
+) -> Stage[Spent]:
     """Make the stage of a training, keyed by the rows left out, so that more parts keep the trainings of fewer."""
     left_out = Artifact(chosen.folder, part.digest)
     arguments = (start, champion.corpus, left_out, part.file, plan, seed, targets)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from diagnose.slices.predicate import Slice
 from evals.statistics.intervals import Estimate, Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcomes:
     """Results of the trainings on parts of the corpus."""
 
@@ -45,15 +46,26 @@ class Outcomes:
     scores: NDArray[np.float64]
     """Mean scores of the failing slices, [num_parts, num_seeds, num_findings]."""
 
-    @property
+    @cached_property
     def losses(self) -> NDArray[np.float64]:
         """Losses of the findings, [num_parts, num_seeds, num_findings], nats."""
         weights = self.row_effects.queries.weights
         has_weight = weights.any(axis=0)
         return self.values[:, :, has_weight] @ weights[:, has_weight].T
 
-    def of_kind(self, kind: PartKind) -> list[int]:
-        return [number for number, part in enumerate(self.parts) if part.kind is kind]
+    @cached_property
+    def is_finite(self) -> NDArray[np.bool_]:
+        """Whether each training led to finite values, [num_parts, num_seeds]."""
+        return np.asarray((np.isfinite(self.losses) & np.isfinite(self.scores)).all(axis=2))
+
+    @property
+    def is_sound(self) -> NDArray[np.bool_]:
+        """Whether each part was trained with every seed to finite values, [num_parts]."""
+        return np.asarray(self.is_finite.all(axis=1))
+
+    def sound(self, kind: PartKind) -> list[int]:
+        """Numbers of the parts of a kind that were trained with every seed to finite values."""
+        return [number for number in np.flatnonzero(self.is_sound).tolist() if self.parts[number].kind is kind]
 
     def predicted(self, number: int) -> NDArray[np.float64]:
         """Predict the change of each finding's loss without the rows of a part, [num_findings], nats: the sum of their
@@ -71,19 +83,7 @@ class Outcomes:
         odds = np.array([slice_odds(of_finding, is_out) for of_finding in self.row_effects.effect.T])
         return np.where(predicted > 0, odds, predicted)
 
-
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    """Losses and scores of the parts, to be compared with the full corpus."""
-
-    outcomes: Outcomes
-    losses: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    """Mean scores of the failing slices, [num_parts, num_seeds, num_findings]."""
-    is_sound: NDArray[np.bool_]
-    """Whether each part was trained with every seed to finite values, [num_parts]."""
-
-    def of(self, numbers: Sequence[int], finding: int) -> ChangeRecord:
+    def change(self, numbers: Sequence[int], finding: int) -> ChangeRecord:
         """Average the changes against the full corpus over parts."""
         losses = (self.losses[numbers] - self.losses[0])[:, :, finding].mean(axis=0)
         scores = (self.scores[numbers] - self.scores[0])[:, :, finding].mean(axis=0)
@@ -100,77 +100,69 @@ class _Changes:
 
 def fidelity_record(outcomes: Outcomes, seed: int) -> FidelityRecord:
     """Record what the retrainings show; `seed` is that of the bootstrap."""
-    losses = outcomes.losses
-    num_finite = (np.isfinite(losses) & np.isfinite(outcomes.scores)).sum(axis=2)
-    is_finite = np.asarray(num_finite == len(outcomes.failing))  # [num_parts, num_seeds]
-    changes = _Changes(outcomes, losses, outcomes.scores, np.asarray(is_finite.sum(axis=1) == losses.shape[1]))
-    halves = [number for number in outcomes.of_kind(PartKind.HALF) if changes.is_sound[number]]
+    losses, halves, slices = outcomes.losses, outcomes.sound(PartKind.HALF), outcomes.sound(PartKind.SLICE)
     lds, ceiling, reason = None, None, f"only {len(halves)} of the halves were trained to a finite loss"
     if len(halves) >= MIN_PARTS:
         kept = np.array([~np.isin(outcomes.row_effects.scored, outcomes.left_out[number]) for number in halves])
         found = datamodeling_score(outcomes.row_effects.effect, kept, losses[halves], seed)
         lds, ceiling, reason = found.lds, found.ceiling, ""
-    slices = [number for number in outcomes.of_kind(PartKind.SLICE) if changes.is_sound[number]]
-    slice_lds, slice_ceiling = _of_slices(changes, slices, seed)
-    is_comparable = bool(changes.is_sound[0])
+    slice_lds, slice_ceiling = _of_slices(outcomes, slices, seed)
+    is_comparable = bool(outcomes.is_sound[0])
     return FidelityRecord(
         num_parts=len(halves),
         num_seeds=losses.shape[1],
         num_rows=len(outcomes.row_effects.scored),
-        num_diverged=int((~is_finite).sum()),
+        num_diverged=int((~outcomes.is_finite).sum()),
         lds=lds,
         ceiling=ceiling,
         reason=reason,
         slice_lds=slice_lds,
         slice_ceiling=slice_ceiling,
-        dropped=tuple(_dropped(changes)) if is_comparable else (),
-        left_out=tuple(_left_out(changes, slices)) if is_comparable else (),
-        calibration=_calibration(changes, slices) if is_comparable else None,
+        dropped=tuple(_dropped(outcomes)) if is_comparable else (),
+        left_out=tuple(_left_out(outcomes, slices)) if is_comparable else (),
+        calibration=_calibration(outcomes, slices) if is_comparable else None,
     )
 
 
-def _of_slices(changes: _Changes, slices: Sequence[int], seed: int) -> tuple[Estimate | None, float | None]:
+def _of_slices(outcomes: Outcomes, slices: Sequence[int], seed: int) -> tuple[Estimate | None, float | None]:
     """Correlate ranks over the data slices, each standing for a row of its predicted change; also gives the ceiling."""
-    predicted = {number: changes.outcomes.predicted(number) for number in slices}
+    predicted = {number: outcomes.predicted(number) for number in slices}
     known = [number for number in slices if np.isfinite(predicted[number]).all()]
     if len(known) < MIN_PARTS:
         return None, None
     kept = ~np.eye(len(known), dtype=bool)
-    found = datamodeling_score(np.array([predicted[number] for number in known]), kept, changes.losses[known], seed)
+    found = datamodeling_score(np.array([predicted[number] for number in known]), kept, outcomes.losses[known], seed)
     return found.lds, found.ceiling
 
 
-def _dropped(changes: _Changes) -> Iterator[DroppedRecord]:
-    outcomes = changes.outcomes
-    random = [number for number in outcomes.of_kind(PartKind.RANDOM) if changes.is_sound[number]]
-    for number in outcomes.of_kind(PartKind.HELPFUL):
+def _dropped(outcomes: Outcomes) -> Iterator[DroppedRecord]:
+    random = outcomes.sound(PartKind.RANDOM)
+    for number in outcomes.sound(PartKind.HELPFUL) if random else ():
         part = outcomes.parts[number]
-        if changes.is_sound[number] and random:
-            yield DroppedRecord(
-                slice=outcomes.failing[part.number].as_dict(),
-                num_rows=part.num_left_out,
-                score=float(changes.scores[0, :, part.number].mean()),
-                helpful=changes.of([number], part.number),
-                random=changes.of(random, part.number),
-            )
+        yield DroppedRecord(
+            slice=outcomes.failing[part.number].as_dict(),
+            num_rows=part.num_left_out,
+            score=float(outcomes.scores[0, :, part.number].mean()),
+            helpful=outcomes.change([number], part.number),
+            random=outcomes.change(random, part.number),
+        )
 
 
-def _left_out(changes: _Changes, slices: Sequence[int]) -> Iterator[LeftOutRecord]:
+def _left_out(outcomes: Outcomes, slices: Sequence[int]) -> Iterator[LeftOutRecord]:
     """Yield each data slice for each finding, calibrated without the training that left it out itself."""
-    outcomes = changes.outcomes
     for number in slices:
         part, predicted = outcomes.parts[number], outcomes.predicted(number)
         strengths = outcomes.strength(number)
-        others = _pairs(changes, [other for other in slices if other != number])
+        others = _pairs(outcomes, [other for other in slices if other != number])
         for finding, where in enumerate(outcomes.failing):
             value = float(predicted[finding])
-            loss, score = _expected(others, float(strengths[finding]), changes.possible(finding))
+            loss, score = _expected(others, float(strengths[finding]), outcomes.possible(finding))
             yield LeftOutRecord(
                 data_slice=part.slice.as_dict(),
                 slice=where.as_dict(),
                 num_rows=part.num_left_out,
                 predicted=value if math.isfinite(value) else None,
-                change=changes.of([number], finding),
+                change=outcomes.change([number], finding),
                 expected_loss=loss,
                 expected_score=score,
                 reason=_why_not(others, value, loss is None or score is None),
@@ -190,11 +182,11 @@ class _Pairs:
         return sum(p > 0 and r > 0 for p, r in zip(self.strengths, self.losses, strict=True))
 
 
-def _pairs(changes: _Changes, slices: Sequence[int]) -> _Pairs:
+def _pairs(outcomes: Outcomes, slices: Sequence[int]) -> _Pairs:
     pairs = _Pairs([], [], [])
     for number in slices:
-        for finding, value in enumerate(changes.outcomes.strength(number).tolist()):
-            change = changes.of([number], finding)
+        for finding, value in enumerate(outcomes.strength(number).tolist()):
+            change = outcomes.change([number], finding)
             pairs.strengths.append(value)
             pairs.losses.append(change.loss)
             pairs.scores.append(change.score)
@@ -203,8 +195,7 @@ def _pairs(changes: _Changes, slices: Sequence[int]) -> _Pairs:
 
 def _expected(others: _Pairs, strength: float, possible: Interval) -> tuple[Estimate | None, Estimate | None]:
     """Expected changes of loss and score; None without predicted harm or calibration, or with an infinite interval."""
-    of_loss = calibrate(others.strengths, others.losses)
-    of_score = calibrate_score(others.strengths, others.scores)
+    of_loss, of_score = calibrate(others.strengths, others.losses), calibrate_score(others.strengths, others.scores)
     if not strength > 0 or of_loss is None or of_score is None:
         return None, None
     return _finite(of_loss.change(strength)), _finite(of_score.change(strength, possible))
@@ -229,8 +220,8 @@ def _why_not(others: _Pairs, predicted: float, is_missing: bool) -> str:
     return "the interval has no finite end"
 
 
-def _calibration(changes: _Changes, slices: Sequence[int]) -> CalibrationRecord | None:
-    pairs = _pairs(changes, slices)
+def _calibration(outcomes: Outcomes, slices: Sequence[int]) -> CalibrationRecord | None:
+    pairs = _pairs(outcomes, slices)
     found = calibrate(pairs.strengths, pairs.losses)
     if found is None:
         return None

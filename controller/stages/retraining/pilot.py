@@ -51,19 +51,7 @@ class AskedItems:
         return [by_key[key] for key in self.keys]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    train_tokens: int
-    num_tokens: int
-    """Tokens through the model, answers included."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.train_tokens)
-
-
-def try_mix(folder: Path, start: Model, mix: Data, recipe: Recipe, seed: int, asked: AskedItems) -> Asked:
+def try_mix(folder: Path, start: Model, mix: Data, recipe: Recipe, seed: int, asked: AskedItems) -> Spent:
     """Train from a model on a mix, and write what `ask_model` does."""
     from controller.train.trainer import train_on
 
@@ -73,17 +61,17 @@ def try_mix(folder: Path, start: Model, mix: Data, recipe: Recipe, seed: int, as
     num_tokens = _ask(trained_ref(start.ref, folder / MODEL_FOLDER), asked, folder)
     shutil.rmtree(folder / MODEL_FOLDER)
     flops = training.flops + FORWARD * start.num_parameters * num_tokens
-    return Asked(training.num_tokens, training.num_tokens + num_tokens, flops)
+    return Spent(tokens=training.num_tokens + num_tokens, flops=flops, train_tokens=training.num_tokens)
 
 
-def ask_model(folder: Path, model: Model, asked: AskedItems) -> Asked:
+def ask_model(folder: Path, model: Model, asked: AskedItems) -> Spent:
     """Write `likelihoods.npy` of the gold answers and `scores.npy`, [num_items] each.
 
     A likelihood is the geometric mean of the tokens' probabilities, in [0, 1]; of a text whose likelihood is all that
     is asked the mean log-probability of a token, in nats. Nan where there is none, or an item is not answered.
     """
     num_tokens = _ask(model.ref, asked, folder)
-    return Asked(0, num_tokens, FORWARD * model.num_parameters * num_tokens)
+    return Spent(tokens=num_tokens, flops=FORWARD * model.num_parameters * num_tokens)
 
 
 def _ask(ref: ModelRef, asked: AskedItems, folder: Path) -> int:

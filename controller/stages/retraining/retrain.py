@@ -98,18 +98,6 @@ class RetrainTargets:
     batch_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Retraining:
-    train_tokens: int
-    num_tokens: int
-    """Tokens through the model, answers included."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops, train_tokens=self.train_tokens)
-
-
 def choose_parts(
     folder: Path,
     corpus: Data,
@@ -124,7 +112,6 @@ def choose_parts(
     """Choose the rows that each training leaves out, and write a file of places for each.
 
     Args:
-        folder: Folder of the stage.
         corpus: Rows that the diagnosed model was trained on.
         diagnosis: Folder of `effects.npz`.
         data_slices: Data slices of all findings, the most important first.
@@ -159,12 +146,11 @@ def retrain(
     recipe: Recipe,
     seed: int,
     targets: RetrainTargets,
-) -> Retraining:
+) -> Spent:
     """Write `values.npy`, the attributed items' values, [num_items], nats, and `scores.npy`, mean scores of the failing
     slices, [num_findings]; not finite where there is none.
 
     Args:
-        folder: Folder of the stage.
         start: Model that is trained.
         corpus: Rows, of which some are left out.
         left_out: Folder of `file`; its digest is that of the rows left out.
@@ -190,7 +176,7 @@ def retrain(
     shutil.rmtree(folder / MODEL_FOLDER)
     answered = queries.rows.num_tokens + report.num_tokens
     flops = training.flops + FORWARD * start.num_parameters * answered
-    return Retraining(training.num_tokens, training.num_tokens + answered, flops)
+    return Spent(tokens=training.num_tokens + answered, flops=flops, train_tokens=training.num_tokens)
 
 
 _LeftOut = tuple[PartKind, int, NDArray[np.int64], Slice]

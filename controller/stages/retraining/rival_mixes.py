@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from controller.data.mixes import load_corpus
-from controller.engine.budget import FORWARD_BACKWARD, Spent
+from controller.engine.budget import Spent
 from controller.stages.inputs import PlanInputs
 from controller.stages.propose import draw_name, save_arm
 from controller.train.sampling import expected_tokens
@@ -55,19 +55,14 @@ class RivalsMade:
     """Mixes; none where no repair is possible."""
     mean_tokens: float
     """Mean tokens of a draw from the corpus."""
-    num_tokens: int
-    """Tokens through the model, forward and backward, to choose rows."""
-    flops: float
-
-    @property
-    def spent(self) -> Spent:
-        return Spent(tokens=self.num_tokens, flops=self.flops)
+    spent: Spent
+    """Cost of choosing rows."""
 
 
 def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenCauses], num_draws: int) -> RivalsMade:
     """Write a folder with the mix of each repair that is possible and of each control, `num_draws` of one by chance."""
     model_resources, inputs = made_from.model_resources(), made_from.inputs
-    resources = model_resources.resources(made_from.take_stock(), made_from.attempts, made_from.seed)
+    resources = made_from.resources(model_resources)
     wanted = {one.items: one.causes for one in open_causes}
     made = rivals(made_from.intervention, made_from.load_diagnosis(), wanted, resources, num_draws)
     tokenizer = load_tokenizer(inputs.model.ref)
@@ -81,10 +76,5 @@ def make_rivals(folder: Path, made_from: PlanInputs, open_causes: Sequence[OpenC
         tokens = encode_pool(added, tokenizer, inputs.max_length).num_tokens if len(added) else 0
         sizes = tuple(len(mix.weights) for mix in draws)
         mixes.append(RivalMade(rival.name, sizes, rival.items, rival.says, tokens, rival.share, rival.parts))
-    num_tokens = model_resources.num_tokens
-    return RivalsMade(
-        mixes=tuple(mixes),
-        mean_tokens=expected_tokens(tokenizer, load_corpus(inputs.corpus.folder), inputs.max_length),
-        num_tokens=num_tokens,
-        flops=FORWARD_BACKWARD * made_from.model.num_parameters * num_tokens,
-    )
+    mean_tokens = expected_tokens(tokenizer, load_corpus(inputs.corpus.folder), inputs.max_length)
+    return RivalsMade(tuple(mixes), mean_tokens, model_resources.spent)

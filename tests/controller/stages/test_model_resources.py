@@ -56,7 +56,7 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     finding = next(f for f in diagnosed.diagnosis.findings if f.slice.as_dict().get("task") == "toy_jump")
     corpus = load_pool(model.corpus.folder)
     asked_of = ModelResources(
-        diagnosed.diagnosis, diagnosed.artifact.folder, model.checkpoints, corpus, settings.diagnose.influence, 16, 0
+        diagnosed.diagnosis, diagnosed.artifact.folder, model, corpus, settings.diagnose.influence, 16, 0
     )
     asked = np.flatnonzero(row_members(Slice((("skill", "jump"),)), corpus))
     found = asked_of.row_effects(finding, asked)

@@ -13,8 +13,8 @@ from controller.engine.budget import Spent
 from controller.engine.runner import Done
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
 from controller.loop.pilots.further import LONGER, Concluded, further
+from controller.stages.diagnose import Settled
 from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
-from controller.stages.retraining.settle import Settled
 from controller.train.recipe import recipe
 from controller.train.settings import TrainUpdate
 from diagnose.finding.finding import Cause
@@ -30,7 +30,7 @@ def bench(folder: Path, budget: float) -> Bench:
     run = unread_run(folder)
     how = recipe(run.settings.train, run.settings.model, TrainUpdate(), 100, 8.0)
     mixes = tuple(RivalMade(name, (100,), (TASK,), name, 0, 0.5) for name in NAMES)
-    made = Done(RivalsMade(mixes, 8.0, 0, 0.0), Artifact(folder, "rivals"), Spent())
+    made = Done(RivalsMade(mixes, 8.0, Spent()), Artifact(folder, "rivals"), Spent())
     return Bench(run, model_of(run, "model"), made, how, 0.1, budget, 0, 1000)
 
 
