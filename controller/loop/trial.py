@@ -197,7 +197,8 @@ def try_and_judge(
     own = {candidate.name: trained.pop(candidate.name) for candidate in candidates}
     arms = {name: one.arm for name, one in own.items()}
     controls = [one.arm for one in trained.values()]
-    choice = choose(candidates, proposal.proposed.optional, arms, controls, before.report, settings)
+    findings = proposal.made_from.load_diagnosis().findings if proposal.proposed.optional else ()
+    choice = choose(candidates, proposal.proposed.optional, arms, controls, before.report, settings, findings)
     chosen = choice.candidate
     for step in choice.steps:
         log.info("step %s: %+.3f, %s", step.step, step.gain, "kept" if step.is_kept else "left out")

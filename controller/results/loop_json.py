@@ -201,6 +201,8 @@ class StepRecord:
     p: float
     """One-sided p-value."""
     is_kept: bool
+    is_shown: bool = False
+    """Whether small trainings had shown that what the step does mends these items: then it is kept unless it loses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 The plan was also trained without each optional step (`interventions.arms.reductions`). A step is kept where the whole
 plan is shown better than the plan without it on the items that the step should fix, and left out where the whole plan
-does harm that the plan without it does not. Only one arm is judged, that of what is left, and each that might be has
-its part of the look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
+does harm that the plan without it does not. A repair that small trainings have shown to work by itself is shown
+already: beside other repairs of the same failure it may have nothing left to mend, so it is kept unless the whole plan
+falls short of the plan without it. Only one arm is judged, that of what is left, and each that might be has its part of
+the look's level, so that choosing it by the same answers raises no false acceptance. Pure functions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from controller.results.arm_names import CONTINUE
 from controller.results.loop_json import StepRecord
@@ -16,9 +19,18 @@ from controller.verdict.guards import chosen_in
 from controller.verdict.judge import judge
 from controller.verdict.promise import Promise
 from controller.verdict.settings import Verify
+from diagnose.finding.finding import Cause, Finding
 from evals.items import EvalReport
 from evals.statistics.compare import MIN_SEEDS, compare, shared_runs
 from interventions.arms.reductions import OptionalStep
+from interventions.plan.step import CLEAN, COUNTER_EXAMPLES
+
+_REPAIRED: Mapping[str, Collection[Cause]] = MappingProxyType(
+    {CLEAN: (Cause.WRONG_LABELS, Cause.DUPLICATES), COUNTER_EXAMPLES: (Cause.SHORTCUT,)}
+)
+"""Causes whose repair a kind of step is."""
+_SHOWN_LOSS = 0.05
+"""One-sided level at which a step is shown to lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ def choose(
     controls: Sequence[Arm],
     before: EvalReport,
     settings: Verify,
+    findings: Sequence[Finding],
 ) -> Choice:
     """Choose the candidate that is judged.
 
@@ -54,6 +67,7 @@ def choose(
         controls: Control arms, `continue` among them.
         before: The champion on `select`.
         settings: Settings of the gate.
+        findings: Findings that the plan was made for, with the small trainings of their repairs.
     """
     whole = candidates[0]
     if len(candidates) == 1 or len(arms[whole.name].reports) < MIN_SEEDS:
@@ -63,7 +77,8 @@ def choose(
     # apart would hide it.
     alike = [*arms.values(), *(control for control in controls if control.name == CONTINUE)]
     records = {
-        k: _record(optional[k], arms[whole.name], arms[one.name], alike, whole.agreed) for k, one in without.items()
+        k: _record(optional[k], arms[whole.name], arms[one.name], alike, whole.agreed, settings, findings)
+        for k, one in without.items()
     }
     dropped = tuple(k for k, record in records.items() if not record.is_kept)
     if not dropped and not _is_harmless(whole, arms, controls, before, settings):
@@ -79,14 +94,27 @@ def choose(
     return Choice(chosen, tuple(replace(record, is_kept=k not in chosen.left_out) for k, record in records.items()))
 
 
-def _record(step: OptionalStep, whole: Arm, without: Arm, arms: Sequence[Arm], agreed: Promise) -> StepRecord:
+def _record(
+    step: OptionalStep,
+    whole: Arm,
+    without: Arm,
+    arms: Sequence[Arm],
+    agreed: Promise,
+    settings: Verify,
+    findings: Sequence[Finding],
+) -> StepRecord:
     scores = scored_by_all(arms, chosen_in([step.items], agreed.fields))
     if not scores:
         return StepRecord(step.what, without.name, 0.0, (-1.0, 1.0), 1.0, is_kept=False)
     run = shared_runs([*scores.values()])
     gain = compare(scores[whole.name], scores[without.name], run)
-    is_kept = gain.mean > 0 and gain.p < agreed.alpha
-    return StepRecord(step.what, without.name, gain.mean, (gain.low, gain.high), gain.p, is_kept)
+    is_better = gain.mean > 0 and gain.p < agreed.alpha
+    is_shown = any(
+        finding.slice == step.items and any(map(finding.shows, _REPAIRED.get(step.kind, ()))) for finding in findings
+    )
+    falls_short = gain.mean <= -settings.margin or gain.p > 1 - _SHOWN_LOSS
+    is_kept = is_better or (is_shown and not falls_short)
+    return StepRecord(step.what, without.name, gain.mean, (gain.low, gain.high), gain.p, is_kept, is_shown)
 
 
 def _is_harmless(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.findings import finding
 from builders.items import item, scored, select_report
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
@@ -16,6 +17,7 @@ from controller.verdict.judge import judge
 from controller.verdict.promise import Guarded, Promise, promise
 from controller.verdict.settings import Verify
 from controller.verdict.steps import Candidate, choose
+from diagnose.finding.finding import Cause, Finding
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
 from interventions.arms.reductions import OptionalStep
@@ -205,14 +207,22 @@ OPTIONAL = (OptionalStep("clean", OTHER, frozenset((1,))),)
 HELPED = RIGHT | {"ABBR": 0.8}
 
 
-def chosen(whole: Mapping[str, float], without: Mapping[str, float], control: Arm = WEAK) -> tuple[Candidate, bool]:
+TRIED = finding(Cause.WRONG_LABELS, items=OTHER)
+"""A small training showed that other labels mend the step's items."""
+
+
+def chosen(
+    whole: Mapping[str, float], without: Mapping[str, float], control: Arm = WEAK, *findings: Finding
+) -> tuple[Candidate, bool]:
     """The candidate that is judged, and whether the step was kept."""
     candidates = (
         Candidate(CHALLENGER, (), agreed(slices=(FAILING, OTHER))),
         Candidate("without-clean", (0,), agreed()),
     )
     arms = {CHALLENGER: arm(CHALLENGER, whole, 2), "without-clean": arm("without-clean", without, 5)}
-    choice = choose(candidates, OPTIONAL, arms, [arm(CONTINUE, BEFORE, 3), control], report(BEFORE, 1), SETTINGS)
+    choice = choose(
+        candidates, OPTIONAL, arms, [arm(CONTINUE, BEFORE, 3), control], report(BEFORE, 1), SETTINGS, findings
+    )
     return choice.candidate, choice.steps[0].is_kept
 
 
@@ -242,4 +252,28 @@ def test_a_step_that_does_nothing_is_left_out() -> None:
 
 def test_a_step_that_helps_its_items_and_ruins_others_is_left_out() -> None:
     candidate, is_kept = chosen(HELPED | {"HUM": 0.95, "NUM": 0.3}, HELPED)
+    assert (candidate.name, is_kept) == ("without-clean", False)
+
+
+def test_a_step_that_a_small_training_showed_is_kept_though_the_others_leave_it_nothing_to_mend() -> None:
+    candidate, is_kept = chosen(HELPED, HELPED, WEAK, TRIED)
+    assert (candidate.name, is_kept) == (CHALLENGER, True)
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        finding(Cause.WRONG_LABELS, items=FAILING),
+        finding(Cause.MISSING_DATA, items=OTHER),
+        finding(Cause.WRONG_LABELS, items=OTHER, is_shown=False),
+    ],
+    ids=["for other items", "of another repair", "and showed nothing"],
+)
+def test_a_small_training_keeps_no_step_but_its_own(tried: Finding) -> None:
+    assert chosen(HELPED, HELPED, WEAK, tried)[1] is False
+
+
+@pytest.mark.parametrize("loses", [{"HUM": 0.7}, {"HUM": 0.95, "NUM": 0.3}], ids=["its own items", "others"])
+def test_a_step_that_a_small_training_showed_is_left_out_where_the_whole_plan_loses(loses: Mapping[str, float]) -> None:
+    candidate, is_kept = chosen(HELPED | loses, HELPED, WEAK, TRIED)
     assert (candidate.name, is_kept) == ("without-clean", False)
