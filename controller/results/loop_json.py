@@ -202,7 +202,8 @@ class StepRecord:
     """One-sided p-value."""
     is_kept: bool
     is_shown: bool = False
-    """Whether small trainings had shown that what the step does mends these items: then it is kept unless it loses."""
+    """Whether small trainings had shown that the repair of its cause mends these items: then it is kept unless it
+    loses, or goes with others that are left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,15 @@ from diagnose.finding.finding import Cause, Finding
 from evals.items import EvalReport
 from evals.statistics.compare import MIN_SEEDS, compare, shared_runs
 from interventions.arms.reductions import OptionalStep
+from interventions.fixes.clean import RELABEL
 from interventions.plan.step import CLEAN, COUNTER_EXAMPLES
 
 _REPAIRED: Mapping[str, Collection[Cause]] = MappingProxyType(
-    {CLEAN: (Cause.WRONG_LABELS, Cause.DUPLICATES), COUNTER_EXAMPLES: (Cause.SHORTCUT,)}
+    {
+        CLEAN: (Cause.WRONG_LABELS, Cause.DUPLICATES),
+        RELABEL: (Cause.WRONG_LABELS,),
+        COUNTER_EXAMPLES: (Cause.SHORTCUT,),
+    }
 )
 """Causes whose repair a kind of step is."""
 _SHOWN_LOSS = 0.05
@@ -103,16 +108,16 @@ def _record(
     settings: Verify,
     findings: Sequence[Finding],
 ) -> StepRecord:
-    scores = scored_by_all(arms, chosen_in([step.items], agreed.fields))
-    if not scores:
-        return StepRecord(step.what, without.name, 0.0, (-1.0, 1.0), 1.0, is_kept=False)
-    run = shared_runs([*scores.values()])
-    gain = compare(scores[whole.name], scores[without.name], run)
-    is_better = gain.mean > 0 and gain.p < agreed.alpha
     is_shown = any(
         finding.slice == step.items and any(map(finding.shows, _REPAIRED.get(step.kind, ()))) for finding in findings
     )
-    falls_short = gain.mean <= -settings.margin or gain.p > 1 - _SHOWN_LOSS
+    scores = scored_by_all(arms, chosen_in([step.items], agreed.fields))
+    if not scores:
+        return StepRecord(step.what, without.name, 0.0, (-1.0, 1.0), 1.0, is_shown, is_shown)
+    run = shared_runs([*scores.values()])
+    gain = compare(scores[whole.name], scores[without.name], run)
+    is_better = gain.mean > 0 and gain.p < agreed.alpha
+    falls_short = gain.mean < -settings.margin or gain.p > 1 - _SHOWN_LOSS
     is_kept = is_better or (is_shown and not falls_short)
     return StepRecord(step.what, without.name, gain.mean, (gain.low, gain.high), gain.p, is_kept, is_shown)
 

@@ -64,8 +64,8 @@ class Store:
         folder = self._stages / key.folder_name
         if not folder.is_dir():
             return None
-        self._write("reused", key)
         record = json.loads((folder / "done.json").read_text())
+        self._write("reused", key)
         return Kept(folder, record["value"], record["seconds"])
 
     def open(self, key: StageKey) -> Path:

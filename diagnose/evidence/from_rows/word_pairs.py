@@ -25,6 +25,8 @@ class WordPairs:
     def log_likelihood(self, rows: TokenRows) -> NDArray[np.float64]:
         """Sum log-likelihoods over tokens with loss that have one before them, as for a model, [num_rows], nats."""
         first, second, number = _successions(rows)
+        if not len(first):
+            return np.zeros(len(rows))
         single = self._single(second)
         places, successors = self.counts.sum(axis=1).A1[first], np.diff(self.counts.indptr)[first]
         seen = np.asarray(self.counts[first, second]).ravel()

@@ -203,7 +203,6 @@ def test_random_rows_that_ruin_the_rest_are_never_taken() -> None:
 # Steps
 
 OTHER = Slice((("gold answer", "HUM"),))
-OPTIONAL = (OptionalStep("clean", OTHER, frozenset((1,))),)
 HELPED = RIGHT | {"ABBR": 0.8}
 
 
@@ -212,16 +211,21 @@ TRIED = finding(Cause.WRONG_LABELS, items=OTHER)
 
 
 def chosen(
-    whole: Mapping[str, float], without: Mapping[str, float], control: Arm = WEAK, *findings: Finding
+    whole: Mapping[str, float],
+    without: Mapping[str, float],
+    control: Arm = WEAK,
+    *findings: Finding,
+    kind: str = "clean",
 ) -> tuple[Candidate, bool]:
     """The candidate that is judged, and whether the step was kept."""
+    optional = [OptionalStep(kind, OTHER, frozenset((1,)))]
     candidates = (
         Candidate(CHALLENGER, (), agreed(slices=(FAILING, OTHER))),
         Candidate("without-clean", (0,), agreed()),
     )
     arms = {CHALLENGER: arm(CHALLENGER, whole, 2), "without-clean": arm("without-clean", without, 5)}
     choice = choose(
-        candidates, OPTIONAL, arms, [arm(CONTINUE, BEFORE, 3), control], report(BEFORE, 1), SETTINGS, findings
+        candidates, optional, arms, [arm(CONTINUE, BEFORE, 3), control], report(BEFORE, 1), SETTINGS, findings
     )
     return choice.candidate, choice.steps[0].is_kept
 
@@ -255,8 +259,9 @@ def test_a_step_that_helps_its_items_and_ruins_others_is_left_out() -> None:
     assert (candidate.name, is_kept) == ("without-clean", False)
 
 
-def test_a_step_that_a_small_training_showed_is_kept_though_the_others_leave_it_nothing_to_mend() -> None:
-    candidate, is_kept = chosen(HELPED, HELPED, WEAK, TRIED)
+@pytest.mark.parametrize("kind", ["clean", "relabel"])
+def test_a_step_that_a_small_training_showed_is_kept_though_the_others_leave_it_nothing_to_mend(kind: str) -> None:
+    candidate, is_kept = chosen(HELPED, HELPED, WEAK, TRIED, kind=kind)
     assert (candidate.name, is_kept) == (CHALLENGER, True)
 
 
