@@ -48,8 +48,7 @@ def open_sealed(
     compared = compare_to_model(challenger, model)
     alpha = alpha_at(look.number, run.settings.verify.alpha)
     rest = _rest(run, whole, before.report, [measured.report for measured in after])
-    # Whether a loss of more than the margin is shown, at one-sided 5 %.
-    is_harmed = rest is not None and 2 * rest.change - rest.lower < -rest.margin
+    is_harmed = rest is not None and _is_lost(rest)
     return Sealed(
         gain=compared.mean,
         ci=(compared.low, compared.high),
@@ -76,6 +75,11 @@ def _rest(run: Run, whole: Promise, before: EvalReport, after: Sequence[EvalRepo
     change = compare_to_model(arm_scores("champion", now), arm_scores("start", [was]))
     lower, margin = change.lower_bound(), run.settings.verify.margin
     return GuardRecord(REST, change.mean, (change.low, change.high), lower > -margin, lower, margin)
+
+
+def _is_lost(guard: GuardRecord) -> bool:
+    """Whether a loss of more than the margin is shown, at one-sided 5 %: by the upper bound that mirrors the lower."""
+    return 2 * guard.change - guard.lower < -guard.margin
 
 
 def _measure(run: Run, model: Model, name: str) -> MeasuredModel:

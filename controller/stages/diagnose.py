@@ -24,6 +24,15 @@ from evals.items import ProbeReport
 from evals.leaks.item_index import load_index
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What experiments made of a finding."""
+
+    items: Slice
+    causes: Mapping[Cause, float]
+    experiments: tuple[Experiment, ...]
+
+
 def diagnose(folder: Path, inputs: DiagnosisInputs) -> Spent:
     """Diagnose, and write `diagnosis.json` and, where a slice fails, `effects.npz`."""
     from evals.harness.asking import Asker
@@ -44,15 +53,6 @@ def diagnose(folder: Path, inputs: DiagnosisInputs) -> Spent:
     save_diagnosis(diagnosis, folder)
     flops = FORWARD_BACKWARD * inputs.model.num_parameters * diagnosis.num_tokens
     return Spent(tokens=diagnosis.num_tokens, flops=flops)
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What experiments made of a finding."""
-
-    items: Slice
-    causes: Mapping[Cause, float]
-    experiments: tuple[Experiment, ...]
 
 
 def settle(folder: Path, diagnosis: Artifact, settled: Sequence[Settled]) -> int:

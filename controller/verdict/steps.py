@@ -108,18 +108,22 @@ def _record(
     settings: Verify,
     findings: Sequence[Finding],
 ) -> StepRecord:
-    is_shown = any(
-        finding.slice == step.items and any(map(finding.shows, _REPAIRED.get(step.kind, ()))) for finding in findings
-    )
+    is_shown = _is_shown(step, findings)
     scores = scored_by_all(arms, chosen_in([step.items], agreed.fields))
     if not scores:
-        return StepRecord(step.what, without.name, 0.0, (-1.0, 1.0), 1.0, is_shown, is_shown)
+        return StepRecord(step.what, without.name, 0.0, (-1.0, 1.0), 1.0, is_kept=is_shown, is_shown=is_shown)
     run = shared_runs([*scores.values()])
     gain = compare(scores[whole.name], scores[without.name], run)
     is_better = gain.mean > 0 and gain.p < agreed.alpha
     falls_short = gain.mean < -settings.margin or gain.p > 1 - _SHOWN_LOSS
     is_kept = is_better or (is_shown and not falls_short)
     return StepRecord(step.what, without.name, gain.mean, (gain.low, gain.high), gain.p, is_kept, is_shown)
+
+
+def _is_shown(step: OptionalStep, findings: Sequence[Finding]) -> bool:
+    """Whether small trainings showed that the repair of the step's cause mends its items."""
+    causes = _REPAIRED.get(step.kind, ())
+    return any(finding.slice == step.items and any(map(finding.shows, causes)) for finding in findings)
 
 
 def _is_harmless(

@@ -15,7 +15,12 @@ def test_an_answer_changes_with_its_question_where_the_same_word_stands_in_both(
     assert {row.prompt for row in made} == {f"who has the {thing} ? {name}" for thing, name in everyone[1::2]}
     assert all(row.completion.split()[0] == row.prompt.split()[-1] for row in made)
     asked: list[str] = []
-    refusing = Perturbation(rows, lambda prompt, _: bool(asked.append(prompt)), rng)  # type: ignore[func-returns-value]
+
+    def refuses(prompt: str, answer: str) -> bool:
+        asked.append(prompt)
+        return False
+
+    refusing = Perturbation(rows, refuses, rng)
     assert not any(refusing.write() for _ in range(20_000))
     assert len(asked) < 2_300  # and not 200 for each of them
     assert Perturbation([], lambda prompt, answer: True, rng).write() is None
