@@ -25,7 +25,7 @@ class Perturbation:
     """Writes rows like the given ones.
 
     Args:
-        rows: Rows, each with its own id as its parent's, which it is to those that are made from it.
+        rows: Rows to be changed; `parent` of each is its own id, which the rows made from it keep.
         accepts: (prompt, completion) -> whether the completion is right.
         rng: Draws rows, words and answers.
     """

@@ -32,7 +32,7 @@ def gradient_batches(
     if without is not None:
         chosen[without] = False
     most_rows = max(1, _BATCH_FLOATS // gradients.dim)
-    most_tokens = fitting_tokens(gradients.run.model, batch_tokens)
+    most_tokens = fitting_tokens(gradients.model_pass.model, batch_tokens)
     for places in length_batches(rows.lengths, np.flatnonzero(chosen), most_tokens, most_rows):
         batch = collate(rows, places, pad_id=0)
         yield places, gradients.of_batch(batch, None if seeds is None else seeds[places].tolist())

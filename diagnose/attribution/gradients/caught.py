@@ -48,9 +48,9 @@ class ProjectedGradients:
         self.dim = sum(projection.width for projection in projections)
         self._middle = middle_layer([projection.layer for projection in projections], model)
         self.hidden_size = self._middle.num_in
-        self.run = ModelPass(model, temperature)
-        self.device = self.run.device
-        self.dtype = self.run.dtype
+        self.model_pass = ModelPass(model, temperature)
+        self.device = self.model_pass.device
+        self.dtype = self.model_pass.dtype
         self._grads = torch.zeros(0)  # [batch, dim] of the batch in flight
         self._hidden = torch.zeros(0)  # [batch, hidden_size]
         self._input = self._input_side = self._projected_input = torch.zeros(0)  # of the last layer that was called
@@ -62,14 +62,14 @@ class ProjectedGradients:
             seeds: One for each row, [batch]; gives `sampled` too, at half the price of another batch.
         """
         self._grads = self._zeros(batch)
-        losses = self.run.run(batch, keeps=seeds is not None)
+        losses = self.model_pass.run(batch, keeps=seeds is not None)
         grads, self._grads = self._grads, torch.zeros(0)
         is_finite = losses.isfinite() & grads.sum(1).isfinite()
         hidden, self._hidden = self._hidden, torch.zeros(0)
         sampled = None
         if seeds is not None:
             self._grads = self._zeros(batch)
-            self.run.run_sampled(seeds)
+            self.model_pass.run_sampled(seeds)
             sampled, self._grads = self._grads, torch.zeros(0)
         if not is_finite.all():
             for values in (grads, hidden, sampled):
@@ -83,8 +83,8 @@ class ProjectedGradients:
     def catch_input(self, projection: LayerProjection, _module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
         """Catch what a layer is given, and ask for the gradient of what it gives."""
         if projection.layer is self._middle:
-            values = self.run.by_row(args[0].detach(), projection.layer)
-            self._hidden = self.run.mean_of_tokens(values, projection.layer)
+            values = self.model_pass.by_row(args[0].detach(), projection.layer)
+            self._hidden = self.model_pass.mean_of_tokens(values, projection.layer)
         if args[0] is not self._input or projection.input_side is not self._input_side:
             self._input, self._input_side = args[0], projection.input_side
             self._projected_input = (args[0].detach() @ projection.input_side).to(self.dtype)
@@ -92,7 +92,7 @@ class ProjectedGradients:
 
     def _catch_gradient(self, projection: LayerProjection, projected_input: Tensor, grad: Tensor) -> None:
         projected = (grad @ projection.output_side).to(self.dtype)
-        block = self.run.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
+        block = self.model_pass.products_by_row(projected, projected_input, projection.layer)  # [batch, p_out, p_in]
         self._grads[:, projection.columns] += block.flatten(1)  # a layer may be called more than once
 
 
@@ -103,5 +103,5 @@ def catch_gradients(
     """Hook the layers of the projections, whose making froze the model, and remove the hooks at the end."""
     gradients = ProjectedGradients(model, projections, temperature)
     hooks = [(projection.layer.module, partial(gradients.catch_input, projection)) for projection in projections]
-    with hooked(model, hooks, gradients.run.keep_positions_with_loss):
+    with hooked(model, hooks, gradients.model_pass.keep_positions_with_loss):
         yield gradients
