@@ -223,6 +223,7 @@ def _result(
                 f.experiments,
                 f.failure_rate,
                 f.shown_causes,
+                f.modes,
             )
             for f in played.findings
         ),

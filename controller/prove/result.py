@@ -28,6 +28,8 @@ class Named:
     failure_rate: float = 0.0
     shown_causes: tuple[str, ...] = ()
     """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
+    modes: Mapping[str, float] = field(default_factory=dict)
+    """Share of failed items in each failure mode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,10 @@ _LEAST_TEXTS = 5
 """Fewest texts of a word that describes clusters."""
 _MOST_WORDS = 1_500
 """Most words that may count points, the most frequent ones; bounds memory and time."""
-_NUM_WORDS = (3, 16)
-"""Number of words of a cluster: fewer are conditions of their own, and more cannot be read."""
+_NUM_WORDS = 16
+"""Most words of a cluster; more cannot be read."""
+_LEAST_WORDS_FOR = 3
+"""Fewest words with points for a cluster: one or two, such as those of `What is`, are conditions of their own."""
 _MOST_POINTS = 9
 _DESCRIBED = 0.5
 """Smallest Jaccard index of a cluster with the texts that its words select."""
@@ -169,12 +171,12 @@ def _described(shown: csc_array, clusters: Iterable[NDArray[np.bool_]]) -> Itera
     for inside in clusters:
         common = shown.T @ inside.astype(np.float64) - share * inside.sum()
         weights = inverse @ common
-        words = np.argsort(-np.abs(weights) * spread, kind="stable")[: _NUM_WORDS[1]]
+        words = np.argsort(-np.abs(weights) * spread, kind="stable")[:_NUM_WORDS]
         own = np.linalg.solve(together[np.ix_(words, words)] + np.eye(len(words)), common[words])
         points = np.rint(_MOST_POINTS * own / np.abs(own).max())
         order = np.argsort(-points, kind="stable")
         words, points = words[order][points[order] != 0], points[order][points[order] != 0]
-        if len(words) < _NUM_WORDS[0]:
+        if np.count_nonzero(points > 0) < _LEAST_WORDS_FOR:
             continue
         needed, overlap = _needed(shown[:, words] @ points, inside)
         if overlap >= _DESCRIBED:

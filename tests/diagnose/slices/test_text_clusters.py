@@ -78,6 +78,15 @@ def test_a_closed_grammar_has_no_clusters() -> None:
     assert not list(find_clusters([], 20))
 
 
+def test_how_a_question_begins_is_a_run_of_words_and_no_cluster() -> None:
+    rng = np.random.default_rng(5)
+    openings = ("what is", "who did", "where does", "when was", "why are")
+    texts = [" ".join((rng.choice(openings), *rng.choice(VOCABULARY, 2))) for _ in range(NUM_TEXTS)]
+    for _, value, _ in find_clusters(texts, 20):
+        speak_for = [part for part in value.partition(";")[0].split(", ") if int(part.rpartition(" ")[2]) > 0]
+        assert len(speak_for) >= 3, value
+
+
 def test_a_cluster_that_fails_is_named_where_no_few_words_say_it() -> None:
     texts, topic = made(4)
     failed = np.random.default_rng(4).random(NUM_TEXTS) < np.where(topic == 2, 0.7, 0.1)
