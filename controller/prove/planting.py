@@ -97,7 +97,7 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_
     taught = exercises[num_items + num_offered :]
     # A generator for each defect: one more defect leaves the others where they are.
     kept = taught[: defects.train_rows] if defects.train_rows is not None else taught
-    kept = kept[: round(train_share * len(kept))]
+    kept = kept[: round(train_share * defects.kept_share * len(kept))]
     is_misread = _misread(kept, defects, Random(f"{seed}/{skill.name}/misread"))
     train = _rows(world, skill, kept, is_misread)
     repaired, pool = _rows(world, skill, taught), _rows(world, skill, more)

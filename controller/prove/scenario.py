@@ -13,6 +13,8 @@ class Defects:
 
     train_rows: int | None = None
     """Number of rows in the corpus; unset means as many as teach the skill."""
+    kept_share: float = 1.0
+    """Share of these rows that is in the corpus."""
     pool_rows: int = 400
     """Number of its rows in the pool."""
     pool_share: float | None = None
@@ -46,6 +48,8 @@ class Defects:
             share = getattr(self, key)
             if not 0 <= share < 1:
                 raise ValueError(f"prove.scenario.*.{key} must be in [0, 1), got {share}")
+        if not 0 < self.kept_share <= 1:
+            raise ValueError(f"prove.scenario.*.kept_share must be above 0 and at most 1, got {self.kept_share}")
         for key in ("cued_share", "chance_share"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"prove.scenario.*.{key} must be between 0 and 1, got {getattr(self, key)}")
@@ -81,6 +85,7 @@ class Defects:
             self,
             **shares,
             train_rows=train_rows,
+            kept_share=self.kept_share**intensity,
             is_cued=self.is_cued and intensity > 0,
             cued_share=intensity * self.cued_share,
             flood_share=1 - (1 - self.flood_share) ** intensity,

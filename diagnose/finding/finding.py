@@ -34,6 +34,8 @@ SHOWN = 0.9
 
 LEAD = 0.05
 """Probability from which a cause is worth an experiment."""
+LACKING = 0.5
+"""Shortfall from its fair share of distinct rows beyond which a slice lacks rows, whatever else is wrong with them."""
 BY_HEART = (Cause.TRAINING_SETUP, Cause.UNDERWEIGHTED)
 """Causes whose repair shows the same rows again."""
 NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
@@ -177,11 +179,18 @@ class Finding:
         others = {
             one.cause
             for one in self.experiments
-            if one.works >= SHOWN and one.before >= LEAD and one.cause not in (*BY_HEART, self.cause)
+            if one.works >= SHOWN and self._leaves_open(one) and one.cause not in (*BY_HEART, self.cause)
         }
         if self.cause is Cause.UNKNOWN or not others:
             return (self.cause,)
         return tuple(sorted((self.cause, *others), key=lambda cause: -did.get(cause, float("inf"))))
+
+    def _leaves_open(self, one: Experiment) -> bool:
+        """Whether other evidence leaves a cause open. Right rows help against wrong ones too, so that they help does
+        not say that rows are missing; that the slice has less than half of its fair share of distinct ones does."""
+        scarcity = self.evidence.get("distinct_scarcity", 0.0)
+        is_lacking = one.cause is Cause.MISSING_DATA and isinstance(scarcity, float) and scarcity > LACKING
+        return one.before >= LEAD or is_lacking
 
     @property
     def fails(self) -> str:
