@@ -48,6 +48,14 @@ def test_a_repair_that_is_not_shown_or_that_evidence_excludes_or_that_repeats_ro
     assert tried(made(Cause.WRONG_LABELS), other).named == (Cause.WRONG_LABELS,)
 
 
+def test_rows_are_missing_as_well_where_less_than_half_of_the_fair_share_is_there() -> None:
+    """What is known of labels excludes nothing then: .4 of the rows, half of them wrong, are a fifth that is right."""
+    both = tried(made(Cause.WRONG_LABELS, effect=0.2), made(Cause.MISSING_DATA, before=0.005))
+    lacking = replace(both, evidence={"distinct_scarcity": 0.6})
+    assert lacking.named == (Cause.MISSING_DATA, Cause.WRONG_LABELS)
+    assert replace(both, evidence={"distinct_scarcity": 0.4}).named == (Cause.WRONG_LABELS,)
+
+
 def test_where_nothing_was_tried_or_nothing_works_one_cause_is_named() -> None:
     assert tried().named == (Cause.WRONG_LABELS,)
     nothing = replace(tried(made(Cause.MISSING_DATA, works=0.95)), causes={Cause.UNKNOWN: 1.0})
