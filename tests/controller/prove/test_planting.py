@@ -193,6 +193,17 @@ def test_a_share_of_every_skill_s_rows_and_of_the_steps_is_left() -> None:
 
 
 @worlds
+def test_two_defects_in_one_skill_leave_two_fifths_of_its_rows_and_spoil_half_of_these(world: World) -> None:
+    scenario = composed_prove([f"world={world.name}", "scenario=two_in_one"]).prove.scenario
+    planted = plant(world, scenario, 0)
+    left = sum(planted.skill_of[row["prompt"]] == world.target for row in planted.train)
+    assert left == round(0.4 * world.skill(world.target).train)
+    assert len(planted.wrong) == round(0.5 * left)
+    with pytest.raises(ValueError, match=r"kept_share must be above 0 and at most 1, got 0"):
+        Defects(kept_share=0)
+
+
+@worlds
 def test_misreadings_of_one_kind_leave_the_others_alone(world: World) -> None:
     made = plant(world, Scenario(target=Defects(misread_share=0.9, is_misread_in_one_kind=True)), 0)
     kinds: dict[str, list[bool]] = {}
