@@ -20,7 +20,16 @@ from controller.verdict.promise import Promise, by_chance, endpoint_name, guard_
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult, check_pairable
-from evals.statistics.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, non_inferior, shared_runs
+from evals.statistics.compare import (
+    MIN_SEEDS,
+    ArmScores,
+    Comparison,
+    GateResult,
+    NonInferiority,
+    accepts,
+    non_inferior,
+    shared_runs,
+)
 from evals.statistics.paired import flips
 from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
 
@@ -220,8 +229,15 @@ def _guard(
     name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Sequence[Mapping[str, float]]
 ) -> GuardRecord:
     run = shared_runs([*scores.values()])
-    result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
-    own, change = scores[challenger], result.change
+    own = scores[challenger]
+    return guard_record(name, own, non_inferior(own, scores[old_data(scores)], margin, run=run), margin, before)
+
+
+def guard_record(
+    name: str, own: ArmScores, result: NonInferiority, margin: float, before: Sequence[Mapping[str, float]]
+) -> GuardRecord:
+    """Record a guard that was tested; `before` has the scores of its items by each model that it is compared with."""
+    change = result.change
     since = min((_since(own, model) for model in before if model.keys() & set(own.items)), default=None)
     is_ok = result.is_shown and (since is None or since >= -margin)
     return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
