@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from controller.results.arm_names import CHALLENGER, CONTINUE
-from controller.verdict.judge import rule
-from controller.verdict.looks import Ending, first_seeds, rule_at
 from controller.verdict.promise import POWER, measured_on
+from controller.verdict.ruling import Ending, first_seeds, rule, rule_at
 from evals.statistics.compare import alpha_at
 from evals.statistics.looks import Looks
 from evals.statistics.looks_power import Prospect, gain_seen, prospect

@@ -17,8 +17,8 @@ from controller.results.loop_json import GroupRecord
 from controller.verdict.arms import num_by_chance
 from controller.verdict.groups import TIMES_MARGIN
 from controller.verdict.guards import REST
-from controller.verdict.judge import Ruling, rule
 from controller.verdict.promise import POWER, measured_on
+from controller.verdict.ruling import Ruling, rule
 from controller.verdict.settings import Verify
 from evals.statistics.compare import alpha_at
 from evals.statistics.harm import group_changes

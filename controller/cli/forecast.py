@@ -20,7 +20,7 @@ from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer
 from controller.verdict.arm_scores import arm_scores
 from controller.verdict.arms import arm_tokens, num_by_chance
-from controller.verdict.ledger import look_at
+from controller.verdict.memory.ledger import look_at
 from controller.verdict.promise import assumed
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.rows.selection import evenly_spaced

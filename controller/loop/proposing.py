@@ -22,9 +22,9 @@ from controller.stages.inputs import PlanInputs
 from controller.stages.model import Model
 from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
 from controller.train.settings import Train
-from controller.verdict.ledger import look_at
+from controller.verdict.memory.ledger import look_at
+from controller.verdict.memory.run_noise import known_run_noise
 from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
-from controller.verdict.run_noise import known_run_noise
 from controller.verdict.steps import Candidate
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport

@@ -27,8 +27,8 @@ from controller.verdict.arm_scores import Arm
 from controller.verdict.arms import ControlArm, arm_tokens
 from controller.verdict.enough import with_random
 from controller.verdict.judge import judge, noise_by_endpoint, with_arms
+from controller.verdict.memory.run_noise import note_run_noise
 from controller.verdict.promise import Promise, endpoint_name
-from controller.verdict.run_noise import note_run_noise
 from controller.verdict.steps import Candidate, choose
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport

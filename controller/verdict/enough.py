@@ -12,8 +12,9 @@ from dataclasses import replace
 from controller.results.arm_names import RANDOM
 from controller.results.loop_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
-from controller.verdict.judge import Judged, gain_record, judge, old_data
+from controller.verdict.judge import Judged, gain_record, judge
 from controller.verdict.promise import Promise
+from controller.verdict.ruling import old_data
 from controller.verdict.settings import Verify
 from evals.items import EvalReport
 from evals.statistics.compare import Comparison, compare, shared_runs

@@ -12,50 +12,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.results.arm_names import AT_COMPUTE, BEFORE, CHALLENGER, CONTINUE
-from controller.results.loop_json import Decision, Flips, Gain, GroupRecord, GuardRecord, VerdictRecord
+from controller.results.arm_names import BEFORE
+from controller.results.loop_json import Decision, Flips, Gain, VerdictRecord
 from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
 from controller.verdict.promise import Promise, by_chance, endpoint_name, guard_name
+from controller.verdict.ruling import Ruling, old_data, rule
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult, check_pairable
-from evals.statistics.compare import (
-    MIN_SEEDS,
-    ArmScores,
-    Comparison,
-    GateResult,
-    NonInferiority,
-    accepts,
-    non_inferior,
-    shared_runs,
-)
+from evals.statistics.compare import MIN_SEEDS, Comparison
 from evals.statistics.paired import flips
 from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    gate: GateResult
-    guards: tuple[GuardRecord, ...]
-    groups: tuple[GroupRecord, ...]
-
-    @property
-    def broken(self) -> tuple[str, ...]:
-        """Names of the guards that are not shown unharmed."""
-        return tuple(guard.task for guard in self.guards if not guard.ok)
-
-    @property
-    def harmed(self) -> tuple[GroupRecord, ...]:
-        return tuple(group for group in self.groups if group.is_harmed)
-
-    @property
-    def is_harmless(self) -> bool:
-        return not self.broken and not self.harmed
-
-    @property
-    def is_accepted(self) -> bool:
-        return self.gate.is_accepted and self.is_harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,27 +117,6 @@ def judge(
     return Judged(verdict, ruling)
 
 
-def rule(
-    endpoint: Mapping[str, ArmScores],
-    guards: Mapping[str, Mapping[str, ArmScores]],
-    groups: Sequence[GroupRecord],
-    alpha: float,
-    margin: float,
-    earlier: Sequence[RunVariance],
-    challenger: str = CHALLENGER,
-    before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
-    of_chance: RunVariance | None = None,
-) -> Ruling:
-    """Apply the rule itself, to scores by arm; every control is in `endpoint` beside the challenger. `before` has, for
-    each guard, the score of its items by each model that it is compared with; `of_chance` is as for `accepts`."""
-    controls = [scores for name, scores in endpoint.items() if name != challenger]
-    gate = accepts(endpoint[challenger], controls, alpha, earlier, of_chance)
-    records = tuple(
-        _guard(name, scores, challenger, margin, (before or {}).get(name, ())) for name, scores in guards.items()
-    )
-    return Ruling(gate, records, tuple(groups))
-
-
 def noise_by_endpoint(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
     """Estimate run noise of endpoint and guards, by `endpoint_name` and `guard_name`, where they share items; that of
     arms by chance apart, by `by_chance`."""
@@ -190,11 +137,6 @@ def with_arms(verdict: VerdictRecord, agreed: Promise, arms: Sequence[Arm]) -> V
     scores = scored_by_all(arms, agreed.chosen) if arms else {}
     shown = {arm.name: arm_record(arm, scores[arm.name], agreed.fields) for arm in arms if scores}
     return replace(verdict, arms={**verdict.arms, **shown})
-
-
-def old_data(scores: Mapping[str, ArmScores]) -> str:
-    """Name of the arm that trained on the old data, with which guards are compared."""
-    return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
 
 
 def gain_record(comparison: Comparison) -> Gain:
@@ -223,30 +165,6 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
             f"runs, {agreed.endpoint.expected_gain:.3f} was expected"
         )
     return f"not shown better than {gain.control} at level {agreed.alpha:.3g}: {seen}"
-
-
-def _guard(
-    name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Sequence[Mapping[str, float]]
-) -> GuardRecord:
-    run = shared_runs([*scores.values()])
-    own = scores[challenger]
-    return guard_record(name, own, non_inferior(own, scores[old_data(scores)], margin, run=run), margin, before)
-
-
-def guard_record(
-    name: str, own: ArmScores, result: NonInferiority, margin: float, before: Sequence[Mapping[str, float]]
-) -> GuardRecord:
-    """Record a guard that was tested; `before` has the scores of its items by each model that it is compared with."""
-    change = result.change
-    since = min((_since(own, model) for model in before if model.keys() & set(own.items)), default=None)
-    is_ok = result.is_shown and (since is None or since >= -margin)
-    return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
-
-
-def _since(arm: ArmScores, model: Mapping[str, float]) -> float:
-    """Mean change of the items that the model scored too; at least one."""
-    known = [place for place, item in enumerate(arm.items) if item in model]
-    return float(np.mean(arm.scores[:, known].mean(axis=0) - [model[arm.items[place]] for place in known]))
 
 
 def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from controller.results.loop_json import Endpoint
 from controller.verdict.arms import num_by_chance
 from controller.verdict.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
-from controller.verdict.run_noise import BY_CHANCE
+from controller.verdict.memory.run_noise import BY_CHANCE
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult

@@ -58,8 +58,8 @@ from evals.statistics.compare import (
 
 FACTOR = 1.6
 """Seeds of a look over those of the look before, about; from 3 to 8 seeds by way of 5."""
-SPENDING_POWER = 2.0
-"""Exponent of the spending function."""
+LATE, EVEN = 2.0, 1.0
+"""Exponents of spending functions: `LATE` for the endpoint, `EVEN`, as much with each seed, for what is asked beside."""
 LEAST_PREDICTIVE_POWER = 0.2
 """Predictive power below which a judgement ends."""
 _NUM_NODES = 400
@@ -100,12 +100,20 @@ class Looks:
     @property
     def levels(self) -> tuple[float, ...]:
         """Nominal one-sided level of each look."""
-        return spent_levels(self.seeds, self.alpha)
+        return spent_levels(self.seeds, self.alpha, LATE)
 
     @property
     def guard_levels(self) -> tuple[float, ...]:
-        """Nominal one-sided level at each look of the test that a guard is unharmed; `GUARD_LEVEL` over all looks."""
-        return spent_levels(self.seeds, GUARD_LEVEL)
+        """Nominal one-sided level at each look of the test that a guard is unharmed; `GUARD_LEVEL` over all looks.
+
+        Spent evenly: a gain that the first look shows should seldom have to wait for a guard.
+        """
+        return spent_levels(self.seeds, GUARD_LEVEL, EVEN)
+
+    @property
+    def end_levels(self) -> tuple[float, ...]:
+        """Nominal one-sided level at each look of a claim that is tested once, at the look where the judgement ends."""
+        return spent_levels(self.seeds, self.alpha, EVEN)
 
     def is_last(self, look: int) -> bool:
         """Whether look number `look`, from 0, is the last."""
@@ -196,12 +204,13 @@ def by_own_runs(arm: ArmScores) -> ArmScores:
 
 
 @lru_cache(maxsize=256)
-def spent_levels(seeds: tuple[int, ...], alpha: float) -> tuple[float, ...]:
-    """Nominal levels of looks at these numbers of seeds; one look has `alpha` itself."""
+def spent_levels(seeds: tuple[int, ...], alpha: float, exponent: float) -> tuple[float, ...]:
+    """Nominal levels of looks at these numbers of seeds, which spend `alpha` times the power of their share of the last
+    look's seeds; one look has `alpha` itself."""
     if len(seeds) == 1:
         return (alpha,)
     shares = [num_seeds / seeds[-1] for num_seeds in seeds]
-    return nominal_levels(shares, [alpha * share**SPENDING_POWER for share in shares])
+    return nominal_levels(shares, [alpha * share**exponent for share in shares])
 
 
 def nominal_levels(information: Sequence[float], spent: Sequence[float]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ import pytest
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import GroupRecord
-from controller.verdict.looks import Ending, LookRuling, first_seeds, rule_at
+from controller.verdict.ruling import Ending, LookRuling, first_seeds, rule_at
 from evals.statistics.compare import ArmScores
 from evals.statistics.looks import Looks
 
