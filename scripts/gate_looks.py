@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from controller.results.arm_names import CHALLENGER, CONTINUE
+from controller.results.loop_json import Ending
 from controller.verdict.promise import POWER, measured_on
-from controller.verdict.ruling import Ending, first_seeds, rule, rule_at
+from controller.verdict.ruling import At, first_seeds, rule, rule_at
 from evals.statistics.compare import alpha_at
 from evals.statistics.looks import Looks
 from evals.statistics.looks_power import Prospect, gain_seen, prospect
@@ -136,8 +137,7 @@ def judged(world: World, arms: Arms, looks: Looks) -> tuple[bool, int]:
             first_seeds(scores[TARGET], num_seeds),
             {name: first_seeds(scores[name], num_seeds) for name in world.guards},
             (),
-            looks,
-            look,
+            At(looks, look),
             SETTINGS.margin,
         )
         if found.ending is not Ending.GOES_ON:

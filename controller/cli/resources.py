@@ -6,7 +6,7 @@ from controller.cli.clean import size
 from controller.data.mixes import load_pool
 from controller.engine.runner import Stage
 from controller.loop.run import Run
-from controller.loop.trial import MAY_GO_ON
+from controller.loop.trial.mixes import MAY_GO_ON
 from controller.results.arm_names import CHALLENGER
 from controller.results.page.words import duration
 from controller.stages.model import Model

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.results.arm_names import BEFORE
-from controller.results.loop_json import Decision, Flips, Gain, VerdictRecord
+from controller.results.loop_json import Decision, Ending, Flips, Gain, LookRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
 from controller.verdict.promise import Promise, by_chance, endpoint_name, guard_name
-from controller.verdict.ruling import Ruling, old_data, rule
+from controller.verdict.ruling import At, LookRuling, Ruling, old_data, rule, rule_at
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult, check_pairable
@@ -33,6 +33,8 @@ class Judged:
     verdict: VerdictRecord
     ruling: Ruling | None
     """Comparisons behind the verdict; None where there are too few seeds, or no item that every run scored."""
+    ending: Ending
+    """Why the judgement ends here, or that it goes on with more seeds."""
 
 
 def judge(
@@ -42,6 +44,7 @@ def judge(
     before: EvalReport,
     settings: Verify,
     earlier: Sequence[RunVariance],
+    at: At | None = None,
 ) -> Judged:
     """Accept only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
     is shown to lose, and more than twice the margin.
@@ -54,7 +57,8 @@ def judge(
         settings: Settings of the gate.
         earlier: Run variances of earlier rounds with the same endpoint, pooled with this one's. Other endpoints vary
             differently: pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 % of fixes without
-            effect pass at level .015.
+            effect pass at level .015. At a look each arm has the variance of its own runs.
+        at: The look whose seeds the arms have; None where there is one only.
 
     Raises:
         ValueError: the reports answer different items, or tasks of different versions.
@@ -67,7 +71,9 @@ def judge(
 
     def rejected(reason: str) -> Judged:
         return Judged(
-            VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha), None
+            VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha),
+            None,
+            Ending.LAST,
         )
 
     endpoint = scored_by_all(arms, agreed.chosen)
@@ -93,9 +99,15 @@ def judge(
         old_data(everything),
         settings.margin,
     )
-    ruling = rule(
-        endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was, agreed.of_chance
-    )
+    looked = None
+    if at is None:
+        ruling = rule(
+            endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was, agreed.of_chance
+        )
+    else:
+        looked = rule_at(endpoint, by_guard, groups, at, settings.margin, challenger.name, was)
+        ruling = looked.ruling
+    level = agreed.alpha if looked is None else looked.shown.level
     gate = ruling.gate
     hardest = gain_record(gate.hardest)
     num_left_out = agreed.endpoint.num_items - gate.hardest.num_items
@@ -103,18 +115,19 @@ def judge(
     notes += [agreed.unguarded] if agreed.unguarded else []
     verdict = VerdictRecord(
         decision=Decision.ACCEPTED if ruling.is_accepted else Decision.REJECTED,
-        reason="; ".join([_reason(ruling, hardest, agreed, settings), *notes]),
+        reason="; ".join([_reason(ruling, hardest, agreed, settings, level), *_looked(looked), *notes]),
         endpoint=agreed.endpoint,
         gain=hardest,
         gains=tuple(gain_record(comparison) for comparison in gate.comparisons),
         arms=records,
         guards=ruling.guards,
         flips=counts,
-        alpha=agreed.alpha,
+        alpha=level,
         groups=groups,
         champion_arm=challenger.name if ruling.is_accepted else "",
+        looks=() if looked is None else (_look_record(looked),),
     )
-    return Judged(verdict, ruling)
+    return Judged(verdict, ruling, _ending(ruling) if looked is None else looked.ending)
 
 
 def noise_by_endpoint(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
@@ -143,7 +156,33 @@ def gain_record(comparison: Comparison) -> Gain:
     return Gain(comparison.mean, (comparison.low, comparison.high), comparison.p, comparison.control)
 
 
-def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> str:
+def _ending(ruling: Ruling) -> Ending:
+    return Ending.ACCEPTED if ruling.is_accepted else Ending.LAST
+
+
+def _look_record(looked: LookRuling) -> LookRecord:
+    shown = looked.shown
+    return LookRecord(
+        shown.num_seeds,
+        shown.level,
+        gain_record(shown.gate.hardest),
+        shown.boundary,
+        shown.predictive_power,
+        looked.ending,
+    )
+
+
+def _looked(looked: LookRuling | None) -> list[str]:
+    """Say why a judgement that might have had more seeds ends without a gain."""
+    if looked is None or looked.ending is not Ending.FUTILE:
+        return []
+    return [
+        f"after {looked.shown.num_seeds} seeds an arm all that are allowed would show it in "
+        f"{looked.shown.predictive_power:.0%} of cases"
+    ]
+
+
+def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify, level: float) -> str:
     seen = f"{gain.mean:+.3f} [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}] against {gain.control}, p = {gain.p:.2g}"
     if ruling.harmed:
         lost = ", ".join(
@@ -155,7 +194,7 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
     if ruling.broken:
         return f"guard not shown unharmed within {settings.margin:g}: {', '.join(ruling.broken)}; gain {seen}"
     if ruling.gate.is_accepted:
-        return f"every control beaten at level {agreed.alpha:.3g}: {seen}"
+        return f"every control beaten at level {level:.3g}: {seen}"
     detectable = agreed.endpoint.detectable_gain
     if detectable is None:
         return f"underpowered: {seen}; no possible gain would be seen in 80 % of runs"
@@ -164,7 +203,7 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
             f"underpowered: {seen}; a true gain of {detectable:.3f} would be seen in 80 % of "
             f"runs, {agreed.endpoint.expected_gain:.3f} was expected"
         )
-    return f"not shown better than {gain.control} at level {agreed.alpha:.3g}: {seen}"
+    return f"not shown better than {gain.control} at level {level:.3g}: {seen}"
 
 
 def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:

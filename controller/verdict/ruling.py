@@ -1,19 +1,18 @@
-"""The rule of the gate itself, on scores by arm: every control beaten, every guard shown unharmed, no group shown to lose.
+"""The gate's rule on scores by arm: every control beaten, every guard shown unharmed, no group shown to lose.
 
 `rule` applies it once. `rule_at` applies it at one look of a judgement that trains more seeds only where they can still
 decide (`verify.max_seeds`): a look that holds all of it accepts; one that shows harm, or that nothing will come of more
-seeds, rejects; any other asks for the seeds of the next. Pure functions; the statistics are `evals.statistics.compare`'s
-and `evals.statistics.looks`'s.
+seeds, rejects; any other asks for the seeds of the next. Pure functions; the statistics are those of
+`evals.statistics.compare` and `evals.statistics.looks`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
 from controller.results.arm_names import AT_COMPUTE, CHALLENGER, CONTINUE
-from controller.results.loop_json import GroupRecord, GuardRecord
+from controller.results.loop_json import Ending, GroupRecord, GuardRecord
 from evals.statistics.compare import (
     ArmScores,
     GateResult,
@@ -50,17 +49,22 @@ class Ruling:
         return self.gate.is_accepted and self.is_harmless
 
 
-class Ending(StrEnum):
-    """Why a judgement ends at a look, or that it does not."""
+@dataclass(frozen=True, slots=True)
+class At:
+    """One look of a judgement."""
 
-    ACCEPTED = "accepted"
-    HARMED = "harmed"
-    """A guard or a group is shown to lose more than it may."""
-    FUTILE = "futile"
-    """More seeds would hardly show the gain."""
-    LAST = "last"
-    """All seeds are trained."""
-    GOES_ON = "goes_on"
+    looks: Looks
+    look: int
+    """Number of the look, from 0."""
+
+    @property
+    def is_last(self) -> bool:
+        return self.looks.is_last(self.look)
+
+    @property
+    def end_level(self) -> float:
+        """Level of what is tested once, at the look that ends the judgement."""
+        return self.looks.end_levels[self.look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,7 @@ def rule_at(
     endpoint: Mapping[str, ArmScores],
     guards: Mapping[str, Mapping[str, ArmScores]],
     groups: Sequence[GroupRecord],
-    looks: Looks,
-    look: int,
+    at: At,
     margin: float,
     challenger: str = CHALLENGER,
     before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
@@ -109,16 +112,15 @@ def rule_at(
         endpoint: Scores of the endpoint by arm, of the seeds that the look has.
         guards: Scores of each guard likewise.
         groups: Groups as they are at this look.
-        looks: Looks of the judgement.
-        look: Number of this one, from 0.
+        at: The look.
         margin: Largest loss on a guard that counts as none.
         challenger: Name of the arm that is judged.
         before: For each guard, the score of its items by each model that it is compared with.
     """
     controls = [scores for name, scores in endpoint.items() if name != challenger]
-    shown = gate_at(endpoint[challenger], controls, looks, look)
+    shown = gate_at(endpoint[challenger], controls, at.looks, at.look)
     tested = {
-        name: guard_at(scores[challenger], scores[old_data(scores)], margin, looks, look)
+        name: guard_at(scores[challenger], scores[old_data(scores)], margin, at.looks, at.look)
         for name, scores in guards.items()
     }
     records = tuple(
@@ -127,7 +129,7 @@ def rule_at(
     )
     ruling = Ruling(shown.gate, records, tuple(groups))
     is_harmed = bool(ruling.harmed) or any(is_shown_harmed(result.change, margin) for result in tested.values())
-    return LookRuling(shown, ruling, _ending(shown, ruling, looks.is_last(look), is_harmed))
+    return LookRuling(shown, ruling, _ending(shown, ruling, at.is_last, is_harmed))
 
 
 def first_seeds(scores: Mapping[str, ArmScores], num_seeds: int) -> dict[str, ArmScores]:

@@ -59,7 +59,7 @@ from evals.statistics.compare import (
 FACTOR = 1.6
 """Seeds of a look over those of the look before, about; from 3 to 8 seeds by way of 5."""
 LATE, EVEN = 2.0, 1.0
-"""Exponents of spending functions: `LATE` for the endpoint, `EVEN`, as much with each seed, for what is asked beside."""
+"""Exponents of spending functions: `LATE` for the endpoint, `EVEN`, as much for each seed, for what stands beside."""
 LEAST_PREDICTIVE_POWER = 0.2
 """Predictive power below which a judgement ends."""
 _NUM_NODES = 400
@@ -131,7 +131,8 @@ class LookResult:
     boundary: float
     """Gain over the hardest control above which it counts as beaten at this look."""
     predictive_power: float
-    """Probability that the hardest control will be beaten at the last look, given this one; 0 or 1 at the last."""
+    """Probability, given this look, that the last would show the control beaten that is least sure to be; 0 or 1 at the
+    last."""
 
     @property
     def is_futile(self) -> bool:
@@ -161,7 +162,7 @@ def gate_at(challenger: ArmScores, controls: Sequence[ArmScores], looks: Looks, 
                 f"look {look + 1} of the judgement has {num_seeds} seeds of each arm, got {arm.num_seeds} of arm "
                 f"'{arm.name}'; train the missing seeds, or leave out those of later looks"
             )
-    comparisons = tuple(compare(by_own_runs(challenger), by_own_runs(control)) for control in controls)
+    comparisons = tuple(compare_by_own_runs(challenger, control) for control in controls)
     gate = GateResult(all(one.p < level and one.mean > 0 for one in comparisons), comparisons)
     hardest = gate.hardest
     boundary = hardest.se * float(special.stdtrit(hardest.df, 1 - level))
@@ -196,6 +197,11 @@ def is_shown_harmed(change: Comparison, margin: float) -> bool:
     It ends a judgement early and lets none be accepted.
     """
     return change.mean + change.se * float(special.stdtrit(change.df, 1 - GUARD_LEVEL)) < -margin
+
+
+def compare_by_own_runs(challenger: ArmScores, control: ArmScores) -> Comparison:
+    """Compare two recipes, each with the run variance that its own runs show (Welch 1947)."""
+    return compare(by_own_runs(challenger), by_own_runs(control))
 
 
 def by_own_runs(arm: ArmScores) -> ArmScores:

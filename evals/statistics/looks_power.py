@@ -16,11 +16,13 @@ from evals.statistics.compare import GUARD_LEVEL
 from evals.statistics.difference import difference_variance, item_variance_at_loss, satterthwaite
 from evals.statistics.looks import LEAST_PREDICTIVE_POWER, Looks
 from evals.statistics.power import (
+    MOST_SEEDS,
     NUM_DRAWS,
     Judgement,
     MeasuredOn,
     Repair,
     answer_noise,
+    first_enough,
     item_sample,
     normal_draws,
     run_variances,
@@ -32,6 +34,7 @@ class Prospect:
     """What a judgement with looks would do at one true gain."""
 
     gain: float
+    """Gain over every control."""
     at_first: float
     """Probability that the first look accepts."""
     at_last: float
@@ -163,3 +166,11 @@ def gain_seen(judgement: Judgement, max_seeds: int, power: float = 0.8) -> float
         else:
             high = middle
     return high
+
+
+def enough_max_seeds(judgement: Judgement, max_seeds: int, gain: float, power: float = 0.8) -> int | None:
+    """Fewest seeds of the last look, from `max_seeds` to `MOST_SEEDS`, with which a gain is accepted in a share `power`
+    of judgements; None where none do."""
+    return first_enough(
+        range(max_seeds, MOST_SEEDS + 1), lambda num_seeds: prospect(judgement, num_seeds, gain).at_last >= power
+    )

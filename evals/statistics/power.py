@@ -120,28 +120,35 @@ def detectable_gain(judgement: Judgement, power: float = 0.8) -> float | None:
 
 def enough_seeds(judgement: Judgement, gain: float, power: float = 0.8) -> int | None:
     """Fewest seeds, from `num_seeds` to `MOST_SEEDS`, that detect the gain in a share `power`; None where none do."""
-    return _first(
+    return first_enough(
         range(judgement.num_seeds, MOST_SEEDS + 1),
         lambda num_seeds: power_at(replace(judgement, num_seeds=num_seeds), gain) >= power,
     )
 
 
-def enough_items(judgement: Judgement, gain: float, power: float = 0.8) -> int | None:
+def enough_items(
+    judgement: Judgement,
+    gain: float,
+    power: float = 0.8,
+    power_of: Callable[[Judgement, float], float] | None = None,
+) -> int | None:
     """Fewest items of the endpoint that detect the gain in a share `power`; guards grow in proportion.
+
+    `power_of` is the power of a judgement at a gain, by default `power_at`.
 
     None where `MOST_TIMES_ITEMS` times as many do not: then seeds are missing.
     """
-    start = judgement.endpoint.num_items
+    start, found = judgement.endpoint.num_items, power_of or power_at
 
     def is_enough(num_items: int) -> bool:
         sets = [
             replace(items, num_items=-(-items.num_items * num_items // start))
             for items in (judgement.endpoint, *judgement.guards)
         ]
-        return power_at(replace(judgement, endpoint=sets[0], guards=tuple(sets[1:])), gain) >= power
+        return found(replace(judgement, endpoint=sets[0], guards=tuple(sets[1:])), gain) >= power
 
     steps = sorted({round(start * MOST_TIMES_ITEMS ** (k / 100)) for k in range(101)})
-    return _first(steps, is_enough)
+    return first_enough(steps, is_enough)
 
 
 def guard_power(judgement: Judgement) -> float:
@@ -151,7 +158,7 @@ def guard_power(judgement: Judgement) -> float:
     return float(np.prod(shown))
 
 
-def _first(candidates: "range | list[int]", is_enough: Callable[[int], bool]) -> int | None:
+def first_enough(candidates: "range | list[int]", is_enough: Callable[[int], bool]) -> int | None:
     """First candidate that is enough, by bisection: all after it are taken to be enough, too."""
     if not candidates or not is_enough(candidates[-1]):
         return None

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import GroupRecord
-from controller.verdict.ruling import Ending, LookRuling, first_seeds, rule_at
+from controller.results.loop_json import Ending, GroupRecord
+from controller.verdict.ruling import At, LookRuling, first_seeds, rule_at
 from evals.statistics.compare import ArmScores
 from evals.statistics.looks import Looks
 
@@ -40,7 +40,7 @@ def ruled(
     endpoint = arms({CHALLENGER: 0.5 + gain, CONTINUE: 0.5, RANDOM: 0.5}, spread)
     guard = arms({CHALLENGER: 0.9 + guard_change, CONTINUE: 0.9, RANDOM: 0.9}, guard_spread)
     seeds = LOOKS.seeds[look]
-    return rule_at(first_seeds(endpoint, seeds), {"guard": first_seeds(guard, seeds)}, groups, LOOKS, look, MARGIN)
+    return rule_at(first_seeds(endpoint, seeds), {"guard": first_seeds(guard, seeds)}, groups, At(LOOKS, look), MARGIN)
 
 
 def test_a_plain_gain_is_accepted_at_the_first_look() -> None:
