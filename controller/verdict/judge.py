@@ -176,10 +176,10 @@ def _looked(looked: LookRuling | None) -> list[str]:
     """Say why a judgement that might have had more seeds ends without a gain."""
     if looked is None or looked.ending is not Ending.FUTILE:
         return []
-    return [
-        f"after {looked.shown.num_seeds} seeds an arm all that are allowed would show it in "
-        f"{looked.shown.predictive_power:.0%} of cases"
-    ]
+    seeds, foreseen = looked.shown.num_seeds, looked.shown.predictive_power
+    if looked.shown.is_futile:
+        return [f"after {seeds} seeds an arm, all that are allowed would show it in {foreseen:.0%} of cases"]
+    return [f"after {seeds} seeds an arm, all that are allowed would hardly show every guard unharmed"]
 
 
 def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify, level: float) -> str:

@@ -21,7 +21,15 @@ from evals.statistics.compare import (
     non_inferior,
     shared_runs,
 )
-from evals.statistics.looks import LookResult, Looks, gate_at, guard_at, is_shown_harmed
+from evals.statistics.looks import (
+    LEAST_PREDICTIVE_POWER,
+    LookResult,
+    Looks,
+    gate_at,
+    guard_at,
+    guard_predictive_power,
+    is_shown_harmed,
+)
 from evals.statistics.run_variance import RunVariance
 
 
@@ -129,7 +137,13 @@ def rule_at(
     )
     ruling = Ruling(shown.gate, records, tuple(groups))
     is_harmed = bool(ruling.harmed) or any(is_shown_harmed(result.change, margin) for result in tested.values())
-    return LookRuling(shown, ruling, _ending(shown, ruling, at.is_last, is_harmed))
+    hopeless = [
+        result
+        for result in tested.values()
+        if not result.is_shown
+        and guard_predictive_power(result.change, margin, shown.num_seeds, at.looks) < LEAST_PREDICTIVE_POWER
+    ]
+    return LookRuling(shown, ruling, _ending(ruling, at.is_last, is_harmed, shown.is_futile or bool(hopeless)))
 
 
 def first_seeds(scores: Mapping[str, ArmScores], num_seeds: int) -> dict[str, ArmScores]:
@@ -142,14 +156,14 @@ def old_data(scores: Mapping[str, ArmScores]) -> str:
     return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
 
 
-def _ending(shown: LookResult, ruling: Ruling, is_last: bool, is_harmed: bool) -> Ending:
+def _ending(ruling: Ruling, is_last: bool, is_harmed: bool, is_futile: bool) -> Ending:
     if is_harmed:
         return Ending.HARMED
     if ruling.is_accepted:
         return Ending.ACCEPTED
     if is_last:
         return Ending.LAST
-    return Ending.FUTILE if shown.is_futile else Ending.GOES_ON
+    return Ending.FUTILE if is_futile else Ending.GOES_ON
 
 
 def _guard(

@@ -53,6 +53,16 @@ class _Compared:
     lasting: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """What looks show of an unchanged guard, each [num_looks, NUM_DRAWS]."""
+
+    shown: NDArray[np.bool_]
+    harmed: NDArray[np.bool_]
+    futile: NDArray[np.bool_]
+    """The last look would hardly show it unharmed."""
+
+
 def prospect(judgement: Judgement, max_seeds: int, gain: float) -> Prospect:
     """What a judgement from `judgement.num_seeds` to `max_seeds` seeds would do.
 
@@ -66,7 +76,7 @@ def prospect(judgement: Judgement, max_seeds: int, gain: float) -> Prospect:
     shown, harmed = np.ones_like(beaten), np.zeros_like(beaten)
     for guard in judgement.guards:
         of_guard = _guard(guard, looks, judgement.margin)
-        shown, harmed = shown & of_guard[0], harmed | of_guard[1]
+        shown, harmed, futile = shown & of_guard.shown, harmed | of_guard.harmed, futile | of_guard.futile
     is_accepted = beaten & shown  # each [num_looks, NUM_DRAWS]
     ends = is_accepted | harmed | futile
     ends[-1] = True
@@ -102,20 +112,19 @@ def _endpoint(judgement: Judgement, looks: Looks, gain: float) -> tuple[NDArray[
             found = _compared(scores[:, [0, 1 + number], :seeds], of_items, residual, items.num_items)
             p = special.stdtr(found.df, -found.mean / np.sqrt(found.variance))
             beaten[look] &= (p < level) & (found.mean > 0)
-            futile[look] |= _predictive_power(found, seeds, looks) < LEAST_PREDICTIVE_POWER
+            futile[look] |= _predicted(found, found.mean, seeds, looks, looks.levels[-1]) < LEAST_PREDICTIVE_POWER
     return beaten, futile & ~beaten
 
 
 @lru_cache(maxsize=64)
-def _guard(items: MeasuredOn, looks: Looks, margin: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether an unchanged guard is shown unharmed, and whether it is shown harmed, each [num_looks, NUM_DRAWS]."""
+def _guard(items: MeasuredOn, looks: Looks, margin: float) -> _Guarded:
     most = looks.seeds[-1]
     columns = 4 + 2 * most
     noise = answer_noise(items)
     one_run = np.sqrt(run_variances(items, columns) + noise / items.num_items)
     scores = normal_draws(columns)[:, 4:].reshape(NUM_DRAWS, 2, most) * one_run[:, None, None]
     shown = np.ones((len(looks.seeds), NUM_DRAWS), bool)
-    harmed = np.zeros_like(shown)
+    harmed, futile = np.zeros_like(shown), np.zeros_like(shown)
     for look, (seeds, level) in enumerate(zip(looks.seeds, looks.guard_levels, strict=True)):
         residual = 2 * noise / seeds
         of_items = item_sample(residual, items.num_items, columns)
@@ -125,7 +134,9 @@ def _guard(items: MeasuredOn, looks: Looks, margin: float) -> tuple[NDArray[np.b
         shown[look] = special.stdtr(held.df, -(held.mean + margin) / np.sqrt(held.variance)) < level
         upper = change.mean + np.sqrt(change.variance) * special.stdtrit(change.df, 1 - GUARD_LEVEL)
         harmed[look] = upper < -margin
-    return shown, harmed
+        foreseen = _predicted(change, change.mean + margin, seeds, looks, looks.guard_levels[-1])
+        futile[look] = (foreseen < LEAST_PREDICTIVE_POWER) & ~shown[look]
+    return _Guarded(shown, harmed, futile)
 
 
 def _compared(scores: NDArray[np.float64], of_items: NDArray[np.float64], residual: float, num_items: int) -> _Compared:
@@ -144,11 +155,13 @@ def _compared(scores: NDArray[np.float64], of_items: NDArray[np.float64], residu
     return _Compared(means[:, 0] - means[:, 1], variance, df, lasting)
 
 
-def _predictive_power(found: _Compared, seeds: int, looks: Looks) -> NDArray[np.float64]:
+def _predicted(
+    found: _Compared, mean: NDArray[np.float64], seeds: int, looks: Looks, level: float
+) -> NDArray[np.float64]:
     """As `evals.statistics.looks.predictive_power`, of all draws, [NUM_DRAWS]."""
     last_variance = (found.variance - found.lasting) * seeds / looks.seeds[-1] + found.lasting
     spread = np.sqrt(np.maximum(found.variance - last_variance, 0.0))
-    above = found.mean + np.sqrt(last_variance) * special.ndtri(looks.levels[-1])
+    above = mean + np.sqrt(last_variance) * special.ndtri(level)
     return np.asarray(np.where(spread > 0, special.ndtr(above / np.where(spread > 0, spread, 1.0)), above > 0))
 
 

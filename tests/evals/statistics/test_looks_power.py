@@ -8,7 +8,14 @@ from builders.answers import noise_share, simulated_arms
 from scipy import stats
 
 from evals.statistics.compare import ArmScores
-from evals.statistics.looks import Looks, gate_at, guard_at, is_shown_harmed
+from evals.statistics.looks import (
+    LEAST_PREDICTIVE_POWER,
+    Looks,
+    gate_at,
+    guard_at,
+    guard_predictive_power,
+    is_shown_harmed,
+)
 from evals.statistics.looks_power import gain_seen, prospect
 from evals.statistics.power import Judgement, MeasuredOn
 
@@ -28,13 +35,16 @@ def played(rng: np.random.Generator, gain: float, guard: MeasuredOn | None) -> t
     pair = simulated_arms(rng, guard, 8, 2, 0.0) if guard is not None else []
     for look, seeds in enumerate(looks.seeds):
         found = gate_at(first(arms[0], seeds), [first(arm, seeds) for arm in arms[1:]], looks, look)
-        is_shown, is_harmed = True, False
+        is_shown, ends = True, found.is_futile
         if pair:
             tested = guard_at(first(pair[0], seeds), first(pair[1], seeds), JUDGEMENT.margin, looks, look)
-            is_shown, is_harmed = tested.is_shown, is_shown_harmed(tested.change, JUDGEMENT.margin)
-        if found.gate.is_accepted and is_shown and not is_harmed:
+            foreseen = guard_predictive_power(tested.change, JUDGEMENT.margin, seeds, looks)
+            is_shown = tested.is_shown
+            ends |= not is_shown and foreseen < LEAST_PREDICTIVE_POWER
+            ends |= is_shown_harmed(tested.change, JUDGEMENT.margin)
+        if found.gate.is_accepted and is_shown:
             return True, seeds
-        if found.is_futile or is_harmed:
+        if ends:
             return False, seeds
     return False, seeds
 
