@@ -6,7 +6,8 @@ from builders.arms import agreed, report
 from builders.arms import arm as made
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import Ending, GroupRecord
+from controller.results.loop_json import Decision, Ending, GroupRecord
+from controller.verdict.enough import with_random
 from controller.verdict.judge import Judged, judge
 from controller.verdict.ruling import At, LookRuling, first_seeds, rule_at
 from controller.verdict.settings import Verify
@@ -117,6 +118,20 @@ def test_a_verdict_that_ends_early_says_that_more_seeds_would_hardly_show_a_gain
     assert found.ending is Ending.FUTILE
     assert "after 3 seeds an arm, all that are allowed would show it in" in found.verdict.reason
     assert found.verdict.champion_arm == ""
+
+
+def test_random_rows_that_do_as_well_are_enough_at_the_look_that_ends_the_judgement() -> None:
+    settings = Verify(seeds=3, max_seeds=8, margin=0.05)
+    looks = settings.looks(0.0152)
+    assert looks is not None
+    at, before = At(looks, 0), report({"jump": 0.5, "others": 0.9}, 1)
+    fix, controls = made(CHALLENGER, 0.9, 0.9, 1, 3), [made(CONTINUE, 0.5, 0.9, 2, 3), made(RANDOM, 0.9, 0.9, 3, 3)]
+    found = judge(agreed(settings), fix, controls, before, settings, (), at)
+    assert found.ending is Ending.FUTILE
+    verdict = with_random(found, agreed(settings), fix, controls, before, settings, (), at=at)
+    assert verdict.decision is Decision.RANDOM_IS_ENOUGH
+    assert verdict.champion_arm == RANDOM
+    assert looks.levels[0] < at.end_level < looks.alpha
 
 
 def test_a_promise_with_looks_says_what_they_would_do_and_sees_smaller_gains() -> None:
