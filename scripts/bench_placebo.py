@@ -31,7 +31,7 @@ from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model, read_champion, write_champion
 from controller.loop.proposing import agree, propose_round
 from controller.loop.run import opened
-from controller.loop.trial import try_and_judge
+from controller.loop.trial.judged import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
 from controller.settings import LoopSettings

@@ -17,8 +17,8 @@ from controller.results.loop_json import GroupRecord
 from controller.verdict.arms import num_by_chance
 from controller.verdict.groups import TIMES_MARGIN
 from controller.verdict.guards import REST
-from controller.verdict.judge import Ruling, rule
 from controller.verdict.promise import POWER, measured_on
+from controller.verdict.ruling import Ruling, rule
 from controller.verdict.settings import Verify
 from evals.statistics.compare import alpha_at
 from evals.statistics.harm import group_changes
@@ -135,15 +135,23 @@ def ruling(
     is_guarded: bool = True,
 ) -> OneRound:
     """One round, judged by the loop's rule; `harm` in margins, to the guard with most items."""
+    arms = trained_arms(world, items, rng, num_seeds, gain, harm)
+    guards = {name: arm_scores(arms[name]) for name in world.guards} if is_guarded else {}
+    own = run_noise(of_same_rows(arms[TARGET])).run
+    return OneRound(rule(arm_scores(arms[TARGET]), guards, (), alpha, SETTINGS.margin, earlier), own)
+
+
+def trained_arms(
+    world: World, items: Items, rng: np.random.Generator, num_seeds: int, gain: float, harm: float
+) -> Arms:
+    """Arms of one round, the challenger with a gain and with `harm` margins lost on the guard with most items."""
     arms = items.arms(rng, num_seeds)
     arms[TARGET][CHALLENGER] = add_gain(rng, arms[TARGET][CHALLENGER], gain, world.base_score(TARGET))
     if harm:
         guard = max(world.guards, key=lambda name: arms[name][CHALLENGER].shape[1])
         loss = harm * SETTINGS.margin
         arms[guard][CHALLENGER] = add_loss(rng, arms[guard][CHALLENGER], loss, world.base_score(guard))
-    guards = {name: arm_scores(arms[name]) for name in world.guards} if is_guarded else {}
-    own = run_noise(of_same_rows(arms[TARGET])).run
-    return OneRound(rule(arm_scores(arms[TARGET]), guards, (), alpha, SETTINGS.margin, earlier), own)
+    return arms
 
 
 # Endpoints that are a half of a task whose other half nobody lists as a guard

@@ -10,11 +10,11 @@ replacement were rejected: their mean varies half as much as the gate has to ass
 without replacement, disjoint: their differences then have exactly the variance that the bank's runs show.
 
 In the fitted model items and runs are drawn anew, from item difficulties, a run effect common to all items and a run
-effect of each slice (all in logits).
+effect of each slice (all in logits). Its arms can be made to vary unequally over runs, at the same mean scores.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -87,6 +87,10 @@ class FittedModel:
     """Of each item, by slice."""
     common_sd: float
     own_sd: Mapping[str, float]
+    times: Mapping[str, float] = field(default_factory=dict)
+    """Factor of an arm's deviations over runs; 1 for those that it does not name."""
+    shifts: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """By slice and arm, what the arm's logits are moved by so that its mean score is that of the others."""
 
     @classmethod
     def of(cls, bank: Bank) -> "FittedModel":
@@ -110,13 +114,25 @@ class FittedModel:
         return tuple(name for name in self.easiness if name != TARGET)
 
     def base_score(self, name: str) -> float:
-        nodes, weights = np.polynomial.hermite_e.hermegauss(15)
-        sd = np.hypot(self.common_sd, self.own_sd[name])
-        return float(special.expit(self.easiness[name][:, None] + sd * nodes).mean(axis=0) @ (weights / weights.sum()))
+        return _mean_score(self.easiness[name], self.sd(name))
+
+    def sd(self, name: str) -> float:
+        """Deviation of an arm's runs on a slice, in logits, where the arm has no factor."""
+        return float(np.hypot(self.common_sd, self.own_sd[name]))
+
+    def varying(self, times: Mapping[str, float]) -> "FittedModel":
+        """The model with these factors of its arms' deviations over runs, all mean scores as they are."""
+        shifts = {
+            (name, arm): _shift_at(easiness, self.base_score(name), factor * self.sd(name))
+            for name, easiness in self.easiness.items()
+            for arm, factor in times.items()
+        }
+        return replace(self, times=times, shifts=shifts)
 
     def items(self, rng: np.random.Generator) -> "FittedItems":
         return FittedItems(
-            {name: rng.choice(easiness, size=len(easiness)) for name, easiness in self.easiness.items()}, self
+            {name: rng.choice(easiness, size=len(easiness)) for name, easiness in self.easiness.items()},
+            self,
         )
 
 
@@ -126,12 +142,15 @@ class FittedItems:
     model: FittedModel
 
     def arms(self, rng: np.random.Generator, num_seeds: int) -> "Arms":
+        times = {arm: self.model.times.get(arm, 1.0) for arm in ARMS}
         common = {arm: self.model.common_sd * rng.normal(size=(num_seeds, 1)) for arm in ARMS}
+
+        def effects(name: str, arm: str) -> NDArray[np.float64]:
+            own = self.model.own_sd[name] * rng.normal(size=(num_seeds, 1))
+            return np.asarray(times[arm] * (common[arm] + own) + self.model.shifts.get((name, arm), 0.0))
+
         return {
-            name: {
-                arm: _answers(rng, easiness + common[arm] + self.model.own_sd[name] * rng.normal(size=(num_seeds, 1)))
-                for arm in ARMS
-            }
+            name: {arm: _answers(rng, easiness + effects(name, arm)) for arm in ARMS}
             for name, easiness in self.easiness.items()
         }
 
@@ -190,6 +209,17 @@ def _chances(rng: np.random.Generator, mean: float, num_items: int) -> NDArray[n
 
 def _answers(rng: np.random.Generator, logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return (rng.random(logits.shape) < special.expit(logits)).astype(np.float64)
+
+
+def _mean_score(easiness: NDArray[np.float64], sd: float) -> float:
+    """Mean score of runs that deviate by `sd` logits."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(15)
+    return float(special.expit(easiness[:, None] + sd * nodes).mean(axis=0) @ (weights / weights.sum()))
+
+
+def _shift_at(easiness: NDArray[np.float64], mean: float, sd: float) -> float:
+    """Shift at which runs that deviate by `sd` logits have this mean score."""
+    return float(optimize.brentq(lambda shift: _mean_score(easiness + shift, sd) - mean, -10, 10, xtol=1e-6))
 
 
 def _shift(easiness: NDArray[np.float64], mean: float) -> float:

@@ -20,8 +20,9 @@ from controller.train.settings import PretrainedModel, TrainUpdate
 from controller.train.start import load_tokenizer
 from controller.verdict.arm_scores import arm_scores
 from controller.verdict.arms import arm_tokens, num_by_chance
-from controller.verdict.ledger import look_at
+from controller.verdict.memory.ledger import look_at
 from controller.verdict.promise import assumed
+from controller.verdict.settings import Verify
 from diagnose.model.checkpoint import Checkpoint
 from diagnose.rows.selection import evenly_spaced
 from evals.harness.room import check_room
@@ -30,6 +31,8 @@ from evals.model_ref import ModelRef
 from evals.splits import Split
 from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model
 from evals.statistics.intervals import Estimate
+from evals.statistics.looks import Looks
+from evals.statistics.looks_power import gain_seen, prospect
 from evals.statistics.paired import flips
 from evals.statistics.power import Judgement, detectable_gain
 from interventions.mix.mix import original_mix
@@ -89,7 +92,7 @@ def plan_lines(run: Run) -> Iterator[str]:
             f"retrained  a fix that leaves less than {settings.train.retrain_below:.0%} of the corpus, and its "
             f"controls: from the given model, up to {tokens_of(TrainUpdate()):,} tokens each"
         )
-    yield from _detectable(run)
+    yield from _detectable(run, base.num_parameters, tokens)
 
 
 def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float, mean: float) -> Iterator[str]:
@@ -151,7 +154,7 @@ def _trainings(run: Run, num_parameters: int, tokens: int, finding_flops: float,
         )
 
 
-def _detectable(run: Run) -> Iterator[str]:
+def _detectable(run: Run, num_parameters: int, tokens: int) -> Iterator[str]:
     verify = run.settings.verify
     counts = Counter(item.task for item in run.loaded.items if item.split is Split.SELECT)
     level = alpha_at(1, verify.alpha)
@@ -171,15 +174,31 @@ def _detectable(run: Run) -> Iterator[str]:
             endpoint = assumed(TYPICAL_SCORE, num_items, verify)
             all_guards = (*guards, *rest)
             rivals, drawn = len(verify.controls), num_by_chance(verify.controls)
-            gain = detectable_gain(
-                Judgement(endpoint, verify.seeds, level, rivals, all_guards, verify.margin, num_by_chance=drawn)
-            )
+            judgement = Judgement(endpoint, verify.seeds, level, rivals, all_guards, verify.margin, num_by_chance=drawn)
+            gain = gain_seen(judgement, verify.last_seeds) if verify.has_looks else detectable_gain(judgement)
             seen = "no possible gain" if gain is None else f"a gain of {gain:.3f}"
             is_enough = gain is not None and gain <= verify.min_gain
             more = "" if is_enough else f"; verify.min_gain is {verify.min_gain:g}: add seeds or items"
             part = "" if share == 1 else f"a slice of {share:.0%}, "
             beside = f", {num_rest} other items guarded" if is_guarded else ""
             yield f"gate       {task}: {part}{num_items} select items{beside}, see {seen} in 80 % of runs{more}"
+            if verify.has_looks:
+                yield from _looks(judgement, verify, num_parameters, tokens)
+
+
+def _looks(judgement: Judgement, verify: Verify, num_parameters: int, tokens: int) -> Iterator[str]:
+    """Yield what looks would do without a gain, at the smallest useful one and at the one that is expected."""
+    looks = Looks.between(verify.seeds, verify.last_seeds, judgement.alpha)
+    listed = ", ".join(map(str, looks.seeds))
+    score = judgement.endpoint.base_score
+    for gain in sorted({0.0, min(verify.min_gain, 1 - score), (1 - score) / 2}):
+        found = prospect(judgement, verify.last_seeds, gain)
+        trainings = found.num_seeds * (1 + judgement.num_controls)
+        yield (
+            f"looks      at {listed} seeds: a gain of {gain:.3g} accepted at the first in {found.at_first:.1%}, at any "
+            f"in {found.at_last:.1%}; {found.num_seeds:.1f} seeds of each arm on average, {trainings:.0f} trainings, "
+            f"{tokens * trainings:,.0f} tokens, {FORWARD_BACKWARD * num_parameters * tokens * trainings:.2g} FLOPs"
+        )
 
 
 def compare_models(run: Run, before: str, after: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from controller.cli.clean import size
 from controller.data.mixes import load_pool
 from controller.engine.runner import Stage
 from controller.loop.run import Run
-from controller.loop.trial import MAY_GO_ON
+from controller.loop.trial.mixes import MAY_GO_ON
 from controller.results.arm_names import CHALLENGER
 from controller.results.page.words import duration
 from controller.stages.model import Model
@@ -40,10 +40,12 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int) -> Iterator[
     trainings = len(names) * verify.seeds
     side_by_side = min(run.runner.num_workers, trainings)
     seconds = -(-trainings // side_by_side) * tokens / rate
+    looked = f", {duration(seconds / verify.seeds * verify.last_seeds)} to the last look" if verify.has_looks else ""
     first = f"{duration(how.length.count / rate)} for the initial training, " if settings.trains_initially else ""
     yield (
-        f"time       about {first}{duration(seconds)} for the trainings of a round, {side_by_side} side by side, as "
-        f"{timed.num_steps} timed steps had {rate:,.0f} tokens a second; an estimate, without measuring and diagnosis"
+        f"time       about {first}{duration(seconds)} for the trainings of a round{looked}, {side_by_side} side by "
+        f"side, as {timed.num_steps} timed steps had {rate:,.0f} tokens a second; an estimate, without measuring and "
+        "diagnosis"
     )
     corpus = load_pool(run.corpus.folder)
     sample = corpus.select(range(min(SAMPLE_ROWS, len(corpus))))
@@ -55,9 +57,9 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int) -> Iterator[
         f"logits {size(needs.logits)}; an estimate"
     )
     given = int(isinstance(settings.model, ScratchModel)) + 2 * settings.trains_initially
-    of_round = verify.seeds * sum(1 + name.startswith(MAY_GO_ON) for name in names)
+    of_round = verify.last_seeds * sum(1 + name.startswith(MAY_GO_ON) for name in names)
     peak = given + of_round
-    left = {"all": peak, "needed": given + verify.seeds + 2, "champion": 2}[settings.train.keep]
+    left = {"all": peak, "needed": given + verify.last_seeds + 2, "champion": 2}[settings.train.keep]
     each = needs.model_on_disk
     more = f", and {size(of_round * each)} more for each further round" if settings.train.keep == "all" else ""
     yield (

@@ -48,7 +48,7 @@ from controller.loop.studies.decontaminate import is_only_contaminated, scores_w
 from controller.loop.studies.dose_curve import DoseCurve
 from controller.loop.studies.fidelity import prove_attribution
 from controller.loop.studies.study import JudgedFix, Study
-from controller.loop.trial import try_and_judge
+from controller.loop.trial.judged import try_and_judge
 from controller.results.arm_names import CHALLENGER, RANDOM
 from controller.results.events import (
     DataRead,

@@ -22,9 +22,9 @@ from controller.stages.inputs import PlanInputs
 from controller.stages.model import Model
 from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
 from controller.train.settings import Train
-from controller.verdict.ledger import look_at
+from controller.verdict.memory.ledger import look_at
+from controller.verdict.memory.run_noise import known_run_noise
 from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
-from controller.verdict.run_noise import known_run_noise
 from controller.verdict.steps import Candidate
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
@@ -66,7 +66,8 @@ def propose_round(
     controls = tuple(dict.fromkeys(arm.control for arm in settings.verify.controls))
     made_from = plan_inputs(run, diagnosed, attempts, number)
     result = run.runner.do(
-        Stage("propose", propose, (made_from, controls, settings.verify.seeds), made_from.model.fills_cores), "propose"
+        Stage("propose", propose, (made_from, controls, settings.verify.last_seeds), made_from.model.fills_cores),
+        "propose",
     )
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     from_base = retrains(settings.train, result.value.num_left, champion.corpus.num_rows)
@@ -147,7 +148,7 @@ def plan_record(proposal: ProposedRound, agreed: Promise | None) -> PlanRecord:
 def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> ProposedRound:
     """Make the proposal without some steps, with controls of its own; its arms start where those of the whole do."""
     controls = tuple(dict.fromkeys(arm.control for arm in run.settings.verify.controls))
-    arguments = (proposal.made_from, made.left_out, controls, run.settings.verify.seeds)
+    arguments = (proposal.made_from, made.left_out, controls, run.settings.verify.last_seeds)
     fills_cores = proposal.made_from.model.fills_cores
     result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments, fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())

@@ -11,7 +11,7 @@ from controller.results.loop_json import GuardRecord, Sealed
 from controller.stages.model import Model
 from controller.verdict.arm_scores import arm_scores, recipe_interval
 from controller.verdict.guards import REST, RestGuard
-from controller.verdict.ledger import look_at
+from controller.verdict.memory.ledger import look_at
 from controller.verdict.promise import Promise
 from evals.items import EvalReport, check_pairable
 from evals.splits import Split

@@ -16,6 +16,7 @@ from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
 from controller.train.before.mixture import Drawn, SourceCounts
 from evals.statistics.intervals import Estimate
+from evals.statistics.looks_power import Prospect
 
 SCHEMA_VERSION = 1
 
@@ -31,6 +32,21 @@ class Decision(StrEnum):
     NOT_DATA = "not_data"
     NOTHING_TO_DO = "nothing_to_do"
     AWAITING_APPROVAL = "awaiting_approval"
+
+
+class Ending(StrEnum):
+    """Why a judgement ends at a look, or that it does not."""
+
+    ACCEPTED = "accepted"
+    HARMED = "harmed"
+    """A guard or a group is shown to lose more than it may."""
+    FUTILE = "futile"
+    """More seeds would hardly show the gain."""
+    LAST = "last"
+    """All seeds are trained."""
+    BUDGET = "budget"
+    """The budget ends before the seeds of the next look."""
+    GOES_ON = "goes_on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,9 @@ class Endpoint:
     detectable_gain: float | None
     """True gain that the gate, guards included, would accept in 80 % of runs with these items and seeds; null where
     it would accept no possible gain so often, and the plan's warning says what is missing."""
+    prospects: tuple[Prospect, ...] = ()
+    """What the looks that `verify.max_seeds` allows would do without a gain, at the smallest useful one and at the
+    expected one; empty where there is one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +162,24 @@ class Gain:
     """One-sided p-value."""
     control: str
     """Control that the gain is measured against."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookRecord:
+    """One look of a judgement that trains more seeds where they can still decide."""
+
+    num_seeds: int
+    """Training seeds of each arm."""
+    level: float
+    """One-sided level of this look."""
+    gain: Gain
+    """Gain over the hardest control."""
+    boundary: float
+    """Gain over that control above which it counts as beaten at this look."""
+    predictive_power: float
+    """Probability, given this look, that the last would show the control beaten that is least sure to be; 0 or 1 at the
+    last."""
+    ending: Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +285,7 @@ class VerdictRecord:
     flips: Flips | None
     """Items of the endpoint that the majority of the challenger's seeds fixed or broke."""
     alpha: float | None
+    """One-sided level that every control had to be beaten at; with `looks` that of the one that ended the judgement."""
     groups: tuple[GroupRecord, ...] = ()
     """Changes of all groups, the largest loss first."""
     steps: tuple[StepRecord, ...] = ()
@@ -256,6 +294,8 @@ class VerdictRecord:
     """Arm whose model opens the next round; empty where the old champion stays."""
     doses: tuple[DosePoint, ...] = ()
     """Points by number of added rows, the fix among them, the smallest first; empty without `verify.doses`."""
+    looks: tuple[LookRecord, ...] = ()
+    """Looks of the judgement, the first first; empty where `verify.max_seeds` allows one only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from dataclasses import replace
 from controller.results.arm_names import RANDOM
 from controller.results.loop_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
-from controller.verdict.judge import Judged, gain_record, judge, old_data
+from controller.verdict.judge import Judged, gain_record, judge
 from controller.verdict.promise import Promise
+from controller.verdict.ruling import At, old_data
 from controller.verdict.settings import Verify
 from evals.items import EvalReport
 from evals.statistics.compare import Comparison, compare, shared_runs
+from evals.statistics.looks import compare_by_own_runs
 from evals.statistics.run_variance import RunVariance, pool_runs
 
 
@@ -29,6 +31,7 @@ def with_random(
     settings: Verify,
     earlier: Sequence[RunVariance],
     comes_back: bool = False,
+    at: At | None = None,
 ) -> VerdictRecord:
     """Keep the verdict on the fix, or change it to `random_is_enough` where it is rejected and that holds.
 
@@ -42,6 +45,8 @@ def with_random(
         earlier: Run variances of earlier rounds with the same endpoint.
         comes_back: Whether a fix that gains and does harm is tried again less far; one that beat all controls, random
             rows too, keeps its verdict until then.
+        at: The look that ended the judgement; None where there is one only. What is tested here is tested once, so it
+            has a level of its own, spent over the looks at which the judgement might have ended.
     """
     verdict, ruling = judged.verdict, judged.ruling
     random = next((arm for arm in controls if arm.is_of == RANDOM), None)
@@ -50,17 +55,21 @@ def with_random(
     arms = (challenger, *controls)
     scores = scored_by_all(arms, agreed.chosen)
     old = scores[old_data(scores)]
-    run = pool_runs([shared_runs([*scores.values()]), *earlier])
-    of_fix = compare(scores[challenger.name], old, run)
-    of_random = compare(scores[random.name], old, run, agreed.of_chance)
-    if not all(gain.mean > 0 and gain.p < agreed.alpha for gain in (of_fix, of_random)):
+    of_fix, of_random = scores[challenger.name], scores[random.name]
+    if at is None:
+        level, run = agreed.alpha, pool_runs([shared_runs([*scores.values()]), *earlier])
+        gains = (compare(of_fix, old, run), compare(of_random, old, run, agreed.of_chance))
+    else:
+        level = at.end_level
+        gains = (compare_by_own_runs(of_fix, old), compare_by_own_runs(of_random, old))
+    if not all(gain.mean > 0 and gain.p < level for gain in gains):
         return verdict
     others = [arm for arm in controls if arm is not random]
-    own = judge(agreed, random, others, before, settings, earlier).ruling
+    own = judge(agreed, random, others, before, settings, earlier, at).ruling
     if own is not None and own.is_harmless:
-        taken, why = random, f"{_gained('random rows beat', of_random)}, and the fix is not shown better without harm"
+        taken, why = random, f"{_gained('random rows beat', gains[1])}, and the fix is not shown better without harm"
     elif ruling.is_harmless:
-        taken, why = challenger, f"{_gained('the fix beats', of_fix)}, as random rows do, but these not without harm"
+        taken, why = challenger, f"{_gained('the fix beats', gains[0])}, as random rows do, but these not without harm"
     else:
         return verdict
     kept = "its model goes on" if settings.take_random else "the old model stays (verify.take_random=false)"

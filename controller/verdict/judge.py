@@ -12,41 +12,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.results.arm_names import AT_COMPUTE, BEFORE, CHALLENGER, CONTINUE
-from controller.results.loop_json import Decision, Flips, Gain, GroupRecord, GuardRecord, VerdictRecord
+from controller.results.arm_names import BEFORE
+from controller.results.loop_json import Decision, Ending, Flips, Gain, LookRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
 from controller.verdict.promise import Promise, by_chance, endpoint_name, guard_name
+from controller.verdict.ruling import At, LookRuling, Ruling, old_data, rule, rule_at
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult, check_pairable
-from evals.statistics.compare import MIN_SEEDS, ArmScores, Comparison, GateResult, accepts, non_inferior, shared_runs
+from evals.statistics.compare import MIN_SEEDS, Comparison
 from evals.statistics.paired import flips
 from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    gate: GateResult
-    guards: tuple[GuardRecord, ...]
-    groups: tuple[GroupRecord, ...]
-
-    @property
-    def broken(self) -> tuple[str, ...]:
-        """Names of the guards that are not shown unharmed."""
-        return tuple(guard.task for guard in self.guards if not guard.ok)
-
-    @property
-    def harmed(self) -> tuple[GroupRecord, ...]:
-        return tuple(group for group in self.groups if group.is_harmed)
-
-    @property
-    def is_harmless(self) -> bool:
-        return not self.broken and not self.harmed
-
-    @property
-    def is_accepted(self) -> bool:
-        return self.gate.is_accepted and self.is_harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +33,8 @@ class Judged:
     verdict: VerdictRecord
     ruling: Ruling | None
     """Comparisons behind the verdict; None where there are too few seeds, or no item that every run scored."""
+    ending: Ending
+    """Why the judgement ends here, or that it goes on with more seeds."""
 
 
 def judge(
@@ -65,6 +44,7 @@ def judge(
     before: EvalReport,
     settings: Verify,
     earlier: Sequence[RunVariance],
+    at: At | None = None,
 ) -> Judged:
     """Accept only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
     is shown to lose, and more than twice the margin.
@@ -77,7 +57,8 @@ def judge(
         settings: Settings of the gate.
         earlier: Run variances of earlier rounds with the same endpoint, pooled with this one's. Other endpoints vary
             differently: pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 % of fixes without
-            effect pass at level .015.
+            effect pass at level .015. At a look each arm has the variance of its own runs.
+        at: The look whose seeds the arms have; None where there is one only.
 
     Raises:
         ValueError: the reports answer different items, or tasks of different versions.
@@ -90,7 +71,9 @@ def judge(
 
     def rejected(reason: str) -> Judged:
         return Judged(
-            VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha), None
+            VerdictRecord(Decision.REJECTED, reason, agreed.endpoint, None, (), records, (), counts, agreed.alpha),
+            None,
+            Ending.LAST,
         )
 
     endpoint = scored_by_all(arms, agreed.chosen)
@@ -116,9 +99,15 @@ def judge(
         old_data(everything),
         settings.margin,
     )
-    ruling = rule(
-        endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was, agreed.of_chance
-    )
+    looked = None
+    if at is None:
+        ruling = rule(
+            endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was, agreed.of_chance
+        )
+    else:
+        looked = rule_at(endpoint, by_guard, groups, at, settings.margin, challenger.name, was)
+        ruling = looked.ruling
+    level = agreed.alpha if looked is None else looked.shown.level
     gate = ruling.gate
     hardest = gain_record(gate.hardest)
     num_left_out = agreed.endpoint.num_items - gate.hardest.num_items
@@ -126,39 +115,19 @@ def judge(
     notes += [agreed.unguarded] if agreed.unguarded else []
     verdict = VerdictRecord(
         decision=Decision.ACCEPTED if ruling.is_accepted else Decision.REJECTED,
-        reason="; ".join([_reason(ruling, hardest, agreed, settings), *notes]),
+        reason="; ".join([_reason(ruling, hardest, agreed, settings, level), *_looked(looked), *notes]),
         endpoint=agreed.endpoint,
         gain=hardest,
         gains=tuple(gain_record(comparison) for comparison in gate.comparisons),
         arms=records,
         guards=ruling.guards,
         flips=counts,
-        alpha=agreed.alpha,
+        alpha=level,
         groups=groups,
         champion_arm=challenger.name if ruling.is_accepted else "",
+        looks=() if looked is None else (_look_record(looked),),
     )
-    return Judged(verdict, ruling)
-
-
-def rule(
-    endpoint: Mapping[str, ArmScores],
-    guards: Mapping[str, Mapping[str, ArmScores]],
-    groups: Sequence[GroupRecord],
-    alpha: float,
-    margin: float,
-    earlier: Sequence[RunVariance],
-    challenger: str = CHALLENGER,
-    before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
-    of_chance: RunVariance | None = None,
-) -> Ruling:
-    """Apply the rule itself, to scores by arm; every control is in `endpoint` beside the challenger. `before` has, for
-    each guard, the score of its items by each model that it is compared with; `of_chance` is as for `accepts`."""
-    controls = [scores for name, scores in endpoint.items() if name != challenger]
-    gate = accepts(endpoint[challenger], controls, alpha, earlier, of_chance)
-    records = tuple(
-        _guard(name, scores, challenger, margin, (before or {}).get(name, ())) for name, scores in guards.items()
-    )
-    return Ruling(gate, records, tuple(groups))
+    return Judged(verdict, ruling, _ending(ruling) if looked is None else looked.ending)
 
 
 def noise_by_endpoint(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
@@ -183,16 +152,37 @@ def with_arms(verdict: VerdictRecord, agreed: Promise, arms: Sequence[Arm]) -> V
     return replace(verdict, arms={**verdict.arms, **shown})
 
 
-def old_data(scores: Mapping[str, ArmScores]) -> str:
-    """Name of the arm that trained on the old data, with which guards are compared."""
-    return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
-
-
 def gain_record(comparison: Comparison) -> Gain:
     return Gain(comparison.mean, (comparison.low, comparison.high), comparison.p, comparison.control)
 
 
-def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> str:
+def _ending(ruling: Ruling) -> Ending:
+    return Ending.ACCEPTED if ruling.is_accepted else Ending.LAST
+
+
+def _look_record(looked: LookRuling) -> LookRecord:
+    shown = looked.shown
+    return LookRecord(
+        shown.num_seeds,
+        shown.level,
+        gain_record(shown.gate.hardest),
+        shown.boundary,
+        shown.predictive_power,
+        looked.ending,
+    )
+
+
+def _looked(looked: LookRuling | None) -> list[str]:
+    """Say why a judgement that might have had more seeds ends without a gain."""
+    if looked is None or looked.ending is not Ending.FUTILE:
+        return []
+    seeds, foreseen = looked.shown.num_seeds, looked.shown.predictive_power
+    if looked.shown.is_futile:
+        return [f"after {seeds} seeds an arm, all that are allowed would show it in {foreseen:.0%} of cases"]
+    return [f"after {seeds} seeds an arm, all that are allowed would hardly show every guard unharmed"]
+
+
+def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify, level: float) -> str:
     seen = f"{gain.mean:+.3f} [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}] against {gain.control}, p = {gain.p:.2g}"
     if ruling.harmed:
         lost = ", ".join(
@@ -204,7 +194,7 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
     if ruling.broken:
         return f"guard not shown unharmed within {settings.margin:g}: {', '.join(ruling.broken)}; gain {seen}"
     if ruling.gate.is_accepted:
-        return f"every control beaten at level {agreed.alpha:.3g}: {seen}"
+        return f"every control beaten at level {level:.3g}: {seen}"
     detectable = agreed.endpoint.detectable_gain
     if detectable is None:
         return f"underpowered: {seen}; no possible gain would be seen in 80 % of runs"
@@ -213,24 +203,7 @@ def _reason(ruling: Ruling, gain: Gain, agreed: Promise, settings: Verify) -> st
             f"underpowered: {seen}; a true gain of {detectable:.3f} would be seen in 80 % of "
             f"runs, {agreed.endpoint.expected_gain:.3f} was expected"
         )
-    return f"not shown better than {gain.control} at level {agreed.alpha:.3g}: {seen}"
-
-
-def _guard(
-    name: str, scores: Mapping[str, ArmScores], challenger: str, margin: float, before: Sequence[Mapping[str, float]]
-) -> GuardRecord:
-    run = shared_runs([*scores.values()])
-    result = non_inferior(scores[challenger], scores[old_data(scores)], margin, run=run)
-    own, change = scores[challenger], result.change
-    since = min((_since(own, model) for model in before if model.keys() & set(own.items)), default=None)
-    is_ok = result.is_shown and (since is None or since >= -margin)
-    return GuardRecord(name, change.mean, (change.low, change.high), is_ok, result.lower, margin, since)
-
-
-def _since(arm: ArmScores, model: Mapping[str, float]) -> float:
-    """Mean change of the items that the model scored too; at least one."""
-    known = [place for place, item in enumerate(arm.items) if item in model]
-    return float(np.mean(arm.scores[:, known].mean(axis=0) - [model[arm.items[place]] for place in known]))
+    return f"not shown better than {gain.control} at level {level:.3g}: {seen}"
 
 
 def _by_item(results: Sequence[ItemResult]) -> dict[str, float]:

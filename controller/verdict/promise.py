@@ -13,11 +13,12 @@ import numpy as np
 from controller.results.loop_json import Endpoint
 from controller.verdict.arms import num_by_chance
 from controller.verdict.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
-from controller.verdict.run_noise import BY_CHANCE
+from controller.verdict.memory.run_noise import BY_CHANCE
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport, ItemResult
 from evals.statistics.compare import MIN_SEEDS
+from evals.statistics.looks_power import Prospect, enough_max_seeds, gain_seen, prospect
 from evals.statistics.power import (
     MOST_SEEDS,
     Judgement,
@@ -156,7 +157,8 @@ def promise(
         num_items=len(chosen),
         min_gain=settings.min_gain,
         expected_gain=expected,
-        detectable_gain=detectable_gain(judgement, POWER),
+        detectable_gain=_seen(judgement, settings),
+        prospects=_prospects(judgement, settings, expected),
     )
     warning = _warning(endpoint, settings, judgement)
     of_chance = None if drawn is None else drawn.run
@@ -222,6 +224,22 @@ def measured_on(
     return MeasuredOn(score, num_items, noise.run_sd, noise.run.df, noise.noise_share, between, drawn_df)
 
 
+def _seen(judgement: Judgement, settings: Verify) -> float | None:
+    """Gain that is accepted in 80 % of judgements, at whichever look."""
+    if settings.has_looks:
+        return gain_seen(judgement, max(settings.last_seeds, judgement.num_seeds), POWER)
+    return detectable_gain(judgement, POWER)
+
+
+def _prospects(judgement: Judgement, settings: Verify, expected: float) -> tuple[Prospect, ...]:
+    """What looks would do without a gain, at the smallest useful one and at the expected one."""
+    if not settings.has_looks:
+        return ()
+    most = 1 - judgement.endpoint.base_score
+    gains = sorted({0.0, min(settings.min_gain, most), min(expected, most)})
+    return tuple(prospect(judgement, settings.last_seeds, gain) for gain in gains)
+
+
 def _mean_score(results: Sequence[ItemResult]) -> float:
     return float(np.mean([result.score for result in results]))
 
@@ -233,7 +251,8 @@ def _warning(endpoint: Endpoint, settings: Verify, judgement: Judgement) -> str:
     if endpoint.detectable_gain is not None and endpoint.detectable_gain <= endpoint.expected_gain:
         return ""
     gain = min(endpoint.expected_gain, 1 - judgement.endpoint.base_score)
-    start = f"{endpoint.num_items} items and {settings.seeds} seeds would see "
+    seeds_of = f"up to {settings.last_seeds}" if settings.has_looks else f"{settings.seeds}"
+    start = f"{endpoint.num_items} items and {seeds_of} seeds would see "
     if endpoint.detectable_gain is None:
         start += "no possible gain in 80 % of runs"
     else:
@@ -242,10 +261,15 @@ def _warning(endpoint: Endpoint, settings: Verify, judgement: Judgement) -> str:
     shown = guard_power(judgement)
     if shown < POWER:
         start += f" (unharmed guards are shown to be so in {100 * shown:.0f} %)"
-    seeds, items = enough_seeds(judgement, gain, POWER), enough_items(judgement, gain, POWER)
+    if settings.has_looks:
+        key = "verify.max_seeds"
+        seeds = enough_max_seeds(judgement, settings.last_seeds, gain, POWER)
+        items = enough_items(judgement, gain, POWER, lambda one, at: prospect(one, settings.last_seeds, at).at_last)
+    else:
+        key, seeds, items = "verify.seeds", enough_seeds(judgement, gain, POWER), enough_items(judgement, gain, POWER)
     ways = []
     if seeds is not None:
-        ways.append(f"raise verify.seeds to {seeds}")
+        ways.append(f"raise {key} to {seeds}")
     if items is not None:
         more = ", and of each guard as many times more" if judgement.guards else ""
         ways.append(f"measure {items} items instead of {endpoint.num_items}{more}")

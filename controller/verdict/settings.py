@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from controller.verdict.arms import ControlArm, control_arms
+from evals.statistics.compare import MIN_SEEDS
+from evals.statistics.looks import Looks
+from evals.statistics.power import MOST_SEEDS
 from evals.validation import check_doses, one_of, positive
 
 
@@ -13,6 +16,9 @@ class Verify:
 
     seeds: int = 3
     """Number of training seeds for each arm; the gate needs at least 3."""
+    max_seeds: int | None = None
+    """Most training seeds for each arm: where the first `verify.seeds` do not decide, more are trained and looked at
+    again, at levels that share the same error. Without it there is one look."""
     alpha: float = 0.025
     """One-sided error level over all looks at the same items."""
     margin: float = 0.03
@@ -41,6 +47,16 @@ class Verify:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ValueError(f"verify.seeds must be at least 1, got {self.seeds}; the gate accepts from 3 on")
+        if self.max_seeds is not None and not self.seeds <= self.max_seeds <= MOST_SEEDS:
+            raise ValueError(
+                f"verify.max_seeds must be from verify.seeds ({self.seeds}) to {MOST_SEEDS}, got {self.max_seeds}; "
+                "leave it out for one look"
+            )
+        if self.last_seeds > self.seeds < MIN_SEEDS:
+            raise ValueError(
+                f"verify.seeds must be at least {MIN_SEEDS} where verify.max_seeds is more, got {self.seeds}; no look "
+                "at fewer can accept"
+            )
         if not 0 < self.alpha < 0.5:
             raise ValueError(f"verify.alpha must be between 0 and .5, got {self.alpha}")
         positive("verify.margin", self.margin)
@@ -56,8 +72,24 @@ class Verify:
 
     @property
     def determining(self) -> dict[str, Any]:
-        """Settings that a verdict depends on: all but the doses, which a finished run may add."""
-        return {key: value for key, value in asdict(self).items() if key != "doses"}
+        """Settings that a verdict depends on: all but the doses, which a finished run may add, and but a number of most
+        seeds that allows one look only."""
+        left_out = {"doses"} if self.has_looks else {"doses", "max_seeds"}
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
+
+    @property
+    def last_seeds(self) -> int:
+        """Training seeds of each arm at the last look."""
+        return self.seeds if self.max_seeds is None else self.max_seeds
+
+    @property
+    def has_looks(self) -> bool:
+        """Whether a judgement may have more than one look."""
+        return self.last_seeds > self.seeds
+
+    def looks(self, alpha: float) -> Looks | None:
+        """Looks of a judgement at this level; None where there is one, at `seeds`."""
+        return Looks.between(self.seeds, self.last_seeds, alpha) if self.has_looks else None
 
     @property
     def controls(self) -> tuple[ControlArm, ...]:

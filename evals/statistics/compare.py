@@ -42,6 +42,8 @@ from evals.statistics.run_variance import RunVariance, pool_runs, residual_varia
 MIN_SEEDS = 3
 MIN_RUN_DF = 4
 """Degrees of freedom of two arms of three seeds; with fewer the run variance is too loose to judge by."""
+GUARD_LEVEL = 0.05
+"""One-sided level at which a guard is shown unharmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,16 @@ class Comparison:
     high: float
     """Upper end of the two-sided 95 % interval."""
     num_items: int
+    lasting: float = 0.0
+    """Part of `se` squared that no further seed reduces, because items are a sample."""
 
-    def lower_bound(self) -> float:
-        """One-sided lower 95 % bound of the difference."""
-        return self.mean - self.se * float(special.stdtrit(self.df, 0.95))
+    def lower_bound(self, level: float = GUARD_LEVEL) -> float:
+        """One-sided lower bound of the difference, by default of 95 %."""
+        return self.mean - self.se * float(special.stdtrit(self.df, 1 - level))
+
+    def se_at(self, times: float) -> float:
+        """Standard error that `times` as many seeds of each arm would have."""
+        return math.sqrt((self.se**2 - self.lasting) / times + self.lasting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +196,11 @@ def compare_to_model(challenger: ArmScores, model: ArmScores, run: RunVariance |
 
 
 def non_inferior(
-    challenger: ArmScores, control: ArmScores, margin: float, run: RunVariance | None = None
+    challenger: ArmScores,
+    control: ArmScores,
+    margin: float,
+    run: RunVariance | None = None,
+    level: float = GUARD_LEVEL,
 ) -> NonInferiority:
     """Test whether the challenger loses less than `margin`; with too little data that is not shown.
 
@@ -201,7 +213,7 @@ def non_inferior(
         raise ValueError(f"verify.margin must be positive, got {margin}; no loss at all can never be shown")
     run = _enough_runs(challenger, control, run)
     noise = _noise(run, (challenger, control))
-    lower = _comparison(challenger, control, noise, loss=margin).lower_bound()
+    lower = _comparison(challenger, control, noise, loss=margin).lower_bound(level)
     return NonInferiority(_comparison(challenger, control, noise), lower, is_shown=lower > -margin)
 
 
@@ -286,6 +298,7 @@ def _comparison(challenger: ArmScores, control: ArmScores, noise: _RunNoise, los
         low=mean - half,
         high=mean + half,
         num_items=num_items,
+        lasting=min(max(of_items - residual * noise.seed_factor, 0.0) / num_items, variance),
     )
 
 

@@ -120,28 +120,35 @@ def detectable_gain(judgement: Judgement, power: float = 0.8) -> float | None:
 
 def enough_seeds(judgement: Judgement, gain: float, power: float = 0.8) -> int | None:
     """Fewest seeds, from `num_seeds` to `MOST_SEEDS`, that detect the gain in a share `power`; None where none do."""
-    return _first(
+    return first_enough(
         range(judgement.num_seeds, MOST_SEEDS + 1),
         lambda num_seeds: power_at(replace(judgement, num_seeds=num_seeds), gain) >= power,
     )
 
 
-def enough_items(judgement: Judgement, gain: float, power: float = 0.8) -> int | None:
+def enough_items(
+    judgement: Judgement,
+    gain: float,
+    power: float = 0.8,
+    power_of: Callable[[Judgement, float], float] | None = None,
+) -> int | None:
     """Fewest items of the endpoint that detect the gain in a share `power`; guards grow in proportion.
+
+    `power_of` is the power of a judgement at a gain, by default `power_at`.
 
     None where `MOST_TIMES_ITEMS` times as many do not: then seeds are missing.
     """
-    start = judgement.endpoint.num_items
+    start, found = judgement.endpoint.num_items, power_of or power_at
 
     def is_enough(num_items: int) -> bool:
         sets = [
             replace(items, num_items=-(-items.num_items * num_items // start))
             for items in (judgement.endpoint, *judgement.guards)
         ]
-        return power_at(replace(judgement, endpoint=sets[0], guards=tuple(sets[1:])), gain) >= power
+        return found(replace(judgement, endpoint=sets[0], guards=tuple(sets[1:])), gain) >= power
 
     steps = sorted({round(start * MOST_TIMES_ITEMS ** (k / 100)) for k in range(101)})
-    return _first(steps, is_enough)
+    return first_enough(steps, is_enough)
 
 
 def guard_power(judgement: Judgement) -> float:
@@ -151,7 +158,7 @@ def guard_power(judgement: Judgement) -> float:
     return float(np.prod(shown))
 
 
-def _first(candidates: "range | list[int]", is_enough: Callable[[int], bool]) -> int | None:
+def first_enough(candidates: "range | list[int]", is_enough: Callable[[int], bool]) -> int | None:
     """First candidate that is enough, by bisection: all after it are taken to be enough, too."""
     if not candidates or not is_enough(candidates[-1]):
         return None
@@ -161,16 +168,16 @@ def _first(candidates: "range | list[int]", is_enough: Callable[[int], bool]) ->
 def _endpoint_power(judgement: Judgement, gain: float) -> float:
     items, seeds, controls = judgement.endpoint, judgement.num_seeds, judgement.num_controls
     columns = 6 + controls + judgement.num_by_chance
-    repair, noise = _Repair.of(items, gain), _noise(items)
-    run = _run_variances(items, columns)
+    repair, noise = Repair.of(items, gain), answer_noise(items)
+    run = run_variances(items, columns)
     challenger = run * (1 - repair.share) ** 2 + repair.noise / items.num_items  # variances of one run's mean
     control = run + noise / items.num_items
     same = controls - judgement.num_by_chance
     own_df, others_df = seeds - 1, same * (seeds - 1) + judgement.earlier_df
-    pooled = challenger * _chi_square(own_df, columns, 1) + control * _chi_square(others_df, columns, 2)
+    pooled = challenger * chi_square(own_df, columns, 1) + control * chi_square(others_df, columns, 2)
     shared = pooled / (own_df + others_df) / seeds  # estimated variance of an arm's mean
-    of_items = _item_sample(repair.between + (repair.noise + noise) / seeds, items.num_items, columns)
-    normal = _normal(columns)[:, 4:]
+    of_items = item_sample(repair.between + (repair.noise + noise) / seeds, items.num_items, columns)
+    normal = normal_draws(columns)[:, 4:]
     ours = gain + np.sqrt(repair.between / items.num_items) * normal[:, 0] + np.sqrt(challenger / seeds) * normal[:, 1]
     is_accepted = np.ones(NUM_DRAWS, bool)
     for number in range(controls):
@@ -178,7 +185,7 @@ def _endpoint_power(judgement: Judgement, gain: float) -> float:
         if number >= same:
             true = control + items.draw_variance
             drawn_df = own_df + items.draw_df
-            own = true * _chi_square(drawn_df, columns, 6 + number + judgement.num_by_chance) / drawn_df / seeds
+            own = true * chi_square(drawn_df, columns, 6 + number + judgement.num_by_chance) / drawn_df / seeds
             from_runs = shared + own
             run_df = satterthwaite(from_runs, (shared, own), (own_df + others_df, drawn_df))
         variance, df = difference_variance(
@@ -195,14 +202,14 @@ def _endpoint_power(judgement: Judgement, gain: float) -> float:
 @lru_cache(maxsize=256)
 def _guard_power(items: MeasuredOn, seeds: int, num_same: int, margin: float) -> float:
     columns = 5
-    noise = _noise(items)
-    one_run = _run_variances(items, columns) + noise / items.num_items
-    change = np.sqrt(one_run * 2 / seeds) * _normal(columns)[:, 4]
+    noise = answer_noise(items)
+    one_run = run_variances(items, columns) + noise / items.num_items
+    change = np.sqrt(one_run * 2 / seeds) * normal_draws(columns)[:, 4]
     df = (1 + num_same) * (seeds - 1)  # pooled over all arms but those by chance, as for the endpoint
-    of_items = _item_sample(2 * noise / seeds, items.num_items, columns)
+    of_items = item_sample(2 * noise / seeds, items.num_items, columns)
     of_items = np.maximum(of_items, item_variance_at_loss(change, of_items + change**2, margin))
     variance, all_df = difference_variance(
-        one_run * _chi_square(df, columns, 2) / df * 2 / seeds,
+        one_run * chi_square(df, columns, 2) / df * 2 / seeds,
         of_items / items.num_items,
         np.full(NUM_DRAWS, 2 * noise / seeds / items.num_items),
         (df, max(items.num_items - 1, 1), 2 * (seeds - 1) * max(items.num_items - 1, 1)),
@@ -212,7 +219,7 @@ def _guard_power(items: MeasuredOn, seeds: int, num_same: int, margin: float) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Repair:
+class Repair:
     """Effect of turning wrong answers right on the challenger's items."""
 
     share: float
@@ -223,16 +230,16 @@ class _Repair:
     """Variance over items of the change of their expected score."""
 
     @classmethod
-    def of(cls, items: MeasuredOn, gain: float) -> "_Repair":
+    def of(cls, items: MeasuredOn, gain: float) -> "Repair":
         wrong = 1 - items.base_score
         share = min(gain / wrong, 1.0) if wrong > 0 else 0.0
         square = share**2 + share * (1 - share) / (REPAIR_CONCENTRATION + 1)  # E q^2
-        wrong_square = wrong - _noise(items)  # E (1 - p_i)^2, for E p_i (1 - p_i) is the noise
+        wrong_square = wrong - answer_noise(items)  # E (1 - p_i)^2, for E p_i (1 - p_i) is the noise
         noise = wrong * (1 - share) - wrong_square * (1 - 2 * share + square)
         return cls(share, max(noise, 0.0), max(wrong_square * square - (wrong * share) ** 2, 0.0))
 
 
-def _noise(items: MeasuredOn) -> float:
+def answer_noise(items: MeasuredOn) -> float:
     return items.noise_share * items.base_score * (1 - items.base_score)
 
 
@@ -240,28 +247,28 @@ def _noise(items: MeasuredOn) -> float:
 # of it, 3 the items' sample variance, the rest the deviations of items and arms.
 
 
-def _run_variances(items: MeasuredOn, num_columns: int) -> NDArray[np.float64]:
+def run_variances(items: MeasuredOn, num_columns: int) -> NDArray[np.float64]:
     """Draws of the variance between runs on infinitely many items, given its estimate, [NUM_DRAWS]."""
     if items.run_df is None:
         return np.full(NUM_DRAWS, items.run_sd**2)
-    item_noise = _noise(items) / items.num_items
-    total = (items.run_sd**2 + item_noise) * items.run_df / _chi_square(items.run_df, num_columns, 0)
+    item_noise = answer_noise(items) / items.num_items
+    total = (items.run_sd**2 + item_noise) * items.run_df / chi_square(items.run_df, num_columns, 0)
     return np.maximum(total - item_noise, 0.0)
 
 
-def _item_sample(variance: float, num_items: int, num_columns: int) -> NDArray[np.float64]:
+def item_sample(variance: float, num_items: int, num_columns: int) -> NDArray[np.float64]:
     """Draws of the sample variance of items' differences, with the gate's floor, [NUM_DRAWS]."""
     df = max(num_items - 1, 1)
-    return np.maximum(variance * _chi_square(df, num_columns, 3) / df, 1 / num_items)
+    return np.maximum(variance * chi_square(df, num_columns, 3) / df, 1 / num_items)
 
 
 @lru_cache(maxsize=256)
-def _chi_square(df: int, num_columns: int, column: int) -> NDArray[np.float64]:
+def chi_square(df: int, num_columns: int, column: int) -> NDArray[np.float64]:
     return np.asarray(2 * special.gammaincinv(df / 2, _uniform(num_columns)[:, column]))
 
 
 @lru_cache(maxsize=8)
-def _normal(num_columns: int) -> NDArray[np.float64]:
+def normal_draws(num_columns: int) -> NDArray[np.float64]:
     return np.asarray(special.ndtri(_uniform(num_columns)))
 
 

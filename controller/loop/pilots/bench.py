@@ -8,7 +8,7 @@ from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.runner import Done, Stage
 from controller.loop.pilots.readings import Readings
 from controller.loop.run import Run
-from controller.loop.trial import mix_in, training_seed
+from controller.loop.trial.mixes import mix_in, training_seed
 from controller.stages.model import Model
 from controller.stages.propose import draw_name
 from controller.stages.retraining.pilot import try_mix

@@ -24,7 +24,7 @@ from controller.loop.models import MeasuredModel
 from controller.loop.pilots.bench import BOOK
 from controller.loop.proposing import ProposedRound, propose_round, what_is_guarded
 from controller.loop.run import Run
-from controller.loop.trial import Account, MixTrial, challenger_mix, fix_recipe, measured_mixes, training_seed
+from controller.loop.trial.mixes import Account, MixTrial, challenger_mix, fix_recipe, measured_mixes, training_seed
 from controller.results.loop_json import PilotRecord
 from controller.stages.model import Model
 from controller.stages.propose import MIX_FOLDER, make_dose
@@ -130,7 +130,7 @@ def _trained(run: Run, proposal: ProposedRound, scales: Sequence[float], number:
     assert isinstance(whole.length, Tokens), "arms are given their tokens"
     small = replace(whole, length=Tokens(max(1, round(run.settings.pilots.length * whole.length.count))))
     trials = [MixTrial(f"pilot-{scale:g}", (_mix(run, proposal, scale),), small) for scale in scales]
-    seeds = [training_seed(run, number, _PLACE)]
+    seeds = {0: training_seed(run, number, _PLACE)}
     results = measured_mixes(run, proposal, trials, seeds, Split.PROBE, Account("pilots", BOOK, BOOK))
     return tuple(Pilot(scale, one.arm) for scale, one in zip(scales, results, strict=True))
 

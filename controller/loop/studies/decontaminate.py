@@ -9,7 +9,7 @@ import numpy as np
 from controller.loop.models import MeasuredModel, TrainingJob, measure_model, train_models
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
-from controller.loop.trial import mix_in
+from controller.loop.trial.mixes import mix_in
 from controller.results.arm_names import CONTINUE
 from controller.stages.model import Model
 from controller.train.recipe import recipe

@@ -18,7 +18,7 @@ from controller.engine.runner import Stage
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.loop.studies.study import JudgedFix
-from controller.loop.trial import Account, MixTrial, fix_recipe, try_mixes
+from controller.loop.trial.mixes import Account, MixTrial, fix_recipe, try_mixes
 from controller.results.loop_json import DosePoint, Round
 from controller.stages.propose import MIX_FOLDER, make_dose
 from controller.verdict.arm_scores import Arm, recipe_interval, scored_by_all

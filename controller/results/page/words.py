@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from controller.engine.budget import Cost
 from controller.results.arm_names import AT_COMPUTE, CHALLENGER, WITHOUT
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import ActionRecord, Decision, LoopResult, Measure, Round, Sealed, VerdictRecord
+from controller.results.loop_json import (
+    ActionRecord,
+    Decision,
+    Ending,
+    LoopResult,
+    Measure,
+    Round,
+    Sealed,
+    VerdictRecord,
+)
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from interventions.controls import source_of
 
@@ -45,6 +54,16 @@ DECISIONS = {
     Decision.NOT_DATA: "Not the data",
     Decision.NOTHING_TO_DO: "Nothing to do",
     Decision.AWAITING_APPROVAL: "Waits for approval",
+}
+
+
+LOOK_ENDINGS = {
+    Ending.ACCEPTED: "shown",
+    Ending.HARMED: "harm is shown",
+    Ending.FUTILE: "more seeds would hardly show it",
+    Ending.LAST: "not shown; all seeds are trained",
+    Ending.BUDGET: "not shown; the budget ended",
+    Ending.GOES_ON: "not decided; more seeds were trained",
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from builders.toy import unread_run
 
-from controller.loop.trial import training_seed
+from controller.loop.trial.mixes import training_seed
 
 
 def test_no_two_trainings_of_an_arm_share_a_seed_over_rounds_and_runs(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.verdict.ledger import look_at
-from controller.verdict.run_noise import known_run_noise, note_run_noise
+from controller.verdict.memory.ledger import look_at
+from controller.verdict.memory.run_noise import known_run_noise, note_run_noise
 from evals.statistics.run_variance import RunNoise, RunVariance
 
 

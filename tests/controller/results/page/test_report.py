@@ -18,7 +18,16 @@ from builders.loop_results import (
 from builders.pages import Page, flat
 
 from controller.engine.budget import Cost
-from controller.results.loop_json import Decision, LoopResult, Sealed, read_loop, write_loop
+from controller.results.loop_json import (
+    Decision,
+    Ending,
+    Gain,
+    LookRecord,
+    LoopResult,
+    Sealed,
+    read_loop,
+    write_loop,
+)
 from controller.results.page import pictures, rivals, words
 from controller.results.page.diagnosis.shading import shaded
 from controller.results.page.environment import cost_rows
@@ -362,3 +371,16 @@ def test_a_plan_that_could_see_no_possible_gain_says_so() -> None:
     assert start.plan.endpoint is not None
     blind = replace(start, plan=replace(start.plan, endpoint=replace(start.plan.endpoint, detectable_gain=None)))
     assert "no possible gain would be seen in four of five such experiments" in render(loop_result(blind))
+
+
+def test_the_path_of_the_gain_over_looks_is_shown_with_what_each_needed() -> None:
+    round_ = accepted_round()
+    looks = (
+        LookRecord(3, 0.0021, Gain(0.047, (-0.02, 0.114), 0.03, "random"), 0.083, 0.61, Ending.GOES_ON),
+        LookRecord(5, 0.0047, Gain(0.051, (0.012, 0.090), 0.0043, "random"), 0.049, 0.94, Ending.ACCEPTED),
+    )
+    text = Page(render(loop_result(replace(round_, verdict=replace(round_.verdict, looks=looks))))).text
+    assert "Chance that all seeds show it" in text
+    assert "not decided; more seeds were trained" in text
+    assert "+0.083" in text
+    assert "Chance that all seeds show it" not in Page(render(loop_result())).text

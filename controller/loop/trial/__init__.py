@@ -1,0 +1,1 @@
+"""Try a plan: its arms are trained, measured and judged."""
