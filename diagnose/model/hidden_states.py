@@ -14,7 +14,7 @@ from diagnose.model.asked_model import AskedModel
 from diagnose.model.checkpoint import check_checkpoints
 from diagnose.model.head import last_states
 from diagnose.rows.batches import length_batches
-from diagnose.rows.tokens import TokenRows, collate, encode
+from diagnose.rows.tokens import TokenRows, collate, encode_texts
 from evals.model_ref import CausalModel
 
 
@@ -36,7 +36,7 @@ class TextStates:
             ValueError: as in `check_checkpoints`.
         """
         check_checkpoints(self.model.checkpoints, len(self.model.tokenizer))
-        rows = encode([""] * len(texts), texts, self.model.tokenizer, "", self.model.most_tokens)
+        rows = encode_texts(texts, self.model.tokenizer, self.model.most_tokens)
         self.num_tokens += rows.num_tokens
         return mean_hidden_states(self.model.load(), rows, self.batch_tokens)
 

@@ -5,7 +5,9 @@ text, the number of prompt tokens counted on the prompt alone, trailing spaces o
 completion (`LM._encode_pair`). The end token follows, and the loss is on the completion and the end token.
 What tokenizes differently in training and in evaluation is a failure that no data can repair, so there is
 this one place for it. Special tokens that the tokenizer itself puts in front (Llama's BOS) are kept, as
-lm-eval keeps them, and as there not doubled where the text begins with one.
+lm-eval keeps them, and as there not doubled where the text begins with one. Plain text has a token in front
+in any case, as lm-eval reads a rolling likelihood after one: without it a model would never learn how texts
+begin, and be asked it.
 
 Costs two passes of the fast tokenizer and 5 bytes for each token: rows lie end to end in flat arrays.
 """
@@ -80,6 +82,15 @@ class _Encoded:
     lengths: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Begins:
+    """Tokens in front of rows."""
+
+    of_prompt: list[int]
+    of_text: list[int]
+    """Those of rows without a prompt: the same, or where there are none perhaps one."""
+
+
 def encode(
     prompts: Sequence[str],
     completions: Sequence[str],
@@ -90,7 +101,8 @@ def encode(
 ) -> TokenRows:
     """Encode prompts and completions; the loss is on the completion and, with `end_in_loss`, on the end token.
 
-    A row with an empty prompt is plain text: the delimiter is left out and the loss is on all of it. Rows
+    A row with an empty prompt is plain text: the delimiter is left out and the loss is on all of it, after
+    a begin token, or the end token where the tokenizer has none. Rows
     longer than `max_length` lose tokens at the front, as in lm-eval, so that the answer and the end token
     stay; plain text loses them at the end. In both cases `is_truncated` is set.
 
@@ -106,6 +118,27 @@ def encode(
         raise ValueError(f"max_length must be at least 2, got {max_length}; one token predicts nothing")
     assert len(prompts) == len(completions), "every row needs a prompt, if only an empty one"
     prefix = _special_prefix(tokenizer)
+    begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    begins = _Begins(prefix, prefix or [begin])  # as `prefix_token_id` of lm-eval
+    return _in_chunks(prompts, completions, tokenizer, delimiter, max_length, begins, end_in_loss)
+
+
+def encode_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> TokenRows:
+    """Encode texts that are read and not predicted: each with its end token, and in front only what the tokenizer
+    itself puts there. Those longer than `max_length` lose tokens at the end."""
+    prefix = _special_prefix(tokenizer)
+    return _in_chunks([""] * len(texts), texts, tokenizer, "", max_length, _Begins(prefix, prefix), end_in_loss=True)
+
+
+def _in_chunks(
+    prompts: Sequence[str],
+    completions: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    delimiter: str,
+    max_length: int,
+    begins: _Begins,
+    end_in_loss: bool,
+) -> TokenRows:
     parts = [
         _encode_chunk(
             list(prompts[start : start + _CHUNK_ROWS]),
@@ -113,7 +146,7 @@ def encode(
             tokenizer,
             delimiter=delimiter,
             max_length=max_length,
-            prefix=prefix,
+            begins=begins,
             end_in_loss=end_in_loss,
         )
         for start in range(0, len(prompts), _CHUNK_ROWS)
@@ -173,7 +206,7 @@ def _encode_chunk(
     *,
     delimiter: str,
     max_length: int,
-    prefix: list[int],
+    begins: _Begins,
     end_in_loss: bool,
 ) -> TokenRows:
     texts = [p + delimiter + c if p else c for p, c in zip(prompts, completions, strict=True)]
@@ -182,18 +215,18 @@ def _encode_chunk(
     # A prompt alone can have more tokens than the whole (merges over the border): then only the end token is
     # left to the completion.
     num_prompt = np.minimum(num_prompt, whole.lengths)
-    is_text = np.array([not prompt for prompt in prompts])
+    is_text = np.array([not prompt for prompt in prompts], dtype=np.bool_)
 
     bos = tokenizer.bos_token
-    num_prefix = np.array([0 if bos and text.startswith(bos) else len(prefix) for text in texts], dtype=np.int64)
+    has_own = np.array([bool(bos) and text.startswith(bos) for text in texts], dtype=np.bool_)
+    num_prefix = np.where(has_own, 0, np.where(is_text, len(begins.of_text), len(begins.of_prompt))).astype(np.int64)
     lengths = whole.lengths + num_prefix + 1
     offsets = _offsets(lengths)
     ids = np.full(offsets[-1], tokenizer.eos_token_id, dtype=np.int32)
     column = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)  # place of each token in its row
     row_length = np.repeat(lengths, lengths)
     is_prefix = column < np.repeat(num_prefix, lengths)
-    if prefix:
-        ids[is_prefix] = np.tile(np.array(prefix, dtype=np.int32), int((num_prefix > 0).sum()))
+    ids[is_prefix] = np.tile(np.array(begins.of_text, dtype=np.int32), int((num_prefix > 0).sum()))
     ids[~is_prefix & (column < row_length - 1)] = whole.ids
     has_loss = column >= np.repeat(num_prompt + num_prefix, lengths)
     if not end_in_loss:

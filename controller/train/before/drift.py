@@ -12,7 +12,7 @@ from diagnose.rows.messages import SYSTEM, from_json
 from diagnose.rows.pool import TrainPool
 from diagnose.rows.rendering import encode_pool
 from diagnose.rows.selection import evenly_spaced
-from diagnose.rows.tokens import TokenRows, encode
+from diagnose.rows.tokens import TokenRows, encode_texts
 from evals.items import Item
 
 _MOST = 200
@@ -36,7 +36,7 @@ def find_drift(
     rows = corpus.select(evenly_spaced(len(corpus), _MOST))
     asked = [items[k] for k in evenly_spaced(len(items), _MOST).tolist()]
     encoded = encode_pool(rows, tokenizer, max_length)
-    prompts = encode([""] * len(asked), [item.prompt for item in asked], tokenizer, "", max_length)
+    prompts = encode_texts([item.prompt for item in asked], tokenizer, max_length)
     found = [
         _templates(corpus, asked, has_template=bool(tokenizer.chat_template)),
         _systems(rows, system) if corpus.rendering.is_chat else None,

@@ -32,8 +32,8 @@ def test_a_multiple_choice_asks_for_the_gold_answer_against_the_one_that_won() -
 
 def test_of_rolling_likelihood_all_of_the_text_is_asked() -> None:
     queries = failed_items([[failed(OutputType.LOGLIKELIHOOD_ROLLING, "")]], TOKENIZER, 16)
-    assert queries.rows.has_loss.tolist() == [True, True, True]  # a cat </s>
-    assert queries.rows.num_tokens == 3
+    assert queries.rows.has_loss.tolist() == [False, True, True, True]  # </s> a cat </s>
+    assert queries.rows.num_tokens == 4
 
 
 def test_an_item_of_two_slices_goes_through_the_model_once() -> None:

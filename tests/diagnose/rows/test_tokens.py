@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from diagnose.rows.tokens import NO_LOSS, collate, encode, token_rows
+from diagnose.rows.tokens import NO_LOSS, collate, encode, encode_texts, token_rows
 
 TEXTS = ["walk twice and jump", "I_WALK I_WALK I_JUMP", "turn left thrice after run", "I_RUN I_TURN_LEFT"]
 
@@ -41,11 +41,25 @@ def test_a_row_splits_where_lm_eval_splits_it(prompt: str, delimiter: str) -> No
     assert rows.ids[rows.has_loss].tolist() == [*whole[num_context:], tokenizer.eos_token_id]
 
 
-def test_plain_text_has_loss_on_every_token_and_no_delimiter() -> None:
+@pytest.mark.parametrize("has_bos", [True, False])
+def test_plain_text_has_loss_on_every_token_after_the_one_that_lm_eval_reads_it_after(has_bos: bool) -> None:
     tokenizer = bpe_tokenizer()
-    rows = encode([""], ["walk"], tokenizer, " ", 100)
-    assert rows.ids.tolist() == [*tokenizer.encode("walk"), tokenizer.eos_token_id]
-    assert rows.has_loss.all()
+    if not has_bos:
+        tokenizer.bos_token = None
+    rows = encode(["", "walk"], ["walk", "run"], tokenizer, " ", 100)
+    # The first window of lm-eval's `get_rolling_token_windows` begins with HFLM's `prefix_token_id`.
+    begin = tokenizer.bos_token_id if has_bos else tokenizer.eos_token_id
+    text = rows.select([0])
+    assert text.ids.tolist() == [begin, *tokenizer.encode("walk"), tokenizer.eos_token_id]
+    assert text.has_loss.tolist() == [False, *[True] * (len(text.ids) - 1)]
+    assert rows.select([1]).ids[0] == tokenizer.encode("walk")[0]
+
+
+def test_a_text_that_is_only_read_has_nothing_in_front_that_the_tokenizer_does_not_put_there() -> None:
+    for tokenizer in (bpe_tokenizer(), bpe_tokenizer(with_bos=True)):
+        rows = encode_texts(["walk", "jump twice"], tokenizer, 3)
+        assert rows.select([0]).ids.tolist() == [*tokenizer("walk")["input_ids"], tokenizer.eos_token_id][:3]
+        assert rows.select([1]).ids.tolist() == tokenizer("jump twice")["input_ids"][:3]
 
 
 def test_a_begin_token_that_the_tokenizer_adds_stands_in_front_without_loss() -> None:
