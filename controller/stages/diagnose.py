@@ -61,7 +61,8 @@ def settle(folder: Path, diagnosis: Artifact, settled: Sequence[Settled]) -> int
     by_items = {one.items: one for one in settled}
     findings = tuple(
         replace(finding.with_causes(one.causes), experiments=one.experiments) if one is not None else finding
-        for finding, one in ((finding, by_items.get(finding.slice)) for finding in found.findings)
+        # Leaked items may be in a slice of the same name, and nothing was tried for them.
+        for finding, one in ((each, by_items.get(each.slice) if each.queries else None) for each in found.findings)
     )
     save_diagnosis(replace(found, findings=findings), folder)
     shutil.copyfile(diagnosis.folder / EFFECTS_FILE, folder / EFFECTS_FILE)
