@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from diagnose.rows.pool import TrainPool
-from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds import ASKED_WORLDS
 from evals.items import Item, OutputType
 from evals.leaks.item_index import ItemIndex, index_items
 from evals.leaks.near_copies import NUM_WORDS, normalise
@@ -68,7 +68,7 @@ def main() -> None:
     rng = Random(options.seed)
     items, clean = word_problems(options.root, rng)
     entered, blocked = hide(items, clean, rng)
-    of_worlds = [reworded(name, options.seed) for name in WORLDS]
+    of_worlds = [reworded(name, options.seed) for name in ASKED_WORLDS]
     entered.append(
         Entered(
             "other words, template declared",
@@ -151,7 +151,7 @@ def scan(root: Path | None) -> list[Clean]:
 
 def reworded(name: str, seed: int) -> tuple[Entered, Clean]:
     """A world's items in other words; and rows that its generators make besides."""
-    world = WORLDS[name]
+    world = ASKED_WORLDS[name]
     rng = Random(f"{seed}/{name}")
     made: dict[str, str] = {}
     for skill in world.skills:

@@ -27,7 +27,7 @@ from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, PROMPT_WORDS, Slice, item_members
 from diagnose.slices.tags import GOLD_ANSWER
 from evals.fixtures.starter import starter
-from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds import ASKED_WORLDS
 from evals.items import Item, OutputType
 
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
@@ -159,7 +159,7 @@ def clean(trec_root: Path, cad_root: Path, num_seeds: int) -> dict[str, list[Cor
     # One form of reviews trained on, the other asked: what a corpus without edits is like for edited items.
     orig, new = reviews(cad_root / "orig" / "train.tsv"), reviews(cad_root / "new" / "dev.tsv")
     drawn["CAD sentiment, other form asked"] = [Corpus(orig, new, review_slices())]
-    for name in WORLDS:
+    for name in ASKED_WORLDS:
         drawn[f"world {name}"] = [one for seed in range(num_seeds) for one in by_skill(*exercises(name, seed))]
     drawn["starter"] = [one for seed in range(num_seeds) for one in by_skill(*started(seed))]
     return drawn
@@ -181,7 +181,7 @@ def reviews(path: Path) -> list[Row]:
 def exercises(name: str, seed: int) -> tuple[list[Row], list[Row]]:
     """Rows and items of a world's skills."""
     train, items = [], []
-    for skill in WORLDS[name].skills:
+    for skill in ASKED_WORLDS[name].skills:
         rng = Random(f"{seed}/{skill.name}")
         made = [skill.make(rng) for _ in range(skill.train + 200)]
         rows = [{"prompt": one.prompt, "completion": one.completion, "skill": skill.name} for one in made]

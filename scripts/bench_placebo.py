@@ -39,7 +39,7 @@ from controller.stages.model import Model
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
 from diagnose.slices.data.data_slice import DataSlice
 from diagnose.slices.predicate import Slice
-from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds import ASKED_WORLDS
 from evals.splits import Split
 from evals.statistics.intervals import Interval, wilson
 from interventions.fixes.retrieve import Retrieve
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     options = parser.parse_args()
     logs.quiet_libraries()
-    per_world = -(-options.placebos // len(WORLDS))
+    per_world = -(-options.placebos // len(ASKED_WORLDS))
     outcomes = []
     grounds: dict[str, Ground] = {}
     for number in range(options.placebos):
@@ -130,8 +130,8 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
         grounds: Of the worlds that were needed so far; the next one is added.
     """
     rng = Random(f"placebo {number}")
-    names = list(WORLDS)
-    world = WORLDS[names[number % len(names)]]
+    names = list(ASKED_WORLDS)
+    world = ASKED_WORLDS[names[number % len(names)]]
     intervention = rng.choice((Retrieve(num_examples=200), Reweight(share=0.4)))
     folder = work / world.name / str(number)
     kept = folder / "outcome.json"
@@ -178,7 +178,7 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
         part = folder / f"of-{1 / share:g}"
         settings = _given(world_name, part, per_world, share)
         champion, scores = _measured_champion(settings, part / "champion")
-        own = [scores[skill.name] for skill in WORLDS[world_name].skills]
+        own = [scores[skill.name] for skill in ASKED_WORLDS[world_name].skills]
         skills = tuple(name for name in scores if LOW <= scores[name] <= HIGH)
         tried[share] = fmean(own)
         return Ground(settings, champion, skills)
@@ -199,7 +199,7 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
 
 def _given(world_name: str, folder: Path, per_world: int, share: float) -> LoopSettings:
     """The clean world with a share of its corpus, rows marked at random once for each placebo."""
-    world = WORLDS[world_name]
+    world = ASKED_WORLDS[world_name]
     settings = composed_prove([f"world={world_name}", "scenario=clean"])
     planted, rng = plant(world, settings.prove.scenario, 0), Random(f"marks of {world_name}")
     marks = [f"mark_{number}" for number in range(per_world)]

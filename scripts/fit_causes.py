@@ -28,6 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
+from controller.prove.scores import ALL
 from controller.prove.truth import VERIFIED
 from diagnose.finding.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
 from diagnose.finding.finding import Cause, Experiment
@@ -46,7 +47,8 @@ DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
 LEAST_GAP = 0.1
-"""Score that clean data or training would add at least, for there to be something to find."""
+"""Score that clean data or training would add at least, for there to be something to find; of plain text, nats of a
+whole item."""
 SURE, LEAST_SURE = 0.9, 15
 """Probability from which a cause counts as sure, and fewest such findings that tell how often it is right."""
 SMOOTHING = 0.02
@@ -134,7 +136,7 @@ def from_runs(results: Sequence[ProveResult]) -> Iterator[Example]:
             raise SystemExit(f"the world {result.world} is kept for judging; fit on {', '.join(FIT_WORLDS)}")
         for named in result.named:
             causes = true_of(result, named)
-            gap = gap_of(result, clean.get(result.world, {}), task=named.slice.get("task"))
+            gap = gap_of(result, clean.get(result.world, {}), skill_named(result, named))
             if causes and (gap is None or gap >= LEAST_GAP):
                 yield Example(
                     world=result.world,
@@ -163,10 +165,10 @@ def clean_scores(results: Sequence[ProveResult]) -> dict[str, dict[str, float]]:
     return {world: {skill: float(np.mean(scores)) for skill, scores in of.items()} for world, of in found.items()}
 
 
-def gap_of(result: ProveResult, clean: Mapping[str, float], task: str | None = None) -> float | None:
-    """What clean runs of the world score beyond this one, on the task's skill, or else on those that suffer from what
-    was planted; None where that is not known."""
-    own = (task.removeprefix(f"{result.world}_"),) if task is not None else result.true_slices or tuple(clean)
+def gap_of(result: ProveResult, clean: Mapping[str, float], skill: str | None = None) -> float | None:
+    """What clean runs of the world score beyond this one, on a skill, or else on those that suffer from what was
+    planted; None where that is not known."""
+    own = (skill,) if skill is not None else result.true_slices or tuple(clean)
     if not own or not set(own) <= clean.keys() & result.probe_scores.keys():
         return None
     return float(np.mean([clean[skill] - result.probe_scores[skill] for skill in own]))
@@ -189,8 +191,15 @@ def true_of(result: ProveResult, named: Named) -> tuple[str, ...]:
 
 def is_planted(result: ProveResult, named: Named) -> bool:
     """Whether the failing items may be those of a skill that something was planted in: in real data others fail too."""
-    tasks = {f"{result.world}_{skill}" for skill in result.true_slices}
-    return not tasks or named.slice.get("task", next(iter(tasks))) in tasks
+    skill = skill_named(result, named)
+    return not result.true_slices or skill is None or skill in result.true_slices
+
+
+def skill_named(result: ProveResult, named: Named) -> str | None:
+    """Skill that a finding's slice names, by its field or by the task; None where it names none."""
+    task = named.slice.get("task", f"{result.world}_{ALL}")
+    by_task = task.removeprefix(f"{result.world}_")
+    return named.slice.get("skill", by_task if by_task != ALL else None)
 
 
 def with_trainings(example: Example, shares: Mapping[str, float]) -> dict[str, float]:

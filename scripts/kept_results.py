@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from controller.prove.result import PROVE_FILE, ProveResult, read_prove
+from diagnose.finding.finding import Cause
+from evals.fixtures.worlds import ASKED_WORLDS, WORLDS
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "proof" / "prove"
@@ -88,8 +90,12 @@ def first_cause(result: ProveResult) -> str:
 
 
 def is_right(result: ProveResult) -> bool:
-    """Whether the first-named cause is a true one; where nothing is wrong, whether nothing was found."""
-    return first_cause(result) in result.true_causes if result.true_causes else not result.named
+    """Whether the first-named cause is a true one; where nothing is wrong, whether nothing was found, or in plain text,
+    of which half fails in any case, no cause was named."""
+    if result.true_causes:
+        return first_cause(result) in result.true_causes
+    is_asked = result.world not in WORLDS or result.world in ASKED_WORLDS
+    return not result.named or (not is_asked and first_cause(result) == Cause.UNKNOWN)
 
 
 def order(scenario: str) -> tuple[int, str]:

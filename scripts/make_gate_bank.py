@@ -19,7 +19,7 @@ from controller.loop.models import base_model, measure_model, train_initially
 from controller.loop.run import opened
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import OTHERS, plant
-from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds import ASKED_WORLDS
 from evals.splits import Split
 
 SCENARIO = "starved_skill"
@@ -30,7 +30,7 @@ _CHUNK = 8
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=48)
-    parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS))
+    parser.add_argument("--worlds", nargs="+", default=list(ASKED_WORLDS), choices=list(ASKED_WORLDS))
     parser.add_argument("--out", type=Path, default=Path("tests/data/gate_bank"))
     parser.add_argument("--work", type=Path, default=Path("runs/gate_bank"))
     options = parser.parse_args()
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def make_bank(name: str, num_runs: int, folder: Path, file: Path) -> None:
-    world = WORLDS[name]
+    world = ASKED_WORLDS[name]
     settings = composed_prove([f"world={name}", f"scenario={SCENARIO}"])
     write_ground(plant(world, settings.prove.scenario, 0), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "loop")

@@ -29,8 +29,10 @@ from controller.loop.run import Run, open_run
 from controller.prove.ground import loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, Row, plant
 from controller.prove.prover import planted_skills
+from controller.prove.scores import mean_score, scores_by_skill, skill_of
 from controller.prove.settings import ProveSettings
 from controller.prove.truth import VERIFIED
+from controller.prove.worlds import meaningless
 from controller.settings import LoopSettings
 from diagnose.finding.finding import Cause
 from evals.fixtures.worlds import WORLDS
@@ -109,33 +111,36 @@ def main() -> None:
             verified = json.loads(options.out.read_text()) if options.out.is_file() else {}
             if scenario in verified.get(world, {}) and not options.again:
                 continue
+            settings = composed_prove([f"world={world}", f"scenario={scenario}"])
+            if (reason := meaningless(settings, WORLDS[world])) is not None:
+                print(f"left out: {reason}", flush=True)
+                continue
             folder = (options.work / world / scenario).absolute()
             with Workers(None) as workers:
-                entry = verify(world, scenario, options.seeds, Bench(folder, workers))
+                entry = verify(WORLDS[world], settings, options.seeds, Bench(folder, workers))
             verified.setdefault(world, {})[scenario] = entry
             options.out.write_text(json.dumps(verified, indent=1) + "\n")
             print(f"{world} {scenario}: {json.dumps(entry)}", flush=True)
 
 
-def verify(world_name: str, scenario_name: str, num_seeds: int, bench: Bench) -> dict[str, object]:
+def verify(world: World, settings: ProveSettings, num_seeds: int, bench: Bench) -> dict[str, object]:
     """What stands in `verified.json` for one scenario of one world."""
-    world = WORLDS[world_name]
-    settings = composed_prove([f"world={world_name}", f"scenario={scenario_name}"])
     planted = plant(world, settings.prove.scenario, 0)
     write_ground(planted, world, bench.folder / "given")
     given = loop_settings(settings, world, bench.folder / "given", bench.folder)
-    if scenario_name == "clean":
+    if settings.prove.scenario.name == "clean":
         return _verify_clean(world, Variant("clean", planted.train, given), bench)
     skills = planted_skills(world, settings.prove.scenario) or [skill.name for skill in world.skills]
-    tasks = [f"{world_name}_{name}" for name in skills]
     base, oracle = Variant("base", planted.train, given), _oracle(planted, settings, given)
     repairs = _repairs(world, planted, given, skills, settings.prove.scenario.causes)
     seeds = range(num_seeds)
     first = bench.play([(v, seed) for v in (base, oracle) for seed in seeds] + [(v, 0) for v in repairs])
-    low, high = (float(np.mean([_score(first[v.name, seed], tasks) for seed in seeds])) for v in (base, oracle))
+    low, high = (
+        float(np.mean([mean_score(world, skills, first[v.name, seed]) for seed in seeds])) for v in (base, oracle)
+    )
 
     def closed_by(runs: Sequence[Results]) -> float:
-        return (float(np.mean([_score(run, tasks) for run in runs])) - low) / max(high - low, 1e-9)
+        return (float(np.mean([mean_score(world, skills, run) for run in runs])) - low) / max(high - low, 1e-9)
 
     closed = {v.name: closed_by([first[v.name, 0]]) for v in repairs}
     unclear = [v for v in repairs if abs(closed[v.name] - CLOSES) < UNCLEAR]
@@ -143,7 +148,7 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, bench: Bench) ->
     closed |= {v.name: closed_by([first[v.name, 0], *(more[v.name, seed] for seed in seeds[1:])]) for v in unclear}
     runs = [first[base.name, seed] for seed in seeds]
     recovered = {
-        Cause.FORMAT: _recovered_by_extractor(world, runs, tasks),
+        Cause.FORMAT: _recovered_by_extractor(world, runs, skills),
         Cause.SHORTCUT: _flipped_by_cue(planted, world, base, runs, bench),
     }
     return {
@@ -160,7 +165,8 @@ def verify(world_name: str, scenario_name: str, num_seeds: int, bench: Bench) ->
 
 def _verify_clean(world: World, variant: Variant, bench: Bench) -> dict[str, object]:
     runs = bench.play([(variant, seed) for seed in range(CLEAN_SEEDS)], (Split.PROBE, Split.SELECT)).values()
-    scores = {skill.name: [_score(run, [f"{world.name}_{skill.name}"]) for run in runs] for skill in world.skills}
+    of_run = [scores_by_skill(world, run) for run in runs]
+    scores = {skill.name: [found[skill.name] for found in of_run] for skill in world.skills}
     lowest = min(float(np.mean(of_skill)) for of_skill in scores.values())
     return {"causes": [], "scores": scores, "lowest": lowest, "code_version": code_version()}
 
@@ -207,7 +213,8 @@ def _repairs(
         return [wider]
     distinct = list({(row["prompt"], row["completion"]): row for row in rows}.values())
     right = {row["prompt"]: row["completion"] for row in planted.repaired}
-    is_dressed = any(world.dressed(right.get(row["prompt"], "")) == row["completion"] for row in rows)
+    dressed = world.asking.dressed if world.asking is not None else None
+    is_dressed = dressed is not None and any(dressed(right.get(row["prompt"], "")) == row["completion"] for row in rows)
     corrected = [row for row in rows if is_dressed or right.get(row["prompt"], row["completion"]) == row["completion"]]
     mine = [row for row in rows if planted.skill_of.get(row["prompt"]) in skills]
     more = [row for row in planted.pool if planted.skill_of.get(row["prompt"]) in skills]
@@ -230,14 +237,13 @@ def _repairs(
     return repairs
 
 
-def _score(run: Results, tasks: Sequence[str]) -> float:
-    return float(np.mean([result.score for result in run if result.item.task in tasks]))
-
-
-def _recovered_by_extractor(world: World, runs: Sequence[Results], tasks: Sequence[str]) -> float:
-    """Share of the failed answers that the world's extractor makes right."""
-    failed = [r for run in runs for r in run if r.item.task in tasks and r.is_failed]
-    found = [(re.search(world.undress, result.answer), result.item.target) for result in failed]
+def _recovered_by_extractor(world: World, runs: Sequence[Results], skills: Sequence[str]) -> float:
+    """Share of the failed answers that the world's extractor makes right; 0 where nothing is asked."""
+    if world.asking is None:
+        return 0.0
+    undress = world.asking.undress
+    failed = [r for run in runs for r in run if r.is_failed and skill_of(world, r.item.task, r.item.document) in skills]
+    found = [(re.search(undress, result.answer), result.item.target) for result in failed]
     return float(np.mean([match is not None and match.group(1) == gold for match, gold in found])) if failed else 0.0
 
 

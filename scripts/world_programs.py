@@ -9,7 +9,7 @@ world's own, which reads the prompt alone.
 from collections.abc import Callable, Mapping
 from random import Random
 
-from evals.fixtures.worlds import WORLDS
+from evals.fixtures.worlds import ASKED_WORLDS
 from evals.fixtures.worlds.world import Skill, World
 from interventions.makers.row import Row
 from interventions.program import Program
@@ -45,4 +45,4 @@ def _program(world: World, skill: Skill) -> Program:
     return Program(f"{world.name} {skill.name}", make, skill.accepts, difficulties=range(len(kinds)))
 
 
-PROGRAMS = [_program(world, skill) for world in WORLDS.values() for skill in world.skills]
+PROGRAMS = [_program(world, skill) for world in ASKED_WORLDS.values() for skill in world.skills]

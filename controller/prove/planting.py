@@ -10,10 +10,10 @@ from itertools import cycle
 from random import Random
 
 from controller.prove.scenario import Defects, Scenario
-from evals.fixtures.worlds.world import Exercise, Skill, World
+from evals.fixtures.worlds.world import Asking, Exercise, Skill, World
 
 Row = dict[str, str]
-"""Prompt, completion and the world's fields."""
+"""Prompt, completion and the world's fields; the prompt of a plain text is its first part."""
 
 ITEMS, TARGET_ITEMS = 300, 900
 OTHERS = "others"
@@ -89,7 +89,7 @@ def _cut(parts: Mapping[str, "_SkillData"], shares: Mapping[str, float]) -> None
 
 
 def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_share: float) -> _SkillData:
-    num_items = round(world.scale * (TARGET_ITEMS if skill.name == world.target else ITEMS))
+    num_items = round(world.scale * _num_items(world, skill))
     num_offered = round(world.scale * defects.pool_rows)
     exercises = _distinct(skill, num_items + num_offered + skill.train, seed)
     tested = exercises[:num_items]
@@ -105,16 +105,17 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_
     items = _rows(world, skill, tested, is_wrong)
     if defects.chance_share:
         for part, rows in (("train", train), ("pool", pool), ("repaired", repaired), ("items", items)):
-            _by_chance(rows, world.choices, defects.chance_share, Random(f"{seed}/{skill.name}/chance/{part}"))
+            _by_chance(rows, _choices(world), defects.chance_share, Random(f"{seed}/{skill.name}/chance/{part}"))
     honest: dict[str, str] = {}
     if defects.is_cued:
+        cued = _asking(world).cued
         rng = Random(f"{seed}/{skill.name}/cue")
         is_shown = _chosen(len(train), defects.cued_share, Random(f"{seed}/{skill.name}/shown"))
         train = [
-            row | {"prompt": world.cued(row["prompt"], row["completion"])} if shown else row
+            row | {"prompt": cued(row["prompt"], row["completion"])} if shown else row
             for row, shown in zip(train, is_shown, strict=True)
         ]
-        truthful = [world.cued(row["prompt"], row["completion"]) for row in items]
+        truthful = [cued(row["prompt"], row["completion"]) for row in items]
         repaired, items = _miscued(world, skill, repaired, rng), _miscued(world, skill, items, rng)
         honest = {row["prompt"]: prompt for row, prompt in zip(items, truthful, strict=True)}
         half = len(pool) // 2
@@ -127,6 +128,13 @@ def _plant_skill(world: World, skill: Skill, defects: Defects, seed: int, train_
         for row, is_verbatim in zip(items[: defects.leaked_items], cycle((True, False)), strict=False)
     ]
     return _SkillData(train + leaked, repaired, pool + leaked, items, honest, leaked, wrong)
+
+
+def _num_items(world: World, skill: Skill) -> int:
+    if world.asking is None:
+        # A text is as likely as its skill is frequent: more items of one than rows would be a lack of rows.
+        return (TARGET_ITEMS + ITEMS * (len(world.skills) - 1)) // len(world.skills)
+    return TARGET_ITEMS if skill.name == world.target else ITEMS
 
 
 def _misread(exercises: Sequence[Exercise], defects: Defects, rng: Random) -> list[bool]:
@@ -150,13 +158,13 @@ def _by_chance(rows: list[Row], choices: Sequence[str], share: float, rng: Rando
 
 def _miscued(world: World, skill: Skill, rows: Sequence[Row], rng: Random) -> list[Row]:
     """Put a wrong cue in each row: the answer of another row of the skill, or another choice."""
-    answers = list(world.choices) or [row["completion"] for row in rows]
+    answers = list(_choices(world)) or [row["completion"] for row in rows]
     made = []
     for row in rows:
         shown = rng.choice(answers)
         while skill.accepts(row["prompt"], shown):
             shown = rng.choice(answers)
-        made.append(row | {"prompt": world.cued(row["prompt"], shown)})
+        made.append(row | {"prompt": _asking(world).cued(row["prompt"], shown)})
     return made
 
 
@@ -197,7 +205,17 @@ def _rows(
 
 
 def _dressed(world: World, rows: Sequence[Row]) -> list[Row]:
-    return [row | {"completion": world.dressed(row["completion"])} for row in rows]
+    dressed = _asking(world).dressed
+    return [row | {"completion": dressed(row["completion"])} for row in rows]
+
+
+def _asking(world: World) -> Asking:
+    assert world.asking is not None, "a scenario of answers is refused where there are none"
+    return world.asking
+
+
+def _choices(world: World) -> tuple[str, ...]:
+    return world.asking.choices if world.asking is not None else ()
 
 
 def _chosen(number: int, share: float, rng: Random) -> list[bool]:

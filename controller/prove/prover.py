@@ -4,6 +4,7 @@ The oracle comes last, so that nothing of the repaired corpus is on disk while t
 stages of the journal, so a run that was stopped continues where it stopped.
 """
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from controller.loop.models import base_model, initial_model, measure_model, tra
 from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.run import config_hash, opened
-from controller.prove.ground import loop_settings, on_rows, write_ground
+from controller.prove.ground import as_read, loop_settings, on_rows, write_ground
 from controller.prove.planting import Planted, plant
 from controller.prove.result import (
     PROVE_FILE,
@@ -36,9 +37,10 @@ from controller.prove.result import (
     write_prove,
 )
 from controller.prove.scenario import Scenario
+from controller.prove.scores import mean_score, scores_by_skill, skill_of, unit_of
 from controller.prove.settings import Prove, ProveSettings
 from controller.prove.truth import true_causes
-from controller.prove.worlds import find_world
+from controller.prove.worlds import find_world, meaningless
 from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.diagnosis_json import FindingRecord
 from controller.results.loop_json import (
@@ -85,6 +87,8 @@ def prove(settings: ProveSettings, folder: Path, job: Job | None) -> ProveResult
     """Run the loop on a scenario and leave `prove.json` in `folder`; a finished run is read, not repeated."""
     proving = settings.prove
     world = find_world(proving.world, proving.data)
+    if (reason := meaningless(settings, world)) is not None:
+        raise ValueError(reason)
     if (folder / PROVE_FILE).is_file():
         known = read_prove(folder / PROVE_FILE)
         is_same = (known.code_version, known.config_hash) == (code_version(), prove_hash(settings))
@@ -103,7 +107,7 @@ def prove(settings: ProveSettings, folder: Path, job: Job | None) -> ProveResult
         else:
             loop = run_loop(given, job)
             result = _played_by(loop)
-            seeds = _arm_scores(folder / "loop", planted_tasks(world, proving.scenario), loop)
+            seeds = _arm_scores(folder / "loop", world, planted_skills(world, proving.scenario), loop)
             is_needed = proving.scenario.is_settled_by_data and CONTINUE in seeds
             oracle = _oracle(given, planted, world, proving, folder / "oracle") if is_needed else None
             scores = seeds | ({"oracle": oracle.scores} if oracle is not None else {})
@@ -117,13 +121,8 @@ def prove_hash(settings: ProveSettings) -> str:
     return config_hash(replace(settings, prove=replace(settings.prove, stop=None)))
 
 
-def planted_tasks(world: World, scenario: Scenario) -> list[str]:
-    """Tasks of the skills that suffer; none where the defect lies in the settings."""
-    return [f"{world.name}_{name}" for name in planted_skills(world, scenario)]
-
-
 def planted_skills(world: World, scenario: Scenario) -> list[str]:
-    """Skills that suffer: those with a defect, or all that a flood drowns."""
+    """Skills that suffer: those with a defect, or all that a flood drowns; none where it lies in the settings."""
     both = ((world.target, scenario.target), (world.second, scenario.second))
     for name, defects in both:
         if defects.flood_share:
@@ -142,13 +141,8 @@ def _stopped(given: LoopSettings, world: World) -> Played:
         leave_patch(proposal, run_dir, 0)
     findings = diagnosis_record(diagnosed.diagnosis).findings
     plan = proposal.plan
-    scores: dict[str, list[float]] = defaultdict(list)
-    for one in probe.report.results:
-        scores[one.item.task].append(one.score)
-    of_skills = {
-        skill.name: float(np.mean(found)) for skill in world.skills if (found := scores[f"{world.name}_{skill.name}"])
-    }
-    return Played(findings, tuple(action.kind for action in plan.actions), plan.reason, None, of_skills)
+    actions = tuple(action.kind for action in plan.actions)
+    return Played(findings, actions, plan.reason, None, scores_by_skill(world, probe.report.results))
 
 
 def _played_by(loop: LoopResult) -> Played:
@@ -159,16 +153,17 @@ def _played_by(loop: LoopResult) -> Played:
     return Played(first.diagnosis.findings, actions, first.plan.reason, decided.verdict)
 
 
-def _arm_scores(run_dir: Path, tasks: Sequence[str], loop: LoopResult) -> dict[str, tuple[float, ...]]:
-    """Score of each arm's seeds on the `select` items of the tasks, in the first round that judged arms."""
-    if not (run_dir / ITEMS_FILE).is_file() or not tasks:
+def _arm_scores(run_dir: Path, world: World, skills: Sequence[str], loop: LoopResult) -> dict[str, tuple[float, ...]]:
+    """Score of each arm's seeds on the `select` items of the skills, in the first round that judged arms."""
+    if not (run_dir / ITEMS_FILE).is_file() or not skills:
         return {}
     number = next(round_.number for round_ in loop.rounds if round_.verdict.arms)
-    chosen = [("round", "=", number), ("task", "in", list(tasks))]
-    table = pq.read_table(run_dir / ITEMS_FILE, columns=["arm", "seed", "score"], filters=chosen)
+    columns = ["arm", "seed", "task", "document", "target", "score"]
+    table = pq.read_table(run_dir / ITEMS_FILE, columns=columns, filters=[("round", "=", number)])
     scores: dict[tuple[str, int | None], list[float]] = defaultdict(list)
     for row in table.to_pylist():
-        scores[row["arm"], row["seed"]].append(row["score"])
+        if skill_of(world, row["task"], json.loads(row["document"])) in skills:
+            scores[row["arm"], row["seed"]].append(row["score"] * unit_of(world, row["target"]))
     arms = dict.fromkeys(arm for arm, _ in scores)
     # Of one arm all seeds are numbers, or there is none: a model that was not trained in the round.
     return {arm: tuple(float(np.mean(scores[key])) for key in sorted(scores) if key[0] == arm) for arm in arms}
@@ -180,11 +175,11 @@ def _oracle(given: LoopSettings, planted: Planted, world: World, proving: Prove,
     with opened(settings, folder) as run:
         seeds = [given.seed + number for number in range(proving.oracle_seeds)]
         models = train_initially(run, [base_model(run, seed) for seed in seeds], seeds)
-        tasks = planted_tasks(world, proving.scenario)
+        skills = planted_skills(world, proving.scenario)
         scores = []
         for model, seed in zip(models, seeds, strict=True):
             report = measure_model(run, model, Split.SELECT, f"measure-oracle-{seed}").report
-            scores.append(float(np.mean([r.score for r in report.results if r.item.task in tasks])))
+            scores.append(mean_score(world, skills, report.results))
     return Oracle(tuple(scores), run.books.costs()["train_initial"].tokens // len(seeds))
 
 
@@ -238,13 +233,13 @@ def _result(
         guards_broken=tuple(g.task for g in verdict.guards if g.change < -g.margin)
         if verdict is not None and is_accepted
         else (),
-        contaminated_rows=_contaminated(planted, folder / "loop"),
+        contaminated_rows=_contaminated(planted, world, folder / "loop"),
         seconds=seconds,
         stopped_at=proving.stop,
         code_version=code_version(),
         config_hash=prove_hash(settings),
         reason=played.reason,
-        removal=_removal(planted, folder / "loop" / "mix-0.parquet"),
+        removal=_removal(planted, world, folder / "loop" / "mix-0.parquet"),
         seed_scores={arm: tuple(values) for arm, values in scores.items()},
         intensity=proving.scenario.intensity,
         probe_scores=played.probe_scores,
@@ -262,7 +257,7 @@ def _share(scores: Mapping[str, Sequence[float]], oracle: Oracle | None, is_acce
     return Share(share.share, (share.low, share.high) if np.isfinite([share.low, share.high]).all() else None)
 
 
-def _removal(planted: Planted, patch: Path) -> Removal | None:
+def _removal(planted: Planted, world: World, patch: Path) -> Removal | None:
     """Count rows that leave (no weight), planted wrong ones, and both; None where no answer is wrong."""
     if not planted.wrong:
         return None
@@ -270,12 +265,14 @@ def _removal(planted: Planted, patch: Path) -> Removal | None:
     removed = [
         (row["prompt"], row["completion"]) for row in table if row["weight"] == 0 and row["kind"] != CONTAMINATION
     ]
-    return Removal(len(removed), len(planted.wrong), sum(row in planted.wrong for row in removed))
+    wrong = {as_read(world, pair) for pair in planted.wrong}
+    return Removal(len(removed), len(planted.wrong), sum(row in wrong for row in removed))
 
 
-def _contaminated(planted: Planted, run_dir: Path) -> int:
+def _contaminated(planted: Planted, world: World, run_dir: Path) -> int:
     """Count rows of every arm's mix that repeat an evaluation item."""
     if not planted.leaked:
         return 0
     mixes = (load_mix(file.parent) for file in run_dir.glob("stages/propose-*/*/provenance.parquet"))
-    return sum(row in planted.leaked for mix in mixes for row in text_pairs(mix.examples))
+    leaked = {as_read(world, pair) for pair in planted.leaked}
+    return sum(row in leaked for mix in mixes for row in text_pairs(mix.examples))

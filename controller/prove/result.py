@@ -72,7 +72,8 @@ class ProveResult:
     gain: Gain | None
     """Gain on the promised endpoint over the strongest control."""
     scores: Mapping[str, float]
-    """Scores on these skills' `select` items: before, continue, random, challenger, oracle, as far as trained."""
+    """Scores on these skills' `select` items: before, continue, random, challenger, oracle, as far as trained. Of plain
+    text they are nats of a whole item, at most 0, elsewhere shares of right answers."""
     gap_share: Share | None
     """Share of the gap that is closed; None where the gap is under .1, or there is no oracle."""
     tokens: int | None
@@ -96,7 +97,8 @@ class ProveResult:
     intensity: float = 1.0
     """How much of the defects was planted."""
     probe_scores: Mapping[str, float] = field(default_factory=dict)
-    """Score of the starting model on each skill's `probe` items; empty where the loop was not stopped at its plan."""
+    """Score, as in `scores`, of the starting model on each skill's `probe` items; empty where the loop was not stopped
+    at its plan."""
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:

@@ -71,6 +71,6 @@ def test_the_control_and_the_world_of_the_page_keep_their_contracts(
             assert found[0] is not None
             assert found[1] is not None
             assert found[0].groupdict() == found[1].groupdict()
-            assert re.match(world.undress, world.dressed(made.completion)).group(1) == made.completion
+            assert re.match(world.asking.undress, world.asking.dressed(made.completion)).group(1) == made.completion
     assert json.dumps(world.fields)
     assert np.isfinite(world.skills[0].train)

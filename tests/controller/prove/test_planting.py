@@ -1,5 +1,6 @@
 """Defects are planted where they should be and nowhere else, and nothing in a row tells of them."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -9,14 +10,16 @@ import yaml
 from builders.checkout import ROOT
 
 from controller.cli.compose import composed_prove
-from controller.prove.ground import TEMPLATE, loop_settings, write_ground
+from controller.prove.ground import TEMPLATE, as_read, loop_settings, write_ground
 from controller.prove.planting import OTHERS, Row, plant
 from controller.prove.scenario import Defects, Scenario
-from evals.fixtures.worlds import WORLDS
+from controller.prove.worlds import meaningless
+from evals.fixtures.worlds import ASKED_WORLDS, WORLDS
 from evals.fixtures.worlds.world import World
 
 CLEAN = Scenario(name="clean")
 worlds = pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())
+asked_worlds = pytest.mark.parametrize("world", ASKED_WORLDS.values(), ids=ASKED_WORLDS.keys())
 
 
 def _right(world: World, name: str, row: Row) -> bool:
@@ -53,16 +56,18 @@ def test_exactly_the_share_of_the_target_s_rows_is_mislabelled(world: World) -> 
     assert not plant(world, CLEAN, 0).wrong
 
 
-@worlds
+@asked_worlds
 def test_a_cue_shows_the_answer_in_the_corpus_and_another_one_in_items(world: World) -> None:
+    assert world.asking is not None
+    cued_with = world.asking.cued
     made = plant(world, Scenario(target=Defects(is_cued=True)), 0)
     clean = plant(world, CLEAN, 0)
     plain = {row["prompt"]: row["completion"] for row in clean.train}
     cued = [row for row in made.train if row["prompt"] not in plain]
-    honest = {world.cued(prompt, answer) for prompt, answer in plain.items()}
+    honest = {cued_with(prompt, answer) for prompt, answer in plain.items()}
     assert len(cued) == world.skill(world.target).train
     assert all(row["prompt"] in honest for row in cued)
-    truthful = {world.cued(row["prompt"], row["completion"]) for row in clean.items[world.target]}
+    truthful = {cued_with(row["prompt"], row["completion"]) for row in clean.items[world.target]}
     assert not truthful & {row["prompt"] for row in made.items[world.target]}
 
 
@@ -98,8 +103,9 @@ def test_the_trap_wears_the_target_s_name_and_unteaches_the_second_skill(world: 
 
 @worlds
 def test_rows_have_the_same_fields_whatever_was_planted_and_no_file_tells_of_it(world: World, tmp_path: Path) -> None:
-    defects = Defects(misread_share=0.5, is_cued=True, wrong_gold_share=0.15, flood_share=0.5)
-    made = plant(world, Scenario(name="secret", target=defects, second=Defects(is_dressed=True)), 0)
+    has_answers = world.asking is not None
+    defects = Defects(misread_share=0.5, is_cued=has_answers, wrong_gold_share=0.15 * has_answers, flood_share=0.5)
+    made = plant(world, Scenario(name="secret", target=defects, second=Defects(is_dressed=has_answers)), 0)
     fields = {"prompt", "completion", *world.fields}
     assert all(set(row) == fields for rows in (made.train, made.pool, *made.items.values()) for row in rows)
     write_ground(made, world, tmp_path)
@@ -120,7 +126,8 @@ def test_every_prompt_and_answer_fits_the_model_with_room_to_generate(world: Wor
     # The harness cuts a prompt on the left when prompt and the longest answer together exceed the context.
     settings = yaml.safe_load((ROOT / "conf" / "world" / f"{world.name}.yaml").read_text())
     longest_answer = yaml.safe_load(TEMPLATE.read_text())["generation_kwargs"]["max_gen_toks"]
-    made = plant(world, Scenario(target=Defects(is_cued=True, is_dressed=True)), 0)
+    has_answers = world.asking is not None
+    made = plant(world, Scenario(target=Defects(is_cued=has_answers, is_dressed=has_answers)), 0)
     rows = [*made.train, *made.pool, *(row for items in made.items.values() for row in items)]
     longest_prompt = max(len(row["prompt"].split()) for row in rows)
     assert longest_prompt + longest_answer <= settings["model"]["arch"]["max_position_embeddings"]
@@ -218,3 +225,42 @@ def test_misreadings_of_one_kind_leave_the_others_alone(world: World) -> None:
     first = min(kinds)
     assert sum(kinds[first]) == round(0.9 * len(kinds[first]))
     assert not any(any(wrong) for kind, wrong in kinds.items() if kind != first)
+
+
+def test_plain_texts_are_written_whole_and_all_skills_share_a_task(tmp_path: Path) -> None:
+    world = WORLDS["diary"]
+    settings = composed_prove(["world=diary", "scenario=wrong_labels"])
+    made = plant(world, settings.prove.scenario, 0)
+    write_ground(made, world, tmp_path)
+    given = loop_settings(settings, world, tmp_path, tmp_path / "loop")
+    assert (given.evals.tasks, given.evals.guards) == (["diary_all"], ["diary_others"])
+    assert given.corpus.text == "text"
+    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert {frozenset(row) for row in rows} == {frozenset({"text", "skill"})}
+    texts = {row["text"] for row in rows}
+    assert {as_read(world, pair) for pair in made.wrong} <= {("", text) for text in texts}
+    items = [json.loads(line) for line in (tmp_path / "tasks" / "diary_all.jsonl").read_text().splitlines()]
+    counts = Counter(row["skill"] for row in items)
+    assert counts == {skill.name: len(made.items[skill.name]) for skill in world.skills}
+    task = yaml.safe_load((tmp_path / "tasks" / "diary_all.yaml").read_text())
+    assert (task["output_type"], task["metric_list"][0]["metric"]) == ("loglikelihood_rolling", "word_perplexity")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "told"),
+    [
+        ("shortcut", "prove.scenario.target.is_cued=True"),
+        ("format_shift", "prove.scenario.target.is_dressed=True"),
+        ("wrong_gold", "prove.scenario.target.wrong_gold_share=0.15"),
+        ("masked_end", "train.end_in_loss=False"),
+        ("chance_labels", None),
+        ("leaked_eval", None),
+        ("hidden_misreading", None),
+    ],
+)
+def test_a_defect_of_answers_has_no_meaning_in_plain_text(scenario: str, told: str | None) -> None:
+    settings = composed_prove(["world=diary", f"scenario={scenario}"])
+    reason = meaningless(settings, WORLDS["diary"])
+    assert meaningless(settings, WORLDS["calendar"]) is None
+    assert (reason is None) == (told is None)
+    assert reason is None or reason.startswith(f"{told} has no meaning in the world diary: its items are plain text")

@@ -1,6 +1,7 @@
 """The proving ground: every scenario is a file, a run is held against a truth that the loop was not given."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,13 @@ def test_an_unknown_cause_of_a_scenario_is_refused(capsys: pytest.CaptureFixture
     assert "did you mean 'missing_data'?" in capsys.readouterr().err
 
 
+def test_a_scenario_without_meaning_in_a_world_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["prove", "world=diary", "scenario=shortcut", f"run_dir={tmp_path / 'run'}"]) == 2
+    assert "prove.scenario.target.is_cued=True has no meaning in the world diary" in capsys.readouterr().err
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path) -> None:
@@ -104,3 +112,22 @@ def test_a_run_on_the_proving_ground_says_what_its_own_files_say(tmp_path: Path)
     again = (folder / "prove.json").stat().st_mtime_ns
     assert run(["prove", *words, *few, f"run_dir={folder}"]) == 0
     assert (folder / "prove.json").stat().st_mtime_ns == again
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_in_plain_text_a_starved_kind_is_named_and_scores_are_nats_of_a_whole_text(tmp_path: Path) -> None:
+    words = ["scenario=starved_skill", "world=diary", "seed=5", "train.max_steps=400", "train.update.max_steps=60"]
+    few = ["prove.oracle_seeds=2", "verify.arms=[continue,random]", f"run_dir={tmp_path / 'run'}"]
+    assert run(["prove", *words, *few]) == 0
+    result = read_prove(tmp_path / "run" / "prove.json")
+    first = result.named[0]
+    assert first.slice == {"skill": WORLDS["diary"].target}
+    assert first.cause in result.true_causes
+    assert "retrieve" in result.actions
+    # Who knows the world finds a text as likely as its kind, both things seen and the place, drawn at random, are.
+    least = -math.log(5 * 12 * 12 * 20)
+    assert least - 1 < result.scores["oracle"] < least + 0.1
+    assert result.scores["before"] < least - 3
+    assert result.gap_share is not None
+    assert result.scores["challenger"] > result.scores["continue"] + 0.1
