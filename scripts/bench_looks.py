@@ -9,7 +9,7 @@ nearly all it knew: there the level of the test itself shows, while elsewhere tw
 
 `announced` is what a plan says of the same gain when it knows the bank's noise, and `announced_80` plays the gain that
 it says is seen in 80 % of runs after one earlier judgement of the same items. Gates of today's tools are played as they
-describe themselves (`gate_looks.py`). Forty minutes of one core.
+describe themselves (`gate_looks.py`). Half an hour of one core.
 """
 
 import argparse
