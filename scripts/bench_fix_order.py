@@ -143,11 +143,12 @@ def play(
                 world_name, scenario, seed, told, "", "", "", 0, 0, (), {}, {}, (), code_version=code_version()
             )
         proposal, finding = next(iter(rivals.proposals.values())), rivals.finding
-        trials = [MixTrial(name, (mix,), rivals.whole) for name, mix in rivals.mixes.items()]
+        select = measure_model(run, champion, Split.SELECT, "measure-select").report
+        trials = [MixTrial(name, (challenger_mix(one),), rivals.whole) for name, one in rivals.proposals.items()]
         full = [one.arm for one in try_mixes(run, proposal, trials, 0, Account("full trainings", "train", "verify"))]
         small = {length: _small(run, champion, probe, rivals, length) for length in LENGTHS}
     read = {length: trials_of(asked_finding(finding, probe.report.results), one) for length, one in small.items()}
-    scores, rest, pairs = pairs_of(full, read, finding, tuple(run.suite.slices), tuple(run.loaded.tasks), seed)
+    scores, rest, pairs = pairs_of(full, select, read, finding, run.suite.slices, tuple(run.loaded.tasks), seed)
     return Outcome(
         world=world_name,
         scenario=scenario,

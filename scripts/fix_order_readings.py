@@ -7,11 +7,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.results.arm_names import CONTINUE
+from controller.results.arm_names import BEFORE, CONTINUE
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.guards import RestGuard, chosen_in
 from diagnose.finding.finding import Finding
 from diagnose.finding.trials import Trials, drawn_in_nats, drawn_means, item_weights
+from evals.items import EvalReport
 from evals.statistics.compare import compare, shared_runs
 from evals.statistics.intervals import Estimate
 
@@ -45,8 +46,8 @@ class Pair:
     second: str
     full: Estimate
     """Score of the first less that of the second in full trainings."""
-    rest: Estimate
-    """The same on all other items of the tasks."""
+    rest: Estimate | None
+    """The same on all other items of the tasks; None where there are none."""
     small: tuple[Small, ...]
 
     @property
@@ -80,7 +81,7 @@ class Outcome:
     preferred: tuple[str, ...]
     """Fixes in the order in which `interventions=auto` takes them, from the evidence alone."""
     scores: dict[str, tuple[float, ...]]
-    """Score of each full training on the finding's `select` items, by fix; `continue` is the old data."""
+    """Score of each full training on the finding's `select` items, by fix; `before` is the champion's."""
     rest: dict[str, tuple[float, ...]]
     """The same on all other items of the tasks."""
     pairs: tuple[Pair, ...]
@@ -93,45 +94,49 @@ class Outcome:
 
 def pairs_of(
     full: Sequence[Arm],
+    before: EvalReport,
     read: Mapping[float, Trials | None],
     finding: Finding,
-    fields: tuple[str, ...],
+    fields: Sequence[str],
     tasks: tuple[str, ...],
     seed: int,
 ) -> tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, ...]], tuple[Pair, ...]]:
     """Scores of the full trainings by seed on the finding's items and on the rest, and all pairs of fixes.
 
     Args:
-        full: Arms of the full trainings, the old data among them.
+        full: Arms of the full trainings.
+        before: Report of the champion on `select`.
         read: What was read of the small ones, by their length.
         finding: The finding that the fixes are for.
         fields: Document fields that its slice may name.
         tasks: Tasks that are to be fixed.
         seed: Seeds the draws.
     """
-    on_slice = scored_by_all(full, chosen_in((finding.slice,), fields))
-    on_rest = scored_by_all(full, RestGuard(tasks, (finding.slice,), fields).chosen)
+    own, others = chosen_in((finding.slice,), fields), RestGuard(tasks, (finding.slice,), tuple(fields)).chosen
+    on_slice, on_rest = scored_by_all(full, own), scored_by_all(full, others)
     drawn = {
         (length, name): draws
         for length, trials in read.items()
         if trials is not None
         for name, draws in readings(trials, np.random.default_rng(seed)).items()
     }
-    names = [arm.name for arm in full if arm.name != CONTINUE]
     found = []
-    for first, second in combinations(names, 2):
-        estimates = []
-        for of in (on_slice, on_rest):
-            change = compare(of[first], of[second], shared_runs(list(of.values())))
-            estimates.append(Estimate(change.mean, change.low, change.high))
+    for first, second in combinations([arm.name for arm in full], 2):
+        changes = [compare(of[first], of[second], shared_runs(list(of.values()))) for of in (on_slice, on_rest) if of]
+        full_trial, *rest_of = (_estimate(change.mean, change.low, change.high) for change in changes)
         small = tuple(
             _small(length, reading, draws[first] - draws[second])
             for (length, reading), draws in drawn.items()
             if {first, second} <= draws.keys()
         )
-        found.append(Pair(first, second, estimates[0], estimates[1], small))
-    scores, rest = ({name: tuple(map(float, one.seed_means)) for name, one in of.items()} for of in (on_slice, on_rest))
-    return scores, rest, tuple(found)
+        found.append(Pair(first, second, full_trial, rest_of[0] if rest_of else None, small))
+    scores, *rest = (
+        {BEFORE: (_rounded(np.mean([one.score for one in choose(before.results)])),)}
+        | {name: tuple(map(_rounded, one.seed_means)) for name, one in of.items()}
+        for choose, of in ((own, on_slice), (others, on_rest))
+        if of
+    )
+    return scores, rest[0] if rest else {}, tuple(found)
 
 
 def readings(trials: Trials, rng: np.random.Generator) -> dict[str, Draws]:
@@ -157,4 +162,12 @@ def readings(trials: Trials, rng: np.random.Generator) -> dict[str, Draws]:
 def _small(length: float, reading: str, drawn: NDArray[np.float64]) -> Small:
     low, middle, high = np.quantile(drawn, (0.025, 0.5, 0.975)).tolist()
     better = float((drawn > 0).mean() + (drawn == 0).mean() / 2)
-    return Small(length, reading, Estimate(middle, low, high), better)
+    return Small(length, reading, _estimate(middle, low, high), _rounded(better))
+
+
+def _estimate(mean: float, low: float, high: float) -> Estimate:
+    return Estimate(_rounded(mean), _rounded(low), _rounded(high))
+
+
+def _rounded(value: float | np.floating) -> float:
+    return round(float(value), 4)

@@ -27,8 +27,11 @@ def pair_lines(run: Outcome) -> Iterator[str]:
         if pair.is_decided and small is not None:
             where = " ".join([f"`{run.scenario}`", *run.overrides])
             order = "same" if pair.agrees(small) else "**other**"
-            told = f"{_told(pair.full, 3)} | {_told(small.difference, 2)}"
-            yield f"| {run.world} | {where} | {run.seed} | {pair.first} over {pair.second} | {told} | {order} |"
+            is_first = pair.full.mean > 0
+            names = (pair.first, pair.second) if is_first else (pair.second, pair.first)
+            full, told = (one if is_first else _turned(one) for one in (pair.full, small.difference))
+            cells = [run.world, where, str(run.seed), " over ".join(names), _told(full, 3), _told(told, 2), order]
+            yield f"| {' | '.join(cells)} |"
 
 
 def shares(runs: Sequence[Outcome]) -> Iterator[str]:
@@ -76,3 +79,8 @@ def _share(right: Sequence[bool]) -> str:
 
 def _told(one: Estimate, digits: int) -> str:
     return f"{one.mean:+.{digits}f} [{one.low:+.{digits}f}, {one.high:+.{digits}f}]"
+
+
+def _turned(one: Estimate) -> Estimate:
+    """The difference the other way round."""
+    return Estimate(-one.mean, -one.high, -one.low)
