@@ -1,8 +1,8 @@
 """Do small trainings put rival fixes of one cause in the order that full ones do, at equal tokens?
 
-    python scripts/bench_fix_order.py --worlds skills shop --scenarios starved_skill --seeds 0 1 [key=value ...]
-    python scripts/bench_fix_order.py --table
-    python scripts/bench_fix_order.py --worlds questions --scenarios starved_skill prove.data=FOLDER
+    python scripts/bench_fix_order.py --worlds skills shop --scenarios starved_skill --seeds 0 1
+    python scripts/bench_fix_order.py --table [CODE VERSION]
+    python scripts/bench_fix_order.py --worlds questions --scenarios starved_skill --set prove.data=FOLDER
 
 A proving-ground world is planted, trained on and diagnosed once. For the first finding that at least two of `retrieve`,
 `reweight` and `programs` can mend, the mix of each is made from that diagnosis, all other findings set aside, and
@@ -11,8 +11,8 @@ three seeds. Small trainings are read on probe items by which no row was chosen,
 full ones by score on the finding's `select` items, with the verdict's comparison. A pair of fixes counts where the full
 trainings tell the two apart: the 95 % interval of the difference excludes 0.
 
-The recipe varies by seed (`prove.vary`). Everything is kept in `runs/fix-order`: a stopped run goes on. A line for each
-run is added to `--out`; the table is of all lines there. Two minutes a run on one core.
+The recipe varies by seed (`prove.vary`). Everything is kept in `runs/fix-order`: a stopped run goes on. A file
+of `--out` holds a line for each run of this code version; the table is of all of them. Two minutes a run on a core.
 """
 
 import argparse
@@ -63,7 +63,7 @@ FIXES: dict[str, Intervention] = {
     REWEIGHT: Reweight(),
     PROGRAMS: Programs(programs=str(SCRIPTS / "world_programs.py")),
 }
-OUT = SCRIPTS.parent / "docs" / "proof" / "fix_order" / "runs.jsonl"
+OUT = SCRIPTS.parent / "docs" / "proof" / "fix_order"
 LEAST_FAILED, LEAST_STEPS = 4, 8
 """Fewest failed items and fewest optimiser steps of a small training, as pilots have them."""
 FIRST_PLACE = 90
@@ -90,45 +90,68 @@ class Rivals:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("overrides", nargs="*", help="further keys of the proving ground")
+    parser.add_argument(
+        "--set", nargs="*", default=[], dest="overrides", metavar="KEY=VALUE", help="further keys of the proving ground"
+    )
     parser.add_argument("--worlds", nargs="+", default=["skills"])
     parser.add_argument("--scenarios", nargs="+", default=["starved_skill"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--lengths", nargs="+", type=float, default=LENGTHS[:1], help="of small trainings")
     parser.add_argument("--work", type=Path, default=Path("runs/fix-order"))
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
-    options = parser.parse_intermixed_args()
+    parser.add_argument("--table", nargs="?", const=code_version(), help="code version whose table is only printed")
+    options = parser.parse_args()
     logs.quiet_libraries()
-    kept = read_outcomes(options.out)
+    file = options.out / f"{options.table or code_version()}.jsonl"
+    kept = {outcome.key: outcome for outcome in read_outcomes(file)}
     wanted = [(w, s, n) for n in options.seeds for s in options.scenarios for w in options.worlds]
     # A folder of data is another one on each machine.
     told = tuple(one for one in options.overrides if not one.startswith("prove.data="))
     for world, scenario, seed in [] if options.table else wanted:
-        if any(one.key == (world, scenario, seed, told) for one in kept):
+        known = kept.get((world, scenario, seed, told))
+        if known is not None and known.has(options.lengths):
             continue
-        outcome = play(world, scenario, seed, options.overrides, told, options.work.absolute())
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with options.out.open("ab") as file:
-            file.write(TypeAdapter(Outcome).dump_json(outcome) + b"\n")
-        kept.append(outcome)
+        outcome = play(world, scenario, seed, options.overrides, told, options.lengths, options.work.absolute())
+        kept[outcome.key] = outcome
+        write_outcomes([*kept.values()], file)
         print(f"{world} {scenario} {seed} {' '.join(told)}: {outcome.slice or 'no two fixes'}", flush=True)
         for line in pair_lines(outcome):
             print(f"    {line}", flush=True)
-    for line in lines(kept):
+    for line in lines([*kept.values()]):
         print(line)
 
 
+def write_outcomes(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Replace the file, a line for each run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(b"".join(TypeAdapter(Outcome).dump_json(one) + b"\n" for one in outcomes))
+    temporary.replace(path)
+
+
 def read_outcomes(path: Path) -> list[Outcome]:
-    """Runs of this code version."""
+    """Runs of one code version; none where there is no file."""
     text = path.read_text().splitlines() if path.is_file() else []
-    found = [TypeAdapter(Outcome).validate_json(line) for line in text]
-    return [one for one in found if one.code_version == code_version()]
+    return [TypeAdapter(Outcome).validate_json(line) for line in text]
 
 
 def play(
-    world_name: str, scenario: str, seed: int, overrides: Sequence[str], told: tuple[str, ...], work: Path
+    world_name: str,
+    scenario: str,
+    seed: int,
+    overrides: Sequence[str],
+    told: tuple[str, ...],
+    lengths: Sequence[float],
+    work: Path,
 ) -> Outcome:
-    """One run, without a pair where no finding has two fixes."""
+    """One run, without a pair where no finding has two fixes.
+
+    Args:
+        overrides: Further keys of the proving ground.
+        told: Those of them that say what is planted.
+        lengths: Tokens of small trainings as a share of a full one's.
+        work: Where everything is kept.
+    """
     words = [f"world={world_name}", f"scenario={scenario}", f"seed={seed}", "verify=continue", "workers=1"]
     proving = composed_prove([*words, "prove.vary=true", *overrides])
     world = find_world(world_name, proving.prove.data)
@@ -146,7 +169,7 @@ def play(
         select = measure_model(run, champion, Split.SELECT, "measure-select").report
         trials = [MixTrial(name, (challenger_mix(one),), rivals.whole) for name, one in rivals.proposals.items()]
         full = [one.arm for one in try_mixes(run, proposal, trials, 0, Account("full trainings", "train", "verify"))]
-        small = {length: _small(run, champion, probe, rivals, length) for length in LENGTHS}
+        small = {length: _small(run, champion, probe, rivals, length) for length in lengths}
     read = {length: trials_of(asked_finding(finding, probe.report.results), one) for length, one in small.items()}
     scores, rest, pairs = pairs_of(full, select, read, finding, run.suite.slices, tuple(run.loaded.tasks), seed)
     return Outcome(

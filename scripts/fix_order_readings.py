@@ -17,7 +17,7 @@ from evals.statistics.compare import compare, shared_runs
 from evals.statistics.intervals import Estimate
 
 LENGTHS = (0.1, 0.3)
-"""Tokens of small trainings as a share of a full one's: of a pilot's first look, and of its longer one."""
+"""Tokens of small trainings as a share of a full one's that are tabled: of a pilot's first look and its longer one."""
 LIKELIHOOD, OF_SLICE, NATS, SCORE = "likelihood", "likelihood of the slice", "log-likelihood", "score"
 """Readings. `likelihood` is that of pilots: a share of the gap, less what items of other labels lose against the old
 data; the second one leaves that out."""
@@ -86,6 +86,10 @@ class Outcome:
     """The same on all other items of the tasks."""
     pairs: tuple[Pair, ...]
     code_version: str
+
+    def has(self, lengths: Sequence[float]) -> bool:
+        """Whether small trainings of all these lengths were read, as far as there are fixes."""
+        return all(set(lengths) <= {small.length for small in pair.small} for pair in self.pairs)
 
     @property
     def key(self) -> tuple[str, str, int, tuple[str, ...]]:

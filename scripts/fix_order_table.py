@@ -1,6 +1,7 @@
 """Table of `scripts/bench_fix_order.py`: pairs of fixes, and how often small trainings have the order of full ones."""
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 from fix_order_readings import LENGTHS, LIKELIHOOD, NATS, OF_SLICE, SCORE, Outcome
 
@@ -68,6 +69,30 @@ def shares(runs: Sequence[Outcome]) -> Iterator[str]:
         right = [pair.agrees(small) for pair, small in read if small is not None]
         wins = sum(pair.full.mean > 0 for pair in own)
         yield f"{kind[0]} over {kind[1]}: {len(own)} told apart, {wins} for the first; same order in {_share(right)}"
+    yield ""
+    small, auto = (_lost([(run, choose(run)) for run in with_pairs]) for choose in (_read_best, _preferred))
+    yield f"One fix a run: {small} below the best where small trainings choose, {auto} where the order of `auto` does"
+
+
+def _read_best(run: Outcome) -> str:
+    """Fix that small trainings read as the best."""
+    total = dict.fromkeys(run.preferred, 0.0)
+    for pair in run.pairs:
+        if (said := pair.said(LENGTHS[0], LIKELIHOOD)) is not None:
+            total[pair.first] += said.difference.mean
+            total[pair.second] -= said.difference.mean
+    return max(total, key=lambda name: total[name])
+
+
+def _preferred(run: Outcome) -> str:
+    return run.preferred[0]
+
+
+def _lost(chosen: Sequence[tuple[Outcome, str]]) -> str:
+    """Score on the finding's items that the choice costs against the best fix, mean and largest over runs."""
+    mean = [{name: fmean(run.scores[name]) for name in run.preferred} for run, _ in chosen]
+    lost = [max(of.values()) - of[name] for of, (_, name) in zip(mean, chosen, strict=True)]
+    return f"{fmean(lost):.3f} (at most {max(lost):.3f})" if lost else "nothing"
 
 
 def _share(right: Sequence[bool]) -> str:
