@@ -37,7 +37,7 @@ from controller.loop.pilots.bench import SEEDS
 from controller.loop.pilots.readings import Readings, asked_finding, passing_items, trials_of
 from controller.loop.proposing import ProposedRound, propose_round
 from controller.loop.run import Run, opened
-from controller.loop.trial import Account, MixTrial, challenger_mix, fix_recipe, mix_in, training_seed, try_mixes
+from controller.loop.trial.mixes import Account, MixTrial, challenger_mix, fix_recipe, mix_in, training_seed, try_mixes
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import plant
 from controller.prove.worlds import find_world

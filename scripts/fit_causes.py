@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from planted_truth import LEAST_GAP, clean_scores, gap_of, skill_named, true_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
-from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
-from controller.prove.scores import ALL
+from controller.prove.result import PROVE_FILE, ProveResult, read_prove
 from controller.prove.truth import VERIFIED
 from diagnose.finding.causes import MODEL_FILE, READINGS, read_cause_model, readings_of
 from diagnose.finding.finding import Cause, Experiment
@@ -46,9 +46,6 @@ DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 """What tells them."""
 TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
-LEAST_GAP = 0.1
-"""Score that clean data or training would add at least, for there to be something to find; of plain text, nats of a
-whole item."""
 SURE, LEAST_SURE = 0.9, 15
 """Probability from which a cause counts as sure, and fewest such findings that tell how often it is right."""
 SMOOTHING = 0.02
@@ -156,52 +153,6 @@ def from_runs(results: Sequence[ProveResult]) -> Iterator[Example]:
                 )
 
 
-def clean_scores(results: Sequence[ProveResult]) -> dict[str, dict[str, float]]:
-    """Mean score of each skill in the clean runs of each world."""
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        for skill, score in result.probe_scores.items() if result.scenario == "clean" else ():
-            found[result.world][skill].append(score)
-    return {world: {skill: float(np.mean(scores)) for skill, scores in of.items()} for world, of in found.items()}
-
-
-def gap_of(result: ProveResult, clean: Mapping[str, float], skill: str | None = None) -> float | None:
-    """What clean runs of the world score beyond this one, on a skill, or else on those that suffer from what was
-    planted; None where that is not known."""
-    own = (skill,) if skill is not None else result.true_slices or tuple(clean)
-    if not own or not set(own) <= clean.keys() & result.probe_scores.keys():
-        return None
-    return float(np.mean([clean[skill] - result.probe_scores[skill] for skill in own]))
-
-
-def true_of(result: ProveResult, named: Named) -> tuple[str, ...]:
-    """True causes of a finding, `unknown` where nothing can be done; empty where it is not one of those to learn from:
-    leaks, and slices that nothing was planted in."""
-    if named.cause == Cause.CONTAMINATION or result.scenario in ("leaked_eval", "clean"):
-        return ()
-    if not is_planted(result, named):
-        return ()
-    if not result.true_causes:
-        return (Cause.UNKNOWN.value,)
-    if result.scenario == "two_defects":
-        cause = planted_cause(result, named)
-        return (cause,) if cause is not None else ()
-    return result.true_causes
-
-
-def is_planted(result: ProveResult, named: Named) -> bool:
-    """Whether the failing items may be those of a skill that something was planted in: in real data others fail too."""
-    skill = skill_named(result, named)
-    return not result.true_slices or skill is None or skill in result.true_slices
-
-
-def skill_named(result: ProveResult, named: Named) -> str | None:
-    """Skill that a finding's slice names, by its field or by the task; None where it names none."""
-    task = named.slice.get("task", f"{result.world}_{ALL}")
-    by_task = task.removeprefix(f"{result.world}_")
-    return named.slice.get("skill", by_task if by_task != ALL else None)
-
-
 def with_trainings(example: Example, shares: Mapping[str, float]) -> dict[str, float]:
     """Combine the probabilities of a world's findings, by a model that has not seen it, with what trainings did."""
     known = Estimate(0.0, 0.0, 0.0)
@@ -246,18 +197,6 @@ def sure(found: Sequence[tuple[Example, Mapping[str, float]]]) -> dict[str, floa
         if shares[name] >= SURE:
             right[name].append(name in example.true)
     return {name: round(float(np.mean(own)), 3) for name, own in sorted(right.items()) if len(own) >= LEAST_SURE}
-
-
-def planted_cause(result: ProveResult, named: Named) -> str | None:
-    """The first true cause; of two defects that of the skill which the slice names. None where nothing is planted."""
-    if named.cause == Cause.CONTAMINATION or not result.true_causes:
-        return None
-    if result.scenario != "two_defects":
-        return result.true_causes[0] if result.true_causes[0] != Cause.CONTAMINATION else None
-    (target, second), words = result.true_slices, f"{dict(named.slice)} {dict(named.data_slice)}"
-    if target in words:
-        return Cause.MISSING_DATA.value
-    return Cause.WRONG_LABELS.value if second in words else None
 
 
 def with_counterparts(examples: Sequence[Example]) -> list[Example]:

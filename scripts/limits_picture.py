@@ -15,9 +15,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fit_causes import LEAST_GAP, clean_scores, gap_of, is_planted
 from kept_results import RUNS
 from matplotlib.figure import Figure
+from planted_truth import LEAST_GAP, clean_scores, gap_of, is_planted
 
 from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
 from diagnose.finding.finding import Cause
