@@ -26,7 +26,7 @@ def pair_lines(run: Outcome) -> Iterator[str]:
     for pair in run.pairs:
         small = pair.said(LENGTHS[0], LIKELIHOOD)
         if pair.is_decided and small is not None:
-            where = " ".join([f"`{run.scenario}`", *run.overrides])
+            where = " ".join([f"`{run.scenario}`", *(one.removeprefix("prove.scenario.") for one in run.overrides)])
             order = "same" if pair.agrees(small) else "**other**"
             is_first = pair.full.mean > 0
             names = (pair.first, pair.second) if is_first else (pair.second, pair.first)
