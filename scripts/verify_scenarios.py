@@ -34,7 +34,7 @@ from controller.prove.settings import ProveSettings
 from controller.prove.truth import VERIFIED
 from controller.prove.worlds import meaningless
 from controller.settings import LoopSettings
-from diagnose.finding.finding import Cause
+from diagnose.finding.finding import LACKING, Cause
 from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import World
 from evals.items import ItemResult
@@ -46,8 +46,6 @@ UNCLEAR = 0.25
 LONGER = 2
 """How many times as long the same data is trained on, for `training_setup`."""
 CLEAN_SEEDS = 5
-LACKING = 0.5
-"""Of its fair share: with more rows than that a skill is not missing data, whatever further rows would do."""
 JUDGED_BY_LINES_OF_THEIR_OWN = ("forgetting_trap", "two_defects")
 """Their truth is that of the defects that they are made of."""
 
@@ -231,7 +229,7 @@ def _repairs(
         number = round((fair * len(rows) - len(mine)) / (1 - fair))
         copies = [mine[k % len(mine)] for k in range(number)]
         repairs.append(Variant(Cause.UNDERWEIGHTED.value, [*rows, *copies], given))
-    if len(mine) / len(rows) < LACKING * fair:
+    if len(mine) / len(rows) < (1 - LACKING) * fair:
         repairs.append(Variant(Cause.MISSING_DATA.value, [*rows, *more], given))
     repairs.append(wider)
     return repairs

@@ -4,9 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from controller.loop.models import (
-    MeasuredModel,
-)
+from controller.loop.models import MeasuredModel
 from controller.loop.proposing import RUN_NOISE_FILE, ProposedRound, judgement_key, reduced_round
 from controller.loop.run import Run
 from controller.loop.trial.looks import Tried, judge_over_looks

@@ -5,13 +5,7 @@ from dataclasses import dataclass, replace
 
 from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD_BACKWARD
-from controller.loop.models import (
-    TrainedModel,
-    TrainingJob,
-    base_model,
-    measure_models,
-    train_models,
-)
+from controller.loop.models import TrainedModel, TrainingJob, base_model, measure_models, train_models
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.results.arm_names import CHALLENGER, RANDOM, WITHOUT, file_name
