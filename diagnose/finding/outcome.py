@@ -42,17 +42,17 @@ class Contrast:
 
     cause: Cause
     arm: str
-    control: str
-    """Name of an arm; empty for the model as it is."""
+    controls: tuple[str, ...]
+    """Names of arms, empty for the model as it is; the one over which the repair does least counts."""
     repair_says: str
-    control_says: str
+    control_says: tuple[str, ...]
     length: float
     """Tokens of a small training as a share of an arm's."""
     of_full: float | None = None
     """Tokens of a small training as a share of those in which the repair has to close half of the gap, an arm's if
     None: training on is held against as many tokens as the model was trained for."""
-    shorter: tuple[str, str, float] | None = None
-    """Names of arm and control of a shorter training, and its tokens as a share of an arm's; None without one."""
+    shorter: tuple[str, tuple[str, ...], float] | None = None
+    """Names of arm and controls of a shorter training, and its tokens as a share of an arm's; None without one."""
     at_random: str = ""
     """Name of the arm that does as much at random; empty where none does."""
     part: float = 1.0
@@ -104,7 +104,8 @@ def experiments(
         lost = 0.0 if others is None else trials.rest_weight * np.minimum(others[arm] - others[control], 0.0)
         return np.asarray((drawn[arm] - drawn[control] + lost) / trials.gap)
 
-    effects = {one.cause: effect(one.arm, one.control) for one in tested}
+    hardest = {one.cause: min(one.controls, key=lambda name: float(effect(one.arm, name).mean())) for one in tested}
+    effects = {one.cause: effect(one.arm, hardest[one.cause]) for one in tested}
     works = {one.cause: effects[one.cause] >= one.needed for one in tested}
     shared = {one.cause for one in tested if _helps_as_a_part(effects[one.cause], one)}
     for one in tested:
@@ -120,6 +121,7 @@ def experiments(
     earlier = np.zeros(DRAWS, bool)
     found = []
     for one in tested:
+        control = hardest[one.cause]
         is_tried_at_random = one.at_random in trials.likelihood.arms
         is_enough = at_length[one.cause] >= CLOSES * best if one.cause in BY_HEART else True
         is_cause = works[one.cause] & is_enough
@@ -127,9 +129,9 @@ def experiments(
             Experiment(
                 cause=one.cause,
                 repair=one.repair_says,
-                control=one.control_says,
+                control=one.control_says[one.controls.index(control)],
                 effect=_estimate(effects[one.cause]),
-                score=_estimate(scores[one.arm] - scores[one.control]) if {one.arm, one.control} <= {*scores} else None,
+                score=_estimate(scores[one.arm] - scores[control]) if {one.arm, control} <= {*scores} else None,
                 works=float(works[one.cause].mean()),
                 is_first=float((is_cause & ~earlier).mean()),
                 num_items=len(trials.is_failed),
@@ -137,7 +139,7 @@ def experiments(
                 length=one.length,
                 is_rising=one.cause in late,
                 is_part=one.cause in shared - late,
-                at_random=_estimate(effect(one.at_random, one.control)) if is_tried_at_random else None,
+                at_random=_estimate(effect(one.at_random, control)) if is_tried_at_random else None,
                 before=(before or {}).get(one.cause, 0.0),
             )
         )
@@ -153,7 +155,16 @@ def rising(trials: Trials, tested: Sequence[Contrast], rng: np.random.Generator)
     raises it too. Empty where likelihoods are logarithms already, as those of whole texts are.
     """
     drawn = drawn_in_nats(trials, rng)
-    return {one.cause: float((drawn[one.arm] - drawn[one.control] >= one.needed).mean()) for one in tested if drawn}
+    return {
+        one.cause: float((drawn[one.arm] - _hardest(drawn, one.controls) >= one.needed).mean())
+        for one in tested
+        if drawn
+    }
+
+
+def _hardest(drawn: Mapping[str, NDArray[np.float64]], controls: Sequence[str]) -> NDArray[np.float64]:
+    """Means of the control that has the highest, [num_draws]."""
+    return max((drawn[name] for name in controls), key=lambda means: float(means.mean()))
 
 
 def _half(rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -172,10 +183,10 @@ def _rises_still(trials: Trials, one: Contrast, rng: np.random.Generator) -> boo
     if one.shorter is None:
         return False
     drawn = drawn_in_nats(trials, rng)
-    arm, control, length = one.shorter
-    if not drawn or not {arm, control} <= drawn.keys():
+    arm, controls, length = one.shorter
+    if not drawn or not {arm, *controls} <= drawn.keys():
         return False
-    more = (drawn[one.arm] - drawn[one.control]) - (drawn[arm] - drawn[control])
+    more = (drawn[one.arm] - _hardest(drawn, one.controls)) - (drawn[arm] - _hardest(drawn, controls))
     return float((more >= least_effect(one.length - length)).mean()) >= SHOWN
 
 

@@ -8,7 +8,8 @@ clean      rows whose labels seem wrong leave, or have another label, against as
 dedup      copies leave, against the corpus as it stands
 twins      twins of rows with a cue, against the corpus as it stands
 raise      rows of the slices are drawn more often, against the corpus as it stands
-add        rows of the pool are added, against the corpus as it stands and as many rows of the pool at random
+add        rows of the pool are added, against the corpus as it stands, as many draws of the rows that the slices have
+           already, and as many rows of the pool at random
 
 The corpus's rows are drawn in the same order from all mixes: one that leaves keeps its place, with weight 0.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from diagnose.finding.finding import Cause, Diagnosis, Finding
-from diagnose.slices.predicate import Slice
+from diagnose.slices.predicate import Slice, row_members
 from interventions.admission.gate import Stock
 from interventions.arms.doubted import Doubted, like_it_at_random
 from interventions.controls.contest import Change, Side
@@ -34,8 +35,9 @@ from interventions.plan.plan import Action
 from interventions.plan.step import Intervention, Made, Remove, Resources
 from interventions.proposal import NothingToDo, Proposal, carry_out, plan_fix
 
-SAME, RANDOM, RANDOM_REMOVAL = "same", "random", "random-removal"
-"""Names of mixes that repair nothing: the corpus as it stands, random rows added, and random rows left out."""
+SAME, OWN, RANDOM, RANDOM_REMOVAL = "same", "own", "random", "random-removal"
+"""Names of mixes that repair nothing: the corpus as it stands, the slices' own rows drawn as often as rows are added to
+them, random rows added, and random rows left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Repair:
     cause: Cause
     kind: Callable[..., Intervention]
     """Fix that makes it."""
-    control: str
-    """Name of the mix that it is compared with."""
+    controls: tuple[str, ...]
+    """Names of the mixes that it is compared with, of which the hardest counts; not all need be made."""
     says: str
     """What it does to so many rows, in words."""
     counted: str = "num_added"
@@ -61,12 +63,12 @@ class Repair:
 
 REPAIRS = (
     Repair(
-        "clean", Cause.WRONG_LABELS, Doubted, RANDOM_REMOVAL, "{} rows with doubtful labels left out", "num_removed"
+        "clean", Cause.WRONG_LABELS, Doubted, (RANDOM_REMOVAL,), "{} rows with doubtful labels left out", "num_removed"
     ),
-    Repair("twins", Cause.SHORTCUT, CounterExamples, SAME, "{} twins without the cue added"),
-    Repair("dedup", Cause.DUPLICATES, Clean, SAME, "{} copies left out", "num_removed", is_everywhere=True),
-    Repair("raise", Cause.UNDERWEIGHTED, Reweight, SAME, "{} rows of the slice drawn more often", "num_reweighted"),
-    Repair("add", Cause.MISSING_DATA, Retrieve, SAME, "{} rows of the slice added", at_random=RANDOM),
+    Repair("twins", Cause.SHORTCUT, CounterExamples, (SAME,), "{} twins without the cue added"),
+    Repair("dedup", Cause.DUPLICATES, Clean, (SAME,), "{} copies left out", "num_removed", is_everywhere=True),
+    Repair("raise", Cause.UNDERWEIGHTED, Reweight, (SAME,), "{} rows of the slice drawn more often", "num_reweighted"),
+    Repair("add", Cause.MISSING_DATA, Retrieve, (SAME, OWN), "{} rows of the slice added", at_random=RANDOM),
 )
 """Repairs that a training can try, in the order of `Cause`."""
 
@@ -125,6 +127,7 @@ def rivals(
         if repair.cause is Cause.WRONG_LABELS:
             made.append(_by_chance([_at_random(done, resources, draw) for draw in range(num_draws)]))
         if repair.cause is Cause.MISSING_DATA:
+            made += _own_rows(done, resources.stock)
             drawn = [_random_rows(done, resources, draw) for draw in range(num_draws)]
             if known := [one for one in drawn if one is not None]:
                 made.append(_by_chance(known))
@@ -175,6 +178,25 @@ def _at_random(done: Proposal, resources: Resources, draw: int) -> Rival:
     like = carry_out(steps, resources, done.limits)
     mix = compose((), resources.stock) if isinstance(like, NothingToDo) else like.mix
     return Rival(RANDOM_REMOVAL, _in_place(mix, resources.stock), (), f"{what} at random")
+
+
+def _own_rows(done: Proposal, stock: Stock) -> list[Rival]:
+    """The slices' own rows, with the draws that rows added to them have beside what they have there; none where no
+    slice has rows. More of a kind is what a model comes to expect, whatever the rows teach."""
+    adding = [action for action in done.plan.actions if action.num_added]
+    stays, free = 1 - sum(action.share for action in adding), np.ones(len(stock.kept), bool)
+    draws, number = [], 0
+    for action in adding:
+        inside = free & row_members(action.slice, stock.corpus.select(stock.kept))
+        free &= ~inside
+        if inside.any():
+            share = action.share + stays * float(stock.draws[inside].sum())
+            draws.append(Draw(Origin(OWN, action.why, str(action.slice)), None, stock.kept[inside], share))
+            number += int(inside.sum())
+    mix = compose(draws, stock)
+    if np.allclose(mix.weights, stock.draws):
+        return []
+    return [Rival(OWN, mix, (), f"as many draws of the {number} rows of the slice that are there")]
 
 
 def _random_rows(done: Proposal, resources: Resources, draw: int) -> Rival | None:

@@ -15,6 +15,7 @@ from controller.stages.retraining.pilot import try_mix
 from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
 from controller.train.recipe import Recipe, Tokens, change_tokens, recipe
 from controller.train.settings import TrainUpdate
+from interventions.arms.rivals import Repair
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,11 @@ class Bench:
     @property
     def mixes(self) -> tuple[RivalMade, ...]:
         return self.made.value.mixes
+
+    def controls(self, repair: Repair) -> tuple[str, ...]:
+        """Names of the mixes that a repair is compared with, of those that could be made."""
+        made = {one.name for one in self.mixes}
+        return tuple(name for name in repair.controls if name in made)
 
     def tokens(self, length: float) -> Tokens:
         """Tokens of a training of this length, a share of an arm's."""

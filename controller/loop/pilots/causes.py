@@ -128,7 +128,7 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         if trials is None:
             continue
         sound = {"", *trials.likelihood.arms}
-        tested = [one for one in _tested(bench, readings, asked.finding) if {one.arm, one.control} <= sound]
+        tested = [one for one in _tested(bench, readings, asked.finding) if {one.arm, *one.controls} <= sound]
         if not tested:
             continue
         rng = np.random.default_rng([bench.run.settings.seed, number])
@@ -145,22 +145,23 @@ def _tested(bench: Bench, readings: Readings, finding: Finding) -> list[Contrast
     arm, length = _longest(bench, readings, SAME)
     says = "trained on with the same data"
     of_full = bench.tokens(length).count / bench.trained_for
-    tested = [Contrast(Cause.TRAINING_SETUP, arm, "", says, "the model as it is", length, of_full)]
+    tested = [Contrast(Cause.TRAINING_SETUP, arm, ("",), says, ("the model as it is",), length, of_full)]
     for repair in REPAIRS:
         made = by_name.get(repair.name)
         if made is None or finding.slice not in made.items:
             continue
-        arm, length = _longest(bench, readings, repair.name, repair.control)
+        controls = bench.controls(repair)
+        arm, length = _longest(bench, readings, repair.name, *controls)
         is_longer = arm != repair.name
         tested.append(
             Contrast(
                 cause=repair.cause,
                 arm=arm,
-                control=longer(repair.control) if is_longer else repair.control,
+                controls=tuple(map(longer, controls)) if is_longer else controls,
                 repair_says=made.says,
-                control_says=by_name[repair.control].says,
+                control_says=tuple(by_name[name].says for name in controls),
                 length=length,
-                shorter=(repair.name, repair.control, bench.length) if is_longer else None,
+                shorter=(repair.name, controls, bench.length) if is_longer else None,
                 part=made.part(finding.slice),
                 at_random=repair.at_random if repair.at_random in by_name and not is_longer else "",
             )

@@ -69,10 +69,10 @@ def further(bench: Bench, found: Sequence[Concluded], made: Mapping[str, int]) -
 
     if any(one.asks_for_longer for one in found):
         add([SAME], LONGER * bench.length, 0)
-    for pair in _open_pairs(found):
-        if all(longer(name) in made for name in pair):
+    for names in _open_repairs(bench, found):
+        if all(longer(name) in made for name in names):
             continue
-        if add(pair, LONGER * bench.length, 0) or add(pair, bench.length, SEEDS):
+        if add(names, LONGER * bench.length, 0) or add(names, bench.length, SEEDS):
             break
     return jobs
 
@@ -86,9 +86,9 @@ def _arm(name: str, length: float, bench: Bench) -> str:
     return longer(name) if length > bench.length else name
 
 
-def _open_pairs(found: Sequence[Concluded]) -> list[tuple[str, str]]:
+def _open_repairs(bench: Bench, found: Sequence[Concluded]) -> list[tuple[str, ...]]:
     """Repairs with their controls that may be causes and are not shown to work, the likeliest first."""
-    chance: dict[tuple[str, str], float] = {}
+    chance: dict[tuple[str, ...], float] = {}
     for one in found:
         is_settled = max(one.settled.causes.values()) >= SHOWN and one.settled.causes.get(Cause.UNKNOWN, 0.0) < SHOWN
         for repair in REPAIRS:
@@ -97,6 +97,6 @@ def _open_pairs(found: Sequence[Concluded]) -> list[tuple[str, str]]:
                 continue
             may_work = max(made.works, one.rising.get(repair.cause, 0.0))
             if may_work >= SHOWN or (may_work > 1 - SHOWN and not is_settled):
-                pair = (repair.name, repair.control)
-                chance[pair] = max(chance.get(pair, 0.0), may_work)
-    return sorted(chance, key=lambda pair: -chance[pair])
+                names = (repair.name, *bench.controls(repair))
+                chance[names] = max(chance.get(names, 0.0), may_work)
+    return sorted(chance, key=lambda names: -chance[names])

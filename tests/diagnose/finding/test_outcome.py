@@ -13,9 +13,9 @@ from diagnose.finding.trials import Trials, Tried
 
 LENGTH = 0.1
 GAP = 0.5
-ADD = Contrast(Cause.MISSING_DATA, "add", "same", "rows added", "the same data", LENGTH)
-CLEAN = Contrast(Cause.WRONG_LABELS, "clean", "random-removal", "rows left out", "as many at random", LENGTH)
-ON = Contrast(Cause.TRAINING_SETUP, "same", "", "trained on", "the model as it is", LENGTH)
+ADD = Contrast(Cause.MISSING_DATA, "add", ("same",), "rows added", ("the same data",), LENGTH)
+CLEAN = Contrast(Cause.WRONG_LABELS, "clean", ("random-removal",), "rows left out", ("as many at random",), LENGTH)
+ON = Contrast(Cause.TRAINING_SETUP, "same", ("",), "trained on", ("the model as it is",), LENGTH)
 
 
 def trials(
@@ -68,8 +68,21 @@ def test_a_repair_of_several_slices_is_not_refuted_for_one_of_them_by_what_its_p
     assert 0.45 <= np.median(part) <= 0.65
 
 
+def test_a_repair_counts_by_the_control_over_which_it_does_least() -> None:
+    of = trials({"same": 0.0, "own": 0.3, "add": 0.31}, num_items=400, num_seeds=6, of_seeds=0.0, run_sd=0.001)
+    both = replace(ADD, controls=("same", "own"), control_says=("the same data", "as many draws of own rows"))
+    over_same, over_both = (experiments(of, [one], np.random.default_rng(0))[0] for one in (ADD, both))
+    assert over_same.effect.mean == pytest.approx(0.31, abs=0.01)
+    assert over_same.works > 0.95
+    assert over_both.effect.mean == pytest.approx(0.01, abs=0.01)
+    assert over_both.works < 0.05
+    assert (over_same.control, over_both.control) == ("the same data", "as many draws of own rows")
+
+
 def test_two_repairs_that_shared_their_doses_stay_as_open_as_each_other() -> None:
-    raised = Contrast(Cause.UNDERWEIGHTED, "raise", "same", "rows drawn more often", "the same data", LENGTH, part=0.2)
+    raised = Contrast(
+        Cause.UNDERWEIGHTED, "raise", ("same",), "rows drawn more often", ("the same data",), LENGTH, part=0.2
+    )
     of = trials({"same": 0.0, "add": 0.05, "raise": 0.05}, num_items=400, num_seeds=6, of_seeds=0.0, run_sd=0.001)
     made = {one.cause: one for one in experiments(of, [raised, replace(ADD, part=0.2)], np.random.default_rng(0))}
     assert all(one.is_part for one in made.values())
@@ -180,7 +193,7 @@ def test_training_on_is_compared_with_the_model_as_it_is() -> None:
 
 
 def test_a_repair_that_does_less_than_half_of_the_best_is_not_the_cause_though_it_comes_first() -> None:
-    weigh = Contrast(Cause.UNDERWEIGHTED, "raise", "same", "rows raised", "the same data", LENGTH)
+    weigh = Contrast(Cause.UNDERWEIGHTED, "raise", ("same",), "rows raised", ("the same data",), LENGTH)
     for of_raise, first in ((0.2, Cause.MISSING_DATA), (0.5, Cause.UNDERWEIGHTED)):
         made = experiments(trials({"same": 0.0, "raise": of_raise, "add": 0.7}), [weigh, ADD], np.random.default_rng(0))
         assert all(one.works > 0.95 for one in made)
@@ -189,7 +202,7 @@ def test_a_repair_that_does_less_than_half_of_the_best_is_not_the_cause_though_i
 
 
 def test_trainings_of_other_lengths_are_compared_in_as_many_tokens() -> None:
-    long = Contrast(Cause.TRAINING_SETUP, "longer", "", "trained on", "the model as it is", 0.3)
+    long = Contrast(Cause.TRAINING_SETUP, "longer", ("",), "trained on", ("the model as it is",), 0.3)
     for closed, first in ((1 - 0.9**3, Cause.TRAINING_SETUP), (0.14, Cause.MISSING_DATA)):  # .1 of the gap in a tenth
         of = trials({"same": 0.0, "longer": closed, "add": 0.15}, of_seeds=0.001, run_sd=0.001, item_sd=0.01)
         [one, _] = made = experiments(of, [long, ADD], np.random.default_rng(0))
@@ -228,7 +241,7 @@ def of_likelihoods(before: float, arms: dict[str, float]) -> Trials:
     return Trials(tried, is_failed, tried, is_failed, 1.0, 0.9 - before)
 
 
-LONGER = replace(ADD, arm="add-longer", control="same-longer", length=0.3, shorter=("add", "same", LENGTH))
+LONGER = replace(ADD, arm="add-longer", controls=("same-longer",), length=0.3, shorter=("add", ("same",), LENGTH))
 
 
 def test_a_repair_whose_likelihood_comes_late_is_neither_shown_nor_refuted() -> None:

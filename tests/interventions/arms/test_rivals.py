@@ -12,7 +12,7 @@ from diagnose.finding.evidence import Evidence
 from diagnose.finding.finding import Cause
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice, row_members
 from interventions.admission.gate import take_stock
-from interventions.arms.rivals import RANDOM, RANDOM_REMOVAL, SAME, Rival, rivals
+from interventions.arms.rivals import OWN, RANDOM, RANDOM_REMOVAL, SAME, Rival, rivals
 from interventions.plan.step import Resources
 from interventions.planner import Auto
 
@@ -32,7 +32,7 @@ def made(*causes: Cause) -> dict[str, Rival]:
 
 
 def test_each_repair_that_is_possible_has_a_mix_beside_its_control() -> None:
-    assert set(made(*ALL)) == {SAME, "clean", RANDOM_REMOVAL, "raise", "add", RANDOM}
+    assert set(made(*ALL)) == {SAME, "clean", RANDOM_REMOVAL, "raise", "add", OWN, RANDOM}
     assert made(Cause.SHORTCUT) == {}  # no row shows a cue
 
 
@@ -46,6 +46,24 @@ def test_a_control_takes_as_many_rows_of_the_slice_at_random_as_the_cleaning_and
     added = {name: of[name].mix.weights[kinds_of(of[name].mix) != "original"] for name in ("add", RANDOM)}
     assert len(added["add"]) == len(added[RANDOM]) == 50
     assert added["add"].sum() == np.float64(added[RANDOM].sum())
+
+
+def test_a_control_draws_the_slices_own_rows_as_often_as_the_rows_that_are_added_and_those() -> None:
+    of = made(*ALL)
+    inside, added = row_members(JUMP, corpus()), kinds_of(of["add"].mix) != "original"
+    weights = of["add"].mix.weights
+    asked = weights[: len(corpus())][inside].sum() + weights[added].sum()
+    own = of[OWN].mix.weights
+    assert own[inside].sum() == pytest.approx(asked)
+    assert own[~inside] == pytest.approx(weights[: len(corpus())][~inside])
+
+
+def test_without_rows_of_the_slice_there_is_no_such_control() -> None:
+    none_there = corpus().select(np.flatnonzero(~row_members(JUMP, corpus())))
+    resources = Resources(take_stock(none_there, pool(), NO_ITEMS), row_effects=against)
+    found = rivals(Auto(num_examples=50), diagnosis(finding(Cause.UNKNOWN)), {TASK: ALL}, resources)
+    assert {one.name for one in found} >= {"add", SAME}
+    assert OWN not in {one.name for one in found}
 
 
 def test_what_is_done_at_random_is_drawn_anew_for_each_training_seed_and_repairs_are_not() -> None:
