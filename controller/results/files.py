@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from controller.data.reports import ItemTable
-from controller.results.events import Event, ItemsAnswered, LoopEnded, RoundEnded
-from controller.results.loop_json import write_loop
+from controller.results.events import Event, ItemsAnswered, LoopEnded, LoopWaits, ProposalApproved, RoundEnded
+from controller.results.loop_json import LOOP_FILE, LoopResult, read_loop, write_loop
 from controller.results.page.page import write_report
 from evals.splits import Split
 
@@ -24,8 +24,17 @@ class RunFiles:
         match event:
             case ItemsAnswered():
                 self._items[event.split].add(event.round, event.arm, event.seed, event.results)
-            case RoundEnded() | LoopEnded():
-                for split, table in self._items.items():
-                    table.write(self._run_dir / f"items-{split.value}.parquet")
-                write_loop(event.result, self._run_dir)
-                write_report(event.result, self._run_dir)
+            case RoundEnded() | LoopWaits() | LoopEnded():
+                self._write(event.result)
+            case ProposalApproved() if self._waits():
+                self._write(event.result)
+
+    def _write(self, result: LoopResult) -> None:
+        for split, table in self._items.items():
+            table.write(self._run_dir / f"items-{split.value}.parquet")
+        write_loop(result, self._run_dir)
+        write_report(result, self._run_dir)
+
+    def _waits(self) -> bool:
+        """Whether the files say that the loop waits; a loop that is played again has them say more than that."""
+        return (self._run_dir / LOOP_FILE).is_file() and read_loop(self._run_dir).status == "waiting"
