@@ -40,11 +40,13 @@ def answer_lines(verb: str, words: Sequence[str]) -> Iterator[str]:
         proposal=options.get("proposal"),
     )
     answer = decided.answer
-    already = "" if decided.is_new else " already"
-    yield f"round {answer.round} of {folders[0]}, proposal {answer.proposal}: {answer.in_words}{already}"
-    if decided.is_new:
-        what = "trains and judges it" if answer.is_approval else "goes on without it"
-        yield f"the command that began the loop {what}"
+    yield f"round {answer.round} of {folders[0]}, proposal {answer.proposal}: {answer.in_words}"
+    if not decided.is_new:
+        yield "it was decided before, and nothing is changed"
+    elif answer.is_approval:
+        yield "the command that began the loop trains and judges it"
+    else:
+        yield "the command that began the loop goes on without it"
 
 
 def _parsed(verb: str, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:

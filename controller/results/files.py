@@ -1,4 +1,5 @@
-"""Keep the files of a loop up to date: `loop.json`, `items-<split>.parquet` and `report.html`.
+"""Keep the files of a loop up to date: `loop.json`, `items-<split>.parquet`, `report.html`, and the question of a round
+that waits for approval.
 
 They are written after every round, each completely or not at all, so that a killed loop leaves its results so far.
 """
@@ -7,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from controller.data.reports import ItemTable
+from controller.engine.journal.approvals import ask
 from controller.results.events import Event, ItemsAnswered, LoopEnded, LoopWaits, ProposalApproved, RoundEnded
-from controller.results.loop_json import LOOP_FILE, LoopResult, read_loop, write_loop
+from controller.results.loop_json import LOOP_FILE, LoopResult, Round, read_loop, write_loop
+from controller.results.page.approval import asked_words
 from controller.results.page.page import write_report
 from evals.splits import Split
 
@@ -24,8 +27,11 @@ class RunFiles:
         match event:
             case ItemsAnswered():
                 self._items[event.split].add(event.round, event.arm, event.seed, event.results)
-            case RoundEnded() | LoopWaits() | LoopEnded():
+            case RoundEnded() | LoopEnded():
                 self._write(event.result)
+            case LoopWaits():
+                self._write(event.result)
+                self._ask(event.result.rounds[-1])
             case ProposalApproved() if self._waits():
                 self._write(event.result)
 
@@ -34,6 +40,11 @@ class RunFiles:
             table.write(self._run_dir / f"items-{split.value}.parquet")
         write_loop(result, self._run_dir)
         write_report(result, self._run_dir)
+
+    def _ask(self, round_: Round) -> None:
+        assert round_.approval is not None, "a round that waits has asked"
+        summary = asked_words(round_.plan, round_.approval)
+        ask(self._run_dir, round_.number, round_.approval.proposal, summary)
 
     def _waits(self) -> bool:
         """Whether the files say that the loop waits; a loop that is played again has them say more than that."""

@@ -134,16 +134,16 @@ def decide(
         return Decided(given, is_new=False)
 
 
-def ask(run_dir: Path, round_number: int, proposal: str, summary: str) -> Answer | None:
-    """Find the answer on a proposal; None where there is none yet, and then the question stands in the file."""
+def ask(run_dir: Path, round_number: int, proposal: str, summary: str) -> None:
+    """Write the question, once everything that a person reads before deciding is on the disk; one that stands there
+    already, or has been answered, is not written again."""
     path = run_dir / APPROVALS_FILE
     with _opened(path) as file:
         history = _read(file, path)
-        answer = history.answer_on(round_number, proposal)
         asked = history.open
-        if answer is None and (asked is None or (asked.round, asked.proposal) != (round_number, proposal)):
+        is_open = asked is not None and (asked.round, asked.proposal) == (round_number, proposal)
+        if not is_open and history.answer_on(round_number, proposal) is None:
             _append(file, "asked", asdict(Question(round_number, proposal, summary, _now())))
-        return answer
 
 
 def find_answer(run_dir: Path, round_number: int, proposal: str) -> Answer | None:
@@ -181,14 +181,15 @@ def _given(history: _History, round_number: int | None, proposal: str | None) ->
 
 
 def _not_waiting(run_dir: Path, asked: Question | None, round_number: int | None, proposal: str | None) -> str:
+    if asked is None:
+        return (
+            f"no proposal of {run_dir} waits for approval; one that does is named when its loop ends with exit code 3"
+        )
     of_round = f"round {round_number}" if round_number is not None else ""
     of_proposal = f"proposal {proposal}" if proposal is not None else ""
-    named = ", ".join(filter(None, (of_round, of_proposal))) or "no proposal"
-    if asked is None:
-        return f"{named} of {run_dir} does not wait for approval, and nothing else there does"
     return (
-        f"{named} of {run_dir} does not wait for approval, round {asked.round}, proposal {asked.proposal} does: "
-        f"{asked.summary}; read that one before you decide"
+        f"{', '.join(filter(None, (of_round, of_proposal)))} of {run_dir} does not wait for approval, round "
+        f"{asked.round}, proposal {asked.proposal} does: {asked.summary}; read that one before you decide"
     )
 
 

@@ -1,27 +1,27 @@
 """Have a person approve a proposal before anything of it is trained (`controller.approval=ask`).
 
-The question stands in `approvals.jsonl` of the run directory and is bound to the content of the proposal: the plan, and
-every row of its mix with its weight. The same command, once there is an answer, makes the same proposal of what the
-journal holds and finds the answer; a proposal that has become another one, as by a new version of the code, is asked
-about anew. An answer holds whatever the setting is by then. What the proposal rests on, small trainings included, is
-made before.
+The question stands in `approvals.jsonl` of the run directory, once the loop has left all that the person reads, and is
+bound to the content of the proposal: the plan, and every row of its mix with its weight. The same command, once there
+is an answer, makes the same proposal of what the journal holds and finds the answer; a proposal that has become another
+one, as by a new version of the code, is asked about anew. An answer holds whatever the setting is by then. What the
+proposal rests on, small trainings included, is made before.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pydantic import TypeAdapter
 
 from controller.data.patches import changes_by_source
 from controller.engine.hashes import fingerprint, hash_of
-from controller.engine.journal.approvals import APPROVALS_FILE, ask, find_answer, withdraw
-from controller.loop.proposing import ProposedRound, plan_record
+from controller.engine.journal.approvals import APPROVALS_FILE, Answer, find_answer, withdraw
+from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.loop.trial.judged import arm_trials
 from controller.loop.trial.mixes import MixTrial, forecast, has_begun
 from controller.results.loop_json import ApprovalRecord
-from controller.results.page.approval import asked_words
+from controller.results.page.approval import cost_words
+from controller.results.page.words import NBSP
 from controller.stages.propose import PATCH_FILE
 from interventions.plan.plan import Plan
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def approval_of(run: Run, proposal: ProposedRound, number: int) -> ApprovalRecord | None:
-    """Ask whether a proposal that changes something may be trained, and read the answer if there is one.
+    """Find out whether a proposal that changes something may be trained, or whether a person has to be asked.
 
     A round whose trainings have begun is not asked about: what would be approved is done.
 
@@ -49,16 +49,14 @@ def approval_of(run: Run, proposal: ProposedRound, number: int) -> ApprovalRecor
     answer = find_answer(run.run_dir, number, content)
     if answer is None and not is_asked:
         return None
-    record = _question(run, proposal, trials, content)
+    record = _question(run, proposal, trials, content, answer)
     if answer is None:
         run.books.check(f"round {number}", record.tokens, record.flops)
-        summary = asked_words(plan_record(proposal, None), record)
-        answer = ask(run.run_dir, number, content, summary)
-        log.info("round %d asks for approval: %s", number, summary)
-    if answer is not None:
+        log.info("round %d waits for approval: %s", number, cost_words(record).replace(NBSP, " "))
+    else:
         withdraw(run.run_dir, number)  # a question about what the proposal was before
         log.info("round %d: %s", number, answer.in_words)
-    return replace(record, answer=answer)
+    return record
 
 
 def content_hash(proposal: ProposedRound, number: int) -> str:
@@ -69,7 +67,9 @@ def content_hash(proposal: ProposedRound, number: int) -> str:
     return hash_of([number, plan, how, fingerprint(proposal.artifact.folder / PATCH_FILE)])
 
 
-def _question(run: Run, proposal: ProposedRound, trials: Sequence[MixTrial], content: str) -> ApprovalRecord:
+def _question(
+    run: Run, proposal: ProposedRound, trials: Sequence[MixTrial], content: str, answer: Answer | None
+) -> ApprovalRecord:
     trainings = forecast(run, proposal, trials)
     return ApprovalRecord(
         proposal=content,
@@ -78,5 +78,5 @@ def _question(run: Run, proposal: ProposedRound, trials: Sequence[MixTrial], con
         flops=trainings.flops,
         seconds=trainings.seconds,
         sources=changes_by_source(proposal.artifact.folder / PATCH_FILE),
-        answer=None,
+        answer=answer,
     )
