@@ -85,14 +85,14 @@ def run_loop(
     """
     if settings.evals.asks_server:
         raise asks_untrained("a loop")
-    run_dir = choose_run_dir(settings)
-    started = time.monotonic()
-    check_run_dir(settings, run_dir)
     if settings.controller.asks and job is not None and job.sweep is not None:
         raise ValueError(
             "controller.approval=ask is not for a sweep, whose jobs are compared by what they come to; leave it out, "
             "or start the jobs one by one"
         )
+    run_dir = choose_run_dir(settings)
+    started = time.monotonic()
+    check_run_dir(settings, run_dir)
     with opened(settings, run_dir) as run:
         check_arms(run)
         if isinstance(settings.model, PretrainedModel):

@@ -24,7 +24,7 @@ from controller.engine.journal.approvals import APPROVALS_FILE, decide, waiting
 from controller.loop.loop import run_loop
 from controller.main import run
 from controller.results.events import Event, ProposalApproved
-from controller.results.loop_json import Decision, LoopResult, read_loop
+from controller.results.loop_json import Decision, LoopResult
 from controller.results.tracking.job import Job
 
 pytestmark = pytest.mark.slow
@@ -179,7 +179,7 @@ def test_rejected_a_round_trains_nothing_and_the_next_one_proposes_something_els
 def test_an_answer_holds_without_the_setting_and_a_question_without_one_is_withdrawn(waits: Path) -> None:
     decide(waits / "run", "rejected", "anna")
     ended = play(waits)
-    assert [round_.verdict.decision for round_ in ended.rounds][0] is Decision.NOT_APPROVED
+    assert ended.rounds[0].verdict.decision is Decision.NOT_APPROVED
     assert ended.rounds[1].verdict.arms  # about which nobody was asked
     assert ended.rounds[1].approval is None
 
