@@ -110,8 +110,9 @@ class Tracker:
                     self._box.put([Metrics(LOOP, points, _now())], f"fidelity-{event.round.number}")
             case LoopWaits():
                 self._box.put([*self._page(event.result), Pause(LOOP)])
-            case ProposalApproved():
-                self._box.put([Tags(LOOP, {"decision": event.answer.decision, "reason": event.answer.in_words})])
+            case ProposalApproved():  # told once, or a loop that is played again would say no more than that
+                tags = Tags(LOOP, {"decision": event.answer.decision, "reason": event.answer.in_words})
+                self._box.put([tags], f"approved-{event.round} {event.answer.proposal}")
             case LoopEnded():
                 sealed = "sealed" if event.result.sealed is not None else "closed"
                 key = f"ended after {len(event.result.rounds)}, {sealed}"  # a larger budget may add rounds

@@ -156,6 +156,7 @@ def test_approved_each_round_a_loop_ends_as_one_that_never_asked(waits: Path, ne
 
 
 def test_rejected_a_round_trains_nothing_and_the_next_one_proposes_something_else(waits: Path) -> None:
+    assert play(waits, ASK).status == "waiting"  # nobody has answered
     answer = decide(waits / "run", "rejected", "anna", "these rows are private").answer
     result = play(waits, ASK)
     first, second = result.rounds
