@@ -34,7 +34,7 @@ def answer_lines(verb: str, words: Sequence[str]) -> Iterator[str]:
     decided = decide(
         Path(folders[0]),
         DECISIONS[verb],
-        options.get("by") or getpass.getuser(),
+        options.get("by") or _user(),
         options.get("why", ""),
         round_number=int(number) if number is not None else None,
         proposal=options.get("proposal"),
@@ -47,6 +47,13 @@ def answer_lines(verb: str, words: Sequence[str]) -> Iterator[str]:
         yield "the command that began the loop trains and judges it"
     else:
         yield "the command that began the loop goes on without it"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise ValueError("the system knows no name of this user; by=NAME says who decides") from error
 
 
 def _parsed(verb: str, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -309,13 +309,14 @@ class ApprovalRecord:
     """Hash of the plan and of every row that it trains on, to which an answer is bound."""
     num_trainings: int
     """Trainings of all arms and seeds up to the first look, which take `tokens` and `flops`."""
+    most_trainings: int
+    """Trainings with all seeds that `verify.max_seeds` allows."""
     tokens: int
     flops: float
     seconds: float | None
     """Estimated from earlier trainings of the loop; null where there were none."""
     sources: tuple[SourceChange, ...]
     answer: Answer | None
-    """Null while the round waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +330,7 @@ class Round:
     studies: Mapping[str, Any] = field(default_factory=dict)
     """Findings of further studies of the fix, by name."""
     approval: ApprovalRecord | None = None
-    """Null where nobody was asked."""
+    """Null where nobody was asked; its `answer` is null while the round waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,8 +378,7 @@ class LoopResult:
     corpus: tuple[SourceCounts, ...] = ()
     """Sources of `corpus.train` as it stands, that of most draws first."""
     status: Status = "ended"
-    """State of the loop; running: the rounds so far, the loop goes on, or was killed and goes on when started again;
-    waiting: it goes on then, too, once a person has approved or rejected the plan of the last round."""
+    """State: over; waiting for a decision on the plan of the last round; or running, as a killed loop says, too."""
 
 
 def read_loop(path: Path) -> LoopResult:

@@ -12,7 +12,7 @@ LEAST_INTERPOLATION = 0.25
 @dataclass(frozen=True, slots=True)
 class Attempts:
     keys: tuple[str, ...] = ()
-    """Keys of plans that were judged, or that a person has rejected (`Plan.keys`)."""
+    """Keys of plans that a verdict or a person has judged (`Plan.keys`)."""
     scale: float = 1.0
     """Multiplies the draws that the fix takes from the corpus's other rows (`Limits.scale`)."""
     interpolation: float = 1.0

@@ -338,7 +338,7 @@ def asked_round(number: int = 0, answer: Answer | None = None) -> Round:
     return replace(
         start,
         verdict=idle_round(number, decision, reason, ()).verdict,
-        approval=ApprovalRecord("5f0e1d2c3b4a5968", 9, 552_960, 2.12e12, 610.0, sources, answer),
+        approval=ApprovalRecord("5f0e1d2c3b4a5968", 9, 24, 552_960, 2.12e12, 610.0, sources, answer),
     )
 
 

@@ -11,6 +11,7 @@ This module imports little, so that a command that answers takes a moment.
 import fcntl
 import json
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,11 @@ from typing import IO, Any, Literal
 APPROVALS_FILE = "approvals.jsonl"
 MOST_CHARACTERS = 2000
 """Most characters of a name or a reason."""
+
+_REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories of signs that move a terminal, break a line or cannot be written."""
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Signs that turn the direction of what follows, so that a line reads otherwise than it is."""
 
 Decision = Literal["approved", "rejected"]
 
@@ -253,7 +259,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _check_text(name: str, text: str) -> None:
-    if len(text) > MOST_CHARACTERS or not text.isprintable():
+    is_line = all(unicodedata.category(sign) not in _REFUSED and sign not in _TURNS for sign in text)
+    if len(text) > MOST_CHARACTERS or not is_line:
         raise ValueError(f"{name} must be one line of at most {MOST_CHARACTERS} printable characters, got {text!r:.60}")
 
 

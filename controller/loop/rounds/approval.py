@@ -74,6 +74,7 @@ def _question(
     return ApprovalRecord(
         proposal=content,
         num_trainings=trainings.num_trainings,
+        most_trainings=trainings.most_trainings,
         tokens=trainings.tokens,
         flops=trainings.flops,
         seconds=trainings.seconds,

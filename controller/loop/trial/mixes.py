@@ -140,6 +140,9 @@ class Forecast:
     """What trainings would take."""
 
     num_trainings: int
+    """Number of trainings up to the first look, which take the tokens, FLOPs and seconds."""
+    most_trainings: int
+    """Number of trainings up to the last look."""
     tokens: int
     flops: float
     seconds: float | None
@@ -158,7 +161,7 @@ def forecast(run: Run, proposal: ProposedRound, trials: Sequence[MixTrial]) -> F
     side_by_side = min(run.runner.num_workers, num_trainings)
     seconds = tokens / known * sum(cost.seconds for cost in made) / side_by_side if known else None
     flops = FORWARD_BACKWARD * proposal.made_from.model.num_parameters * tokens
-    return Forecast(num_trainings, tokens, flops, seconds)
+    return Forecast(num_trainings, run.settings.verify.last_seeds * len(trials), tokens, flops, seconds)
 
 
 def has_begun(run: Run, proposal: ProposedRound, number: int, trial: MixTrial) -> bool:

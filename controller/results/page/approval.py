@@ -21,9 +21,11 @@ def asked_words(plan: PlanRecord, approval: ApprovalRecord) -> str:
 
 
 def cost_words(approval: ApprovalRecord) -> str:
-    """Say what the trainings up to the first look would take."""
+    """Say what the trainings up to the first look would take, and how many there are up to the last."""
     time = f", about {duration(approval.seconds)}" if approval.seconds is not None else ""
-    return f"{approval.num_trainings} trainings, {amount(approval.tokens)} tokens, {flops(approval.flops)}{time}"
+    first = f"{approval.num_trainings} trainings, {amount(approval.tokens)} tokens, {flops(approval.flops)}{time}"
+    most = approval.most_trainings
+    return first if most == approval.num_trainings else f"{first}; up to {most} trainings where these do not decide"
 
 
 def commands(round_: Round, run_dir: str) -> tuple[str, str]:

@@ -136,7 +136,7 @@ def test_a_question_that_was_withdrawn_cannot_be_answered(run_dir: Path) -> None
     assert [line["event"] for line in lines(run_dir)] == ["asked", "withdrawn"]
 
 
-@pytest.mark.parametrize("text", ["two\nlines", "\x1b[2J", "x" * 2001])
+@pytest.mark.parametrize("text", ["two\nlines", "\x1b[2J", "a\u202eb", "\udcff", "x" * 2001])
 def test_a_name_and_a_reason_are_one_printable_line(run_dir: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r"why must be one line of at most 2000 printable characters"):
         decide(run_dir, "approved", "anna", text)
@@ -145,6 +145,14 @@ def test_a_name_and_a_reason_are_one_printable_line(run_dir: Path, text: str) ->
     with pytest.raises(ValueError, match=r"by must name who decides"):
         decide(run_dir, "approved", "")
     assert waiting(run_dir) is not None
+
+
+def test_a_reason_is_kept_in_any_script(run_dir: Path) -> None:
+    why = "c'est faux\xa0! 不行 می\u200cخواهم 👩\u200d🔬"
+    decide(run_dir, "rejected", "Åsa", why)
+    answer = find_answer(run_dir, 0, "aa11")
+    assert answer is not None
+    assert (answer.by, answer.why) == ("Åsa", why)
 
 
 def test_half_a_line_of_a_killed_writer_is_no_answer_and_the_next_one_is_whole(run_dir: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_page_that_waits_says_first_what_for_what_it_takes_and_how_to_decide()
     top = text[: text.index("Round 0")]
     for expected in (
         "Round 1 waits for approval. Nothing of its plan is trained yet. Approved, it takes 9 trainings, 553 k tokens, "
-        "2.12 TFLOP, about 10 min 10 s.",
+        "2.12 TFLOP, about 10 min 10 s; up to 24 trainings where these do not decide.",
         "evalmend approve 'runs/my loop' round=1 proposal=5f0e1d2c3b4a5968",
         "evalmend reject 'runs/my loop' round=1 proposal=5f0e1d2c3b4a5968 why=\"...\"",
         "mix-1.parquet",
