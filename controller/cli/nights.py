@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from controller.loop.models import CHAMPION_FILE
-from controller.results.loop_json import LOOP_FILE, read_loop
+from controller.results.files import status_in
+from controller.results.loop_json import LOOP_FILE
 from evals.statistics.paired import flips, paired_difference
 
 PROBE_FILE = "items-probe.parquet"
@@ -43,7 +44,7 @@ def earlier_nights(nights: Path, tonight: str) -> list[Path]:
 def night_not_over(nights: Path, tonight: str) -> Path | None:
     """Last night before this one if its loop is not over; None where it is, or there is none."""
     begun = sorted(path.parent for path in nights.glob(f"*/{LOOP_FILE}") if path.parent.name < tonight)
-    return begun[-1] if begun and read_loop(begun[-1]).status != "ended" else None
+    return begun[-1] if begun and status_in(begun[-1]) != "ended" else None
 
 
 def since_lines(before: Path, tonight: Path) -> list[str]:

@@ -4,13 +4,14 @@ that waits for approval.
 They are written after every round, each completely or not at all, so that a killed loop leaves its results so far.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from controller.data.reports import ItemTable
 from controller.engine.journal.approvals import ask
 from controller.results.events import Event, ItemsAnswered, LoopEnded, LoopWaits, ProposalApproved, RoundEnded
-from controller.results.loop_json import LOOP_FILE, LoopResult, Round, read_loop, write_loop
+from controller.results.loop_json import LOOP_FILE, LoopResult, Round, write_loop
 from controller.results.page.approval import asked_words
 from controller.results.page.page import write_report
 from evals.splits import Split
@@ -32,8 +33,8 @@ class RunFiles:
             case LoopWaits():
                 self._write(event.result)
                 self._ask(event.result.rounds[-1])
-            case ProposalApproved() if self._waits():
-                self._write(event.result)
+            case ProposalApproved() if status_in(self._run_dir) == "waiting":
+                self._write(event.result)  # of a loop that is played again the files say more than that
 
     def _write(self, result: LoopResult) -> None:
         for split, table in self._items.items():
@@ -46,6 +47,8 @@ class RunFiles:
         summary = asked_words(round_.plan, round_.approval)
         ask(self._run_dir, round_.number, round_.approval.proposal, summary)
 
-    def _waits(self) -> bool:
-        """Whether the files say that the loop waits; a loop that is played again has them say more than that."""
-        return (self._run_dir / LOOP_FILE).is_file() and read_loop(self._run_dir).status == "waiting"
+
+def status_in(run_dir: Path) -> str:
+    """Status that `loop.json` of a run directory has, whatever version has written it; empty where there is none."""
+    path = run_dir / LOOP_FILE
+    return str(json.loads(path.read_bytes()).get("status", "ended")) if path.is_file() else ""
