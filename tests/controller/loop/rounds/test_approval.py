@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 from contextlib import chdir
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from controller.cli.compose import composed
 from controller.engine.journal.approvals import APPROVALS_FILE, decide, waiting
 from controller.loop.loop import run_loop
 from controller.main import run
-from controller.results.events import Event, ProposalApproved
+from controller.results.events import Event, Listener, LoopOpened, ProposalApproved
 from controller.results.loop_json import Decision, LoopResult
 from controller.results.tracking.job import Job
 
@@ -41,7 +41,18 @@ class Dies:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def play(folder: Path, *words: str, listeners: tuple[Dies, ...] = ()) -> LoopResult:
+@dataclass(frozen=True)
+class Answers:
+    """Approves what waits as soon as a loop works in the folder."""
+
+    run_dir: Path
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, LoopOpened):
+            assert decide(self.run_dir, "approved", "anna").is_new
+
+
+def play(folder: Path, *words: str, listeners: tuple[Listener, ...] = ()) -> LoopResult:
     """The loop of the toy that was written to the folder, started there, whose fix raises one skill in each round."""
     with chdir(folder):
         settings = composed([*(folder / "words").read_text().splitlines(), *SHORT, *words])
@@ -213,6 +224,12 @@ def test_a_round_that_was_trained_before_anybody_asked_is_not_asked_about(toy: P
     question = waiting(folder / "run")
     assert question is not None
     assert question.round == 1
+
+
+def test_an_answer_that_comes_while_the_loop_works_is_taken(waits: Path, never_asked: Path) -> None:
+    words = (ASK, "budget.rounds=1")
+    assert play(waits, *words, listeners=(Answers(waits / "run"),)).status == "ended"
+    assert ends_alike(loop_json(waits))["rounds"] == ends_alike(loop_json(never_asked))["rounds"][:1]
 
 
 def test_a_loop_killed_after_its_approval_goes_on_without_asking_again(waits: Path, never_asked: Path) -> None:
