@@ -51,6 +51,8 @@ from interventions.plan.attempts import Attempts
 
 MOST_ACCEPTED = 3
 """Of 60: with probability .94 where one in forty is accepted."""
+WORLDS = tuple(name for name in ASKED_WORLDS if name not in ("rewrites", "ladder"))
+"""Without those that are kept unopened for judging diagnoses."""
 MARKS = "abcd"
 """A placebo blames the rows of one mark: a random quarter."""
 KEPT = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32)
@@ -100,7 +102,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     options = parser.parse_args()
     logs.quiet_libraries()
-    per_world = -(-options.placebos // len(ASKED_WORLDS))
+    per_world = -(-options.placebos // len(WORLDS))
     outcomes = []
     grounds: dict[str, Ground] = {}
     for number in range(options.placebos):
@@ -144,8 +146,7 @@ def play(
         workers: Processes that train.
     """
     rng = Random(f"placebo {number}")
-    names = list(ASKED_WORLDS)
-    world = ASKED_WORLDS[names[number % len(names)]]
+    world = ASKED_WORLDS[WORLDS[number % len(WORLDS)]]
     intervention = rng.choice((Retrieve(num_examples=200), Reweight(share=0.4)))
     folder = work / world.name / (str(number) if max_seeds is None else f"{number}-to-{max_seeds}")
     kept = folder / "outcome.json"
@@ -162,7 +163,7 @@ def play(
         seed=number + 1,
         run_dir=str(folder / "run"),
     )
-    mark = Slice(((f"mark_{number // len(names)}", rng.choice(MARKS)),))
+    mark = Slice(((f"mark_{number // len(WORLDS)}", rng.choice(MARKS)),))
     with opened(settings, folder / "run") as run:
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
