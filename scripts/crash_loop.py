@@ -148,10 +148,11 @@ def _is_begin_of(since: str, line: dict[str, Any]) -> bool:
 
 
 def look_under_way(run_dir: Path, looks: tuple[int, ...]) -> str:
-    """The look for which an arm was trained last."""
-    begun = [_TRAINING.fullmatch(line["stage"]) for line in journal(run_dir) if line["event"] == "started"]
-    places = [int(found[1]) % 100 for found in begun if found]
-    return "".join(f", before the look at {num} seeds" for num in [n for n in looks if places and n > places[-1]][:1])
+    """The stage that was begun last, and the look for which an arm was trained last."""
+    begun = [line["stage"] for line in journal(run_dir) if line["event"] == "started"]
+    places = [int(found[1]) % 100 for found in map(_TRAINING.fullmatch, begun) if found]
+    look = [num for num in looks if places and num > places[-1]][:1]
+    return "".join(f", {name.rpartition('-')[0]}" for name in begun[-1:]) + "".join(f" for {num} seeds" for num in look)
 
 
 def trainings(run_dir: Path) -> str:

@@ -43,11 +43,12 @@ def test_a_stage_is_done_twice_where_it_begins_again_after_its_end_and_not_where
 
 def test_a_look_is_told_by_the_training_that_was_begun_last(tmp_path: Path, crash_loop: ModuleType) -> None:
     write_journal(tmp_path, (0, "started", "train-initial"))
-    assert crash_loop.look_under_way(tmp_path, (3, 5, 8)) == ""
+    assert crash_loop.look_under_way(tmp_path, (3, 5, 8)) == ", train-initial"
     done = (1, "finished", "measure-x-3107")
     for place, seeds in ((0, 3), (2, 3), (3, 5), (4, 5), (5, 8), (7, 8)):
-        write_journal(tmp_path, (0, "started", f"train-without-clean-{3100 + place}"), done)
-        assert crash_loop.look_under_way(tmp_path, (3, 5, 8)) == f", before the look at {seeds} seeds"
+        begun = f"train-without-clean-{3100 + place}"
+        write_journal(tmp_path, (0, "started", begun), done)
+        assert crash_loop.look_under_way(tmp_path, (3, 5, 8)) == f", {begun} for {seeds} seeds"
 
 
 def test_kills_wait_for_the_stage_and_for_a_line_of_the_attempt(tmp_path: Path, crash_loop: ModuleType) -> None:
