@@ -136,11 +136,12 @@ def is_under_way(run_dir: Path, since: str, num_lines: int) -> bool:
 
 
 def time_since(since: str, run_dir: Path) -> float:
-    """Seconds from the first beginning of a stage of that name to the end of the run."""
-    begun = [line["time"] for line in journal(run_dir) if _is_begin_of(since, line)]
+    """Seconds from the first beginning of a stage of that name to the end of the last stage."""
+    lines = journal(run_dir)
+    begun = [float(line["time"]) for line in lines if _is_begin_of(since, line)]
     if not begun:
         raise SystemExit(f"no stage of {run_dir} begins with {since!r}; name one of its stages with --since")
-    return float((run_dir / "loop.json").stat().st_mtime - begun[0])
+    return max(float(line["time"]) for line in lines if line["event"] == "finished") - begun[0]
 
 
 def _is_begin_of(since: str, line: dict[str, Any]) -> bool:

@@ -58,6 +58,11 @@ def test_kills_wait_for_the_stage_and_for_a_line_of_the_attempt(tmp_path: Path, 
     write_journal(tmp_path, (10, "started", "diagnose"), (12, "started", "train-challenger-100"))
     assert crash_loop.is_under_way(tmp_path, "train-challenger", 0)
     assert not crash_loop.is_under_way(tmp_path, "train-challenger", 2)
-    (tmp_path / "loop.json").write_text("{}")
-    ended = (tmp_path / "loop.json").stat().st_mtime
-    assert crash_loop.time_since("train-challenger", tmp_path) == ended - 12
+    write_journal(
+        tmp_path,
+        (12, "started", "train-challenger-100"),
+        (15, "started", "train-challenger-100"),
+        (19, "finished", "train-challenger-100"),
+        (40, "reused", "train-challenger-100"),
+    )
+    assert crash_loop.time_since("train-challenger", tmp_path) == 19 - 12
