@@ -4,9 +4,9 @@
     python scripts/crash_loop.py --kills 20 --since train-challenger --longest .3 verify.max_seeds=8 [...]
 
 Each attempt lives for a random part of three fifths of the time that the whole loop takes, so that a run is killed in
-start-up, reading, training and judging alike. With `--since` kills fall only once a stage of that name was begun: an
-attempt lives from then on, or from its own first stage, for a random part of `--longest` of what the loop takes from
-there to its end. A run that ends before all kills are spent is followed by another, each in a folder of its own.
+start-up, reading, training and judging alike. With `--since` kills fall only once an attempt has come to a stage of
+that name: from then on it lives for a random part of `--longest` of what the loop takes from there to its last stage. A
+run that ends before all kills are spent is followed by another, each in a folder of its own.
 
 Passes if every killed run leaves the same `loop.json` as the one that ran through, but for seconds, the same lines in
 the ledger and in the run variances beside it, but for times, and no journal shows a finished stage done twice.
@@ -42,7 +42,7 @@ class Game:
 
     overrides: list[str]
     since: str | None
-    """Name that a stage begins with; kills fall only once one was begun."""
+    """Name that a stage begins with; kills fall only once an attempt has come to one."""
     longest_s: float
     looks: tuple[int, ...]
     """Seeds of each arm at the looks of the judgement; empty where there is one look."""
@@ -130,22 +130,17 @@ def journal(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def is_under_way(run_dir: Path, since: str, num_lines: int) -> bool:
-    """Whether a stage of that name was begun, and this attempt has added to the lines that the journal had."""
-    lines = journal(run_dir)
-    return len(lines) > num_lines and any(_is_begin_of(since, line) for line in lines)
+    """Whether an attempt has come to a stage of that name, done before or begun now, after so many lines of others."""
+    return any(line["stage"].startswith(since) for line in journal(run_dir)[num_lines:])
 
 
 def time_since(since: str, run_dir: Path) -> float:
     """Seconds from the first beginning of a stage of that name to the end of the last stage."""
     lines = journal(run_dir)
-    begun = [float(line["time"]) for line in lines if _is_begin_of(since, line)]
+    begun = [float(line["time"]) for line in lines if line["stage"].startswith(since)]
     if not begun:
         raise SystemExit(f"no stage of {run_dir} begins with {since!r}; name one of its stages with --since")
     return max(float(line["time"]) for line in lines if line["event"] == "finished") - begun[0]
-
-
-def _is_begin_of(since: str, line: dict[str, Any]) -> bool:
-    return line["event"] == "started" and bool(line["stage"].startswith(since))
 
 
 def look_under_way(run_dir: Path, looks: tuple[int, ...]) -> str:

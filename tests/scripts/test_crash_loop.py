@@ -51,18 +51,14 @@ def test_a_look_is_told_by_the_training_that_was_begun_last(tmp_path: Path, cras
         assert crash_loop.look_under_way(tmp_path, (3, 5, 8)) == f", {begun} for {seeds} seeds"
 
 
-def test_kills_wait_for_the_stage_and_for_a_line_of_the_attempt(tmp_path: Path, crash_loop: ModuleType) -> None:
+def test_kills_wait_until_an_attempt_has_come_to_the_stage(tmp_path: Path, crash_loop: ModuleType) -> None:
     assert not crash_loop.is_under_way(tmp_path, "train-challenger", 0)
     write_journal(tmp_path, (10, "started", "diagnose"))
     assert not crash_loop.is_under_way(tmp_path, "train-challenger", 0)
-    write_journal(tmp_path, (10, "started", "diagnose"), (12, "started", "train-challenger-100"))
+    first = ((10, "started", "diagnose"), (12, "started", "train-challenger-100"), (19, "finished", "train-random-100"))
+    write_journal(tmp_path, *first, (25, "reused", "diagnose"))
     assert crash_loop.is_under_way(tmp_path, "train-challenger", 0)
-    assert not crash_loop.is_under_way(tmp_path, "train-challenger", 2)
-    write_journal(
-        tmp_path,
-        (12, "started", "train-challenger-100"),
-        (15, "started", "train-challenger-100"),
-        (19, "finished", "train-challenger-100"),
-        (40, "reused", "train-challenger-100"),
-    )
+    assert not crash_loop.is_under_way(tmp_path, "train-challenger", 3)
+    write_journal(tmp_path, *first, (25, "reused", "diagnose"), (26, "reused", "train-challenger-100"))
+    assert crash_loop.is_under_way(tmp_path, "train-challenger", 3)
     assert crash_loop.time_since("train-challenger", tmp_path) == 19 - 12
