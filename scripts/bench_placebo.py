@@ -1,13 +1,14 @@
 """The gate on real trainings without any effect: placebo plans forced where nothing is wrong and a score can move.
 
-    python scripts/bench_placebo.py [--placebos 60] [--json]
+    python scripts/bench_placebo.py [--placebos 60] [--max-seeds 8] [--workers 1] [--json]
 
 Each world's corpus is cut until a model trained on it is right in .6 to .8 of the items of as many skills as possible:
 of champions that know everything nearly every gain is exactly zero, whatever the gate does. A placebo names one of
 those skills, which fails for want of rows and not for what is blamed, and blames rows that were marked at random; as
 many of them are added or raised as by a fix, and it is trained beside its controls and judged like one, with a ledger
 of its own. Every acceptance is an error. The champions of a world are trained once; a placebo is nine trainings of some
-seconds. Everything is kept in `runs/placebo-moving`: a stopped run goes on. About half a minute a placebo on 2 cores,
+seconds, or up to 24 where `--max-seeds` lets the judgement look at more seeds of each arm. Everything is kept in
+`runs/placebo-moving`: a stopped run goes on. About half a minute a placebo on 2 cores,
 and a quarter of an hour for the champions.
 """
 
@@ -34,6 +35,8 @@ from controller.loop.run import opened
 from controller.loop.trial.judged import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
+from controller.results.arm_names import CHALLENGER
+from controller.results.loop_json import LookRecord
 from controller.settings import LoopSettings
 from controller.stages.model import Model
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding
@@ -48,6 +51,8 @@ from interventions.plan.attempts import Attempts
 
 MOST_ACCEPTED = 3
 """Of 60: with probability .94 where one in forty is accepted."""
+WORLDS = tuple(name for name in ASKED_WORLDS if name not in ("rewrites", "ladder"))
+"""Without those that are kept unopened for judging diagnoses."""
 MARKS = "abcd"
 """A placebo blames the rows of one mark: a random quarter."""
 KEPT = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32)
@@ -82,26 +87,32 @@ class Outcome:
     gain: float
     p: float
     reason: str
+    num_seeds: int
+    """Of each arm, where the judgement ended."""
+    looks: tuple[LookRecord, ...]
     code_version: str
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--placebos", type=int, default=60)
+    parser.add_argument("--max-seeds", type=int, help="`verify.max_seeds`; one look at three seeds without it")
+    parser.add_argument("--workers", type=int, help="as many as fit, if left out")
     parser.add_argument("--work", type=Path, default=Path("runs/placebo-moving"))
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     options = parser.parse_args()
     logs.quiet_libraries()
-    per_world = -(-options.placebos // len(ASKED_WORLDS))
+    per_world = -(-options.placebos // len(WORLDS))
     outcomes = []
     grounds: dict[str, Ground] = {}
     for number in range(options.placebos):
-        outcome = play(number, per_world, options.work.absolute() / code_version(), grounds)
+        work = options.work.absolute() / code_version()
+        outcome = play(number, per_world, work, grounds, options.max_seeds, options.workers)
         outcomes.append(outcome)
         if not options.json:
             print(
                 f"{number:3d} {outcome.world:<9} {outcome.kind:<8} {outcome.skill:<10} {outcome.before:.3f} "
-                f"{outcome.decision:<9} {outcome.gain:+.3f} p = {outcome.p:.3f}",
+                f"{outcome.decision:<9} {outcome.gain:+.3f} p = {outcome.p:.3f} at {outcome.num_seeds} seeds",
                 flush=True,
             )
     accepted = sum(outcome.decision == "accepted" for outcome in outcomes)
@@ -114,13 +125,16 @@ def main() -> None:
     kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(o.kind for o in outcomes).items())
     print(
         f"{accepted} of {len(outcomes)} accepted, [{rate.low:.3f}, {rate.high:.3f}]; {kinds}; the gain could move in "
-        f"{moving}, and was exactly zero in {sum(outcome.gain == 0 for outcome in outcomes)}"
+        f"{moving}, and was exactly zero in {sum(outcome.gain == 0 for outcome in outcomes)}; "
+        f"{fmean(outcome.num_seeds for outcome in outcomes):.2f} seeds of each arm on average"
     )
     if len(outcomes) >= 60 and accepted > MOST_ACCEPTED * len(outcomes) / 60:
         raise SystemExit("more than chance allows")
 
 
-def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) -> Outcome:
+def play(
+    number: int, per_world: int, work: Path, grounds: dict[str, Ground], max_seeds: int | None, workers: int | None
+) -> Outcome:
     """One placebo; the verdict of an earlier call is read.
 
     Args:
@@ -128,21 +142,28 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
         per_world: Placebos of a world, each with marks of its own.
         work: Where everything of this code is kept.
         grounds: Of the worlds that were needed so far; the next one is added.
+        max_seeds: `verify.max_seeds`; champions are the same for all.
+        workers: Processes that train.
     """
     rng = Random(f"placebo {number}")
-    names = list(ASKED_WORLDS)
-    world = ASKED_WORLDS[names[number % len(names)]]
+    world = ASKED_WORLDS[WORLDS[number % len(WORLDS)]]
     intervention = rng.choice((Retrieve(num_examples=200), Reweight(share=0.4)))
-    folder = work / world.name / str(number)
+    folder = work / world.name / (str(number) if max_seeds is None else f"{number}-to-{max_seeds}")
     kept = folder / "outcome.json"
     if kept.is_file():
         return TypeAdapter(Outcome).validate_json(kept.read_bytes())
     if world.name not in grounds:
-        grounds[world.name] = _ground(world.name, work / world.name, per_world)
+        grounds[world.name] = _ground(world.name, work / world.name, per_world, workers)
     ground = grounds[world.name]
     skill, champion = rng.choice(ground.skills), ground.champion
-    settings = replace(ground.settings, interventions=intervention, seed=number + 1, run_dir=str(folder / "run"))
-    mark = Slice(((f"mark_{number // len(names)}", rng.choice(MARKS)),))
+    settings = replace(
+        ground.settings,
+        interventions=intervention,
+        verify=replace(ground.settings.verify, max_seeds=max_seeds),
+        seed=number + 1,
+        run_dir=str(folder / "run"),
+    )
+    mark = Slice(((f"mark_{number // len(WORLDS)}", rng.choice(MARKS)),))
     with opened(settings, folder / "run") as run:
         diagnosed = diagnose_round(run, champion, measure_model(run, champion, Split.PROBE, "measure-probe"))
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
@@ -162,13 +183,15 @@ def play(number: int, per_world: int, work: Path, grounds: dict[str, Ground]) ->
         gain=verdict.gain.mean,
         p=verdict.gain.p,
         reason=verdict.reason,
+        num_seeds=len(verdict.arms[CHALLENGER].seeds),
+        looks=verdict.looks,
         code_version=code_version(),
     )
     kept.write_bytes(TypeAdapter(Outcome).dump_json(outcome))
     return outcome
 
 
-def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
+def _ground(world_name: str, folder: Path, per_world: int, workers: int | None) -> Ground:
     """The share of the corpus with most skills in the band, of equals the largest. Between a share that teaches too
     much and one that teaches too little, their geometric mean is tried until one leaves a skill in the band."""
     tried: dict[float, float] = {}
@@ -176,7 +199,7 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
 
     def add(share: float) -> Ground:
         part = folder / f"of-{1 / share:g}"
-        settings = _given(world_name, part, per_world, share)
+        settings = _given(world_name, part, per_world, share, workers)
         champion, scores = _measured_champion(settings, part / "champion")
         own = [scores[skill.name] for skill in ASKED_WORLDS[world_name].skills]
         skills = tuple(name for name in scores if LOW <= scores[name] <= HIGH)
@@ -197,7 +220,7 @@ def _ground(world_name: str, folder: Path, per_world: int) -> Ground:
     return best
 
 
-def _given(world_name: str, folder: Path, per_world: int, share: float) -> LoopSettings:
+def _given(world_name: str, folder: Path, per_world: int, share: float, workers: int | None) -> LoopSettings:
     """The clean world with a share of its corpus, rows marked at random once for each placebo."""
     world = ASKED_WORLDS[world_name]
     settings = composed_prove([f"world={world_name}", "scenario=clean"])
@@ -210,7 +233,7 @@ def _given(world_name: str, folder: Path, per_world: int, share: float) -> LoopS
 
     write_ground(replace(planted, train=marked(train), pool=marked(planted.pool)), world, folder / "given")
     given = loop_settings(settings, world, folder / "given", folder / "champion")
-    return replace(given, corpus=replace(given.corpus, slices=[*given.corpus.slices, *marks]))
+    return replace(given, corpus=replace(given.corpus, slices=[*given.corpus.slices, *marks]), workers=workers)
 
 
 def _measured_champion(settings: LoopSettings, folder: Path) -> tuple[Model, dict[str, float]]:

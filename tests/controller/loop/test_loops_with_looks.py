@@ -72,6 +72,10 @@ def test_a_judgement_killed_between_two_looks_goes_on_and_counts_once_and_a_budg
     assert stopped.decision is Decision.REJECTED
     assert len(stopped.looks) == len(verdict.looks) - 1
     assert stopped.looks[-1] == replace(verdict.looks[-2], ending=Ending.BUDGET)
+    stood = stopped.looks[-1]
+    assert (stopped.gain, stopped.alpha) == (stood.gain, stood.level)
+    assert {len(arm.seeds) for name, arm in stopped.arms.items() if name != "before"} == {stood.num_seeds}
+    assert len(trainings(tmp_path / "short")) == 1 + 3 * stood.num_seeds
     assert "budget.train_tokens: round 0, training seeds" in stopped.reason
     assert read_loop(tmp_path / "short").rounds[0].verdict == stopped
     assert len(json.loads((tmp_path / "short" / "loop.json").read_text())["rounds"]) == 1
