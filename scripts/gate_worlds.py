@@ -2,6 +2,7 @@
 
 A bank is `<world>.npz` with `scores` [num_runs, num_items] (0/1), `task` [num_items], `is_target` and `is_guard`
 [num_items]. Its runs were trained alike with different seeds, so arms drawn from them do not differ: any gain is false.
+Where a file holds runs of several arms, `is_base` [num_runs] says which were trained alike (`gate_arms.py` reads all).
 
 A loop draws its items with replacement. Then they are an exact sample from the bank's items as a population, and a
 copy is another item that answers alike: run means, items' differences and residual keep the variances of the crossed
@@ -171,6 +172,7 @@ def load_banks(folder: Path) -> list[Bank]:
 def load_bank(file: Path) -> Bank:
     with np.load(file) as arrays:
         scores, task = arrays["scores"], arrays["task"]
+        scores = scores[arrays["is_base"]] if "is_base" in arrays else scores
         is_target, is_guard = arrays["is_target"].astype(bool), arrays["is_guard"].astype(bool)
     if not is_target.any() or not np.isin(scores, (0, 1)).all():
         raise ValueError(f"{file} must hold scores of 0 and 1 and at least one item with is_target")

@@ -179,7 +179,7 @@ def train(bench: Bench, model: CausalModel, arm: Arm, seed: int) -> Trained:
         schedule.step()
         if step in marks:
             for summed, parameter in zip(total, model.parameters(), strict=True):
-                summed += parameter.detach()
+                summed.add_(parameter.detach())
     averaged = _copied(model)
     with torch.no_grad():
         for parameter, summed in zip(averaged.parameters(), total, strict=True):
@@ -189,7 +189,7 @@ def train(bench: Bench, model: CausalModel, arm: Arm, seed: int) -> Trained:
 
 def right_answers(model: CausalModel, items: Items) -> NDArray[np.uint8]:
     """Whether each item is answered right, [num_items]."""
-    return (choice_likelihoods(model, items).argmax(axis=1) == items.gold).astype(np.uint8)
+    return np.asarray(choice_likelihoods(model, items).argmax(axis=1) == items.gold, dtype=np.uint8)
 
 
 def choice_likelihoods(model: CausalModel, items: Items) -> NDArray[np.float64]:

@@ -96,19 +96,19 @@ def _shortened(rows: Sequence[Row]) -> list[Row]:
 
 ARMS: Mapping[str, Sequence[Arm]] = {
     name: (
-        Arm(INITIAL, 48 if name == QUESTIONS else 24),
-        Arm(CONTINUE, 48 if name == REVIEWS else 24),
-        Arm(RANDOM, 24, "random"),
-        Arm("fix", 24, "own"),
-        Arm("few", 24, "few"),
-        Arm("wrong", 24, "wrong"),
-        Arm("longer", 24, times_steps=3.0),
-        Arm("hot", 24, times_rate=4.0),
-        Arm("constant", 24, "own", is_constant=True),
+        Arm(INITIAL, 36 if name == QUESTIONS else 12),
+        Arm(CONTINUE, 36 if name == REVIEWS else 12),
+        Arm(RANDOM, 12, "random"),
+        Arm("fix", 12, "own"),
+        Arm("few", 12, "few"),
+        Arm("wrong", 12, "wrong"),
+        Arm("longer", 12, times_steps=3.0),
+        Arm("hot", 12, times_rate=4.0),
+        Arm("constant", 12, "own", is_constant=True),
     )
     for name in (QUESTIONS, REVIEWS)
 }
-"""Arms of each bank; the first of those with 48 seeds is the one that loops without unequal arms are played on."""
+"""Arms of each bank; the first of those with 36 seeds is the one that loops without unequal arms are played on."""
 BASE: Mapping[str, str] = {QUESTIONS: INITIAL, REVIEWS: CONTINUE}
 """Arm of each bank whose trainings are alike but for their seeds."""
 
