@@ -16,19 +16,22 @@ import argparse
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from bench_gate import NUM_RESAMPLED, Rate, between_variance, print_banks, rate_of
+from gate_arms import ArmsBank
 from gate_looks import (
     MAX_SEEDS,
     OTHERS,
     LooksPlay,
+    Played,
     play_announced_looks,
     play_looks,
     play_looks_rounds,
@@ -45,6 +48,9 @@ from controller.results.arm_names import CONTINUE, RANDOM
 GAINS = (0.02, 0.05, 0.08, 0.12)
 TIMES = 4.0
 """Deviation of the arm that varies most over that of the others, where arms vary unequally."""
+
+
+Redrawn = TypeVar("Redrawn", Bank, ArmsBank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +145,37 @@ def outcomes_of(case: Case, banks: Sequence[Bank], num_loops: int, seed: int) ->
     found = {}
     for number, bank in enumerate(banks):
         rng = np.random.default_rng([seed, number, zlib.crc32(case.name.encode())])
-        played = case.play(world_of(case, bank), rng, num_loops)
-        if not len(played.is_accepted):
+        rated = rated_loops(
+            bank, lambda one, loops, rng=rng: case.play(world_of(case, one), rng, loops), rng, num_loops
+        )
+        if rated is None:
             continue
-        batches = [
-            case.play(world_of(case, bank.resampled(rng)), rng, max(2, num_loops // NUM_RESAMPLED)).is_accepted
-            for _ in range(NUM_RESAMPLED)
-        ]
-        variance = between_variance([batch for batch in batches if len(batch) > 1])
+        rate, num_seeds = rated
         announced = None if case.gain is None else prospect_at(bank, case.gain)
         found[f"{case.name}@{bank.name}"] = Outcome(
-            rate_of(played.is_accepted, variance),
-            float(played.num_seeds.mean()),
+            rate,
+            num_seeds,
             None if announced is None else announced.at_last,
             None if announced is None else announced.num_seeds,
         )
     return found
+
+
+def _played(case: Case, rng: np.random.Generator, bank: Bank, num_loops: int) -> Played:
+    return case.play(world_of(case, bank), rng, num_loops)
+
+
+def rated_loops(
+    bank: Redrawn, play: Callable[[Redrawn, int], Played], rng: np.random.Generator, num_loops: int
+) -> tuple[Rate, float] | None:
+    """How often loops accept, with what another set of trainings would change, and their seeds on average; None where
+    no loop is played."""
+    played = play(bank, num_loops)
+    if not len(played.is_accepted):
+        return None
+    batches = [play(bank.resampled(rng), max(2, num_loops // NUM_RESAMPLED)).is_accepted for _ in range(NUM_RESAMPLED)]
+    variance = between_variance([batch for batch in batches if len(batch) > 1])
+    return rate_of(played.is_accepted, variance), float(played.num_seeds.mean())
 
 
 def print_outcomes(outcomes: dict[str, Outcome]) -> None:

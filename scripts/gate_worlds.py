@@ -124,7 +124,7 @@ class FittedModel:
     def varying(self, times: Mapping[str, float]) -> "FittedModel":
         """The model with these factors of its arms' deviations over runs, all mean scores as they are."""
         shifts = {
-            (name, arm): _shift_at(easiness, self.base_score(name), factor * self.sd(name))
+            (name, arm): shift_at(easiness, self.base_score(name), factor * self.sd(name))
             for name, easiness in self.easiness.items()
             for arm, factor in times.items()
         }
@@ -151,7 +151,7 @@ class FittedItems:
             return np.asarray(times[arm] * (common[arm] + own) + self.model.shifts.get((name, arm), 0.0))
 
         return {
-            name: {arm: _answers(rng, easiness + effects(name, arm)) for arm in ARMS}
+            name: {arm: answers(rng, easiness + effects(name, arm)) for arm in ARMS}
             for name, easiness in self.easiness.items()
         }
 
@@ -209,7 +209,8 @@ def _chances(rng: np.random.Generator, mean: float, num_items: int) -> NDArray[n
     return rng.beta(REPAIR_CONCENTRATION * mean, REPAIR_CONCENTRATION * (1 - mean), size=num_items)
 
 
-def _answers(rng: np.random.Generator, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def answers(rng: np.random.Generator, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw an answer of 0 or 1 for each logit."""
     return (rng.random(logits.shape) < special.expit(logits)).astype(np.float64)
 
 
@@ -219,7 +220,7 @@ def _mean_score(easiness: NDArray[np.float64], sd: float) -> float:
     return float(special.expit(easiness[:, None] + sd * nodes).mean(axis=0) @ (weights / weights.sum()))
 
 
-def _shift_at(easiness: NDArray[np.float64], mean: float, sd: float) -> float:
+def shift_at(easiness: NDArray[np.float64], mean: float, sd: float) -> float:
     """Shift at which runs that deviate by `sd` logits have this mean score."""
     return float(optimize.brentq(lambda shift: _mean_score(easiness + shift, sd) - mean, -10, 10, xtol=1e-6))
 

@@ -24,7 +24,7 @@ import transformers
 from datasets import Dataset
 from numpy.typing import NDArray
 from others_data import Row
-from real_arms import ARMS, BASE, INITIAL, Arm, Ground, Rows, ground_of, rows_of
+from real_arms import ARMS, BANKS, BASE, INITIAL, Arm, Ground, Rows, ground_of, rows_of
 from transformers import PreTrainedTokenizerBase, get_scheduler
 
 from controller.cli.compose import composed
@@ -38,7 +38,7 @@ from evals.model_ref import CausalModel
 
 NUM_AVERAGED, NUM_CHECKPOINTS = 4, 10
 CHAMPION_SEED = 1_000
-_UPDATE_SHARE = 1 / 3
+_UPDATE_SHARE = 1 / 4
 """Steps of an arm over those of the initial training."""
 _BATCH_ITEMS = 256
 
@@ -75,7 +75,7 @@ class Bench:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of trec_qc/ and external/cad_sentiment/")
-    parser.add_argument("--banks", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--banks", nargs="+", default=list(BANKS), choices=list(BANKS))
     parser.add_argument("--out", type=Path, default=Path("tests/data/gate_bank_real"))
     parser.add_argument("--work", type=Path, default=Path("runs/gate_bank_real"))
     options = parser.parse_args()
@@ -98,7 +98,7 @@ def opened(name: str, data: Path, work: Path) -> Bench:
 def make_bank(name: str, bench: Bench, file: Path) -> None:
     start = champion(bench)
     found: list[tuple[Arm, int, NDArray[np.uint8]]] = []
-    for arm in ARMS[name]:
+    for arm in ARMS:
         started = time.monotonic()
         found += [(arm, seed, one_training(bench, start, arm, seed)) for seed in range(arm.num_seeds)]
         ends = np.array([scores[0] for one, _, scores in found if one is arm])[:, bench.items.is_target].mean(axis=1)
@@ -115,7 +115,7 @@ def make_bank(name: str, bench: Bench, file: Path) -> None:
         averaged=np.array([scores[1] for _, _, scores in found]),
         arm=names,
         seed=np.array([seed for _, seed, _ in found]),
-        is_base=names == BASE[name],
+        is_base=names == BASE,
         task=bench.items.task,
         is_target=bench.items.is_target,
         is_guard=~bench.items.is_target,
@@ -195,16 +195,18 @@ def right_answers(model: CausalModel, items: Items) -> NDArray[np.uint8]:
 def choice_likelihoods(model: CausalModel, items: Items) -> NDArray[np.float64]:
     """Log-likelihood of each choice after each item's prompt, [num_items, num_choices]."""
     model.eval()
-    found = []
-    for begin in range(0, len(items.gold), _BATCH_ITEMS):
-        places = np.arange(begin, min(begin + _BATCH_ITEMS, len(items.gold)))
+    found = np.zeros((len(items.gold), len(items.choices)))
+    by_length = np.argsort(items.prompts.lengths, kind="stable")
+    for begin in range(0, len(by_length), _BATCH_ITEMS):
+        places = by_length[begin : begin + _BATCH_ITEMS]
         batch = collate(items.prompts, places, pad_id=0)
         with torch.no_grad():
-            logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        # The choice stands where the prompt's row has it, before the end token.
-        last = logits[torch.arange(len(places)), torch.from_numpy(items.prompts.lengths[places] - 3)]
-        found.append(torch.log_softmax(last.double(), -1)[:, torch.from_numpy(items.choices)].numpy())
-    return np.concatenate(found)
+            hidden = model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+            # What comes before the last two tokens, the choice and the end, is the prompt.
+            last = hidden[torch.arange(len(places)), torch.from_numpy(items.prompts.lengths[places] - 3)]
+            logits = torch.log_softmax(model.lm_head(last).double(), -1)
+        found[places] = logits[:, torch.from_numpy(items.choices)].numpy()
+    return found
 
 
 def read_items(ground: Ground, tokenizer: PreTrainedTokenizerBase) -> Items:

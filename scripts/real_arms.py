@@ -5,7 +5,7 @@ one seed draw the rows that they share in one order (`controller.train.sampling`
 in height and in how steady they are because they are really trained otherwise; no score is made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from others_data import CAD, Case, Row, cad, trec
 
 QUESTIONS, REVIEWS = "questions", "reviews"
+BANKS = (QUESTIONS, REVIEWS)
 INITIAL, CONTINUE, RANDOM = "initial", "continue", "random"
 STARVED_CLASS = "HUM"
 _NUM_STARVED = 40
@@ -94,23 +95,20 @@ def _shortened(rows: Sequence[Row]) -> list[Row]:
     return [row | {"prompt": " ".join(row["prompt"].split()[-_MOST_WORDS:])} for row in rows]
 
 
-ARMS: Mapping[str, Sequence[Arm]] = {
-    name: (
-        Arm(INITIAL, 36 if name == QUESTIONS else 12),
-        Arm(CONTINUE, 36 if name == REVIEWS else 12),
-        Arm(RANDOM, 12, "random"),
-        Arm("fix", 12, "own"),
-        Arm("few", 12, "few"),
-        Arm("wrong", 12, "wrong"),
-        Arm("longer", 12, times_steps=3.0),
-        Arm("hot", 12, times_rate=4.0),
-        Arm("constant", 12, "own", is_constant=True),
-    )
-    for name in (QUESTIONS, REVIEWS)
-}
-"""Arms of each bank; the first of those with 36 seeds is the one that loops without unequal arms are played on."""
-BASE: Mapping[str, str] = {QUESTIONS: INITIAL, REVIEWS: CONTINUE}
-"""Arm of each bank whose trainings are alike but for their seeds."""
+ARMS: Sequence[Arm] = (
+    Arm(CONTINUE, 36),
+    Arm(RANDOM, 10, "random"),
+    Arm("fix", 10, "own"),
+    Arm("few", 10, "few"),
+    Arm("wrong", 10, "wrong"),
+    Arm("longer", 10, times_steps=2.0),
+    Arm("hot", 10, times_rate=4.0),
+    Arm("constant", 10, "own", is_constant=True),
+    Arm(INITIAL, 8),
+)
+"""Arms of each bank."""
+BASE = CONTINUE
+"""Arm on whose runs loops of arms that are trained alike are played."""
 
 
 def rows_of(arm: Arm, ground: Ground, seed: int) -> Rows:
