@@ -4,7 +4,7 @@
 
 As `bench_looks.py`, on banks of arms (`gate_arms.py`): the challenger is the steadiest arm and the old data the arm
 whose runs go furthest apart, or the reverse; `random` is the steadiest of the others. All have one mean score unless
-the challenger gains. `runs` draws the runs themselves, `fitted` from a model of each arm; `today` is one look at three
+the challenger gains. Runs are drawn from a model of each arm (`gate_arms.py` says why); `today` is one look at three
 seeds with a variance pooled over arms. Where only one control is to be beaten the other has lost nearly all it knew.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from bench_looks import Outcome, print_outcomes, rated_loops
-from gate_arms import ArmsBank, Fitted, Roles, Runs, load_arms
+from gate_arms import ArmsBank, Fitted, Roles, load_arms
 from gate_looks import LooksPlay, Played, play_looks, play_looks_rounds, play_sure_harm, play_today
 from gate_loops import NUM_ROUNDS
 from gate_worlds import TARGET
@@ -27,7 +27,6 @@ from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 GAINS = (0.05, 0.08, 0.12)
 NOT_TAKEN = ("initial", "constant")
 """Arms that a loop would not hold against each other: from other weights, or by another schedule."""
-WORLDS = {"runs": Runs, "fitted": Fitted}
 
 
 def main() -> None:
@@ -42,12 +41,12 @@ def main() -> None:
         print_arms(bank)
         for name, roles in unequal_roles(bank).items():
             print(f"{bank.name}, {name}: " + ", ".join(f"{role} is {arm}" for role, arm in roles.items()))
-            for case, play, kind in cases():
-                whole = f"{name}, {case}, {kind}"
+            for case, play in cases():
+                whole = f"{name}, {case}"
                 if arguments.cases not in whole:
                     continue
                 rng = np.random.default_rng([arguments.seed, number, zlib.crc32(whole.encode())])
-                rated = rated_loops(bank, partial(_played, play, kind, roles, rng), rng, arguments.loops)
+                rated = rated_loops(bank, partial(_played, play, roles, rng), rng, arguments.loops)
                 if rated is not None:
                     print_outcomes({f"{whole}@{bank.name}": Outcome(*rated, None, None)})
     print(f"{time.monotonic() - started:.0f} s")
@@ -63,19 +62,18 @@ def unequal_roles(bank: ArmsBank) -> dict[str, Roles]:
     }
 
 
-def cases() -> Iterator[tuple[str, LooksPlay, str]]:
-    """Name, what is played, and the world in which."""
-    for kind in WORLDS:
-        yield "no effect", play_looks, kind
-        yield "no effect, only the old data", partial(play_looks, worse=RANDOM), kind
-        yield "no effect, only random", partial(play_looks, worse=CONTINUE), kind
-        yield "no effect, today", play_today, kind
-        yield "no effect, only the old data, today", partial(play_today, worse=RANDOM), kind
-        for gain in GAINS:
-            yield f"gain {gain:g}", partial(play_looks, gain=gain), kind
-        yield "sure gain, harm 1 margin", partial(play_sure_harm, harm=1), kind
-        yield "sure gain, harm 2 margins", partial(play_sure_harm, harm=2), kind
-    yield f"no effect, {NUM_ROUNDS} rounds", play_looks_rounds, "runs"
+def cases() -> Iterator[tuple[str, LooksPlay]]:
+    """Name, and what is played."""
+    yield "no effect", play_looks
+    yield "no effect, only the old data", partial(play_looks, worse=RANDOM)
+    yield "no effect, only random", partial(play_looks, worse=CONTINUE)
+    yield "no effect, today", play_today
+    yield "no effect, only the old data, today", partial(play_today, worse=RANDOM)
+    for gain in GAINS:
+        yield f"gain {gain:g}", partial(play_looks, gain=gain)
+    yield "sure gain, harm 1 margin", partial(play_sure_harm, harm=1)
+    yield "sure gain, harm 2 margins", partial(play_sure_harm, harm=2)
+    yield f"no effect, {NUM_ROUNDS} rounds", play_looks_rounds
 
 
 def print_arms(bank: ArmsBank) -> None:
@@ -88,10 +86,8 @@ def print_arms(bank: ArmsBank) -> None:
         print(f"{bank.name} {name}: {arm.num_runs} runs; {'; '.join(parts)}")
 
 
-def _played(
-    play: LooksPlay, kind: str, roles: Roles, rng: np.random.Generator, bank: ArmsBank, num_loops: int
-) -> Played:
-    return play(WORLDS[kind](bank, roles), rng, num_loops)
+def _played(play: LooksPlay, roles: Roles, rng: np.random.Generator, bank: ArmsBank, num_loops: int) -> Played:
+    return play(Fitted(bank, roles), rng, num_loops)
 
 
 if __name__ == "__main__":

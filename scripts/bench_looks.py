@@ -145,9 +145,7 @@ def outcomes_of(case: Case, banks: Sequence[Bank], num_loops: int, seed: int) ->
     found = {}
     for number, bank in enumerate(banks):
         rng = np.random.default_rng([seed, number, zlib.crc32(case.name.encode())])
-        rated = rated_loops(
-            bank, lambda one, loops, rng=rng: case.play(world_of(case, one), rng, loops), rng, num_loops
-        )
+        rated = rated_loops(bank, partial(_played, case, rng), rng, num_loops)
         if rated is None:
             continue
         rate, num_seeds = rated

@@ -4,9 +4,9 @@ A bank of arms is a bank (`gate_worlds.py`) whose file names the arm and the see
 so without an effect the higher ones are brought down: right answers are turned wrong, until all have the mean score of
 the lowest. What they differ in then is how far their runs go apart.
 
-Runs and items are drawn with replacement, so the runs of the bank are all that there are, and mean scores are known.
-With a dozen of them three seeds of an arm are the same run in one of 144 loops, and then seem not to vary. `Fitted`
-draws runs anew instead, from a model of each arm.
+`Runs` draws runs with replacement, so the runs of the bank are all that there are, and mean scores are known. With ten
+of them three seeds of an arm are the same run in one of a hundred loops, and then seem not to vary: that is a property
+of the bank and passes small levels. `Fitted` draws runs anew, from a model of each arm with the deviation of its runs.
 """
 
 from collections.abc import Mapping
@@ -85,7 +85,7 @@ class Runs:
     is_level: bool = True
     has_pairs: bool = False
     """Whether the arms' runs of one draw have the same seed."""
-    seed_of: Mapping[str, Bank] | None = None
+    drawn_from: Mapping[str, Bank] | None = None
     """Runs that are drawn from; those of the bank by default."""
 
     @property
@@ -94,8 +94,12 @@ class Runs:
 
     @cached_property
     def runs(self) -> dict[str, Bank]:
-        """Runs of each arm of the loop."""
-        return {role: (self.seed_of or self.bank.arms)[arm] for role, arm in self.roles.items()}
+        """Runs of each arm of the loop; of pairs those of seeds that all arms have."""
+        found = {role: (self.drawn_from or self.bank.arms)[arm] for role, arm in self.roles.items()}
+        if not self.has_pairs:
+            return found
+        num_shared = min(bank.num_runs for bank in found.values())
+        return {role: bank.first(num_shared) for role, bank in found.items()}
 
     @property
     def guards(self) -> tuple[str, ...]:
@@ -139,10 +143,12 @@ class RunsItems:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model of each arm, items easy or hard as the arm's runs show, all arms at the height of the lowest."""
+    """A model of each arm, items easy or hard as the arm's runs show, arms brought down to the height of the lowest or
+    left where they are."""
 
     bank: ArmsBank
     roles: Roles
+    is_level: bool = True
 
     @property
     def name(self) -> str:
@@ -157,21 +163,23 @@ class Fitted:
         return self.models[ARMS[0]].guards
 
     @cached_property
-    def heights(self) -> dict[str, float]:
+    def heights(self) -> dict[str, dict[str, float]]:
+        """Mean score by slice and arm of the loop, before arms are brought down."""
         names = (TARGET, *self.guards)
-        return {name: min(model.base_score(name) for model in self.models.values()) for name in names}
+        return {name: {role: model.base_score(name) for role, model in self.models.items()} for name in names}
 
     @cached_property
     def shifts(self) -> dict[tuple[str, str], float]:
         """By slice and arm, what brings its logits to the common height."""
         return {
-            (name, role): shift_at(model.easiness[name], height, model.sd(name))
-            for name, height in self.heights.items()
+            (name, role): shift_at(model.easiness[name], self.base_score(name), model.sd(name))
+            for name in self.heights
             for role, model in self.models.items()
+            if self.is_level
         }
 
     def base_score(self, name: str) -> float:
-        return self.heights[name]
+        return min(self.heights[name].values()) if self.is_level else self.heights[name][ARMS[0]]
 
     def items(self, rng: np.random.Generator) -> "FittedArmsItems":
         sizes = {name: len(easiness) for name, easiness in self.models[ARMS[0]].easiness.items()}
@@ -190,6 +198,6 @@ class FittedArmsItems:
         def scores(name: str, role: str) -> NDArray[np.float64]:
             model = world.models[role]
             run = common[role] + model.own_sd[name] * rng.normal(size=(num_seeds, 1))
-            return answers(rng, model.easiness[name][self.columns[name]] + run + world.shifts[name, role])
+            return answers(rng, model.easiness[name][self.columns[name]] + run + world.shifts.get((name, role), 0.0))
 
         return {name: {role: scores(name, role) for role in world.roles} for name in self.columns}

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,10 @@ class Bank:
         """The bank as another set of trainings might have left it: runs drawn with replacement."""
         rows = rng.integers(self.num_runs, size=self.num_runs)
         return Bank(self.name, {name: scores[rows] for name, scores in self.slices.items()})
+
+    def first(self, num_runs: int) -> "Bank":
+        """The bank with its first runs alone."""
+        return Bank(self.name, {name: scores[:num_runs] for name, scores in self.slices.items()})
 
     def base_score(self, name: str) -> float:
         return float(self.slices[name].mean())
@@ -158,8 +163,27 @@ class FittedItems:
 
 Arms = dict[str, dict[str, NDArray[np.float64]]]
 """Slice, arm -> [num_seeds, num_items]."""
-World = Bank | FittedModel
-Items = BankItems | FittedItems
+
+
+class Items(Protocol):
+    """Items of one loop."""
+
+    def arms(self, rng: np.random.Generator, num_seeds: int) -> Arms:
+        """Draw the arms of one round."""
+
+
+class World(Protocol):
+    """Where loops are played."""
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Names of the slices that are guards."""
+
+    def base_score(self, name: str) -> float:
+        """Mean score of a slice where nothing is gained."""
+
+    def items(self, rng: np.random.Generator) -> Items:
+        """Draw the items of one loop."""
 
 
 def load_banks(folder: Path) -> list[Bank]:
