@@ -12,7 +12,7 @@ from gate_loops import SETTINGS
 from numpy.typing import NDArray
 from scipy import special
 
-from controller.results.arm_names import CHALLENGER, CONTINUE
+from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from evals.statistics.compare import ArmScores, Comparison
 from evals.statistics.difference import difference_variance
 from evals.statistics.looks import LEAST_PREDICTIVE_POWER, Looks, compare_by_own_runs, predictive_power
@@ -116,7 +116,7 @@ class Ended:
 
 
 def judged_with_drops(
-    arms: dict[str, NDArray[np.float64]], alpha: float, rule: str, kept: Sequence[str] = (CONTINUE,)
+    arms: dict[str, NDArray[np.float64]], alpha: float, rule: str, kept: Sequence[str] = (CONTINUE, RANDOM)
 ) -> Ended:
     """Judge an endpoint over looks where controls may be trained no more.
 
@@ -126,7 +126,7 @@ def judged_with_drops(
         rule: `none` trains all; `beaten` trains no more what a look has shown beaten, which counts as beaten from then
             on; `not hardest` trains no more what is hardly the hardest at the last look, which still has to be beaten
             with the seeds that it has.
-        kept: Controls that are always trained on, since guards are held against them.
+        kept: Controls that are always trained on: guards are held against the old data, and random rows may be enough.
     """
     looks = Looks.between(SETTINGS.seeds, MAX_SEEDS, alpha)
     seeds = dict.fromkeys(arms, 0)

@@ -141,16 +141,24 @@ class LookResult:
         return not self.gate.is_accepted and self.predictive_power < LEAST_PREDICTIVE_POWER
 
 
-def gate_at(challenger: ArmScores, controls: Sequence[ArmScores], looks: Looks, look: int) -> LookResult:
+def gate_at(
+    challenger: ArmScores,
+    controls: Sequence[ArmScores],
+    looks: Looks,
+    look: int,
+    beaten: Sequence[Comparison] = (),
+) -> LookResult:
     """Whether the challenger beats every control at one look of a judgement, each at the look's nominal level.
 
-    All have to be beaten at the same look, so the level needs no correction for their number.
+    All have to be beaten, each at some look up to this one, so the level needs no correction for their number: of a
+    control that the challenger is no better than, all looks together show it beaten with probability alpha.
 
     Args:
         challenger: Scores of the first `looks.seeds[look]` seeds; a control likewise.
         controls: At least one, on the same items.
         looks: Looks of the judgement.
         look: Number of this one, from 0.
+        beaten: Comparisons with further controls that earlier looks showed beaten, with the seeds that these had then.
 
     Raises:
         ValueError: no control, or an arm with another number of seeds than the look has.
@@ -165,11 +173,16 @@ def gate_at(challenger: ArmScores, controls: Sequence[ArmScores], looks: Looks, 
                 f"'{arm.name}'; train the missing seeds, or leave out those of later looks"
             )
     comparisons = tuple(compare_by_own_runs(challenger, control) for control in controls)
-    gate = GateResult(all(one.p < level and one.mean > 0 for one in comparisons), comparisons)
+    gate = GateResult(all(is_beaten(one, level) for one in comparisons), (*beaten, *comparisons))
     hardest = gate.hardest
     boundary = hardest.se * float(special.stdtrit(hardest.df, 1 - level))
     foreseen = min(predictive_power(one, num_seeds, looks) for one in comparisons)
     return LookResult(num_seeds, level, gate, boundary, float(gate.is_accepted) if looks.is_last(look) else foreseen)
+
+
+def is_beaten(comparison: Comparison, level: float) -> bool:
+    """Whether a comparison shows its control beaten at a one-sided level."""
+    return comparison.p < level and comparison.mean > 0
 
 
 def predictive_power(comparison: Comparison, num_seeds: int, looks: Looks) -> float:

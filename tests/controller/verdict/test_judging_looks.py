@@ -85,6 +85,25 @@ def test_a_harmed_group_ends_the_judgement_whatever_the_gain() -> None:
     assert ruled(0.2, 0, groups=(group,)).ending is Ending.HARMED
 
 
+def test_a_control_that_is_beaten_once_needs_no_more_seeds_but_the_old_data_and_random_rows_do() -> None:
+    means = {CHALLENGER: 0.6, CONTINUE: 0.56, RANDOM: 0.2, "bm25": 0.1, "loss": 0.57}
+    endpoint = arms(means, 0.01)
+    guard = arms(dict.fromkeys(means, 0.9), 0.002)
+    found = rule_at(first_seeds(endpoint, 3), {"guard": first_seeds(guard, 3)}, (), At(LOOKS, 0), MARGIN)
+    assert found.ending is Ending.GOES_ON
+    assert [one.control for one in found.beaten] == ["bm25"]
+    later = first_seeds({name: scores for name, scores in endpoint.items() if name != "bm25"}, 8)
+    at = At(LOOKS, 2, found.beaten)
+    last = rule_at(later, {"guard": first_seeds(guard, 8)}, (), at, MARGIN)
+    assert last.ending is Ending.ACCEPTED
+    assert {one.control for one in last.ruling.gate.comparisons} == means.keys() - {CHALLENGER}
+    # The seeds that it has may stand beside those of the others.
+    beside = rule_at(
+        later | {"bm25": first_seeds(endpoint, 3)["bm25"]}, {"guard": first_seeds(guard, 8)}, (), at, MARGIN
+    )
+    assert beside == last
+
+
 def test_a_look_at_the_first_seeds_leaves_out_those_of_later_looks() -> None:
     early = first_seeds(arms({CHALLENGER: 0.5}), 3)[CHALLENGER]
     assert early.num_seeds == 3
