@@ -14,7 +14,7 @@ stopped run goes on. About twenty minutes a bank on one core.
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from controller.train.sampling import draw_order
 from controller.train.settings import ScratchModel
 from controller.train.start import build_scratch
 from diagnose.rows.pool import Rendering, TrainPool
-from diagnose.rows.tokens import TokenRows, collate, encode
+from diagnose.rows.tokens import NO_LOSS, TokenRows, collate, encode
 from evals.model_ref import CausalModel
 
 NUM_AVERAGED, NUM_CHECKPOINTS = 4, 10
@@ -173,7 +173,7 @@ def train(bench: Bench, model: CausalModel, arm: Arm, seed: int) -> Trained:
     model.train()
     for step, rows in enumerate(order, 1):
         optimizer.zero_grad()
-        model(**collate(encoded, rows, bench.tokenizer.pad_token_id)).loss.backward()
+        torch.autograd.backward(mean_loss(model, collate(encoded, rows, bench.tokenizer.pad_token_id)))
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
         optimizer.step()
         schedule.step()
@@ -185,6 +185,14 @@ def train(bench: Bench, model: CausalModel, arm: Arm, seed: int) -> Trained:
         for parameter, summed in zip(averaged.parameters(), total, strict=True):
             parameter.copy_(summed / len(marks))
     return Trained(model, averaged)
+
+
+def mean_loss(model: CausalModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Loss over the tokens that have one, as the model's own; others have no logits, which are most of the work."""
+    hidden = model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    targets = batch["labels"][:, 1:]
+    has_loss = targets != NO_LOSS
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][has_loss]), targets[has_loss])
 
 
 def right_answers(model: CausalModel, items: Items) -> NDArray[np.uint8]:
