@@ -1,6 +1,6 @@
 """Judgements of arms that were really trained otherwise: false acceptance where their runs go apart by unequal amounts.
 
-    python scripts/bench_arms.py [--bank tests/data/gate_bank_real] [--loops 2000] [--seed 0] [--cases TEXT]
+    python scripts/bench_arms.py [--bank tests/data/gate_bank_real] [--loops 2000] [--seed 0] [--cases TEXT ...]
 
 As `bench_looks.py`, on banks of arms (`gate_arms.py`): the challenger is the steadiest arm and the old data the arm
 whose runs go furthest apart, or the reverse; `random` is the steadiest of the others. All have one mean score unless
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, default=Path("tests/data/gate_bank_real"), help="folder of <world>.npz")
     parser.add_argument("--loops", type=int, default=2000, help="for each case and bank")
-    parser.add_argument("--cases", default="", help="only cases whose name holds this")
+    parser.add_argument("--cases", nargs="+", default=[""], help="only cases whose name holds one of these")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -43,7 +43,7 @@ def main() -> None:
             print(f"{bank.name}, {name}: " + ", ".join(f"{role} is {arm}" for role, arm in roles.items()))
             for case, play in cases():
                 whole = f"{name}, {case}"
-                if arguments.cases not in whole:
+                if not any(part in whole for part in arguments.cases):
                     continue
                 rng = np.random.default_rng([arguments.seed, number, zlib.crc32(whole.encode())])
                 rated = rated_loops(bank, partial(_played, play, roles, rng), rng, arguments.loops)

@@ -104,7 +104,7 @@ ARMS: Sequence[Arm] = (
     Arm("longer", 10, times_steps=2.0),
     Arm("hot", 10, times_rate=4.0),
     Arm("constant", 10, "own", is_constant=True),
-    Arm(INITIAL, 8),
+    Arm(INITIAL, 4),
 )
 """Arms of each bank."""
 BASE = CONTINUE
