@@ -28,6 +28,11 @@ last look will show it given what this one shows and nothing known before, is be
 all the same accepts no more without an effect than alpha. A rule by the smallest useful gain (stop where the gain and
 one standard error fall short of it) was rejected: it stopped a third of the true gains of exactly that size.
 
+A control that a look shows beaten counts as beaten from then on and is trained no more. Of a control that the fix is no
+better than, all looks together show it beaten with probability alpha, so the level stays as it is (an
+intersection-union test of one sequential test for each control), and the others decide. A control that can hardly be
+the hardest any more but is not beaten yet is trained on: judged by the seeds that it has, it hides true gains.
+
 Each arm's run variance is taken from its own runs alone (Welch 1947). Arms do not vary alike: a fix that mends a skill
 for good can vary by an eighth of what the old data does. Where one arm's runs vary four times as much as those of
 others, a variance pooled over arms accepts up to 4.7 times the level, their own up to 1.4 times, and twice where run

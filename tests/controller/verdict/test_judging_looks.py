@@ -7,12 +7,13 @@ from builders.arms import arm as made
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import Decision, Ending, GroupRecord
+from controller.verdict.arm_scores import scored_by_all
 from controller.verdict.enough import with_random
 from controller.verdict.judge import Judged, judge
 from controller.verdict.ruling import At, LookRuling, first_seeds, rule_at
 from controller.verdict.settings import Verify
 from evals.statistics.compare import ArmScores
-from evals.statistics.looks import Looks
+from evals.statistics.looks import Looks, compare_by_own_runs
 
 LOOKS = Looks((3, 5, 8), 0.0152)
 NUM_ITEMS = 1000
@@ -151,6 +152,28 @@ def test_random_rows_that_do_as_well_are_enough_at_the_look_that_ends_the_judgem
     assert verdict.decision is Decision.RANDOM_IS_ENOUGH
     assert verdict.champion_arm == RANDOM
     assert looks.levels[0] < at.end_level < looks.alpha
+
+
+def test_random_rows_may_be_enough_beside_a_control_that_was_trained_no_more() -> None:
+    settings = Verify(seeds=3, max_seeds=8, margin=0.05)
+    looks = settings.looks(0.0152)
+    assert looks is not None
+    before, left = report({"jump": 0.5, "others": 0.9}, 1), made("bm25", 0.4, 0.9, 4, 3)
+    fix = made(CHALLENGER, 0.9, 0.9, 1, 5)
+    controls = [made(CONTINUE, 0.5, 0.9, 2, 5), made(RANDOM, 0.9, 0.9, 3, 5), left]
+    early = scored_by_all([made(CHALLENGER, 0.9, 0.9, 1, 3), left], agreed(settings).chosen)
+    at = At(looks, 1, (compare_by_own_runs(early[CHALLENGER], early["bm25"]),))
+    found = judge(agreed(settings), fix, controls, before, settings, (), at)
+    assert found.ending is Ending.FUTILE
+    assert [gain.control for gain in found.verdict.gains] == ["bm25", CONTINUE, RANDOM]
+    assert {name: len(arm.seeds) for name, arm in found.verdict.arms.items() if name != "before"} == {
+        CHALLENGER: 5,
+        CONTINUE: 5,
+        RANDOM: 5,
+        "bm25": 3,
+    }
+    verdict = with_random(found, agreed(settings), fix, controls, before, settings, (), at=at)
+    assert verdict.decision is Decision.RANDOM_IS_ENOUGH
 
 
 def test_a_promise_with_looks_says_what_they_would_do_and_sees_smaller_gains() -> None:
