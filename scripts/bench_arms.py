@@ -1,6 +1,6 @@
 """Judgements of arms that were really trained otherwise: false acceptance where their runs go apart by unequal amounts.
 
-    python scripts/bench_arms.py [--bank tests/data/gate_bank_real] [--loops 2000] [--seed 0] [--cases TEXT ...]
+    python scripts/bench_arms.py [--bank tests/data/gate_bank_real] [--loops 2000] [--seed 0] [--cases PATTERN ...]
 
 As `bench_looks.py`, on banks of arms (`gate_arms.py`): the challenger is the steadiest arm and the old data the arm
 whose runs go furthest apart, or the reverse; `random` is the steadiest of the others. All have one mean score unless
@@ -12,6 +12,7 @@ import argparse
 import time
 import zlib
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from gate_worlds import TARGET
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 
-GAINS = (0.05, 0.08, 0.12)
+GAINS = (0.08, 0.12)
 NOT_TAKEN = ("initial", "constant")
 """Arms that a loop would not hold against each other: from other weights, or by another schedule."""
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, default=Path("tests/data/gate_bank_real"), help="folder of <world>.npz")
     parser.add_argument("--loops", type=int, default=2000, help="for each case and bank")
-    parser.add_argument("--cases", nargs="+", default=[""], help="only cases whose name holds one of these")
+    parser.add_argument("--cases", nargs="+", default=["*"], help="patterns of names, all by default")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -43,7 +44,7 @@ def main() -> None:
             print(f"{bank.name}, {name}: " + ", ".join(f"{role} is {arm}" for role, arm in roles.items()))
             for case, play in cases():
                 whole = f"{name}, {case}"
-                if not any(part in whole for part in arguments.cases):
+                if not any(fnmatchcase(whole, one) for one in arguments.cases):
                     continue
                 rng = np.random.default_rng([arguments.seed, number, zlib.crc32(whole.encode())])
                 rated = rated_loops(bank, partial(_played, play, roles, rng), rng, arguments.loops)

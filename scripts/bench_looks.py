@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("--bank", type=Path, default=Path("tests/data/gate_bank"), help="folder of <world>.npz")
     parser.add_argument("--loops", type=int, default=2000, help="for each case and bank")
     parser.add_argument("--json", action="store_true", help="only the JSON object")
-    parser.add_argument("--cases", nargs="+", default=[""], help="only cases whose name holds one of these")
+    parser.add_argument("--cases", nargs="+", default=["*"], help="patterns of names, all by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes; the numbers do not depend on it")
     arguments = parser.parse_args()
@@ -88,7 +89,7 @@ def main() -> None:
         print_banks(banks)
     work = partial(outcomes_of, banks=banks, num_loops=arguments.loops, seed=arguments.seed)
     with ProcessPoolExecutor(arguments.workers, get_context("fork")) as pool:
-        chosen = [case for case in cases() if any(part in case.name for part in arguments.cases)]
+        chosen = [case for case in cases() if any(fnmatchcase(case.name, one) for one in arguments.cases)]
         for of_case in pool.map(work, chosen):
             outcomes |= of_case
             if not arguments.json:

@@ -24,7 +24,16 @@ from gate_arms import ArmsBank, Fitted, Runs, load_arms
 from gate_looks import MAX_SEEDS, play_looks
 from gate_worlds import TARGET, add_gain, add_loss
 from numpy.typing import NDArray
-from variance_ideas import Tested, by_covariates, by_own_runs, by_pairs, explained_variance, features, judged_with_drops
+from variance_ideas import (
+    Ended,
+    Tested,
+    by_covariates,
+    by_own_runs,
+    by_pairs,
+    explained_variance,
+    features,
+    judged_with_drops,
+)
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.verdict.settings import Verify
@@ -224,19 +233,21 @@ def _adjusted(
 
 def dropping(bank: ArmsBank, rng: np.random.Generator, num_loops: int) -> None:
     print(f"\n{bank.name} (d): controls that are trained no more")
-    for controls in ((CONTINUE, RANDOM), ALL_CONTROLS):
-        roles = {CHALLENGER: "fix"} | {name: name for name in controls}
-        world = Fitted(bank, roles, is_level=False)
-        hardest = max(world.heights[TARGET][name] for name in controls)
-        for gain in (0.0, 0.02, 0.05, 0.08, 0.12):
-            drawn = [_at_gain(world, hardest + gain, rng) for _ in range(num_loops)]
-            told = []
-            for rule in ("none", "beaten", "not hardest"):
-                ends = [judged_with_drops(arms, alpha_at(1), rule) for arms in drawn]
-                rate = rate_of(np.array([end.is_accepted for end in ends]), 0.0)
-                trainings = np.mean([end.num_trainings for end in ends])
-                told.append(f"{rule} {rate.rate:.4f} [{rate.low:.4f}, {rate.high:.4f}] with {trainings:.2f} trainings")
-            print(f"  {len(controls)} controls, gain {gain:g} over the hardest: {'; '.join(told)}")
+    world = Fitted(bank, {CHALLENGER: "fix"} | {name: name for name in ALL_CONTROLS}, is_level=False)
+    hardest = max(world.heights[TARGET][name] for name in ALL_CONTROLS)
+    rules = ("none", "beaten", "not hardest")
+    for gain in (0.0, 0.02, 0.05, 0.08, 0.12):
+        ends: dict[str, list[Ended]] = {rule: [] for rule in rules}
+        for _ in range(num_loops):
+            arms = _at_gain(world, hardest + gain, rng)
+            for rule in rules:
+                ends[rule].append(judged_with_drops(arms, alpha_at(1), rule))
+        told = []
+        for rule, found in ends.items():
+            rate = rate_of(np.array([end.is_accepted for end in found]), 0.0)
+            trainings = np.mean([end.num_trainings for end in found])
+            told.append(f"{rule} {rate.rate:.4f} [{rate.low:.4f}, {rate.high:.4f}] with {trainings:.2f} trainings")
+        print(f"  {len(ALL_CONTROLS)} controls, gain {gain:g} over the hardest: {'; '.join(told)}", flush=True)
 
 
 def _at_gain(world: Fitted, height: float, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
