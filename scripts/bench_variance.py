@@ -192,7 +192,7 @@ def _accepted(world: Runs, num_loops: int, rng: np.random.Generator) -> str:
 def covariates(bank: ArmsBank, rng: np.random.Generator, num_loops: int) -> None:
     print(f"\n{bank.name} (c): what the champion said of items as a covariate")
     x = features(bank.margin[TARGET])
-    for pair in (("fix", CONTINUE), ("few", CONTINUE), ("longer", CONTINUE), ("fix", RANDOM)):
+    for pair in (("fix", CONTINUE), ("few", CONTINUE), ("hot", CONTINUE), ("fix", RANDOM)):
         world = Runs(bank, _roles(*pair), is_level=False)
         told = []
         for num_seeds in SEEDS:
@@ -233,8 +233,9 @@ def _adjusted(
 
 def dropping(bank: ArmsBank, rng: np.random.Generator, num_loops: int) -> None:
     print(f"\n{bank.name} (d): controls that are trained no more")
-    world = Fitted(bank, {CHALLENGER: "fix"} | {name: name for name in ALL_CONTROLS}, is_level=False)
-    hardest = max(world.heights[TARGET][name] for name in ALL_CONTROLS)
+    controls = [name for name in ALL_CONTROLS if name in bank.arms]
+    world = Fitted(bank, {CHALLENGER: "fix"} | {name: name for name in controls}, is_level=False)
+    hardest = max(world.heights[TARGET][name] for name in controls)
     rules = ("none", "beaten", "not hardest")
     for gain in (0.0, 0.02, 0.05, 0.08, 0.12):
         ends: dict[str, list[Ended]] = {rule: [] for rule in rules}
@@ -247,7 +248,7 @@ def dropping(bank: ArmsBank, rng: np.random.Generator, num_loops: int) -> None:
             rate = rate_of(np.array([end.is_accepted for end in found]), 0.0)
             trainings = np.mean([end.num_trainings for end in found])
             told.append(f"{rule} {rate.rate:.4f} [{rate.low:.4f}, {rate.high:.4f}] with {trainings:.2f} trainings")
-        print(f"  {len(ALL_CONTROLS)} controls, gain {gain:g} over the hardest: {'; '.join(told)}", flush=True)
+        print(f"  {len(controls)} controls, gain {gain:g} over the hardest: {'; '.join(told)}", flush=True)
 
 
 def _at_gain(world: Fitted, height: float, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:

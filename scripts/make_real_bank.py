@@ -15,7 +15,7 @@ stopped run goes on. About twenty minutes a bank on one core.
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +78,18 @@ def main() -> None:
     parser.add_argument("--banks", nargs="+", default=list(BANKS), choices=list(BANKS))
     parser.add_argument("--out", type=Path, default=Path("tests/data/gate_bank_real"))
     parser.add_argument("--work", type=Path, default=Path("runs/gate_bank_real"))
+    parser.add_argument("--arms", nargs="+", default=[arm.name for arm in ARMS], help="of real_arms.py")
+    parser.add_argument("--most-seeds", type=int, default=10, help="of each arm but the one that loops are played on")
     options = parser.parse_args()
+    arms = [
+        arm if arm.name == BASE else replace(arm, num_seeds=min(arm.num_seeds, options.most_seeds))
+        for arm in ARMS
+        if arm.name in options.arms
+    ]
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.banks:
-        make_bank(name, opened(name, options.data, options.work / name), options.out / f"{name}.npz")
+        make_bank(name, arms, opened(name, options.data, options.work / name), options.out / f"{name}.npz")
 
 
 def opened(name: str, data: Path, work: Path) -> Bench:
@@ -95,10 +102,10 @@ def opened(name: str, data: Path, work: Path) -> Bench:
     return Bench(ground, settings, tokenizer, read_items(ground, tokenizer), work)
 
 
-def make_bank(name: str, bench: Bench, file: Path) -> None:
+def make_bank(name: str, arms: Sequence[Arm], bench: Bench, file: Path) -> None:
     start = champion(bench)
     found: list[tuple[Arm, int, NDArray[np.uint8]]] = []
-    for arm in ARMS:
+    for arm in arms:
         started = time.monotonic()
         found += [(arm, seed, one_training(bench, start, arm, seed)) for seed in range(arm.num_seeds)]
         ends = np.array([scores[0] for one, _, scores in found if one is arm])[:, bench.items.is_target].mean(axis=1)
