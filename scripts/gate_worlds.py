@@ -223,7 +223,7 @@ def add_loss(rng: np.random.Generator, scores: NDArray[np.float64], loss: float,
 
 
 def arm_scores(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, ArmScores]:
-    items = _item_names(next(iter(scores.values())).shape[1])
+    items = item_names(next(iter(scores.values())).shape[1])
     return {arm: ArmScores(arm, items, values, arm == RANDOM) for arm, values in scores.items()}
 
 
@@ -256,5 +256,6 @@ def _shift(easiness: NDArray[np.float64], mean: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _item_names(num_items: int) -> tuple[str, ...]:
+def item_names(num_items: int) -> tuple[str, ...]:
+    """Names of so many items."""
     return tuple(map(str, range(num_items)))

@@ -235,7 +235,7 @@ def compare_by_own_runs(challenger: ArmScores, control: ArmScores) -> Comparison
 
 def by_own_runs(arm: ArmScores) -> ArmScores:
     """The arm with a run variance from its own runs alone, as arms by chance have it in `evals.statistics.compare`."""
-    return replace(arm, is_by_chance=True)
+    return arm if arm.is_by_chance else replace(arm, is_by_chance=True)
 
 
 @lru_cache(maxsize=256)
