@@ -36,9 +36,12 @@ def main() -> None:
     parser.add_argument("--loops", type=int, default=2000, help="for each case and bank")
     parser.add_argument("--cases", nargs="+", default=["*"], help="patterns of names, all by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--banks", nargs="+", default=["*"], help="patterns of names of banks, all by default")
     arguments = parser.parse_args()
     started = time.monotonic()
     for number, bank in enumerate(load_arms(arguments.bank)):
+        if not any(fnmatchcase(bank.name, one) for one in arguments.banks):
+            continue
         print_arms(bank)
         for name, roles in unequal_roles(bank).items():
             print(f"{bank.name}, {name}: " + ", ".join(f"{role} is {arm}" for role, arm in roles.items()))
