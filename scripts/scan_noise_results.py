@@ -74,6 +74,11 @@ class NoiseResult:
         return max((look.num_seeds for look in self.looks), default=0)
 
     @property
+    def num_trainings(self) -> int:
+        """Further trainings of each arm that the truth has."""
+        return min((len(one.fix) for one in self.truths), default=0)
+
+    @property
     def is_accepted(self) -> bool:
         return self.decision is Decision.ACCEPTED
 
