@@ -5,9 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from service.home import home_of
+from service.loops.reading import RunRecord
+from service.loops.states import State
 from service.requests import Service
 from service.serve import serve
 from service.settings import Command, Serve, parted
@@ -54,7 +57,8 @@ def _status(command: Command) -> int:
             for loop in loops.listed(database):
                 _say(_line(loop))
         for loop_id in command.words:
-            for line in _lines(service.loop(loop_id)):
+            loop = service.loop(loop_id)
+            for line in _lines(loop, service.read(loop)):
                 _say(line)
     return 0
 
@@ -108,22 +112,23 @@ def _ids(verb: str, command: Command) -> Sequence[str]:
 
 
 def _line(loop: Loop) -> str:
-    """A loop on one line."""
+    """A loop on one line, as its run directory was when it was last looked at."""
     return f"{loop.id}  {_state(loop)}  {_found(loop.seen or {})}".rstrip()
 
 
-def _lines(loop: Loop) -> Iterator[str]:
+def _lines(loop: Loop, run: RunRecord) -> Iterator[str]:
     """What is known of a loop."""
     yield f"{loop.id}  {_state(loop)}"
     yield f"recipe     {loop.recipe or 'unknown'}{''.join(f' {key}={value}' for key, value in loop.fields.items())}"
     yield f"submitted  {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(loop.created))} by {loop.submitted_by}"
-    seen = loop.seen or {}
-    if found := _found(seen):
-        yield f"result     {found}"
-    if seen.get("reason"):
-        yield f"           {seen['reason']}"
-    if seen:
-        yield f"cost       {seen['seconds']:.0f} s, {seen['tokens']:,} tokens, {seen['flops']:.2g} FLOPs"
+    yield f"result     {_found(asdict(run))}"
+    if run.reason:
+        yield f"           {run.reason}"
+    yield f"cost       {run.seconds:.0f} s, {run.tokens:,} tokens, {run.flops:.2g} FLOPs"
+    if loop.state is State.RUNNING:
+        for stage in run.under_way:
+            left = "" if stage.remaining_s is None else f", about {stage.remaining_s:.0f} s left"
+            yield f"under way  {stage.stage} {stage.share:.0%}{left}"
     if loop.message:
         yield loop.message
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from service.home import Home
 from service.loops.found import Submitted, found_runs, write_submitted
-from service.loops.reading import read_run
+from service.loops.reading import RunRecord, read_run
 from service.loops.recipes import read_recipe, shown, words_of
 from service.loops.states import RESUMABLE, State
 from service.store import loops
@@ -54,6 +54,10 @@ class Service:
             hint = f"did you mean '{near[0]}'?" if near else "evalmend status lists all"
             raise ValueError(f"unknown loop {shown(loop_id)}; {hint}")
         return found
+
+    def read(self, loop: Loop) -> RunRecord:
+        """What the run directory of a loop says now."""
+        return read_run(self._home.runs / loop.id)
 
     def cancel(self, loop_id: str) -> Loop:
         """Cancel a loop: at once where no process of it runs, else as soon as that has ended.

@@ -11,6 +11,8 @@ from service.engine.playing import Player
 from service.engine.queue import Queue
 from service.engine.slots import Slots
 from service.home import Home
+from service.loops.reading import is_decided
+from service.loops.states import State
 from service.store import loops, servers
 from service.store.database import Database
 
@@ -84,6 +86,7 @@ class Engine:
                         self._on_lost()
                         return
                     self._look_at_others(now)
+                    self._go_on_with_decided()
                 if now - compared > COMPARE_S:
                     compared = now
                     self._compare()
@@ -103,6 +106,12 @@ class Engine:
         for loop_id, number in waiting:
             if f"{loop_id}/{number}" not in held:
                 loops.hand_again(self._database, loop_id, number)
+
+    def _go_on_with_decided(self) -> None:
+        """Queue loops that wait for a person and have their answer; it lies in the run directory, however it came."""
+        for loop in loops.listed(self._database, [State.WAITING], limit=None):
+            if is_decided(self._home.runs / loop.id) and loops.requeue(self._database, loop.id, [State.WAITING]):
+                log.info("%s: decided, goes on", loop.id)
 
     def _look_at_others(self, now: float) -> None:
         beats = {other.server: other.number for other in servers.others(self._database, self._server)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.engine.workers.progress import read_share
 
-LOOP_FILE, JOURNAL_FILE, LOCK_FILE = "loop.json", "journal.jsonl", "lock"
+LOOP_FILE, JOURNAL_FILE, LOCK_FILE, APPROVALS_FILE = "loop.json", "journal.jsonl", "lock", "approvals.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class RunRecord:
 
 def read_run(run_dir: Path) -> RunRecord:
     """Read a run directory; one that is empty, or not there, has done nothing."""
-    result = _mapping(_json(run_dir / LOOP_FILE))
+    result = _mapping(_parsed(_text(run_dir / LOOP_FILE)))
     rounds = [_mapping(one) for one in _list(result.get("rounds"))]
     verdict = _mapping(rounds[-1].get("verdict")) if rounds else {}
     costs = [_mapping(cost) for cost in _mapping(result.get("costs")).values()]
@@ -105,6 +105,13 @@ def is_locked(run_dir: Path) -> bool:
     return False
 
 
+def is_decided(run_dir: Path) -> bool:
+    """Whether the proposal that a loop waits with has its answer, or its question was withdrawn."""
+    lines = [_mapping(_parsed(line)) for line in _text(run_dir / APPROVALS_FILE).splitlines()]
+    events = [line["event"] for line in lines if "event" in line]
+    return bool(events) and events[-1] != "asked"
+
+
 def _under_way(run_dir: Path, journal: list[dict[str, Any]], now: float) -> Iterator[UnderWay]:
     started: dict[str, float] = {}
     for line in journal:
@@ -127,11 +134,7 @@ def _gain(found: Mapping[str, Any]) -> Gain | None:
 
 def _journal(path: Path) -> Iterator[dict[str, Any]]:
     """Lines of the journal that are whole."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
-    for line in text.splitlines():
+    for line in _text(path).splitlines():
         found = _parsed(line)
         if (
             isinstance(found, dict)
@@ -142,11 +145,11 @@ def _journal(path: Path) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _json(path: Path) -> object:
+def _text(path: Path) -> str:
     try:
-        return _parsed(path.read_text(encoding="utf-8", errors="replace"))
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        return ""
 
 
 def _parsed(text: str) -> object:

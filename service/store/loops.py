@@ -78,7 +78,7 @@ def get(database: Database, loop_id: str) -> Loop | None:
 
 
 def listed(
-    database: Database, states: Collection[State] = tuple(State), limit: int = 100, offset: int = 0
+    database: Database, states: Collection[State] = tuple(State), limit: int | None = 100, offset: int = 0
 ) -> list[Loop]:
     """Loops in one of these states, the latest first."""
     query = sa.select(*_COLUMNS).where(LOOPS.c.state.in_(states)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
@@ -183,15 +183,22 @@ def take_over(database: Database, server: str) -> list[str]:
     """Mark a server gone and put its loops back into the queue, but for those that were to be cancelled.
 
     Returns:
-        Ids of these loops; none where another has taken them.
+        Ids of its loops; none where another has taken them.
     """
-    mine = (LOOPS.c.server == server, LOOPS.c.state == State.RUNNING)
-    after = {"stretch": LOOPS.c.stretch + 1, "is_handed": False, "updated": time.time()}
+    left = (
+        sa.update(LOOPS)
+        .where(LOOPS.c.server == server, LOOPS.c.state == State.RUNNING)
+        .values(
+            state=sa.case((LOOPS.c.is_to_cancel, State.CANCELLED), else_=State.QUEUED),
+            stretch=LOOPS.c.stretch + 1,
+            is_handed=False,
+            is_to_cancel=False,
+            updated=time.time(),
+        )
+        .returning(LOOPS.c.id)
+    )
     with database.writing() as connection:
-        taken = list(connection.execute(sa.select(LOOPS.c.id).where(*mine)).scalars())
-        cancelled = {"state": State.CANCELLED, "is_to_cancel": False}
-        connection.execute(sa.update(LOOPS).where(*mine, LOOPS.c.is_to_cancel).values(**after, **cancelled))
-        connection.execute(sa.update(LOOPS).where(*mine).values(**after, state=State.QUEUED))
+        taken = list(connection.execute(left).scalars())
         _end_stretches(connection, server, LOST, None)
         connection.execute(sa.update(SERVERS).where(SERVERS.c.id == server).values(is_gone=True))
     return taken
