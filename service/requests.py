@@ -11,9 +11,9 @@ from dataclasses import asdict
 from difflib import get_close_matches
 
 from service.home import Home
-from service.loops.found import Submitted, found_runs, write_submitted
+from service.loops.found import Submitted, found_run, write_submitted
 from service.loops.reading import RunRecord, read_run
-from service.loops.recipes import read_recipe, shown, words_of
+from service.loops.recipes import checked, read_recipe, shown, words_of
 from service.loops.states import RESUMABLE, State
 from service.store import loops
 from service.store.database import Database
@@ -34,12 +34,13 @@ class Service:
         Raises:
             ValueError: there is no such recipe, or a field is not one that it opens, or out of its bounds.
         """
-        words = words_of(read_recipe(self._home.recipes, recipe), fields, self._home.recipes)
-        submitted = Submitted(recipe, fields, tuple(words), submitted_by, time.time())
-        loop_id = f"{recipe}-{secrets.token_hex(4)}"
-        write_submitted(self._home.runs / loop_id, submitted)
-        loop = _new(loop_id, submitted, State.QUEUED)
-        loops.add(self._database, loop)
+        asked = read_recipe(self._home.recipes, recipe)
+        values = checked(asked, fields)
+        words = words_of(asked, values, self._home.recipes)
+        submitted = Submitted(recipe, values, tuple(words), submitted_by, time.time())
+        loop = _new(f"{recipe}-{secrets.token_hex(4)}", submitted, State.QUEUED)
+        assert loops.add(self._database, loop), "no other loop has a random id"
+        write_submitted(self._home.runs / loop.id, submitted)
         return loop
 
     def loop(self, loop_id: str) -> Loop:
@@ -87,11 +88,13 @@ class Service:
     def find_runs(self) -> int:
         """Enter the runs that lie in the home and the database does not know; the number of them."""
         known = set(loops.ids(self._database))
+        folders = sorted(folder for folder in self._home.runs.iterdir() if folder.is_dir() and folder.name not in known)
         num_found = 0
-        for name, submitted in found_runs(self._home.runs):
-            if name in known or not LOOP_ID.fullmatch(name):
+        for folder in folders:
+            name, submitted = folder.name, found_run(folder)
+            if submitted is None or not LOOP_ID.fullmatch(name):
                 continue
-            seen = read_run(self._home.runs / name)
+            seen = read_run(folder)
             found = _new(name, submitted, State.ENDED if seen.is_over else State.STOPPED)
             num_found += loops.add(self._database, found)
             loops.see(self._database, name, asdict(seen))

@@ -5,6 +5,7 @@ be noticed ends it and them at once, to the same effect.
 """
 
 import logging
+import os
 import secrets
 import shutil
 import signal
@@ -28,6 +29,8 @@ from service.store.database import Database
 log = logging.getLogger(__name__)
 
 FIRST_RECIPES = Path(__file__).parent / "loops" / "first_recipes"
+LATEST_S = 9.5
+"""Seconds after which the server ends whatever holds it up; Linux kills its loops with it."""
 LAST_ANSWERS_S = 1.0
 """Seconds that answers under way have when the server ends."""
 
@@ -57,9 +60,16 @@ def serve(settings: Serve) -> int:
                 log.info("serving %s at %s", home.folder, url)
                 ends.wait()
                 log.info("the server ends")
+                _end_at_the_latest()
                 engine.stop()
             database.close()
     return 1 if engine.is_lost else 0
+
+
+def _end_at_the_latest() -> None:
+    timer = threading.Timer(LATEST_S, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 PREFIX = "serve."
-LONGEST_GRACE_S = 8.0
+LONGEST_GRACE_S = 6.0
 """The server itself has to end ten seconds after it was told to."""
 
 
@@ -31,8 +31,11 @@ class Serve:
     """Seconds that a loop has to end by itself when it is cancelled, or the server ends; then it is killed."""
 
     def __post_init__(self) -> None:
-        if not self.home.strip() or "\x00" in self.home:
-            raise ValueError(f"serve.home must name a folder, got {self.home!r}; for example serve.home=evalmend-home")
+        if not self.home.strip() or not self.home.isprintable() or set(self.home) & set("?#%"):
+            raise ValueError(
+                f"serve.home must name a folder, without '?', '#' and '%', got {self.home!r}; for example "
+                "serve.home=evalmend-home"
+            )
         if not 0 <= self.port < 65536:
             raise ValueError(f"serve.port must be from 0 to 65535, got {self.port}; 0 takes a free one")
         if self.database is not None and not self.database.startswith("postgresql://"):

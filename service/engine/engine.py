@@ -23,6 +23,7 @@ HAND_S = 0.25
 BEAT_S = 2.0
 COMPARE_S = 5.0
 """Seconds between two comparisons of the queue with the database."""
+JOIN_S = 1.0
 GONE_S = 15.0
 """Seconds without a beat after which a server is taken for dead; its loops die with its process, which is sooner."""
 
@@ -46,7 +47,7 @@ class Engine:
         self._watcher = threading.Thread(target=self._watch, name="engine", daemon=True)
         self._beats: dict[str, tuple[int, float]] = {}
         self.is_lost = False
-        """Whether other servers have taken this one for dead, and its loops for theirs."""
+        """Whether it has stopped by itself: others have taken this server for dead, or there is a defect."""
         self._on_lost: Callable[[], None] = lambda: None
 
     def start(self, url: str, on_lost: Callable[[], None]) -> None:
@@ -68,11 +69,20 @@ class Engine:
         """End all processes, which takes no longer than the grace and two seconds; their loops are queued again."""
         self._ends.set()
         self._player.end(self._grace + 2)
-        self._watcher.join()
+        self._watcher.join(JOIN_S)
         self._queue.close()
         loops.take_over(self._database, self._server)
 
     def _watch(self) -> None:
+        """Work until the engine stops; whatever ends it before that ends the server, which would only seem to live."""
+        try:
+            self._work()
+        finally:
+            if not self._ends.is_set():
+                self.is_lost = True
+                self._on_lost()
+
+    def _work(self) -> None:
         beaten = compared = float("-inf")
         while not self._ends.wait(HAND_S):
             now = time.monotonic()
@@ -82,8 +92,6 @@ class Engine:
                     beaten = now
                     if not servers.beat(self._database, self._server):
                         log.error("others have taken this server for dead; it ends")
-                        self.is_lost = True
-                        self._on_lost()
                         return
                     self._look_at_others(now)
                     self._go_on_with_decided()

@@ -1,6 +1,6 @@
-"""What the service writes into a run directory of its own, and the runs that it finds there without its database."""
+"""What the service writes into a run directory of its own, and what it reads there without its database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,23 +26,16 @@ class Submitted:
 
 def write_submitted(run_dir: Path, submitted: Submitted) -> None:
     """Keep what was asked for beside the run, so that it can be gone on with even if the database is lost."""
-    run_dir.mkdir()
+    run_dir.mkdir(exist_ok=True)
     temporary = run_dir / f"{SUBMITTED_FILE}.tmp"
     temporary.write_bytes(TypeAdapter(Submitted).dump_json(submitted, indent=1))
     temporary.replace(run_dir / SUBMITTED_FILE)
 
 
-def found_runs(runs: Path) -> Iterator[tuple[str, Submitted]]:
-    """Run directories, and what was asked for; nothing for one that the service has not written."""
-    for folder in sorted(runs.iterdir()):
-        if not folder.is_dir():
-            continue
-        try:
-            yield folder.name, TypeAdapter(Submitted).validate_json((folder / SUBMITTED_FILE).read_bytes())
-        except (OSError, ValidationError):
-            if (folder / LOOP_FILE).is_file() or (folder / JOURNAL_FILE).is_file():
-                yield folder.name, Submitted("", {}, (), "", _age(folder))
-
-
-def _age(folder: Path) -> float:
-    return folder.stat().st_mtime
+def found_run(folder: Path) -> Submitted | None:
+    """What was asked for; nothing of a run that the service has not submitted; None where the folder is no run."""
+    try:
+        return TypeAdapter(Submitted).validate_json((folder / SUBMITTED_FILE).read_bytes())
+    except (OSError, ValidationError):
+        is_run = (folder / LOOP_FILE).is_file() or (folder / JOURNAL_FILE).is_file()
+        return Submitted("", {}, (), "", folder.stat().st_mtime) if is_run else None

@@ -127,13 +127,12 @@ def read_recipe(folder: Path, name: str) -> Recipe:
     return recipe
 
 
-def words_of(recipe: Recipe, fields: Mapping[str, object], folder: Path) -> list[str]:
-    """Words of the command line that a request for the recipe makes.
+def checked(recipe: Recipe, fields: Mapping[str, object]) -> dict[str, Value]:
+    """Values by field, each of its field's type and within its bounds.
 
     Args:
         recipe: Recipe that is asked for.
-        fields: Values by field, as a request has them; those of texts are read as what the field takes.
-        folder: Folder of the recipes.
+        fields: Values as a request has them; texts are read as what the field takes.
 
     Raises:
         ValueError: the recipe opens no such field, or its value is not what the field takes.
@@ -144,14 +143,25 @@ def words_of(recipe: Recipe, fields: Mapping[str, object], folder: Path) -> list
             raise ValueError(f"the recipe opens no field {shown(name)}; it opens {opens}")
     rules: dict[str, Any] = {name: field.annotation for name, field in recipe.fields.items()}
     try:
-        checked = create_model("Request", __config__=ConfigDict(extra="forbid"), **rules).model_validate(dict(fields))
+        values = create_model("Request", __config__=ConfigDict(extra="forbid"), **rules).model_validate(dict(fields))
     except ValidationError as error:
         wrong = error.errors()[0]
         field = str(wrong["loc"][0])
         raise ValueError(f"field {field}: {wrong['msg']}, got {shown(fields[field])}") from error
-    values = checked.model_dump(exclude_unset=True)
+    found: dict[str, Value | None] = values.model_dump(exclude_unset=True)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def words_of(recipe: Recipe, values: Mapping[str, Value], folder: Path) -> list[str]:
+    """Words of the command line of a loop.
+
+    Args:
+        recipe: Recipe that is asked for.
+        values: Values by field, which were checked.
+        folder: Folder of the recipes.
+    """
     options = [] if recipe.config_dir is None else ["--config-dir", str((folder / recipe.config_dir).resolve())]
-    opened = [recipe.fields[name].word(value) for name, value in sorted(values.items()) if value is not None]
+    opened = [recipe.fields[name].word(value) for name, value in sorted(values.items())]
     return [*options, f"experiment={recipe.experiment}", *recipe.words, *opened]
 
 

@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 8700_001
@@ -40,15 +41,19 @@ class Database:
             yield connection.execution_options(only_reads=True)
 
     def migrate(self) -> None:
-        """Bring the tables up to date; of several servers one does it, and the others wait."""
-        with self._engine.begin() as connection:
+        """Bring the tables up to date; of several servers one does it, and the others wait.
+
+        Raises:
+            ValueError: the database cannot be reached.
+        """
+        with _reaching(), self._engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
             command.upgrade(_config(connection), "head")
 
     def check(self) -> None:
-        """Raise a ValueError where the tables are not those of this version: no server has made them."""
-        with self._engine.connect() as connection:
+        """Raise a ValueError where the database cannot be reached, or its tables are not those of this version."""
+        with _reaching(), self._engine.connect() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
         head = ScriptDirectory.from_config(_config(None)).get_current_head()
         if found != head:
@@ -59,6 +64,15 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        said = " ".join(str(error.orig).split())
+        raise ValueError(f"the service's database cannot be reached, see serve.database: {said}") from error
 
 
 def _config(connection: sa.Connection | None) -> Config:

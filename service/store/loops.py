@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from service.loops.states import RESUMABLE, State
 from service.store.database import Database
@@ -64,10 +65,11 @@ class Stretch:
 def add(database: Database, loop: Loop) -> bool:
     """Add a loop; False where one of its id is known already."""
     values = {name: getattr(loop, name) for name in Loop.__dataclass_fields__} | {"words": list(loop.words)}
-    with database.writing() as connection:
-        if connection.execute(sa.select(LOOPS.c.id).where(LOOPS.c.id == loop.id)).first() is not None:
-            return False
-        connection.execute(sa.insert(LOOPS).values(**values, is_handed=False))
+    try:
+        with database.writing() as connection:
+            connection.execute(sa.insert(LOOPS).values(**values, is_handed=False))
+    except IntegrityError:
+        return False
     return True
 
 

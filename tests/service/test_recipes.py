@@ -7,7 +7,7 @@ import pytest
 
 from controller.cli.compose import composed
 from service.home import Home
-from service.loops.recipes import read_recipe, words_of
+from service.loops.recipes import checked, read_recipe, words_of
 from service.requests import Service
 from service.store import loops
 from service.store.database import Database
@@ -132,4 +132,5 @@ def test_a_recipe_may_name_experiments_of_a_folder_of_its_own(tmp_path: Path) ->
 def test_the_recipes_that_a_new_home_is_given_can_be_read() -> None:
     folder = Path(read_recipe.__code__.co_filename).parent / "first_recipes"
     for name in ("starter", "smoke"):
-        assert words_of(read_recipe(folder, name), {"seed": 3}, folder) == [f"experiment={name}", "seed=3"]
+        recipe = read_recipe(folder, name)
+        assert words_of(recipe, checked(recipe, {"seed": "3"}), folder) == [f"experiment={name}", "seed=3"]
