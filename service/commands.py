@@ -147,5 +147,7 @@ def _found(seen: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def _say(text: str) -> None:
+    """Print lines, without what a terminal would take for commands: some is what models or data say."""
+    for line in text.split("\n"):
+        sys.stdout.write("".join(letter for letter in line if letter.isprintable()) + "\n")

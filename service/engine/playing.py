@@ -53,7 +53,7 @@ class Player:
                 loop = self._until_reached(lambda: loops.begin(self._database, loop_id, number, self._server))
                 if loop is not None:
                     log.info("%s: stretch %d begins", loop_id, number)
-                    how = self._carried_out(loop, share)
+                    how = self._how_it_ends(loop, share)
                     self._until_reached(lambda: loops.end(self._database, loop_id, number, self._server, how))
                     log.info("%s: %s", loop_id, how.state.value)
             finally:
@@ -67,6 +67,12 @@ class Player:
         with self._is_idle:
             self._is_idle.wait_for(lambda: self._num_playing == 0, timeout)
         self._processes.close()
+
+    def _how_it_ends(self, loop: Loop, share: Share) -> End:
+        try:
+            return self._carried_out(loop, share)
+        except OSError as error:  # the disk is full, or the run directory is not ours to write to
+            return End(State.FAILED, None, str(error), asdict(read_run(self._home.runs / loop.id)))
 
     def _carried_out(self, loop: Loop, share: Share) -> End:
         run_dir = self._home.runs / loop.id

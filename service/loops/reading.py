@@ -16,6 +16,8 @@ from controller.engine.workers.progress import read_share
 
 LOOP_FILE, JOURNAL_FILE, LOCK_FILE, APPROVALS_FILE = "loop.json", "journal.jsonl", "lock", "approvals.jsonl"
 
+LARGEST = 1e300
+
 
 @dataclass(frozen=True, slots=True)
 class Gain:
@@ -77,7 +79,7 @@ def read_run(run_dir: Path) -> RunRecord:
     verdict = _mapping(rounds[-1].get("verdict")) if rounds else {}
     costs = [_mapping(cost) for cost in _mapping(result.get("costs")).values()]
     journal = list(_journal(run_dir / JOURNAL_FILE))
-    times = [line["time"] for line in journal]
+    times = [_number(line["time"]) for line in journal]
     booked = sum(_number(cost.get("seconds")) for cost in costs)
     return RunRecord(
         is_over=result.get("status", "ended") == "ended" if result else False,
@@ -116,7 +118,7 @@ def _under_way(run_dir: Path, journal: list[dict[str, Any]], now: float) -> Iter
     started: dict[str, float] = {}
     for line in journal:
         if line["event"] == "started":
-            started[line["stage"]] = line["time"]
+            started[line["stage"]] = _number(line["time"])
         else:
             started.pop(line["stage"], None)
     for stage, since in started.items():
@@ -168,4 +170,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    """A number that every database takes: JSON's may be infinite, or too large for a float."""
+    return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else 0.0

@@ -23,6 +23,15 @@ RESULT = {
         "overhead": {"seconds": 1.5, "tokens": 0, "flops": 0.0},
     },
 }
+OTHER_FORMS = [
+    "[]",
+    "3",
+    '{"rounds": 3}',
+    '{"rounds": [{"verdict": []}]}',
+    '{"costs": [1]}',
+    "[" * 99999,
+    '{"costs": {"a": {"seconds": NaN, "tokens": 1e999, "flops": 1' + "0" * 400 + "}}}",
+]
 
 
 def write_run(folder: Path) -> Path:
@@ -70,14 +79,12 @@ def test_files_cut_off_at_any_byte_stop_no_reader(tmp_path: Path) -> None:
     assert read_run(tmp_path).num_rounds == 2
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "3", '{"rounds": 3}', '{"rounds": [{"verdict": []}]}', '{"costs": [1]}', "[" * 99999]
-)
+@pytest.mark.parametrize("text", OTHER_FORMS)
 def test_another_form_says_less_and_stops_no_reader(tmp_path: Path, text: str) -> None:
     (tmp_path / "loop.json").write_text(text)
     (tmp_path / "journal.jsonl").write_text(f'{text}\n{{"event": 1, "stage": 2, "time": "x"}}\n\x00\n')
     run = read_run(tmp_path)
-    assert (run.decision, run.gain, run.num_stages) == ("", None, 0)
+    assert (run.decision, run.gain, run.num_stages, run.seconds, run.tokens) == ("", None, 0, 0.0, 0)
 
 
 def test_a_lock_is_seen_while_it_is_held(tmp_path: Path) -> None:

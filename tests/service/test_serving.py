@@ -1,5 +1,6 @@
 """Servers that play real loops, are killed and stopped, and go on: what is promised of the service as a whole."""
 
+import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -127,3 +128,21 @@ def test_of_two_servers_on_one_database_one_takes_over_what_the_other_had_when_i
         endings = sorted([one.ending for one in loops.stretches(host.database, loop.id)] for loop in pair)
         assert endings == [["ended"], [LOST, "ended"]]
         assert stopped(other) < 10
+
+
+@pytest.mark.long
+def test_a_server_that_others_took_for_dead_ends_itself_and_its_loop_is_not_doubled(
+    tmp_path: Path, postgres: Cluster
+) -> None:
+    with hosted(tmp_path / "home", postgres.new_database()) as host:
+        slow = host.start()
+        loop = host.submit(LONG_TRAINING)
+        until(lambda: host.trains(loop), "a training")
+        slow.send_signal(signal.SIGSTOP)
+        host.start()
+        until(lambda: len(loops.stretches(host.database, loop.id)) == 2, "a loop that was taken over")
+        slow.send_signal(signal.SIGCONT)
+        assert slow.wait(20) == 1
+        until(lambda: host.is_in(loop, "ended"), "a loop that ended")
+        ended_once(host, loop)
+        assert [one.ending for one in loops.stretches(host.database, loop.id)] == [LOST, "ended"]
