@@ -2,8 +2,9 @@
 
     python scripts/crash_service.py --kills 50 [--servers 2 --database postgresql://user@host/name] [--folder FOLDER]
 
-Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of a
-minute, so that start-up, queue, start of a process and every stage of a loop are hit. Now and then a loop is cancelled
+Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
+`--longest` seconds, so that start-up, queue, start of a process and every stage of a loop are hit where that is about as
+long as a loop. Now and then a loop is cancelled
 and resumed instead. Passes if every loop ended, its database has one stretch that ended, no journal shows a finished
 stage done twice, no process is left, and the loops of one seed left the same `loop.json` but for seconds.
 """
@@ -28,8 +29,6 @@ from service.settings import Serve
 from service.store import loops
 from service.store.database import Database
 
-LONGEST_S = 40.0
-"""Longest life of a server."""
 RECIPE = """experiment: smoke
 words: [tracking.uri=none, workers=1]
 fields: {seed: {type: int, key: seed, min: 0, max: 1000}}
@@ -87,6 +86,7 @@ def processes(home: Home) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--longest", type=float, default=60.0, help="longest life of a server, in seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1)
@@ -110,7 +110,7 @@ def main() -> None:
             submitted.append(service.submit("smoke", {"seed": len(submitted) % SEEDS}, "crash").id)
             under_way += 1
         servers.start()
-        time.sleep(rng.uniform(0, LONGEST_S))
+        time.sleep(rng.uniform(0, options.longest))
         if kill % 5 == 4 and loops.cancel(database, submitted[-1]):
             time.sleep(rng.uniform(0, 2))
         servers.kill(rng)
