@@ -3,10 +3,10 @@
     python scripts/crash_service.py --kills 50 [--servers 2 --database postgresql://user@host/name] [--folder FOLDER]
 
 Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
-`--longest` seconds, so that start-up, queue, start of a process and every stage of a loop are hit where that is about as
-long as a loop. Now and then a loop is cancelled
-and resumed instead. Passes if every loop ended, its database has one stretch that ended, no journal shows a finished
-stage done twice, no process is left, and the loops of one seed left the same `loop.json` but for seconds.
+`--longest` seconds: where that is about as long as a loop, start-up, queue, start of a process and every stage are hit.
+Now and then a loop is cancelled and resumed instead. Passes if every loop ended, its database has one stretch that
+ended, no journal shows a finished stage done twice, no process is left, and the loops of one seed left the same
+`loop.json` but for seconds.
 """
 
 import argparse
