@@ -20,8 +20,8 @@ from controller.engine.workers import server as worker_server
 VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
 """Names of verbs, functions of `controller.cli.verbs`."""
 
-SERVICE_VERBS = ("serve", "submit", "status", "cancel", "resume")
-"""Names of verbs that the service carries out; it stands above this package and may not be installed."""
+SERVICE_VERBS = {"serve": "service.serve"} | dict.fromkeys(("submit", "status", "cancel", "resume"), "service.commands")
+"""Verbs of the service, with modules that carry them out; these stand above this package and may not be installed."""
 
 USAGE = """usage: evalmend VERB [key=value ...]
 
@@ -127,12 +127,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _serve(verb: str, words: list[str]) -> int:
     try:
-        commands = import_module("service.commands")
+        module = import_module(SERVICE_VERBS[verb])
     except ModuleNotFoundError as error:
         raise ValueError(
             f"evalmend {verb} needs the service, of which {error.name} is missing: pip install 'evalmend[serve]'"
         ) from error
-    code: int = commands.run(verb, words)
+    code: int = module.run(verb, words)
     return code
 
 

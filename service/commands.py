@@ -1,4 +1,4 @@
-"""Verbs of the service on the command line: serve, submit, status, cancel, resume."""
+"""Verbs that ask the service of a home: submit, status, cancel, resume."""
 
 import getpass
 import sys
@@ -12,7 +12,6 @@ from service.home import home_of
 from service.loops.reading import RunRecord
 from service.loops.states import State
 from service.requests import Service
-from service.serve import serve
 from service.settings import Command, Serve, parted
 from service.store import loops
 from service.store.database import Database
@@ -26,12 +25,6 @@ def run(verb: str, words: Sequence[str]) -> int:
         ValueError: the words are not what the verb takes, or the service refuses.
     """
     return _VERBS[verb](parted(words))
-
-
-def _serve(command: Command) -> int:
-    if command.words:
-        raise ValueError(f"evalmend serve takes serve.key=value alone, got {command.words[0]!r}")
-    return serve(command.serve)
 
 
 def _submit(command: Command) -> int:
@@ -79,7 +72,6 @@ def _resume(command: Command) -> int:
 
 
 _VERBS: Mapping[str, Callable[[Command], int]] = {
-    "serve": _serve,
     "submit": _submit,
     "status": _status,
     "cancel": _cancel,

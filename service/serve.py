@@ -1,4 +1,4 @@
-"""The server: from its start to its end.
+"""The server, the verb `serve`: from its start to its end.
 
 It ends within ten seconds of SIGTERM or Ctrl-C, and the loops that it ran go on at its next start. A kill that cannot
 be noticed ends it and them at once, to the same effect.
@@ -11,7 +11,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,7 @@ from service.engine.engine import Engine
 from service.engine.slots import Slots
 from service.home import held, home_of, make_home
 from service.requests import Service
-from service.settings import Serve
+from service.settings import Serve, parted
 from service.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,18 @@ LATEST_S = 9.5
 """Seconds after which the server ends whatever holds it up; Linux kills its loops with it."""
 LAST_ANSWERS_S = 1.0
 """Seconds that answers under way have when the server ends."""
+
+
+def run(verb: str, words: Sequence[str]) -> int:
+    """Carry out the verb; returns the exit code.
+
+    Raises:
+        ValueError: as in `serve`, or a word is no setting of the service.
+    """
+    command = parted(words)
+    if command.words:
+        raise ValueError(f"evalmend {verb} takes serve.key=value alone, got {command.words[0][:60]!r}")
+    return serve(command.serve)
 
 
 def serve(settings: Serve) -> int:

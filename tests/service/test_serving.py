@@ -39,7 +39,9 @@ def ended_once(host: Hosted, loop: Loop) -> None:
 @pytest.mark.slow
 def test_the_server_imports_no_back_end_of_models() -> None:
     heavy = "torch transformers lm_eval datasets mlflow hydra numpy pandas"
-    code = f"import sys, service.commands; print([name for name in {heavy.split()} if name in sys.modules])"
+    code = (
+        f"import sys, service.commands, service.serve; print([name for name in {heavy.split()} if name in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, check=True)
     assert found.stdout.decode().strip() == "[]"
 
