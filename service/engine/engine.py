@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import OperationalError
-
 from service.engine.playing import Player
 from service.engine.queue import Queue
 from service.engine.slots import Slots
@@ -14,16 +12,16 @@ from service.home import Home
 from service.loops.reading import is_decided
 from service.loops.states import State
 from service.store import loops, servers
-from service.store.database import Database
+from service.store.database import UNREACHED, Database
 
 log = logging.getLogger(__name__)
 
+JOIN_S = 1.0
 HAND_S = 0.25
 """Seconds between two looks for loops to hand to the queue."""
 BEAT_S = 2.0
 COMPARE_S = 5.0
 """Seconds between two comparisons of the queue with the database."""
-JOIN_S = 1.0
 GONE_S = 15.0
 """Seconds without a beat after which a server is taken for dead; its loops die with its process, which is sooner."""
 
@@ -98,7 +96,7 @@ class Engine:
                 if now - compared > COMPARE_S:
                     compared = now
                     self._compare()
-            except OperationalError as error:
+            except UNREACHED as error:
                 log.warning("the database cannot be reached: %s", error.orig)
 
     def _hand_on(self) -> None:

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
-
 from service.engine.processes import Processes
 from service.engine.slots import Slots
 from service.home import Home
@@ -17,7 +15,7 @@ from service.loops.command_line import Share, command, environment
 from service.loops.reading import is_locked, read_run
 from service.loops.states import State, state_after
 from service.store import loops
-from service.store.database import Database
+from service.store.database import UNREACHED, Database
 from service.store.loops import End, Loop
 
 log = logging.getLogger(__name__)
@@ -45,9 +43,9 @@ class Player:
     def play(self, loop_id: str, number: int) -> None:
         """Play a stretch, where it is still to be played."""
         with self._slots.taken() as share:
-            if self._is_ending.is_set():
-                return
             with self._is_idle:
+                if self._is_ending.is_set():
+                    return
                 self._num_playing += 1
             try:
                 loop = self._until_reached(lambda: loops.begin(self._database, loop_id, number, self._server))
@@ -63,8 +61,8 @@ class Player:
 
     def end(self, timeout: float) -> None:
         """End what is being played, to be gone on with later; begin nothing more."""
-        self._is_ending.set()
         with self._is_idle:
+            self._is_ending.set()
             self._is_idle.wait_for(lambda: self._num_playing == 0, timeout)
         self._processes.close()
 
@@ -99,7 +97,7 @@ class Player:
         while True:
             try:
                 return ask()
-            except OperationalError as error:
+            except UNREACHED as error:
                 if self._is_ending.is_set():
                     raise
                 log.warning("the database cannot be reached: %s", error.orig)
@@ -122,7 +120,7 @@ class _Watch:
             if time.monotonic() - self._seen > SEE_S:
                 self._seen = time.monotonic()
                 loops.see(self._database, self._loop_id, asdict(read_run(self._run_dir)))
-        except OperationalError as error:
+        except UNREACHED as error:
             log.warning("the database cannot be reached: %s", error.orig)
         return self.is_cancelled
 

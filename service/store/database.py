@@ -10,11 +10,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 8700_001
 """Number of the lock that servers on one PostgreSQL hold while they migrate."""
+UNREACHED = (OperationalError, InterfaceError)
+"""What is raised where the database cannot be reached, or not now."""
 WAIT_S = 30
 """Seconds to wait for another writer of SQLite."""
 
@@ -70,7 +72,7 @@ class Database:
 def _reaching() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except UNREACHED as error:
         said = " ".join(str(error.orig).split())
         raise ValueError(f"the service's database cannot be reached, see serve.database: {said}") from error
 

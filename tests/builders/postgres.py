@@ -32,6 +32,7 @@ def cluster(folder_of: Path) -> Iterator["Cluster"]:
         prefix = ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
     made = Cluster(folder, folder_of, prefix)
     try:
+        made.make()
         made.start()
         yield made
         made.stop()
@@ -59,14 +60,17 @@ class Cluster:
         engine.dispose()
         return self.url(name)
 
+    def make(self) -> None:
+        words = ["-U", "evalmend", "-A", "trust", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8"]
+        self._run("initdb", "-D", str(self._folder / "data"), *words)
+
     def start(self) -> None:
         data = str(self._folder / "data")
-        self._run("initdb", "-D", data, "-U", "evalmend", "-A", "trust", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8")
         options = f"-k {self._folder} -c listen_addresses='' {SPEED}"
         self._run("pg_ctl", "-D", data, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "fast", "stop")
 
     def _run(self, program: str, *words: str) -> None:
         command = [*self._prefix, str(self._bin / program), *words]

@@ -148,3 +148,20 @@ def test_a_server_that_others_took_for_dead_ends_itself_and_its_loop_is_not_doub
         until(lambda: host.is_in(loop, "ended"), "a loop that ended")
         ended_once(host, loop)
         assert [one.ending for one in loops.stretches(host.database, loop.id)] == [LOST, "ended"]
+
+
+@pytest.mark.long
+def test_a_loop_whose_database_is_away_for_a_while_ends_once_all_the_same(tmp_path: Path, postgres: Cluster) -> None:
+    with hosted(tmp_path / "home", postgres.new_database()) as host:
+        server = host.start()
+        loop = host.submit(LONG_TRAINING)
+        until(lambda: host.trains(loop), "a training")
+        postgres.stop()
+        until(lambda: not host.processes(), "the end of the process while the database is away")
+        postgres.start()
+        until(lambda: host.is_in(loop, "ended"), "a loop that ended")
+        ended_once(host, loop)
+        assert len(loops.stretches(host.database, loop.id)) == 1
+        again = host.submit(5)
+        until(lambda: host.is_in(again, "running"), "another loop")
+        assert stopped(server) < 10
