@@ -95,6 +95,12 @@ def counts(database: Database) -> dict[State, int]:
         return {State(state): number for state, number in connection.execute(query).tuples()}
 
 
+def ids(database: Database) -> Sequence[str]:
+    """Ids of all loops."""
+    with database.reading() as connection:
+        return list(connection.execute(sa.select(LOOPS.c.id)).scalars())
+
+
 def stretches(database: Database, loop_id: str) -> list[Stretch]:
     """Stretches of a loop, the first first."""
     columns = [STRETCHES.c[name] for name in Stretch.__dataclass_fields__]
@@ -255,9 +261,3 @@ def _end_stretches(
 def _loop(row: sa.Row[Any]) -> Loop:
     values: dict[str, Any] = dict(row._mapping)
     return Loop(**values | {"words": tuple(values["words"]), "state": State(values["state"])})
-
-
-def ids(database: Database) -> Sequence[str]:
-    """Ids of all loops."""
-    with database.reading() as connection:
-        return list(connection.execute(sa.select(LOOPS.c.id)).scalars())
