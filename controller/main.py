@@ -29,6 +29,8 @@ USAGE = """usage: evalmend VERB [key=value ...]
   nightly   one round on the champion, for cron; a Markdown summary in run_dir
   report RUN_DIR              write report.html again
   compare RUN_DIR RUN_DIR ... a table of runs
+  approve | reject RUN_DIR [by=NAME why="..." round=N proposal=HASH]
+                              decide on the plan that a loop with controller.approval=ask waits with
   clean RUN_DIR [--force]     list weights that a finished loop does not need, with sizes; removed with --force alone
 
   evalmend loop                                    the embedded starter
@@ -96,13 +98,19 @@ def _dispatch(arguments: list[str]) -> int:
             for line in clean_lines(folder, removes=FORCE in rest):
                 sys.stdout.write(f"{line}\n")
         return 0
+    if verb in {"approve", "reject"}:
+        from controller.cli.approve import answer_lines
+
+        for line in answer_lines(verb, rest):
+            sys.stdout.write(f"{line}\n")
+        return 0
     if verb == "compare":
         from controller.results.compare_runs import compare_table
 
         sys.stdout.write(compare_table(_folders(verb, rest)) + "\n")
         return 0
     if verb not in VERBS:
-        known = [*VERBS, "report", "compare", "clean"]
+        known = [*VERBS, "report", "compare", "approve", "reject", "clean"]
         near = get_close_matches(verb, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
         raise ValueError(f"unknown verb '{verb}'{hint}")

@@ -62,6 +62,22 @@ class Sweep:
 
 
 @dataclass
+class Controller:
+    """`controller.*`: what a person has a say in."""
+
+    approval: str = "never"
+    """Whether a person approves each plan before anything of it is trained: `ask` ends a round that proposes one with
+    exit code 3, until `evalmend approve` or `evalmend reject` has decided and the same command goes on; or `never`."""
+
+    def __post_init__(self) -> None:
+        one_of("controller.approval", self.approval, ("never", "ask"))
+
+    @property
+    def asks(self) -> bool:
+        return self.approval == "ask"
+
+
+@dataclass
 class Propose:
     """`propose.*`: options of the verb `propose`."""
 
@@ -88,6 +104,7 @@ class LoopSettings:
     budget: Budget = field(default_factory=Budget)
     pilots: Pilots = field(default_factory=Pilots)
     verify: Verify = field(default_factory=Verify)
+    controller: Controller = field(default_factory=Controller)
     tracking: Tracking = field(default_factory=Tracking)
     sweep: Sweep = field(default_factory=Sweep)
     propose: Propose = field(default_factory=Propose)

@@ -30,7 +30,7 @@ from controller.engine.hashes import hash_of
 from controller.engine.versions import code_version
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model, read_champion, write_champion
-from controller.loop.proposing import agree, propose_round
+from controller.loop.proposing import agree, propose_round, spent_look
 from controller.loop.run import opened
 from controller.loop.trial.judged import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
@@ -169,7 +169,7 @@ def play(
         blamed = _blaming(diagnosed, Slice((("task", f"{world.name}_{skill}"),)), mark, folder / "placebo")
         proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        agreed = agree(run, proposal, before, {})
+        agreed = agree(run, proposal, before, spent_look(run, proposal, before), {})
         verdict = try_and_judge(run, proposal, agreed, before, {}, 0).verdict
     assert verdict.gain is not None, "three seeds an arm are judged"
     outcome = Outcome(

@@ -23,7 +23,7 @@ from controller.engine.hashes import hash_of
 from controller.engine.versions import code_version
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
-from controller.loop.proposing import agree, propose_round
+from controller.loop.proposing import agree, propose_round, spent_look
 from controller.loop.run import opened
 from controller.loop.trial.judged import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
@@ -130,7 +130,9 @@ def play(world_name: str, seed: int, work: Path) -> Outcome:
         )
         proposal = propose_round(run, champion, blamed, Attempts(), 0)
         before = measure_model(run, champion, Split.SELECT, "measure-select")
-        judged = try_and_judge(run, proposal, agree(run, proposal, before, {}), before, {}, 0)
+        judged = try_and_judge(
+            run, proposal, agree(run, proposal, before, spent_look(run, proposal, before), {}), before, {}, 0
+        )
     verdict = judged.verdict
     outcome = Outcome(
         seed=seed,

@@ -23,7 +23,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from fit_causes import calibration_error
+from cause_worth import calibration_error
 from kept_results import NONE, PAGE, ROOT, RUNS, first_cause, is_right, kept_of, order, put_into
 from planted_truth import planted_cause
 from sklearn.metrics import f1_score

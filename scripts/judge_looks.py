@@ -25,7 +25,7 @@ from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.pilots.causes import settle_causes
 from controller.loop.pilots.share import settle_share
-from controller.loop.proposing import agree, propose_round
+from controller.loop.proposing import agree, propose_round, spent_look
 from controller.loop.run import Run, opened
 from controller.loop.trial.judged import JudgedRound, try_and_judge
 from controller.prove.ground import loop_settings, write_ground
@@ -150,7 +150,8 @@ def _judged(run: Run) -> tuple[JudgedRound, EvalReport, tuple[str, ...]]:
     proposal = propose_round(run, champion, diagnosed, Attempts(), 0)
     proposal = settle_share(run, champion, probe, diagnosed, proposal, 0)
     before = measure_model(run, champion, Split.SELECT, "measure-select")
-    judged = try_and_judge(run, proposal, agree(run, proposal, before, {}), before, {}, 0)
+    agreed = agree(run, proposal, before, spent_look(run, proposal, before), {})
+    judged = try_and_judge(run, proposal, agreed, before, {}, 0)
     return judged, before.report, tuple(action.kind for action in judged.proposal.plan.actions)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from controller.loop.models import CHAMPION_FILE
+from controller.results.files import status_in
+from controller.results.loop_json import LOOP_FILE
 from evals.statistics.paired import flips, paired_difference
 
 PROBE_FILE = "items-probe.parquet"
@@ -37,6 +39,12 @@ class _Pair:
 def earlier_nights(nights: Path, tonight: str) -> list[Path]:
     """Folders of finished nights before this one, the oldest first; a night's folder is named by its date."""
     return sorted(path.parent for path in nights.glob(f"*/{CHAMPION_FILE}") if path.parent.name < tonight)
+
+
+def night_not_over(nights: Path, tonight: str) -> Path | None:
+    """Last night before this one if its loop is not over; None where it is, or there is none."""
+    begun = sorted(path.parent for path in nights.glob(f"*/{LOOP_FILE}") if path.parent.name < tonight)
+    return begun[-1] if begun and status_in(begun[-1]) != "ended" else None
 
 
 def since_lines(before: Path, tonight: Path) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
-from controller.cli.nights import earlier_nights, since_lines
+from controller.cli.nights import earlier_nights, night_not_over, since_lines
 from controller.cli.recorded_lines import finding_line, gold_lines, recorded_lines, score_lines
 from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
@@ -29,11 +29,11 @@ from controller.prove.prover import prove_hash
 from controller.prove.result import PROVE_FILE
 from controller.prove.settings import ProveSettings
 from controller.results.arm_names import CHALLENGER
-from controller.results.loop_json import Decision, LoopResult
+from controller.results.loop_json import LoopResult
 from controller.results.page.diagnosis.fidelity import believed, calibrated, of_slices
 from controller.results.page.diagnosis_page import DiagnosedModel, write_diagnosis
 from controller.results.records import diagnosis_record, measure_record
-from controller.results.summary import summary, write_summary
+from controller.results.summary import summary, waiting_lines, write_summary
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 from controller.train.settings import RecordedModel
@@ -52,14 +52,19 @@ def nightly(settings: LoopSettings, job: Job) -> Ended:
     """Run the loop on the champion of the last night, with a one-page summary of what changed since, for cron.
 
     Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. Run again
-    in the same night, it continues where it stopped.
+    in the same night, it continues where it stopped. Where a person approves plans, it goes on with an earlier night
+    that is not over, on whatever day that is decided, and a new night begins after it.
     """
     nights = choose_run_dir(settings)
     tonight = nights / time.strftime("%Y-%m-%d")
+    if settings.controller.asks:
+        tonight = night_not_over(nights, tonight.name) or tonight
     earlier = earlier_nights(nights, tonight.name)
     champion = read_champion(earlier[-1]) if earlier else None
     result = run_loop(replace(settings, run_dir=str(tonight)), job, champion)
     since = since_lines(earlier[-1], tonight) if earlier else ()
+    for line in waiting_lines(result, tonight):
+        _say(line)
     _say(f"{write_summary(result, tonight, since)}")
     return Ended(_exit_code(result))
 
@@ -213,12 +218,13 @@ def _play(settings: LoopSettings, job: Job) -> Ended:
     """Run a loop and print its summary; one of a sweep keeps the sealed items closed where they are for the best."""
     result = run_loop(settings, job, opens_sealed=job.sweep is None or settings.sweep.sealed == "each")
     _say(summary(result))
+    for line in waiting_lines(result, choose_run_dir(settings)):
+        _say(line)
     return Ended(_exit_code(result), result, str(choose_run_dir(settings)))
 
 
 def _exit_code(result: LoopResult) -> int:
-    waits = bool(result.rounds) and result.rounds[-1].verdict.decision is Decision.AWAITING_APPROVAL
-    return 3 if waits else 0
+    return 3 if result.status == "waiting" else 0
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,43 @@ def write_patch(mix: TrainingMix, removed: Sequence[Removed], corpus: TrainPool,
         zero = np.zeros(size, np.int64)
         parts.append(_patch(corpus.select(gone.rows), (gone.origin,), zero, np.zeros(size), share[gone.rows], {}))
     pq.write_table(pa.concat_tables(parts), path)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChange:
+    """What a patch does to the rows of one source."""
+
+    source: str
+    num_rows: int
+    """Number of its rows in the mix."""
+    num_added: int
+    num_removed: int
+    share_before: float
+    """Share of the draws, in [0, 1]."""
+    share: float
+    """Share of the draws in the mix."""
+
+
+def changes_by_source(patch: Path) -> tuple[SourceChange, ...]:
+    """Count what a patch that `write_patch` wrote does to each source, that of most draws in the mix first."""
+    table = pq.read_table(patch, columns=["source", "weight_before", "weight"])
+    places = table["source"].combine_chunks().dictionary_encode()
+    source = np.asarray(places.indices)
+    before, after = (np.asarray(table[name]) for name in ("weight_before", "weight"))
+    found = []
+    for number, name in enumerate(places.dictionary.to_pylist()):
+        was, now = before[source == number], after[source == number]
+        found.append(
+            SourceChange(
+                source=name,
+                num_rows=int(np.count_nonzero(now)),
+                num_added=int(np.count_nonzero((now > 0) & (was == 0))),
+                num_removed=int(np.count_nonzero((now == 0) & (was > 0))),
+                share_before=float(was.sum()),
+                share=float(now.sum()),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: -one.share))
 
 
 def _patch(

@@ -100,6 +100,10 @@ class Runner:
         fill = all(stage.fills_cores for stage in stages)
         return list(self._carry_out(stages, book, self._workers.threads_each(len(stages) if fill else None)))
 
+    def has_begun(self, stage: Stage[Any]) -> bool:
+        """Whether a stage is done, or was begun and not finished."""
+        return self._store.has_begun(stage.key)
+
     def _carry_out(self, stages: Sequence[Stage[T]], book: str | None, num_threads: int) -> Iterator[Done[T]]:
         keys = [stage.key for stage in stages]
         found = [self._store.find(key) for key in keys]

@@ -22,7 +22,7 @@ from controller.stages.inputs import PlanInputs
 from controller.stages.model import Model
 from controller.stages.propose import PATCH_FILE, Proposed, ReducedMade, propose, propose_reduced
 from controller.train.settings import Train
-from controller.verdict.memory.ledger import look_at
+from controller.verdict.memory.ledger import Look, look_at, planned_look
 from controller.verdict.memory.run_noise import known_run_noise
 from controller.verdict.promise import Guarded, Promise, endpoint_slices, promise
 from controller.verdict.steps import Candidate
@@ -159,23 +159,24 @@ def agree(
     run: Run,
     proposal: ProposedRound,
     before: MeasuredModel,
+    look: Look,
     earlier: Mapping[tuple[Slice, ...], list[RunVariance]],
     start: EvalReport | None = None,
     mended: tuple[Slice, ...] = (),
 ) -> tuple[Candidate, ...]:
     """Make the promises of the plan and of what is left without optional steps, the whole plan first.
 
-    One of them is judged, so each has an equal part of this look's alpha, which the ledger gives.
+    One of them is judged, so each has an equal part of this look's alpha.
 
     Args:
         proposal: A plan that changes something.
         before: The champion on `select`.
+        look: Number of the judgement in the ledger (`spent_look`, `expected_look`).
         earlier: Run variances of earlier rounds that the gate will pool, by endpoint.
         start: Report of the starting model, as in `Promise`.
         mended: Endpoints that were accepted before, as in `Promise`.
     """
     settings, items = run.settings, run.split_hash(Split.SELECT)
-    look = look_at(run.run_dir.parent / LEDGER_FILE, items, judgement_key(run, proposal, before), "select")
     reduced = proposal.proposed.reduced
     alpha = alpha_at(look.number, settings.verify.alpha) / (1 + len(reduced))
     noise = known_run_noise(run.run_dir.parent / RUN_NOISE_FILE, items, look.time)
@@ -206,6 +207,18 @@ def agree(
         for made in reduced
     )
     return (Candidate(CHALLENGER, (), whole), *without)
+
+
+def spent_look(run: Run, proposal: ProposedRound, before: MeasuredModel) -> Look:
+    """Note in the ledger that a proposal is judged."""
+    items, judgement = run.split_hash(Split.SELECT), judgement_key(run, proposal, before)
+    return look_at(run.run_dir.parent / LEDGER_FILE, items, judgement, "select")
+
+
+def expected_look(run: Run, proposal: ProposedRound, before: MeasuredModel) -> Look:
+    """The look that a proposal would have if it were judged now."""
+    items, judgement = run.split_hash(Split.SELECT), judgement_key(run, proposal, before)
+    return planned_look(run.run_dir.parent / LEDGER_FILE, items, judgement)
 
 
 def what_is_guarded(run: Run) -> Guarded:

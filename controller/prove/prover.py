@@ -89,6 +89,10 @@ def prove(settings: ProveSettings, folder: Path, job: Job | None) -> ProveResult
     world = find_world(proving.world, proving.data)
     if (reason := meaningless(settings, world)) is not None:
         raise ValueError(reason)
+    if settings.controller.asks:
+        raise ValueError(
+            "controller.approval=ask is not for prove, which holds what a loop does alone against the truth"
+        )
     if (folder / PROVE_FILE).is_file():
         known = read_prove(folder / PROVE_FILE)
         is_same = (known.code_version, known.config_hash) == (code_version(), prove_hash(settings))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from controller.engine.journal.approvals import Answer
 from controller.results.diagnosis_json import FidelityRecord
 from controller.results.loop_json import LoopResult, Round
 from evals.items import ItemResult
@@ -77,6 +78,24 @@ class RoundEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalApproved:
+    """A person has approved the plan of a round, and its trainings begin."""
+
+    round: int
+    answer: Answer
+    result: LoopResult
+    """Result of the rounds before."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopWaits:
+    """The plan of the last round waits for a person's approval, and the loop ends until there is an answer."""
+
+    result: LoopResult
+    """Result of the loop so far, the round that waits included."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoopEnded:
     """No further round comes, and the sealed items were opened where there is a new champion."""
 
@@ -90,7 +109,9 @@ class LoopInterrupted:
     is_error: bool
 
 
-Event = LoopOpened | ItemsAnswered | ModelNamed | RoundEnded | LoopEnded | LoopInterrupted
+Event = (
+    LoopOpened | ItemsAnswered | ModelNamed | RoundEnded | ProposalApproved | LoopWaits | LoopEnded | LoopInterrupted
+)
 
 
 class Listener(Protocol):

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from controller.data.patches import SourceChange
 from controller.engine.budget import Cost
+from controller.engine.journal.approvals import Answer
 from controller.results.diagnosis_json import DiagnosisRecord
 from controller.train.before.mixture import Drawn, SourceCounts
 from evals.statistics.intervals import Estimate
@@ -20,7 +22,7 @@ from evals.statistics.looks_power import Prospect
 
 SCHEMA_VERSION = 1
 
-Status = Literal["running", "ended"]
+Status = Literal["running", "waiting", "ended"]
 
 LOOP_FILE = "loop.json"
 
@@ -32,6 +34,7 @@ class Decision(StrEnum):
     NOT_DATA = "not_data"
     NOTHING_TO_DO = "nothing_to_do"
     AWAITING_APPROVAL = "awaiting_approval"
+    NOT_APPROVED = "not_approved"
 
 
 class Ending(StrEnum):
@@ -299,6 +302,24 @@ class VerdictRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRecord:
+    """Question to a person before anything of the plan is trained (`controller.approval=ask`)."""
+
+    proposal: str
+    """Hash of the plan and of every row that it trains on, to which an answer is bound."""
+    num_trainings: int
+    """Trainings of all arms and seeds up to the first look, which take `tokens` and `flops`."""
+    most_trainings: int
+    """Trainings with all seeds that `verify.max_seeds` allows."""
+    tokens: int
+    flops: float
+    seconds: float | None
+    """Estimated from earlier trainings of the loop; null where there were none."""
+    sources: tuple[SourceChange, ...]
+    answer: Answer | None
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     number: int
     measure: Measure
@@ -308,6 +329,8 @@ class Round:
     costs: Mapping[str, Cost]
     studies: Mapping[str, Any] = field(default_factory=dict)
     """Findings of further studies of the fix, by name."""
+    approval: ApprovalRecord | None = None
+    """Null where nobody was asked; its `answer` is null while the round waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +378,7 @@ class LoopResult:
     corpus: tuple[SourceCounts, ...] = ()
     """Sources of `corpus.train` as it stands, that of most draws first."""
     status: Status = "ended"
-    """State of the loop; running: the rounds so far, the loop goes on, or was killed and goes on when started again."""
+    """State: over; waiting for a decision on the plan of the last round; or running, as a killed loop says, too."""
 
 
 def read_loop(path: Path) -> LoopResult:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controller.results.loop_json import LoopResult, Round
+from controller.results.page.approval import asked_words, commands, waiting_round
+from controller.results.page.page import PAGE_FILE
 
 
 def write_summary(result: LoopResult, run_dir: Path, since: Sequence[str] = ()) -> Path:
@@ -35,6 +37,20 @@ def summary(result: LoopResult, since: Sequence[str] = ()) -> str:
         *(f"| {name} | {c.seconds:.0f} | {c.tokens:,} | {c.flops:.2g} |" for name, c in result.costs.items()),
     ]
     return "\n".join(lines)
+
+
+def waiting_lines(result: LoopResult, run_dir: Path) -> list[str]:
+    """Say what waits for approval, where to read it, and how to decide; nothing where nothing waits."""
+    round_ = waiting_round(result)
+    if round_ is None or round_.approval is None:
+        return []
+    approve, reject = commands(round_, str(run_dir))
+    return [
+        f"round {round_.number} waits for approval: {asked_words(round_.plan, round_.approval)}",
+        f"read {run_dir / PAGE_FILE}, and every row in mix-{round_.number}.parquet beside it; then, and this again:",
+        f"  {approve}",
+        f"  {reject}",
+    ]
 
 
 def _round_lines(round_: Round) -> list[str]:

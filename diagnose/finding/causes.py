@@ -105,26 +105,28 @@ class CauseModel:
         return np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
 
 
-def cause_probabilities(values: Mapping[str, float], is_training_data: bool = True) -> Mapping[Cause, float]:
+def cause_probabilities(
+    values: Mapping[str, float], is_training_data: bool = True, model: CauseModel | None = None
+) -> Mapping[Cause, float]:
     """Compute the probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` gets that much.
 
     Args:
         values: Values of the tests that were made (`diagnose.evidence`); without any, `unknown` has probability 1.
         is_training_data: Whether the model is known to have been trained on the corpus. If not, only what is seen in
             its answers alone is a cause; the probability of all others is that of `unknown`.
+        model: Regression to ask in place of the one in `cause_model.json`.
     """
-    found = _probabilities(values)
+    found = _probabilities(values, load_cause_model() if model is None else model)
     if is_training_data:
         return found
     kept = {cause: found.get(cause, 0.0) for cause in SEEN_IN_ANSWERS}
     return kept | {Cause.UNKNOWN: 1 - sum(kept.values())}
 
 
-def _probabilities(values: Mapping[str, float]) -> Mapping[Cause, float]:
+def _probabilities(values: Mapping[str, float], model: CauseModel) -> Mapping[Cause, float]:
     readings = readings_of(values)
     if not readings:
         return {Cause.UNKNOWN: 1.0}
-    model = load_cause_model()
     shares = model.probabilities(readings)
     found = dict(zip(model.causes, shares.tolist(), strict=True))
     if values.get("beyond", 1.0) < BEGUN:

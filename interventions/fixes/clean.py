@@ -56,7 +56,7 @@ def cleaned(finding: Finding, resources: Resources) -> Steps:
     if reason := advice(finding):  # copies and broken rows leave wherever they stand, and need no data slice
         return Declined(reason)
     if action_key(CLEAN, finding.acted_on) in resources.judged:
-        return Declined(f"the corpus was cleaned for {finding.acted_on} and judged already")
+        return Declined(f"cleaning the corpus for {finding.acted_on} was judged already")
     stock = resources.stock
     broken = stock.kept[np.array([bool(fault) for fault in stock.faults], bool)]
     left = np.setdiff1d(stock.kept, broken)

@@ -48,7 +48,7 @@ def counter_examples(finding: Finding, resources: Resources, synthetic_share: fl
     if finding.cause is not Cause.SHORTCUT:
         return Declined("no cue is to blame, so there is nothing to make counter-examples against")
     if action_key(COUNTER_EXAMPLES, finding.data_slice) in resources.judged:
-        return Declined(f"counter-examples for {finding.data_slice} were added and judged already")
+        return Declined(f"adding counter-examples for {finding.data_slice} was judged already")
     if not synthetic_share:
         return Declined("interventions.max_synthetic_share and interventions.min_human_share allow no synthetic row")
     stock = resources.stock

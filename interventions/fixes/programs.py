@@ -77,7 +77,7 @@ def written(finding: Finding, resources: Resources, file: str | None, num_exampl
     if file is None:
         return Declined(f"no program is registered that could write rows with {where} (interventions.programs)")
     if action_key(PROGRAMS, where) in resources.judged:
-        return Declined(f"rows with {where} were written and judged already")
+        return Declined(f"writing rows with {where} was judged already")
     trials = [_trial(program, finding, resources) for program in load_programs(file)]
     fit = [trial for trial in trials if _fits(trial, finding)]
     if not fit:

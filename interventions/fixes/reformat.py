@@ -61,7 +61,7 @@ def reformatted(finding: Finding, resources: Resources, wordings: Wordings, num_
             "(interventions.wordings)"
         )
     if action_key(REFORMAT, finding.acted_on) in resources.judged:
-        return Declined(f"variants of rows with {finding.acted_on} were added and judged already")
+        return Declined(f"adding variants of rows with {finding.acted_on} was judged already")
     # Rows of another form do not lower the loss of the items, so that attribution may confirm none of them.
     where = finding.data_slice if finding.data_slices else finding.unconfirmed
     if where is None and not len(alike):

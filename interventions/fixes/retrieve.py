@@ -42,7 +42,7 @@ def supply(finding: Finding, resources: Resources, num_examples: int | None) -> 
         return Declined(reason)
     where = finding.data_slice
     if action_key(RETRIEVE, where) in resources.judged:
-        return Declined(f"rows of the pool with {where} were added and judged already")
+        return Declined(f"adding rows of the pool with {where} was judged already")
     stock = resources.stock
     if stock.pool is None:
         return Declined("there is no pool to add rows from; set corpus.pool")

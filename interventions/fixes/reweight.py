@@ -59,7 +59,7 @@ def raised(finding: Finding, resources: Resources, *, share: float | None, max_f
         return Declined(reason)
     stock = resources.stock
     if action_key(REWEIGHT, finding.data_slice) in resources.judged:
-        return Declined(f"rows with {finding.data_slice} were raised and judged already")
+        return Declined(f"raising rows with {finding.data_slice} was judged already")
     inside = row_members(finding.data_slice, stock.corpus.select(stock.kept))
     rows = stock.kept[inside]
     if not len(rows):

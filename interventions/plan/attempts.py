@@ -1,5 +1,6 @@
 """Attempts with a champion: plans that are not repeated, and how far the next one may go."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 LEAST_TAKEN = 0.05
@@ -11,7 +12,7 @@ LEAST_INTERPOLATION = 0.25
 @dataclass(frozen=True, slots=True)
 class Attempts:
     keys: tuple[str, ...] = ()
-    """Keys of plans that were judged (`Plan.keys`)."""
+    """Keys of plans that a verdict or a person has judged (`Plan.keys`)."""
     scale: float = 1.0
     """Multiplies the draws that the fix takes from the corpus's other rows (`Limits.scale`)."""
     interpolation: float = 1.0
@@ -29,3 +30,7 @@ class Attempts:
     def scaled(self, scale: float) -> "Attempts":
         """Multiply the scale by this one."""
         return replace(self, scale=self.scale * scale)
+
+    def without(self, keys: Iterable[str]) -> "Attempts":
+        """Propose nothing of these keys again, and begin anew with how far a change goes."""
+        return Attempts((*self.keys, *keys))

@@ -146,7 +146,7 @@ class Resources:
 
     stock: Stock
     judged: Collection[str] = ()
-    """Keys of plans that were judged on this model (`Plan.keys`)."""
+    """Keys of plans that a verdict or a person has judged on this model (`Plan.keys`)."""
     seed: int = 0
     """Seeds the rows that are made or drawn, also those by which mixes are compared; differs in each round, since rows
     of earlier rounds are in the corpus."""

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from controller.data.patches import SourceChange
 from controller.engine.budget import Cost
+from controller.engine.journal.approvals import Answer
 from controller.results.diagnosis_json import (
     CalibrationRecord,
     ChangeRecord,
@@ -16,6 +18,7 @@ from controller.results.diagnosis_json import (
 from controller.results.loop_json import (
     SCHEMA_VERSION,
     ActionRecord,
+    ApprovalRecord,
     ArmRecord,
     Champion,
     Decision,
@@ -321,6 +324,27 @@ def idle_round(number: int, decision: Decision, reason: str, findings: tuple[Fin
         verdict=VerdictRecord(decision, reason, None, None, (), {}, (), None, None),
         costs={"measure": Cost(20.0, 90_000, 1.2e11), "diagnose": Cost(31.0, 402_000, 1.5e12)},
     )
+
+
+def asked_round(number: int = 0, answer: Answer | None = None) -> Round:
+    """A person was asked for approval, and has rejected the plan where there is an answer."""
+    start = accepted_round(number)
+    decision = Decision.AWAITING_APPROVAL if answer is None else Decision.NOT_APPROVED
+    reason = "nothing of the plan is trained before it is approved" if answer is None else answer.in_words
+    sources = (
+        SourceChange("train.txt", 9_504, 0, 12, 1.0, 0.5),
+        SourceChange("pool.txt", 400, 400, 0, 0.0, 0.5),
+    )
+    return replace(
+        start,
+        verdict=idle_round(number, decision, reason, ()).verdict,
+        approval=ApprovalRecord("5f0e1d2c3b4a5968", 9, 24, 552_960, 2.12e12, 610.0, sources, answer),
+    )
+
+
+def waiting_result() -> LoopResult:
+    """The first round was accepted, the second waits for approval."""
+    return replace(loop_result(accepted_round(), asked_round(1)), status="waiting", sealed=None)
 
 
 def loop_result(*rounds: Round, name: str = "scan_jump") -> LoopResult:

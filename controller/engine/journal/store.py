@@ -68,6 +68,10 @@ class Store:
         self._write("reused", key)
         return Kept(folder, record["value"], record["seconds"])
 
+    def has_begun(self, key: StageKey) -> bool:
+        """Whether the stage is finished, or a killed attempt has left something of it."""
+        return any((self._stages / name).is_dir() for name in (key.folder_name, f"{key.folder_name}.partial"))
+
     def open(self, key: StageKey) -> Path:
         """Open the folder to work in; it may hold what a killed attempt left."""
         folder = self._stages / f"{key.folder_name}.partial"

@@ -119,15 +119,19 @@ def try_and_judge(
 def try_arms(run: Run, proposal: ProposedRound, number: int) -> tuple[TriedMix, ...]:
     """Train and measure the challenger, its reductions and its controls, each with its own tokens and a schedule over
     them."""
+    account = Account(f"round {number}", "train", "verify")
+    return try_mixes(run, proposal, arm_trials(run, proposal), number, account)
+
+
+def arm_trials(run: Run, proposal: ProposedRound) -> list[MixTrial]:
+    """Make the trials of the challenger, which is the first, of its reductions and of its controls."""
     plan = fix_recipe(run, proposal)
     fix = MixTrial(CHALLENGER, (challenger_mix(proposal),), plan)
     reduced = [
         MixTrial(made.name, (mix_in(proposal.artifact, made.name, made.num_rows),), plan)
         for made in proposal.proposed.reduced
     ]
-    controls = control_trials(run.settings.verify.controls, proposal, plan)
-    account = Account(f"round {number}", "train", "verify")
-    return try_mixes(run, proposal, [fix, *reduced, *controls], number, account)
+    return [fix, *reduced, *control_trials(run.settings.verify.controls, proposal, plan)]
 
 
 def _noted(

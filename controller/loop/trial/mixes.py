@@ -125,16 +125,7 @@ def measured_mixes(
     account: Account,
 ) -> tuple[TriedMix, ...]:
     """Train and measure as `try_mixes` does, with these seeds by their place and on this split."""
-    starts = {
-        seed: base_model(run, seed) if proposal.from_base else proposal.made_from.model for seed in seeds.values()
-    }
-    jobs = [
-        TrainingJob(
-            f"train-{file_name(one.name)}-{seed}", starts[seed], one.mix(place), one.recipe, seed, one.may_go_on
-        )
-        for place, seed in seeds.items()
-        for one in trials
-    ]
+    jobs = _jobs(run, proposal, trials, seeds)
     trained = train_models(run, jobs, account.training, account.what)
     named = [(job.name.replace("train", "measure", 1), one.model) for job, one in zip(jobs, trained, strict=True)]
     reports = [one.report for one in measure_models(run, named, split, account.measuring)]
@@ -142,6 +133,54 @@ def measured_mixes(
         TriedMix(trial, tuple(trained[number :: len(trials)]), tuple(reports[number :: len(trials)]))
         for number, trial in enumerate(trials)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What trainings would take."""
+
+    num_trainings: int
+    """Number of trainings up to the first look, which take the tokens, FLOPs and seconds."""
+    most_trainings: int
+    """Number of trainings up to the last look."""
+    tokens: int
+    flops: float
+    seconds: float | None
+    """Estimated from the trainings that the loop has made, as many side by side as there are workers; None where it has
+    made none."""
+
+
+def forecast(run: Run, proposal: ProposedRound, trials: Sequence[MixTrial]) -> Forecast:
+    """Forecast what the first trainings of these arms take, before any is made."""
+    num_seeds = run.settings.verify.seeds
+    num_trainings = num_seeds * len(trials)
+    tokens = num_seeds * sum(one.recipe.length.count for one in trials if isinstance(one.recipe.length, Tokens))
+    costs = run.books.costs()
+    made = [costs[book] for book in ("train_initial", "train") if book in costs]
+    known = sum(cost.tokens for cost in made)
+    side_by_side = min(run.runner.num_workers, num_trainings)
+    seconds = tokens / known * sum(cost.seconds for cost in made) / side_by_side if known else None
+    flops = FORWARD_BACKWARD * proposal.made_from.model.num_parameters * tokens
+    return Forecast(num_trainings, run.settings.verify.last_seeds * len(trials), tokens, flops, seconds)
+
+
+def has_begun(run: Run, proposal: ProposedRound, number: int, trial: MixTrial) -> bool:
+    """Whether the first training of an arm in this round was begun, now or by an earlier process."""
+    (job,) = _jobs(run, proposal, [trial], {0: training_seed(run, number, 0)})
+    return run.runner.has_begun(job.stage)
+
+
+def _jobs(run: Run, proposal: ProposedRound, trials: Sequence[MixTrial], seeds: Mapping[int, int]) -> list[TrainingJob]:
+    starts = {
+        seed: base_model(run, seed) if proposal.from_base else proposal.made_from.model for seed in seeds.values()
+    }
+    return [
+        TrainingJob(
+            f"train-{file_name(one.name)}-{seed}", starts[seed], one.mix(place), one.recipe, seed, one.may_go_on
+        )
+        for place, seed in seeds.items()
+        for one in trials
+    ]
 
 
 def control_trials(controls: Sequence[ControlArm], proposal: ProposedRound, plan: Recipe) -> list[MixTrial]:

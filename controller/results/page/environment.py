@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 
 from controller.engine.budget import Cost
-from controller.results.page import changes, doses, pictures, rivals, words
+from controller.results.page import approval, changes, doses, pictures, rivals, words
 from controller.results.page.diagnosis import fidelity, profiles
 from controller.results.page.diagnosis.shading import leaned_how, shaded
 
@@ -60,6 +60,7 @@ def template(name: str) -> jinja2.Template:
         "most_findings": MOST_FINDINGS,
         "most_examples": MOST_EXAMPLES,
         "most_ids": MOST_IDS,
+        "approval": approval,
         "changes": changes,
         "doses": doses,
         "fidelity": fidelity,

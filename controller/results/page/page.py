@@ -8,7 +8,7 @@ three rounds takes about a tenth of a second.
 from pathlib import Path
 
 from controller.results.loop_json import LoopResult, Round
-from controller.results.page import words
+from controller.results.page import approval, words
 from controller.results.page.environment import template, write_page
 
 PAGE_FILE = "report.html"
@@ -16,18 +16,27 @@ PAGE_FILE = "report.html"
 
 def write_report(result: LoopResult, path: Path) -> Path:
     """Write `report.html` into the run directory `path`; returns the file."""
-    return write_page(path / PAGE_FILE, render(result))
+    return write_page(path / PAGE_FILE, render(result, str(path)))
 
 
-def render(result: LoopResult) -> str:
-    """Render the page as text."""
+def render(result: LoopResult, run_dir: str = "RUN_DIR") -> str:
+    """Render the page as text.
+
+    Args:
+        result: Result of the loop.
+        run_dir: Folder of the run, as it stands in the commands that the page shows.
+    """
     decided = words.decisive(result)
+    early = "Under way" if result.status == "running" else "Ended early"
+    waits = approval.waiting_round(result)
     return template("page.html.j2").render(
         result=result,
         headline=words.headline(result),
         decided=decided,
-        decision=words.DECISIONS[decided.verdict.decision] if decided else "Ended early",
+        decision=words.DECISIONS[decided.verdict.decision] if decided else early,
         answers=_answers(result, decided),
+        waits=waits,
+        commands=approval.commands(waits, run_dir) if waits is not None else (),
     )
 
 

@@ -54,6 +54,7 @@ DECISIONS = {
     Decision.NOT_DATA: "Not the data",
     Decision.NOTHING_TO_DO: "Nothing to do",
     Decision.AWAITING_APPROVAL: "Waits for approval",
+    Decision.NOT_APPROVED: "Not approved",
 }
 
 
@@ -152,7 +153,10 @@ def items_title(where: Mapping[str, str]) -> str:
 
 
 def decisive(result: LoopResult) -> Round | None:
-    """Round that the headline is about: the last accepted one, else the last that trained, else the last."""
+    """Round that the headline is about: the one that waits for approval, else the last accepted one, else the last that
+    trained, else the last."""
+    if result.status == "waiting":
+        return result.rounds[-1]
     accepted = [r for r in result.rounds if r.verdict.champion_arm or r.verdict.decision is Decision.ACCEPTED]
     trained = [r for r in result.rounds if r.verdict.arms]
     return next((rounds[-1] for rounds in (accepted, trained, result.rounds) if rounds), None)
@@ -160,6 +164,8 @@ def decisive(result: LoopResult) -> Round | None:
 
 def headline(result: LoopResult) -> str:
     decided = decisive(result)
+    if decided is None and result.status == "running":
+        return "The first round is under way"
     if decided is None:
         return "The run ended before its first round was complete"
     finding = first_finding(decided)
@@ -177,6 +183,7 @@ def headline(result: LoopResult) -> str:
         Decision.RANDOM_IS_ENOUGH: f"{failing} failed, and {_enough(decided.verdict)}",
         Decision.NOT_DATA: f"{failing} failed, and data is not the reason",
         Decision.AWAITING_APPROVAL: f"{failing} failed; a plan to mend that waits for approval",
+        Decision.NOT_APPROVED: f"{failing} failed; a plan to mend that was not approved",
         Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
     }[decided.verdict.decision]
 
@@ -207,6 +214,7 @@ def changed(round_: Round) -> str:
         Decision.REJECTED: "Tried and not kept: ",
         Decision.RANDOM_IS_ENOUGH: "Tried, and not shown to mend more than random rows: ",
         Decision.AWAITING_APPROVAL: "Proposed: ",
+        Decision.NOT_APPROVED: "Proposed and not approved: ",
     }.get(round_.verdict.decision, "")
     return prefix + " ".join(
         f"{action.kind.capitalize()}, {changes(action)}: training rows where {slice_words(action.slice)}, "
@@ -219,6 +227,8 @@ def held(round_: Round, sealed: Sealed | None) -> str:
     """Say whether it held."""
     verdict = round_.verdict
     if verdict.gain is None:
+        if verdict.decision is Decision.AWAITING_APPROVAL:
+            return "Not known: nothing is trained before the plan is approved."
         return "Nothing was compared." if verdict.arms else "Nothing was trained."
     gain = verdict.gain
     text = (

@@ -27,6 +27,7 @@ from controller.results.tracking.writes import (
     OpenRun,
     OpenSweep,
     Params,
+    Pause,
     Reopen,
     SumUp,
     Tags,
@@ -115,6 +116,8 @@ class Store:
             match write:
                 case Reopen():
                     self._client.update_run(run, status="RUNNING")
+                case Pause():
+                    self._client.update_run(run, status="SCHEDULED")
                 case Params():
                     known = self._client.get_run(run).data.params  # which cannot be written again
                     params = [Param(key, value) for key, value in write.values.items() if key not in known]

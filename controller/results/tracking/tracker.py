@@ -22,7 +22,9 @@ from controller.results.events import (
     LoopEnded,
     LoopInterrupted,
     LoopOpened,
+    LoopWaits,
     ModelNamed,
+    ProposalApproved,
     RoundEnded,
 )
 from controller.results.loop_json import LOOP_FILE, LoopResult, Round
@@ -45,6 +47,7 @@ from controller.results.tracking.writes import (
     OpenRun,
     OpenSweep,
     Params,
+    Pause,
     Reopen,
     SumUp,
     Tags,
@@ -105,6 +108,11 @@ class Tracker:
                 if event.fidelity is not None:  # which may be measured after the round is finished
                     points = tuple(fidelity_points(event.fidelity, event.round.number))
                     self._box.put([Metrics(LOOP, points, _now())], f"fidelity-{event.round.number}")
+            case LoopWaits():
+                self._box.put([*self._page(event.result), Pause(LOOP)])
+            case ProposalApproved():  # told once, or a loop that is played again would say no more than that
+                tags = Tags(LOOP, {"decision": event.answer.decision, "reason": event.answer.in_words})
+                self._box.put([tags], f"approved-{event.round} {event.answer.proposal}")
             case LoopEnded():
                 sealed = "sealed" if event.result.sealed is not None else "closed"
                 key = f"ended after {len(event.result.rounds)}, {sealed}"  # a larger budget may add rounds
@@ -116,7 +124,7 @@ class Tracker:
                 self._box.put([Close(LOOP, "FAILED" if event.is_error else "KILLED", _now())])
             case _:
                 return
-        self._send(is_last=isinstance(event, LoopEnded | LoopInterrupted))
+        self._send(is_last=isinstance(event, LoopWaits | LoopEnded | LoopInterrupted))
 
     @property
     def _model(self) -> str:
@@ -175,6 +183,10 @@ class Tracker:
         """What the loop has come to: after each round, and at the end."""
         last = max(len(result.rounds) - 1, 0)
         yield Metrics(LOOP, tuple(headline_points(result, last)), _now())
+        yield from self._page(result)
+
+    def _page(self, result: LoopResult) -> Iterator[Write]:
+        """What the page of the run says: the decision in words, tables, the report."""
         text = note(result, self._run_dir, self._job.command)
         yield Tags(LOOP, {**result_tags(result), **TABLES_TAG, "mlflow.note.content": text})
         for name, table in TABLES.items():

@@ -45,6 +45,14 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A run waits for a person: MLflow shows it as one that is still to come, and no process works at it."""
+
+    run: str
+    kind: Literal["pause"] = "pause"
+
+
+@dataclass(frozen=True, slots=True)
 class Params:
     """Values that MLflow keeps for good; those that a run already has are left as they are."""
 
@@ -145,6 +153,6 @@ class Close:
 
 
 Write = Annotated[
-    OpenRun | OpenSweep | Reopen | Params | Tags | Metrics | Input | File | Text | NameModel | SumUp | Close,
+    OpenRun | OpenSweep | Reopen | Pause | Params | Tags | Metrics | Input | File | Text | NameModel | SumUp | Close,
     Field(discriminator="kind"),
 ]

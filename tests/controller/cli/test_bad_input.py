@@ -46,6 +46,7 @@ LOOP: list[Row] = [
     ("pilots.scales=[2,1]", "pilots.scales must be above 0 and at most 1, got [2.0, 1.0]; [] tries none"),
     ("pilots.scales=[0.5]", "pilots.scales must be at least two, 1 among them, got [0.5]"),
     ("pilots.length=nan", "pilots.length must be above 0 and at most 1, got nan"),
+    ("controller.approval=aks", "controller.approval must be one of never, ask, got 'aks'; did you mean 'ask'?"),
     ("sweep.objective=gian", "sweep.objective must be one of gain, gain_low, score, score_per_token, got 'gian'"),
     ("sweep.sealed=all", "sweep.sealed must be one of best, each, none, got 'all'"),
 ]

@@ -8,8 +8,10 @@ import pytest
 from datasets import Dataset
 
 from controller.data.mixes import load_mix, load_pool, save_mix, save_pool
+from controller.data.patches import changes_by_source, write_patch
 from diagnose.rows.pool import Rendering, TrainPool
 from interventions.mix.mix import ORIGINAL, MixPart, Origin, TrainingMix, joined
+from interventions.plan.allocate import Removed
 
 ADDED = Origin("retrieve", "new rows")
 
@@ -92,3 +94,22 @@ def test_rows_that_are_joined_in_different_ways_make_no_mix() -> None:
     parts = [MixPart(table("a", 2), np.arange(2)), MixPart(table("b", 2, "\n"), np.arange(2))]
     with pytest.raises(ValueError, match=r"rows of one training need the same corpus\.delimiter"):
         joined(parts)
+
+
+def test_what_changes_is_counted_by_source(tmp_path: Path) -> None:
+    """Nine rows of two sources, of which one row leaves each, and five new ones that get half of the draws."""
+    corpus = joined((MixPart(table("web", 6), np.arange(6)), MixPart(table("books", 3), np.arange(3))))
+    kept = np.array([0, 1, 2, 3, 4, 6, 7])
+    parts = (MixPart(corpus, kept), MixPart(table("pool", 5), np.arange(5)))
+    weights = np.repeat([0.5 / 7, 0.5 / 5], [7, 5])
+    mix = TrainingMix(parts, joined(parts), weights, (ORIGINAL, ADDED), np.repeat([0, 1], [7, 5]))
+    gone = Removed(np.array([5, 8]), Origin("clean", "wrong"))
+    write_patch(mix, [gone], corpus, tmp_path / "patch.parquet")
+    found = changes_by_source(tmp_path / "patch.parquet")
+    assert [(one.source, one.num_rows, one.num_added, one.num_removed) for one in found] == [
+        ("pool", 5, 5, 0),
+        ("web", 5, 0, 1),
+        ("books", 2, 0, 1),
+    ]
+    shares = [share for one in found for share in (one.share_before, one.share)]
+    assert shares == pytest.approx([0, 1 / 2, 2 / 3, 5 / 14, 1 / 3, 1 / 7])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.verdict.memory.ledger import look_at
+from controller.verdict.memory.ledger import look_at, planned_look
 from controller.verdict.memory.run_noise import known_run_noise, note_run_noise
 from evals.statistics.run_variance import RunNoise, RunVariance
 
@@ -16,6 +16,17 @@ def test_looks_at_the_same_items_are_counted_and_a_repeated_one_keeps_its_number
     assert look_at(ledger, "items-a", "plan-2", "select").number == 2
     assert look_at(ledger, "items-b", "plan-3", "select").number == 1
     assert look_at(ledger, "items-a", "plan-1", "select").number == 1
+    assert look_at(ledger, "items-a", "plan-4", "select").number == 3
+
+
+def test_a_look_that_is_only_planned_spends_nothing(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    assert planned_look(ledger, "items-a", "plan-1").number == 1
+    assert not ledger.exists()
+    look_at(ledger, "items-a", "plan-1", "select")
+    first = look_at(ledger, "items-a", "plan-2", "select")
+    assert planned_look(ledger, "items-a", "plan-2") == first
+    assert planned_look(ledger, "items-a", "plan-3").number == 3
     assert look_at(ledger, "items-a", "plan-4", "select").number == 3
 
 

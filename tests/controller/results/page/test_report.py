@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from builders.loop_results import (
     accepted_round,
+    asked_round,
     enough_round,
     finding,
     full_round,
@@ -14,10 +15,12 @@ from builders.loop_results import (
     loop_result,
     rejected_round,
     ruinous_round,
+    waiting_result,
 )
 from builders.pages import Page, flat
 
 from controller.engine.budget import Cost
+from controller.engine.journal.approvals import Answer
 from controller.results.loop_json import (
     Decision,
     Ending,
@@ -34,18 +37,15 @@ from controller.results.page.environment import cost_rows
 from controller.results.page.page import render, write_report
 from diagnose.finding.finding import FailedItem
 
+REJECTED = Answer(0, "5f0e1d2c3b4a5968", "rejected", "anna", "<b>private</b> rows", "2030-01-02T03:04:05Z")
 ENDINGS = {
     Decision.ACCEPTED: loop_result(),
     Decision.REJECTED: loop_result(rejected_round()),
     Decision.RANDOM_IS_ENOUGH: loop_result(enough_round()),
     Decision.NOT_DATA: loop_result(idle_round(0, Decision.NOT_DATA, "the model is too small", (finding(),))),
     Decision.NOTHING_TO_DO: loop_result(idle_round(0, Decision.NOTHING_TO_DO, "nothing stands out", ())),
-    Decision.AWAITING_APPROVAL: loop_result(
-        replace(
-            accepted_round(),
-            verdict=idle_round(0, Decision.AWAITING_APPROVAL, "approval is asked for", ()).verdict,
-        )
-    ),
+    Decision.AWAITING_APPROVAL: waiting_result(),
+    Decision.NOT_APPROVED: loop_result(asked_round(0, REJECTED)),
 }
 HEADLINES = {
     Decision.ACCEPTED: "Prompts with “jump” rose from 0.638 to 0.955, confirmed on items that nothing had seen",
@@ -54,6 +54,7 @@ HEADLINES = {
     Decision.NOT_DATA: "Prompts with “jump” failed, and data is not the reason",
     Decision.NOTHING_TO_DO: "Nothing failed that data could mend",
     Decision.AWAITING_APPROVAL: "Prompts with “jump” failed; a plan to mend that waits for approval",
+    Decision.NOT_APPROVED: "Prompts with “jump” failed; a plan to mend that was not approved",
 }
 
 
@@ -70,6 +71,31 @@ def test_every_ending_has_a_headline_and_well_formed_markup(ending: Decision) ->
 def test_a_run_that_ended_before_its_first_round_has_a_page_too() -> None:
     empty = replace(loop_result(), rounds=(), sealed=None, costs={})
     assert "before its first round was complete" in flat(render(empty))
+    assert "The first round is under way" in flat(render(replace(empty, status="running")))
+
+
+def test_a_page_that_waits_says_first_what_for_what_it_takes_and_how_to_decide() -> None:
+    text = flat(render(waiting_result(), "runs/my loop"))
+    top = text[: text.index("Round 0")]
+    for expected in (
+        "Round 1 waits for approval. Nothing of its plan is trained yet. Approved, it takes 9 trainings, 553 k tokens, "
+        "2.12 TFLOP, about 10 min 10 s; up to 24 trainings where these do not decide.",
+        "evalmend approve 'runs/my loop' round=1 proposal=5f0e1d2c3b4a5968",
+        "evalmend reject 'runs/my loop' round=1 proposal=5f0e1d2c3b4a5968 why=\"...\"",
+        "mix-1.parquet",
+        "blocked-1.jsonl",
+        "Not known: nothing is trained before the plan is approved.",
+    ):
+        assert expected in top
+    assert re.search(r"pool.txt ?400 ?400 ?0 ?0 % ?50 %", text)
+    assert "waits for approval" not in flat(render(loop_result()))
+
+
+def test_a_page_says_who_rejected_a_plan_when_and_why_as_plain_text() -> None:
+    html = render(ENDINGS[Decision.NOT_APPROVED])
+    assert "Rejected by anna at 2030-01-02T03:04:05Z: <b>private</b> rows." in flat(html)
+    assert "<b>private" not in html
+    assert "Nothing was trained." in flat(html)
 
 
 def test_losses_stand_first_and_a_ruin_makes_the_headline() -> None:

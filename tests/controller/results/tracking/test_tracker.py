@@ -3,15 +3,17 @@
 import json
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders.loop_results import accepted_round, idle_round, loop_result, rejected_round
+from builders.loop_results import accepted_round, asked_round, idle_round, loop_result, rejected_round
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from controller.results.events import LoopInterrupted
+from controller.engine.journal.approvals import Answer
+from controller.results.events import Event, LoopInterrupted, LoopWaits, ProposalApproved
 from controller.results.loop_json import Decision, LoopResult
 from controller.results.tracking.job import Job
 from controller.results.tracking.settings import Tracking
@@ -185,6 +187,26 @@ def test_a_loop_whose_database_was_deleted_is_logged_anew(tmp_path: Path, told: 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     run = play(told, run_dir, loop_result(), uri=uri)
     assert run.data.metrics["gain"] == 0.051
+
+
+def test_a_loop_that_waits_is_one_still_to_come_and_ends_as_what_it_came_to(runs: Path, told: Any) -> None:
+    run_dir, tracker = runs / "asked", Tracker(Tracking(), runs / "asked", "scan_jump", Job())
+    answer = Answer(0, "5f0e1d2c3b4a5968", "approved", "anna", "", "2030-01-02T03:04:05Z")
+    waits = replace(loop_result(asked_round()), status="waiting")
+    opened, model, ended, over = told(run_dir, loop_result(accepted_round()))
+
+    def after(*events: Event) -> tuple[str, str]:
+        for event in (opened, model, *events):
+            tracker.hear(event)
+        (run,) = runs_of(runs, run_dir)
+        return run.info.status, run.data.tags["decision"]
+
+    assert after(LoopWaits(waits)) == ("SCHEDULED", "awaiting_approval")
+    assert after(LoopWaits(waits)) == ("SCHEDULED", "awaiting_approval")  # nobody has answered
+    approved = ProposalApproved(0, answer, replace(waits, rounds=(), status="running"))
+    assert after(approved) == ("RUNNING", "approved")
+    for _ in range(2):  # and played again
+        assert after(approved, ended, over) == ("FINISHED", "accepted")
 
 
 def test_an_idle_loop_has_a_decision_and_no_gain(runs: Path, told: Any) -> None:

@@ -31,7 +31,7 @@ def attempts_after(attempts: Attempts, plan: Plan, verdict: VerdictRecord, from_
             return replace(attempts, interpolation=attempts.interpolation / 2)
         if from_base and plan.taken / 2 >= LEAST_TAKEN:
             return replace(attempts, scale=attempts.scale / 2)
-    return Attempts((*attempts.keys, *plan.keys))
+    return attempts.without(plan.keys)
 
 
 def _has_gained(verdict: VerdictRecord) -> bool:

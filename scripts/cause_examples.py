@@ -1,0 +1,102 @@
+"""Findings of the proving ground as examples of their causes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from planted_truth import LEAST_GAP, clean_scores, gap_of, skill_named, true_of
+
+from controller.prove.result import ProveResult
+from controller.prove.truth import VERIFIED
+from diagnose.finding.finding import Cause, Experiment
+
+_AT_REST_OF = (Cause.FORMAT, Cause.WRONG_GOLD, Cause.SHORTCUT)
+"""Causes of slices whose rows are there and learnt."""
+_DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
+"""What tells them."""
+_TOO_FEW = 24
+"""Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A finding, and the cause that was planted."""
+
+    world: str
+    scenario: str
+    intensity: float
+    seed: int
+    slice: str
+    cause: str
+    """First true cause, `unknown` where nothing can be done or found."""
+    also: Sequence[str]
+    """Further causes that are true."""
+    values: Mapping[str, float]
+    """Numbers of the evidence."""
+    modes: Mapping[str, float]
+    """Share of failed items in each failure mode."""
+    tried: Sequence[Experiment]
+    """Repairs that were tried in small trainings."""
+    is_made: bool = False
+    """Whether it is a counterpart, which no run has shown."""
+
+    @property
+    def true(self) -> frozenset[str]:
+        return frozenset({self.cause, *self.also})
+
+    @property
+    def run(self) -> str:
+        return f"{self.world} {self.scenario} {self.intensity:g} {self.seed}"
+
+
+def examples_of(results: Sequence[ProveResult]) -> list[Example]:
+    """Findings with a gap that could be closed; where a world has no clean run beside it every gap counts."""
+    return list(_examples(results))
+
+
+def _examples(results: Sequence[ProveResult]) -> Iterator[Example]:
+    clean = clean_scores(results)
+    for result in results:
+        for named in result.named:
+            causes = true_of(result, named)
+            gap = gap_of(result, clean.get(result.world, {}), skill_named(result, named))
+            if causes and (gap is None or gap >= LEAST_GAP):
+                yield Example(
+                    world=result.world,
+                    scenario=result.scenario,
+                    intensity=result.intensity,
+                    seed=result.seed,
+                    slice=str(dict(named.slice)),
+                    cause=causes[0],
+                    also=list(causes[1:]),
+                    values={name: value for name, value in named.evidence.items() if isinstance(value, float)},
+                    modes=named.modes,
+                    tried=named.experiments,
+                )
+
+
+def with_counterparts(examples: Sequence[Example]) -> list[Example]:
+    """Two causes of which the worlds have no scenario.
+
+    Rows that copies crowd out are learnt when they are raised (`verified.json`), so they would be if the crowd were
+    distinct rows: the same evidence without copies is an example of `underweighted`. And a slice that fails though its
+    rows are there and learnt, while no test finds anything, is one of `unknown`: the evidence of such a slice without
+    what decides it.
+    """
+    made = []
+    for example in examples:
+        crowded = example.cause == Cause.DUPLICATES and example.values.get("scarcity", 0.0) > 0.5
+        crowded &= example.values.get("distinct_rows", 0.0) > _TOO_FEW
+        if crowded and Cause.UNDERWEIGHTED in _verified(example):
+            values = {**example.values, "copies": 0.0, "distinct_scarcity": example.values["scarcity"]}
+            made.append(replace(example, cause=Cause.UNDERWEIGHTED.value, values=values, is_made=True))
+        if example.cause in _AT_REST_OF:
+            values = {**example.values, **{name: 0.0 for name in _DECIDING if name in example.values}}
+            made.append(replace(example, cause=Cause.UNKNOWN.value, values=values, is_made=True))
+    return [*examples, *made]
+
+
+def _verified(example: Example) -> Sequence[str]:
+    """Causes that retraining has shown; none where nothing was retrained."""
+    found: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]] = json.loads(VERIFIED.read_text())
+    return found.get(example.world, {}).get(example.scenario, {}).get("causes", ())

@@ -1,0 +1,71 @@
+"""Runs of the proving ground that probabilities of causes are fitted on, a line each in `docs/proof/causes/runs.jsonl`:
+what was planted, what was named with which evidence, and what small trainings did."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from controller.prove.result import PROVE_FILE, ProveResult, read_prove
+from evals.fixtures.worlds import FIT_WORLDS
+
+KEPT_RUNS = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "runs.jsonl"
+_DIGITS = 5
+"""Significant digits that are kept of a number."""
+_RESULT = TypeAdapter(ProveResult)
+
+Key = tuple[str, str, float, int]
+
+
+def key(result: ProveResult) -> Key:
+    """World, scenario, intensity and seed: what makes a run another one."""
+    return result.world, result.scenario, result.intensity, result.seed
+
+
+def read_runs(path: Path = KEPT_RUNS) -> list[ProveResult]:
+    """Read the kept runs; none where nothing is kept."""
+    if not path.is_file():
+        return []
+    return [_RESULT.validate_json(line) for line in path.read_text().splitlines()]
+
+
+def add_runs(folders: Sequence[Path], path: Path = KEPT_RUNS) -> list[ProveResult]:
+    """Add the runs in the folders to the kept ones, in place of those of the same world, scenario, intensity and seed.
+
+    Raises:
+        SystemExit: a run is of a world that is kept for judging, or of other code than the rest.
+    """
+    known = {key(result): result for result in read_runs(path)}
+    known |= {key(result): result for result in _found(folders)}
+    versions = sorted({result.code_version for result in known.values()})
+    if len(versions) > 1:
+        raise SystemExit(
+            f"runs of the code versions {' and '.join(versions)} do not stand in one table; remove {path} to begin anew"
+        )
+    results = [known[name] for name in sorted(known)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(_line(result) + "\n" for result in results))
+    return results
+
+
+def _found(folders: Sequence[Path]) -> Iterator[ProveResult]:
+    for found in sorted(path for folder in folders for path in folder.rglob(PROVE_FILE)):
+        result = read_prove(found)
+        if result.world not in FIT_WORLDS:
+            raise SystemExit(f"the world {result.world} is kept for judging; fit on {', '.join(FIT_WORLDS)}")
+        yield result
+
+
+def _line(result: ProveResult) -> str:
+    dumped = _RESULT.dump_python(result, mode="json", exclude_defaults=True)
+    return json.dumps(_short(dumped), sort_keys=True, separators=(",", ":"))
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _short(one) for name, one in value.items()}
+    return [_short(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,119 @@
+"""What probabilities of causes are fitted on, and that a world is told by a model of the others."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from builders.checkout import ROOT
+
+from controller.prove.result import Named, ProveResult, write_prove
+from diagnose.finding.finding import Cause
+
+WORLDS = ("skills", "commands", "shop")
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module
+
+
+def result(world: str, scenario: str, seed: int, cause: str, score: float = 0.5, **evidence: float) -> ProveResult:
+    named = Named({"task": f"{world}_all", "skill": "sorts"}, {}, "unknown", 0.5, {"unknown": 0.5}, evidence)
+    return ProveResult(
+        schema_version=1,
+        scenario=scenario,
+        world=world,
+        seed=seed,
+        true_causes=(cause,) if cause else (),
+        true_slices=("sorts",) if cause else (),
+        named=(named,) if cause else (),
+        slice=None,
+        actions=(),
+        decision=None,
+        gain=None,
+        scores={},
+        gap_share=None,
+        tokens=None,
+        oracle_tokens=None,
+        guards_broken=(),
+        contaminated_rows=0,
+        seconds=1.0,
+        stopped_at="diagnosis",
+        code_version="1",
+        config_hash="0",
+        probe_scores={"sorts": score},
+    )
+
+
+def kept(module: ModuleType, folder: Path, *results: ProveResult) -> list[ProveResult]:
+    for number, one in enumerate(results):
+        (folder / str(number)).mkdir(parents=True)
+        write_prove(one, folder / str(number))
+    found: list[ProveResult] = module.add_runs([folder], folder.parent / "runs.jsonl")
+    return found
+
+
+def test_a_run_replaces_the_one_of_the_same_world_scenario_intensity_and_seed(
+    module: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    runs = module("grid_runs")
+    first = result("skills", "wrong_labels", 0, "wrong_labels", wrong=0.123456789)
+    kept(runs, tmp_path / "a", first, result("skills", "wrong_labels", 1, "wrong_labels"))
+    found = kept(runs, tmp_path / "b", replace(first, seconds=2.0))
+    assert [(one.seed, one.seconds) for one in found] == [(0, 2.0), (1, 1.0)]
+    again = runs.read_runs(tmp_path / "runs.jsonl")
+    assert again[0].named[0].evidence == {"wrong": 0.12346}
+    assert replace(again[1], named=()) == replace(found[1], named=())
+
+
+def test_runs_of_other_code_and_of_worlds_that_are_kept_for_judging_are_refused(
+    module: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    runs = module("grid_runs")
+    one = result("skills", "wrong_labels", 0, "wrong_labels")
+    with pytest.raises(SystemExit, match="versions 1 and 2"):
+        kept(runs, tmp_path / "a", one, replace(one, seed=1, code_version="2"))
+    with pytest.raises(SystemExit, match="grammar is kept for judging"):
+        kept(runs, tmp_path / "b", replace(one, world="grammar"))
+    assert not (tmp_path / "runs.jsonl").exists()
+
+
+def test_findings_with_less_than_a_tenth_to_gain_are_no_examples(module: Callable[[str], ModuleType]) -> None:
+    examples = module("cause_examples")
+    clean = result("skills", "clean", 0, "", score=0.95)
+    low = result("skills", "wrong_labels", 0, "wrong_labels", score=0.8)
+    high = result("skills", "wrong_labels", 1, "wrong_labels", score=0.9)
+    assert [one.seed for one in examples.examples_of([clean, low, high])] == [0]
+
+
+def test_a_world_is_told_by_a_model_of_the_others(module: Callable[[str], ModuleType]) -> None:
+    """In the third world the evidence means the contrary: a model that had seen it would not be wrong there alone."""
+    examples, regression = module("cause_examples"), module("cause_regression")
+    results = [result(world, "clean", 0, "", score=0.99) for world in WORLDS]
+    for world in WORLDS:
+        means = (1.0, 0.0) if world != "shop" else (0.0, 1.0)
+        for seed in range(10):
+            for cause, lacking in zip(("missing_data", "wrong_labels"), means, strict=True):
+                results.append(result(world, cause, seed, cause, distinct_scarcity=lacking, wrong=0.2 * (1 - lacking)))
+    told = regression.left_out(examples.examples_of(results), 100.0)
+    right = {world: [regression.first(s) in e.true for e, s in told if e.world == world] for world in WORLDS}
+    assert len(told) == 60
+    assert not any(right["shop"])
+    only = [one for one in results if one.world != "shop"]
+    assert all(regression.first(s) in e.true for e, s in regression.left_out(examples.examples_of(only), 100.0))
+
+
+def test_counterparts_are_fitted_on_and_not_told(module: Callable[[str], ModuleType]) -> None:
+    examples, regression = module("cause_examples"), module("cause_regression")
+    results = [result(world, "clean", 0, "", score=0.99) for world in WORLDS]
+    for world in WORLDS:
+        results.append(result(world, "shortcut", 0, "shortcut", cue_flips=0.9))
+        results.append(result(world, "missing_skill", 0, "missing_data", distinct_scarcity=1.0))
+    found = examples.with_counterparts(examples.examples_of(results))
+    assert [one.cause for one in found if one.is_made] == [Cause.UNKNOWN] * 3
+    assert Cause.UNKNOWN in regression.Regression(found, 10.0).causes
+    assert len(regression.left_out(found, 10.0)) == 6
