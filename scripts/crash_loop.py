@@ -41,6 +41,7 @@ WAITS = 3
 ASKING = "controller.approval=ask"
 LONGEST_ANSWER_S = 0.4
 """Longest life of a command that approves and is killed."""
+_NOT_HELD = ("seconds", "time", "approval")
 _TRAINING = re.compile(r"train-.+-(\d+)-[0-9a-f]{16}")
 """Stage that trains an arm, with its seed, whose last two digits number the trainings of the arm."""
 
@@ -66,13 +67,13 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=LONGEST_SHARE, help="longest life, as a share")
     options, overrides = parser.parse_known_args()
     folder = options.folder or Path(tempfile.mkdtemp())
-    whole = folder / "whole" / "run"
-    rng = random.Random(options.seed)
+    whole, rng = folder / "whole" / "run", random.Random(options.seed)
     seconds = run_through(whole, [word for word in overrides if word != ASKING], rng)
     left = json.loads((whole / "loop.json").read_text())
+    rounds = left["rounds"]
     if options.since is not None:
         seconds = time_since(options.since, whole)
-    looks = tuple(look["num_seeds"] for look in left["rounds"][0]["verdict"]["looks"])
+    looks = tuple(look["num_seeds"] for look in rounds[0]["verdict"]["looks"])
     at = f", looks at {looks} seeds" if looks else ""
     print(f"ran through in {seconds:.0f} s that are to be killed in, {trainings(whole)}{at}", flush=True)
     game = Game(overrides, options.since, seconds * options.longest, looks)
@@ -92,8 +93,7 @@ def main() -> None:
         kills, runs, is_same = kills + spent, runs + 1, is_same and same and same_beside
         again += twice
         if ASKING in overrides:
-            tried = sum(bool(round_["plan"]["actions"]) for round_ in left["rounds"])
-            unsettled += questions_not_decided_once(run_dir, tried)
+            unsettled += questions_not_decided_once(run_dir, sum(bool(round_["plan"]["actions"]) for round_ in rounds))
     found = {"kills": kills, "runs": runs, "same_loop_json": is_same, "stages_done_twice": again}
     print(json.dumps(found | {"questions_not_decided_once": unsettled}))
     sys.exit(0 if is_same and not again and not unsettled else 1)
@@ -115,40 +115,6 @@ def command(run_dir: Path, overrides: list[str]) -> list[str]:
     return [sys.executable, "-m", "controller.main", "loop", *overrides, f"run_dir={run_dir}"]
 
 
-def kill_until_it_ends(run_dir: Path, game: Game, rng: random.Random, most: int) -> int:
-    """Kill at random moments, at most `most` times, and let it end; returns the number of kills."""
-    kills = 0
-    while kills < most:
-        num_lines = len(journal(run_dir))
-        process = subprocess.Popen(
-            command(run_dir, game.overrides),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        while game.since is not None and process.poll() is None and not is_under_way(run_dir, game.since, num_lines):
-            time.sleep(POLL_S)
-        wait_s = rng.uniform(0, game.longest_s)
-        try:
-            code = process.wait(wait_s)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            stages = run_dir / "stages"
-            done = len([p for p in stages.iterdir() if p.suffix != ".partial"]) if stages.is_dir() else 0
-            where = look_under_way(run_dir, game.looks)
-            told = f"kill {kills} after {wait_s:.1f} s, {done} stages done{where}"
-            print(f"{run_dir.parent.name}, {told}", flush=True)
-            continue
-        if code != WAITS:
-            return kills
-        killed = approve(run_dir, rng)
-        print(f"{run_dir.parent.name} is approved, by a command that was killed {killed} times first", flush=True)
-    run_through(run_dir, game.overrides, rng)
-    return kills
-
-
 def approve(run_dir: Path, rng: random.Random) -> int:
     """Approve what waits, by a command that is killed until one is not; returns the number of kills."""
     words = [sys.executable, "-m", "controller.main", "approve", str(run_dir), "by=crash_loop"]
@@ -165,14 +131,37 @@ def approve(run_dir: Path, rng: random.Random) -> int:
     return kills
 
 
-def questions_not_decided_once(run_dir: Path, num_rounds: int) -> list[str]:
-    """Rounds that were not asked about and approved exactly once each, with what was written of them."""
-    path = run_dir / "approvals.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    events: dict[int, list[str]] = {number: [] for number in range(num_rounds)}
-    for line in lines:
-        events.setdefault(line["round"], []).append(line["event"])
-    return [f"round {number}: {found}" for number, found in events.items() if found != ["asked", "decided"]]
+def kill_until_it_ends(run_dir: Path, game: Game, rng: random.Random, most: int) -> int:
+    """Kill at random moments, at most `most` times, and let it end; returns the number of kills."""
+    kills, name = 0, run_dir.parent.name
+    while kills < most:
+        num_lines = len(journal(run_dir))
+        process = subprocess.Popen(
+            command(run_dir, game.overrides),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while game.since is not None and process.poll() is None and not is_under_way(run_dir, game.since, num_lines):
+            time.sleep(POLL_S)
+        wait_s = rng.uniform(0, game.longest_s)
+        try:
+            code = process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            stages = run_dir / "stages"
+            done = len([p for p in stages.iterdir() if p.suffix != ".partial"]) if stages.is_dir() else 0
+            kills += 1
+            where = look_under_way(run_dir, game.looks)
+            print(f"{name}, kill {kills} after {wait_s:.1f} s, {done} stages done{where}", flush=True)
+            continue
+        if code != WAITS:
+            return kills
+        killed = approve(run_dir, rng)
+        print(f"{name} is approved, by a command that was killed {killed} times first", flush=True)
+    run_through(run_dir, game.overrides, rng)
+    return kills
 
 
 def journal(run_dir: Path) -> list[dict[str, Any]]:
@@ -211,7 +200,7 @@ def trainings(run_dir: Path) -> str:
 def without_times(value: Any) -> Any:
     """`loop.json`, or a line beside it, without its seconds and times, and without who approved what."""
     if isinstance(value, dict):
-        return {key: without_times(part) for key, part in value.items() if key not in ("seconds", "time", "approval")}
+        return {key: without_times(part) for key, part in value.items() if key not in _NOT_HELD}
     return [without_times(part) for part in value] if isinstance(value, list) else value
 
 
@@ -231,6 +220,16 @@ def stages_done_twice(run_dir: Path) -> list[str]:
         if line["event"] == "finished":
             done.add(line["stage"])
     return again + [stage for stage, count in finished.items() if count > 1]
+
+
+def questions_not_decided_once(run_dir: Path, num_rounds: int) -> list[str]:
+    """Rounds that were not asked about and approved exactly once each, with what was written of them."""
+    path = run_dir / "approvals.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    events: dict[int, list[str]] = {number: [] for number in range(num_rounds)}
+    for line in lines:
+        events.setdefault(line["round"], []).append(line["event"])
+    return [f"round {number}: {found}" for number, found in events.items() if found != ["asked", "decided"]]
 
 
 if __name__ == "__main__":

@@ -150,8 +150,8 @@ def _judged(run: Run) -> tuple[JudgedRound, EvalReport, tuple[str, ...]]:
     proposal = propose_round(run, champion, diagnosed, Attempts(), 0)
     proposal = settle_share(run, champion, probe, diagnosed, proposal, 0)
     before = measure_model(run, champion, Split.SELECT, "measure-select")
-    candidates = agree(run, proposal, before, spent_look(run, proposal, before), {})
-    judged = try_and_judge(run, proposal, candidates, before, {}, 0)
+    agreed = agree(run, proposal, before, spent_look(run, proposal, before), {})
+    judged = try_and_judge(run, proposal, agreed, before, {}, 0)
     return judged, before.report, tuple(action.kind for action in judged.proposal.plan.actions)
 
 
