@@ -171,11 +171,15 @@ def play_announced_looks(world: World, rng: np.random.Generator, num_loops: int)
 
 
 def prospect_at(bank: Bank, gain: float) -> Prospect:
-    """What a plan would announce of a gain if it knew scores and noise as all runs of the bank show them."""
+    """What a plan would announce of a gain if it knew scores and noise as all runs of the bank show them.
+
+    Loops draw their items from the bank's, so to them all of the deviation of its runs is one over infinitely many
+    items, and no part of it the noise of the items that happen to be asked.
+    """
     known = []
     for scores in bank.slices.values():
         noise = run_noise([scores.astype(np.float64)])
-        sure = replace(noise, run=replace(noise.run, df=SURE_DF))
+        sure = replace(noise, run=replace(noise.run, df=SURE_DF), item_noise=0.0)
         known.append(_measured(scores, sure))
     return prospect(_judgement(known), MAX_SEEDS, min(gain, 1 - known[0].base_score))
 
