@@ -1,13 +1,14 @@
 """The verdict with one look and that with several, on the same trainings of a whole loop.
 
-    python scripts/bench_one_look.py experiment=scan_jump corpus.root=FOLDER [KEY=VALUE ...] [--out FILE]
+    python scripts/bench_one_look.py experiment=scan_jump corpus.root=FOLDER [KEY=VALUE ...] [--seeds 8]
     python scripts/bench_one_look.py --table [FILE]
 
 The words are those of `evalmend loop`; `verify.seeds=3`, `verify.max_seeds=8` and `budget.rounds=1` are set. The loop
-is played, then the arms of its fix are trained with all eight seeds, also where the judgement ended before, and judged
-at 3, 5 and 8 of them in both ways: as without `verify.max_seeds`, where the arms that train on the same rows share one
-run variance and the whole level is spent at once, and as a look of several, where each arm has its own. Stages are kept
-in the loop's folder, so a stopped run goes on. On SCAN fourteen minutes of one core.
+is played, then the arms of its fix are trained with all eight seeds (`--seeds`), also where the judgement ended before,
+and judged at 3, 5 and 8 of them in both ways: as without `verify.max_seeds`, where the arms that train on the same rows
+share one run variance and the whole level is spent at once, and as a look of several, where each arm has its own.
+Stages are kept in the loop's folder, so a stopped run goes on. On SCAN twenty minutes of one core, fourteen with
+`--seeds 3` where the judgement ends there.
 """
 
 import argparse
@@ -83,19 +84,22 @@ class SameRuns:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="as of evalmend loop")
+    parser.add_argument(
+        "--seeds", type=int, default=8, help="train so many of each arm where the judgement ended before"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--table", nargs="?", type=Path, const=OUT, help="of what is kept; nothing is run")
     options = parser.parse_args()
     logs.quiet_libraries()
     if options.table is None:
-        options.out.write_bytes(TypeAdapter(SameRuns).dump_json(play(options.words), indent=1) + b"\n")
+        options.out.write_bytes(TypeAdapter(SameRuns).dump_json(play(options.words, options.seeds), indent=1) + b"\n")
     for line in table(TypeAdapter(SameRuns).validate_json((options.table or options.out).read_bytes())):
         print(line)
 
 
-def play(words: Sequence[str]) -> SameRuns:
-    """The loop, and both verdicts on all seeds of its fix."""
-    study = BothVerdicts()
+def play(words: Sequence[str], most_seeds: int) -> SameRuns:
+    """The loop, and both verdicts on so many seeds of its fix, or on as many as its judgement had."""
+    study = BothVerdicts(most_seeds)
     loop = run_loop(composed([*words, *SETTINGS]), None, studies=[study], opens_sealed=False)
     (played,) = loop.rounds
     if NAME not in played.studies:
@@ -107,8 +111,11 @@ def play(words: Sequence[str]) -> SameRuns:
     return SameRuns(code_version(), told, played.verdict.decision, num_seeds, at, scores)
 
 
+@dataclass(frozen=True, slots=True)
 class BothVerdicts:
-    """Judges the fix in both ways at each look, with all seeds of all arms."""
+    """Judges the fix in both ways at each look that has no more seeds than this, or than the judgement had."""
+
+    most_seeds: int
 
     def describe(self, run: Run, fix: JudgedFix, played: Round) -> Round:
         settings, plan = run.settings.verify, fix_recipe(run, fix.proposal)
@@ -117,7 +124,9 @@ class BothVerdicts:
         of_fix = MixTrial(CHALLENGER, (challenger_mix(fix.proposal),), plan)
         trials = [of_fix, *control_trials(settings.controls, fix.proposal, plan)]
         account = Account("both verdicts", "train", "verify")
-        tried = try_mixes(run, fix.proposal, trials, fix.number, account, range(looks.seeds[-1]))
+        num_judged = max(look.num_seeds for look in played.verdict.looks)
+        most = max(seeds for seeds in looks.seeds if seeds <= max(self.most_seeds, num_judged))
+        tried = try_mixes(run, fix.proposal, trials, fix.number, account, range(most))
         before = measure_model(run, fix.champion, Split.SELECT, "measure-select").report
 
         def shown(arms: Sequence[Arm], at: At | None) -> Shown:
@@ -127,7 +136,7 @@ class BothVerdicts:
             return Shown(verdict.decision, verdict.reason, verdict.alpha, verdict.gains, judged.ending)
 
         found = []
-        for look, num_seeds in enumerate(looks.seeds):
+        for look, num_seeds in enumerate(seeds for seeds in looks.seeds if seeds <= most):
             arms = [replace(one.arm, reports=one.reports[:num_seeds]) for one in tried]
             found.append(AtSeeds(num_seeds, shown(arms, None), shown(arms, At(looks, look))))
         last = judge(fix.agreed, tried[0].arm, [one.arm for one in tried[1:]], before, settings, ()).verdict
