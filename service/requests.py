@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from service.home import Home
 from service.loops.found import Submitted, found_run, write_submitted
-from service.loops.reading import RunRecord, read_run
+from service.loops.reading import RunRecord, is_asked, read_run
 from service.loops.recipes import checked, read_recipe, shown, words_of
 from service.loops.states import RESUMABLE, State
 from service.store import loops
@@ -95,7 +95,8 @@ class Service:
             if submitted is None or not LOOP_ID.fullmatch(name):
                 continue
             seen = read_run(folder)
-            found = _new(name, submitted, State.ENDED if seen.is_over else State.STOPPED)
+            idle = State.WAITING if is_asked(folder) else State.STOPPED
+            found = _new(name, submitted, State.ENDED if seen.is_over else idle)
             num_found += loops.add(self._database, found)
             loops.see(self._database, name, asdict(seen))
         return num_found

@@ -61,6 +61,8 @@ class Engine:
         if not self._home.is_shared:
             for left in servers.others(self._database, self._server):
                 self._take_over(left.server)
+        self._hand_on()
+        self._queue.begin()  # now that what goes on is in it, which comes before what has not begun
         self._watcher.start()
 
     def stop(self) -> None:

@@ -8,20 +8,22 @@ nothing of its stretch is put in again as another one (`service.engine.engine`).
 
 from collections.abc import Callable
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
 
 NAME = "evalmend"
 VERSION = "1"
 """DBOS plays workflows of its own version alone. Its default is a hash of the source, after every release of which what
 waits would wait for ever."""
 POLL_S = 0.2
+FIRST = 1
+"""DBOS's number of what comes first."""
 
 
 class Queue:
     """The queue, and the threads that take from it. One of a process at a time, as DBOS is."""
 
     def __init__(self, url: str, server: str, slots: int, play: Callable[[str, int], None]) -> None:
-        """Open the queue and begin to take from it.
+        """Open the queue, and take nothing from it yet.
 
         Args:
             url: Database of the queue.
@@ -43,15 +45,22 @@ class Queue:
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "ERROR",
         }
-        dbos = DBOS(config=config)
-        # A queue that is registered publicly has one limit for all servers; these have one in each process.
-        dbos._registry._register_internal_queue(NAME, worker_concurrency=slots, polling_interval_sec=POLL_S)
+        self._dbos, self._slots, self._stretch = DBOS(config=config), slots, stretch
         DBOS.launch()
-        self._stretch = stretch
+
+    def begin(self) -> None:
+        """Begin to take from the queue, within a second."""
+        # A queue that is registered publicly has one limit for all servers; these have one in each process.
+        registry = self._dbos._registry
+        registry._register_internal_queue(NAME, worker_concurrency=self._slots, polling_interval_sec=POLL_S)
 
     def put(self, loop_id: str, number: int) -> None:
-        """Put a stretch in; one that is there, or was played, is not put in again."""
-        with SetWorkflowID(f"{loop_id}/{number}"):
+        """Put a stretch in; one that is there, or was played, is not put in again.
+
+        A loop that goes on comes before those that have not begun, else a kill would send it to the end of the queue.
+        """
+        priority = FIRST if number > 0 else FIRST + 1
+        with SetWorkflowID(f"{loop_id}/{number}"), SetEnqueueOptions(priority=priority):
             DBOS.enqueue_workflow(NAME, self._stretch, loop_id, number)
 
     def holds(self) -> set[str]:

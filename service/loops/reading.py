@@ -107,11 +107,21 @@ def is_locked(run_dir: Path) -> bool:
     return False
 
 
+def is_asked(run_dir: Path) -> bool:
+    """Whether a proposal of the loop waits for a person."""
+    return _last_event(run_dir) == "asked"
+
+
 def is_decided(run_dir: Path) -> bool:
-    """Whether the proposal that a loop waits with has its answer, or its question was withdrawn."""
+    """Whether the proposal that a loop waited with has its answer, or its question was withdrawn."""
+    return _last_event(run_dir) not in ("asked", "")
+
+
+def _last_event(run_dir: Path) -> str:
+    """What was done last about approvals; empty where nothing was."""
     lines = [_mapping(_parsed(line)) for line in _text(run_dir / APPROVALS_FILE).splitlines()]
-    events = [line["event"] for line in lines if "event" in line]
-    return bool(events) and events[-1] != "asked"
+    events = [str(line["event"]) for line in lines if "event" in line]
+    return events[-1] if events else ""
 
 
 def _under_way(run_dir: Path, journal: list[dict[str, Any]], now: float) -> Iterator[UnderWay]:

@@ -80,10 +80,12 @@ def get(database: Database, loop_id: str) -> Loop | None:
 
 
 def listed(
-    database: Database, states: Collection[State] = tuple(State), limit: int | None = 100, offset: int = 0
+    database: Database, states: Collection[State] | None = None, limit: int | None = 100, offset: int = 0
 ) -> list[Loop]:
-    """Loops in one of these states, the latest first."""
-    query = sa.select(*_COLUMNS).where(LOOPS.c.state.in_(states)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
+    """Loops in one of these states, or in any, the latest first."""
+    query = sa.select(*_COLUMNS).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
+    if states is not None:
+        query = query.where(LOOPS.c.state.in_(states))
     with database.reading() as connection:
         return [_loop(row) for row in connection.execute(query.limit(limit).offset(offset))]
 

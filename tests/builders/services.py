@@ -19,6 +19,7 @@ from builders.toy import write_toy
 from service.home import home_of, make_home
 from service.requests import Service
 from service.settings import Serve
+from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
 
@@ -98,9 +99,10 @@ class Hosted:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def trains(self, loop: Loop) -> bool:
-        """Whether the loop is in its first training."""
-        folders = self.home.runs.glob(f"{loop.id}/stages/train-initial-*.partial")
-        return any((folder / "progress").exists() for folder in folders)
+        """Whether the last process of the loop is in the first training."""
+        since = max((one.started for one in loops.stretches(self.database, loop.id)), default=float("inf"))
+        files = self.home.runs.glob(f"{loop.id}/stages/train-initial-*.partial/progress")
+        return any(file.stat().st_mtime > since for file in files)
 
     def processes(self) -> list[int]:
         """Processes of loops of this home, and their workers."""

@@ -2,8 +2,8 @@
 
 import fcntl
 import json
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from builders.services import Hosted, hosted, until
@@ -15,42 +15,59 @@ from service.store.loops import Loop
 pytestmark = pytest.mark.long
 
 
-def waiting(host: Hosted, loop: Loop) -> Loop:
-    """A loop as one that has ended its first stretch with a question."""
-    loops.cancel(host.database, loop.id)
-    asked = replace(loop, id="toy-waits", state=State.WAITING, stretch=1)
-    folder = host.home.runs / asked.id
-    folder.mkdir()
-    (folder / "approvals.jsonl").write_text(json.dumps({"event": "asked", "round": 0}) + "\n")
-    loops.add(host.database, asked)
-    return asked
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+    """A home with a server."""
+    with hosted(tmp_path_factory.mktemp("odd") / "home") as made:
+        made.start()
+        yield made
 
 
-def test_a_loop_that_failed_says_why_and_goes_on_one_that_waits_is_begun_once_decided_and_a_folder_in_use_is_waited_for(
-    tmp_path: Path,
-) -> None:
-    with hosted(tmp_path / "home") as host:
-        host.start()
-        rows = host.home.folder / "toy" / "rows.jsonl"
-        rows.rename(rows.with_suffix(".away"))
-        failed = host.submit(5)
-        until(lambda: host.is_in(failed, "failed"), "a loop that failed")
-        said = host.service.loop(failed.id).message
-        assert f"evalmend: corpus.train {rows} does not exist" in said
-        assert said.splitlines()[-1].isprintable()
-        rows.with_suffix(".away").rename(rows)
+def known(host: Hosted, name: str, state: State) -> Loop:
+    """A loop that has come into this state, with its folder."""
+    (host.home.runs / name).mkdir()
+    queued = host.submit(5)
+    loops.cancel(host.database, queued.id)
+    loop = replace(queued, id=name, state=state, stretch=1)
+    assert loops.add(host.database, loop)
+    return loop
 
-        asked = waiting(host, host.submit(5))
-        with (host.home.runs / failed.id / "lock").open("a+") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            host.service.resume(failed.id)
-            until(lambda: host.is_in(failed, "running"), "a loop that is begun")
-            assert host.processes() == []  # while its folder is in use
-            assert host.is_in(asked, "waiting")
-            with (host.home.runs / asked.id / "approvals.jsonl").open("a") as file:
-                file.write(json.dumps({"event": "decided", "round": 0, "decision": "approved"}) + "\n")
-            until(lambda: host.is_in(asked, "queued"), "a loop that is queued again")
-            assert host.processes() == []
-        until(lambda: host.is_in(failed, "ended") and host.is_in(asked, "ended"), "two loops that ended")
-        assert [one.ending for one in loops.stretches(host.database, failed.id)] == ["failed", "ended"]
-        assert [(one.number, one.ending) for one in loops.stretches(host.database, asked.id)] == [(1, "ended")]
+
+def endings(host: Hosted, loop: Loop) -> list[tuple[int, str | None]]:
+    return [(one.number, one.ending) for one in loops.stretches(host.database, loop.id)]
+
+
+def test_a_loop_that_failed_says_why_and_goes_on_when_that_is_mended(host: Hosted) -> None:
+    rows = host.home.folder / "toy" / "rows.jsonl"
+    rows.rename(rows.with_suffix(".away"))
+    loop = host.submit(5)
+    until(lambda: host.is_in(loop, "failed"), "a loop that failed")
+    assert f"evalmend: corpus.train {rows} does not exist" in host.service.loop(loop.id).message
+    rows.with_suffix(".away").rename(rows)
+    host.service.resume(loop.id)
+    until(lambda: host.is_in(loop, "ended"), "a loop that ended")
+    assert endings(host, loop) == [(0, "failed"), (1, "ended")]
+
+
+def test_a_loop_whose_folder_is_in_use_is_begun_when_it_is_free(host: Hosted) -> None:
+    loop = known(host, "toy-in-use", State.STOPPED)
+    with (host.home.runs / loop.id / "lock").open("a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        host.service.resume(loop.id)
+        until(lambda: host.is_in(loop, "running"), "a loop that is begun")
+        assert host.processes() == []
+    until(lambda: host.is_in(loop, "ended"), "a loop that ended")
+    assert endings(host, loop) == [(1, "ended")]
+
+
+def test_a_loop_that_waits_for_a_person_goes_on_when_its_answer_lies_in_the_run_directory(host: Hosted) -> None:
+    loop = known(host, "toy-waits", State.WAITING)
+    approvals = host.home.runs / loop.id / "approvals.jsonl"
+    approvals.write_text(json.dumps({"event": "asked", "round": 0}) + "\n")
+    other = host.submit(5)
+    until(lambda: host.is_in(other, "ended"), "another loop that ended")
+    assert host.is_in(loop, "waiting")
+    with approvals.open("a") as file:
+        file.write(json.dumps({"event": "decided", "round": 0, "decision": "approved"}) + "\n")
+    until(lambda: host.is_in(loop, "ended"), "a loop that ended")
+    assert endings(host, loop) == [(1, "ended")]

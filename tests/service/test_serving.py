@@ -86,21 +86,27 @@ def test_two_loops_that_are_submitted_at_once_share_one_slot_and_end_one_after_t
 
 
 @pytest.mark.long
-def test_a_loop_goes_on_after_its_server_was_killed_stopped_and_it_was_cancelled(tmp_path: Path) -> None:
+def test_a_loop_goes_on_before_others_after_its_server_was_killed_or_stopped_and_after_it_was_cancelled(
+    tmp_path: Path,
+) -> None:
     with hosted(tmp_path / "home") as host:
         server = host.start()
         loop = host.submit(LONG_TRAINING)
         until(lambda: host.trains(loop), "a training")
+        behind = host.submit(5)
         server.kill()
         server.wait()
         assert until(lambda: not host.processes(), "no process that is left") < 5
         server = host.start()
         until(lambda: host.is_in(loop, "running") and host.trains(loop), "the loop, gone on")
+        assert host.is_in(behind, "queued")
         assert stopped(server) < 10
         assert host.processes() == []
         assert host.is_in(loop, "queued")
         host.start()
         until(lambda: host.is_in(loop, "running") and host.processes(), "the loop, gone on again")
+        assert host.is_in(behind, "queued")
+        evalmend(host, "cancel", behind.id)
         evalmend(host, "cancel", loop.id)
         assert until(lambda: host.is_in(loop, "cancelled"), "the end of the loop") < 12
         assert host.processes() == []
