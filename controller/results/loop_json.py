@@ -21,10 +21,8 @@ from evals.statistics.intervals import Estimate
 from evals.statistics.looks_power import Prospect
 
 SCHEMA_VERSION = 1
-
-Status = Literal["running", "waiting", "ended"]
-
 LOOP_FILE = "loop.json"
+Status = Literal["running", "waiting", "ended"]
 
 
 class Decision(StrEnum):
