@@ -22,6 +22,14 @@ from service.store.loops import Loop
 LOOP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
+class Unknown(ValueError):  # noqa: N818  # what was asked for is
+    """There is nothing of the name that was asked for."""
+
+
+class Conflict(ValueError):  # noqa: N818
+    """What was asked for cannot be done in the state that the loop is in."""
+
+
 class Service:
     """The service of a home."""
 
@@ -47,13 +55,13 @@ class Service:
         """The loop of an id.
 
         Raises:
-            ValueError: there is none.
+            Unknown: there is none.
         """
         found = loops.get(self._database, loop_id) if LOOP_ID.fullmatch(loop_id) else None
         if found is None:
             near = get_close_matches(loop_id[:64], loops.ids(self._database), n=1)
             hint = f"did you mean '{near[0]}'?" if near else "evalmend status lists all"
-            raise ValueError(f"unknown loop {shown(loop_id)}; {hint}")
+            raise Unknown(f"unknown loop {shown(loop_id)}; {hint}")
         return found
 
     def read(self, loop: Loop) -> RunRecord:
@@ -64,25 +72,27 @@ class Service:
         """Cancel a loop: at once where no process of it runs, else as soon as that has ended.
 
         Raises:
-            ValueError: there is none, or it is over.
+            Unknown: there is none.
+            Conflict: it is over.
         """
         loop = self.loop(loop_id)
         if not loops.cancel(self._database, loop_id):
-            raise ValueError(f"loop {loop_id} is {self.loop(loop_id).state}, and cannot be cancelled")
+            raise Conflict(f"loop {loop_id} is {self.loop(loop_id).state}, and cannot be cancelled")
         return self.loop(loop.id)
 
     def resume(self, loop_id: str) -> Loop:
         """Put a loop that stopped, failed or was cancelled back into the queue; what it has done is not done again.
 
         Raises:
-            ValueError: there is none, or it is in another state, or it is not known how it was started.
+            Unknown: there is none.
+            Conflict: it is in another state, or it is not known how it was started.
         """
         loop = self.loop(loop_id)
         if not loop.words:
-            raise ValueError(f"loop {loop_id} was found in the home, and it is not known how it was started")
+            raise Conflict(f"loop {loop_id} was found in the home, and it is not known how it was started")
         if not loops.requeue(self._database, loop_id):
             states = ", ".join(sorted(RESUMABLE))
-            raise ValueError(f"loop {loop_id} is {self.loop(loop_id).state}; what is {states} can be resumed")
+            raise Conflict(f"loop {loop_id} is {self.loop(loop_id).state}; what is {states} can be resumed")
         return self.loop(loop_id)
 
     def find_runs(self) -> int:
