@@ -3,7 +3,8 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.api import sign_in, tokens
+from service.api import events, proposals, results, sign_in, tokens
+from service.api import loops as loops_api
 from service.api.errors import answer_errors
 from service.api.models import Health
 from service.loops.states import State
@@ -31,5 +32,9 @@ def make_app(service: Service, doors: Doors, server: str) -> ASGIApp:
         return Health(server=server, num_running=found.get(State.RUNNING, 0), num_queued=found.get(State.QUEUED, 0))
 
     app.include_router(sign_in.routes(doors.database, doors.sessions))
+    app.include_router(loops_api.routes(service, doors.database))
+    app.include_router(proposals.routes(service, doors.database))
+    app.include_router(results.routes(service))
+    app.include_router(events.routes(service))
     app.include_router(tokens.routes(doors.database, doors.audit))
     return Guard(app, doors)

@@ -80,12 +80,23 @@ def get(database: Database, loop_id: str) -> Loop | None:
 
 
 def listed(
-    database: Database, states: Collection[State] = tuple(State), limit: int | None = 100, offset: int = 0
+    database: Database,
+    states: Collection[State] = tuple(State),
+    limit: int | None = 100,
+    offset: int = 0,
+    recipe: str | None = None,
 ) -> list[Loop]:
-    """Loops in one of these states, the latest first."""
-    query = sa.select(*_COLUMNS).where(LOOPS.c.state.in_(states)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
+    """Loops in one of these states, and of this recipe where one is named, the latest first."""
+    query = sa.select(*_COLUMNS).where(*_rules(states, recipe)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
     with database.reading() as connection:
         return [_loop(row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def count(database: Database, states: Collection[State] = tuple(State), recipe: str | None = None) -> int:
+    """Number of loops in one of these states, and of this recipe where one is named."""
+    query = sa.select(sa.func.count()).select_from(LOOPS).where(*_rules(states, recipe))
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def counts(database: Database) -> dict[State, int]:
@@ -256,6 +267,11 @@ def _end_stretches(
     if loop_id is not None:
         query = query.where(STRETCHES.c.loop == loop_id)
     connection.execute(query.values(ended=time.time(), code=code, ending=ending))
+
+
+def _rules(states: Collection[State], recipe: str | None) -> list[sa.ColumnElement[bool]]:
+    rules: list[sa.ColumnElement[bool]] = [LOOPS.c.state.in_(states)]
+    return rules if recipe is None else [*rules, LOOPS.c.recipe == recipe]
 
 
 def _loop(row: sa.Row[Any]) -> Loop:
