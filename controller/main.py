@@ -20,7 +20,9 @@ from controller.engine.workers import server as worker_server
 VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
 """Names of verbs, functions of `controller.cli.verbs`."""
 
-SERVICE_VERBS = {"serve": "service.serve"} | dict.fromkeys(("submit", "status", "cancel", "resume"), "service.commands")
+SERVICE_VERBS = {"serve": "service.serve"} | dict.fromkeys(
+    ("submit", "status", "cancel", "resume", "token"), "service.commands"
+)
 """Verbs of the service, with modules that carry them out; these stand above this package and may not be installed."""
 
 USAGE = """usage: evalmend VERB [key=value ...]
@@ -39,6 +41,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
 
   serve                       the service: loops in a queue, watched and gone on with; all with serve.home=HOME
   submit RECIPE [field=value ...] | status [LOOP ...] | cancel LOOP ... | resume LOOP ...
+  token give NAME role=viewer|approver|admin | token list | token take ID
 
   evalmend loop                                    the embedded starter
   evalmend loop experiment=scan_jump corpus.root=FOLDER

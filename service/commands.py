@@ -1,6 +1,7 @@
-"""Verbs that ask the service of a home: submit, status, cancel, resume."""
+"""Verbs that ask the service of a home: submit, status, cancel, resume, token."""
 
 import getpass
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +11,12 @@ from typing import Any
 
 from service.home import home_of
 from service.loops.reading import RunRecord
+from service.loops.recipes import NAME
 from service.loops.states import State
 from service.requests import Service
+from service.security.roles import Role
 from service.settings import Command, Serve, parted
-from service.store import loops
+from service.store import loops, tokens
 from service.store.database import Database
 from service.store.loops import Loop
 
@@ -71,11 +74,32 @@ def _resume(command: Command) -> int:
     return 0
 
 
+def _token(command: Command) -> int:
+    wish, *rest = command.words or ("",)
+    with _opened(command.serve) as (_, database):
+        match wish, rest:
+            case "give", [name, word]:
+                role = word.removeprefix("role=")
+                if not re.fullmatch(NAME, name) or role not in list(Role):
+                    raise ValueError(f"evalmend token give needs a NAME and a role of {', '.join(Role)}, got {rest!r}")
+                _say(tokens.give(database, name, role)[1])
+            case "list", []:
+                for token in tokens.listed(database):
+                    _say(f"{token.id}  {token.name}  {token.role}{'  link of a server' if token.server else ''}")
+            case "take", [token_id]:
+                if not tokens.take_back(database, token_id):
+                    raise ValueError(f"there is no token {token_id[:60]!r}; evalmend token list has all")
+            case _:
+                raise ValueError("evalmend token takes: give NAME role=viewer, list, or take TOKEN_ID")
+    return 0
+
+
 _VERBS: Mapping[str, Callable[[Command], int]] = {
     "submit": _submit,
     "status": _status,
     "cancel": _cancel,
     "resume": _resume,
+    "token": _token,
 }
 
 

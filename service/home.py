@@ -32,6 +32,16 @@ class Home:
     def recipes(self) -> Path:
         return self.folder / "recipes"
 
+    @property
+    def secret(self) -> Path:
+        """Key that signs sessions."""
+        return self.folder / "secret"
+
+    @property
+    def audit(self) -> Path:
+        """Who did what."""
+        return self.folder / "audit.jsonl"
+
 
 def home_of(serve: Serve) -> Home:
     """The home that the settings name; nothing is made."""

@@ -4,8 +4,10 @@ It ends within ten seconds of SIGTERM or Ctrl-C, and the loops that it ran go on
 be noticed ends it and them at once, to the same effect.
 """
 
+import getpass
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -17,13 +19,21 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from service.api.app import make_app
 from service.engine.engine import Engine
 from service.engine.slots import Slots
 from service.home import held, home_of, make_home
+from service.loops.recipes import NAME
 from service.requests import Service
+from service.security.audit import Audit
+from service.security.guard import Doors
+from service.security.hosts import Hosts
+from service.security.roles import Role
+from service.security.sessions import Sessions, key_of
 from service.settings import Serve, parted
+from service.store import tokens
 from service.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -63,19 +73,39 @@ def serve(settings: Serve) -> int:
             database.migrate()
             if not home.recipes.is_dir():
                 shutil.copytree(FIRST_RECIPES, home.recipes)
-            if found := Service(home, database).find_runs():
+            service = Service(home, database)
+            if found := service.find_runs():
                 log.info("%d runs found in %s", found, home.runs)
             server = secrets.token_hex(8)
             engine = Engine(home, database, server, Slots(settings.slots), settings.grace)
-            with _answering(database, server, listener):
+            doors = Doors(database, Sessions(key_of(home.secret)), _hosts(settings), Audit(home.audit))
+            with _answering(make_app(service, doors, server), listener):
                 engine.start(url, on_lost=ends.set)
+                tokens.clear(database)
+                _, text = tokens.give(database, _user(), Role.ADMIN, server)
                 log.info("serving %s at %s", home.folder, url)
+                log.info("to sign in, open %s/sign-in?token=%s", url, text)
                 ends.wait()
                 log.info("the server ends")
                 _end_at_the_latest()
                 engine.stop()
             database.close()
     return 1 if engine.is_lost else 0
+
+
+def _hosts(settings: Serve) -> Hosts:
+    """Names of the server; an address that stands for all of them is none."""
+    names = settings.names.split(",") if settings.names is not None else []
+    return Hosts(name for name in (settings.host, *names) if name not in ("0.0.0.0", "::"))
+
+
+def _user() -> str:
+    """Name of the system's user, as decisions that are made by the link are signed."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return "admin"
+    return name if re.fullmatch(NAME, name) else "admin"
 
 
 def _end_at_the_latest() -> None:
@@ -115,13 +145,14 @@ def _signals(ends: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def _answering(database: Database, server: str, listener: socket.socket) -> Iterator[None]:
+def _answering(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
     """Answer requests, in a thread: the main one waits for signals, which are not uvicorn's to take."""
     config = uvicorn.Config(
-        make_app(database, server),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=int(LAST_ANSWERS_S),
     )
     answering = uvicorn.Server(config)

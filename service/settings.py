@@ -1,5 +1,6 @@
 """Settings of the service, `serve.*`, read from the words of a command line."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,6 +9,8 @@ from typing import get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 PREFIX = "serve."
+HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}"
+"""What a name of a host may be, or an address."""
 LONGEST_GRACE_S = 6.0
 """The server itself has to end ten seconds after it was told to."""
 
@@ -22,6 +25,9 @@ class Serve:
     """Address to listen on."""
     port: int = 8700
     """Port to listen on; 0 takes a free one."""
+    names: str | None = None
+    """Names by which browsers call the server, beside localhost and `serve.host`, with commas between them, as behind a
+    proxy; requests to other names are refused."""
     database: str | None = None
     """Database, `postgresql://user@host/name`, for several servers that share the home; unset means SQLite in it, for
     one server."""
@@ -38,6 +44,11 @@ class Serve:
             )
         if not 0 <= self.port < 65536:
             raise ValueError(f"serve.port must be from 0 to 65535, got {self.port}; 0 takes a free one")
+        if self.names is not None and not all(re.fullmatch(HOST_NAME, name) for name in self.names.split(",")):
+            raise ValueError(
+                f"serve.names must be names of hosts with commas between them, got {self.names!r}; for example "
+                "serve.names=loops.example.org"
+            )
         if self.database is not None and not self.database.startswith("postgresql://"):
             raise ValueError(
                 "serve.database must begin with postgresql://, as postgresql://user@host/evalmend does; leave it unset "

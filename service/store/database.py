@@ -42,8 +42,11 @@ class Database:
         with self._engine.connect() as connection:
             yield connection.execution_options(only_reads=True)
 
-    def migrate(self) -> None:
+    def migrate(self, revision: str = "head") -> None:
         """Bring the tables up to date; of several servers one does it, and the others wait.
+
+        Args:
+            revision: Version of the tables to stop at; another than the last is for tests.
 
         Raises:
             ValueError: the database cannot be reached.
@@ -51,7 +54,7 @@ class Database:
         with _reaching(), self._engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection), revision)
 
     def check(self) -> None:
         """Raise a ValueError where the database cannot be reached, or its tables are not those of this version."""

@@ -80,14 +80,23 @@ def get(database: Database, loop_id: str) -> Loop | None:
 
 
 def listed(
-    database: Database, states: Collection[State] | None = None, limit: int | None = 100, offset: int = 0
+    database: Database,
+    states: Collection[State] | None = None,
+    limit: int | None = 100,
+    offset: int = 0,
+    recipe: str | None = None,
 ) -> list[Loop]:
-    """Loops in one of these states, or in any, the latest first."""
-    query = sa.select(*_COLUMNS).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
-    if states is not None:
-        query = query.where(LOOPS.c.state.in_(states))
+    """Loops in one of these states, or in any, and of this recipe where one is named, the latest first."""
+    query = sa.select(*_COLUMNS).where(*_rules(states, recipe)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
     with database.reading() as connection:
         return [_loop(row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def count(database: Database, states: Collection[State] | None = None, recipe: str | None = None) -> int:
+    """Number of loops in one of these states, or in any, and of this recipe where one is named."""
+    query = sa.select(sa.func.count()).select_from(LOOPS).where(*_rules(states, recipe))
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def counts(database: Database) -> dict[State, int]:
@@ -258,6 +267,12 @@ def _end_stretches(
     if loop_id is not None:
         query = query.where(STRETCHES.c.loop == loop_id)
     connection.execute(query.values(ended=time.time(), code=code, ending=ending))
+
+
+def _rules(states: Collection[State] | None, recipe: str | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions on state and recipe; a state that need not be tested leaves the order to its index."""
+    rules: list[sa.ColumnElement[bool]] = [] if states is None else [LOOPS.c.state.in_(states)]
+    return rules if recipe is None else [*rules, LOOPS.c.recipe == recipe]
 
 
 def _loop(row: sa.Row[Any]) -> Loop:

@@ -49,3 +49,15 @@ SERVERS = sa.Table(
     sa.Column("beat", sa.Integer, nullable=False),
     sa.Column("is_gone", sa.Boolean, nullable=False),
 )
+
+TOKENS = sa.Table(
+    "tokens",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("server", sa.String(64)),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index("tokens_by_hash", "hash", unique=True),
+)

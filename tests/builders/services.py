@@ -80,6 +80,11 @@ class Hosted:
             found: Mapping[str, object] = json.loads(answer.read())
         return found
 
+    def link(self) -> str:
+        """The link that signs in to the server that was started last."""
+        lines = (self.home.folder / "server.log").read_text().splitlines()
+        return [line.rpartition(" ")[2] for line in lines if " to sign in, " in line][-1]
+
     def refused(self) -> subprocess.CompletedProcess[str]:
         """Start a server that ends by itself."""
         command = [sys.executable, "-m", "controller.main", "serve", *self._words]

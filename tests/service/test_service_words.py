@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from controller.main import run
+from service.home import Home
 from service.settings import Serve, parted
+from service.store import tokens
+from service.store.database import Database
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,8 @@ from service.settings import Serve, parted
         (["submit", "seed=1"], "evalmend submit needs a recipe"),
         (["submit", "smoke", "1"], "evalmend submit takes field=value after the recipe, got '1'"),
         (["submit", "smoke", "a=1", "a=2"], "field a is named twice"),
+        (["serve", "serve.names=a b"], "serve.names must be names of hosts"),
+        (["token"], "is no home"),
         (["statsu"], "unknown verb 'statsu'; did you mean 'status'?"),
     ],
 )
@@ -46,3 +51,22 @@ def test_settings_are_parted_from_other_words_and_read_by_their_type() -> None:
     command = parted(["starter", "serve.port=0", "seed=1", "serve.grace=2", "serve.slots=null", "serve.home=a=b"])
     assert command.serve == Serve(home="a=b", port=0, grace=2.0, slots=None)
     assert command.words == ("starter", "seed=1")
+
+
+def test_a_token_is_given_listed_and_taken_back(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"serve.home={home.folder}"
+    assert run(["token", "give", "anna", "role=approver", where]) == 0
+    text = capsys.readouterr().out.strip()
+    found = tokens.by_text(database, text)
+    assert found is not None
+    assert (found.name, found.role, found.server) == ("anna", "approver", None)
+    assert run(["token", "list", where]) == 0
+    assert capsys.readouterr().out == f"{found.id}  anna  approver\n"
+    assert run(["token", "take", found.id, where]) == 0
+    assert tokens.by_text(database, text) is None
+    for words in (["take", found.id], ["give", "anna"], ["give", "a b", "role=viewer"], ["give", "anna", "role=god"]):
+        assert run(["token", *words, where]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert tokens.listed(database) == []

@@ -1,10 +1,14 @@
 """Servers that play real loops, are killed and stopped, and go on: what is promised of the service as a whole."""
 
+import json
 import signal
 import subprocess
 import sys
+from http.cookiejar import CookieJar
 from itertools import pairwise
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from builders.checkout import ROOT
@@ -23,6 +27,13 @@ def evalmend(host: Hosted, *words: str) -> str:
     """What a command says."""
     command = [sys.executable, "-m", "controller.main", *words, f"serve.home={host.home.folder}"]
     return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True).stdout
+
+
+def signed_in(link: str) -> set[str]:
+    """What a browser that opens the link is told of itself."""
+    opener = build_opener(HTTPCookieProcessor(CookieJar()))
+    with opener.open(link, timeout=5) as answer:
+        return set(json.loads(answer.read()))
 
 
 def ended_once(host: Hosted, loop: Loop) -> None:
@@ -55,8 +66,14 @@ def test_a_second_server_on_a_home_is_refused_in_one_line_and_the_first_answers(
         assert second.stderr.count("\n") == 1
         assert f"has a server already: process {server.pid}, http://127.0.0.1:" in second.stderr
         assert host.health()["num_running"] == 0
+        first = host.link()
+        assert signed_in(first) == {"name", "role", "csrf_token"}
         assert stopped(server) < 10
-        assert stopped(host.start()) < 10
+        again = host.start()
+        with pytest.raises(HTTPError, match="401"):  # the link of the first server has ended with it
+            signed_in(f"{host.link().partition('token=')[0]}token={first.partition('token=')[2]}")
+        assert signed_in(host.link()) == {"name", "role", "csrf_token"}
+        assert stopped(again) < 10
 
 
 @pytest.mark.long

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from service.home import Home
 from service.loops.states import State
-from service.store import loops, servers
+from service.store import loops, servers, tokens
 from service.store.database import Database
 from service.store.loops import End, Loop
 from service.store.tables import METADATA
@@ -196,3 +197,18 @@ def test_many_writers_at_once_lose_nothing(either: Database) -> None:
     name = server(either)
     assert together(16, lambda: [servers.beat(either, name) for _ in range(10)]) == [[True] * 10] * 16
     assert servers.others(either, "other")[0].number == 160
+
+
+def test_tables_of_the_first_schema_become_those_of_now_with_what_they_hold(home: Home) -> None:
+    database = Database(home.database)
+    database.migrate("0001")
+    loop = added(database)
+    with pytest.raises(ValueError, match="not one of this version"):
+        database.check()
+    database.migrate()
+    database.check()
+    assert loops.get(database, "a-1") == loop
+    assert tokens.by_text(database, tokens.give(database, "me", "viewer")[1]) is not None
+    database.migrate()  # what is up to date stays as it is
+    assert len(tokens.listed(database)) == 1
+    database.close()
