@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = home_of(Serve(home=str(Path(folder) / "home")))
         make_home(home)
-        text = fill(home, asked.loops, asked.items, asked.with_items)
+        texts = fill(home, asked.loops, asked.items, asked.with_items, asked.clients)
         begun = time.monotonic()
         server, port = started(home)
         try:
@@ -57,7 +57,7 @@ def main() -> None:
                 "search in items": "/api/v1/loops/loop-0/items?limit=50&text=PROMPT%2099",
             }
             for name, path in paths.items():
-                times = ask(port, text, path, asked.clients, asked.requests, asked.pause)
+                times = ask(port, texts, path, asked.requests, asked.pause)
                 median, late = np.percentile(times, [50, 95]) * 1000
                 print(f"{name:20} {median:7.0f} ms, 95 % below {late:7.0f} ms, {len(times)} answers")
         finally:
@@ -65,8 +65,8 @@ def main() -> None:
             server.wait()
 
 
-def fill(home: Home, num_loops: int, num_items: int, with_items: int) -> str:
-    """Fill the home; the text of a viewer's token."""
+def fill(home: Home, num_loops: int, num_items: int, with_items: int, num_tokens: int) -> list[str]:
+    """Fill the home; texts of viewers' tokens."""
     database = Database(home.database)
     database.migrate()
     for number in range(num_loops):
@@ -88,9 +88,9 @@ def fill(home: Home, num_loops: int, num_items: int, with_items: int) -> str:
     }
     for number in range(with_items):
         pq.write_table(pa.table(columns), home.runs / f"loop-{number}" / "items-probe.parquet")
-    text = tokens.give(database, "bench", "viewer")[1]
+    texts = [tokens.give(database, "bench", "viewer")[1] for _ in range(num_tokens)]
     database.close()
-    return text
+    return texts
 
 
 def started(home: Home) -> tuple[subprocess.Popen[str], int]:
@@ -110,11 +110,11 @@ def started(home: Home) -> tuple[subprocess.Popen[str], int]:
     raise RuntimeError("the server has ended")
 
 
-def ask(port: int, text: str, path: str, num_clients: int, num_requests: int, pause_s: float) -> list[float]:
+def ask(port: int, texts: list[str], path: str, num_requests: int, pause_s: float) -> list[float]:
     """Seconds of each answer, of all clients at once."""
     times: dict[int, list[float]] = defaultdict(list)
 
-    def one(client: int) -> None:
+    def one(client: int, text: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         for _ in range(num_requests):
             begun = time.monotonic()
@@ -125,7 +125,7 @@ def ask(port: int, text: str, path: str, num_clients: int, num_requests: int, pa
             times[client].append(time.monotonic() - begun)
             time.sleep(pause_s)
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(num_clients)]
+    threads = [threading.Thread(target=one, args=one_client) for one_client in enumerate(texts)]
     for thread in threads:
         thread.start()
     for thread in threads:
