@@ -124,7 +124,7 @@ class Guard:
     async def _refused(self, scope: Scope, state: dict[str, object]) -> Response | None:
         """What speaks against who asks."""
         if scope["path"] in OPEN and scope["method"] in READING:
-            # Each path by itself: whoever asks for health again and again keeps nobody behind one proxy from signing in.
+            # Each path by itself: a monitor of health keeps nobody behind the same proxy from signing in.
             return _too_often(self._strangers.wait_s(f"{scope['path']} {_address(scope)}"))
         who = await to_thread.run_sync(partial(self._who, Headers(scope=scope)))
         if who is None:

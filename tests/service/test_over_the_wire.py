@@ -1,14 +1,16 @@
 """A server that is asked over its socket, as browsers and programs do."""
 
-import http.client
-import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from builders.services import Hosted, hosted, stopped
+from builders.recorded import NUM_ITEMS, recorded
+from builders.served import Served
+from builders.services import Hosted, hosted, stopped, until
+
+from service.client import Client, Refused
+from service.loops.states import State
 
 RAW = {
     "two hosts": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.org\r\n\r\n", (400, 421)),
@@ -30,34 +32,10 @@ RAW = {
 }
 
 
-class Program:
-    """A program with the token of the link."""
-
-    def __init__(self, host: Hosted) -> None:
-        link = urlsplit(host.link())
-        self.port = link.port or 0
-        self._headers = {"authorization": f"Bearer {link.query.removeprefix('token=')}"}
-
-    def ask(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = self._headers | ({"content-type": "application/json"} if body is not None else {})
-        connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        assert answer.status < 300, answer.read()
-        found: dict[str, object] = json.loads(answer.read())
-        return found
-
-    def events(self, loop_id: str) -> Iterator[tuple[str, dict[str, object]]]:
-        """Events of a loop until its end, each with its name."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)
-        connection.request("GET", f"/api/v1/loops/{loop_id}/events", headers=self._headers)
-        name = ""
-        for line in connection.getresponse():
-            key, _, value = line.decode().strip().partition(": ")
-            if key == "event":
-                name = value
-            elif key == "data":
-                yield name, json.loads(value)
+def client_of(host: Hosted) -> Client:
+    """A client with the token of the link."""
+    link = urlsplit(host.link())
+    return Client(f"http://{link.netloc}", link.query.removeprefix("token="))
 
 
 def status_of(port: int, request: bytes) -> int:
@@ -72,7 +50,7 @@ def status_of(port: int, request: bytes) -> int:
 def test_requests_that_no_client_makes_are_refused_and_the_server_goes_on_answering(tmp_path: Path) -> None:
     with hosted(tmp_path / "home") as host:
         server = host.start()
-        port = Program(host).port
+        port = urlsplit(host.link()).port or 0
         for name, (request, statuses) in RAW.items():
             assert status_of(port, request) in statuses, name
         assert host.health()["num_queued"] == 0
@@ -80,23 +58,49 @@ def test_requests_that_no_client_makes_are_refused_and_the_server_goes_on_answer
         assert "Traceback" not in (host.home.folder / "server.log").read_text()
 
 
+@pytest.mark.slow
+def test_a_client_submits_reads_and_decides_and_is_told_what_is_refused(tmp_path: Path) -> None:
+    with hosted(tmp_path / "home") as host:
+        host.start()
+        client = client_of(host)
+        served = Served(host.home, host.database)
+        recorded(served, "made-1", State.WAITING)
+        recorded(served, "made-2", State.ENDED)
+        assert {loop["id"] for loop in client.loops("waiting", "ended")} == {"made-1", "made-2"}
+        assert len(list(client.rows("made-2", "items", is_failed=True, task="scan"))) == NUM_ITEMS // 10
+        assert [one["finding"]["cause"] for one in client.rows("made-2", "findings")] == ["missing_data"]
+        assert [one["number"] for one in client.events("made-2", after=4) if one["name"] == "stage"] == [5, 6]
+        (asked,) = client.proposals()
+        assert client.proposal("made-1")["plan"]["num_blocked"] == 37
+        assert client.decide(asked, "rejected", "not now")["is_new"]
+        with pytest.raises(Refused, match="a decision stands") as refusal:
+            client.decide(asked, "approved")
+        assert (refusal.value.status, refusal.value.code) == (409, "conflict")
+        with pytest.raises(Refused, match="unknown loop"):
+            client.loop("made-9")
+        with pytest.raises(Refused, match="opens no field"):
+            client.submit("toy", {"run_dir": 1})
+        made = client.submit("toy", {"steps": 20})
+        assert client.cancel(made["id"])["state"] in ("cancelled", "running")
+        until(lambda: client.loop(made["id"])["state"] == "cancelled", "a loop that is cancelled")
+        with pytest.raises(Refused, match="sign in"):
+            Client(client._url, "x").me()
+
+
 @pytest.mark.long
 def test_a_loop_is_submitted_watched_to_its_end_and_read_over_http(tmp_path: Path) -> None:
     with hosted(tmp_path / "home") as host:
-        server = host.start()
-        program = Program(host)
-        loop_id = str(program.ask("POST", "/loops", {"recipe": "toy", "fields": {"steps": 20, "seed": 3}})["id"])
-        events = list(program.events(loop_id))
-        states = [str(told["state"]) for name, told in events if name == "state"]
+        server, client = host.start(), client_of(host)
+        loop_id = client.submit("toy", {"steps": 20, "seed": 3})["id"]
+        events = list(client.events(loop_id))
+        states = [one["state"] for one in events if one["name"] == "state"]
         assert {*states} <= {"queued", "running", "ended"}
-        assert (states[-1], events[-1][0]) == ("ended", "end")
-        lines = [(told["event"], told["stage"]) for name, told in events if name == "stage"]
+        assert states[-1] == "ended"
+        lines = [(one["event"], one["stage"]) for one in events if one["name"] == "stage"]
         assert lines == [(line["event"], line["stage"]) for line in host.journal(host.service.loop(loop_id))]
-        run = program.ask("GET", f"/loops/{loop_id}")["run"]
-        assert isinstance(run, dict)
+        run = client.loop(loop_id)["run"]
         assert (run["is_over"], run["decision"]) == (True, "nothing_to_do")
-        assert program.ask("GET", f"/loops/{loop_id}/result")["seed"] == 3
-        items = program.ask("GET", f"/loops/{loop_id}/items?limit=100")
-        measured = json.loads((host.home.runs / loop_id / "loop.json").read_text())["rounds"][0]["measure"]
-        assert items["num_rows"] == measured["num_items"]
+        result = client.result(loop_id)
+        assert result["seed"] == 3
+        assert len(list(client.rows(loop_id, "items"))) == result["rounds"][0]["measure"]["num_items"]
         assert stopped(server) < 10
