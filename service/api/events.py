@@ -24,6 +24,7 @@ from service.loops.reading import JOURNAL_FILE
 from service.loops.states import RESUMABLE, State
 from service.loops.tail import Tail
 from service.requests import Service
+from service.store.database import UNREACHED
 
 LOOK_S = 0.5
 """Seconds between two looks at a loop."""
@@ -93,7 +94,10 @@ async def told(service: Service, loop_id: str, after: int) -> AsyncIterator[str]
     tail = Tail(service.run_dir(loop_id) / JOURNAL_FILE, after)
     state: Mapping[str, Any] | None = None
     while time.monotonic() - begun < LASTS_S:
-        seen, texts = await to_thread.run_sync(_look, service, loop_id, tail)
+        try:
+            seen, texts = await to_thread.run_sync(_look, service, loop_id, tail)
+        except UNREACHED:
+            return  # who reads comes back with the number that it has seen
         if seen != state:
             texts.append(_event("state", seen))
             state = seen

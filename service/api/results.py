@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from service.api.models import RowPage
 from service.api.plain import plain_json
 from service.loops.rounds import findings_of, has_text
-from service.loops.tables import Unreadable, Wanted, page
+from service.loops.tables import Search, Unreadable, page
 from service.requests import Conflict, Service, Unknown
 
 REPORT_CSP = (
@@ -97,9 +97,9 @@ def routes(service: Service) -> APIRouter:
         path = service.file(service.loop(loop_id), name)
         if path is None:
             raise Unknown(f"loop {loop_id} has no {name} yet")
-        given = {column: value for column, value in equal.items() if value is not None}
+        given = tuple((column, value) for column, value in equal.items() if value is not None)
         try:
-            found = page(path, Wanted(given, text, searched, offset, limit))
+            found = page(path, Search(given, text, searched), offset, limit)
         except Unreadable as error:
             raise Conflict(str(error)) from error
         return RowPage(rows=[_json(row) for row in found.rows], num_rows=found.num_rows)

@@ -39,7 +39,7 @@ BODY_BYTES = 64 * 1024
 BODY_S = 10.0
 """Seconds that a body has to arrive."""
 PER_MINUTE, STRANGERS_PER_MINUTE = 600, 60
-"""Requests a minute of one token, and of one address without any."""
+"""Requests a minute of one token, and of one address without any: for each open path, and for all others together."""
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -124,7 +124,8 @@ class Guard:
     async def _refused(self, scope: Scope, state: dict[str, object]) -> Response | None:
         """What speaks against who asks."""
         if scope["path"] in OPEN and scope["method"] in READING:
-            return _too_often(self._strangers.wait_s(_address(scope)))
+            # Each path by itself: a monitor of health keeps nobody behind the same proxy from signing in.
+            return _too_often(self._strangers.wait_s(f"{scope['path']} {_address(scope)}"))
         who = await to_thread.run_sync(partial(self._who, Headers(scope=scope)))
         if who is None:
             wait = self._strangers.wait_s(_address(scope))

@@ -203,6 +203,8 @@ def test_whoever_asks_too_often_waits_and_others_do_not(home: Home, database: Da
     assert [viewer.get("/api/v1/me").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
     assert int(viewer.get("/api/v1/me").headers["retry-after"]) in range(1, 61)
     assert [served.stranger().get("/").status_code for _ in range(4)] == [401, 401, 429, 429]
+    assert [served.stranger().get("/healthz").status_code for _ in range(4)] == [200, 200, 429, 429]
+    assert served.stranger().get("/sign-in?token=x").status_code == 401
     assert admin.get("/api/v1/me").status_code == 200
 
 
