@@ -6,8 +6,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from builders.checkout import ROOT, SHARED
 from numpy.typing import NDArray
+
+from diagnose.rows.tokens import NO_LOSS, collate, token_rows
 
 DATA = SHARED / "data"
 NUM_ITEMS, NUM_OTHERS = 200, 150
@@ -18,7 +22,7 @@ ARMS = {"continue": (36, 0.0, 0.2), "random": (10, 0.5, 0.5), "fix": (10, 1.0, 0
 @pytest.fixture
 def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    names = ("gate_arms", "gate_worlds", "variance_ideas", "real_arms", "bench_arms", "gate_looks")
+    names = ("gate_arms", "gate_worlds", "variance_ideas", "real_arms", "bench_arms", "make_real_bank")
     return {name: importlib.import_module(name) for name in names}
 
 
@@ -108,7 +112,7 @@ def test_a_covariate_that_tells_every_difference_moves_the_estimate_to_that_of_a
 def test_what_is_beaten_is_trained_no_more_and_the_rule_without_is_the_gates(modules: dict[str, ModuleType]) -> None:
     ideas, alpha = modules["variance_ideas"], 0.0152
     rng = np.random.default_rng(1)
-    arms = {"challenger": _scores(rng, 0.62, 8), "continue": _scores(rng, 0.5, 8), "random": _scores(rng, 0.1, 8)}
+    arms = {"challenger": _scores(rng, 0.62, 8), "continue": _scores(rng, 0.5, 8), "bm25": _scores(rng, 0.1, 8)}
     whole = ideas.judged_with_drops(arms, alpha, "none")
     fewer = ideas.judged_with_drops(arms, alpha, "beaten")
     assert whole.num_seeds == fewer.num_seeds > 3
@@ -132,6 +136,23 @@ def test_arms_of_one_bank_share_the_corpus_and_differ_in_what_is_added(modules: 
     assert sum(a["completion"] != b["completion"] for a, b in zip(fix, wrong, strict=True)) == 135  # .45 of 300
     by_seed = [real.rows_of(arm, ground, 1).rows == rows[arm.name].rows for arm in real.ARMS]
     assert [arm.name for arm, same in zip(real.ARMS, by_seed, strict=True) if not same] == ["random"]
+
+
+def test_the_loss_that_a_bank_trains_on_is_the_model_s_own(modules: dict[str, ModuleType]) -> None:
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=30,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+    )
+    model = transformers.LlamaForCausalLM(config)
+    rows = token_rows([[3, 4, 5, 6], [7, 8, 9]], [[NO_LOSS, NO_LOSS, 5, 6], [NO_LOSS, 8, 9]])
+    batch = collate(rows, [0, 1], pad_id=0)
+    own = modules["make_real_bank"].mean_loss(model, batch)
+    assert own.item() == pytest.approx(model(**batch).loss.item(), rel=1e-5)
 
 
 def _scores(rng: np.random.Generator, mean: float, num_seeds: int = 3) -> NDArray[np.float64]:
