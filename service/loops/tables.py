@@ -11,11 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 BATCH_ROWS = 4096
 REMEMBERED = 16
 """Searches whose matches are remembered."""
+_LOCKS = tuple(Lock() for _ in range(64))
+"""Of many who search for the same at once one searches, and the others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ def page(path: Path, search: Search, offset: int, limit: int) -> Found:
 
     try:
         stamp = path.stat()
-        matches = _matches(path, (stamp.st_ino, stamp.st_mtime_ns, stamp.st_size), search)
+        key = (path, (stamp.st_ino, stamp.st_mtime_ns, stamp.st_size), search)
+        with _LOCKS[hash(key) % len(_LOCKS)]:
+            matches = _matches(*key)
         wanted = matches[offset : offset + limit]
         with pq.ParquetFile(path) as file:
             return Found(list(_rows(file, wanted)), len(matches))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from service.home import Home
 from service.loops.states import State
+from service.security.roles import Role
 from service.store import loops, servers, tokens
 from service.store.database import Database
 from service.store.loops import End, Loop
@@ -212,3 +213,21 @@ def test_tables_of_the_first_schema_become_those_of_now_with_what_they_hold(home
     database.migrate()  # what is up to date stays as it is
     assert len(tokens.listed(database)) == 1
     database.close()
+
+
+def test_a_token_is_found_by_its_text_until_it_is_taken_back_or_its_server_is_gone(either: Database) -> None:
+    server(either, "s")
+    given, text = tokens.give(either, "anna", Role.APPROVER)
+    link, link_text = tokens.give(either, "me", Role.ADMIN, "s")
+    unknown, _ = tokens.give(either, "me", Role.ADMIN, "never seen")
+    assert tokens.by_text(either, text) == tokens.by_id(either, given.id) == given
+    assert given.role == "approver"
+    assert tokens.listed(either) == [given, link]
+    for wrong in ("", text[:-1], text + "x", given.id):
+        assert tokens.by_text(either, wrong) is None
+    loops.take_over(either, "s")
+    assert tokens.by_text(either, link_text) is None
+    assert [tokens.take_back(either, given.id), tokens.take_back(either, given.id)] == [True, False]
+    assert tokens.by_text(either, text) is None
+    tokens.clear(either)
+    assert not any(tokens.take_back(either, one.id) for one in (link, unknown))
