@@ -7,8 +7,8 @@ The words are those of `evalmend loop`; `verify.seeds=3`, `verify.max_seeds=8` a
 is played, then the arms of its fix are trained with all eight seeds (`--seeds`), also where the judgement ended before,
 and judged at 3, 5 and 8 of them in both ways: as without `verify.max_seeds`, where the arms that train on the same rows
 share one run variance and the whole level is spent at once, and as a look of several, where each arm has its own.
-Stages are kept in the loop's folder, so a stopped run goes on. On SCAN twenty minutes of one core, fourteen with
-`--seeds 3` where the judgement ends there.
+Stages are kept in the loop's folder, so a stopped run goes on. On SCAN, reckoned from the parts, a quarter of an
+hour of one core, ten minutes with `--seeds 3` where the judgement ends there.
 """
 
 import argparse

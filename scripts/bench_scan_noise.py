@@ -13,8 +13,8 @@ chance, such as `random`, the eight draws of the loop are trained on in turn.
 
 A line for each seed is kept in `docs/proof/scan_noise/<code version>.jsonl`, written when its loop is over and again
 after every five trainings of its truth; stages are kept in `--work`, so a stopped run goes on and nothing is trained
-twice. On one core that does nothing else about six minutes a loop that ends at three seeds, twelve at eight, and
-seventeen for the truth: two hours in all.
+twice. Reckoned from the parts, for one core that does nothing else: six minutes a loop that ends at three seeds, twelve
+at eight, and seventeen for the truth; two hours in all.
 """
 
 import argparse
