@@ -34,8 +34,10 @@ def cluster(folder_of: Path) -> Iterator["Cluster"]:
     try:
         made.make()
         made.start()
-        yield made
-        made.stop()
+        try:
+            yield made
+        finally:
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
