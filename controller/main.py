@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 
 from controller.engine import logs
@@ -18,6 +19,11 @@ from controller.engine.workers import server as worker_server
 
 VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
 """Names of verbs, functions of `controller.cli.verbs`."""
+
+SERVICE_VERBS = {"serve": "service.serve"} | dict.fromkeys(
+    ("submit", "status", "cancel", "resume", "token"), "service.commands"
+)
+"""Verbs of the service, with modules that carry them out; these stand above this package and may not be installed."""
 
 USAGE = """usage: evalmend VERB [key=value ...]
 
@@ -32,6 +38,10 @@ USAGE = """usage: evalmend VERB [key=value ...]
   approve | reject RUN_DIR [by=NAME why="..." round=N proposal=HASH]
                               decide on the plan that a loop with controller.approval=ask waits with
   clean RUN_DIR [--force]     list weights that a finished loop does not need, with sizes; removed with --force alone
+
+  serve                       the service: loops in a queue, watched and gone on with; all with serve.home=HOME
+  submit RECIPE [field=value ...] | status [LOOP ...] | cancel LOOP ... | resume LOOP ...
+  token give NAME role=viewer|approver|admin | token list | token take ID
 
   evalmend loop                                    the embedded starter
   evalmend loop experiment=scan_jump corpus.root=FOLDER
@@ -109,8 +119,10 @@ def _dispatch(arguments: list[str]) -> int:
 
         sys.stdout.write(compare_table(_folders(verb, rest)) + "\n")
         return 0
+    if verb in SERVICE_VERBS:
+        return _serve(verb, rest)
     if verb not in VERBS:
-        known = [*VERBS, "report", "compare", "approve", "reject", "clean"]
+        known = [*VERBS, "report", "compare", "approve", "reject", "clean", *SERVICE_VERBS]
         near = get_close_matches(verb, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
         raise ValueError(f"unknown verb '{verb}'{hint}")
@@ -122,6 +134,17 @@ def _dispatch(arguments: list[str]) -> int:
         from controller.settings import LoopSettings
 
     return call_with_settings(getattr(verbs, verb), ProveSettings if verb == "prove" else LoopSettings, rest)
+
+
+def _serve(verb: str, words: list[str]) -> int:
+    try:
+        module = import_module(SERVICE_VERBS[verb])
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"evalmend {verb} needs the service, of which {error.name} is missing: pip install 'evalmend[serve]'"
+        ) from error
+    code: int = module.run(verb, words)
+    return code
 
 
 def _folders(verb: str, words: list[str]) -> list[Path]:

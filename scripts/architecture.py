@@ -17,7 +17,7 @@ from pathlib import Path
 
 import grimp
 
-PACKAGES = ("evals", "diagnose", "interventions", "controller")
+PACKAGES = ("evals", "diagnose", "interventions", "controller", "service")
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 START, END = "<!-- made by scripts/architecture.py -->\n", "<!-- end -->\n"

@@ -16,19 +16,23 @@ import argparse
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from bench_gate import NUM_RESAMPLED, Rate, between_variance, print_banks, rate_of
+from gate_arms import ArmsBank
 from gate_looks import (
     MAX_SEEDS,
     OTHERS,
     LooksPlay,
+    Played,
     play_announced_looks,
     play_looks,
     play_looks_rounds,
@@ -45,6 +49,9 @@ from controller.results.arm_names import CONTINUE, RANDOM
 GAINS = (0.02, 0.05, 0.08, 0.12)
 TIMES = 4.0
 """Deviation of the arm that varies most over that of the others, where arms vary unequally."""
+
+
+Redrawn = TypeVar("Redrawn", Bank, ArmsBank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ def main() -> None:
     parser.add_argument("--bank", type=Path, default=Path("tests/data/gate_bank"), help="folder of <world>.npz")
     parser.add_argument("--loops", type=int, default=2000, help="for each case and bank")
     parser.add_argument("--json", action="store_true", help="only the JSON object")
-    parser.add_argument("--cases", default="", help="only cases whose name holds this")
+    parser.add_argument("--cases", nargs="+", default=["*"], help="patterns of names, all by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes; the numbers do not depend on it")
     arguments = parser.parse_args()
@@ -82,7 +89,8 @@ def main() -> None:
         print_banks(banks)
     work = partial(outcomes_of, banks=banks, num_loops=arguments.loops, seed=arguments.seed)
     with ProcessPoolExecutor(arguments.workers, get_context("fork")) as pool:
-        for of_case in pool.map(work, [case for case in cases() if arguments.cases in case.name]):
+        chosen = [case for case in cases() if any(fnmatchcase(case.name, one) for one in arguments.cases)]
+        for of_case in pool.map(work, chosen):
             outcomes |= of_case
             if not arguments.json:
                 print_outcomes(of_case)
@@ -139,22 +147,35 @@ def outcomes_of(case: Case, banks: Sequence[Bank], num_loops: int, seed: int) ->
     found = {}
     for number, bank in enumerate(banks):
         rng = np.random.default_rng([seed, number, zlib.crc32(case.name.encode())])
-        played = case.play(world_of(case, bank), rng, num_loops)
-        if not len(played.is_accepted):
+        rated = rated_loops(bank, partial(_played, case, rng), rng, num_loops)
+        if rated is None:
             continue
-        batches = [
-            case.play(world_of(case, bank.resampled(rng)), rng, max(2, num_loops // NUM_RESAMPLED)).is_accepted
-            for _ in range(NUM_RESAMPLED)
-        ]
-        variance = between_variance([batch for batch in batches if len(batch) > 1])
+        rate, num_seeds = rated
         announced = None if case.gain is None else prospect_at(bank, case.gain)
         found[f"{case.name}@{bank.name}"] = Outcome(
-            rate_of(played.is_accepted, variance),
-            float(played.num_seeds.mean()),
+            rate,
+            num_seeds,
             None if announced is None else announced.at_last,
             None if announced is None else announced.num_seeds,
         )
     return found
+
+
+def _played(case: Case, rng: np.random.Generator, bank: Bank, num_loops: int) -> Played:
+    return case.play(world_of(case, bank), rng, num_loops)
+
+
+def rated_loops(
+    bank: Redrawn, play: Callable[[Redrawn, int], Played], rng: np.random.Generator, num_loops: int
+) -> tuple[Rate, float] | None:
+    """How often loops accept, with what another set of trainings would change, and their seeds on average; None where
+    no loop is played."""
+    played = play(bank, num_loops)
+    if not len(played.is_accepted):
+        return None
+    batches = [play(bank.resampled(rng), max(2, num_loops // NUM_RESAMPLED)).is_accepted for _ in range(NUM_RESAMPLED)]
+    variance = between_variance([batch for batch in batches if len(batch) > 1])
+    return rate_of(played.is_accepted, variance), float(played.num_seeds.mean())
 
 
 def print_outcomes(outcomes: dict[str, Outcome]) -> None:

@@ -3,14 +3,14 @@ scripts/fit_causes.py
 
     evalmend prove --multirun 'scenario=glob(*)' world=skills,commands 'seed=range(10,15)' prove.stop=diagnosis \
         prove.vary=true diagnose.pilots=always
-    python scripts/fit_causes.py [FOLDER ...]
+    python scripts/fit_causes.py [FOLDER ...] [--write]
     python scripts/fit_causes.py --ablation
 
 The runs in the folders are first added to `docs/proof/causes/runs.jsonl`; the model is fitted on all that stands there
-and written to `diagnose/finding/cause_model.json`. What the fit is worth is told by leaving out one world at a time:
-each world's findings are told as the product tells them, by a model that has seen the others alone, without small
-trainings and with them. Where small trainings are not made, no probability is larger than the share of causes that is
-right, among worlds that were left out in their turn, of those named with .9 or more. Some minutes.
+and with `--write` written to `diagnose/finding/cause_model.json`. What the fit is worth is told by leaving out one
+world at a time: each world's findings are told as the product tells them, by a model that has seen the others alone,
+without small trainings and with them. Where small trainings are not made, no probability is larger than the share of
+causes that is right, among worlds that were left out in their turn, of those named with .9 or more. Some minutes.
 """
 
 import argparse
@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--ablation", action="store_true", help="what each reading is worth; nothing is written")
+    parser.add_argument("--write", action="store_true", help="write the model")
     options = parser.parse_args()
     results = add_runs(options.folders) if options.folders else read_runs()
     found = examples_of(results)
@@ -66,7 +67,8 @@ def main() -> None:
         right = sure(left_out(examples, strength))
         in_a_loop = [one if is_settled(one[1], right) else with_small_trainings(one) for one in tried]
         print_worth("with small trainings where evidence alone settles nothing, as in a loop", in_a_loop)
-    MODEL_FILE.write_text(json.dumps(cause_model(examples, strength), indent=1) + "\n")
+    if options.write:
+        MODEL_FILE.write_text(json.dumps(cause_model(examples, strength), indent=1) + "\n")
 
 
 def best_strength(examples: Sequence[Example]) -> float:

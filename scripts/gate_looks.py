@@ -3,7 +3,7 @@
 Each `play_` tells for each loop whether it accepted and how many seeds an arm had when it ended.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,15 +17,15 @@ from gate_loops import (
     of_same_rows,
     trained_arms,
 )
-from gate_worlds import TARGET, Arms, Bank, World, add_loss, arm_scores
+from gate_worlds import TARGET, Arms, Bank, World, add_loss, arm_scores, item_names
 from numpy.typing import NDArray
 from scipy import special
 
 from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.loop_json import Ending
 from controller.verdict.promise import POWER, measured_on
-from controller.verdict.ruling import At, first_seeds, rule, rule_at
-from evals.statistics.compare import alpha_at
+from controller.verdict.ruling import At, rule, rule_at
+from evals.statistics.compare import ArmScores, alpha_at
 from evals.statistics.looks import Looks
 from evals.statistics.looks_power import Prospect, gain_seen, prospect
 from evals.statistics.power import Judgement, MeasuredOn
@@ -131,11 +131,13 @@ def play_looks_rounds(world: World, rng: np.random.Generator, num_loops: int) ->
 
 def judged(world: World, arms: Arms, looks: Looks) -> tuple[bool, int]:
     """Whether a judgement accepts, and the seeds it has had; `arms` have those of the last look."""
-    scores = {name: arm_scores(of) for name, of in arms.items()}
     for look, num_seeds in enumerate(looks.seeds):
         found = rule_at(
-            first_seeds(scores[TARGET], num_seeds),
-            {name: first_seeds(scores[name], num_seeds) for name in world.guards},
+            _first_seeds(arms[TARGET], num_seeds),
+            {
+                name: _first_seeds({arm: arms[name][arm] for arm in (CHALLENGER, CONTINUE)}, num_seeds)
+                for name in world.guards
+            },
             (),
             At(looks, look),
             SETTINGS.margin,
@@ -143,6 +145,12 @@ def judged(world: World, arms: Arms, looks: Looks) -> tuple[bool, int]:
         if found.ending is not Ending.GOES_ON:
             break
     return found.ending is Ending.ACCEPTED, num_seeds
+
+
+def _first_seeds(arms: Mapping[str, NDArray[np.float64]], num_seeds: int) -> dict[str, ArmScores]:
+    """Arms as a look takes them: each with a variance of its own."""
+    items = item_names(next(iter(arms.values())).shape[1])
+    return {name: ArmScores(name, items, scores[:num_seeds], is_by_chance=True) for name, scores in arms.items()}
 
 
 def play_announced_looks(world: World, rng: np.random.Generator, num_loops: int) -> Played:
@@ -163,11 +171,15 @@ def play_announced_looks(world: World, rng: np.random.Generator, num_loops: int)
 
 
 def prospect_at(bank: Bank, gain: float) -> Prospect:
-    """What a plan would announce of a gain if it knew scores and noise as all runs of the bank show them."""
+    """What a plan would announce of a gain if it knew scores and noise as all runs of the bank show them.
+
+    Loops draw their items from the bank's, so to them all of the deviation of its runs is one over infinitely many
+    items, and no part of it the noise of the items that happen to be asked.
+    """
     known = []
     for scores in bank.slices.values():
         noise = run_noise([scores.astype(np.float64)])
-        sure = replace(noise, run=replace(noise.run, df=SURE_DF))
+        sure = replace(noise, run=replace(noise.run, df=SURE_DF), item_noise=0.0)
         known.append(_measured(scores, sure))
     return prospect(_judgement(known), MAX_SEEDS, min(gain, 1 - known[0].base_score))
 

@@ -2,6 +2,7 @@
 
 A bank is `<world>.npz` with `scores` [num_runs, num_items] (0/1), `task` [num_items], `is_target` and `is_guard`
 [num_items]. Its runs were trained alike with different seeds, so arms drawn from them do not differ: any gain is false.
+Where a file holds runs of several arms, `is_base` [num_runs] says which were trained alike (`gate_arms.py` reads all).
 
 A loop draws its items with replacement. Then they are an exact sample from the bank's items as a population, and a
 copy is another item that answers alike: run means, items' differences and residual keep the variances of the crossed
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,10 @@ class Bank:
         """The bank as another set of trainings might have left it: runs drawn with replacement."""
         rows = rng.integers(self.num_runs, size=self.num_runs)
         return Bank(self.name, {name: scores[rows] for name, scores in self.slices.items()})
+
+    def first(self, num_runs: int) -> "Bank":
+        """The bank with its first runs alone."""
+        return Bank(self.name, {name: scores[:num_runs] for name, scores in self.slices.items()})
 
     def base_score(self, name: str) -> float:
         return float(self.slices[name].mean())
@@ -123,7 +129,7 @@ class FittedModel:
     def varying(self, times: Mapping[str, float]) -> "FittedModel":
         """The model with these factors of its arms' deviations over runs, all mean scores as they are."""
         shifts = {
-            (name, arm): _shift_at(easiness, self.base_score(name), factor * self.sd(name))
+            (name, arm): shift_at(easiness, self.base_score(name), factor * self.sd(name))
             for name, easiness in self.easiness.items()
             for arm, factor in times.items()
         }
@@ -150,15 +156,34 @@ class FittedItems:
             return np.asarray(times[arm] * (common[arm] + own) + self.model.shifts.get((name, arm), 0.0))
 
         return {
-            name: {arm: _answers(rng, easiness + effects(name, arm)) for arm in ARMS}
+            name: {arm: answers(rng, easiness + effects(name, arm)) for arm in ARMS}
             for name, easiness in self.easiness.items()
         }
 
 
 Arms = dict[str, dict[str, NDArray[np.float64]]]
 """Slice, arm -> [num_seeds, num_items]."""
-World = Bank | FittedModel
-Items = BankItems | FittedItems
+
+
+class Items(Protocol):
+    """Items of one loop."""
+
+    def arms(self, rng: np.random.Generator, num_seeds: int) -> Arms:
+        """Draw the arms of one round."""
+
+
+class World(Protocol):
+    """Where loops are played."""
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Names of the slices that are guards."""
+
+    def base_score(self, name: str) -> float:
+        """Mean score of a slice where nothing is gained."""
+
+    def items(self, rng: np.random.Generator) -> Items:
+        """Draw the items of one loop."""
 
 
 def load_banks(folder: Path) -> list[Bank]:
@@ -171,6 +196,7 @@ def load_banks(folder: Path) -> list[Bank]:
 def load_bank(file: Path) -> Bank:
     with np.load(file) as arrays:
         scores, task = arrays["scores"], arrays["task"]
+        scores = scores[arrays["is_base"]] if "is_base" in arrays else scores
         is_target, is_guard = arrays["is_target"].astype(bool), arrays["is_guard"].astype(bool)
     if not is_target.any() or not np.isin(scores, (0, 1)).all():
         raise ValueError(f"{file} must hold scores of 0 and 1 and at least one item with is_target")
@@ -197,7 +223,7 @@ def add_loss(rng: np.random.Generator, scores: NDArray[np.float64], loss: float,
 
 
 def arm_scores(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, ArmScores]:
-    items = _item_names(next(iter(scores.values())).shape[1])
+    items = item_names(next(iter(scores.values())).shape[1])
     return {arm: ArmScores(arm, items, values, arm == RANDOM) for arm, values in scores.items()}
 
 
@@ -207,7 +233,8 @@ def _chances(rng: np.random.Generator, mean: float, num_items: int) -> NDArray[n
     return rng.beta(REPAIR_CONCENTRATION * mean, REPAIR_CONCENTRATION * (1 - mean), size=num_items)
 
 
-def _answers(rng: np.random.Generator, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def answers(rng: np.random.Generator, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw an answer of 0 or 1 for each logit."""
     return (rng.random(logits.shape) < special.expit(logits)).astype(np.float64)
 
 
@@ -217,7 +244,7 @@ def _mean_score(easiness: NDArray[np.float64], sd: float) -> float:
     return float(special.expit(easiness[:, None] + sd * nodes).mean(axis=0) @ (weights / weights.sum()))
 
 
-def _shift_at(easiness: NDArray[np.float64], mean: float, sd: float) -> float:
+def shift_at(easiness: NDArray[np.float64], mean: float, sd: float) -> float:
     """Shift at which runs that deviate by `sd` logits have this mean score."""
     return float(optimize.brentq(lambda shift: _mean_score(easiness + shift, sd) - mean, -10, 10, xtol=1e-6))
 
@@ -229,5 +256,6 @@ def _shift(easiness: NDArray[np.float64], mean: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _item_names(num_items: int) -> tuple[str, ...]:
+def item_names(num_items: int) -> tuple[str, ...]:
+    """Names of so many items."""
     return tuple(map(str, range(num_items)))

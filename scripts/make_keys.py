@@ -15,6 +15,7 @@ from omegaconf import MISSING as REQUIRED
 from controller.cli.compose import SCHEMAS
 from controller.prove.settings import Prove
 from controller.settings import LoopSettings
+from service.settings import Serve
 
 PAGE = Path(__file__).parents[1] / "docs" / "keys.md"
 HEAD = """# Every key
@@ -54,6 +55,7 @@ def sections() -> list[Section]:
             found.append(_section(kind, f"{field_.name}.", f"`{field_.name}.*`"))
     found += _choices()
     found.append(_section(Prove, "prove.", "`prove.*`, of `evalmend prove` alone"))
+    found.append(_section(Serve, "serve.", "`serve.*`, of `evalmend serve` and the verbs that ask it"))
     return found
 
 

@@ -7,6 +7,9 @@ from types import TracebackType
 
 from controller.engine.versions import PACKAGES, ROOT
 
+OURS = (*PACKAGES, "service")
+"""Packages whose `ValueError`s are about what a user gave."""
+
 
 class BudgetSpent(Exception):  # noqa: N818  # an end of the loop, not an error
     """A limit of `budget.*` is reached; the message names the key, the limit and the work that would pass it."""
@@ -24,4 +27,4 @@ def is_user_error(error: BaseException) -> bool:
     if last is None:
         return False
     raised_in = Path(last.tb_frame.f_code.co_filename)
-    return any(raised_in.is_relative_to(ROOT / package) for package in PACKAGES)
+    return any(raised_in.is_relative_to(ROOT / package) for package in OURS)

@@ -21,10 +21,8 @@ from evals.statistics.intervals import Estimate
 from evals.statistics.looks_power import Prospect
 
 SCHEMA_VERSION = 1
-
-Status = Literal["running", "waiting", "ended"]
-
 LOOP_FILE = "loop.json"
+Status = Literal["running", "waiting", "ended"]
 
 
 class Decision(StrEnum):
@@ -172,7 +170,7 @@ class LookRecord:
     """One look of a judgement that trains more seeds where they can still decide."""
 
     num_seeds: int
-    """Training seeds of each arm."""
+    """Training seeds of each arm that is still trained."""
     level: float
     """One-sided level of this look."""
     gain: Gain
@@ -183,6 +181,8 @@ class LookRecord:
     """Probability, given this look, that the last would show the control beaten that is least sure to be; 0 or 1 at the
     last."""
     ending: Ending
+    beaten: tuple[str, ...] = ()
+    """Controls that count as beaten for good and are trained no more, where it goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ def with_random(
         gains = (compare_by_own_runs(of_fix, old), compare_by_own_runs(of_random, old))
     if not all(gain.mean > 0 and gain.p < level for gain in gains):
         return verdict
-    others = [arm for arm in controls if arm is not random]
-    own = judge(agreed, random, others, before, settings, earlier, at).ruling
+    # The gate of random rows is not asked for, so controls that were trained no more are left out of it.
+    others = [arm for arm in controls if arm is not random and len(arm.reports) == len(random.reports)]
+    own = judge(agreed, random, others, before, settings, earlier, replace(at, beaten=()) if at else None).ruling
     if own is not None and own.is_harmless:
         taken, why = random, f"{_gained('random rows beat', gains[1])}, and the fix is not shown better without harm"
     elif ruling.is_harmless:

@@ -35,6 +35,8 @@ class Judged:
     """Comparisons behind the verdict; None where there are too few seeds, or no item that every run scored."""
     ending: Ending
     """Why the judgement ends here, or that it goes on with more seeds."""
+    beaten: tuple[Comparison, ...] = ()
+    """Comparisons with controls that need no more seeds where it goes on."""
 
 
 def judge(
@@ -127,7 +129,9 @@ def judge(
         champion_arm=challenger.name if ruling.is_accepted else "",
         looks=() if looked is None else (_look_record(looked),),
     )
-    return Judged(verdict, ruling, _ending(ruling) if looked is None else looked.ending)
+    if looked is None:
+        return Judged(verdict, ruling, _ending(ruling))
+    return Judged(verdict, ruling, looked.ending, looked.beaten)
 
 
 def noise_by_endpoint(agreed: Promise, arms: Sequence[Arm]) -> Mapping[str, RunNoise]:
@@ -169,6 +173,7 @@ def _look_record(looked: LookRuling) -> LookRecord:
         shown.boundary,
         shown.predictive_power,
         looked.ending,
+        tuple(one.control for one in looked.beaten) if looked.ending is Ending.GOES_ON else (),
     )
 
 

@@ -6,15 +6,16 @@ seeds, rejects; any other asks for the seeds of the next. Pure functions; the st
 `evals.statistics.compare` and `evals.statistics.looks`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.results.arm_names import AT_COMPUTE, CHALLENGER, CONTINUE
+from controller.results.arm_names import AT_COMPUTE, CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import Ending, GroupRecord, GuardRecord
 from evals.statistics.compare import (
     ArmScores,
+    Comparison,
     GateResult,
     NonInferiority,
     accepts,
@@ -28,6 +29,7 @@ from evals.statistics.looks import (
     gate_at,
     guard_at,
     guard_predictive_power,
+    is_beaten,
     is_shown_harmed,
 )
 from evals.statistics.run_variance import RunVariance
@@ -64,6 +66,8 @@ class At:
     looks: Looks
     look: int
     """Number of the look, from 0."""
+    beaten: tuple[Comparison, ...] = ()
+    """Comparisons with controls that earlier looks showed beaten and that were trained no more."""
 
     @property
     def is_last(self) -> bool:
@@ -82,6 +86,8 @@ class LookRuling:
     shown: LookResult
     ruling: Ruling
     ending: Ending
+    beaten: tuple[Comparison, ...]
+    """Comparisons with controls that this look or an earlier one showed beaten for good: they need no more seeds."""
 
 
 def rule(
@@ -114,7 +120,8 @@ def rule_at(
     challenger: str = CHALLENGER,
     before: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
 ) -> LookRuling:
-    """Apply the rule at one look, to scores by arm; every control is in `endpoint` beside the challenger.
+    """Apply the rule at one look, to scores by arm; every control is in `endpoint` beside the challenger. Those that
+    are trained no more may have fewer seeds than the look, or be left out.
 
     Args:
         endpoint: Scores of the endpoint by arm, of the seeds that the look has.
@@ -125,8 +132,9 @@ def rule_at(
         challenger: Name of the arm that is judged.
         before: For each guard, the score of its items by each model that it is compared with.
     """
-    controls = [scores for name, scores in endpoint.items() if name != challenger]
-    shown = gate_at(endpoint[challenger], controls, at.looks, at.look)
+    settled = {challenger, *(one.control for one in at.beaten)}
+    controls = [scores for name, scores in endpoint.items() if name not in settled]
+    shown = gate_at(endpoint[challenger], controls, at.looks, at.look, at.beaten)
     tested = {
         name: guard_at(scores[challenger], scores[old_data(scores)], margin, at.looks, at.look)
         for name, scores in guards.items()
@@ -143,7 +151,8 @@ def rule_at(
         if not result.is_shown
         and guard_predictive_power(result.change, margin, shown.num_seeds, at.looks) < LEAST_PREDICTIVE_POWER
     ]
-    return LookRuling(shown, ruling, _ending(ruling, at.is_last, is_harmed, shown.is_futile or bool(hopeless)))
+    ending = _ending(ruling, at.is_last, is_harmed, shown.is_futile or bool(hopeless))
+    return LookRuling(shown, ruling, ending, _beaten_for_good(shown, endpoint))
 
 
 def first_seeds(scores: Mapping[str, ArmScores], num_seeds: int) -> dict[str, ArmScores]:
@@ -151,9 +160,9 @@ def first_seeds(scores: Mapping[str, ArmScores], num_seeds: int) -> dict[str, Ar
     return {name: replace(arm, scores=arm.scores[:num_seeds]) for name, arm in scores.items()}
 
 
-def old_data(scores: Mapping[str, ArmScores]) -> str:
+def old_data(arms: Collection[str]) -> str:
     """Name of the arm that trained on the old data, with which guards are compared."""
-    return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in scores)
+    return next(name for name in (CONTINUE, CONTINUE + AT_COMPUTE) if name in arms)
 
 
 def _ending(ruling: Ruling, is_last: bool, is_harmed: bool, is_futile: bool) -> Ending:
@@ -164,6 +173,13 @@ def _ending(ruling: Ruling, is_last: bool, is_harmed: bool, is_futile: bool) -> 
     if is_last:
         return Ending.LAST
     return Ending.FUTILE if is_futile else Ending.GOES_ON
+
+
+def _beaten_for_good(shown: LookResult, arms: Collection[str]) -> tuple[Comparison, ...]:
+    """Choose the controls that need no more seeds. More than this one question is asked of the old data, which guards
+    are held against, and of random rows, which may be enough: they are trained on."""
+    needed = {old_data(arms), *(name for name in arms if name.removesuffix(AT_COMPUTE) == RANDOM)}
+    return tuple(one for one in shown.gate.comparisons if one.control not in needed and is_beaten(one, shown.level))
 
 
 def _guard(

@@ -28,6 +28,11 @@ last look will show it given what this one shows and nothing known before, is be
 all the same accepts no more without an effect than alpha. A rule by the smallest useful gain (stop where the gain and
 one standard error fall short of it) was rejected: it stopped a third of the true gains of exactly that size.
 
+A control that a look shows beaten counts as beaten from then on and is trained no more. Of a control that the fix is no
+better than, all looks together show it beaten with probability alpha, so the level stays as it is (an
+intersection-union test of one sequential test for each control), and the others decide. A control that can hardly be
+the hardest any more but is not beaten yet is trained on: judged by the seeds that it has, it hides true gains.
+
 Each arm's run variance is taken from its own runs alone (Welch 1947). Arms do not vary alike: a fix that mends a skill
 for good can vary by an eighth of what the old data does. Where one arm's runs vary four times as much as those of
 others, a variance pooled over arms accepts up to 4.7 times the level, their own up to 1.4 times, and twice where run
@@ -141,16 +146,24 @@ class LookResult:
         return not self.gate.is_accepted and self.predictive_power < LEAST_PREDICTIVE_POWER
 
 
-def gate_at(challenger: ArmScores, controls: Sequence[ArmScores], looks: Looks, look: int) -> LookResult:
+def gate_at(
+    challenger: ArmScores,
+    controls: Sequence[ArmScores],
+    looks: Looks,
+    look: int,
+    beaten: Sequence[Comparison] = (),
+) -> LookResult:
     """Whether the challenger beats every control at one look of a judgement, each at the look's nominal level.
 
-    All have to be beaten at the same look, so the level needs no correction for their number.
+    All have to be beaten, each at some look up to this one, so the level needs no correction for their number: of a
+    control that the challenger is no better than, all looks together show it beaten with probability alpha.
 
     Args:
         challenger: Scores of the first `looks.seeds[look]` seeds; a control likewise.
         controls: At least one, on the same items.
         looks: Looks of the judgement.
         look: Number of this one, from 0.
+        beaten: Comparisons with further controls that earlier looks showed beaten, with the seeds that these had then.
 
     Raises:
         ValueError: no control, or an arm with another number of seeds than the look has.
@@ -165,11 +178,16 @@ def gate_at(challenger: ArmScores, controls: Sequence[ArmScores], looks: Looks, 
                 f"'{arm.name}'; train the missing seeds, or leave out those of later looks"
             )
     comparisons = tuple(compare_by_own_runs(challenger, control) for control in controls)
-    gate = GateResult(all(one.p < level and one.mean > 0 for one in comparisons), comparisons)
+    gate = GateResult(all(is_beaten(one, level) for one in comparisons), (*beaten, *comparisons))
     hardest = gate.hardest
     boundary = hardest.se * float(special.stdtrit(hardest.df, 1 - level))
     foreseen = min(predictive_power(one, num_seeds, looks) for one in comparisons)
     return LookResult(num_seeds, level, gate, boundary, float(gate.is_accepted) if looks.is_last(look) else foreseen)
+
+
+def is_beaten(comparison: Comparison, level: float) -> bool:
+    """Whether a comparison shows its control beaten at a one-sided level."""
+    return comparison.p < level and comparison.mean > 0
 
 
 def predictive_power(comparison: Comparison, num_seeds: int, looks: Looks) -> float:
@@ -217,7 +235,7 @@ def compare_by_own_runs(challenger: ArmScores, control: ArmScores) -> Comparison
 
 def by_own_runs(arm: ArmScores) -> ArmScores:
     """The arm with a run variance from its own runs alone, as arms by chance have it in `evals.statistics.compare`."""
-    return replace(arm, is_by_chance=True)
+    return arm if arm.is_by_chance else replace(arm, is_by_chance=True)
 
 
 @lru_cache(maxsize=256)

@@ -44,7 +44,7 @@ def test_the_bench_prints_a_rate_and_the_seeds_of_every_case(
     monkeypatch.setattr(
         sys,
         "argv",
-        f"bench_looks.py --bank {ROOT}/tests/data/gate_bank --loops 5 --json --cases gain_0.08 --workers 1".split(),
+        f"bench_looks.py --bank {ROOT}/tests/data/gate_bank --loops 5 --json --cases *gain_0.08* --workers 1".split(),
     )
     bench.main()
     outcomes = json.loads(capsys.readouterr().out)

@@ -113,8 +113,8 @@ def decide(
     Raises:
         ValueError: no such proposal waits, or it was decided otherwise; nothing is written.
     """
-    _check_text("by", by)
-    _check_text("why", why)
+    check_text("by", by)
+    check_text("why", why)
     if not by:
         raise ValueError("by must name who decides, got an empty text")
     if not run_dir.is_dir():
@@ -258,7 +258,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _check_text(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
+    """Raise a ValueError where a name or a reason is no single line of printable characters, or too long."""
     is_line = all(unicodedata.category(sign) not in _REFUSED and sign not in _TURNS for sign in text)
     if len(text) > MOST_CHARACTERS or not is_line:
         raise ValueError(f"{name} must be one line of at most {MOST_CHARACTERS} printable characters, got {text!r:.60}")

@@ -143,15 +143,23 @@ class Workers:
 
 def _initialise(devices: Any, level: int) -> None:
     worker_server.die_with_parent()
-    loop = multiprocessing.parent_process()
-    if loop is None or not loop.is_alive():  # it and the server died before that took effect
-        os._exit(1)
+    # Where the server died before that took effect, the worker would wait for jobs for ever; of a loop that is being
+    # killed at this moment nothing can be asked yet.
+    threading.Thread(target=_end_with_loop, name="end with loop", daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with suppress(Empty):
         os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get(timeout=0.1))
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed worker would be said to have leaked
     logging.basicConfig(level=max(level, logging.WARNING), format="%(message)s")
     quiet_libraries()
+
+
+def _end_with_loop() -> None:
+    """Wait until the loop's process has ended, and end this one."""
+    loop = multiprocessing.parent_process()
+    assert loop is not None, "workers are started by multiprocessing"
+    loop.join()
+    os._exit(1)
 
 
 def _nothing() -> None:

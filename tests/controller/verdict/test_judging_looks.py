@@ -7,12 +7,13 @@ from builders.arms import arm as made
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.loop_json import Decision, Ending, GroupRecord
+from controller.verdict.arm_scores import scored_by_all
 from controller.verdict.enough import with_random
 from controller.verdict.judge import Judged, judge
 from controller.verdict.ruling import At, LookRuling, first_seeds, rule_at
 from controller.verdict.settings import Verify
 from evals.statistics.compare import ArmScores
-from evals.statistics.looks import Looks
+from evals.statistics.looks import Looks, compare_by_own_runs
 
 LOOKS = Looks((3, 5, 8), 0.0152)
 NUM_ITEMS = 1000
@@ -85,6 +86,25 @@ def test_a_harmed_group_ends_the_judgement_whatever_the_gain() -> None:
     assert ruled(0.2, 0, groups=(group,)).ending is Ending.HARMED
 
 
+def test_a_control_that_is_beaten_once_needs_no_more_seeds_but_the_old_data_and_random_rows_do() -> None:
+    means = {CHALLENGER: 0.6, CONTINUE: 0.56, RANDOM: 0.2, "bm25": 0.1, "loss": 0.57}
+    endpoint = arms(means, 0.01)
+    guard = arms(dict.fromkeys(means, 0.9), 0.002)
+    found = rule_at(first_seeds(endpoint, 3), {"guard": first_seeds(guard, 3)}, (), At(LOOKS, 0), MARGIN)
+    assert found.ending is Ending.GOES_ON
+    assert [one.control for one in found.beaten] == ["bm25"]
+    later = first_seeds({name: scores for name, scores in endpoint.items() if name != "bm25"}, 8)
+    at = At(LOOKS, 2, found.beaten)
+    last = rule_at(later, {"guard": first_seeds(guard, 8)}, (), at, MARGIN)
+    assert last.ending is Ending.ACCEPTED
+    assert {one.control for one in last.ruling.gate.comparisons} == means.keys() - {CHALLENGER}
+    # The seeds that it has may stand beside those of the others.
+    beside = rule_at(
+        later | {"bm25": first_seeds(endpoint, 3)["bm25"]}, {"guard": first_seeds(guard, 8)}, (), at, MARGIN
+    )
+    assert beside == last
+
+
 def test_a_look_at_the_first_seeds_leaves_out_those_of_later_looks() -> None:
     early = first_seeds(arms({CHALLENGER: 0.5}), 3)[CHALLENGER]
     assert early.num_seeds == 3
@@ -132,6 +152,28 @@ def test_random_rows_that_do_as_well_are_enough_at_the_look_that_ends_the_judgem
     assert verdict.decision is Decision.RANDOM_IS_ENOUGH
     assert verdict.champion_arm == RANDOM
     assert looks.levels[0] < at.end_level < looks.alpha
+
+
+def test_random_rows_may_be_enough_beside_a_control_that_was_trained_no_more() -> None:
+    settings = Verify(seeds=3, max_seeds=8, margin=0.05)
+    looks = settings.looks(0.0152)
+    assert looks is not None
+    before, left = report({"jump": 0.5, "others": 0.9}, 1), made("bm25", 0.4, 0.9, 4, 3)
+    fix = made(CHALLENGER, 0.9, 0.9, 1, 5)
+    controls = [made(CONTINUE, 0.5, 0.9, 2, 5), made(RANDOM, 0.9, 0.9, 3, 5), left]
+    early = scored_by_all([made(CHALLENGER, 0.9, 0.9, 1, 3), left], agreed(settings).chosen)
+    at = At(looks, 1, (compare_by_own_runs(early[CHALLENGER], early["bm25"]),))
+    found = judge(agreed(settings), fix, controls, before, settings, (), at)
+    assert found.ending is Ending.FUTILE
+    assert [gain.control for gain in found.verdict.gains] == ["bm25", CONTINUE, RANDOM]
+    assert {name: len(arm.seeds) for name, arm in found.verdict.arms.items() if name != "before"} == {
+        CHALLENGER: 5,
+        CONTINUE: 5,
+        RANDOM: 5,
+        "bm25": 3,
+    }
+    verdict = with_random(found, agreed(settings), fix, controls, before, settings, (), at=at)
+    assert verdict.decision is Decision.RANDOM_IS_ENOUGH
 
 
 def test_a_promise_with_looks_says_what_they_would_do_and_sees_smaller_gains() -> None:

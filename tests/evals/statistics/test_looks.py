@@ -16,6 +16,7 @@ from evals.statistics.looks import (
     by_own_runs,
     gate_at,
     guard_at,
+    is_beaten,
     is_shown_harmed,
     nominal_levels,
     predictive_power,
@@ -163,6 +164,40 @@ def test_on_items_and_runs_without_effect_no_more_than_alpha_is_accepted() -> No
             for look, seeds in enumerate(THREE)
         )
     assert accepted / num_loops <= looks.alpha + 2 * np.sqrt(looks.alpha / num_loops)
+
+
+def test_a_control_that_counts_as_beaten_once_it_was_lets_no_more_than_alpha_pass() -> None:
+    """The fix is no better than one control; two others lie far below and leave after their first look."""
+    rng, looks, num_loops = np.random.default_rng(7), Looks(THREE, 0.05), 2000
+    accepted = num_left = 0
+    for _ in range(num_loops):
+        fix, *controls = arms_of_means(rng.normal(size=(4, 8)) - np.array([[0.0], [0.0], [6.0], [6.0]]))
+        beaten: tuple[Comparison, ...] = ()
+        for look, seeds in enumerate(THREE):
+            left = [first(arm, seeds) for arm in controls if arm.name not in {one.control for one in beaten}]
+            if not left:
+                break
+            found = gate_at(first(fix, seeds), left, looks, look, beaten)
+            beaten = tuple(one for one in found.gate.comparisons if is_beaten(one, found.level))
+            if found.gate.is_accepted:
+                accepted += 1
+                break
+        num_left += len(beaten)
+    assert accepted / num_loops <= looks.alpha + 2 * np.sqrt(looks.alpha / num_loops)
+    assert accepted / num_loops >= 0.4 * looks.alpha
+    assert num_left > 1.9 * num_loops
+
+
+def test_what_was_beaten_is_not_asked_again_and_what_is_left_decides() -> None:
+    means = np.array([[10.0, 10.1, 10.2, 10.1, 10.05], [9.0, 9.1, 9.0, 9.1, 9.0], [10.0, 10.1, 10.2, 10.0, 10.1]])
+    fix, low, high = arms_of_means(means)
+    looks = Looks(THREE, 0.025)
+    (beaten,) = gate_at(first(fix, 3), [first(low, 3)], looks, 0).gate.comparisons
+    alone, beside = gate_at(fix, [high], looks, 1), gate_at(fix, [high], looks, 1, (beaten,))
+    assert beside.gate.comparisons == (beaten, *alone.gate.comparisons)
+    assert beside.gate.is_accepted is alone.gate.is_accepted is False
+    assert beside.predictive_power == alone.predictive_power
+    assert beside.gate.hardest == alone.gate.hardest
 
 
 def test_a_guard_that_loses_exactly_the_margin_passes_at_any_look_in_at_most_five_percent() -> None:

@@ -1,0 +1,149 @@
+"""Kill servers of the service with -9 at random moments, and see that every loop still ends once.
+
+    python scripts/crash_service.py --kills 50 [--servers 2 --database postgresql://user@host/name] [--folder FOLDER]
+
+Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
+`--longest` seconds: where that is about as long as a loop, start-up, queue, start of a process and every stage are hit.
+Now and then a loop is cancelled and resumed instead. Passes if every loop ended, its database has one stretch that
+ended, no journal shows a finished stage done twice, no process is left, and the loops of one seed left the same
+`loop.json` but for seconds.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from crash_loop import stages_done_twice, without_times
+
+from service.home import Home, home_of, make_home
+from service.loops.states import State
+from service.requests import Service
+from service.settings import Serve
+from service.store import loops
+from service.store.database import Database
+
+RECIPE = """experiment: smoke
+words: [tracking.uri=none, workers=1]
+fields: {seed: {type: int, key: seed, min: 0, max: 1000}}
+"""
+SEEDS = 2
+
+
+class Servers:
+    """Servers on one home."""
+
+    def __init__(self, serve: Serve, count: int) -> None:
+        self._words = [f"serve.home={serve.home}", "serve.port=0", f"serve.slots={serve.slots}"]
+        self._words += [f"serve.database={serve.database}"] if serve.database is not None else []
+        self._running: list[subprocess.Popen[bytes] | None] = [None] * count
+
+    def start(self) -> None:
+        """Start those that do not run."""
+        for number, server in enumerate(self._running):
+            if server is None or server.poll() is not None:
+                command = [sys.executable, "-m", "controller.main", "serve", *self._words]
+                quiet = subprocess.DEVNULL
+                self._running[number] = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+
+    def kill(self, rng: random.Random) -> None:
+        """Kill one of them, or all."""
+        living = [server for server in self._running if server is not None and server.poll() is None]
+        for server in living if rng.random() < 0.3 else living[:1]:
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+        rng.shuffle(self._running)
+
+    def stop(self) -> float:
+        """End all; the longest time that one took, in seconds."""
+        started = time.monotonic()
+        living = [server for server in self._running if server is not None and server.poll() is None]
+        for server in living:
+            server.send_signal(signal.SIGTERM)
+        for server in living:
+            server.wait()
+        return time.monotonic() - started
+
+
+def processes(home: Home) -> list[int]:
+    """Processes whose working directory is the home: those of loops."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and Path(os.readlink(folder / "cwd")) == home.folder:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--longest", type=float, default=60.0, help="longest life of a server, in seconds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--database", default=None)
+    parser.add_argument("--folder", type=Path, default=None)
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp())
+    serve = Serve(home=str(folder / "home"), database=options.database, slots=options.slots)
+    home = home_of(serve)
+    make_home(home)
+    home.recipes.mkdir()
+    (home.recipes / "smoke.yaml").write_text(RECIPE)
+    database = Database(home.database)
+    database.migrate()
+    service = Service(home, database)
+    servers, rng = Servers(serve, options.servers), random.Random(options.seed)
+    submitted: list[str] = []
+    for kill in range(options.kills):
+        under_way = sum(number for state, number in loops.counts(database).items() if state is not State.ENDED)
+        while under_way <= options.servers * options.slots:
+            submitted.append(service.submit("smoke", {"seed": len(submitted) % SEEDS}, "crash").id)
+            under_way += 1
+        servers.start()
+        time.sleep(rng.uniform(0, options.longest))
+        if kill % 5 == 4 and loops.cancel(database, submitted[-1]):
+            time.sleep(rng.uniform(0, 2))
+        servers.kill(rng)
+        if loops.requeue(database, submitted[-1]):
+            print(f"{submitted[-1]} was cancelled and is resumed", flush=True)
+        print(f"kill {kill + 1}: {dict(loops.counts(database))}", flush=True)
+    servers.start()
+    while loops.counts(database).get(State.ENDED, 0) < len(submitted):
+        time.sleep(1)
+        for loop in loops.listed(database, [State.CANCELLED]):
+            loops.requeue(database, loop.id)
+    ended_s = servers.stop()
+    stretches = {loop_id: loops.stretches(database, loop_id) for loop_id in submitted}
+    results = {
+        loop_id: without_times(json.loads((home.runs / loop_id / "loop.json").read_text())) for loop_id in submitted
+    }
+    alike = [len({json.dumps(results[one], sort_keys=True) for one in submitted[k::SEEDS]}) for k in range(SEEDS)]
+    summary = {
+        "kills": options.kills,
+        "loops": len(submitted),
+        "stretches": sum(len(found) for found in stretches.values()),
+        "lost": sum(one.ending == loops.LOST for found in stretches.values() for one in found),
+        "ended_once": sum([one.ending for one in found].count("ended") == 1 for found in stretches.values()),
+        "open_stretches": sum(one.ended is None for found in stretches.values() for one in found),
+        "stages_done_twice": [stage for one in submitted for stage in stages_done_twice(home.runs / one)],
+        "different_results_of_a_seed": [number - 1 for number in alike],
+        "processes_left": processes(home),
+        "server_ended_s": round(ended_s, 1),
+    }
+    print(json.dumps(summary))
+    is_right = summary["ended_once"] == len(submitted) and not summary["open_stretches"] and max(alike) == 1
+    sys.exit(0 if is_right and not summary["stages_done_twice"] and not summary["processes_left"] else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The application that answers requests."""
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from service.api import events, proposals, results, sign_in, tokens
+from service.api import loops as loops_api
+from service.api.errors import answer_errors
+from service.api.models import Health
+from service.loops.states import State
+from service.requests import Service
+from service.security.guard import Doors, Guard
+from service.store import loops
+
+
+def make_app(service: Service, doors: Doors, server: str) -> ASGIApp:
+    """The application of one server, behind its guard."""
+    app = FastAPI(
+        title="evalmend",
+        version="1",
+        docs_url=None,  # pages that load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    answer_errors(app)
+
+    @app.get("/healthz")
+    def health() -> Health:
+        """That the server lives."""
+        found = loops.counts(doors.database)
+        return Health(server=server, num_running=found.get(State.RUNNING, 0), num_queued=found.get(State.QUEUED, 0))
+
+    app.include_router(sign_in.routes(doors.database, doors.sessions))
+    app.include_router(loops_api.routes(service, doors.database))
+    app.include_router(proposals.routes(service, doors.database))
+    app.include_router(results.routes(service))
+    app.include_router(events.routes(service))
+    app.include_router(tokens.routes(doors.database, doors.audit))
+    return Guard(app, doors)

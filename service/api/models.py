@@ -1,0 +1,195 @@
+"""What is said and asked over HTTP."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import Field as Rule
+
+from controller.engine.journal.approvals import Decision
+from service.loops.recipes import NAME
+from service.loops.states import State
+from service.security.roles import Role
+
+
+class Said(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Asked(BaseModel):
+    """The body of a request; a field that is unknown, or of another type, is refused before anything is done."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Name = Annotated[str, Rule(pattern=f"^{NAME}$")]
+
+
+class Health(Said):
+    """That the server lives, and how much it has to do."""
+
+    server: str
+    num_running: int
+    """Loops that run, on all servers of the home."""
+    num_queued: int
+
+
+class Me(Said):
+    """Who is signed in."""
+
+    name: str
+    role: Role
+    csrf_token: str | None
+    """What changes bring in the header x-csrf-token; null where a token came with the request."""
+
+
+class NewToken(Asked):
+    """A token to be given."""
+
+    name: Name
+    """Name of the person or program."""
+    role: Annotated[Role, Rule(strict=False)]
+
+
+class TokenRecord(Said):
+    """A token, without its text."""
+
+    id: str
+    name: str
+    role: Role
+    created: float
+    is_link: bool
+    """Whether it is the link of a server, with which it ends."""
+
+
+class GivenToken(TokenRecord):
+    """A token that was just given."""
+
+    text: str
+    """Its text, which is told once and kept nowhere."""
+
+
+class FieldRecord(Said):
+    """A field that a recipe opens."""
+
+    type: str
+    min: float | None
+    max: float | None
+    choices: tuple[str, ...]
+    about: str
+
+
+class RecipeRecord(Said):
+    """What may be asked for."""
+
+    name: str
+    about: str
+    fields: dict[str, FieldRecord]
+    problem: str
+    """What is wrong with the recipe's file; empty where it can be asked for."""
+
+
+class NewLoop(Asked):
+    """A loop to be put into the queue."""
+
+    recipe: str = Rule(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    fields: dict[Annotated[str, Rule(max_length=64)], bool | int | float | str] = Rule({}, max_length=64)
+    """Values of fields that the recipe opens."""
+
+
+class StretchRecord(Said):
+    """What one process of a loop did."""
+
+    number: int
+    server: str
+    started: float
+    ended: float | None
+    code: int | None
+    ending: str | None
+
+
+class LoopRecord(Said):
+    """A loop; times are Unix times in seconds."""
+
+    id: str
+    recipe: str
+    fields: dict[str, JsonValue]
+    submitted_by: str
+    state: State
+    is_to_cancel: bool
+    """Whether its process has been asked to end."""
+    created: float
+    updated: float
+    message: str
+    """Last lines of its log where it failed."""
+    run: dict[str, JsonValue] | None
+    """Rounds, verdict, costs and stages under way, as the run directory has them: now for one loop, and in a list when
+    it was last looked at; null before that."""
+
+
+class LoopDetails(LoopRecord):
+    """A loop, with its processes."""
+
+    stretches: tuple[StretchRecord, ...]
+
+
+class LoopPage(Said):
+    """Some of the loops, the latest first."""
+
+    loops: list[LoopRecord]
+    num_loops: int
+    """Number of all that match."""
+
+
+class ProposalRecord(Said):
+    """A proposal that waits for a decision."""
+
+    loop: str
+    round: int
+    proposal: str
+    """Hash of its content, which a decision names."""
+    summary: str
+    time: str
+    """Time of the question in UTC, ISO 8601."""
+
+
+class ProposalDetails(ProposalRecord):
+    """A proposal, with what there is to read before deciding."""
+
+    plan: dict[str, JsonValue] | None
+    """`rounds[].plan` of `loop.json`."""
+    approval: dict[str, JsonValue] | None
+    """`rounds[].approval` of `loop.json`: what would be trained, and the rows of each source before and after."""
+
+
+class NewDecision(Asked):
+    """A decision on one proposal."""
+
+    decision: Decision
+    round: int = Rule(ge=0, le=1_000_000)
+    proposal: str = Rule(pattern=r"^[0-9a-f]{8,64}$")
+    """Hash of the proposal that it is for."""
+    why: str = Rule("", max_length=2000)
+
+
+class DecisionRecord(Said):
+    """A decision that stands."""
+
+    loop: str
+    round: int
+    proposal: str
+    decision: Decision
+    by: str
+    why: str
+    time: str
+    is_new: bool
+    """Whether it was made now; false where it had been made before, and nothing was changed."""
+
+
+class RowPage(Said):
+    """Some rows: of a table, or findings."""
+
+    rows: list[dict[str, JsonValue]]
+    num_rows: int
+    """Number of all that match."""

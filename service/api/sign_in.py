@@ -1,0 +1,40 @@
+"""Signing in, and who is signed in."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from service.api.models import Me
+from service.api.who import Asking
+from service.security.refusals import refusal
+from service.security.roles import Role, Who
+from service.security.sessions import LASTS_S, Sessions
+from service.store import tokens
+from service.store.database import Database
+
+FIRST_PAGE = "/api/v1/me"
+
+
+def routes(database: Database, sessions: Sessions) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/sign-in", include_in_schema=False)
+    def sign_in(request: Request, token: Annotated[str, Query(max_length=200)]) -> Response:
+        """Exchange a token for a session."""
+        found = tokens.by_text(database, token)
+        if found is None:
+            return refusal(401, "the link is not good any more; evalmend serve prints a new one at each start")
+        request.state.who = Who(found.id, found.name, Role(found.role), None)  # for the audit log
+        answer = RedirectResponse(FIRST_PAGE, 303)
+        answer.set_cookie(
+            sessions.cookie_name, sessions.begin(found.id), max_age=LASTS_S, httponly=True, samesite="strict", path="/"
+        )
+        return answer
+
+    @router.get("/api/v1/me")
+    def me(who: Asking) -> Me:
+        """Who is signed in, and the token that changes by this session have to bring."""
+        return Me(name=who.name, role=who.role, csrf_token=who.csrf)
+
+    return router

@@ -1,0 +1,23 @@
+"""Who asks, as routes are told."""
+
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from service.security.roles import Role, Who
+
+
+def _who(request: Request) -> Who:
+    found = request.state.who
+    assert isinstance(found, Who), "the guard lets nobody pass unknown"
+    return found
+
+
+Asking = Annotated[Who, Depends(_who)]
+"""Who asks; the guard has seen to it that the role may change something where the request does."""
+
+
+def is_admin(who: Asking) -> None:
+    """Refuse others than admins."""
+    if not who.role.may(Role.ADMIN):
+        raise HTTPException(403, f"the role {who.role} may not do this; it needs {Role.ADMIN}")

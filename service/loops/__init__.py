@@ -1,0 +1,1 @@
+"""A loop as the service knows it: the recipe that it is asked for by, its command line, what its run directory says."""

@@ -1,0 +1,63 @@
+"""Tables as they are now; `service.store.migrations` makes them, and makes older ones into these."""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+LOOPS = sa.Table(
+    "loops",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("recipe", sa.String(64), nullable=False),
+    sa.Column("fields", sa.JSON, nullable=False),
+    sa.Column("words", sa.JSON, nullable=False),
+    sa.Column("submitted_by", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("stretch", sa.Integer, nullable=False),
+    sa.Column("is_handed", sa.Boolean, nullable=False),
+    sa.Column("is_to_cancel", sa.Boolean, nullable=False),
+    sa.Column("server", sa.String(64)),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("updated", sa.Double, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("seen", sa.JSON(none_as_null=True)),
+    sa.Index("loops_by_state", "state", "created"),
+    sa.Index("loops_by_age", "created"),
+)
+
+STRETCHES = sa.Table(
+    "stretches",
+    METADATA,
+    sa.Column("loop", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("server", sa.String(64), nullable=False),
+    sa.Column("started", sa.Double, nullable=False),
+    sa.Column("ended", sa.Double),
+    sa.Column("code", sa.Integer),
+    sa.Column("ending", sa.String(16)),
+)
+
+SERVERS = sa.Table(
+    "servers",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("url", sa.String(255), nullable=False),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("started", sa.Double, nullable=False),
+    sa.Column("beat", sa.Integer, nullable=False),
+    sa.Column("is_gone", sa.Boolean, nullable=False),
+)
+
+TOKENS = sa.Table(
+    "tokens",
+    METADATA,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("server", sa.String(64)),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index("tokens_by_hash", "hash", unique=True),
+)
