@@ -1,13 +1,13 @@
 """Loops that fail, wait for a person, or find another process in their folder."""
 
 import fcntl
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from builders.services import Hosted, hosted, until
 
+from controller.engine.journal.approvals import ask, decide
 from service.loops.states import State
 from service.store import loops
 from service.store.loops import Loop
@@ -62,12 +62,11 @@ def test_a_loop_whose_folder_is_in_use_is_begun_when_it_is_free(host: Hosted) ->
 
 def test_a_loop_that_waits_for_a_person_goes_on_when_its_answer_lies_in_the_run_directory(host: Hosted) -> None:
     loop = known(host, "toy-waits", State.WAITING)
-    approvals = host.home.runs / loop.id / "approvals.jsonl"
-    approvals.write_text(json.dumps({"event": "asked", "round": 0}) + "\n")
+    run_dir = host.home.runs / loop.id
+    ask(run_dir, 0, "5f0e1d2c3b4a5968", "a plan")
     other = host.submit(5)
     until(lambda: host.is_in(other, "ended"), "another loop that ended")
     assert host.is_in(loop, "waiting")
-    with approvals.open("a") as file:
-        file.write(json.dumps({"event": "decided", "round": 0, "decision": "approved"}) + "\n")
+    decide(run_dir, "approved", "anna")
     until(lambda: host.is_in(loop, "ended"), "a loop that ended")
     assert endings(host, loop) == [(1, "ended")]
