@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from service.home import home_of
+from service.loops.printing import printable
 from service.loops.reading import RunRecord
 from service.loops.recipes import NAME
 from service.loops.states import State
@@ -166,4 +167,4 @@ def _found(seen: Mapping[str, Any]) -> str:
 def _say(text: str) -> None:
     """Print lines, without what a terminal would take for commands: some is what models or data say."""
     for line in text.split("\n"):
-        sys.stdout.write("".join(letter for letter in line if letter.isprintable()) + "\n")
+        sys.stdout.write(f"{printable(line)}\n")

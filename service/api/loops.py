@@ -53,7 +53,7 @@ def routes(service: Service, database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MOST_LOOPS)] = 50,
     ) -> LoopPage:
         """Loops in these states, or in any; of a recipe, or of all; the latest first."""
-        states = state or None
+        states = state or None  # an empty list names none, and asks for all
         found = loops.listed(database, states, limit, offset, recipe)
         return LoopPage(loops=[_loop(one) for one in found], num_loops=loops.count(database, states, recipe))
 

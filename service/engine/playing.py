@@ -12,6 +12,7 @@ from service.engine.processes import Processes
 from service.engine.slots import Slots
 from service.home import Home
 from service.loops.command_line import Share, command, environment
+from service.loops.printing import printable
 from service.loops.reading import is_locked, read_run
 from service.loops.states import State, state_after
 from service.store import loops
@@ -131,4 +132,4 @@ def last_lines(path: Path) -> str:
         file.seek(max(0, path.stat().st_size - LAST_BYTES))
         text = file.read().decode("utf-8", errors="replace")
     lines = text.splitlines()[-LAST_LINES:]
-    return "\n".join("".join(letter for letter in line if letter.isprintable()) for line in lines)
+    return "\n".join(map(printable, lines))

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.engine.journal.approvals import APPROVALS_FILE, waiting
 from controller.engine.workers.progress import read_share
+from service.loops.rounds import read_result
 
-LOOP_FILE, JOURNAL_FILE, LOCK_FILE, APPROVALS_FILE = "loop.json", "journal.jsonl", "lock", "approvals.jsonl"
+LOOP_FILE, JOURNAL_FILE, LOCK_FILE = "loop.json", "journal.jsonl", "lock"
 
-LARGEST = 1e300
+_LARGEST = 1e300
+"""A number beyond it is read as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class RunRecord:
 
 def read_run(run_dir: Path) -> RunRecord:
     """Read a run directory; one that is empty, or not there, has done nothing."""
-    result = _mapping(_parsed(_text(run_dir / LOOP_FILE)))
+    result = read_result(run_dir / LOOP_FILE)
     rounds = [_mapping(one) for one in _list(result.get("rounds"))]
     verdict = _mapping(rounds[-1].get("verdict")) if rounds else {}
     costs = [_mapping(cost) for cost in _mapping(result.get("costs")).values()]
@@ -109,19 +112,18 @@ def is_locked(run_dir: Path) -> bool:
 
 def is_asked(run_dir: Path) -> bool:
     """Whether a proposal of the loop waits for a person."""
-    return _last_event(run_dir) == "asked"
+    try:
+        return waiting(run_dir) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def is_decided(run_dir: Path) -> bool:
     """Whether the proposal that a loop waited with has its answer, or its question was withdrawn."""
-    return _last_event(run_dir) not in ("asked", "")
-
-
-def _last_event(run_dir: Path) -> str:
-    """What was done last about approvals; empty where nothing was."""
-    lines = [_mapping(_parsed(line)) for line in _text(run_dir / APPROVALS_FILE).splitlines()]
-    events = [str(line["event"]) for line in lines if "event" in line]
-    return events[-1] if events else ""
+    try:
+        return (run_dir / APPROVALS_FILE).is_file() and waiting(run_dir) is None
+    except (OSError, ValueError):
+        return False
 
 
 def _under_way(run_dir: Path, journal: list[dict[str, Any]], now: float) -> Iterator[UnderWay]:
@@ -181,4 +183,4 @@ def _list(value: object) -> list[Any]:
 
 def _number(value: object) -> float:
     """A number that every database takes: JSON's may be infinite, or too large for a float."""
-    return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else 0.0

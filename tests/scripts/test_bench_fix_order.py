@@ -1,21 +1,13 @@
 """What small trainings of rival fixes are read as, and which pairs count."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
 import pytest
-from builders.checkout import ROOT
 
 from diagnose.finding.trials import Trials, Tried
 from evals.statistics.intervals import Estimate
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module
 
 
 def _tried(before: float, **arms: float) -> Tried:

@@ -1,8 +1,8 @@
 """The bench of the gate on a small bank of known properties."""
 
-import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +15,8 @@ NUM_RUNS, NUM_TARGET, NUM_GUARD = 40, 150, 400
 
 
 @pytest.fixture
-def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return {name: importlib.import_module(name) for name in ("gate_worlds", "gate_loops", "bench_gate")}
+def modules(module: Callable[[str], ModuleType]) -> dict[str, ModuleType]:
+    return {name: module(name) for name in ("gate_worlds", "gate_loops", "bench_gate")}
 
 
 @pytest.fixture

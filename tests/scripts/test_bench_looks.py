@@ -1,8 +1,8 @@
 """The bench of judgements with looks on a small bank of known properties."""
 
-import importlib
 import json
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -11,9 +11,8 @@ from builders.checkout import ROOT
 
 
 @pytest.fixture
-def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return {name: importlib.import_module(name) for name in ("gate_worlds", "gate_looks", "bench_looks")}
+def modules(module: Callable[[str], ModuleType]) -> dict[str, ModuleType]:
+    return {name: module(name) for name in ("gate_worlds", "gate_looks", "bench_looks")}
 
 
 def test_arms_that_vary_less_have_the_same_mean_score(modules: dict[str, ModuleType]) -> None:

@@ -1,9 +1,8 @@
 """What loops on data that others made are given, and what is counted of their results."""
 
-import importlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -15,15 +14,13 @@ SIZES = {"A": 900, "B": 700, "C": 600, "D": 100}
 
 
 @pytest.fixture
-def data(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("others_data")
+def data(module: Callable[[str], ModuleType]) -> ModuleType:
+    return module("others_data")
 
 
 @pytest.fixture
-def results(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("others_results")
+def results(module: Callable[[str], ModuleType]) -> ModuleType:
+    return module("others_results")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What the bench of wrong labels on SCAN plants, and how it reads the truth."""
 
-import importlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,15 +16,13 @@ SCRIPTS = ROOT / "scripts"
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("bench_scan_noise")
+def bench(module: Callable[[str], ModuleType]) -> ModuleType:
+    return module("bench_scan_noise")
 
 
 @pytest.fixture
-def results(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("scan_noise_results")
+def results(module: Callable[[str], ModuleType]) -> ModuleType:
+    return module("scan_noise_results")
 
 
 def _result(results: ModuleType, seed: int, decision: Decision, gain: float) -> Any:

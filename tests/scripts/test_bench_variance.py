@@ -1,6 +1,6 @@
 """Ways to narrow an interval, and banks of arms that were trained otherwise, on small cases of known answers."""
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from builders.checkout import ROOT, SHARED
+from builders.checkout import SHARED
 from numpy.typing import NDArray
 
 from diagnose.rows.tokens import NO_LOSS, collate, token_rows
@@ -20,10 +20,9 @@ ARMS = {"continue": (36, 0.0, 0.2), "random": (10, 0.5, 0.5), "fix": (10, 1.0, 0
 
 
 @pytest.fixture
-def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+def modules(module: Callable[[str], ModuleType]) -> dict[str, ModuleType]:
     names = ("gate_arms", "gate_worlds", "variance_ideas", "real_arms", "bench_arms", "make_real_bank")
-    return {name: importlib.import_module(name) for name in names}
+    return {name: module(name) for name in names}
 
 
 @pytest.fixture

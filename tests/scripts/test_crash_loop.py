@@ -1,20 +1,18 @@
 """What the script that kills loops reads from a journal."""
 
-import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from builders.checkout import ROOT
 
 KEY = "0123456789abcdef"
 
 
 @pytest.fixture
-def crash_loop(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("crash_loop")
+def crash_loop(module: Callable[[str], ModuleType]) -> ModuleType:
+    return module("crash_loop")
 
 
 def write_journal(run_dir: Path, *lines: tuple[float, str, str]) -> None:

@@ -1,24 +1,16 @@
 """What probabilities of causes are fitted on, and that a world is told by a model of the others."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from builders.checkout import ROOT
 
 from controller.prove.result import Named, ProveResult, write_prove
 from diagnose.finding.finding import Cause
 
 WORLDS = ("skills", "commands", "shop")
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module
 
 
 def result(world: str, scenario: str, seed: int, cause: str, score: float = 0.5, **evidence: float) -> ProveResult:

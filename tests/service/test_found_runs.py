@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from controller.engine.journal.approvals import ask
 from service.home import Home
 from service.loops.found import Submitted, write_submitted
 from service.loops.states import State
@@ -21,7 +22,7 @@ def test_runs_are_found_in_the_state_that_their_files_tell(service: Service, hom
         write_submitted(home.runs / name, ASKED)
     for name in ("ended", "alone"):
         (home.runs / name / "loop.json").write_text(json.dumps({"status": "ended", "stopped_because": "all is done"}))
-    (home.runs / "waits" / "approvals.jsonl").write_text('{"event": "asked", "round": 0}\n')
+    ask(home.runs / "waits", 0, "5f0e1d2c3b4a5968", "a plan")
     (home.runs / "begun" / "journal.jsonl").write_text('{"time": 1.0, "event": "started", "stage": "a"}\n')
     assert service.find_runs() == 5
     assert {loop.id: loop.state for loop in loops.listed(database)} == {

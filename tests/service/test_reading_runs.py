@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.loops.reading import Gain, is_decided, is_locked, read_run
+from controller.engine.journal.approvals import ask, decide
+from service.loops.reading import Gain, is_asked, is_decided, is_locked, read_run
 
 VERDICT = {
     "decision": "accepted",
@@ -99,13 +100,18 @@ def test_a_lock_is_seen_while_it_is_held(tmp_path: Path) -> None:
 def test_a_proposal_is_decided_once_its_answer_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "approvals.jsonl"
     assert not is_decided(tmp_path)
-    path.write_text('{"event": "asked", "round": 0}\n')
+    ask(tmp_path, 0, "5f0e1d2c3b4a5968", "a plan")
+    assert is_asked(tmp_path)
     assert not is_decided(tmp_path)
-    path.write_text('{"event": "asked", "round": 0}\n{"event": "decided", "rou')
+    path.write_text(path.read_text() + '{"event": "decided", "rou')
     assert not is_decided(tmp_path)
-    path.write_text('{"event": "asked", "round": 0}\n{"event": "decided", "round": 0}\n')
+    decide(tmp_path, "approved", "anna")
     assert is_decided(tmp_path)
-    path.write_text(path.read_text() + '{"event": "asked", "round": 1}\n')
+    assert not is_asked(tmp_path)
+    ask(tmp_path, 1, "6a7b8c9d0e1f2a3b", "another plan")
+    assert not is_decided(tmp_path)
+    path.write_text("no line of ours\n")
+    assert not is_asked(tmp_path)
     assert not is_decided(tmp_path)
 
 
