@@ -20,8 +20,8 @@ from controller.engine.workers import server as worker_server
 VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", "prove")
 """Names of verbs, functions of `controller.cli.verbs`."""
 
-SERVICE_VERBS = {"serve": "service.serve"} | dict.fromkeys(
-    ("submit", "status", "cancel", "resume", "token"), "service.commands"
+SERVICE_VERBS = {"serve": "service.cli.serve"} | dict.fromkeys(
+    ("submit", "status", "cancel", "resume", "token"), "service.cli.commands"
 )
 """Verbs of the service, with modules that carry them out; these stand above this package and may not be installed."""
 

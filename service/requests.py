@@ -22,12 +22,12 @@ from controller.engine.journal.approvals import (
     waiting,
 )
 from service.home import Home
-from service.loops.found import Submitted, found_run, write_submitted
-from service.loops.places import file_of
-from service.loops.reading import LOOP_FILE, RunRecord, is_asked, read_run
 from service.loops.recipes import checked, read_recipe, shown, words_of
-from service.loops.rounds import read_result
 from service.loops.states import RESUMABLE, State
+from service.runs.found import Submitted, found_run, write_submitted
+from service.runs.places import file_of
+from service.runs.reading import LOOP_FILE, RunRecord, is_asked, read_run
+from service.runs.rounds import read_result
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop

@@ -9,8 +9,8 @@ from service.engine.playing import Player
 from service.engine.queue import Queue
 from service.engine.slots import Slots
 from service.home import Home
-from service.loops.reading import is_decided
 from service.loops.states import State
+from service.runs.reading import is_decided
 from service.store import loops, servers
 from service.store.database import UNREACHED, Database
 

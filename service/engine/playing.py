@@ -12,9 +12,9 @@ from service.engine.processes import Processes
 from service.engine.slots import Slots
 from service.home import Home
 from service.loops.command_line import Share, command, environment
-from service.loops.printing import printable
-from service.loops.reading import is_locked, read_run
 from service.loops.states import State, state_after
+from service.runs.printing import printable
+from service.runs.reading import is_locked, read_run
 from service.store import loops
 from service.store.database import UNREACHED, Database
 from service.store.loops import End, Loop

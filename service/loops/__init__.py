@@ -1,1 +1,1 @@
-"""A loop as the service knows it: the recipe that it is asked for by, its command line, what its run directory says."""
+"""A loop as it is asked for: recipes, the command line that they make, and the states that it goes through."""

@@ -43,7 +43,7 @@ class Loop:
     message: str
     """Last lines of its log where it failed."""
     seen: Mapping[str, Any] | None
-    """What its run directory said when it was last looked at (`service.loops.reading.RunRecord`)."""
+    """What its run directory said when it was last looked at (`service.runs.reading.RunRecord`)."""
 
 
 _COLUMNS = [LOOPS.c[name] for name in Loop.__dataclass_fields__]

@@ -6,16 +6,16 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from service.api.app import make_app
 from service.home import Home
 from service.requests import Service
-from service.security.audit import Audit
-from service.security.guard import Doors
-from service.security.hosts import Hosts
-from service.security.roles import Role
-from service.security.sessions import Sessions, key_of
 from service.store import tokens
 from service.store.database import Database
+from service.web.app import make_app
+from service.web.security.audit import Audit
+from service.web.security.guard import Doors
+from service.web.security.hosts import Hosts
+from service.web.security.roles import Role
+from service.web.security.sessions import Sessions, key_of
 
 URL = "http://localhost:8700"
 

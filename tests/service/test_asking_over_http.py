@@ -11,13 +11,13 @@ from builders.served import Served, refused
 
 from controller.engine.journal.approvals import waiting, withdraw
 from controller.main import run
-from service.api import events
 from service.home import Home
 from service.loops.states import State
 from service.requests import Service
-from service.security.roles import Role
 from service.store import loops
 from service.store.database import Database
+from service.web.api import events
+from service.web.security.roles import Role
 
 APPROVAL = {"decision": "approved", "round": 0, "proposal": PROPOSAL}
 

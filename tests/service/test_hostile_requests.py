@@ -13,13 +13,13 @@ from builders.recorded import PROPOSAL, recorded
 from builders.served import URL, Served
 
 from controller.engine.journal.approvals import waiting
-from service.api.plain import plain, plain_json
 from service.home import Home
-from service.loops.places import file_of
 from service.requests import Service
-from service.security.roles import Role
+from service.runs.places import file_of
 from service.store import loops, tokens
 from service.store.database import Database
+from service.web.plain import plain, plain_json
+from service.web.security.roles import Role
 
 API = "/api/v1"
 LOOP = f"{API}/loops/made-1"

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.loops.tables import Search, Unreadable, page
+from service.runs.tables import Search, Unreadable, page
 
 NUM_ROWS = 10_000
 TEXTS = ("Alpha", "beta", "GAMMA delta", None, "", "Ünï", "a.b", "100%")

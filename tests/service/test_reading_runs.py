@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.engine.journal.approvals import ask, decide
-from service.loops.reading import Gain, is_asked, is_decided, is_locked, read_run
+from service.runs.reading import Gain, is_asked, is_decided, is_locked, read_run
 
 VERDICT = {
     "decision": "accepted",

@@ -51,7 +51,8 @@ def ended_once(host: Hosted, loop: Loop) -> None:
 def test_the_server_imports_no_back_end_of_models() -> None:
     heavy = "torch transformers lm_eval datasets mlflow hydra numpy pandas"
     code = (
-        f"import sys, service.commands, service.serve; print([name for name in {heavy.split()} if name in sys.modules])"
+        "import sys, service.cli.commands, service.cli.serve; "
+        f"print([name for name in {heavy.split()} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, check=True)
     assert found.stdout.decode().strip() == "[]"

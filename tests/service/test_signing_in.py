@@ -10,13 +10,13 @@ import pytest
 from builders.served import URL, Served, refused
 
 from service.home import Home
-from service.security import sessions
-from service.security.hosts import Hosts
-from service.security.rates import Rates
-from service.security.roles import Role
-from service.security.sessions import Sessions, key_of
 from service.store import loops, servers, tokens
 from service.store.database import Database
+from service.web.security import sessions
+from service.web.security.hosts import Hosts
+from service.web.security.rates import Rates
+from service.web.security.roles import Role
+from service.web.security.sessions import Sessions, key_of
 
 
 @pytest.fixture

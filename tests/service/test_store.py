@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from service.home import Home
 from service.loops.states import State
-from service.security.roles import Role
 from service.store import loops, servers, tokens
 from service.store.database import Database
 from service.store.loops import End, Loop
 from service.store.tables import METADATA
+from service.web.security.roles import Role
 
 FIRST = Loop("a-1", "smoke", {"seed": 1}, ("experiment=smoke",), "me", State.QUEUED, 0, False, None, 1.0, 1.0, "", None)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 
-from service.security.roles import Role, Who
+from service.web.security.roles import Role, Who
 
 
 def _who(request: Request) -> Who:

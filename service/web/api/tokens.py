@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from service.api.models import GivenToken, NewToken, TokenRecord
-from service.api.who import is_admin
 from service.requests import Unknown
-from service.security.audit import Audit
-from service.security.roles import Role
 from service.store import tokens
 from service.store.database import Database
 from service.store.tokens import Token
+from service.web.api.models import GivenToken, NewToken, TokenRecord
+from service.web.security.audit import Audit
+from service.web.security.roles import Role
+from service.web.who import is_admin
 
 
 def routes(database: Database, audit: Audit) -> APIRouter:

@@ -3,14 +3,15 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.api import events, proposals, results, sign_in, tokens
-from service.api import loops as loops_api
-from service.api.errors import answer_errors
-from service.api.models import Health
 from service.loops.states import State
 from service.requests import Service
-from service.security.guard import Doors, Guard
 from service.store import loops
+from service.web import sign_in
+from service.web.api import events, proposals, results, tokens
+from service.web.api import loops as loops_api
+from service.web.api.models import Health
+from service.web.errors import answer_errors
+from service.web.security.guard import Doors, Guard
 
 
 def make_app(service: Service, doors: Doors, server: str) -> ASGIApp:

@@ -18,13 +18,13 @@ from fastapi import APIRouter, Header, HTTPException, Query
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.api.plain import plain_json
-from service.api.who import Asking
-from service.loops.reading import JOURNAL_FILE
 from service.loops.states import RESUMABLE, State
-from service.loops.tail import Tail
 from service.requests import Service
+from service.runs.reading import JOURNAL_FILE
+from service.runs.tail import Tail
 from service.store.database import UNREACHED
+from service.web.plain import plain_json
+from service.web.who import Asking
 
 LOOK_S = 0.5
 """Seconds between two looks at a loop."""

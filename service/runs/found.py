@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.loops.reading import JOURNAL_FILE, LOOP_FILE
+from service.runs.reading import JOURNAL_FILE, LOOP_FILE
 
 SUBMITTED_FILE = "submitted.json"
 

@@ -10,16 +10,16 @@ from dataclasses import asdict
 from typing import Any
 
 from service.home import home_of
-from service.loops.printing import printable
-from service.loops.reading import RunRecord
 from service.loops.recipes import NAME
 from service.loops.states import State
 from service.requests import Service
-from service.security.roles import Role
+from service.runs.printing import printable
+from service.runs.reading import RunRecord
 from service.settings import Command, Serve, parted
 from service.store import loops, tokens
 from service.store.database import Database
 from service.store.loops import Loop
+from service.web.security.roles import Role
 
 
 def run(verb: str, words: Sequence[str]) -> int:

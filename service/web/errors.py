@@ -13,8 +13,8 @@ from starlette.responses import Response
 from controller.engine.errors import is_user_error
 from service.loops.recipes import shown
 from service.requests import Conflict, Unknown
-from service.security.refusals import refusal
 from service.store.database import UNREACHED
+from service.web.security.refusals import refusal
 
 log = logging.getLogger(__name__)
 

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from pydantic import JsonValue
 
-from service.api.models import DecisionRecord, NewDecision, ProposalDetails, ProposalRecord
-from service.api.plain import plain, plain_json
-from service.api.who import Asking
-from service.loops.rounds import rounds_of
 from service.loops.states import State
 from service.requests import Conflict, Service, Unknown, Wish
+from service.runs.rounds import rounds_of
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
+from service.web.api.models import DecisionRecord, NewDecision, ProposalDetails, ProposalRecord
+from service.web.plain import plain, plain_json
+from service.web.who import Asking
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query
 from pydantic import JsonValue
 from starlette.responses import FileResponse, Response
 
-from service.api.models import RowPage
-from service.api.plain import plain_json
-from service.loops.rounds import findings_of, has_text
-from service.loops.tables import Search, Unreadable, page
 from service.requests import Conflict, Service, Unknown
+from service.runs.rounds import findings_of, has_text
+from service.runs.tables import Search, Unreadable, page
+from service.web.api.models import RowPage
+from service.web.plain import plain_json
 
 REPORT_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "

@@ -21,24 +21,24 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.api.app import make_app
 from service.engine.engine import Engine
 from service.engine.slots import Slots
 from service.home import held, home_of, make_home
 from service.loops.recipes import NAME
 from service.requests import Service
-from service.security.audit import Audit
-from service.security.guard import Doors
-from service.security.hosts import Hosts
-from service.security.roles import Role
-from service.security.sessions import Sessions, key_of
 from service.settings import Serve, parted
 from service.store import tokens
 from service.store.database import Database
+from service.web.app import make_app
+from service.web.security.audit import Audit
+from service.web.security.guard import Doors
+from service.web.security.hosts import Hosts
+from service.web.security.roles import Role
+from service.web.security.sessions import Sessions, key_of
 
 log = logging.getLogger(__name__)
 
-FIRST_RECIPES = Path(__file__).parent / "loops" / "first_recipes"
+FIRST_RECIPES = Path(__file__).parents[1] / "loops" / "first_recipes"
 LATEST_S = 9.5
 """Seconds after which the server ends whatever holds it up; Linux kills its loops with it."""
 LAST_ANSWERS_S = 1.0

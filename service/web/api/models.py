@@ -8,7 +8,7 @@ from pydantic import Field as Rule
 from controller.engine.journal.approvals import Decision
 from service.loops.recipes import NAME
 from service.loops.states import State
-from service.security.roles import Role
+from service.web.security.roles import Role
 
 
 class Said(BaseModel):

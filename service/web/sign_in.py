@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from service.api.models import Me
-from service.api.who import Asking
-from service.security.refusals import refusal
-from service.security.roles import Role, Who
-from service.security.sessions import LASTS_S, Sessions
 from service.store import tokens
 from service.store.database import Database
+from service.web.api.models import Me
+from service.web.security.refusals import refusal
+from service.web.security.roles import Role, Who
+from service.web.security.sessions import LASTS_S, Sessions
+from service.web.who import Asking
 
 FIRST_PAGE = "/api/v1/me"
 

@@ -17,15 +17,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.security.audit import Audit, Line
-from service.security.hosts import Hosts
-from service.security.rates import Rates
-from service.security.refusals import refusal
-from service.security.roles import Role, Who
-from service.security.sessions import Sessions
 from service.store import tokens
 from service.store.database import UNREACHED, Database
 from service.store.tokens import Token
+from service.web.security.audit import Audit, Line
+from service.web.security.hosts import Hosts
+from service.web.security.rates import Rates
+from service.web.security.refusals import refusal
+from service.web.security.roles import Role, Who
+from service.web.security.sessions import Sessions
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from service.api.models import (
+from service.loops.recipes import known_recipes, read_recipe, shown
+from service.loops.states import State
+from service.requests import Service, Unknown
+from service.store import loops
+from service.store.database import Database
+from service.store.loops import Loop
+from service.web.api.models import (
     FieldRecord,
     LoopDetails,
     LoopPage,
@@ -14,14 +20,8 @@ from service.api.models import (
     RecipeRecord,
     StretchRecord,
 )
-from service.api.plain import plain, plain_json
-from service.api.who import Asking
-from service.loops.recipes import known_recipes, read_recipe, shown
-from service.loops.states import State
-from service.requests import Service, Unknown
-from service.store import loops
-from service.store.database import Database
-from service.store.loops import Loop
+from service.web.plain import plain, plain_json
+from service.web.who import Asking
 
 MOST_LOOPS = 200
 FURTHEST = 10_000_000

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.engine.journal.approvals import APPROVALS_FILE, waiting
 from controller.engine.workers.progress import read_share
-from service.loops.rounds import read_result
+from service.runs.rounds import read_result
 
 LOOP_FILE, JOURNAL_FILE, LOCK_FILE = "loop.json", "journal.jsonl", "lock"
 

@@ -1,0 +1,1 @@
+"""What run directories say of their loops, whatever has written them."""
