@@ -37,8 +37,8 @@ from variance_ideas import (
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.verdict.settings import Verify
-from evals.statistics.compare import alpha_at
 from evals.statistics.looks import Looks
+from evals.statistics.spending import alpha_at
 
 LEVEL = Looks.between(Verify().seeds, MAX_SEEDS, alpha_at(1)).levels[-1]
 SEEDS = (3, 5, 8)

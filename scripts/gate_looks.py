@@ -25,11 +25,12 @@ from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.loop_json import Ending
 from controller.verdict.promise import POWER, measured_on
 from controller.verdict.ruling import At, rule, rule_at
-from evals.statistics.compare import ArmScores, alpha_at
+from evals.statistics.compare import ArmScores
 from evals.statistics.looks import Looks
 from evals.statistics.looks_power import Prospect, gain_seen, prospect
 from evals.statistics.power import Judgement, MeasuredOn
 from evals.statistics.run_variance import RunNoise, run_noise
+from evals.statistics.spending import alpha_at
 
 MAX_SEEDS = 8
 SURE_DF = 10**6

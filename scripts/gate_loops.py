@@ -20,10 +20,10 @@ from controller.verdict.guards import REST
 from controller.verdict.promise import POWER, measured_on
 from controller.verdict.ruling import Ruling, rule
 from controller.verdict.settings import Verify
-from evals.statistics.compare import alpha_at
 from evals.statistics.harm import group_changes
 from evals.statistics.power import Judgement, MeasuredOn, detectable_gain
 from evals.statistics.run_variance import RunVariance, run_noise
+from evals.statistics.spending import alpha_at
 
 SETTINGS = Verify()
 NUM_BY_CHANCE = num_by_chance(SETTINGS.controls)

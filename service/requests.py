@@ -6,7 +6,7 @@ Everything is checked before anything is stored, and done by the servers of the 
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +24,9 @@ from controller.engine.journal.approvals import (
 from service.home import Home
 from service.loops.recipes import checked, read_recipe, shown, words_of
 from service.loops.states import RESUMABLE, State
+from service.runs.comparing import SELECT_FILE, Change, Model, changes, ended_with
 from service.runs.found import Submitted, found_run, write_submitted
+from service.runs.looks import LEDGER_FILE, Looked, read_looks
 from service.runs.places import file_of
 from service.runs.reading import LOOP_FILE, RunRecord, is_asked, read_run
 from service.runs.rounds import read_result
@@ -52,6 +54,15 @@ class Wish:
     proposal: str
     """Hash of its content."""
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A loop against the first one."""
+
+    loop: str
+    model: Model
+    changes: Sequence[Change]
 
 
 class Service:
@@ -167,6 +178,29 @@ class Service:
             return decide(run_dir, answer.decision, by, answer.why, round_number=answer.round, proposal=answer.proposal)
         except ValueError as error:
             raise Conflict(str(error).replace(str(run_dir), f"loop {loop.id}")) from error
+
+    def compare(self, loop_ids: Sequence[str]) -> list[Compared]:
+        """Compare what loops have ended with: each with the first, on the items that both answered.
+
+        Raises:
+            Unknown: there is no loop of an id.
+            Conflict: a loop has no answers yet, or they cannot be read.
+        """
+        found = []
+        for loop in [self.loop(one) for one in loop_ids]:
+            path = self.file(loop, SELECT_FILE)
+            if path is None:
+                raise Conflict(f"loop {loop.id} has judged nothing yet, and cannot be compared")
+            found.append((loop.id, path, ended_with(self.result(loop))))
+        try:
+            first = found[0]
+            return [Compared(name, model, changes(*first[1:], path, model)) for name, path, model in found[1:]]
+        except (OSError, ValueError, LookupError) as error:
+            raise Conflict("the answers of a loop cannot be read; they may be written just now") from error
+
+    def looks(self) -> list[Looked]:
+        """Looks of all judgements of the home, by the items that they looked at."""
+        return read_looks(self._home.runs / LEDGER_FILE)
 
     def find_runs(self) -> int:
         """Enter the runs that lie in the home and the database does not know; the number of them."""

@@ -29,12 +29,13 @@ from evals.harness.room import check_room
 from evals.items import EvalReport, check_pairable
 from evals.model_ref import ModelRef
 from evals.splits import Split
-from evals.statistics.compare import MIN_SEEDS, alpha_at, compare_to_model
+from evals.statistics.compare import MIN_SEEDS, compare_to_model
 from evals.statistics.intervals import Estimate
 from evals.statistics.looks import Looks
 from evals.statistics.looks_power import gain_seen, prospect
 from evals.statistics.paired import flips
 from evals.statistics.power import Judgement, detectable_gain
+from evals.statistics.spending import alpha_at
 from interventions.mix.mix import original_mix
 from interventions.planner import Auto
 

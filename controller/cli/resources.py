@@ -8,7 +8,7 @@ from controller.engine.runner import Stage
 from controller.loop.run import Run
 from controller.loop.trial.mixes import MAY_GO_ON
 from controller.results.arm_names import CHALLENGER
-from controller.results.page.words import duration
+from controller.results.page.words.numbers import duration
 from controller.stages.model import Model
 from controller.stages.train import time_steps
 from controller.train.before.needs import training_needs

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from controller.results.loop_json import LoopResult
 from controller.results.objective import objective_value
-from controller.results.page.words import number, signed, signed_interval
+from controller.results.page.words.numbers import number, signed, signed_interval
 from controller.results.tracking.job import Job
 from controller.settings import Sweep
 

@@ -53,6 +53,14 @@ class Spent:
     """Number of these tokens that a model was trained on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Use of one limit of the budget."""
+
+    limit: float
+    used: float
+
+
 class Books:
     """Costs by kind of work, and their check against the budget."""
 
@@ -75,6 +83,21 @@ class Books:
             cost = totals.get(book, Cost(0.0, 0, 0.0))
             totals[book] = Cost(cost.seconds + spent.seconds, cost.tokens + spent.tokens, cost.flops + spent.flops)
         return totals
+
+    def use(self, num_rounds: int) -> dict[str, Used]:
+        """Use of each limit that is set, by its key without `budget.`.
+
+        Args:
+            num_rounds: Number of rounds that are over.
+        """
+        used = {
+            "train_tokens": sum(spent.train_tokens for _, spent in self._lines),
+            "flops": sum(spent.flops for _, spent in self._lines),
+            "seconds": time.monotonic() - self._started,
+            "rounds": num_rounds,
+        }
+        limits = {key: getattr(self._budget, key) for key in used}
+        return {key: Used(limit, used[key]) for key, limit in limits.items() if limit is not None}
 
     def check_time(self) -> None:
         limit = self._budget.seconds

@@ -29,8 +29,8 @@ from controller.verdict.steps import Candidate
 from diagnose.slices.predicate import Slice
 from evals.items import EvalReport
 from evals.splits import Split
-from evals.statistics.compare import alpha_at
 from evals.statistics.run_variance import RunVariance
+from evals.statistics.spending import alpha_at
 from interventions.fixes.programs import WithPrograms
 from interventions.plan.attempts import Attempts
 from interventions.plan.plan import Plan

@@ -15,8 +15,9 @@ from controller.verdict.memory.ledger import look_at
 from controller.verdict.promise import Promise
 from evals.items import EvalReport, check_pairable
 from evals.splits import Split
-from evals.statistics.compare import ArmScores, alpha_at, compare_to_model
+from evals.statistics.compare import ArmScores, compare_to_model
 from evals.statistics.intervals import Estimate
+from evals.statistics.spending import alpha_at
 
 
 def open_sealed(

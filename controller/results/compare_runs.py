@@ -9,18 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controller.results.loop_json import LOOP_FILE, LoopResult, read_loop
-from controller.results.page.words import (
-    DECISIONS,
-    amount,
-    decisive,
-    duration,
-    first_finding,
-    number,
-    signed,
-    signed_interval,
-    slice_words,
-    total_cost,
-)
+from controller.results.page.words.labels import DECISIONS
+from controller.results.page.words.numbers import amount, duration, number, signed, signed_interval
+from controller.results.page.words.sentences import decisive, first_finding, slice_words, total_cost
 
 COLUMNS = (
     "run",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from controller.data.patches import SourceChange
-from controller.engine.budget import Cost
+from controller.engine.budget import Cost, Used
 from controller.engine.journal.approvals import Answer
 from controller.results.diagnosis_json import DiagnosisRecord
 from controller.train.before.mixture import Drawn, SourceCounts
@@ -379,6 +379,8 @@ class LoopResult:
     """Sources of `corpus.train` as it stands, that of most draws first."""
     status: Status = "ended"
     """State: over; waiting for a decision on the plan of the last round; or running, as a killed loop says, too."""
+    budget: Mapping[str, Used] = field(default_factory=dict)
+    """Use of each limit of `budget.*` that is set; its seconds are those of the last process alone."""
 
 
 def read_loop(path: Path) -> LoopResult:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import Decision, LoopResult, Score, VerdictRecord
-from controller.results.page.words import decisive, total_cost
+from controller.results.page.words.sentences import decisive, total_cost
 
 OBJECTIVES = ("gain", "gain_low", "score", "score_per_token")
 

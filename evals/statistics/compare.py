@@ -217,14 +217,6 @@ def non_inferior(
     return NonInferiority(_comparison(challenger, control, noise), lower, is_shown=lower > -margin)
 
 
-def alpha_at(look: int, alpha: float = 0.025) -> float:
-    """Level of judgement number `look` on the same items; all looks together spend `alpha`.
-
-    The shares 6 / (pi k)^2 sum to 1, so the number of looks need not be known beforehand.
-    """
-    return alpha * 6 / (math.pi * look) ** 2
-
-
 def _enough_runs(challenger: ArmScores, control: ArmScores, run: RunVariance | None) -> RunVariance:
     for arm in (challenger, control):
         _check_seeds(arm)

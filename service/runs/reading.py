@@ -54,11 +54,12 @@ class RunRecord:
     num_rounds: int
     """Number of rounds that are judged."""
     decision: str
-    """Decision of the last verdict; empty before the first."""
+    """Decision of the round that decides: the last that accepted, else the last that trained, else the last; empty
+    before the first."""
     reason: str
     """Why the loop stopped, or the last verdict decided so; empty before the first."""
     gain: Gain | None
-    """Gain of the last verdict; None where it trained nothing."""
+    """Gain of that round; None where it trained nothing."""
     seconds: float
     """Seconds of all stages, as booked; before the first verdict, from the first line of the journal to the last."""
     tokens: int
@@ -79,7 +80,7 @@ def read_run(run_dir: Path) -> RunRecord:
     """Read a run directory; one that is empty, or not there, has done nothing."""
     result = read_result(run_dir / LOOP_FILE)
     rounds = [_mapping(one) for one in _list(result.get("rounds"))]
-    verdict = _mapping(rounds[-1].get("verdict")) if rounds else {}
+    verdict = _decisive([_mapping(one.get("verdict")) for one in rounds])
     costs = [_mapping(cost) for cost in _mapping(result.get("costs")).values()]
     journal = list(_journal(run_dir / JOURNAL_FILE))
     times = [_number(line["time"]) for line in journal]
@@ -96,6 +97,15 @@ def read_run(run_dir: Path) -> RunRecord:
         num_stages=len({line["stage"] for line in journal if line["event"] == "finished"}),
         under_way=tuple(_under_way(run_dir, journal, time.time())),
     )
+
+
+def _decisive(verdicts: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Verdict of the round that decides; a loop that waits or was not approved has decided nothing else."""
+    if verdicts and verdicts[-1].get("decision") in ("awaiting_approval", "not_approved"):
+        return verdicts[-1]
+    accepted = [one for one in verdicts if one.get("champion_arm") or one.get("decision") == "accepted"]
+    trained = [one for one in verdicts if one.get("arms")]
+    return next((found[-1] for found in (accepted, trained, verdicts) if found), {})
 
 
 def is_locked(run_dir: Path) -> bool:

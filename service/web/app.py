@@ -11,6 +11,7 @@ from service.web.api import events, proposals, results, tokens
 from service.web.api import loops as loops_api
 from service.web.api.models import Health
 from service.web.errors import answer_errors
+from service.web.page import routes as page
 from service.web.security.guard import Doors, Guard
 
 
@@ -38,4 +39,5 @@ def make_app(service: Service, doors: Doors, server: str) -> ASGIApp:
     app.include_router(results.routes(service))
     app.include_router(events.routes(service))
     app.include_router(tokens.routes(doors.database, doors.audit))
+    app.include_router(page.routes(service, doors.database))
     return Guard(app, doors)

@@ -23,37 +23,37 @@ def answer_errors(app: FastAPI) -> None:
     """Have the application answer every error in the one form."""
 
     @app.exception_handler(Unknown)
-    def unknown(_: Request, error: Unknown) -> Response:
-        return refusal(404, str(error))
+    def unknown(request: Request, error: Unknown) -> Response:
+        return refusal(request.scope, 404, str(error))
 
     @app.exception_handler(Conflict)
-    def conflict(_: Request, error: Conflict) -> Response:
-        return refusal(409, str(error))
+    def conflict(request: Request, error: Conflict) -> Response:
+        return refusal(request.scope, 409, str(error))
 
     @app.exception_handler(ValueError)
-    def refused(_: Request, error: ValueError) -> Response:
+    def refused(request: Request, error: ValueError) -> Response:
         # Only what our own code says of what it was given is for a reader; the rest is a defect.
         if not is_user_error(error):
             raise error
-        return refusal(422, str(error))
+        return refusal(request.scope, 422, str(error))
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> Response:
+    def invalid(request: Request, error: RequestValidationError) -> Response:
         wrong = error.errors()[0]
         place = ".".join(str(part) for part in wrong["loc"])
-        return refusal(422, f"{shown(place)}: {wrong['msg']}")
+        return refusal(request.scope, 422, f"{shown(place)}: {wrong['msg']}")
 
     @app.exception_handler(HTTPException)
-    def other(_: Request, error: HTTPException) -> Response:
-        return refusal(error.status_code, str(error.detail), error.headers)
+    def other(request: Request, error: HTTPException) -> Response:
+        return refusal(request.scope, error.status_code, str(error.detail), error.headers)
 
-    async def away(_: Request, error: Exception) -> Response:
+    async def away(request: Request, error: Exception) -> Response:
         log.warning("the database cannot be reached: %s", error)
-        return refusal(503, "the database cannot be reached now; try again", {"retry-after": "5"})
+        return refusal(request.scope, 503, "the database cannot be reached now; try again", {"retry-after": "5"})
 
     for kind in UNREACHED:
         app.add_exception_handler(kind, away)
 
     @app.exception_handler(Exception)
-    def failed(_: Request, error: Exception) -> Response:
-        return refusal(500, "the server failed; its log says where")
+    def failed(request: Request, error: Exception) -> Response:
+        return refusal(request.scope, 500, "the server failed; its log says where")

@@ -17,7 +17,12 @@ _COMMANDS = re.compile(
 def plain(text: str) -> str:
     """The text with signs that are commands replaced by pictures of them, and its end cut off where it is too long."""
     cut = text if len(text) <= LONGEST else f"{text[:LONGEST]} [... {len(text) - LONGEST} characters more]"
-    return _COMMANDS.sub(_picture, cut)
+    return neutral(cut)
+
+
+def neutral(text: str) -> str:
+    """The text with signs that are commands replaced by pictures of them."""
+    return _COMMANDS.sub(_picture, text)
 
 
 def plain_json(value: Any, depth: int = 0) -> Any:

@@ -3,9 +3,9 @@
 import re
 from html.parser import HTMLParser
 
-from controller.results.page import words
+from controller.results.page.words import numbers
 
-VOID = {"meta", "br", "line", "circle"}
+VOID = {"meta", "br", "line", "circle", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] not in ("style", "title"):
-            self.text += data.replace(words.NBSP, " ")
+            self.text += data.replace(numbers.NBSP, " ")
 
 
 def flat(html: str) -> str:

@@ -11,6 +11,7 @@ from builders.loop_results import accepted_round
 from builders.served import Served
 from controller.engine.journal.approvals import ask
 from controller.results.loop_json import SCHEMA_VERSION, Champion, LoopResult, write_loop
+from controller.results.page.parts import write_parts
 from service.loops.states import State
 from service.store import loops
 from service.store.loops import Loop
@@ -27,6 +28,7 @@ def write_run(folder: Path) -> None:
     champion = Champion("stages/model", None, "the model of round 0")
     result = LoopResult(SCHEMA_VERSION, "made", rounds, None, champion, "", {}, {}, "c", "d", 0, status="waiting")
     write_loop(result, folder)
+    write_parts(result, folder)
     (folder / "report.html").write_text(f"<!doctype html><title>report</title>{HOSTILE_TEXT}")
     items = [
         {

@@ -256,4 +256,4 @@ def test_the_description_of_the_api_names_every_route(served: Served) -> None:
     found = served.program(Role.VIEWER).get("/api/v1/openapi.json").json()
     verbs = {(method, path.removeprefix("/api/v1")) for path, one in found["paths"].items() for method in one}
     assert {("post", "/loops"), ("get", "/loops/{loop_id}/events"), ("post", "/loops/{loop_id}/decision")} <= verbs
-    assert len(verbs) == 22
+    assert len(verbs) == 25

@@ -36,7 +36,7 @@ def test_without_a_token_everything_but_sign_in_and_health_answers_401(served: S
 def test_a_link_is_exchanged_for_a_cookie_that_scripts_and_other_sites_cannot_use(served: Served) -> None:
     client = served.stranger()
     answer = client.get(f"/sign-in?token={served.texts[Role.VIEWER]}")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/api/v1/me")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
     assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/"))
     assert served.texts[Role.VIEWER].lower() not in cookie

@@ -21,7 +21,7 @@ from controller.loop.trial.judged import arm_trials
 from controller.loop.trial.mixes import MixTrial, forecast, has_begun
 from controller.results.loop_json import ApprovalRecord
 from controller.results.page.approval import cost_words
-from controller.results.page.words import NBSP
+from controller.results.page.words.numbers import NBSP
 from controller.stages.propose import PATCH_FILE
 from interventions.plan.plan import Plan
 

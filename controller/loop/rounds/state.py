@@ -77,6 +77,7 @@ def result_of(
         data_hash=data_hash(run),
         corpus=state.corpus,
         status=status,
+        budget=run.books.use(len(state.rounds)),
     )
 
 

@@ -3,7 +3,8 @@
 import shlex
 
 from controller.results.loop_json import ApprovalRecord, LoopResult, PlanRecord, Round
-from controller.results.page.words import NBSP, amount, changes, duration, flops, slice_words
+from controller.results.page.words.numbers import NBSP, amount, duration, flops
+from controller.results.page.words.sentences import changes, slice_words
 
 
 def waiting_round(result: LoopResult) -> Round | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from controller.engine.budget import Cost
 from controller.results.diagnosis_json import DiagnosisRecord
 from controller.results.loop_json import Measure
-from controller.results.page import words
 from controller.results.page.environment import template, write_page
+from controller.results.page.words.sentences import items_title, spent, total_cost, wrong
 
 DIAGNOSIS_PAGE = "diagnosis.html"
 
@@ -41,7 +41,7 @@ def render_diagnosis(diagnosed: DiagnosedModel) -> str:
     findings = diagnosed.diagnosis.findings
     return template("diagnosed.html.j2").render(
         diagnosed=diagnosed,
-        headline=f"{words.items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
-        wrong=words.wrong(diagnosed.measure, findings),
-        spent=words.spent(words.total_cost(diagnosed.costs)),
+        headline=f"{items_title(findings[0].slice)} fail" if findings else "No slice fails more than the rest",
+        wrong=wrong(diagnosed.measure, findings),
+        spent=spent(total_cost(diagnosed.costs)),
     )

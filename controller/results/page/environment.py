@@ -7,9 +7,11 @@ from pathlib import Path
 import jinja2
 
 from controller.engine.budget import Cost
-from controller.results.page import approval, changes, doses, pictures, rivals, words
+from controller.results.page import approval, rivals
 from controller.results.page.diagnosis import fidelity, profiles
 from controller.results.page.diagnosis.shading import leaned_how, shaded
+from controller.results.page.pictures import changes, doses, marks
+from controller.results.page.words import labels, numbers, sentences, texts
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_FINDINGS, MOST_EXAMPLES, MOST_IDS = 6, 4, 200
@@ -33,29 +35,29 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "amount": words.amount,
-        "arm": words.arm_words,
-        "cause": words.cause_words,
-        "duration": words.duration,
-        "excerpt": words.excerpt,
-        "flops": words.flops,
-        "halved": words.halved,
-        "items_of": words.items_title,
-        "nearest_words": words.nearest_words,
-        "number": words.number,
-        "percent": words.percent,
-        "p_value": words.p_value,
-        "sentence": words.sentence,
+        "amount": numbers.amount,
+        "arm": sentences.arm_words,
+        "cause": labels.cause_words,
+        "duration": numbers.duration,
+        "excerpt": texts.excerpt,
+        "flops": numbers.flops,
+        "halved": sentences.halved,
+        "items_of": sentences.items_title,
+        "nearest_words": sentences.nearest_words,
+        "number": numbers.number,
+        "percent": numbers.percent,
+        "p_value": numbers.p_value,
+        "sentence": texts.sentence,
         "shaded": shaded,
         "leaned_how": leaned_how,
-        "signed": words.signed,
-        "slice": words.slice_words,
+        "signed": numbers.signed,
+        "slice": sentences.slice_words,
         "spread": fidelity.spread,
     }
     environment.globals |= {
         "style": (TEMPLATES / "page.css").read_text(encoding="utf-8"),
-        "interval": words.interval,
-        "signed_interval": words.signed_interval,
+        "interval": numbers.interval,
+        "signed_interval": numbers.signed_interval,
         "cost_rows": cost_rows,
         "most_findings": MOST_FINDINGS,
         "most_examples": MOST_EXAMPLES,
@@ -64,10 +66,11 @@ def template(name: str) -> jinja2.Template:
         "changes": changes,
         "doses": doses,
         "fidelity": fidelity,
-        "pictures": pictures,
         "profiles": profiles,
         "rivals": rivals,
-        "words": words,
+        "labels": labels,
+        "marks": marks,
+        "sentences": sentences,
     }
     return environment.get_template(name)
 

@@ -7,15 +7,18 @@ three rounds takes about a tenth of a second.
 
 from pathlib import Path
 
-from controller.results.loop_json import LoopResult, Round
-from controller.results.page import approval, words
+from controller.results.loop_json import LoopResult
+from controller.results.page import approval
 from controller.results.page.environment import template, write_page
+from controller.results.page.parts import write_parts
+from controller.results.page.words import labels, sentences
 
 PAGE_FILE = "report.html"
 
 
 def write_report(result: LoopResult, path: Path) -> Path:
-    """Write `report.html` into the run directory `path`; returns the file."""
+    """Write `report.html`, and its parts by themselves, into the run directory `path`; returns the page."""
+    write_parts(result, path)
     return write_page(path / PAGE_FILE, render(result, str(path)))
 
 
@@ -26,27 +29,15 @@ def render(result: LoopResult, run_dir: str = "RUN_DIR") -> str:
         result: Result of the loop.
         run_dir: Folder of the run, as it stands in the commands that the page shows.
     """
-    decided = words.decisive(result)
+    decided = sentences.decisive(result)
     early = "Under way" if result.status == "running" else "Ended early"
     waits = approval.waiting_round(result)
     return template("page.html.j2").render(
         result=result,
-        headline=words.headline(result),
+        headline=sentences.headline(result),
         decided=decided,
-        decision=words.DECISIONS[decided.verdict.decision] if decided else early,
-        answers=_answers(result, decided),
+        decision=labels.DECISIONS[decided.verdict.decision] if decided else early,
+        answers=sentences.answers(result),
         waits=waits,
         commands=approval.commands(waits, run_dir) if waits is not None else (),
     )
-
-
-def _answers(result: LoopResult, decided: Round | None) -> dict[str, str]:
-    """Answers to the questions that a reader comes with."""
-    answers = {}
-    if decided is not None:
-        answers = {
-            "What was wrong": words.wrong(decided.measure, decided.diagnosis.findings),
-            "What was changed": words.changed(decided),
-            "Did it hold": words.held(decided, result.sealed),
-        }
-    return answers | {"At what cost": words.spent(words.total_cost(result.costs))}

@@ -7,7 +7,7 @@ from controller.results.arm_names import CHALLENGER
 from controller.results.diagnosis_json import FidelityRecord
 from controller.results.loop_json import LoopResult, Round, Score, VerdictRecord
 from controller.results.objective import arm_that_goes_on, task_score
-from controller.results.page.words import decisive, total_cost
+from controller.results.page.words.sentences import decisive, total_cost
 from controller.results.tracking.names import metric_name
 from controller.results.tracking.writes import Point
 

@@ -6,16 +6,9 @@ from pathlib import Path
 
 from controller.results.loop_json import LoopResult
 from controller.results.page.page import PAGE_FILE
-from controller.results.page.words import (
-    DECISIONS,
-    decisive,
-    first_finding,
-    headline,
-    held,
-    sentence,
-    spent,
-    total_cost,
-)
+from controller.results.page.words.labels import DECISIONS
+from controller.results.page.words.sentences import decisive, first_finding, headline, held, spent, total_cost
+from controller.results.page.words.texts import sentence
 
 
 def result_tags(result: LoopResult) -> dict[str, str]:

@@ -12,7 +12,9 @@ from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
 from service.web.api.models import (
+    ComparedRecord,
     FieldRecord,
+    LookedRecord,
     LoopDetails,
     LoopPage,
     LoopRecord,
@@ -27,6 +29,8 @@ MOST_LOOPS = 200
 FURTHEST = 10_000_000
 """Largest place that a page begins at."""
 
+MOST_COMPARED = 8
+LoopIds = Annotated[list[str], Query(min_length=2, max_length=MOST_COMPARED)]
 RecipeName = Annotated[str, Query(max_length=64)]
 
 
@@ -68,6 +72,16 @@ def routes(service: Service, database: Database) -> APIRouter:
     def one_loop(loop_id: str) -> LoopDetails:
         """A loop as it is now."""
         return _details(service.loop(loop_id))
+
+    @router.get("/comparison")
+    def comparison(loop: LoopIds) -> list[ComparedRecord]:
+        """Models that loops have ended with: each of the others with the first, on the items that both answered."""
+        return [ComparedRecord.model_validate(asdict(one)) for one in service.compare(list(dict.fromkeys(loop)))]
+
+    @router.get("/looks")
+    def looks() -> list[LookedRecord]:
+        """How often judgements have looked at which items, those that were looked at last first."""
+        return [LookedRecord.model_validate(asdict(one)) for one in service.looks()]
 
     @router.post("/loops/{loop_id}/cancel")
     def cancel(loop_id: str) -> LoopDetails:

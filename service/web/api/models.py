@@ -193,3 +193,46 @@ class RowPage(Said):
     rows: list[dict[str, JsonValue]]
     num_rows: int
     """Number of all that match."""
+
+
+class ModelRecord(Said):
+    """What a loop has ended with."""
+
+    round: int
+    arm: str
+
+
+class ChangeRecord(Said):
+    """A loop against the first one, on the items of a task."""
+
+    task: str
+    """`all` for all tasks together."""
+    num_items: int
+    first: float
+    """Score of the first loop's model; `other` likewise."""
+    other: float
+    change: float
+    ci: tuple[float, float]
+
+
+class ComparedRecord(Said):
+    """A loop against the first one."""
+
+    loop: str
+    model: ModelRecord
+    changes: tuple[ChangeRecord, ...]
+
+
+class LookedRecord(Said):
+    """Looks of judgements at one set of items."""
+
+    items: str
+    """Hash of the items' ids."""
+    purpose: str
+    num_looks: int
+    last: float
+    """Unix time of the last, in seconds."""
+    spent: float
+    """Part of alpha that they have spent, in [0, 1]."""
+    next_level: float
+    """One-sided level of the next."""

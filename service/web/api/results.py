@@ -18,6 +18,9 @@ REPORT_CSP = (
     "frame-ancestors 'none'; sandbox"
 )
 """The report is one file without scripts; whatever a model wrote into it, none is run and nothing is loaded."""
+ITEMS_SEARCHED = ("id", "prompt", "target", "answer")
+EXAMPLES_SEARCHED = ("id", "prompt", "completion", "reason")
+"""Columns that a text is searched in."""
 Round = Annotated[int, Query(ge=0, le=1_000_000)]
 Offset = Annotated[int, Query(ge=0, le=2**40)]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -66,8 +69,7 @@ def routes(service: Service) -> APIRouter:
     ) -> RowPage:
         """Items with what models answered; those with the text in their prompt, target or answer."""
         equal = {"round": round, "arm": arm, "task": task, "is_failed": is_failed}
-        searched = ("id", "prompt", "target", "answer")
-        return _rows(loop_id, f"items-{split}.parquet", equal, searched, text, offset, limit)
+        return _rows(loop_id, f"items-{split}.parquet", equal, ITEMS_SEARCHED, text, offset, limit)
 
     @router.get("/examples")
     def examples(
@@ -82,8 +84,7 @@ def routes(service: Service) -> APIRouter:
     ) -> RowPage:
         """Rows of the mix that a round proposed, those that leave included, with weights and reasons."""
         equal = {"source": source, "kind": kind, "slice": slice}
-        searched = ("id", "prompt", "completion", "reason")
-        return _rows(loop_id, f"mix-{round}.parquet", equal, searched, text, offset, limit)
+        return _rows(loop_id, f"mix-{round}.parquet", equal, EXAMPLES_SEARCHED, text, offset, limit)
 
     def _rows(
         loop_id: str,

@@ -29,8 +29,11 @@ from service.web.security.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
-OPEN = frozenset({"/healthz", "/sign-in"})
-"""Paths that need no token."""
+OPEN = frozenset({"/healthz", "/sign-in", "/signed-out"})
+OPEN_FOLDER = "/static/"
+"""Paths that need no token: nothing of the home is told there."""
+OF_EVERYBODY = frozenset({"/api/v1/sign-out"})
+"""Changes that every role may make."""
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 CSRF_HEADER = "x-csrf-token"
@@ -98,9 +101,9 @@ class Guard:
             answer = self._refused_unread(scope) or await self._refused(scope, state)
         except UNREACHED as error:
             log.warning("the database cannot be reached: %s", error.orig)
-            answer = refusal(503, "the database cannot be reached now; try again", {"retry-after": "5"})
+            answer = refusal(scope, 503, "the database cannot be reached now; try again", {"retry-after": "5"})
         if answer is None and scope["method"] not in READING:
-            body = await _body(receive)
+            body = await _body(scope, receive)
             answer = body if isinstance(body, Response) else None
             receive = _again(body, receive) if isinstance(body, bytes) else receive
         await (self._app if answer is None else answer)(scope, receive, sends)
@@ -110,39 +113,42 @@ class Guard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._doors.hosts.is_ours(hosts[0]):
-            return refusal(421, "this server is not called so; serve.names says which names it has")
+            return refusal(scope, 421, "this server is not called so; serve.names says which names it has")
         origin = headers.get("origin")
         if origin is not None and not self._doors.hosts.is_same(origin, hosts[0]):
-            return refusal(403, "the request comes from a page of another site")
+            return refusal(scope, 403, "the request comes from a page of another site")
         if scope["method"] not in READING and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return refusal(403, "the request comes from a page of another site")
+            return refusal(scope, 403, "the request comes from a page of another site")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 12 or int(length) > BODY_BYTES:
-            return refusal(413, f"a body has at most {BODY_BYTES} bytes")
+            return refusal(scope, 413, f"a body has at most {BODY_BYTES} bytes")
         return None
 
     async def _refused(self, scope: Scope, state: dict[str, object]) -> Response | None:
         """What speaks against who asks."""
-        if scope["path"] in OPEN and scope["method"] in READING:
+        if scope["method"] in READING and (scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDER)):
             # Each path by itself: a monitor of health keeps nobody behind the same proxy from signing in.
-            return _too_often(self._strangers.wait_s(f"{scope['path']} {_address(scope)}"))
+            return _too_often(scope, self._strangers.wait_s(f"{scope['path']} {_address(scope)}"))
         who = await to_thread.run_sync(partial(self._who, Headers(scope=scope)))
         if who is None:
             wait = self._strangers.wait_s(_address(scope))
-            return _too_often(wait) or refusal(
+            return _too_often(scope, wait) or refusal(
+                scope,
                 401,
                 "sign in by the link that evalmend serve has printed, or bring a token: Authorization: Bearer TOKEN",
                 {"www-authenticate": "Bearer"},
             )
         state["who"] = who
-        if late := _too_often(self._known.wait_s(who.token)):
+        if late := _too_often(scope, self._known.wait_s(who.token)):
             return late
         if scope["method"] not in READING:
             given = Headers(scope=scope).get(CSRF_HEADER, "")
             if who.csrf is not None and not _same(given, who.csrf):
-                return refusal(403, f"a change by a session needs the header {CSRF_HEADER}, as /api/v1/me tells it")
-            if not who.role.may(Role.APPROVER):
-                return refusal(403, f"the role {who.role} reads; changes need {Role.APPROVER} or {Role.ADMIN}")
+                return refusal(
+                    scope, 403, f"a change by a session needs the header {CSRF_HEADER}, as /api/v1/me tells it"
+                )
+            if scope["path"] not in OF_EVERYBODY and not who.role.may(Role.APPROVER):
+                return refusal(scope, 403, f"the role {who.role} reads; changes need {Role.APPROVER} or {Role.ADMIN}")
         return None
 
     def _who(self, headers: Headers) -> Who | None:
@@ -174,10 +180,10 @@ def _same(given: str, asked: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), asked.encode())
 
 
-def _too_often(wait_s: int) -> Response | None:
+def _too_often(scope: Scope, wait_s: int) -> Response | None:
     if not wait_s:
         return None
-    return refusal(429, f"too many requests; go on in {wait_s} seconds", {"retry-after": str(wait_s)})
+    return refusal(scope, 429, f"too many requests; go on in {wait_s} seconds", {"retry-after": str(wait_s)})
 
 
 def _address(scope: Scope) -> str:
@@ -190,7 +196,7 @@ def _line(scope: Scope, status: int) -> Line:
     return Line(name, role, token, _address(scope), scope["method"], scope["path"], str(loop), status)
 
 
-async def _body(receive: Receive) -> bytes | Response:
+async def _body(scope: Scope, receive: Receive) -> bytes | Response:
     """The whole body, or what is wrong with it."""
     body = bytearray()
     try:
@@ -199,11 +205,11 @@ async def _body(receive: Receive) -> bytes | Response:
                 message = await receive()
                 body += message.get("body", b"")
                 if len(body) > BODY_BYTES:
-                    return refusal(413, f"a body has at most {BODY_BYTES} bytes")
+                    return refusal(scope, 413, f"a body has at most {BODY_BYTES} bytes")
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        return refusal(408, f"the body did not come within {BODY_S:g} seconds")
+        return refusal(scope, 408, f"the body did not come within {BODY_S:g} seconds")
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

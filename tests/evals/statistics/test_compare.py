@@ -8,18 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from evals.statistics.compare import (
-    ArmScores,
-    accepts,
-    alpha_at,
-    compare,
-    compare_to_model,
-    non_inferior,
-)
+from evals.statistics.compare import ArmScores, accepts, compare, compare_to_model, non_inferior
 from evals.statistics.difference import item_variance_at_loss
 from evals.statistics.intervals import score_interval, wilson
 from evals.statistics.paired import flips
 from evals.statistics.run_variance import RunVariance, pool_runs, run_variance
+from evals.statistics.spending import alpha_at
 
 PAIR = (("fix", 0.1), ("continue", 0.0))
 """Arms whose runs differ alike, and how much the first is better."""

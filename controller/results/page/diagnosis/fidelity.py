@@ -6,8 +6,9 @@ Both axes are logarithmic and have the same range, so that a change as expected 
 from dataclasses import dataclass
 
 from controller.results.diagnosis_json import FidelityRecord, LeftOutRecord
-from controller.results.page.pictures import LogAxis, PlacedPoint, Tick
-from controller.results.page.words import interval, number, signed, slice_words
+from controller.results.page.pictures.marks import LogAxis, PlacedPoint, Tick
+from controller.results.page.words.numbers import interval, number, signed
+from controller.results.page.words.sentences import slice_words
 from diagnose.attribution.fidelity import MIN_CALIBRATION
 from evals.statistics.intervals import Estimate
 

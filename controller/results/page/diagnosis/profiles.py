@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from controller.results.diagnosis_json import ProfileRecord, ProfilesRecord
-from controller.results.page import words
+from controller.results.page.words import numbers
 from diagnose.finding.finding import FeatureWeight
 
 NAMES = {
@@ -47,7 +47,7 @@ def _cell(profile: ProfileRecord, name: str, found: ProfilesRecord) -> Cell:
 
 def _text(name: str, value: float) -> str:
     if name == "rows":
-        return words.percent(10**value)
+        return numbers.percent(10**value)
     if name in ("copies", "disagreement"):
-        return words.percent(value)
-    return f"{value:.1f}" if name in ("length", "rarity") else words.number(value)
+        return numbers.percent(value)
+    return f"{value:.1f}" if name in ("length", "rarity") else numbers.number(value)

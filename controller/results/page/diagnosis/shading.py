@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.results.page.words import excerpt_ends, left_out, percent, signed
+from controller.results.page.words.numbers import percent, signed
+from controller.results.page.words.texts import excerpt_ends, left_out
 from diagnose.finding.finding import FailedItem
 
 

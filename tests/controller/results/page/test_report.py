@@ -31,10 +31,12 @@ from controller.results.loop_json import (
     read_loop,
     write_loop,
 )
-from controller.results.page import pictures, rivals, words
+from controller.results.page import rivals
 from controller.results.page.diagnosis.shading import shaded
 from controller.results.page.environment import cost_rows
 from controller.results.page.page import render, write_report
+from controller.results.page.pictures import marks
+from controller.results.page.words import labels, numbers, sentences, texts
 from diagnose.finding.finding import FailedItem
 
 REJECTED = Answer(0, "5f0e1d2c3b4a5968", "rejected", "anna", "<b>private</b> rows", "2030-01-02T03:04:05Z")
@@ -64,7 +66,7 @@ def test_every_ending_has_a_headline_and_well_formed_markup(ending: Decision) ->
     page = Page(html)
     assert page.open == []
     assert HEADLINES[ending] in page.text
-    assert words.DECISIONS[ending] in page.text
+    assert labels.DECISIONS[ending] in page.text
     assert "nan" not in page.text.lower().split()
 
 
@@ -113,16 +115,16 @@ def test_answers_that_could_not_be_read_stand_beside_the_scores() -> None:
     for name, rate in (("before", 0.5), ("challenger", 0.12)):
         first, *others = arms[name].scores
         arms[name] = replace(arms[name], scores=(replace(first, unparsed_rate=rate), *others))
-    picture = pictures.before_after(replace(round_.verdict, arms=arms))
+    picture = marks.before_after(replace(round_.verdict, arms=arms))
     assert picture is not None
-    notes = [row.note.replace(words.NBSP, " ") for row in picture.rows]
+    notes = [row.note.replace(numbers.NBSP, " ") for row in picture.rows]
     assert notes[0] == "1,063 items · 50 % → 12 % unparsed"
     assert not any("unparsed" in note for note in notes[1:])
 
 
 def test_an_unconfirmed_gain_is_not_announced_as_one() -> None:
     sealed = Sealed(0.01, (-0.05, 0.07), "unconfirmed", 309, 0.0152)
-    headline = words.headline(replace(loop_result(), sealed=sealed))
+    headline = sentences.headline(replace(loop_result(), sealed=sealed))
     assert headline.endswith("but items that nothing had seen do not confirm it")
 
 
@@ -197,7 +199,7 @@ def test_the_loop_pays_where_every_control_of_its_compute_is_beaten() -> None:
 
 
 def test_a_fix_that_helps_no_more_than_a_control_is_not_said_to_be_no_help() -> None:
-    assert words.headline(loop_result(full_round())) == (
+    assert sentences.headline(loop_result(full_round())) == (
         "Prompts with “jump” failed, and the fix helps, but is not shown to do better than “Random data instead, "
         "same compute”"
     )
@@ -245,7 +247,7 @@ def test_the_report_of_a_stored_run_is_the_report_of_the_run(tmp_path: Path) -> 
     result = ENDINGS[Decision.ACCEPTED]
     write_loop(result, tmp_path)
     assert write_report(read_loop(tmp_path), tmp_path).read_text(encoding="utf-8") == render(result)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["loop.json", "report.html"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["loop.json", "report-parts.json", "report.html"]
 
 
 def test_of_a_long_run_the_deciding_round_alone_is_open() -> None:
@@ -263,20 +265,20 @@ def test_shares_of_the_cost_sum_to_one_with_the_longest_stage_first() -> None:
 
 def test_numbers_are_written_for_people() -> None:
     written = [
-        words.number(-0.0001),
-        words.signed(-0.0304),
-        words.number(-1234.5),
-        words.percent(0.004),
-        words.amount(999.7),
-        words.amount(61_440),
-        words.flops(8.3e12),
-        words.flops(0),
-        words.duration(8.24),
-        words.duration(454),
-        words.duration(7260),
-        words.p_value(0.00002),
+        numbers.number(-0.0001),
+        numbers.signed(-0.0304),
+        numbers.number(-1234.5),
+        numbers.percent(0.004),
+        numbers.amount(999.7),
+        numbers.amount(61_440),
+        numbers.flops(8.3e12),
+        numbers.flops(0),
+        numbers.duration(8.24),
+        numbers.duration(454),
+        numbers.duration(7260),
+        numbers.p_value(0.00002),
     ]
-    assert [text.replace(words.NBSP, " ") for text in written] == [
+    assert [text.replace(numbers.NBSP, " ") for text in written] == [
         "0.000",
         "−0.030",
         "−1,234",
@@ -294,7 +296,7 @@ def test_numbers_are_written_for_people() -> None:
 
 def test_of_a_long_prompt_start_and_end_are_kept() -> None:
     text = "a" * 400 + "b" * 5000 + "the question?"
-    short = words.excerpt(text)
+    short = texts.excerpt(text)
     assert len(short) < 760
     assert short.startswith("aaa")
     assert short.endswith("the question?")
@@ -324,14 +326,14 @@ def test_a_shaded_prompt_reads_as_the_plain_one() -> None:
     for prompt in ("", "jump", " jump left \n", "jump " * 100, "ab cde f " * 300, "x" * 2000):
         num_words = len(prompt.split())
         text = "".join(piece.text for piece in shaded(leaning(prompt, *[0.1] * num_words)))
-        assert re.sub(", [^,]* of the shading with them", "", text) == words.excerpt(prompt)
+        assert re.sub(", [^,]* of the shading with them", "", text) == texts.excerpt(prompt)
 
 
 def test_the_shading_that_is_left_out_with_the_middle_of_a_prompt_is_told() -> None:
     item = leaning(f"first {'x ' * 500}middle {'x ' * 500}last", 0.2, *[0.0] * 500, -0.75, *[0.0] * 500, 0.05)
     pieces = shaded(item)
     assert [piece.text for piece in pieces if piece.tone] == ["first", "last"]
-    assert any("75 % of the shading with them" in piece.text.replace(words.NBSP, " ") for piece in pieces)
+    assert any("75 % of the shading with them" in piece.text.replace(numbers.NBSP, " ") for piece in pieces)
 
 
 def test_mcnemars_p_is_shown_as_a_description_and_said_never_to_accept() -> None:

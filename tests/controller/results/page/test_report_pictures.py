@@ -3,18 +3,18 @@
 import pytest
 from builders.loop_results import accepted_round, rejected_round
 
-from controller.results.page import pictures
+from controller.results.page.pictures import marks
 
 
 def test_marks_lie_at_their_values_on_the_scale() -> None:
-    scale = pictures.scale_over([0.58, 0.98])
+    scale = marks.scale_over([0.58, 0.98])
     assert (scale.low, scale.high) == (0.5, 1.0)
     assert [(tick.at, tick.label) for tick in scale.ticks(is_signed=False)][:2] == [
         (0.0, "0.5"),
         (20.0, "0.6"),
     ]
     assert (scale.at(0.75), scale.at(0.5), scale.at(2.0)) == (50.0, 0.0, 100.0)
-    quarters = pictures.scale_over([0.876, 0.982])
+    quarters = marks.scale_over([0.876, 0.982])
     assert [tick.label for tick in quarters.ticks(is_signed=False)] == [
         "0.875",
         "0.900",
@@ -30,7 +30,7 @@ def test_marks_lie_at_their_values_on_the_scale() -> None:
     [[0.0], [1.0, 1.0], [0.3, 0.3], [-0.03, 0.0], [0, 1], [-5000.0, -12.0], [0.951, 0.9512], [0.02, 0.99]],
 )
 def test_a_scale_holds_all_its_values_in_a_few_round_steps(values: list[float]) -> None:
-    scale = pictures.scale_over(values)
+    scale = marks.scale_over(values)
     assert scale.low <= min(values) + 1e-9
     assert scale.high >= max(values) - 1e-9
     labels = [tick.label for tick in scale.ticks(is_signed=False)]
@@ -42,7 +42,7 @@ def test_a_scale_holds_all_its_values_in_a_few_round_steps(values: list[float]) 
 
 
 def test_the_guard_margin_is_drawn_where_it_is() -> None:
-    picture = pictures.guards(rejected_round().verdict.guards)
+    picture = marks.guards(rejected_round().verdict.guards)
     assert picture.limit is not None
     assert picture.zero is not None
     # -.05 to +.02 in steps of .02 or so: the margin lies as far left of zero as it is large.
@@ -51,7 +51,7 @@ def test_the_guard_margin_is_drawn_where_it_is() -> None:
 
 
 def test_before_and_after_pairs_the_same_slice_and_puts_the_largest_change_first() -> None:
-    picture = pictures.before_after(accepted_round().verdict)
+    picture = marks.before_after(accepted_round().verdict)
     assert picture is not None
     labels = [row.label for row in picture.rows]
     assert labels[:3] == ["scan", "starter_arithmetic", "scan: verb = jump"]

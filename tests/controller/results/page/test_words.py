@@ -1,6 +1,6 @@
 """Words of the page for names that the program uses."""
 
-from controller.results.page.words import arm_words
+from controller.results.page.words.sentences import arm_words
 
 
 def test_arms_have_names_in_words_and_those_of_a_source_its_name() -> None:

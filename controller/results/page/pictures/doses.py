@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.results.loop_json import DosePoint
-from controller.results.page.pictures import LogAxis, PlacedPoint, Tick, scale_over
-from controller.results.page.words import interval, number
+from controller.results.page.pictures.marks import LogAxis, PlacedPoint, Tick, scale_over
+from controller.results.page.words.numbers import interval, number
 
 _WIDE = 8
 """Ratio of the most to the fewest rows from which their axis is logarithmic."""

@@ -10,17 +10,8 @@ from dataclasses import dataclass
 
 from controller.results.diagnosis_json import DataSliceRecord
 from controller.results.loop_json import GuardRecord, Measure, Score, VerdictRecord
-from controller.results.page.words import (
-    amount,
-    arm_words,
-    flops,
-    interval,
-    number,
-    percent,
-    signed,
-    signed_interval,
-    slice_words,
-)
+from controller.results.page.words.numbers import amount, flops, interval, number, percent, signed, signed_interval
+from controller.results.page.words.sentences import arm_words, slice_words
 from diagnose.finding.finding import SHOWN, Experiment
 from evals.statistics.intervals import Estimate
 

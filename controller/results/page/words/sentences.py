@@ -1,4 +1,4 @@
-"""Put a result in words: the headline, and numbers with the digits that a reader can use."""
+"""Put a result in words: the headline, what was wrong, what was changed and whether it held."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,131 +8,26 @@ from controller.results.diagnosis_json import FindingRecord
 from controller.results.loop_json import (
     ActionRecord,
     Decision,
-    Ending,
     LoopResult,
     Measure,
     Round,
     Sealed,
     VerdictRecord,
 )
+from controller.results.page.words.labels import ARMS, cause_words
+from controller.results.page.words.numbers import (
+    amount,
+    duration,
+    flops,
+    number,
+    p_value,
+    percent,
+    signed,
+    signed_interval,
+)
+from controller.results.page.words.texts import listed, sentence
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from interventions.controls import source_of
-
-NBSP = "\N{NO-BREAK SPACE}"
-
-CAUSES = {
-    "training_setup": "the training set-up",
-    "contamination": "evaluation items in the training data",
-    "format": "the format of prompt or answer",
-    "wrong_gold": "wrong gold answers in the evaluation",
-    "wrong_labels": "wrong labels in the training data",
-    "shortcut": "a shortcut the data invites",
-    "duplicates": "duplicated training rows",
-    "underweighted": "too little weight on data that is there",
-    "missing_data": "missing data",
-    "capacity": "a model too small for it",
-    "unknown": "undecided by the evidence",
-}
-_MOST_CHARACTERS = 700
-"""Most characters of a text that is shown whole."""
-ARMS = {
-    "before": "Before",
-    "challenger": "The fix",
-    "every_step": "With the steps left out",
-    "continue": "Same data, trained on",
-    "random": "Random data instead",
-    "stratified": "Equal shares of all slices",
-    "bm25": "Nearest by words (BM25)",
-    "loss": "Rows of highest loss",
-    "shuffled": "Same fix, other slices",
-    "no_influence": "Fix without influence",
-}
-DECISIONS = {
-    Decision.ACCEPTED: "Accepted",
-    Decision.REJECTED: "Not accepted",
-    Decision.RANDOM_IS_ENOUGH: "Random rows are enough",
-    Decision.NOT_DATA: "Not the data",
-    Decision.NOTHING_TO_DO: "Nothing to do",
-    Decision.AWAITING_APPROVAL: "Waits for approval",
-    Decision.NOT_APPROVED: "Not approved",
-}
-
-
-LOOK_ENDINGS = {
-    Ending.ACCEPTED: "shown",
-    Ending.HARMED: "harm is shown",
-    Ending.FUTILE: "more seeds would hardly show it",
-    Ending.LAST: "not shown; all seeds are trained",
-    Ending.BUDGET: "not shown; the budget ended",
-    Ending.GOES_ON: "not decided; more seeds were trained",
-}
-
-
-def number(value: float) -> str:
-    """Write three decimals for scores, four digits for anything larger."""
-    return _minus(f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}")
-
-
-def signed(value: float) -> str:
-    return _minus(f"{value:+.3f}" if abs(value) < 10 else f"{value:+,.4g}")
-
-
-def interval(low: float, high: float) -> str:
-    return f"[{number(low)}, {number(high)}]"
-
-
-def signed_interval(low: float, high: float) -> str:
-    return f"[{signed(low)}, {signed(high)}]"
-
-
-def percent(share: float) -> str:
-    if 0 < share < 0.01:
-        return f"<{NBSP}1{NBSP}%"
-    return f"{100 * share:.0f}{NBSP}%"
-
-
-def p_value(p: float) -> str:
-    return f"p{NBSP}<{NBSP}0.001" if p < 0.001 else f"p{NBSP}={NBSP}{p:.3f}"
-
-
-def amount(value: float) -> str:
-    """Write a count with its SI prefix: 950, 12.4 k, 3.1 M, ..."""
-    for power, prefix in ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if value >= 0.9995 * 10**power:
-            return f"{value / 10**power:.3g}{NBSP}{prefix}"
-    return f"{value:.3g}"
-
-
-def flops(value: float) -> str:
-    text = amount(value)
-    return f"{text}FLOP" if text[-1].isalpha() else f"{text}{NBSP}FLOP"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 59.5:
-        return f"{seconds:.1f}{NBSP}s" if seconds < 9.95 else f"{seconds:.0f}{NBSP}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}{NBSP}min {rest:02d}{NBSP}s"
-    return f"{minutes // 60}{NBSP}h {minutes % 60:02d}{NBSP}min"
-
-
-def excerpt(text: str) -> str:
-    """Keep start and end of a long text; the question of a few-shot prompt is at the end."""
-    head, tail = excerpt_ends(text)
-    return text if head == tail else f"{text[:head]}{left_out(tail - head)}{text[tail:]}"
-
-
-def excerpt_ends(text: str) -> tuple[int, int]:
-    """Begin and end of the part that is left out."""
-    if len(text) <= _MOST_CHARACTERS:
-        return len(text), len(text)
-    head = _MOST_CHARACTERS // 3
-    return head, len(text) - (_MOST_CHARACTERS - head)
-
-
-def left_out(num_characters: int, more: str = "") -> str:
-    return f"\n… {num_characters:,} characters left out{more} …\n"
 
 
 def slice_words(where: Mapping[str, str]) -> str:
@@ -186,6 +81,18 @@ def headline(result: LoopResult) -> str:
         Decision.NOT_APPROVED: f"{failing} failed; a plan to mend that was not approved",
         Decision.NOTHING_TO_DO: f"{failing} failed, and there is nothing to change",
     }[decided.verdict.decision]
+
+
+def answers(result: LoopResult) -> dict[str, str]:
+    """Answers to the questions that a reader of the report comes with."""
+    decided, found = decisive(result), {}
+    if decided is not None:
+        found = {
+            "What was wrong": wrong(decided.measure, decided.diagnosis.findings),
+            "What was changed": changed(decided),
+            "Did it hold": held(decided, result.sealed),
+        }
+    return found | {"At what cost": spent(total_cost(result.costs))}
 
 
 def wrong(measure: Measure, findings: Sequence[FindingRecord]) -> str:
@@ -280,10 +187,6 @@ def first_finding(round_: Round) -> FindingRecord | None:
     return round_.diagnosis.findings[0] if round_.diagnosis.findings else None
 
 
-def cause_words(cause: str) -> str:
-    return CAUSES.get(cause, cause.replace("_", " "))
-
-
 def arm_words(name: str) -> str:
     if name.startswith(WITHOUT):
         return f"The fix without {name.removeprefix(WITHOUT)}"
@@ -295,17 +198,6 @@ def arm_words(name: str) -> str:
     else:
         return name
     return words + (", same compute" if control != name else "")
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names, at least one, with commas and a last "and"."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def sentence(text: str) -> str:
-    """Write a text with a capital and a full stop."""
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
 
 
 def _rose(verdict: VerdictRecord) -> str:
@@ -349,8 +241,3 @@ def changes(action: ActionRecord) -> str:
     )
     parts = [f"{count:,} {'row' if count == 1 else 'rows'} {verb}" for count, verb in counts if count]
     return ", ".join(parts) or "no row"
-
-
-def _minus(text: str) -> str:
-    """Use the true minus sign, and none on a zero."""
-    return text.lstrip("-") if text.strip("-0.") == "" else text.replace("-", "−")
