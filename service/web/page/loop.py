@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from markupsafe import Markup
 from starlette.responses import Response
 
+from controller.results.page.parts_json import PARTS_FILE
 from controller.results.page.words.labels import DECISIONS
 from service.requests import Conflict, Service
-from service.runs.parts import PARTS_FILE, read_parts, version_of
+from service.runs.parts import read_parts, version_of
 from service.runs.reading import JOURNAL_FILE
 from service.runs.rounds import rounds_of
 from service.runs.tail import Tail

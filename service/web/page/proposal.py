@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.responses import Response
 
+from controller.results.page.parts_json import PARTS_FILE
 from service.requests import Conflict, Service
-from service.runs.parts import PARTS_FILE, read_parts
+from service.runs.parts import read_parts
 from service.runs.rounds import rounds_of
 from service.runs.tables import Search, Unreadable, page
 from service.store.loops import Loop
