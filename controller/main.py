@@ -21,7 +21,7 @@ VERBS = ("loop", "plan", "measure", "diagnose", "propose", "verify", "nightly", 
 """Names of verbs, functions of `controller.cli.verbs`."""
 
 SERVICE_VERBS = {"serve": "service.cli.serve"} | dict.fromkeys(
-    ("submit", "status", "cancel", "resume", "token"), "service.cli.commands"
+    ("submit", "status", "cancel", "resume", "schedule", "token"), "service.cli.commands"
 )
 """Verbs of the service, with modules that carry them out; these stand above this package and may not be installed."""
 
@@ -32,7 +32,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   measure | diagnose | propose | verify
             one stage, on what earlier stages left in run_dir
   prove     the loop on a planted defect, held against the truth
-  nightly   one round on the champion, for cron; a Markdown summary in run_dir
+  nightly   a night on the champion or the given model, for cron: what got worse, and why; a page of Markdown
   report RUN_DIR              write report.html again
   compare RUN_DIR RUN_DIR ... a table of runs
   approve | reject RUN_DIR [by=NAME why="..." round=N proposal=HASH]
@@ -41,6 +41,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
 
   serve                       the service: loops in a queue, watched and gone on with; all with serve.home=HOME
   submit RECIPE [field=value ...] | status [LOOP ...] | cancel LOOP ... | resume LOOP ...
+  schedule add NAME RECIPE cron='0 1 * * *' zone=UTC | schedule list | schedule pause|resume|remove NAME
   token give NAME role=viewer|approver|admin | token list | token take ID
 
   evalmend loop                                    the embedded starter
@@ -51,7 +52,8 @@ USAGE = """usage: evalmend VERB [key=value ...]
   evalmend prove scenario=starved_skill world=skills seed=0
 
 Every key with its meaning: controller/settings.py and the README. Exit codes: 0 done, 1 failed, 2 bad input,
-3 waits for approval, 130 interrupted. With --debug bad input shows where it was noticed, too.
+3 waits for approval, 4 a night is worse than the one before, 130 interrupted. With --debug bad input shows where it was
+noticed, too.
 """
 
 DEBUG = "--debug"

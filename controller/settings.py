@@ -4,7 +4,9 @@ A field is a key: `train.learning_rate` is `Train.learning_rate`. `__post_init__
 with the component that reads them; here they are put together, beside those of the loop as a whole.
 """
 
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from omegaconf import MISSING
@@ -78,6 +80,46 @@ class Controller:
 
 
 @dataclass
+class Nightly:
+    """`nightly.*`: what a night of `evalmend nightly` does."""
+
+    plays: str = "loop"
+    """`loop` plays the loop each night; `watch` measures, compares with the night before, and diagnoses what got worse;
+    nothing is trained."""
+    opens: str = "champion"
+    """Model that a night opens with: `champion`, that of the night before, or `given`, the one of `model.*` as it
+    stands tonight, which others may have replaced."""
+    name: str | None = None
+    """Beginning of the names of the nights' folders, where they share `run_dir` with others; unset means the date
+    alone."""
+    date: str | None = None
+    """Date of the night, as 2030-01-31; unset means today."""
+    alpha: float = 0.01
+    """Probability that a night is said to be worse where nothing is, of all its tasks together."""
+    keep: int | None = None
+    """Number of last nights of which everything is kept; of older ones the stages, and with them the weights, go as
+    long as no champion needs them, and all results stay. Unset keeps everything."""
+
+    def __post_init__(self) -> None:
+        one_of("nightly.plays", self.plays, ("loop", "watch"))
+        one_of("nightly.opens", self.opens, ("champion", "given"))
+        if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ValueError(
+                f"nightly.name must be letters, digits, '_', '.' and '-', and begin with one of the first two, got "
+                f"{self.name!r}"
+            )
+        if self.date is not None:
+            try:
+                datetime.strptime(self.date, "%Y-%m-%d")
+            except ValueError as error:
+                raise ValueError(f"nightly.date must be a date as 2030-01-31, got {self.date!r}") from error
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"nightly.alpha must be above 0 and below 1, got {self.alpha}")
+        if self.keep is not None and self.keep < 1:
+            raise ValueError(f"nightly.keep must be at least 1, got {self.keep}; leave it unset to keep everything")
+
+
+@dataclass
 class Propose:
     """`propose.*`: options of the verb `propose`."""
 
@@ -107,6 +149,7 @@ class LoopSettings:
     controller: Controller = field(default_factory=Controller)
     tracking: Tracking = field(default_factory=Tracking)
     sweep: Sweep = field(default_factory=Sweep)
+    nightly: Nightly = field(default_factory=Nightly)
     propose: Propose = field(default_factory=Propose)
     seed: int = 0
     """Seed of all that chance decides, below a million: seeds of trainings are made from it."""

@@ -24,7 +24,7 @@ from crash_loop import stages_done_twice, without_times
 
 from service.home import Home, home_of, make_home
 from service.loops.states import State
-from service.requests import Service
+from service.requests.service import Service
 from service.settings import Serve
 from service.store import loops
 from service.store.database import Database

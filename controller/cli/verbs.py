@@ -4,12 +4,11 @@ Single stages are the loop's own, stopped early: the journal finds what earlier 
 """
 
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.forecast import compare_models, plan_lines
-from controller.cli.nights import earlier_nights, night_not_over, since_lines
+from controller.cli.nights.nightly import nightly
 from controller.cli.recorded_lines import finding_line, gold_lines, recorded_lines, score_lines
 from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
@@ -17,7 +16,7 @@ from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
-from controller.loop.models import base_model, initial_model, measure_model, read_champion
+from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import leave_patch, propose_round
 from controller.loop.recorded import diagnose_recorded_answers
@@ -33,7 +32,7 @@ from controller.results.loop_json import LoopResult
 from controller.results.page.diagnosis.fidelity import believed, calibrated, of_slices
 from controller.results.page.diagnosis_page import DiagnosedModel, write_diagnosis
 from controller.results.records import diagnosis_record, measure_record
-from controller.results.summary import summary, waiting_lines, write_summary
+from controller.results.summary import summary, waiting_lines
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 from controller.train.settings import RecordedModel
@@ -41,32 +40,13 @@ from diagnose.finding.outcome import concluded
 from evals.splits import Split
 from interventions.plan.attempts import Attempts
 
+__all__ = ["diagnose", "loop", "measure", "nightly", "plan", "propose", "prove", "verify"]
+
 
 def loop(settings: LoopSettings, job: Job) -> Ended:
     ended = _play(settings, job)
     _say(f"{choose_run_dir(settings) / 'report.html'}")
     return ended
-
-
-def nightly(settings: LoopSettings, job: Job) -> Ended:
-    """Run the loop on the champion of the last night, with a one-page summary of what changed since, for cron.
-
-    Each night has a folder of its own, named by its date, in the run directory; all share one ledger there. Run again
-    in the same night, it continues where it stopped. Where a person approves plans, it goes on with an earlier night
-    that is not over, on whatever day that is decided, and a new night begins after it.
-    """
-    nights = choose_run_dir(settings)
-    tonight = nights / time.strftime("%Y-%m-%d")
-    if settings.controller.asks:
-        tonight = night_not_over(nights, tonight.name) or tonight
-    earlier = earlier_nights(nights, tonight.name)
-    champion = read_champion(earlier[-1]) if earlier else None
-    result = run_loop(replace(settings, run_dir=str(tonight)), job, champion)
-    since = since_lines(earlier[-1], tonight) if earlier else ()
-    for line in waiting_lines(result, tonight):
-        _say(line)
-    _say(f"{write_summary(result, tonight, since)}")
-    return Ended(_exit_code(result))
 
 
 def measure(settings: LoopSettings, job: Job) -> Ended:

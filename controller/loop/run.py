@@ -44,7 +44,7 @@ from interventions.controls import source_of
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget", "sweep", "controller")
+NOT_IN_HASH = ("run_dir", "tracking", "workers", "propose", "budget", "sweep", "controller", "nightly")
 """Settings of where and how fast a run goes and how far, not of what it does: a larger budget continues where the
 smaller ended, and a loop that waits for approval can go on without. The settings of `diagnose.fidelity` and
 `verify.doses` are free too, which a finished run may add, and `train.keep`."""

@@ -8,10 +8,10 @@ from controller.results.page.approval import asked_words, commands, waiting_roun
 from controller.results.page.page import PAGE_FILE
 
 
-def write_summary(result: LoopResult, run_dir: Path, since: Sequence[str] = ()) -> Path:
-    """Write `summary.md` beside `loop.json`; `since` are lines on what has changed since an earlier run."""
+def write_summary(text: str, run_dir: Path) -> Path:
+    """Write `summary.md` into a run directory; returns the file."""
     path = run_dir / "summary.md"
-    path.write_text(summary(result, since) + "\n")
+    path.write_text(text.rstrip() + "\n", encoding="utf-8")
     return path
 
 

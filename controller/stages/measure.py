@@ -1,15 +1,17 @@
 """Stages that read items: a model's answers to them, and their hashes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.data.reports import write_report_json
+from controller.data.reports import read_report_json, write_report_json
+from controller.engine.artifacts import Artifact
 from controller.engine.budget import FORWARD, Spent
 from controller.stages.model import Model
 from evals.harness import LoadedSuite, evaluate, load_suite
+from evals.items import ItemKey, ProbeReport
 from evals.leaks.item_index import index_items
 from evals.leaks.templates import make_templates
 from evals.model_ref import ModelRef
@@ -41,6 +43,14 @@ def measure(folder: Path, model: Model, pinned: PinnedSuite, split: Split) -> Sp
     report = evaluate(model.ref, pinned.load(), split)
     write_report_json(report, folder)
     return Spent(tokens=report.num_tokens, flops=FORWARD * model.num_parameters * report.num_tokens)
+
+
+def only_failed(folder: Path, report: Artifact, failed: tuple[ItemKey, ...]) -> Spent:
+    """Write a report of the same answers in which these items alone count as failed."""
+    measured, counted = read_report_json(report.folder, ProbeReport), frozenset(failed)
+    results = tuple(replace(one, is_failed=one.item.key in counted) for one in measured.results)
+    write_report_json(replace(measured, results=results), folder)
+    return Spent()
 
 
 def hash_items(folder: Path, pinned: PinnedSuite) -> str:

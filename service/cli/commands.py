@@ -1,4 +1,4 @@
-"""Verbs that ask the service of a home: submit, status, cancel, resume, token."""
+"""Verbs that ask the service of a home: submit, status, cancel, resume, schedule, token."""
 
 import getpass
 import re
@@ -10,15 +10,18 @@ from dataclasses import asdict
 from typing import Any
 
 from service.home import home_of
+from service.loops.nights import next_due
 from service.loops.recipes import NAME
 from service.loops.states import State
-from service.requests import Service
+from service.requests.schedules import Schedules
+from service.requests.service import Service
 from service.runs.printing import printable
 from service.runs.reading import RunRecord
 from service.settings import Command, Serve, parted
 from service.store import loops, tokens
 from service.store.database import Database
 from service.store.loops import Loop
+from service.store.schedules import Schedule
 from service.web.security.roles import Role
 
 
@@ -35,17 +38,23 @@ def _submit(command: Command) -> int:
     if not command.words or "=" in command.words[0]:
         raise ValueError("evalmend submit needs a recipe, for example: evalmend submit starter seed=1 serve.home=HOME")
     recipe, *rest = command.words
-    fields: dict[str, object] = {}
-    for word in rest:
-        field, mark, value = word.partition("=")
-        if not mark:
-            raise ValueError(f"evalmend submit takes field=value after the recipe, got {word[:60]!r}")
-        if field in fields:
-            raise ValueError(f"field {field} is named twice; which one is meant?")
-        fields[field] = value
+    fields = _fields("submit", rest)
     with _opened(command.serve) as (service, _):
         _say(service.submit(recipe, fields, getpass.getuser()).id)
     return 0
+
+
+def _fields(verb: str, words: Sequence[str]) -> dict[str, object]:
+    """Values by field, as they were typed."""
+    fields: dict[str, object] = {}
+    for word in words:
+        field, mark, value = word.partition("=")
+        if not mark:
+            raise ValueError(f"evalmend {verb} takes field=value after the recipe, got {word[:60]!r}")
+        if field in fields:
+            raise ValueError(f"field {field} is named twice; which one is meant?")
+        fields[field] = value
+    return fields
 
 
 def _status(command: Command) -> int:
@@ -95,11 +104,37 @@ def _token(command: Command) -> int:
     return 0
 
 
+def _schedule(command: Command) -> int:
+    wish, *rest = command.words or ("",)
+    with _opened(command.serve) as (_, database):
+        schedules = Schedules(home_of(command.serve), database)
+        match wish, rest:
+            case "add", [name, recipe, *words] if "=" not in recipe:
+                fields = _fields("schedule add", words)
+                cron, zone = str(fields.pop("cron", "")), str(fields.pop("zone", "UTC"))
+                made = schedules.add(name, recipe, fields, cron, zone, getpass.getuser())
+                _say(_scheduled(made))
+            case "list", []:
+                for one in schedules.listed():
+                    _say(_scheduled(one))
+            case "pause" | "resume", [name]:
+                _say(_scheduled(schedules.turn(name, is_on=wish == "resume")))
+            case "remove", [name]:
+                schedules.remove(name)
+            case _:
+                raise ValueError(
+                    "evalmend schedule takes: add NAME RECIPE cron='0 1 * * *' zone=UTC [field=value ...], list, pause "
+                    "NAME, resume NAME, or remove NAME"
+                )
+    return 0
+
+
 _VERBS: Mapping[str, Callable[[Command], int]] = {
     "submit": _submit,
     "status": _status,
     "cancel": _cancel,
     "resume": _resume,
+    "schedule": _schedule,
     "token": _token,
 }
 
@@ -148,6 +183,14 @@ def _lines(loop: Loop, run: RunRecord) -> Iterator[str]:
             yield f"under way  {stage.stage} {stage.share:.0%}{left}"
     if loop.message:
         yield loop.message
+
+
+def _scheduled(one: Schedule) -> str:
+    """A schedule on one line."""
+    if not one.is_on:
+        return f"{one.name}  {one.recipe}  {one.cron} {one.zone}  paused"
+    due = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(next_due(one.cron, one.zone, time.time())))
+    return f"{one.name}  {one.recipe}  {one.cron} {one.zone}  next {due}"
 
 
 def _state(loop: Loop) -> str:

@@ -25,7 +25,8 @@ from service.engine.engine import Engine
 from service.engine.slots import Slots
 from service.home import held, home_of, make_home
 from service.loops.recipes import NAME
-from service.requests import Service
+from service.requests.schedules import Schedules
+from service.requests.service import Service
 from service.settings import Serve, parted
 from service.store import tokens
 from service.store.database import Database
@@ -79,7 +80,7 @@ def serve(settings: Serve) -> int:
             server = secrets.token_hex(8)
             engine = Engine(home, database, server, Slots(settings.slots), settings.grace)
             doors = Doors(database, Sessions(key_of(home.secret)), _hosts(settings), Audit(home.audit))
-            with _answering(make_app(service, doors, server), listener):
+            with _answering(make_app(service, Schedules(home, database), doors, server), listener):
                 engine.start(url, on_lost=ends.set)
                 tokens.clear(database)
                 _, text = tokens.give(database, _user(), Role.ADMIN, server)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from service.engine.clock import Clock
 from service.engine.playing import Player
 from service.engine.queue import Queue
 from service.engine.slots import Slots
@@ -40,6 +41,7 @@ class Engine:
             grace: Seconds that a loop has to end by itself.
         """
         self._home, self._database, self._server, self._slots, self._grace = home, database, server, slots, grace
+        self._clock = Clock(home, database, time.time)
         self._player = Player(home, database, server, slots, grace)
         self._ends = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="engine", daemon=True)
@@ -95,6 +97,7 @@ class Engine:
                         return
                     self._look_at_others(now)
                     self._go_on_with_decided()
+                    self._clock.look()
                 if now - compared > COMPARE_S:
                     compared = now
                     self._compare()

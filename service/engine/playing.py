@@ -83,7 +83,7 @@ class Player:
                 time.sleep(LOCK_WAIT_S)  # what a dead server has left, or a person's own loop
             if watch.is_to_end():
                 break
-            words, environ = command(loop.id, loop.words, share), environment(share)
+            words, environ = command(loop.id, loop.words, share, loop.schedule), environment(share)
             process = self._processes.start(words, self._home.folder, environ, run_dir / LOG_FILE)
             code = process.watch(watch.is_to_end, self._grace)
             if code != BAD_INPUT or not is_locked(run_dir):

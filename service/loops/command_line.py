@@ -21,14 +21,19 @@ class Share:
     """Trainings and evaluations side by side; None leaves it to the loop."""
 
 
-def command(loop_id: str, words: Sequence[str], share: Share) -> list[str]:
-    """Words that start a process of the loop; it is started in the home, where run directories are `runs/<loop>`.
+def command(loop_id: str, words: Sequence[str], share: Share, schedule: str | None = None) -> list[str]:
+    """Words that start a process of the loop, or of a night of a schedule; it is started in the home, where run
+    directories are `runs/<loop>`.
 
     -P keeps the home's own files from being taken for modules.
     """
     chosen = [] if share.workers is None or names(words, "workers") else [f"workers={share.workers}"]
-    loop = ["loop", *words, *chosen, f"run_dir=runs/{loop_id}"]
-    return [sys.executable, "-P", "-m", "service.engine.child", str(os.getpid()), *loop]
+    if schedule is None:
+        verb, own = "loop", [f"run_dir=runs/{loop_id}"]
+    else:
+        date = loop_id.removeprefix(f"{schedule}-")
+        verb, own = "nightly", [f"nightly.name='{schedule}'", f"nightly.date='{date}'", "run_dir=runs"]
+    return [sys.executable, "-P", "-m", "service.engine.child", str(os.getpid()), verb, *words, *chosen, *own]
 
 
 def environment(share: Share) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ CONF = Path(controller.__file__).parents[1] / "conf"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a name may be: it begins with a letter or digit and has no slash, no space and no quote."""
 RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-OWN_KEYS = frozenset({"run_dir", "experiment"})
+OWN_KEYS = frozenset({"run_dir", "experiment", "nightly.name", "nightly.date"})
 """Keys that the service sets itself."""
 LONGEST_SHOWN = 60
 """Most characters of a refused value that its refusal repeats."""

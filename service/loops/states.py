@@ -23,6 +23,10 @@ RESUMABLE = frozenset({State.STOPPED, State.FAILED, State.CANCELLED})
 """States that a loop can be put back into the queue from."""
 
 
+WORSE = 4
+"""Exit code of a night that is over, and shown to be worse than the one before."""
+
+
 def state_after(code: int, is_cancelled: bool, is_server_ending: bool) -> State:
     """State after a process of the loop.
 
@@ -31,7 +35,7 @@ def state_after(code: int, is_cancelled: bool, is_server_ending: bool) -> State:
         is_cancelled: Whether a person had asked for its end.
         is_server_ending: Whether the server had ended it, to be gone on with at its next start.
     """
-    if code == 0:
+    if code in (0, WORSE):
         return State.ENDED
     if is_cancelled:
         return State.CANCELLED

@@ -22,6 +22,8 @@ class Submitted:
     submitted_by: str
     created: float
     """Unix time in seconds."""
+    schedule: str | None = None
+    """Schedule that it is a night of."""
 
 
 def write_submitted(run_dir: Path, submitted: Submitted) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.cli.nights.night_json import Night, read_night
 from controller.engine.journal.approvals import APPROVALS_FILE, waiting
 from controller.engine.workers.progress import read_share
 from service.runs.rounds import read_result
@@ -66,6 +67,10 @@ class RunRecord:
     flops: float
     num_stages: int
     """Number of stages that are done."""
+    night: str
+    """Of a night that is over how it is to the one before: `first`, `better`, `same` or `worse`; else empty."""
+    worse: tuple[str, ...]
+    """Tasks that a night is shown to have got worse at."""
     under_way: tuple[UnderWay, ...]
     """Stages that were begun and not finished, the earliest first; meaningful while a process runs."""
 
@@ -78,7 +83,7 @@ class RunRecord:
 
 def read_run(run_dir: Path) -> RunRecord:
     """Read a run directory; one that is empty, or not there, has done nothing."""
-    result = read_result(run_dir / LOOP_FILE)
+    result, night = read_result(run_dir / LOOP_FILE), read_night(run_dir)
     rounds = [_mapping(one) for one in _list(result.get("rounds"))]
     verdict = _decisive([_mapping(one.get("verdict")) for one in rounds])
     costs = [_mapping(cost) for cost in _mapping(result.get("costs")).values()]
@@ -86,7 +91,7 @@ def read_run(run_dir: Path) -> RunRecord:
     times = [_number(line["time"]) for line in journal]
     booked = sum(_number(cost.get("seconds")) for cost in costs)
     return RunRecord(
-        is_over=result.get("status", "ended") == "ended" if result else False,
+        is_over=result.get("status", "ended") == "ended" if result else night is not None,
         num_rounds=len(rounds),
         decision=str(verdict.get("decision") or ""),
         reason=str(result.get("stopped_because") or verdict.get("reason") or ""),
@@ -95,8 +100,19 @@ def read_run(run_dir: Path) -> RunRecord:
         tokens=int(sum(_number(cost.get("tokens")) for cost in costs)),
         flops=sum(_number(cost.get("flops")) for cost in costs),
         num_stages=len({line["stage"] for line in journal if line["event"] == "finished"}),
+        night="" if night is None else _told(night),
+        worse=() if night is None else night.worse,
         under_way=tuple(_under_way(run_dir, journal, time.time())),
     )
+
+
+def _told(night: Night) -> str:
+    """How a night is to the one before, by all its tasks together."""
+    if not night.changes:
+        return "first"
+    if night.worse:
+        return "worse"
+    return "better" if night.changes[0].ci[0] > 0 else "same"
 
 
 def _decisive(verdicts: list[Mapping[str, Any]]) -> Mapping[str, Any]:

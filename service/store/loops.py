@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.loops.states import RESUMABLE, State
+from service.runs.found import Submitted
 from service.store.database import Database
 from service.store.tables import LOOPS, SERVERS, STRETCHES
 
@@ -44,6 +45,8 @@ class Loop:
     """Last lines of its log where it failed."""
     seen: Mapping[str, Any] | None
     """What its run directory said when it was last looked at (`service.runs.reading.RunRecord`)."""
+    schedule: str | None = None
+    """Schedule that it is a night of."""
 
 
 _COLUMNS = [LOOPS.c[name] for name in Loop.__dataclass_fields__]
@@ -62,12 +65,37 @@ class Stretch:
     """State of the loop after it, or `lost`."""
 
 
+def new_loop(loop_id: str, submitted: Submitted, state: State) -> Loop:
+    """A loop as it was asked for, of which nothing was done yet."""
+    return Loop(
+        id=loop_id,
+        recipe=submitted.recipe,
+        fields=submitted.fields,
+        words=submitted.words,
+        submitted_by=submitted.submitted_by,
+        state=state,
+        stretch=0,
+        is_to_cancel=False,
+        server=None,
+        created=submitted.created,
+        updated=submitted.created,
+        message="",
+        seen=None,
+        schedule=submitted.schedule,
+    )
+
+
+def values_of(loop: Loop) -> dict[str, Any]:
+    """Values of the row of a new loop."""
+    values = {name: getattr(loop, name) for name in Loop.__dataclass_fields__}
+    return values | {"words": list(loop.words), "is_handed": False}
+
+
 def add(database: Database, loop: Loop) -> bool:
     """Add a loop; False where one of its id is known already."""
-    values = {name: getattr(loop, name) for name in Loop.__dataclass_fields__} | {"words": list(loop.words)}
     try:
         with database.writing() as connection:
-            connection.execute(sa.insert(LOOPS).values(**values, is_handed=False))
+            connection.execute(sa.insert(LOOPS).values(values_of(loop)))
     except IntegrityError:
         return False
     return True
@@ -85,16 +113,22 @@ def listed(
     limit: int | None = 100,
     offset: int = 0,
     recipe: str | None = None,
+    schedule: str | None = None,
 ) -> list[Loop]:
-    """Loops in one of these states, or in any, and of this recipe where one is named, the latest first."""
-    query = sa.select(*_COLUMNS).where(*_rules(states, recipe)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
+    """Loops in one of these states, or in any, and of this recipe or schedule where one is named, the latest first."""
+    query = sa.select(*_COLUMNS).where(*_rules(states, recipe, schedule)).order_by(LOOPS.c.created.desc(), LOOPS.c.id)
     with database.reading() as connection:
         return [_loop(row) for row in connection.execute(query.limit(limit).offset(offset))]
 
 
-def count(database: Database, states: Collection[State] | None = None, recipe: str | None = None) -> int:
-    """Number of loops in one of these states, or in any, and of this recipe where one is named."""
-    query = sa.select(sa.func.count()).select_from(LOOPS).where(*_rules(states, recipe))
+def count(
+    database: Database,
+    states: Collection[State] | None = None,
+    recipe: str | None = None,
+    schedule: str | None = None,
+) -> int:
+    """Number of loops in one of these states, or in any, and of this recipe or schedule where one is named."""
+    query = sa.select(sa.func.count()).select_from(LOOPS).where(*_rules(states, recipe, schedule))
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())
 
@@ -269,10 +303,11 @@ def _end_stretches(
     connection.execute(query.values(ended=time.time(), code=code, ending=ending))
 
 
-def _rules(states: Collection[State] | None, recipe: str | None) -> list[sa.ColumnElement[bool]]:
-    """Conditions on state and recipe; a state that need not be tested leaves the order to its index."""
+def _rules(states: Collection[State] | None, recipe: str | None, schedule: str | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions on state, recipe and schedule; a state that need not be tested leaves the order to its index."""
     rules: list[sa.ColumnElement[bool]] = [] if states is None else [LOOPS.c.state.in_(states)]
-    return rules if recipe is None else [*rules, LOOPS.c.recipe == recipe]
+    rules += [] if recipe is None else [LOOPS.c.recipe == recipe]
+    return rules if schedule is None else [*rules, LOOPS.c.schedule == schedule]
 
 
 def _loop(row: sa.Row[Any]) -> Loop:

@@ -21,8 +21,25 @@ LOOPS = sa.Table(
     sa.Column("updated", sa.Double, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("seen", sa.JSON(none_as_null=True)),
+    sa.Column("schedule", sa.String(32)),
     sa.Index("loops_by_state", "state", "created"),
     sa.Index("loops_by_age", "created"),
+    sa.Index("loops_by_schedule", "schedule", "created"),
+)
+
+SCHEDULES = sa.Table(
+    "schedules",
+    METADATA,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("recipe", sa.String(64), nullable=False),
+    sa.Column("fields", sa.JSON, nullable=False),
+    sa.Column("words", sa.JSON, nullable=False),
+    sa.Column("cron", sa.String(100), nullable=False),
+    sa.Column("zone", sa.String(64), nullable=False),
+    sa.Column("is_on", sa.Boolean, nullable=False),
+    sa.Column("created_by", sa.String(64), nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("dealt_with", sa.Double, nullable=False),
 )
 
 STRETCHES = sa.Table(

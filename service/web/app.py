@@ -4,18 +4,20 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.loops.states import State
-from service.requests import Service
+from service.requests.schedules import Schedules
+from service.requests.service import Service
 from service.store import loops
 from service.web import sign_in
 from service.web.api import events, proposals, results, tokens
 from service.web.api import loops as loops_api
+from service.web.api import schedules as schedules_api
 from service.web.api.models import Health
 from service.web.errors import answer_errors
 from service.web.page import routes as page
 from service.web.security.guard import Doors, Guard
 
 
-def make_app(service: Service, doors: Doors, server: str) -> ASGIApp:
+def make_app(service: Service, schedules: Schedules, doors: Doors, server: str) -> ASGIApp:
     """The application of one server, behind its guard."""
     app = FastAPI(
         title="evalmend",
@@ -35,9 +37,10 @@ def make_app(service: Service, doors: Doors, server: str) -> ASGIApp:
 
     app.include_router(sign_in.routes(doors.database, doors.sessions))
     app.include_router(loops_api.routes(service, doors.database))
+    app.include_router(schedules_api.routes(schedules))
     app.include_router(proposals.routes(service, doors.database))
     app.include_router(results.routes(service))
     app.include_router(events.routes(service))
     app.include_router(tokens.routes(doors.database, doors.audit))
-    app.include_router(page.routes(service, doors.database))
+    app.include_router(page.routes(service, schedules, doors.database))
     return Guard(app, doors)

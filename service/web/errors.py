@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from controller.engine.errors import is_user_error
 from service.loops.recipes import shown
-from service.requests import Conflict, Unknown
+from service.requests.errors import Conflict, Unknown
 from service.store.database import UNREACHED
 from service.web.security.refusals import refusal
 

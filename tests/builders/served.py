@@ -7,7 +7,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from service.home import Home
-from service.requests import Service
+from service.requests.schedules import Schedules
+from service.requests.service import Service
 from service.store import tokens
 from service.store.database import Database
 from service.web.app import make_app
@@ -25,9 +26,10 @@ class Served:
 
     def __init__(self, home: Home, database: Database, **limits: int) -> None:
         self.home, self.database, self.service = home, database, Service(home, database)
+        self.schedules = Schedules(home, database)
         doors = Doors(database, Sessions(key_of(home.secret)), Hosts(["loops.example.org"]), Audit(home.audit))
         self.doors = replace(doors, **limits)  # type: ignore[arg-type]  # all of them are int
-        self.app = make_app(self.service, self.doors, "s1")
+        self.app = make_app(self.service, self.schedules, self.doors, "s1")
         self.texts = {role: tokens.give(database, f"one-{role}", role)[1] for role in Role}
 
     def stranger(self) -> TestClient:

@@ -17,7 +17,7 @@ import yaml
 from builders.checkout import ROOT
 from builders.toy import write_toy
 from service.home import home_of, make_home
-from service.requests import Service
+from service.requests.service import Service
 from service.settings import Serve
 from service.store import loops
 from service.store.database import Database

@@ -8,7 +8,7 @@ import pytest
 from builders.postgres import Cluster, binaries, cluster
 
 from service.home import Home, home_of, make_home
-from service.requests import Service
+from service.requests.service import Service
 from service.settings import Serve
 from service.store.database import Database
 

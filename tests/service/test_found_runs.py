@@ -7,7 +7,7 @@ import pytest
 from controller.engine.journal.approvals import ask
 from service.home import Home
 from service.loops.states import State
-from service.requests import Service
+from service.requests.service import Service
 from service.runs.found import Submitted, write_submitted
 from service.store import loops
 from service.store.database import Database

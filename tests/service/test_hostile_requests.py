@@ -14,7 +14,7 @@ from builders.served import URL, Served
 
 from controller.engine.journal.approvals import waiting
 from service.home import Home
-from service.requests import Service
+from service.requests.service import Service
 from service.runs.places import file_of
 from service.store import loops, tokens
 from service.store.database import Database

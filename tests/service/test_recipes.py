@@ -8,7 +8,7 @@ import pytest
 from controller.cli.compose import composed
 from service.home import Home
 from service.loops.recipes import checked, read_recipe, words_of
-from service.requests import Service
+from service.requests.service import Service
 from service.store import loops
 from service.store.database import Database
 

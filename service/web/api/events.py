@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.loops.states import RESUMABLE, State
-from service.requests import Service
+from service.requests.service import Service
 from service.runs.reading import JOURNAL_FILE
 from service.runs.tail import Tail
 from service.store.database import UNREACHED

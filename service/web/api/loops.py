@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request
 
 from service.loops.recipes import known_recipes, read_recipe, shown
 from service.loops.states import State
-from service.requests import Service, Unknown
+from service.requests.errors import Unknown
+from service.requests.service import Service
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
@@ -53,13 +54,15 @@ def routes(service: Service, database: Database) -> APIRouter:
     def some_loops(
         state: Annotated[list[State], Query(max_length=len(State))] = [],  # noqa: B006  # FastAPI copies it
         recipe: RecipeName | None = None,
+        schedule: RecipeName | None = None,
         offset: Annotated[int, Query(ge=0, le=FURTHEST)] = 0,
         limit: Annotated[int, Query(ge=1, le=MOST_LOOPS)] = 50,
     ) -> LoopPage:
-        """Loops in these states, or in any; of a recipe, or of all; the latest first."""
+        """Loops in these states, or in any; of a recipe or a schedule, or of all; the latest first."""
         states = state or None  # an empty list names none, and asks for all
-        found = loops.listed(database, states, limit, offset, recipe)
-        return LoopPage(loops=[_loop(one) for one in found], num_loops=loops.count(database, states, recipe))
+        found = loops.listed(database, states, limit, offset, recipe, schedule)
+        number = loops.count(database, states, recipe, schedule)
+        return LoopPage(loops=[_loop(one) for one in found], num_loops=number)
 
     @router.post("/loops", status_code=201)
     def submit(asked: NewLoop, who: Asking, request: Request) -> LoopDetails:
@@ -112,6 +115,7 @@ def _loop(loop: Loop) -> LoopRecord:
         created=loop.created,
         updated=loop.updated,
         message=plain(loop.message),
+        schedule=loop.schedule,
         run=None if loop.seen is None else plain_json(dict(loop.seen)),
     )
 

@@ -98,6 +98,33 @@ class NewLoop(Asked):
     """Values of fields that the recipe opens."""
 
 
+class NewSchedule(Asked):
+    """A schedule of nights to be made."""
+
+    name: str = Rule(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    recipe: str = Rule(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    fields: dict[Annotated[str, Rule(max_length=64)], bool | int | float | str] = Rule({}, max_length=64)
+    cron: str = Rule(max_length=100)
+    """Five fields: minute, hour, day, month and day of the week."""
+    zone: str = Rule("UTC", max_length=64)
+    """Time zone that `cron` is meant in, as Europe/Berlin."""
+
+
+class ScheduleRecord(Said):
+    """A schedule of nights; times are Unix times in seconds."""
+
+    name: str
+    recipe: str
+    fields: dict[str, JsonValue]
+    cron: str
+    zone: str
+    is_on: bool
+    created_by: str
+    created: float
+    next_due: float | None
+    """Null while it is off."""
+
+
 class StretchRecord(Said):
     """What one process of a loop did."""
 
@@ -123,6 +150,8 @@ class LoopRecord(Said):
     updated: float
     message: str
     """Last lines of its log where it failed."""
+    schedule: str | None
+    """Schedule that it is a night of."""
     run: dict[str, JsonValue] | None
     """Rounds, verdict, costs and stages under way, as the run directory has them: now for one loop, and in a list when
     it was last looked at; null before that."""

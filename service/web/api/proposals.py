@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from pydantic import JsonValue
 
 from service.loops.states import State
-from service.requests import Conflict, Service, Unknown, Wish
+from service.requests.errors import Conflict, Unknown
+from service.requests.service import Service, Wish
 from service.runs.rounds import rounds_of
 from service.store import loops
 from service.store.database import Database

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from pydantic import JsonValue
 from starlette.responses import FileResponse, Response
 
-from service.requests import Conflict, Service, Unknown
+from service.requests.errors import Conflict, Unknown
+from service.requests.service import Service
 from service.runs.rounds import findings_of, has_text
 from service.runs.tables import Search, Unreadable, page
 from service.web.api.models import RowPage

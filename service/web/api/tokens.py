@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from service.requests import Unknown
+from service.requests.errors import Unknown
 from service.store import tokens
 from service.store.database import Database
 from service.store.tokens import Token

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 import controller
-from service.requests import Unknown
+from service.requests.errors import Unknown
 
 FOLDER = Path(__file__).parent / "static"
 REPORT_STYLE = Path(controller.__file__).parent / "results" / "page" / "templates" / "page.css"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from service.requests import Service
+from service.requests.service import Service
 from service.web.api.loops import MOST_COMPARED
 from service.web.page.loops import seen_of
 from service.web.page.render import Renderer

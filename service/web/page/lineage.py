@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.requests import Service
+from service.requests.service import Service
 from service.runs.rounds import rounds_of
 from service.web.page.render import Renderer
 from service.web.plain import plain_json

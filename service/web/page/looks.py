@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.requests import Service
+from service.requests.service import Service
 from service.web.page.render import Renderer
 from service.web.who import Asking
 

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from controller.results.page.parts_json import PARTS_FILE
 from controller.results.page.words.labels import DECISIONS
-from service.requests import Conflict, Service
+from service.requests.errors import Conflict
+from service.requests.service import Service
 from service.runs.parts import read_parts, version_of
 from service.runs.reading import JOURNAL_FILE
 from service.runs.rounds import rounds_of

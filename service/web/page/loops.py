@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from service.loops.recipes import Recipe, known_recipes, read_recipe
 from service.loops.states import State
-from service.requests import Service
+from service.requests.service import Service
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
@@ -44,7 +44,7 @@ def routes(service: Service, database: Database, renderer: Renderer) -> APIRoute
                 "counts": {one: known[one] for one in State if one in known},
                 "states": state,
                 "recipe": recipe,
-                "recipes": dict(_recipes(service)),
+                "recipes": dict(recipes_of(service)),
                 "offset": offset,
                 "page_loops": PAGE_LOOPS,
                 "query": urlencode(asked),
@@ -63,7 +63,7 @@ def seen_of(service: Service, loop: Loop) -> dict[str, Any]:
     return {"remaining_s": None, **loop.seen}
 
 
-def _recipes(service: Service) -> Iterator[tuple[str, Recipe | None]]:
+def recipes_of(service: Service) -> Iterator[tuple[str, Recipe | None]]:
     """Recipes by name; None of one whose file is wrong."""
     for name in known_recipes(service.recipes):
         try:

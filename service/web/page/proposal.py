@@ -8,7 +8,8 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from controller.results.page.parts_json import PARTS_FILE
-from service.requests import Conflict, Service
+from service.requests.errors import Conflict
+from service.requests.service import Service
 from service.runs.parts import read_parts
 from service.runs.rounds import rounds_of
 from service.runs.tables import Search, Unreadable, page

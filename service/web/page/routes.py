@@ -2,18 +2,20 @@
 
 from fastapi import APIRouter
 
-from service.requests import Service
+from service.requests.schedules import Schedules
+from service.requests.service import Service
 from service.store.database import Database
-from service.web.page import comparison, lineage, looks, loop, loops, proposal, tables
+from service.web.page import comparison, lineage, looks, loop, loops, nights, proposal, tables
 from service.web.page.assets import Assets
 from service.web.page.render import Renderer
 
 
-def routes(service: Service, database: Database) -> APIRouter:
+def routes(service: Service, schedules: Schedules, database: Database) -> APIRouter:
     assets = Assets()
     renderer, router = Renderer(assets), APIRouter(include_in_schema=False)
     router.include_router(assets.routes())
     router.include_router(loops.routes(service, database, renderer))
+    router.include_router(nights.routes(service, schedules, database, renderer))
     router.include_router(loop.routes(service, database, renderer))
     router.include_router(tables.routes(service, renderer))
     router.include_router(proposal.routes(service, renderer))

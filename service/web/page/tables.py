@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from service.requests import Conflict, Service
+from service.requests.errors import Conflict
+from service.requests.service import Service
 from service.runs.tables import Found, Search, Unreadable, page
 from service.store.loops import Loop
 from service.web.api.results import EXAMPLES_SEARCHED, ITEMS_SEARCHED, Offset, Round, Text

@@ -38,7 +38,7 @@ def test_no_page_has_a_serious_fault_of_access_or_is_wider_than_its_window(
     recorded(server)
     for width in WIDTHS:
         with Opened(chromium, server.link(), width, scheme) as page:
-            for path in ["/", "/looks", *(f"/loops/made-1{one}" for one in PAGES)]:
+            for path in ["/", "/schedules", "/looks", *(f"/loops/made-1{one}" for one in PAGES)]:
                 page.go(path)
                 assert page.faults() == [], (path, width, scheme)
                 assert page.overflow() <= 0, (path, width)

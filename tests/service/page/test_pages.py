@@ -17,7 +17,14 @@ from service.web.page.render import ago
 from service.web.security.roles import Role
 
 OF_A_LOOP = ["", "/now", "/shown", "/findings", "/findings?round=1", "/proposal", "/items", "/rows", "/lineage"]
-PAGES = ["/", "/?state=waiting&recipe=smoke", "/compare", "/looks", *(f"/loops/made-1{path}" for path in OF_A_LOOP)]
+PAGES = [
+    "/",
+    "/schedules",
+    "/?state=waiting&recipe=smoke",
+    "/compare",
+    "/looks",
+    *(f"/loops/made-1{path}" for path in OF_A_LOOP),
+]
 
 
 @pytest.fixture

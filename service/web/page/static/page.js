@@ -33,7 +33,7 @@ function bodyOf(form, button) {
 async function send(form, button) {
   const path = form.dataset.api + (button && !button.name ? button.value : "");
   const answer = await fetch(path, {
-    method: "POST",
+    method: button?.dataset.method ?? "POST",
     headers: { "content-type": "application/json", "x-csrf-token": document.body.dataset.csrf },
     body: JSON.stringify(bodyOf(form, button)),
   });

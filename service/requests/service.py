@@ -1,7 +1,4 @@
-"""What may be asked of the service, whoever asks: the command line, or a browser or a program over HTTP.
-
-Everything is checked before anything is stored, and done by the servers of the home, one of which need not run yet.
-"""
+"""What may be asked of loops."""
 
 import re
 import secrets
@@ -24,6 +21,7 @@ from controller.engine.journal.approvals import (
 from service.home import Home
 from service.loops.recipes import checked, read_recipe, shown, words_of
 from service.loops.states import RESUMABLE, State
+from service.requests.errors import Conflict, Unknown
 from service.runs.comparing import SELECT_FILE, Change, Model, changes, ended_with
 from service.runs.found import Submitted, found_run, write_submitted
 from service.runs.looks import LEDGER_FILE, Looked, read_looks
@@ -32,17 +30,9 @@ from service.runs.reading import LOOP_FILE, RunRecord, is_asked, read_run
 from service.runs.rounds import read_result
 from service.store import loops
 from service.store.database import Database
-from service.store.loops import Loop
+from service.store.loops import Loop, new_loop
 
 LOOP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-class Unknown(ValueError):  # noqa: N818  # what was asked for is
-    """There is nothing of the name that was asked for."""
-
-
-class Conflict(ValueError):  # noqa: N818
-    """What was asked for cannot be done in the state that the loop is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +71,7 @@ class Service:
         values = checked(asked, fields)
         words = words_of(asked, values, self._home.recipes)
         submitted = Submitted(recipe, values, tuple(words), submitted_by, time.time())
-        loop = _new(f"{recipe}-{secrets.token_hex(4)}", submitted, State.QUEUED)
+        loop = new_loop(f"{recipe}-{secrets.token_hex(4)}", submitted, State.QUEUED)
         assert loops.add(self._database, loop), "no other loop has a random id"
         write_submitted(self._home.runs / loop.id, submitted)
         return loop
@@ -213,25 +203,7 @@ class Service:
                 continue
             seen = read_run(folder)
             idle = State.WAITING if is_asked(folder) else State.STOPPED
-            found = _new(name, submitted, State.ENDED if seen.is_over else idle)
+            found = new_loop(name, submitted, State.ENDED if seen.is_over else idle)
             num_found += loops.add(self._database, found)
             loops.see(self._database, name, asdict(seen))
         return num_found
-
-
-def _new(loop_id: str, submitted: Submitted, state: State) -> Loop:
-    return Loop(
-        id=loop_id,
-        recipe=submitted.recipe,
-        fields=submitted.fields,
-        words=submitted.words,
-        submitted_by=submitted.submitted_by,
-        state=state,
-        stretch=0,
-        is_to_cancel=False,
-        server=None,
-        created=submitted.created,
-        updated=submitted.created,
-        message="",
-        seen=None,
-    )
