@@ -25,6 +25,8 @@ from service.engine.engine import Engine
 from service.engine.slots import Slots
 from service.home import held, home_of, make_home
 from service.loops.recipes import NAME
+from service.notify.notifier import Notifier
+from service.notify.targets import read_targets
 from service.requests.schedules import Schedules
 from service.requests.service import Service
 from service.settings import Serve, parted
@@ -79,9 +81,12 @@ def serve(settings: Serve) -> int:
                 log.info("%d runs found in %s", found, home.runs)
             server = secrets.token_hex(8)
             engine = Engine(home, database, server, Slots(settings.slots), settings.grace)
+            notifier = Notifier(home.folder, database, _address(settings, url))
+            read_targets(home.folder)
             doors = Doors(database, Sessions(key_of(home.secret)), _hosts(settings), Audit(home.audit))
             with _answering(make_app(service, Schedules(home, database), doors, server), listener):
                 engine.start(url, on_lost=ends.set)
+                notifier.start()
                 tokens.clear(database)
                 _, text = tokens.give(database, _user(), Role.ADMIN, server)
                 log.info("serving %s at %s", home.folder, url)
@@ -90,6 +95,7 @@ def serve(settings: Serve) -> int:
                 log.info("the server ends")
                 _end_at_the_latest()
                 engine.stop()
+                notifier.stop()
             database.close()
     return 1 if engine.is_lost else 0
 
@@ -98,6 +104,13 @@ def _hosts(settings: Serve) -> Hosts:
     """Names of the server; an address that stands for all of them is none."""
     names = settings.names.split(",") if settings.names is not None else []
     return Hosts(name for name in (settings.host, *names) if name not in ("0.0.0.0", "::"))
+
+
+def _address(settings: Serve, url: str) -> str:
+    """Address by which people call the server, for links that are sent to them."""
+    if settings.names is None:
+        return url
+    return f"https://{settings.names.split(',')[0]}"
 
 
 def _user() -> str:

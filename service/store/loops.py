@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from service.loops.states import RESUMABLE, State
 from service.runs.found import Submitted
+from service.store import notices
 from service.store.database import Database
 from service.store.tables import LOOPS, SERVERS, STRETCHES
 
@@ -140,6 +141,14 @@ def counts(database: Database) -> dict[State, int]:
         return {State(state): number for state, number in connection.execute(query).tuples()}
 
 
+def oldest(database: Database, state: State) -> float | None:
+    """When the oldest loop in this state was submitted; None where there is none."""
+    query = sa.select(sa.func.min(LOOPS.c.created)).where(LOOPS.c.state == state)
+    with database.reading() as connection:
+        found = connection.execute(query).scalar()
+    return None if found is None else float(found)
+
+
 def ids(database: Database) -> Sequence[str]:
     """Ids of all loops."""
     with database.reading() as connection:
@@ -230,6 +239,8 @@ def end(database: Database, loop_id: str, number: int, server: str, how: End) ->
         )
         if done.rowcount:
             _end_stretches(connection, server, how.state, how.code, loop_id)
+            if (kind := notices.kind_of(how.state, how.seen)) is not None:
+                notices.add(connection, loop_id, number, kind, now)
 
 
 def take_over(database: Database, server: str) -> list[str]:

@@ -27,6 +27,20 @@ LOOPS = sa.Table(
     sa.Index("loops_by_schedule", "schedule", "created"),
 )
 
+NOTICES = sa.Table(
+    "notices",
+    METADATA,
+    sa.Column("loop", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("next_try", sa.Double, nullable=False),
+    sa.Column("reached", sa.JSON, nullable=False),
+    sa.Column("is_done", sa.Boolean, nullable=False),
+    sa.Index("notices_by_time", "is_done", "next_try"),
+)
+
 SCHEDULES = sa.Table(
     "schedules",
     METADATA,

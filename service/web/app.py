@@ -7,7 +7,7 @@ from service.loops.states import State
 from service.requests.schedules import Schedules
 from service.requests.service import Service
 from service.store import loops
-from service.web import sign_in
+from service.web import metrics, sign_in
 from service.web.api import events, proposals, results, tokens
 from service.web.api import loops as loops_api
 from service.web.api import schedules as schedules_api
@@ -42,5 +42,6 @@ def make_app(service: Service, schedules: Schedules, doors: Doors, server: str) 
     app.include_router(results.routes(service))
     app.include_router(events.routes(service))
     app.include_router(tokens.routes(doors.database, doors.audit))
+    app.include_router(metrics.routes(doors.database))
     app.include_router(page.routes(service, schedules, doors.database))
     return Guard(app, doors)

@@ -257,3 +257,19 @@ def test_the_description_of_the_api_names_every_route(served: Served) -> None:
     verbs = {(method, path.removeprefix("/api/v1")) for path, one in found["paths"].items() for method in one}
     assert {("post", "/loops"), ("get", "/loops/{loop_id}/events"), ("post", "/loops/{loop_id}/decision")} <= verbs
     assert len(verbs) == 31
+
+
+def test_metrics_are_told_to_whoever_brings_a_token(served: Served) -> None:
+    recorded(served)
+    served.service.submit("smoke", {"seed": 1}, "me")
+    told = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in served.program(Role.VIEWER).get("/metrics").text.splitlines()
+        if not line.startswith("#")
+    }
+    assert told['evalmend_loops{state="waiting"}'] == 1
+    assert told['evalmend_loops{state="queued"}'] == 1
+    assert told['evalmend_loops{state="failed"}'] == 0
+    assert told["evalmend_queue_age_seconds"] < 60
+    assert told["evalmend_notices_unsent"] == 0
+    refused(served.stranger().get("/metrics"), 401, "not_signed_in")
