@@ -8,7 +8,8 @@ from cause_examples import Example
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from diagnose.finding.causes import READINGS, readings_of
+from diagnose.finding.after_trials import features_of
+from diagnose.finding.causes import READINGS
 from diagnose.finding.finding import Cause
 
 SMOOTHING = 0.02
@@ -42,7 +43,10 @@ class Regression:
         share = np.where(labels == y[rows], 1 - SMOOTHING, SMOOTHING / (num - 1))
         model = LogisticRegression(C=strength, max_iter=5000)
         model.fit(self.places(examples)[rows], labels, sample_weight=_run_weights(examples, y)[rows] * share)
-        self.coefficients, self.intercepts = model.coef_, model.intercept_
+        # Of two causes scikit-learn gives the second's coefficients alone, as if the first's were none.
+        before = [np.zeros_like(part) for part in (model.coef_, model.intercept_)] if num == 2 else []
+        self.coefficients = np.concatenate([*before[:1], model.coef_])
+        self.intercepts = np.concatenate([*before[1:], model.intercept_])
         self._model = model
 
     def places(self, examples: Sequence[Example]) -> NDArray[np.float64]:
@@ -82,7 +86,7 @@ def _readings(example: Example) -> dict[str, float]:
     further = {f"mode {mode}": share for mode, share in example.modes.items()}
     if "beyond" in example.values:
         further["beyond"] = example.values["beyond"]
-    return readings_of(example.values) | further
+    return features_of(example.values, example.tried) | further
 
 
 def _run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:

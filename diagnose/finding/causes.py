@@ -9,15 +9,13 @@ that was fitted.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import softmax
 
+from diagnose.finding.cause_model import CauseModel, read_model
 from diagnose.finding.evidence import SETTLED
 from diagnose.finding.finding import LEAD, Cause
 
@@ -69,40 +67,6 @@ EXPERIMENTS = {
 SEEN_IN_ANSWERS = (Cause.FORMAT, Cause.WRONG_GOLD)
 """Causes that are seen in a model's answers, whatever it was trained on."""
 NO_LEAD = "have a person look at the failed items beside the rows nearest to them"
-
-
-@dataclass(frozen=True, slots=True)
-class CauseModel:
-    """Multinomial logistic regression, softmax of `coefficients @ readings + intercepts`."""
-
-    causes: tuple[Cause, ...]
-    coefficients: NDArray[np.float64]
-    """Coefficients of readings that are not standardised, [num_causes, num_readings]."""
-    intercepts: NDArray[np.float64]
-    typical: NDArray[np.float64]
-    """Value that replaces a reading that no test gave, [num_readings]."""
-    most: float
-    """Largest probability that is believed of a cause which no check shows: the share that is right, in worlds that
-    were not fitted on, of the causes named with .9 or more."""
-    seen: NDArray[np.float64]
-    """Readings that it was fitted on, without those that are nearly the same, [num_seen, num_readings]."""
-    reach: float
-    """Largest Euclidean distance of any of these from the nearest one of another world."""
-    sure: Mapping[Cause, float]
-    """Share that is right, in worlds that were not fitted on, of the findings of each cause that were named with .9 or
-    more; without causes that were seldom named so."""
-
-    def probabilities(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
-        """Compute the probability of each cause, [num_causes], sum 1."""
-        return np.asarray(softmax(self.coefficients @ self._values(readings) + self.intercepts))
-
-    def is_far(self, readings: Mapping[str, float]) -> bool:
-        """Whether readings are unlike everything that the model was fitted on."""
-        gaps = np.linalg.norm(self.seen - self._values(readings), axis=1)
-        return bool(len(gaps)) and float(gaps.min()) > self.reach
-
-    def _values(self, readings: Mapping[str, float]) -> NDArray[np.float64]:
-        return np.array([readings.get(name, usual) for name, usual in zip(READINGS, self.typical, strict=True)])
 
 
 def cause_probabilities(
@@ -263,14 +227,5 @@ def load_cause_model() -> CauseModel:
 
 
 def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
-    """Read what `scripts/fit_causes.py` wrote."""
-    return CauseModel(
-        causes=tuple(Cause(name) for name in stored["causes"]),
-        coefficients=np.array([[row[name] for name in READINGS] for row in stored["coefficients"]]),
-        intercepts=np.array(stored["intercepts"]),
-        typical=np.array([stored["typical"][name] for name in READINGS]),
-        most=stored.get("most", 1.0),
-        seen=np.array(stored.get("seen", []), np.float64).reshape(-1, len(READINGS)),
-        reach=stored.get("reach", np.inf),
-        sure={Cause(name): share for name, share in stored.get("sure", {}).items()},
-    )
+    """Read what `scripts/fit_causes.py` wrote of the evidence alone."""
+    return read_model(stored, READINGS)

@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 
 from controller.prove.result import Named, ProveResult, write_prove
-from diagnose.finding.finding import Cause
+from diagnose.finding.finding import Cause, Experiment
+from evals.statistics.intervals import Estimate
 
 WORLDS = ("skills", "commands", "shop")
 
@@ -109,3 +110,36 @@ def test_counterparts_are_fitted_on_and_not_told(module: Callable[[str], ModuleT
     assert [one.cause for one in found if one.is_made] == [Cause.UNKNOWN] * 3
     assert Cause.UNKNOWN in regression.Regression(found, 10.0).causes
     assert len(regression.left_out(found, 10.0)) == 6
+
+
+def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out(
+    module: Callable[[str], ModuleType],
+) -> None:
+    """More rows help against wrong labels as well as against missing rows: by the definitions both are `missing_data`;
+    a regression that has seen both in other worlds tells them apart by what is known of the rows."""
+    examples, fit = module("cause_examples"), module("fit_causes")
+    helps = Estimate(0.4, 0.3, 0.5)
+    did = tuple(
+        Experiment(cause, "r", "c", effect, None, works, works, 50, 2, 0.1)
+        for cause, effect, works in (
+            (Cause.WRONG_LABELS, Estimate(0.01, -0.1, 0.1), 0.05),
+            (Cause.MISSING_DATA, helps, 0.99),
+        )
+    )
+    results = [result(world, "clean", 0, "", score=0.99) for world in WORLDS]
+    for world in WORLDS:
+        for seed in range(10):
+            for cause, lacking in (("missing_data", 1.0), ("wrong_labels", 0.0)):
+                one = result(
+                    world, cause, seed, cause, distinct_scarcity=lacking, distinct_rows=10 + 90 * (1 - lacking)
+                )
+                (named,) = one.named
+                results.append(replace(one, named=(replace(named, experiments=did),)))
+    found = examples.examples_of(results)
+    by_rule = [fit.by_definition((one, {Cause.UNKNOWN: 1.0})) for one in found]
+    told = fit.with_small_trainings(by_rule, 100.0)
+    assert sum(fit.first(shares) in example.true for example, shares in by_rule) == 30
+    assert all(fit.first(shares) in example.true for example, shares in told)
+    stored = fit.fitted(found, 100.0, fit.FEATURES)
+    assert set(stored["causes"]) == {"missing_data", "wrong_labels"}
+    assert set(stored["coefficients"][0]) == set(fit.FEATURES)

@@ -101,7 +101,7 @@ def settle_causes(
     except BudgetSpent as end:
         log.warning("pilots: causes are settled as far as the first trainings can, %s", end)
     diagnosed = replace(diagnosed, flops=diagnosed.flops + readings.flops)
-    return _with_causes(run, diagnosed, tuple(one.settled for one in found)) if found else diagnosed
+    return _with_causes(run, diagnosed, tuple(one.told for one in found)) if found else diagnosed
 
 
 def _wanted(run: Run, diagnosed: DiagnosedRound, *, is_alone: bool) -> tuple[OpenCauses, ...]:
@@ -134,7 +134,7 @@ def _concluded(bench: Bench, readings: Readings, about: Sequence[AskedFinding]) 
         rng = np.random.default_rng([bench.run.settings.seed, number])
         made = experiments(trials, tested, rng, asked.finding.causes)
         one = Settled(asked.finding.slice, settled(asked.finding.causes, made), made)
-        found.append(Concluded(one, asked.finding.causes, rising(trials, tested, rng)))
+        found.append(Concluded(one, asked.finding, rising(trials, tested, rng)))
     return tuple(found)
 
 

@@ -1,11 +1,12 @@
 """Choose which small trainings to make for longer, or with more seeds, after the first ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
 from controller.stages.diagnose import Settled
-from diagnose.finding.finding import LEAD, SHOWN, Cause
+from diagnose.finding.after_trials import after_trials
+from diagnose.finding.finding import LEAD, SHOWN, Cause, Finding
 from interventions.arms.rivals import REPAIRS, SAME
 
 LONGER = 3
@@ -20,8 +21,9 @@ class Concluded:
     """What was concluded for a finding, and what it would be worth to try for longer."""
 
     settled: Settled
-    before: Mapping[Cause, float]
-    """Probabilities of causes by other evidence."""
+    """What follows from the definitions of causes; by it is chosen what is tried on."""
+    finding: Finding
+    """The finding as other evidence has it."""
     rising: Mapping[Cause, float]
     """Probability that a repair raises the log-likelihood as one that works does."""
 
@@ -29,7 +31,14 @@ class Concluded:
     def asks_for_longer(self) -> bool:
         """Whether more of the same data may be what helps: nothing else does, or other evidence says so."""
         made = [one.works for one in self.settled.experiments if one.cause is not Cause.TRAINING_SETUP]
-        return max(made, default=0.0) < SHOWN or self.before.get(Cause.TRAINING_SETUP, 0.0) >= LEAD
+        return max(made, default=0.0) < SHOWN or self.finding.causes.get(Cause.TRAINING_SETUP, 0.0) >= LEAD
+
+    @property
+    def told(self) -> Settled:
+        """What is told of it, when nothing more is tried."""
+        values = {name: value for name, value in self.finding.evidence.items() if isinstance(value, float)}
+        causes = after_trials(values, self.settled.causes, self.settled.experiments)
+        return replace(self.settled, causes=causes)
 
 
 def longer(name: str) -> str:

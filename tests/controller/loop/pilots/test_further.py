@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from builders.findings import experiment
+from builders.findings import experiment, finding
 from builders.toy import model_of, unread_run
 
 from controller.engine.artifacts import Artifact
@@ -38,7 +38,7 @@ def concluded(works: Mapping[Cause, float], unknown: float = 0.0) -> Concluded:
     """A finding whose repairs work with these probabilities."""
     made = tuple(experiment(cause, works=share, is_first=share) for cause, share in works.items())
     causes = {cause: share * (1 - unknown) for cause, share in works.items()} | {Cause.UNKNOWN: unknown}
-    return Concluded(Settled(TASK, causes, made), {}, {})
+    return Concluded(Settled(TASK, causes, made), finding(Cause.UNKNOWN), {})
 
 
 def names(look: Sequence[tuple[Arm, int]]) -> dict[str, int]:
