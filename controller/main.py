@@ -42,7 +42,7 @@ USAGE = """usage: evalmend VERB [key=value ...]
   serve                       the service: loops in a queue, watched and gone on with; all with serve.home=HOME
   submit RECIPE [field=value ...] | status [LOOP ...] | cancel LOOP ... | resume LOOP ...
   schedule add NAME RECIPE cron='0 1 * * *' zone=UTC | schedule list | schedule pause|resume|remove NAME
-  token give NAME role=viewer|approver|admin | token list | token take ID
+  token give NAME role=viewer|approver|admin [days=30] | token list | token take ID
 
   evalmend loop                                    the embedded starter
   evalmend loop experiment=scan_jump corpus.root=FOLDER

@@ -27,7 +27,7 @@ class Serve:
     """Port to listen on; 0 takes a free one."""
     names: str | None = None
     """Names by which browsers call the server, beside localhost and `serve.host`, with commas between them, as behind a
-    proxy; requests to other names are refused."""
+    proxy with TLS; requests to other names are refused. With it sessions are good by TLS alone."""
     database: str | None = None
     """Database, `postgresql://user@host/name`, for several servers that share the home; unset means SQLite in it, for
     one server."""

@@ -22,6 +22,7 @@ from service.store import loops, tokens
 from service.store.database import Database
 from service.store.loops import Loop
 from service.store.schedules import Schedule
+from service.store.tokens import Token
 from service.web.security.roles import Role
 
 
@@ -88,19 +89,22 @@ def _token(command: Command) -> int:
     wish, *rest = command.words or ("",)
     with _opened(command.serve) as (_, database):
         match wish, rest:
-            case "give", [name, word]:
-                role = word.removeprefix("role=")
-                if not re.fullmatch(NAME, name) or role not in list(Role):
-                    raise ValueError(f"evalmend token give needs a NAME and a role of {', '.join(Role)}, got {rest!r}")
-                _say(tokens.give(database, name, role)[1])
+            case "give", [name, word, *days] if len(days) < 2:
+                role, last = word.removeprefix("role="), "".join(days).removeprefix("days=")
+                if not re.fullmatch(NAME, name) or role not in list(Role) or not re.fullmatch(r"[1-9]\d{0,3}|", last):
+                    raise ValueError(
+                        f"evalmend token give needs a NAME, a role of {', '.join(Role)}, and maybe days, as in "
+                        f"token give anna role=viewer days=30, got {rest!r}"
+                    )
+                _say(tokens.give(database, name, role, days=int(last) if last else None)[1])
             case "list", []:
                 for token in tokens.listed(database):
-                    _say(f"{token.id}  {token.name}  {token.role}{'  link of a server' if token.server else ''}")
+                    _say(f"{token.id}  {token.name}  {token.role}{_lasts(token)}")
             case "take", [token_id]:
                 if not tokens.take_back(database, token_id):
                     raise ValueError(f"there is no token {token_id[:60]!r}; evalmend token list has all")
             case _:
-                raise ValueError("evalmend token takes: give NAME role=viewer, list, or take TOKEN_ID")
+                raise ValueError("evalmend token takes: give NAME role=viewer [days=30], list, or take TOKEN_ID")
     return 0
 
 
@@ -183,6 +187,15 @@ def _lines(loop: Loop, run: RunRecord) -> Iterator[str]:
             yield f"under way  {stage.stage} {stage.share:.0%}{left}"
     if loop.message:
         yield loop.message
+
+
+def _lasts(token: Token) -> str:
+    """When a token ends, in words; empty where it does not by itself."""
+    if token.server is not None:
+        return "  link of a server"
+    if token.expires is None:
+        return ""
+    return f"  until {time.strftime('%Y-%m-%d %H:%M', time.localtime(token.expires))}"
 
 
 def _scheduled(one: Schedule) -> str:

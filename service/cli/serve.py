@@ -83,7 +83,8 @@ def serve(settings: Serve) -> int:
             engine = Engine(home, database, server, Slots(settings.slots), settings.grace)
             notifier = Notifier(home.folder, database, _address(settings, url))
             read_targets(home.folder)
-            doors = Doors(database, Sessions(key_of(home.secret)), _hosts(settings), Audit(home.audit))
+            sessions = Sessions(key_of(home.secret), is_secure=settings.names is not None)
+            doors = Doors(database, sessions, _hosts(settings), Audit(home.audit))
             with _answering(make_app(service, Schedules(home, database), doors, server), listener):
                 engine.start(url, on_lost=ends.set)
                 notifier.start()

@@ -90,5 +90,6 @@ TOKENS = sa.Table(
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("server", sa.String(64)),
     sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("expires", sa.Double),
     sa.Index("tokens_by_hash", "hash", unique=True),
 )

@@ -16,6 +16,7 @@ from service.store.tables import SERVERS, TOKENS
 
 NUM_BYTES = 32
 """Random bytes of a token's text."""
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,22 @@ class Token:
     """Unix time in seconds."""
     server: str | None
     """Server whose sign-in link it belongs to, and with which it ends; None where it was given out by itself."""
+    expires: float | None = None
+    """When it ends, Unix time in seconds; None where it does not by itself."""
 
 
-def give(database: Database, name: str, role: str, server: str | None = None) -> tuple[Token, str]:
-    """Give a new token; it, and its text, which is kept nowhere."""
+def give(
+    database: Database, name: str, role: str, server: str | None = None, days: int | None = None
+) -> tuple[Token, str]:
+    """Give a new token; it, and its text, which is kept nowhere.
+
+    Args:
+        server: Server whose sign-in link it is, and with which it ends.
+        days: Days after which it ends; None where it does not by itself.
+    """
     text = f"evalmend_{secrets.token_urlsafe(NUM_BYTES)}"
-    token = Token(secrets.token_hex(6), name, role, time.time(), server)
+    now = time.time()
+    token = Token(secrets.token_hex(6), name, role, now, server, None if days is None else now + days * DAY_S)
     values = {column: getattr(token, column) for column in Token.__dataclass_fields__}
     with database.writing() as connection:
         connection.execute(sa.insert(TOKENS).values(**values, hash=_hash(text)))
@@ -66,7 +77,7 @@ def take_back(database: Database, token_id: str) -> bool:
 
 
 def clear(database: Database) -> None:
-    """Remove the links of servers that are gone."""
+    """Remove the links of servers that are gone, and tokens that are over."""
     with database.writing() as connection:
         connection.execute(sa.delete(TOKENS).where(sa.not_(_lives())))
 
@@ -76,7 +87,8 @@ _COLUMNS = [TOKENS.c[name] for name in Token.__dataclass_fields__]
 
 def _lives() -> Any:
     server_lives = sa.exists().where(SERVERS.c.id == TOKENS.c.server, SERVERS.c.is_gone.is_(False))
-    return sa.or_(TOKENS.c.server.is_(None), server_lives)
+    is_not_over = sa.or_(TOKENS.c.expires.is_(None), TOKENS.c.expires > time.time())
+    return sa.and_(is_not_over, sa.or_(TOKENS.c.server.is_(None), server_lives))
 
 
 def _found(database: Database, rule: Any) -> Token | None:

@@ -28,7 +28,13 @@ def routes(database: Database, sessions: Sessions) -> APIRouter:
         request.state.who = Who(found.id, found.name, Role(found.role), None)  # for the audit log
         answer = RedirectResponse(FIRST_PAGE, 303)
         answer.set_cookie(
-            sessions.cookie_name, sessions.begin(found.id), max_age=LASTS_S, httponly=True, samesite="strict", path="/"
+            sessions.cookie_name,
+            sessions.begin(found.id),
+            max_age=LASTS_S,
+            path="/",
+            secure=sessions.is_secure,
+            httponly=True,
+            samesite="strict",
         )
         return answer
 

@@ -245,3 +245,27 @@ def test_all_servers_of_a_home_sign_with_one_key(home: Home) -> None:
     home.secret.write_bytes(b"short")
     with pytest.raises(ValueError, match="remove it for a new one"):
         key_of(home.secret)
+
+
+def test_a_token_ends_with_its_last_day_and_its_sessions_with_it(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = Served(home, database)
+    given = served.program(Role.ADMIN).post("/api/v1/tokens", json={"name": "anna", "role": "viewer", "days": 30})
+    assert given.json()["expires"] == pytest.approx(time.time() + 30 * 86_400, abs=60)
+    client = served.stranger()
+    assert client.get(f"/sign-in?token={given.json()['text']}").status_code == 303
+    assert client.get("/api/v1/me").status_code == 200
+    later = time.time() + 30 * 86_400 + 60
+    monkeypatch.setattr("service.store.tokens.time.time", lambda: later)
+    refused(client.get("/api/v1/me"), 401, "not_signed_in")
+    refused(served.stranger().get(f"/sign-in?token={given.json()['text']}"), 401, "not_signed_in")
+    assert tokens.by_id(database, given.json()["id"]) is None
+
+
+def test_behind_a_proxy_the_cookie_is_sent_by_tls_alone(home: Home, database: Database) -> None:
+    for is_secure in (True, False):
+        served = Served(home, database)
+        served.doors.sessions.is_secure = is_secure
+        cookie = served.stranger().get(f"/sign-in?token={served.texts[Role.VIEWER]}").headers["set-cookie"]
+        assert ("; secure" in cookie.lower()) == is_secure

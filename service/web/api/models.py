@@ -50,6 +50,8 @@ class NewToken(Asked):
     name: Name
     """Name of the person or program."""
     role: Annotated[Role, Rule(strict=False)]
+    days: int | None = Rule(None, ge=1, le=3650)
+    """Days after which it ends; null where it does not by itself."""
 
 
 class TokenRecord(Said):
@@ -59,6 +61,7 @@ class TokenRecord(Said):
     name: str
     role: Role
     created: float
+    expires: float | None
     is_link: bool
     """Whether it is the link of a server, with which it ends."""
 

@@ -25,7 +25,7 @@ def routes(database: Database, audit: Audit) -> APIRouter:
     @router.post("/tokens", status_code=201)
     def give(asked: NewToken) -> GivenToken:
         """Give a token; its text is told this once."""
-        token, text = tokens.give(database, asked.name, asked.role)
+        token, text = tokens.give(database, asked.name, asked.role, days=asked.days)
         return GivenToken(**_record(token).model_dump(), text=text)
 
     @router.delete("/tokens/{token_id}", status_code=204)
@@ -48,5 +48,6 @@ def _record(token: Token) -> TokenRecord:
         name=token.name,
         role=Role(token.role),
         created=token.created,
+        expires=token.expires,
         is_link=token.server is not None,
     )

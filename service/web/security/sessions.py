@@ -17,8 +17,15 @@ KEY_BYTES = 32
 class Sessions:
     """Sessions of a home, whose servers share the key that signs them."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, is_secure: bool = False) -> None:
+        """Make the sessions of a home.
+
+        Args:
+            key: Key that signs them.
+            is_secure: Whether browsers come by TLS alone, as behind a proxy, and may send the cookie by nothing else.
+        """
         self._key = key
+        self.is_secure = is_secure
         self.cookie_name = f"evalmend_{self._sign('name', '')[:8]}"
         """Name of the cookie: browsers send a cookie to every port of a host, and two homes must not overwrite each
         other's."""
