@@ -14,6 +14,7 @@ from controller.cli.sweeps import Ended
 from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
+from controller.engine.journal.approvals import waiting
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.loop import run_loop
 from controller.loop.models import base_model, initial_model, measure_model
@@ -121,7 +122,13 @@ def propose(settings: LoopSettings, job: Job) -> Ended:
     """Propose the plan of round 0 and its mix, for people and for other trainers; of it nothing but small trainings is
     trained that settle causes."""
     del job
-    with opened(settings, choose_run_dir(settings)) as run:
+    run_dir = choose_run_dir(settings)
+    if waiting(run_dir) is not None:
+        raise ValueError(
+            f"a loop waits in {run_dir} with a proposal, whose rows stand in the files that propose writes; decide on "
+            "it with evalmend approve or reject, or choose another run_dir"
+        )
+    with opened(settings, run_dir) as run:
         check_arms(run)
         model = initial_model(run, base_model(run))
         probe = measure_model(run, model, Split.PROBE, "measure-probe")

@@ -6,6 +6,7 @@ Costs about two milliseconds for each megabyte of `loop.json`.
 
 import fcntl
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from controller.engine.journal.approvals import APPROVALS_FILE, waiting
 from controller.engine.workers.progress import read_share
 from service.runs.rounds import read_result
 
-LOOP_FILE, JOURNAL_FILE, LOCK_FILE = "loop.json", "journal.jsonl", "lock"
+LOOP_FILE, JOURNAL_FILE, LOCK_FILE, MLFLOW_FILE = "loop.json", "journal.jsonl", "lock", "mlflow.json"
 
 _LARGEST = 1e300
 """A number beyond it is read as none."""
@@ -71,6 +72,8 @@ class RunRecord:
     """Of a night that is over how it is to the one before: `first`, `better`, `same` or `worse`; else empty."""
     worse: tuple[str, ...]
     """Tasks that a night is shown to have got worse at."""
+    mlflow: str
+    """Address of its page in MLflow; empty where no server shows one."""
     under_way: tuple[UnderWay, ...]
     """Stages that were begun and not finished, the earliest first; meaningful while a process runs."""
 
@@ -102,6 +105,7 @@ def read_run(run_dir: Path) -> RunRecord:
         num_stages=len({line["stage"] for line in journal if line["event"] == "finished"}),
         night="" if night is None else _told(night),
         worse=() if night is None else night.worse,
+        mlflow=_web(_mapping(_parsed(_text(run_dir / MLFLOW_FILE))).get("page")),
         under_way=tuple(_under_way(run_dir, journal, time.time())),
     )
 
@@ -201,6 +205,11 @@ def _parsed(text: str) -> object:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _web(value: object) -> str:
+    """An address of the web; empty where the value is none."""
+    return value if isinstance(value, str) and re.fullmatch(r"https?://[^\s\"'<>]{1,500}", value) else ""
 
 
 def _list(value: object) -> list[Any]:

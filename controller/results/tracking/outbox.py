@@ -24,6 +24,8 @@ class _State:
     """MLflow's run ids by our keys."""
     told: list[str] = field(default_factory=list)
     waiting: list[Write] = field(default_factory=list)
+    page: str = ""
+    """Address of the loop's page in MLflow; empty where no server shows one."""
 
 
 _ADAPTER = TypeAdapter(_State)
@@ -68,6 +70,12 @@ class Outbox:
         if run_id is not None:
             self._state.ids[run] = run_id
         self._save()
+
+    def shown_at(self, page: str) -> None:
+        """Note the address of the loop's page."""
+        if page != self._state.page:
+            self._state.page = page
+            self._save()
 
     def forget(self) -> None:
         """Begin anew: MLflow does not know the runs any more."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
+from urllib.parse import urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -70,6 +71,7 @@ class Store:
 
     def __init__(self, uri: str, experiment: str, folder: Path, *, is_copying: bool) -> None:
         self._is_server = not uri.startswith(("sqlite:", "postgresql", "mysql", "mssql"))
+        self._site = site_of(uri)
         self._folder = folder
         self._is_copying = is_copying
         if self._is_server:
@@ -83,6 +85,10 @@ class Store:
                 if error.get_http_status_code() != 400:
                     raise
                 raise no_address(uri, f": {str(error).splitlines()[0]}") from error
+
+    def page(self, run_id: str) -> str:
+        """Address of the page of a run; empty where no server shows it."""
+        return f"{self._site}/#/experiments/{self._experiment}/runs/{run_id}" if self._site else ""
 
     def knows(self, run_id: str) -> bool:
         """Whether there is such a run; one that cannot be asked for now is taken to be there."""
@@ -257,3 +263,13 @@ def _dataset(write: Input) -> DatasetInput:
         profile=json.dumps(dict(write.profile)),
     )
     return DatasetInput(entity, [InputTag("mlflow.data.context", write.context)])
+
+
+def site_of(uri: str) -> str:
+    """Address of a server without a user's name and password; empty of a database."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"

@@ -218,6 +218,8 @@ class Tracker:
         while self._store is not None and (write := self._box.first) is not None:
             try:
                 self._box.sent(write.run, self._store.send(write, self._box.ids))
+                if LOOP in self._box.ids:
+                    self._box.shown_at(self._store.page(self._box.ids[LOOP]))
             except UnreachableError as error:
                 self._lose(error, started)
                 return

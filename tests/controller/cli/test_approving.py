@@ -12,7 +12,9 @@ from builders.checkout import ROOT, finish, start
 from builders.loop_results import loop_result
 from mlflow.entities import Run
 
-from controller.cli.nights import night_not_over
+from controller.cli.nights.folders import night_not_over
+from controller.engine.journal.approvals import ask
+from controller.main import run
 from controller.results.loop_json import Status, read_loop, write_loop
 
 SMALL = ["experiment=smoke", "verify.seeds=3", "train.max_steps=10", "train.update.max_steps=3"]
@@ -76,6 +78,16 @@ def test_where_nobody_can_wait_for_an_answer_asking_is_refused_in_one_line(verb:
     (line,) = [line for line in err.splitlines() if line.startswith("evalmend: ")]
     assert line.startswith("evalmend: controller.approval=ask is not for ")
     assert not list(tmp_path.rglob("stages"))
+
+
+def test_nothing_is_proposed_over_the_files_that_a_person_reads_before_deciding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    ask(tmp_path / "run", 0, "0123456789abcdef", "400 rows")
+    assert run(["propose", "experiment=smoke", f"run_dir={tmp_path / 'run'}"]) == 2
+    assert "decide on it with evalmend approve or reject" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "stages").exists()
 
 
 def write_night(folder: Path, status: Status) -> None:

@@ -1,5 +1,6 @@
 """A server that is lost: the loop goes on, and what it did not send is sent later. With a real server."""
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from mlflow import MlflowClient
 
 from controller.results.tracking.job import Job
 from controller.results.tracking.settings import Tracking
+from controller.results.tracking.store import site_of
 from controller.results.tracking.tracker import Tracker
 
 pytestmark = pytest.mark.slow
@@ -117,6 +119,23 @@ def test_a_server_takes_the_run_its_files_and_the_aliases_of_models(server: Serv
     assert [artifact.path for artifact in client.list_artifacts(run.info.run_id, "champion-0")] == [
         "champion-0/where.json"
     ]
+    experiment = run.info.experiment_id
+    page = json.loads((run_dir / "mlflow.json").read_text())["page"]
+    assert page == f"{server.uri}/#/experiments/{experiment}/runs/{run.info.run_id}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "site"),
+    [
+        ("http://me:secret@mlflow:5000/base/", "http://mlflow:5000/base"),
+        ("https://[::1]:5000", "https://[::1]:5000"),
+        ("sqlite:////tmp/mlflow.db", ""),
+        ("postgresql://me:secret@db/mlflow", ""),
+        ("databricks", ""),
+    ],
+)
+def test_the_address_of_a_page_holds_no_password_and_a_database_has_none(uri: str, site: str) -> None:
+    assert site_of(uri) == site
 
 
 def test_a_model_is_copied_to_the_server_where_that_is_asked_for(server: Server, tmp_path: Path, told: Any) -> None:
