@@ -84,6 +84,10 @@ class RunRecord:
         return max(known) if known else None
 
 
+NOTHING = RunRecord(False, 0, "", "", None, 0.0, 0, 0.0, 0, "", (), "", ())
+"""What a run directory says in which nothing was done; of records that older versions have noted, what these lack."""
+
+
 def read_run(run_dir: Path) -> RunRecord:
     """Read a run directory; one that is empty, or not there, has done nothing."""
     result, night = read_result(run_dir / LOOP_FILE), read_night(run_dir)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from service.loops.recipes import Recipe, known_recipes, read_recipe
 from service.loops.states import State
 from service.requests.service import Service
+from service.runs.reading import NOTHING
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
@@ -60,7 +61,7 @@ def seen_of(service: Service, loop: Loop) -> dict[str, Any]:
     if loop.state is State.RUNNING or loop.seen is None:
         record = service.read(loop)
         return asdict(record) | {"remaining_s": record.remaining_s}
-    return {"remaining_s": None, **loop.seen}
+    return {"remaining_s": None, **asdict(NOTHING), **loop.seen}
 
 
 def recipes_of(service: Service) -> Iterator[tuple[str, Recipe | None]]:

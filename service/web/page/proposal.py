@@ -16,6 +16,7 @@ from service.runs.tables import Search, Unreadable, page
 from service.store.loops import Loop
 from service.web.page.loop import Round
 from service.web.page.render import Renderer
+from service.web.page.tables import ROW
 from service.web.plain import neutral, plain_json
 from service.web.who import Asking
 
@@ -61,7 +62,9 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
                 rows = page(path, Search((("kind", kind),), "", ()), 0, SAMPLES)
             except Unreadable:
                 continue
-            found.append({"kind": kind, "num_rows": rows.num_rows, "rows": [plain_json(row) for row in rows.rows]})
+            found.append(
+                {"kind": kind, "num_rows": rows.num_rows, "rows": [{**ROW, **plain_json(row)} for row in rows.rows]}
+            )
         return found
 
     return router

@@ -1,5 +1,6 @@
 """Items with what models answered, and rows of the mix, page by page, with search."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -16,6 +17,11 @@ from service.web.plain import plain_json
 from service.web.who import Asking
 
 PAGE_ROWS = 25
+ITEM = dict.fromkeys(
+    ("id", "task", "round", "arm", "seed", "metric", "score", "is_failed", "prompt", "target", "answer")
+)
+ROW = dict.fromkeys(["id", "source", "kind", "slice", "weight_before", "weight", "reason", "prompt", "completion"])
+"""What the pages show; a table of another version may lack some."""
 
 
 def routes(service: Service, renderer: Renderer) -> APIRouter:
@@ -39,7 +45,7 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
         equal |= {"is_failed": is_failed == "true"} if is_failed else {}
         found = _found(loop, f"items-{split}.parquet", equal, text, ITEMS_SEARCHED, offset)
         values = {"split": split, **given, "text": text}
-        return renderer.page("items.html.j2", who, _values(loop, found, offset, values))
+        return renderer.page("items.html.j2", who, _values(loop, found, offset, ITEM, values))
 
     @router.get("/rows")
     def rows(
@@ -56,7 +62,7 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
         equal = {name: value for name, value in given.items() if value}
         found = _found(loop, f"mix-{round}.parquet", dict(equal), text, EXAMPLES_SEARCHED, offset)
         values = {"round": round, **given, "text": text}
-        return renderer.page("rows.html.j2", who, _values(loop, found, offset, values))
+        return renderer.page("rows.html.j2", who, _values(loop, found, offset, ROW, values))
 
     def _found(
         loop: Loop, name: str, equal: dict[str, str | int | bool], text: str, searched: tuple[str, ...], offset: int
@@ -72,11 +78,13 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
     return router
 
 
-def _values(loop: Loop, found: Found | None, offset: int, given: dict[str, Any]) -> dict[str, Any]:
+def _values(
+    loop: Loop, found: Found | None, offset: int, shown: Mapping[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "entry": loop,
         "found": found,
-        "rows": [] if found is None else [plain_json(row) for row in found.rows],
+        "rows": [] if found is None else [{**shown, **plain_json(row)} for row in found.rows],
         "offset": offset,
         "page_rows": PAGE_ROWS,
         "query": urlencode({name: value for name, value in given.items() if value != ""}),

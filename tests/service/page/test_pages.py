@@ -3,6 +3,7 @@
 import json
 import re
 
+import pyarrow.parquet as pq
 import pytest
 from builders.pages import Page
 from builders.recorded import HOSTILE_TEXT, NUM_ITEMS, PROPOSAL, recorded
@@ -175,6 +176,17 @@ def test_a_loop_that_has_done_nothing_has_all_pages(served: Served) -> None:
 )
 def test_time_is_told_in_the_largest_unit_that_it_fills(seconds: float, words: str) -> None:
     assert ago(1000.0, 1000.0 + seconds) == words
+
+
+def test_what_an_older_version_has_noted_of_a_loop_is_shown_with_what_it_lacks_left_out(served: Served) -> None:
+    loop = recorded(served, state=State.ENDED)
+    loops.see(served.database, loop.id, {"decision": "accepted", "num_rounds": 1, "gain": None})
+    for name, columns in (("items-probe", ["id", "prompt"]), ("mix-0", ["id", "kind"])):
+        path = served.home.runs / loop.id / f"{name}.parquet"
+        pq.write_table(pq.read_table(path, columns=columns), path)
+    for page in ("/", "/schedules", f"/compare?loop={loop.id}", *(f"/loops/{loop.id}{one}" for one in OF_A_LOOP)):
+        assert served.browser(Role.VIEWER).get(page).status_code == 200, page
+    assert "Accepted" in served.browser(Role.VIEWER).get("/").text
 
 
 def _apis(text: str) -> set[str]:
