@@ -55,6 +55,9 @@ def main() -> None:
                 "page of items": "/api/v1/loops/loop-0/items?limit=50",
                 "failed items": "/api/v1/loops/loop-0/items?limit=50&is_failed=true",
                 "search in items": "/api/v1/loops/loop-0/items?limit=50&text=PROMPT%2099",
+                "first page": "/",
+                "page of a loop": "/loops/loop-0",
+                "page with a search": "/loops/loop-0/items?text=PROMPT%2099",
             }
             for name, path in paths.items():
                 times = ask(port, texts, path, asked.requests, asked.pause)

@@ -28,6 +28,10 @@ LONGEST_SHOWN = 60
 Value = int | float | bool | str
 
 
+class UnknownRecipe(ValueError):  # noqa: N818  # what was asked for is
+    """There is no recipe of the name."""
+
+
 class Field(BaseModel):
     """What a request may say in one field."""
 
@@ -109,13 +113,14 @@ def read_recipe(folder: Path, name: str) -> Recipe:
     """Read the recipe of a name.
 
     Raises:
-        ValueError: there is none, or its file is wrong.
+        UnknownRecipe: there is none.
+        ValueError: its file is wrong.
     """
     known = known_recipes(folder)
     if name not in known:
         near = get_close_matches(name[:LONGEST_SHOWN], known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none'}"
-        raise ValueError(f"unknown recipe {shown(name)}; {hint}")
+        raise UnknownRecipe(f"unknown recipe {shown(name)}; {hint}")
     path = folder / f"{name}.yaml"
     try:
         recipe = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -1,5 +1,7 @@
 """The application that answers requests."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -11,10 +13,12 @@ from service.web import metrics, sign_in
 from service.web.api import events, proposals, results, tokens
 from service.web.api import loops as loops_api
 from service.web.api import schedules as schedules_api
-from service.web.api.models import Health
+from service.web.api.models import Health, Refusal
 from service.web.errors import answer_errors
 from service.web.page import routes as page
 from service.web.security.guard import Doors, Guard
+
+_REFUSED: dict[str, Any] = {"model": Refusal, "description": "Refused; the message says why."}
 
 
 def make_app(service: Service, schedules: Schedules, doors: Doors, server: str) -> ASGIApp:
@@ -26,6 +30,7 @@ def make_app(service: Service, schedules: Schedules, doors: Doors, server: str) 
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
         redirect_slashes=False,
+        responses={"4XX": _REFUSED, 422: _REFUSED, 503: _REFUSED},
     )
     answer_errors(app)
 

@@ -9,21 +9,26 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from controller.engine.errors import is_user_error
-from service.loops.recipes import shown
+from service.loops.recipes import UnknownRecipe, shown
 from service.requests.errors import Conflict, Unknown
 from service.store.database import UNREACHED
 from service.web.security.refusals import refusal
 
 log = logging.getLogger(__name__)
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+"""Methods that routes may take."""
+
 
 def answer_errors(app: FastAPI) -> None:
     """Have the application answer every error in the one form."""
 
+    @app.exception_handler(UnknownRecipe)
     @app.exception_handler(Unknown)
-    def unknown(request: Request, error: Unknown) -> Response:
+    def unknown(request: Request, error: Unknown | UnknownRecipe) -> Response:
         return refusal(request.scope, 404, str(error))
 
     @app.exception_handler(Conflict)
@@ -45,7 +50,10 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> Response:
-        return refusal(request.scope, error.status_code, str(error.detail), error.headers)
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        if error.status_code == 405:
+            headers["allow"] = _allowed(app, request)
+        return refusal(request.scope, error.status_code, str(error.detail), headers)
 
     async def away(request: Request, error: Exception) -> Response:
         log.warning("the database cannot be reached: %s", error)
@@ -57,3 +65,13 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> Response:
         return refusal(request.scope, 500, "the server failed; its log says where")
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """Methods that some route takes at the path, as `Allow` names them."""
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    return ", ".join(method for method in METHODS if is_taken(method))

@@ -273,3 +273,18 @@ def test_metrics_are_told_to_whoever_brings_a_token(served: Served) -> None:
     assert told["evalmend_queue_age_seconds"] < 60
     assert told["evalmend_notices_unsent"] == 0
     refused(served.stranger().get("/metrics"), 401, "not_signed_in")
+
+
+def test_a_method_that_a_path_has_not_is_answered_with_those_that_it_has(served: Served) -> None:
+    program = served.program(Role.ADMIN)
+    for path, methods in {"/loops": "GET, POST", "/schedules/a": "DELETE, GET", "/loops/a/cancel": "POST"}.items():
+        answer = program.put(f"/api/v1{path}")
+        refused(answer, 405, "no_such_method")
+        assert answer.headers["allow"] == methods
+
+
+def test_a_whole_number_is_taken_however_json_writes_it_and_no_other(served: Served) -> None:
+    recorded(served)
+    program = served.program(Role.APPROVER)
+    refused(program.post("/api/v1/loops/made-1/decision", json=APPROVAL | {"round": 0.5}), 422, "bad_value")
+    assert program.post("/api/v1/loops/made-1/decision", json=APPROVAL | {"round": 0.0}).status_code == 200

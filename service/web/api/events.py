@@ -72,7 +72,9 @@ def routes(service: Service) -> APIRouter:
     router, streams = APIRouter(prefix="/api/v1"), Streams()
     number = {"ge": 0, "le": 2**53}
 
-    @router.get("/loops/{loop_id}/events", response_class=Response)
+    @router.get(
+        "/loops/{loop_id}/events", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}}
+    )
     def events(
         loop_id: str,
         who: Asking,

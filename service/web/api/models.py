@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 from pydantic import Field as Rule
 
 from controller.engine.journal.approvals import Decision
@@ -23,6 +23,27 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class RefusalDetails(Said):
+    """What was refused, and why."""
+
+    code: str
+    message: str
+    """What is wrong and what would be right, in a sentence."""
+
+
+class Refusal(Said):
+    """The body of every refusal."""
+
+    error: RefusalDetails
+
+
+def _whole(value: object) -> object:
+    """A number without a fraction is an integer, however JSON writes it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Days = Annotated[int, Rule(ge=1, le=3650), BeforeValidator(_whole)]
+RoundNumber = Annotated[int, Rule(ge=0, le=1_000_000), BeforeValidator(_whole)]
 Name = Annotated[str, Rule(pattern=f"^{NAME}$")]
 
 
@@ -50,7 +71,7 @@ class NewToken(Asked):
     name: Name
     """Name of the person or program."""
     role: Annotated[Role, Rule(strict=False)]
-    days: int | None = Rule(None, ge=1, le=3650)
+    days: Days | None = None
     """Days after which it ends; null where it does not by itself."""
 
 
@@ -107,9 +128,9 @@ class NewSchedule(Asked):
     name: str = Rule(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     recipe: str = Rule(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     fields: dict[Annotated[str, Rule(max_length=64)], bool | int | float | str] = Rule({}, max_length=64)
-    cron: str = Rule(max_length=100)
+    cron: str = Rule(max_length=100, pattern=r"^[0-9A-Za-z*/,#?-]+( +[0-9A-Za-z*/,#?-]+){4}$")
     """Five fields: minute, hour, day, month and day of the week."""
-    zone: str = Rule("UTC", max_length=64)
+    zone: str = Rule("UTC", max_length=64, pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$")
     """Time zone that `cron` is meant in, as Europe/Berlin."""
 
 
@@ -199,7 +220,7 @@ class NewDecision(Asked):
     """A decision on one proposal."""
 
     decision: Decision
-    round: int = Rule(ge=0, le=1_000_000)
+    round: RoundNumber
     proposal: str = Rule(pattern=r"^[0-9a-f]{8,64}$")
     """Hash of the proposal that it is for."""
     why: str = Rule("", max_length=2000)

@@ -36,7 +36,7 @@ def routes(service: Service) -> APIRouter:
         """`loop.json` as it stands; an empty object before the first round."""
         return _json(dict(service.result(service.loop(loop_id))))
 
-    @router.get("/report")
+    @router.get("/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})
     def report(loop_id: str) -> Response:
         """The report, a page of HTML."""
         path = service.file(service.loop(loop_id), "report.html")
