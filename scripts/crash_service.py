@@ -1,12 +1,15 @@
 """Kill servers of the service with -9 at random moments, and see that every loop still ends once.
 
     python scripts/crash_service.py --kills 50 [--servers 2 --database postgresql://user@host/name] [--folder FOLDER]
+    python scripts/crash_service.py --kills 50 --approvals
 
 Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
 `--longest` seconds: where that is about as long as a loop, start-up, queue, start of a process and every stage are hit.
-Now and then a loop is cancelled and resumed instead. Passes if every loop ended, its database has one stretch that
-ended, no journal shows a finished stage done twice, no process is left, and the loops of one seed left the same
-`loop.json` but for seconds.
+Now and then a loop is cancelled and resumed instead. With `--approvals` every loop asks, and is answered while servers
+run or after they were killed, by its seed with yes or no, with a stale answer before the right one. Passes if every
+loop ended, its database has one stretch that ended, no journal shows a finished stage done twice, no process is left,
+the loops of one seed left the same `loop.json` but for seconds, and every answer stands once, in the round that it was
+for.
 """
 
 import argparse
@@ -19,21 +22,25 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from crash_loop import stages_done_twice, without_times
 
+from controller.engine.journal.approvals import Decision
 from service.home import Home, home_of, make_home
 from service.loops.states import State
-from service.requests.service import Service
+from service.requests.errors import Conflict
+from service.requests.service import Service, Wish
 from service.settings import Serve
 from service.store import loops
 from service.store.database import Database
 
 RECIPE = """experiment: smoke
-words: [tracking.uri=none, workers=1]
-fields: {seed: {type: int, key: seed, min: 0, max: 1000}}
+words: [tracking.uri=none, workers=1, controller.approval={approval}]
+fields: {{seed: {{type: int, key: seed, min: 0, max: 1000}}}}
 """
 SEEDS = 2
+WHY = "kept through kills"
 
 
 class Servers:
@@ -83,6 +90,36 @@ def processes(home: Home) -> list[int]:
     return found
 
 
+def answer(service: Service, database: Database, rng: random.Random, share: float) -> list[tuple[str, int]]:
+    """Answer about this share of the proposals that wait, each after an answer to another proposal, which is refused;
+    loop and round of those that were answered now."""
+    answered = []
+    for loop in loops.listed(database, [State.WAITING]):
+        asked = service.proposal(loop)
+        if asked is None or rng.random() > share:
+            continue
+        decision = _decision(int(loop.fields["seed"]))
+        try:
+            service.decide(loop.id, Wish(decision, asked.round, "0" * len(asked.proposal), WHY), "crash")
+            raise AssertionError("an answer to another proposal was taken")
+        except Conflict:
+            pass
+        if service.decide(loop.id, Wish(decision, asked.round, asked.proposal, WHY), "crash").is_new:
+            answered.append((loop.id, asked.round))
+    return answered
+
+
+def stands(result: dict[str, Any], loop_id: str, number: int) -> bool:
+    """Whether a loop's result has the answer in the round that it was for."""
+    seed = int(result["seed"])
+    told = [round_["approval"]["answer"] for round_ in result["rounds"] if round_["number"] == number]
+    return [(one["decision"], one["by"], one["why"]) for one in told] == [(_decision(seed), "crash", WHY)]
+
+
+def _decision(seed: int) -> Decision:
+    return "approved" if seed % SEEDS == 0 else "rejected"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
@@ -91,6 +128,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--database", default=None)
+    parser.add_argument("--approvals", action="store_true", help="every loop waits for an answer before it trains")
     parser.add_argument("--folder", type=Path, default=None)
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
@@ -98,12 +136,13 @@ def main() -> None:
     home = home_of(serve)
     make_home(home)
     home.recipes.mkdir()
-    (home.recipes / "smoke.yaml").write_text(RECIPE)
+    (home.recipes / "smoke.yaml").write_text(RECIPE.format(approval="ask" if options.approvals else "never"))
     database = Database(home.database)
     database.migrate()
     service = Service(home, database)
     servers, rng = Servers(serve, options.servers), random.Random(options.seed)
     submitted: list[str] = []
+    answered: list[tuple[str, int]] = []
     for kill in range(options.kills):
         under_way = sum(number for state, number in loops.counts(database).items() if state is not State.ENDED)
         while under_way <= options.servers * options.slots:
@@ -113,21 +152,23 @@ def main() -> None:
         time.sleep(rng.uniform(0, options.longest))
         if kill % 5 == 4 and loops.cancel(database, submitted[-1]):
             time.sleep(rng.uniform(0, 2))
+        answered += answer(service, database, rng, 0.5)
         servers.kill(rng)
+        answered += answer(service, database, rng, 0.7)
         if loops.requeue(database, submitted[-1]):
             print(f"{submitted[-1]} was cancelled and is resumed", flush=True)
         print(f"kill {kill + 1}: {dict(loops.counts(database))}", flush=True)
     servers.start()
     while loops.counts(database).get(State.ENDED, 0) < len(submitted):
         time.sleep(1)
+        answered += answer(service, database, rng, 1.0)
         for loop in loops.listed(database, [State.CANCELLED]):
             loops.requeue(database, loop.id)
     ended_s = servers.stop()
     stretches = {loop_id: loops.stretches(database, loop_id) for loop_id in submitted}
-    results = {
-        loop_id: without_times(json.loads((home.runs / loop_id / "loop.json").read_text())) for loop_id in submitted
-    }
-    alike = [len({json.dumps(results[one], sort_keys=True) for one in submitted[k::SEEDS]}) for k in range(SEEDS)]
+    results = {loop_id: json.loads((home.runs / loop_id / "loop.json").read_text()) for loop_id in submitted}
+    told = {loop_id: json.dumps(without_times(result), sort_keys=True) for loop_id, result in results.items()}
+    alike = [len({told[one] for one in submitted[k::SEEDS]}) for k in range(SEEDS)]
     summary = {
         "kills": options.kills,
         "loops": len(submitted),
@@ -138,10 +179,13 @@ def main() -> None:
         "stages_done_twice": [stage for one in submitted for stage in stages_done_twice(home.runs / one)],
         "different_results_of_a_seed": [number - 1 for number in alike],
         "processes_left": processes(home),
+        "answers": len(answered),
+        "answers_lost_or_elsewhere": [name for name in answered if not stands(results[name[0]], *name)],
         "server_ended_s": round(ended_s, 1),
     }
     print(json.dumps(summary))
     is_right = summary["ended_once"] == len(submitted) and not summary["open_stretches"] and max(alike) == 1
+    is_right &= not summary["answers_lost_or_elsewhere"] and len(set(answered)) == len(answered)
     sys.exit(0 if is_right and not summary["stages_done_twice"] and not summary["processes_left"] else 1)
 
 

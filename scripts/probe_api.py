@@ -2,8 +2,8 @@
 
     python scripts/probe_api.py --minutes 10 [--examples 2000]
 
-Needs schemathesis (pip install -c constraints.txt -e '.[probe]'). The server has a home with a loop that waits, one
-that failed, and a recipe; no engine plays what is submitted. Streams of events are left out, as they do not end. What the
+Needs schemathesis: pip install -c constraints.txt -e '.[probe]'. The server has a home with a loop that waits, one that
+failed, and a recipe; no engine plays what is submitted. Streams of events are left out, as they do not end. What the
 home alone decides, such as whether a recipe opens a field, is no part of the description, so a request that is refused
 for it is no fault. Ends with 1 where an answer is a 5xx, or not what the description says.
 """
