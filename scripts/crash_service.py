@@ -120,7 +120,7 @@ def _decision(seed: int) -> Decision:
     return "approved" if seed % SEEDS == 0 else "rejected"
 
 
-def main() -> None:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--longest", type=float, default=60.0, help="longest life of a server, in seconds")
@@ -130,7 +130,11 @@ def main() -> None:
     parser.add_argument("--database", default=None)
     parser.add_argument("--approvals", action="store_true", help="every loop waits for an answer before it trains")
     parser.add_argument("--folder", type=Path, default=None)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
     folder = options.folder or Path(tempfile.mkdtemp())
     serve = Serve(home=str(folder / "home"), database=options.database, slots=options.slots)
     home = home_of(serve)
