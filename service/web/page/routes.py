@@ -5,9 +5,9 @@ from fastapi import APIRouter
 from service.requests.schedules import Schedules
 from service.requests.service import Service
 from service.store.database import Database
-from service.web.page import comparison, lineage, looks, loop, loops, nights, proposal, tables
 from service.web.page.assets import Assets
 from service.web.page.render import Renderer
+from service.web.page.views import comparison, lineage, looks, loop, loops, nights, proposal, tables
 
 
 def routes(service: Service, schedules: Schedules, database: Database) -> APIRouter:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from service.loops.states import State
 from service.store.loops import Loop
 from service.store.schedules import Schedule
-from service.web.page.nights import WEEKS, calendar
+from service.web.page.views.nights import WEEKS, calendar
 
 SCHEDULE = Schedule("mine", "smoke", {}, (), "0 1 * * *", "UTC", True, "me", 0.0, 0.0)
 NOON = datetime(2030, 1, 16, 12, tzinfo=UTC).timestamp()

@@ -14,9 +14,9 @@ from service.runs.parts import read_parts
 from service.runs.rounds import rounds_of
 from service.runs.tables import Search, Unreadable, page
 from service.store.loops import Loop
-from service.web.page.loop import Round
 from service.web.page.render import Renderer
-from service.web.page.tables import ROW
+from service.web.page.views.loop import Round
+from service.web.page.views.tables import ROW
 from service.web.plain import neutral, plain_json
 from service.web.who import Asking
 

@@ -17,8 +17,8 @@ from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
 from service.store.schedules import Schedule
-from service.web.page.loops import recipes_of
 from service.web.page.render import Renderer
+from service.web.page.views.loops import recipes_of
 from service.web.who import Asking
 
 WEEKS = 6

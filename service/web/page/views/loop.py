@@ -18,8 +18,8 @@ from service.runs.tail import Tail
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
-from service.web.page.loops import seen_of
 from service.web.page.render import Renderer
+from service.web.page.views.loops import seen_of
 from service.web.plain import neutral, plain_json
 from service.web.who import Asking
 

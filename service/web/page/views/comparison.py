@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from service.requests.service import Service
 from service.web.api.loops import MOST_COMPARED
-from service.web.page.loops import seen_of
 from service.web.page.render import Renderer
+from service.web.page.views.loops import seen_of
 from service.web.who import Asking
 
 LoopIds = Annotated[list[str], Query(max_length=MOST_COMPARED)]

@@ -1,0 +1,1 @@
+"""Pages, each with what it shows."""
