@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -109,6 +110,11 @@ def answer(service: Service, database: Database, rng: random.Random, share: floa
     return answered
 
 
+def comparable(result: dict[str, Any]) -> str:
+    """A loop's result without its times: a reason says when a person has decided."""
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "then", json.dumps(without_times(result), sort_keys=True))
+
+
 def stands(result: dict[str, Any], loop_id: str, number: int) -> bool:
     """Whether a loop's result has the answer in the round that it was for."""
     seed = int(result["seed"])
@@ -171,7 +177,7 @@ def main() -> None:
     ended_s = servers.stop()
     stretches = {loop_id: loops.stretches(database, loop_id) for loop_id in submitted}
     results = {loop_id: json.loads((home.runs / loop_id / "loop.json").read_text()) for loop_id in submitted}
-    told = {loop_id: json.dumps(without_times(result), sort_keys=True) for loop_id, result in results.items()}
+    told = {loop_id: comparable(result) for loop_id, result in results.items()}
     alike = [len({told[one] for one in submitted[k::SEEDS]}) for k in range(SEEDS)]
     summary = {
         "kills": options.kills,
