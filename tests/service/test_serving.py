@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from http.cookiejar import CookieJar
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,9 @@ from builders.checkout import ROOT
 from builders.postgres import Cluster
 from builders.services import Hosted, done_twice, environment, hosted, stopped, until
 
+from controller.cli.nights.night_json import read_night
 from service.loops.states import State
+from service.requests.schedules import Schedules
 from service.store import loops
 from service.store.loops import LOST, Loop
 
@@ -190,4 +193,24 @@ def test_a_loop_whose_database_is_away_for_a_while_ends_once_all_the_same(tmp_pa
         assert len(loops.stretches(host.database, loop.id)) == 1
         again = host.submit(5)
         until(lambda: host.is_in(again, "running"), "another loop")
+        assert stopped(server) < 10
+
+
+@pytest.mark.long
+def test_a_night_that_is_due_is_played_and_told_of_once_and_the_next_begins_where_it_ended(tmp_path: Path) -> None:
+    with hosted(tmp_path / "home") as host:
+        schedules = Schedules(host.home, host.database)
+        server = host.start()
+        schedules.add("minute", "toy", {"steps": 5}, "* * * * *", "UTC", "me")
+        until(lambda: loops.listed(host.database, [State.ENDED], schedule="minute"), "a night that is over", 400)
+        (night,) = loops.listed(host.database, schedule="minute")
+        assert night.id == f"minute-{time.strftime('%Y-%m-%d', time.gmtime(night.created))}"
+        assert night.seen is not None
+        assert night.seen["night"] == "first"
+        found = read_night(host.home.runs / night.id)
+        assert found is not None
+        assert (found.night, found.since) == (night.id, None)
+        assert done_twice(host.journal(night)) == []
+        time.sleep(5)
+        assert loops.count(host.database, schedule="minute") == 1  # one night a date, however often it is due
         assert stopped(server) < 10
