@@ -15,7 +15,7 @@ from controller.data.mixes import load_mix
 from controller.data.patches import export_mix
 from controller.data.reports import ItemTable
 from controller.engine.journal.approvals import waiting
-from controller.loop.diagnosing import diagnose_round
+from controller.loop.diagnosing import diagnose_round, leave_diagnosis
 from controller.loop.loop import run_loop
 from controller.loop.models import base_model, initial_model, measure_model
 from controller.loop.pilots.causes import settle_causes
@@ -90,14 +90,7 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
             _say(believed(proven))
             _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
         _say(f"{diagnosed.artifact.folder / 'diagnosis.json'}")
-        found = DiagnosedModel(
-            name=settings.name,
-            model=measured.report.model.path,
-            measure=measure_record(measured.report, run.suite.slices, run.splits),
-            diagnosis=diagnosis_record(diagnosed.diagnosis, proven),
-            costs=run.books.costs(),
-        )
-        _say(f"{write_diagnosis(found, run.run_dir)}")
+        _say(f"{leave_diagnosis(run, measured.report, diagnosed.diagnosis, proven)}")
     return Ended(0)
 
 

@@ -2,17 +2,22 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from controller.engine.artifacts import Artifact
 from controller.engine.runner import Stage
 from controller.loop.models import MeasuredModel, is_trained_here
 from controller.loop.run import Run
+from controller.results.diagnosis_json import FidelityRecord
+from controller.results.page.diagnosis_page import DiagnosedModel, write_diagnosis
+from controller.results.records import diagnosis_record, measure_record
 from controller.stages.diagnose import diagnose
 from controller.stages.inputs import DiagnosisInputs, load_diagnosis
 from controller.stages.measure import hash_items
 from controller.stages.model import Model
 from controller.train.settings import PretrainedModel
 from diagnose.finding.finding import Diagnosis
+from evals.items import EvalReport
 
 log = logging.getLogger(__name__)
 
@@ -57,3 +62,30 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
             finding.data_slice,
         )
     return DiagnosedRound(diagnosis, done.artifact, inputs, done.spent.flops)
+
+
+def leave_diagnosis(
+    run: Run,
+    report: EvalReport,
+    diagnosis: Diagnosis,
+    fidelity: FidelityRecord | None = None,
+    notes: tuple[str, ...] = (),
+) -> Path:
+    """Write the page of a diagnosis into the run directory; returns the file.
+
+    Args:
+        run: Run that made it.
+        report: Answers of the diagnosed model.
+        diagnosis: What they show.
+        fidelity: Fidelity of its attribution, where that was measured.
+        notes: Sentences about the answers as a whole.
+    """
+    page = DiagnosedModel(
+        name=run.settings.name,
+        model=report.model.path,
+        measure=measure_record(report, run.suite.slices, run.splits),
+        diagnosis=diagnosis_record(diagnosis, fidelity),
+        costs=run.books.costs(),
+        notes=notes,
+    )
+    return write_diagnosis(page, run.run_dir)

@@ -82,7 +82,7 @@ def serve(settings: Serve) -> int:
             server = secrets.token_hex(8)
             engine = Engine(home, database, server, Slots(settings.slots), settings.grace)
             notifier = Notifier(home.folder, database, _address(settings, url))
-            read_targets(home.folder)
+            read_targets(home.folder)  # a wrong file is refused before anything begins
             sessions = Sessions(key_of(home.secret), is_secure=settings.names is not None)
             doors = Doors(database, sessions, _hosts(settings), Audit(home.audit))
             with _answering(make_app(service, Schedules(home, database), doors, server), listener):

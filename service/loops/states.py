@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from controller.cli.nights.night_json import WORSE_CODE
+
 
 class State(StrEnum):
     """What a loop is doing; the words are in the database and in answers."""
@@ -23,10 +25,6 @@ RESUMABLE = frozenset({State.STOPPED, State.FAILED, State.CANCELLED})
 """States that a loop can be put back into the queue from."""
 
 
-WORSE = 4
-"""Exit code of a night that is over, and shown to be worse than the one before."""
-
-
 def state_after(code: int, is_cancelled: bool, is_server_ending: bool) -> State:
     """State after a process of the loop.
 
@@ -35,7 +33,7 @@ def state_after(code: int, is_cancelled: bool, is_server_ending: bool) -> State:
         is_cancelled: Whether a person had asked for its end.
         is_server_ending: Whether the server had ended it, to be gone on with at its next start.
     """
-    if code in (0, WORSE):
+    if code in (0, WORSE_CODE):
         return State.ENDED
     if is_cancelled:
         return State.CANCELLED

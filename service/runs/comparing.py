@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from service.runs.rounds import rounds_of
+from service.runs.rounds import part, rounds_of
 
 SELECT_FILE = "items-select.parquet"
 ALL = "all"
@@ -45,8 +45,7 @@ def ended_with(result: Mapping[str, Any]) -> Model:
     """The arm that the last accepted round took; without one the model that the loop began with."""
     taken = Model(0, "before")
     for number, round_ in rounds_of(result):
-        verdict = round_.get("verdict")
-        arm = verdict.get("champion_arm") if isinstance(verdict, dict) else None
+        arm = part(round_, "verdict").get("champion_arm")
         if isinstance(arm, str) and arm:
             taken = Model(number, arm)
     return taken

@@ -9,7 +9,6 @@ from typing import Any
 from evals.statistics.spending import alpha_at
 
 LEDGER_FILE = "ledger.jsonl"
-ALPHA = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def read_looks(ledger: Path) -> list[Looked]:
             num_looks=len(times),
             last=max(times),
             spent=sum(alpha_at(look, 1.0) for look in range(1, len(times) + 1)),
-            next_level=alpha_at(len(times) + 1, ALPHA),
+            next_level=alpha_at(len(times) + 1),
         )
         for (items, purpose), times in found.items()
     ]

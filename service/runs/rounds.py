@@ -35,14 +35,23 @@ def rounds_of(result: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any
             yield (number if isinstance(number, int) else place), one
 
 
+def part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object in an object; an empty one where it is none, as in a file of another version."""
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def parts(value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Objects in a list in an object; none where it is no list."""
+    found = value.get(key)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
 def findings_of(result: Mapping[str, Any]) -> Iterator[NumberedFinding]:
     """All findings of all rounds, the first round first."""
     for number, round_ in rounds_of(result):
-        diagnosis = round_.get("diagnosis")
-        findings = diagnosis.get("findings") if isinstance(diagnosis, dict) else None
-        for place, finding in enumerate(findings if isinstance(findings, list) else []):
-            if isinstance(finding, dict):
-                yield NumberedFinding(number, place, finding)
+        for place, finding in enumerate(parts(part(round_, "diagnosis"), "findings")):
+            yield NumberedFinding(number, place, finding)
 
 
 def has_text(value: Any, text: str) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 NIGHT_FILE = "night.json"
+WORSE_CODE = 4
+"""Exit code of a night that is shown to be worse than the one before."""
 ALL = "all"
 """Name of all tasks together."""
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from controller.cli.nights.compared import compare_nights, night_of
 from controller.cli.nights.folders import earlier_nights, forget_stages, night_name, night_not_over
 from controller.cli.nights.lines import finding_lines, since_lines
-from controller.cli.nights.night_json import WorseSlice, write_night
+from controller.cli.nights.night_json import WORSE_CODE, WorseSlice, write_night
 from controller.cli.nights.watch import watch
 from controller.cli.sweeps import Ended
 from controller.loop.loop import run_loop
@@ -23,8 +23,8 @@ from controller.results.summary import summary, waiting_lines, write_summary
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 
-WAITS, WORSE = 3, 4
-"""Exit codes of a night that waits for approval, and of one that is shown to be worse than the night before."""
+WAITS = 3
+"""Exit code of a night that waits for approval."""
 
 
 def nightly(settings: LoopSettings, job: Job) -> Ended:
@@ -57,7 +57,7 @@ def nightly(settings: LoopSettings, job: Job) -> Ended:
     if night.worse:
         _say(f"worse than {night.since}: {', '.join(night.worse)}")
     _say(f"{page}")
-    return Ended(WORSE if night.worse else 0)
+    return Ended(WORSE_CODE if night.worse else 0)
 
 
 def _say(line: str) -> None:

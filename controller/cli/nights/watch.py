@@ -9,16 +9,14 @@ from controller.cli.nights.compared import PROBE_FILE, Compared, compare_nights
 from controller.cli.nights.night_json import WorseSlice
 from controller.data.reports import ItemTable, read_report_json
 from controller.engine.runner import Stage
-from controller.loop.diagnosing import diagnose_round
+from controller.loop.diagnosing import diagnose_round, leave_diagnosis
 from controller.loop.models import MeasuredModel, base_model, initial_model, measure_model, write_champion
 from controller.loop.pilots.causes import settle_causes
 from controller.loop.run import Run, opened
-from controller.results.page.diagnosis_page import DiagnosedModel, write_diagnosis
-from controller.results.records import diagnosis_record, measure_record
 from controller.settings import LoopSettings
 from controller.stages.measure import only_failed
 from controller.stages.model import Model
-from diagnose.finding.finding import Diagnosis
+from diagnose.finding.finding import Diagnosis, Finding
 from evals.items import ProbeReport
 from evals.splits import Split
 
@@ -52,21 +50,18 @@ def watch(settings: LoopSettings, tonight: Path, earlier: Sequence[Path], champi
         write_champion(model, tonight)
         compared = compare_nights(earlier, tonight, settings.nightly.alpha)
         diagnosis = None if compared is None else _why_worse(run, model, measured, compared)
-    findings = (
-        ()
-        if diagnosis is None
-        else tuple(
-            WorseSlice(
-                finding.slice.as_dict(),
-                finding.num_items,
-                finding.num_failed,
-                finding.cause.value,
-                float(finding.causes[finding.cause]),
-            )
-            for finding in diagnosis.findings
-        )
-    )
+    findings = () if diagnosis is None else tuple(map(_told, diagnosis.findings))
     return Watched(measured.report.model.path, compared, findings)
+
+
+def _told(finding: Finding) -> WorseSlice:
+    return WorseSlice(
+        finding.slice.as_dict(),
+        finding.num_items,
+        finding.num_failed,
+        finding.cause.value,
+        float(finding.causes[finding.cause]),
+    )
 
 
 def _why_worse(run: Run, model: Model, measured: MeasuredModel, compared: Compared) -> Diagnosis | None:
@@ -80,13 +75,6 @@ def _why_worse(run: Run, model: Model, measured: MeasuredModel, compared: Compar
     masked = MeasuredModel(read_report_json(done.folder, ProbeReport), done.artifact)
     diagnosed = diagnose_round(run, model, masked)
     diagnosed = settle_causes(run, model, masked, diagnosed, 0, is_alone=True)
-    page = DiagnosedModel(
-        name=run.settings.name,
-        model=masked.report.model.path,
-        measure=measure_record(masked.report, run.suite.slices, run.splits),
-        diagnosis=diagnosis_record(diagnosed.diagnosis),
-        costs=run.books.costs(),
-        notes=(f"Of the items that fail those alone are asked about that {compared.since} had right.",),
-    )
-    write_diagnosis(page, run.run_dir)
+    note = f"Of the items that fail those alone are asked about that {compared.since} had right."
+    leave_diagnosis(run, masked.report, diagnosed.diagnosis, notes=(note,))
     return diagnosed.diagnosis

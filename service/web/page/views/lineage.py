@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service.requests.service import Service
-from service.runs.rounds import rounds_of
+from service.runs.rounds import part, parts, rounds_of
 from service.web.page.render import Renderer
 from service.web.plain import plain_json
 from service.web.who import Asking
@@ -29,7 +29,5 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
 
 def _has_plan(round_: Mapping[str, Any]) -> bool:
     """Whether a round has all that the page tells of; one of another version may lack parts."""
-    plan, verdict, diagnosis = (round_.get(key) for key in ("plan", "verdict", "diagnosis"))
-    if not (isinstance(plan, dict) and isinstance(verdict, dict) and isinstance(diagnosis, dict)):
-        return False
-    return bool(plan.get("actions")) and isinstance(verdict.get("arms"), dict)
+    arms = part(round_, "verdict").get("arms")
+    return bool(part(round_, "diagnosis") and parts(part(round_, "plan"), "actions")) and isinstance(arms, dict)

@@ -7,23 +7,23 @@ from fastapi import APIRouter, Query
 from markupsafe import Markup
 from starlette.responses import Response
 
+from controller.engine.journal.approvals import Question
 from controller.results.page.parts_json import PARTS_FILE
 from controller.results.page.words.labels import DECISIONS
 from service.requests.errors import Conflict
 from service.requests.service import Service
 from service.runs.parts import read_parts, version_of
 from service.runs.reading import JOURNAL_FILE
-from service.runs.rounds import rounds_of
+from service.runs.rounds import part, parts, rounds_of
 from service.runs.tail import Tail
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
+from service.web.api.results import Round
 from service.web.page.render import Renderer
 from service.web.page.views.loops import seen_of
 from service.web.plain import neutral, plain_json
 from service.web.who import Asking
-
-Round = Annotated[int, Query(ge=0, le=1_000_000)]
 
 
 def routes(service: Service, database: Database, renderer: Renderer) -> APIRouter:
@@ -63,25 +63,19 @@ def routes(service: Service, database: Database, renderer: Renderer) -> APIRoute
             "stretches": loops.stretches(database, loop.id),
             "rounds": list(_timeline(result)),
             "budget": plain_json(result.get("budget") or {}),
-            "asked": _asked(loop),
+            "asked": asked_of(service, loop),
             "version": version_of(service.file(loop, PARTS_FILE)),
         }
 
     def _shown(loop: Loop) -> dict[str, Any]:
-        parts = read_parts(service.file(loop, PARTS_FILE))
-        numbers = list(dict.fromkeys(part.round for part in parts.parts if part.round is not None))
+        told = read_parts(service.file(loop, PARTS_FILE))
+        numbers = list(dict.fromkeys(one.round for one in told.parts if one.round is not None))
         return {
             "entry": loop,
-            "parts": parts,
+            "parts": told,
             "numbers": numbers,
-            "html": lambda name, number=None: Markup(neutral(parts.html(name, number))),
+            "html": lambda name, number=None: Markup(neutral(told.html(name, number))),
         }
-
-    def _asked(loop: Loop) -> Any:
-        try:
-            return service.proposal(loop)
-        except Conflict:
-            return None
 
     def _num_events(loop: Loop) -> int:
         path = service.file(loop, JOURNAL_FILE)
@@ -91,13 +85,21 @@ def routes(service: Service, database: Database, renderer: Renderer) -> APIRoute
     return router
 
 
+def asked_of(service: Service, loop: Loop) -> Question | None:
+    """The proposal that a loop waits with; None where it waits with none, or its file cannot be read."""
+    try:
+        return service.proposal(loop)
+    except Conflict:
+        return None
+
+
 def _timeline(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Rounds as the timeline shows them, whatever version has written them."""
     for number, round_ in rounds_of(result):
-        verdict, plan, diagnosis = (_part(round_, key) for key in ("verdict", "plan", "diagnosis"))
-        findings, actions = _parts(diagnosis, "findings"), _parts(plan, "actions")
-        costs = [cost for cost in _part(round_, "costs").values() if isinstance(cost, dict)]
-        gain, decision = _part(verdict, "gain"), str(verdict.get("decision", ""))
+        verdict, plan, diagnosis = (part(round_, key) for key in ("verdict", "plan", "diagnosis"))
+        findings, actions = parts(diagnosis, "findings"), parts(plan, "actions")
+        costs = [cost for cost in part(round_, "costs").values() if isinstance(cost, dict)]
+        gain, decision = part(verdict, "gain"), str(verdict.get("decision", ""))
         yield plain_json(
             {
                 "number": number,
@@ -111,13 +113,3 @@ def _timeline(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "seconds": sum(cost.get("seconds", 0.0) for cost in costs),
             }
         )
-
-
-def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _parts(value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = value.get(key)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

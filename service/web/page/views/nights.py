@@ -1,10 +1,9 @@
 """Schedules with a calendar of their nights: better, the same or worse than the one before."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -50,15 +49,13 @@ def routes(service: Service, schedules: Schedules, database: Database, renderer:
     @router.get("/schedules")
     def all_schedules(who: Asking) -> Response:
         now = time.time()
-        shown = [
-            {
-                "schedule": one,
-                "next": next_due(one.cron, one.zone, now) if one.is_on else None,
-                "weeks": calendar(one, loops.listed(database, None, WEEKS * 7, schedule=one.name), now),
-                "worse": _worse(loops.listed(database, None, 1, schedule=one.name)),
-            }
-            for one in schedules.listed()
-        ]
+        shown = []
+        for one in schedules.listed():
+            nights = loops.listed(database, None, WEEKS * 7, schedule=one.name)
+            last = (nights[0].seen if nights else None) or {}
+            following = next_due(one.cron, one.zone, now) if one.is_on else None
+            weeks, worse = calendar(one, nights, now), list(last.get("worse") or ())
+            shown.append({"schedule": one, "next": following, "weeks": weeks, "worse": worse})
         return renderer.page("schedules.html.j2", who, {"shown": shown, "recipes": dict(recipes_of(service))})
 
     return router
@@ -80,12 +77,3 @@ def _day(day: date, today: date, nights: Mapping[str, Loop]) -> Day:
     told = str((night.seen or {}).get("night") or "") if night.state is State.ENDED else ""
     kind = told or night.state.value
     return Day(day, kind, WORDS.get(kind, kind), night.id)
-
-
-def _worse(last: list[Loop]) -> list[str]:
-    """Tasks that got worse on the last night."""
-    return list(_texts((last[0].seen or {}).get("worse"))) if last else []
-
-
-def _texts(value: Any) -> Iterator[str]:
-    yield from (str(one) for one in value) if isinstance(value, list | tuple) else ()

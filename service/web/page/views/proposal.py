@@ -8,14 +8,14 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from controller.results.page.parts_json import PARTS_FILE
-from service.requests.errors import Conflict
 from service.requests.service import Service
 from service.runs.parts import read_parts
-from service.runs.rounds import rounds_of
+from service.runs.rounds import part, parts, rounds_of
 from service.runs.tables import Search, Unreadable, page
 from service.store.loops import Loop
+from service.web.api.results import Round
 from service.web.page.render import Renderer
-from service.web.page.views.loop import Round
+from service.web.page.views.loop import asked_of
 from service.web.page.views.tables import ROW
 from service.web.plain import neutral, plain_json
 from service.web.who import Asking
@@ -32,10 +32,7 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
         """The proposal of a round; without one that which waits, or the last that changes data."""
         loop = service.loop(loop_id)
         rounds = dict(rounds_of(service.result(loop)))
-        try:
-            asked = service.proposal(loop)
-        except Conflict:
-            asked = None
+        asked = asked_of(service, loop)
         latest = max((one for one, told in rounds.items() if _actions(told)), default=max(rounds, default=0))
         number = round if round is not None else asked.round if asked is not None else latest
         told = rounds.get(number, {})
@@ -48,16 +45,16 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
             "approval": plain_json(told.get("approval")) if isinstance(told.get("approval"), dict) else None,
             "plan": Markup(neutral(html)),
             "samples": _samples(loop, number, told),
-            "loop_samples": SAMPLES,
+            "num_samples": SAMPLES,
         }
         return renderer.page("proposal.html.j2", who, values)
 
     def _samples(loop: Loop, number: int, told: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Some rows of each action, those that leave and those that come."""
-        path, found = service.file(loop, f"mix-{number}.parquet"), []
-        kinds = dict.fromkeys(str(one.get("kind", "")) for one in _actions(told))
-        for kind in kinds if path is not None else ():
-            assert path is not None
+        path, found = service.file(loop, f"mix-{number}.parquet"), list[dict[str, Any]]()
+        if path is None:
+            return found
+        for kind in dict.fromkeys(str(one.get("kind", "")) for one in _actions(told)):
             try:
                 rows = page(path, Search((("kind", kind),), "", ()), 0, SAMPLES)
             except Unreadable:
@@ -72,6 +69,4 @@ def routes(service: Service, renderer: Renderer) -> APIRouter:
 
 def _actions(round_: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a round would change, whatever version has written it."""
-    plan = round_.get("plan")
-    actions = plan.get("actions") if isinstance(plan, dict) else None
-    return [one for one in actions if isinstance(one, dict)] if isinstance(actions, list) else []
+    return parts(part(round_, "plan"), "actions")
