@@ -36,7 +36,8 @@ USAGE = """usage: evalmend VERB [key=value ...]
   report RUN_DIR              write report.html again
   compare RUN_DIR RUN_DIR ... a table of runs
   approve | reject RUN_DIR [by=NAME why="..." round=N proposal=HASH]
-                              decide on the plan that a loop with controller.approval=ask waits with
+                              decide on the plan that a loop with controller.approval=ask waits with;
+                              approve leave_out=PLACE,... scale=PART takes actions or draws away from it first
   clean RUN_DIR [--force]     list weights that a finished loop does not need, with sizes; removed with --force alone
 
   serve                       the service: loops in a queue, watched and gone on with; all with serve.home=HOME

@@ -14,7 +14,7 @@ from interventions.mix.diversity import diversity_change
 from interventions.mix.mix import Origin, TrainingMix
 from interventions.plan.allocate import Removed, allocate
 from interventions.plan.plan import Plan
-from interventions.plan.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply
+from interventions.plan.step import Declined, Intervention, Limits, Made, Resources, Step, Steps, Supply, key_of
 from interventions.selection.companions import with_companions
 
 CONTAMINATION = "contamination"
@@ -91,8 +91,11 @@ def plan_fix(
         elif finding.acted_on not in by_slice or _holds(finding, diagnosis, mended):
             by_slice[finding.acted_on] = found  # the same rows for all that they mend, not for a part of it
             mended.add(finding.slice)
-    steps = with_companions([step for found in by_slice.values() for step in found], resources, limits)
-    return carry_out(steps, resources, limits, declined)
+    wanted = [step for found in by_slice.values() for step in found if key_of(step) not in resources.left_out]
+    steps = with_companions(wanted, resources, limits)
+    return carry_out(
+        steps, resources, limits, [*declined, *(f"{key}: left out by a person" for key in resources.left_out)]
+    )
 
 
 def carry_out(

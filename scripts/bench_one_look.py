@@ -27,7 +27,8 @@ from controller.loop.run import Run
 from controller.loop.studies.study import JudgedFix
 from controller.loop.trial.mixes import Account, MixTrial, challenger_mix, control_trials, fix_recipe, try_mixes
 from controller.results.arm_names import CHALLENGER, RANDOM
-from controller.results.loop_json import Decision, Ending, Gain, Round
+from controller.results.loop_json import Round
+from controller.results.verdict_json import Decision, Ending, Gain
 from controller.verdict.arm_scores import Arm
 from controller.verdict.judge import judge
 from controller.verdict.ruling import At

@@ -36,7 +36,7 @@ from controller.loop.trial.judged import try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import Row, plant
 from controller.results.arm_names import CHALLENGER
-from controller.results.loop_json import LookRecord
+from controller.results.verdict_json import LookRecord
 from controller.settings import LoopSettings
 from controller.stages.model import Model
 from diagnose.finding.finding import Cause, Diagnosis, Examples, Finding

@@ -6,7 +6,7 @@
 Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
 `--longest` seconds: where that is about as long as a loop, start-up, queue, start of a process and every stage are hit.
 Now and then a loop is cancelled and resumed instead. With `--approvals` every loop asks, and is answered while servers
-run or after they were killed, by its seed with yes or no, with a stale answer before the right one. Passes if every
+run or after they were killed, by its seed with yes, no or a part, with a stale answer before the right one. Passes if every
 loop ended, its database has one stretch that ended, no journal shows a finished stage done twice, no process is left,
 the loops of one seed left the same `loop.json` but for seconds, and every answer stands once, in the round that it was
 for.
@@ -28,6 +28,7 @@ from typing import Any
 from crash_loop import stages_done_twice, without_times
 
 from controller.engine.journal.approvals import Decision
+from controller.engine.journal.changes import UNCHANGED, Change, change_of
 from service.home import Home, home_of, make_home
 from service.loops.states import State
 from service.requests.errors import Conflict
@@ -40,7 +41,7 @@ RECIPE = """experiment: smoke
 words: [tracking.uri=none, workers=1, controller.approval={approval}]
 fields: {{seed: {{type: int, key: seed, min: 0, max: 1000}}}}
 """
-SEEDS = 2
+SEEDS = 3
 WHY = "kept through kills"
 
 
@@ -99,13 +100,14 @@ def answer(service: Service, database: Database, rng: random.Random, share: floa
         asked = service.proposal(loop)
         if asked is None or rng.random() > share:
             continue
-        decision = _decision(int(loop.fields["seed"]))
+        decision, change = _answer(int(loop.fields["seed"]))
         try:
             service.decide(loop.id, Wish(decision, asked.round, "0" * len(asked.proposal), WHY), "crash")
             raise AssertionError("an answer to another proposal was taken")
         except Conflict:
             pass
-        if service.decide(loop.id, Wish(decision, asked.round, asked.proposal, WHY), "crash").is_new:
+        wish = Wish(decision, asked.round, asked.proposal, WHY, change)
+        if service.decide(loop.id, wish, "crash").is_new:
             answered.append((loop.id, asked.round))
     return answered
 
@@ -119,11 +121,20 @@ def stands(result: dict[str, Any], loop_id: str, number: int) -> bool:
     """Whether a loop's result has the answer in the round that it was for."""
     seed = int(result["seed"])
     told = [round_["approval"]["answer"] for round_ in result["rounds"] if round_["number"] == number]
-    return [(one["decision"], one["by"], one["why"]) for one in told] == [(_decision(seed), "crash", WHY)]
+    decision, change = _answer(seed)
+    of_change = {"leave_out": list(change.leave_out), "scale": change.scale}
+    given = [(one["decision"], one["by"], one["why"], one["change"]) for one in told]
+    return given == [(decision, "crash", WHY, of_change)]
 
 
-def _decision(seed: int) -> Decision:
-    return "approved" if seed % SEEDS == 0 else "rejected"
+def _answer(seed: int) -> tuple[Decision, Change]:
+    """Approved, rejected, or approved with three quarters of its draws, by the loop's seed."""
+    decided: list[tuple[Decision, Change]] = [
+        ("approved", UNCHANGED),
+        ("rejected", UNCHANGED),
+        ("approved", change_of(scale=0.75)),
+    ]
+    return decided[seed % SEEDS]
 
 
 def _options() -> argparse.Namespace:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from controller.results.arm_names import CHALLENGER, CONTINUE
-from controller.results.loop_json import Ending
+from controller.results.verdict_json import Ending
 from controller.verdict.promise import POWER, measured_on
 from controller.verdict.ruling import At, rule, rule_at
 from evals.statistics.compare import ArmScores

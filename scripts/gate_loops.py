@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import GroupRecord
+from controller.results.verdict_json import GroupRecord
 from controller.verdict.arms import num_by_chance
 from controller.verdict.groups import TIMES_MARGIN
 from controller.verdict.guards import REST

@@ -31,7 +31,7 @@ from controller.loop.trial.judged import JudgedRound, try_and_judge
 from controller.prove.ground import loop_settings, write_ground
 from controller.prove.planting import plant
 from controller.results.arm_names import WHOLE, WITHOUT
-from controller.results.loop_json import LookRecord, VerdictRecord
+from controller.results.verdict_json import LookRecord, VerdictRecord
 from controller.settings import LoopSettings
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import with_random

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from scipy import stats
 
-from controller.results.loop_json import Decision, LookRecord
+from controller.results.verdict_json import Decision, LookRecord
 from evals.statistics.intervals import Estimate
 
 LARGE, SMALL = 0.08, 0.02

@@ -71,10 +71,17 @@ class Client:
         return self._object("GET", _of(loop_id, "/proposal"))
 
     def decide(
-        self, proposal: Mapping[str, Any], decision: Literal["approved", "rejected"], why: str = ""
+        self, proposal: Mapping[str, Any], decision: Literal["approved", "rejected"], why: str = "", **change: object
     ) -> dict[str, Any]:
-        """Decide on a proposal as `proposals` or `proposal` told it."""
-        body = {"decision": decision, "round": proposal["round"], "proposal": proposal["proposal"], "why": why}
+        """Decide on a proposal as `proposals` or `proposal` told it; an approval may take away from it what
+        `changeable` names, as `leave_out=[1], scale=0.5`."""
+        body = {
+            "decision": decision,
+            "round": proposal["round"],
+            "proposal": proposal["proposal"],
+            "why": why,
+            **change,
+        }
         return self._object("POST", _of(proposal["loop"], "/decision"), body)
 
     def rows(

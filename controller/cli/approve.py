@@ -1,15 +1,16 @@
 """`evalmend approve` and `evalmend reject`: answer a loop that waits (`controller.approval=ask`)."""
 
 import getpass
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from controller.engine.journal.approvals import Decision, decide
+from controller.engine.journal.changes import Change, change_of
 
 DECISIONS: dict[str, Decision] = {"approve": "approved", "reject": "rejected"}
 """What each verb decides."""
-OPTIONS = ("by", "why", "round", "proposal")
+OPTIONS = ("by", "why", "round", "proposal", "leave_out", "scale")
 
 
 def answer_lines(verb: str, words: Sequence[str]) -> Iterator[str]:
@@ -38,6 +39,7 @@ def answer_lines(verb: str, words: Sequence[str]) -> Iterator[str]:
         options.get("why", ""),
         round_number=int(number) if number is not None else None,
         proposal=options.get("proposal"),
+        change=_change(options),
     )
     answer = decided.answer
     yield f"round {answer.round} of {folders[0]}, proposal {answer.proposal}: {answer.in_words}"
@@ -47,6 +49,17 @@ def answer_lines(verb: str, words: Sequence[str]) -> Iterator[str]:
         yield "the command that began the loop trains and judges it"
     else:
         yield "the command that began the loop goes on without it"
+
+
+def _change(options: Mapping[str, str]) -> Change:
+    places = options.get("leave_out", "").split(",") if "leave_out" in options else []
+    if not all(place.strip().isdecimal() for place in places):
+        raise ValueError(f"leave_out must be places of actions, as leave_out=0,2, got {options['leave_out']!r}")
+    try:
+        scale = float(options.get("scale", "1"))
+    except ValueError as error:
+        raise ValueError(f"scale must be a number, as scale=0.5, got {options['scale']!r}") from error
+    return change_of([int(place) for place in places], scale)
 
 
 def _user() -> str:

@@ -32,8 +32,8 @@ from controller.results.arm_names import CHALLENGER
 from controller.results.loop_json import LoopResult
 from controller.results.page.diagnosis.fidelity import believed, calibrated, of_slices
 from controller.results.page.diagnosis_page import DiagnosedModel, write_diagnosis
+from controller.results.page.words.summary import summary, waiting_lines
 from controller.results.records import diagnosis_record, measure_record
-from controller.results.summary import summary, waiting_lines
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 from controller.train.settings import RecordedModel

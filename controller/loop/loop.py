@@ -46,9 +46,10 @@ from controller.results.events import (
     Tell,
 )
 from controller.results.files import RunFiles
-from controller.results.loop_json import Decision, LoopResult, VerdictRecord
+from controller.results.loop_json import LoopResult
 from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import trackers
+from controller.results.verdict_json import Decision, VerdictRecord
 from controller.settings import LoopSettings
 from controller.stages.model import Model
 from controller.train.before.given import check_trainable

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from controller.data.patches import write_blocked
 from controller.engine.artifacts import Artifact
 from controller.engine.hashes import hash_of
+from controller.engine.journal.changes import Change
 from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import MeasuredModel
@@ -153,6 +154,17 @@ def reduced_round(run: Run, proposal: ProposedRound, made: ReducedMade) -> Propo
     result = run.runner.do(Stage("propose-reduced", propose_reduced, arguments, fills_cores), "propose")
     plan = TypeAdapter(Plan).validate_json((result.folder / "plan.json").read_bytes())
     return replace(proposal, plan=plan, artifact=result.artifact, proposed=result.value)
+
+
+def changed_round(
+    run: Run, champion: Model, diagnosed: DiagnosedRound, proposal: ProposedRound, change: Change, number: int
+) -> ProposedRound:
+    """Propose what is left of a proposal once a person has changed it; what it rests on is not done again."""
+    left_out = [proposal.plan.distinct_keys[place] for place in change.leave_out]
+    attempts = proposal.made_from.attempts.changed(left_out, change.scale)
+    made = propose_round(run, champion, diagnosed, attempts, number)
+    finding_flops = proposal.finding_flops + made.proposed.spent.flops
+    return replace(made, finding_flops=finding_flops, pilots=proposal.pilots)
 
 
 def agree(

@@ -7,7 +7,8 @@ from controller.loop.models import MeasuredModel, measure_models
 from controller.loop.proposing import LEDGER_FILE
 from controller.loop.run import Run
 from controller.results.events import ItemsAnswered, Tell
-from controller.results.loop_json import GuardRecord, Sealed
+from controller.results.loop_json import Sealed
+from controller.results.verdict_json import GuardRecord
 from controller.stages.model import Model
 from controller.verdict.arm_scores import arm_scores, recipe_interval
 from controller.verdict.guards import REST, RestGuard

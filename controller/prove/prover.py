@@ -43,15 +43,11 @@ from controller.prove.truth import true_causes
 from controller.prove.worlds import find_world, meaningless
 from controller.results.arm_names import CHALLENGER, CONTINUE
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import (
-    Decision,
-    LoopResult,
-    Round,
-    VerdictRecord,
-)
+from controller.results.loop_json import LoopResult, Round
 from controller.results.records import diagnosis_record
 from controller.results.tracking.job import Job
 from controller.results.tracking.tracker import default_uri
+from controller.results.verdict_json import Decision, VerdictRecord
 from controller.settings import LoopSettings
 from diagnose.rows.selection import text_pairs
 from evals.fixtures.worlds.world import World

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from controller.results.loop_json import Gain
+from controller.results.verdict_json import Gain
 from diagnose.finding.finding import Experiment
 
 SCHEMA_VERSION = 1

@@ -10,6 +10,31 @@ from evals.statistics.intervals import Estimate, Interval
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """Mean score of one task or slice on one split, Wilson interval for 0/1 metrics."""
+
+    task: str
+    slice: Mapping[str, str]
+    """Slice of the task; empty for the whole task."""
+    metric: str
+    score: Estimate
+    num_items: int
+    unparsed_rate: float | None = None
+    """Share of the answers that the task's extractor could not read; null where nothing is extracted from answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    split: str
+    num_items: int
+    num_failed: int
+    num_unscored: int
+    scores: tuple[Score, ...]
+    splits: Mapping[str, int]
+    """Number of items in each split."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataSliceRecord:
     slice: Mapping[str, str]
     effect: float

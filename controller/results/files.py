@@ -44,8 +44,8 @@ class RunFiles:
 
     def _ask(self, round_: Round) -> None:
         assert round_.approval is not None, "a round that waits has asked"
-        summary = asked_words(round_.plan, round_.approval)
-        ask(self._run_dir, round_.number, round_.approval.proposal, summary)
+        asked = round_.approval
+        ask(self._run_dir, round_.number, asked.proposal, asked_words(round_.plan, asked), asked.changeable)
 
 
 def status_in(run_dir: Path) -> str:

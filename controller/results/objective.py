@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 
 from controller.results.arm_names import CHALLENGER
-from controller.results.loop_json import Decision, LoopResult, Score, VerdictRecord
+from controller.results.diagnosis_json import Score
+from controller.results.loop_json import LoopResult
 from controller.results.page.words.sentences import decisive, total_cost
+from controller.results.verdict_json import Decision, VerdictRecord
 
 OBJECTIVES = ("gain", "gain_low", "score", "score_per_token")
 

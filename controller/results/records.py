@@ -9,11 +9,12 @@ from controller.results.diagnosis_json import (
     DiagnosisRecord,
     FidelityRecord,
     FindingRecord,
+    Measure,
     ProfileRecord,
     ProfilesRecord,
+    Score,
     SliceNodeRecord,
 )
-from controller.results.loop_json import Measure, Score
 from diagnose.finding.causes import would_decide
 from diagnose.finding.finding import Diagnosis, Finding, Profiles
 from diagnose.finding.outcome import concluded

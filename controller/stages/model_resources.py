@@ -74,6 +74,7 @@ class ModelResources:
         return Resources(
             stock=stock,
             judged=attempts.keys,
+            left_out=attempts.left_out,
             seed=seed,
             scale=attempts.scale,
             row_effects=self.row_effects,

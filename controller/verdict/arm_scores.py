@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.results.arm_names import AT_COMPUTE
-from controller.results.loop_json import ArmRecord
 from controller.results.records import score_records
+from controller.results.verdict_json import ArmRecord
 from controller.train.before.mixture import Drawn
 from evals.items import EvalReport, ItemResult
 from evals.statistics.compare import ArmScores

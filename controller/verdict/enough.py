@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.results.arm_names import RANDOM
-from controller.results.loop_json import Decision, VerdictRecord
+from controller.results.verdict_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.judge import Judged, gain_record, judge
 from controller.verdict.promise import Promise

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from controller.results.arm_names import BEFORE
-from controller.results.loop_json import GroupRecord
 from controller.results.records import MOST_VALUES
+from controller.results.verdict_json import GroupRecord
 from controller.verdict.guards import chosen_in
 from diagnose.finding.answer_labels import as_label
 from diagnose.slices.predicate import Slice

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.results.arm_names import BEFORE
-from controller.results.loop_json import Decision, Ending, Flips, Gain, LookRecord, VerdictRecord
+from controller.results.verdict_json import Decision, Ending, Flips, Gain, LookRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm, arm_record, item_key, model_record, scored_by_all
 from controller.verdict.groups import TIMES_MARGIN, endpoint_groups, group_records, group_slices
 from controller.verdict.promise import Promise, by_chance, endpoint_name, guard_name

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.results.loop_json import Endpoint
+from controller.results.verdict_json import Endpoint
 from controller.verdict.arms import num_by_chance
 from controller.verdict.guards import Guard, OutsideGuard, RestGuard, TaskGuard, chosen_in, false_alarm_guards, in_any
 from controller.verdict.memory.run_noise import BY_CHANCE

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.results.arm_names import AT_COMPUTE, CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import Ending, GroupRecord, GuardRecord
+from controller.results.verdict_json import Ending, GroupRecord, GuardRecord
 from evals.statistics.compare import (
     ArmScores,
     Comparison,

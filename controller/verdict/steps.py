@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from controller.results.arm_names import CONTINUE
-from controller.results.loop_json import StepRecord
+from controller.results.verdict_json import StepRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.guards import chosen_in
 from controller.verdict.judge import judge

@@ -15,6 +15,8 @@ class Attempts:
     """Keys of plans that a verdict or a person has judged (`Plan.keys`)."""
     scale: float = 1.0
     """Multiplies the draws that the fix takes from the corpus's other rows (`Limits.scale`)."""
+    left_out: tuple[str, ...] = ()
+    """Keys of actions that a person has taken out of the plan, which is carried out without them."""
     interpolation: float = 1.0
     """Share of the way from the champion's weights to the trained ones at which the weights of every arm are set."""
 
@@ -31,6 +33,10 @@ class Attempts:
         """Multiply the scale by this one."""
         return replace(self, scale=self.scale * scale)
 
+    def changed(self, left_out: Iterable[str], scale: float) -> "Attempts":
+        """Leave these actions out of the plan, and multiply the scale."""
+        return replace(self, left_out=(*self.left_out, *left_out), scale=self.scale * scale)
+
     def without(self, keys: Iterable[str]) -> "Attempts":
-        """Propose nothing of these keys again, and begin anew with how far a change goes."""
-        return Attempts((*self.keys, *keys))
+        """Propose nothing of these keys again, nor what was left out, and begin anew with how far a change goes."""
+        return Attempts((*self.keys, *self.left_out, *keys))

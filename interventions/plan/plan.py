@@ -42,3 +42,8 @@ class Plan:
     def keys(self) -> list[str]:
         """Kind and slice of each action; a plan whose keys were judged is not proposed again."""
         return [f"{action.kind}: {action.slice}" for action in self.actions]
+
+    @property
+    def distinct_keys(self) -> tuple[str, ...]:
+        """Its keys, each once: rows that leave and those made in their place are actions of one key."""
+        return tuple(dict.fromkeys(self.keys))

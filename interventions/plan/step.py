@@ -147,6 +147,8 @@ class Resources:
     stock: Stock
     judged: Collection[str] = ()
     """Keys of plans that a verdict or a person has judged on this model (`Plan.keys`)."""
+    left_out: Collection[str] = ()
+    """Keys of actions that are left out of the plan (`Attempts.left_out`)."""
     seed: int = 0
     """Seeds the rows that are made or drawn, also those by which mixes are compared; differs in each round, since rows
     of earlier rounds are in the corpus."""
@@ -184,6 +186,18 @@ def unfit(finding: Finding) -> str:
     if advised := advice(finding):
         return advised
     return "" if finding.data_slices else "no training data could be told to belong to it"
+
+
+def key_of(step: Step) -> str:
+    """Key of the action that carries a step out."""
+    match step:
+        case Supply():
+            kind = RETRIEVE
+        case Raise():
+            kind = REWEIGHT
+        case Remove() | Made():
+            kind = step.kind
+    return action_key(kind, step.finding.acted_on)
 
 
 def action_key(kind: str, where: Slice) -> str:

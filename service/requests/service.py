@@ -18,6 +18,8 @@ from controller.engine.journal.approvals import (
     decide,
     waiting,
 )
+from controller.engine.journal.changes import UNCHANGED
+from controller.engine.journal.changes import Change as ProposalChange
 from service.home import Home
 from service.loops.recipes import checked, read_recipe, shown, words_of
 from service.loops.states import RESUMABLE, State
@@ -44,6 +46,8 @@ class Wish:
     proposal: str
     """Hash of its content."""
     why: str
+    change: ProposalChange = UNCHANGED
+    """What is taken away from it before it is approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class Service:
 
         Raises:
             Unknown: there is no such loop.
-            Conflict: another proposal waits, or none, or it was decided otherwise.
+            Conflict: another proposal waits, or none, or it was decided otherwise, or the change is out of its bounds.
             ValueError: the reason is no line of text.
         """
         loop = self.loop(loop_id)
@@ -165,7 +169,15 @@ class Service:
             raise Conflict(f"loop {loop.id} has never asked for approval")
         run_dir = path.parent
         try:
-            return decide(run_dir, answer.decision, by, answer.why, round_number=answer.round, proposal=answer.proposal)
+            return decide(
+                run_dir,
+                answer.decision,
+                by,
+                answer.why,
+                round_number=answer.round,
+                proposal=answer.proposal,
+                change=answer.change,
+            )
         except ValueError as error:
             raise Conflict(str(error).replace(str(run_dir), f"loop {loop.id}")) from error
 

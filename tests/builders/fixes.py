@@ -6,7 +6,12 @@ from builders.toy import TASKS
 from diagnose.finding.finding import Finding
 from diagnose.slices.predicate import Slice, row_members
 from interventions.plan.limits import Additions
-from interventions.plan.step import REWEIGHT, Declined, Raise, Resources, Steps, action_key
+from interventions.plan.step import CLEAN, REWEIGHT, Declined, Raise, Remove, Resources, Steps, action_key
+
+
+def rows_of(finding: Finding) -> Slice:
+    """Rows of the skill of the toy that a finding is of."""
+    return Slice((("skill", finding.slice.as_dict()["task"].removeprefix("toy_")),))
 
 
 @dataclass
@@ -17,9 +22,25 @@ class RaiseSkill(Additions):
         if action_key(REWEIGHT, finding.acted_on) in resources.judged:
             return Declined("its rows were raised already")
         stock = resources.stock
-        where = Slice((("skill", finding.slice.as_dict()["task"].removeprefix("toy_")),))
+        where = rows_of(finding)
         rows = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
         return (Raise(finding, rows, 0.4, len(rows) / len(stock.kept), f"{finding.fails}: its rows are raised"),)
+
+
+@dataclass
+class DropSkill(Additions):
+    """Takes half of the rows of failing skills of the toy out of the corpus."""
+
+    only: str = ""
+    """Skill that is acted on; empty for each."""
+
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        where = rows_of(finding)
+        if action_key(CLEAN, finding.acted_on) in resources.judged or self.only not in str(where):
+            return Declined("nothing is done about it")
+        stock = resources.stock
+        rows = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
+        return (Remove(finding, CLEAN, rows[::2], f"{finding.fails}: half of its rows leave"),)
 
 
 @dataclass

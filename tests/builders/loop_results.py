@@ -14,13 +14,21 @@ from controller.results.diagnosis_json import (
     FidelityRecord,
     FindingRecord,
     LeftOutRecord,
+    Measure,
+    Score,
 )
 from controller.results.loop_json import (
     SCHEMA_VERSION,
     ActionRecord,
     ApprovalRecord,
-    ArmRecord,
     Champion,
+    LoopResult,
+    PlanRecord,
+    Round,
+    Sealed,
+)
+from controller.results.verdict_json import (
+    ArmRecord,
     Decision,
     DosePoint,
     Endpoint,
@@ -28,12 +36,6 @@ from controller.results.loop_json import (
     Gain,
     GroupRecord,
     GuardRecord,
-    LoopResult,
-    Measure,
-    PlanRecord,
-    Round,
-    Score,
-    Sealed,
     StepRecord,
     VerdictRecord,
 )

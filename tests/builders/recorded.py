@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from builders.loop_results import accepted_round
 from builders.served import Served
 from controller.engine.journal.approvals import ask
+from controller.engine.journal.changes import Changeable
 from controller.results.loop_json import SCHEMA_VERSION, Champion, LoopResult, write_loop
 from controller.results.page.parts import write_parts
 from service.loops.states import State
@@ -17,6 +18,8 @@ from service.store import loops
 from service.store.loops import Loop
 
 PROPOSAL = "0123456789abcdef"
+CHANGEABLE = Changeable(("clean: verb = walk", "retrieve: verb = jump"), 0.2)
+"""What of the proposal an approval may take away."""
 HOSTILE_TEXT = "<script>alert(1)</script>\x1b[31m\u202eevil\x00"
 NUM_ITEMS = 250
 
@@ -69,7 +72,7 @@ def write_run(folder: Path) -> None:
         for number, event in enumerate(["started", "finished"] * 3)
     ]
     (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    ask(folder, 0, PROPOSAL, "400 rows of verb = jump")
+    ask(folder, 0, PROPOSAL, "400 rows of verb = jump", CHANGEABLE)
 
 
 def recorded(served: Served, loop_id: str = "made-1", state: State = State.WAITING) -> Loop:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from builders.checkout import ROOT
 
-from controller.results.loop_json import Decision
+from controller.results.verdict_json import Decision
 
 SCRIPTS = ROOT / "scripts"
 

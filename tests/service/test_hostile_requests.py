@@ -181,10 +181,16 @@ def _decisions() -> Iterator[Attack]:
     for text in ("a\nb", "\x1b[2J", "\x00", "x" * 2001, "\u202eevil", "\u2028"):
         yield Attack(f"why {text[:20]!r}", "POST", where, WAIT | {"why": text})
     for value in OTHER_TYPES:
-        for name in ("round", "proposal", "decision", "why"):
-            yield Attack(f"{name} {value!r:.20}", "POST", where, WAIT | {name: value})
+        for name in ("round", "proposal", "decision", "why", "leave_out", "scale"):
+            if (name, value) != ("leave_out", []):
+                yield Attack(f"{name} {value!r:.20}", "POST", where, WAIT | {name: value})
     for name in WAIT:
         yield Attack(f"without {name}", "POST", where, {key: value for key, value in WAIT.items() if key != name})
+    for places in ([0, 1], [2], [-1], ["0"], [0.5], [True], list(range(65)), [10**9]):
+        yield Attack(f"leaves out {places!r:.20}", "POST", where, WAIT | {"leave_out": places})
+    for scale in (0, -1, 0.1, 1.01, "0.5", True, 1e308):
+        yield Attack(f"scale {scale!r}", "POST", where, WAIT | {"scale": scale})
+    yield Attack("rejects a part", "POST", where, WAIT | {"decision": "rejected", "leave_out": [0]})
     yield Attack("another hash", "POST", where, WAIT | {"proposal": PROPOSAL[::-1]})
     yield Attack("half of the hash", "POST", where, WAIT | {"proposal": PROPOSAL[:8]})
     yield Attack("another round", "POST", where, WAIT | {"round": 1})

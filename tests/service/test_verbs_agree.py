@@ -1,5 +1,6 @@
 """The command line and the API do the same with every verb: what one has changed the other tells, and refuses alike."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,8 +58,8 @@ def given(served: Served) -> object:
 def answered(served: Served) -> object:
     run_dir = served.home.runs / "made-1"
     lines = (run_dir / "approvals.jsonl").read_text().splitlines()
-    told = [word for word in ("approved", "rejected") if any(f'"{word}"' in line for line in lines)]
-    return waiting(run_dir), told
+    told = [json.loads(line) for line in lines]
+    return waiting(run_dir), [(one["decision"], one["change"]) for one in told if one["event"] == "decided"]
 
 
 SUBMIT = {"recipe": "smoke", "fields": {"seed": 3}}
@@ -70,6 +71,13 @@ VERBS = {
     "resume": Verb(("resume", "made-1"), "POST", "/loops/made-1/resume", None, state_of, State.FAILED),
     "approve": Verb(
         ("approve", "RUN", "why=read"), "POST", "/loops/made-1/decision", DECISION | {"decision": "approved"}, answered
+    ),
+    "approve a part": Verb(
+        ("approve", "RUN", "why=read", "leave_out=1", "scale=0.5"),
+        "POST",
+        "/loops/made-1/decision",
+        DECISION | {"decision": "approved", "leave_out": [1], "scale": 0.5},
+        answered,
     ),
     "reject": Verb(
         ("reject", "RUN", "why=read"), "POST", "/loops/made-1/decision", DECISION | {"decision": "rejected"}, answered

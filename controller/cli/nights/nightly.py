@@ -19,7 +19,7 @@ from controller.cli.sweeps import Ended
 from controller.loop.loop import run_loop
 from controller.loop.models import read_champion
 from controller.loop.run import choose_run_dir
-from controller.results.summary import summary, waiting_lines, write_summary
+from controller.results.page.words.summary import summary, waiting_lines, write_summary
 from controller.results.tracking.job import Job
 from controller.settings import LoopSettings
 

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from controller.engine.journal.changes import FIXED, UNCHANGED, Change, Changeable, change_of, read_changeable
+
 APPROVALS_FILE = "approvals.jsonl"
 MOST_CHARACTERS = 2000
 """Most characters of a name or a reason."""
@@ -42,6 +44,8 @@ class Question:
     """What would be trained, in one line."""
     time: str
     """Time of the question in UTC, ISO 8601."""
+    changeable: Changeable = FIXED
+    """What of it may be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Answer:
     """Reason; empty where none was given."""
     time: str
     """Time of the decision in UTC, ISO 8601."""
+    change: Change = UNCHANGED
+    """What was taken away from the proposal before it was approved."""
 
     @property
     def is_approval(self) -> bool:
@@ -65,7 +71,8 @@ class Answer:
 
     @property
     def in_words(self) -> str:
-        return f"{self.decision} by {self.by} at {self.time}" + (f": {self.why}" if self.why else "")
+        decided = " ".join(filter(None, (self.decision, self.change.in_words)))
+        return f"{decided} by {self.by} at {self.time}" + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ def decide(
     *,
     round_number: int | None = None,
     proposal: str | None = None,
+    change: Change = UNCHANGED,
 ) -> Decided:
     """Answer the question of a run; the answer is on the disk when this returns.
 
@@ -109,14 +117,18 @@ def decide(
         why: Reason.
         round_number: Number of the round that the answer is for; None for the one that waits.
         proposal: Hash of the proposal that the answer is for; None for the one that waits.
+        change: What is taken away from it before it is approved.
 
     Raises:
-        ValueError: no such proposal waits, or it was decided otherwise; nothing is written.
+        ValueError: no such proposal waits, it was decided otherwise, or the change is out of its bounds; nothing is
+            written.
     """
     check_text("by", by)
     check_text("why", why)
     if not by:
         raise ValueError("by must name who decides, got an empty text")
+    if change and decision != "approved":
+        raise ValueError("leave_out and scale change what is approved; a proposal is rejected as a whole")
     if not run_dir.is_dir():
         raise ValueError(f"{run_dir} is no folder; name the run_dir of a loop that waits for approval")
     path = run_dir / APPROVALS_FILE
@@ -126,13 +138,14 @@ def decide(
         history = _read(file, path)
         asked = history.open
         if asked is not None and round_number in (None, asked.round) and proposal in (None, asked.proposal):
-            answer = Answer(asked.round, asked.proposal, decision, by, why, _now())
+            asked.changeable.check(change)
+            answer = Answer(asked.round, asked.proposal, decision, by, why, _now(), change)
             _append(file, "decided", asdict(answer))
             return Decided(answer, is_new=True)
         given = _given(history, round_number, proposal)
         if given is None:
             raise ValueError(_not_waiting(run_dir, asked, round_number, proposal))
-        if given.decision != decision:
+        if (given.decision, given.change) != (decision, change):
             raise ValueError(
                 f"round {given.round} of {run_dir} was {given.in_words}; a decision stands, and the other one comes "
                 "too late"
@@ -140,7 +153,7 @@ def decide(
         return Decided(given, is_new=False)
 
 
-def ask(run_dir: Path, round_number: int, proposal: str, summary: str) -> None:
+def ask(run_dir: Path, round_number: int, proposal: str, summary: str, changeable: Changeable = FIXED) -> None:
     """Write the question, once everything that a person reads before deciding is on the disk; one that stands there
     already, or has been answered, is not written again."""
     path = run_dir / APPROVALS_FILE
@@ -149,7 +162,7 @@ def ask(run_dir: Path, round_number: int, proposal: str, summary: str) -> None:
         asked = history.open
         is_open = asked is not None and (asked.round, asked.proposal) == (round_number, proposal)
         if not is_open and history.answer_on(round_number, proposal) is None:
-            _append(file, "asked", asdict(Question(round_number, proposal, summary, _now())))
+            _append(file, "asked", asdict(Question(round_number, proposal, summary, _now(), changeable)))
 
 
 def find_answer(run_dir: Path, round_number: int, proposal: str) -> Answer | None:
@@ -227,11 +240,13 @@ def _read(file: IO[bytes], path: Path) -> _History:
             record = json.loads(line)
             match record.pop("event"):
                 case "asked":
-                    open_ = Question(**record)
+                    bounds = read_changeable(record.pop("changeable", {}))
+                    open_ = Question(**record, changeable=bounds)
                 case "withdrawn":
                     open_ = None
                 case "decided":
-                    answers.append(Answer(**record))
+                    change = change_of(**record.pop("change", {}))
+                    answers.append(Answer(**record, change=change))
                     open_ = None
                 case other:
                     raise ValueError(f"unknown event {other!r}")

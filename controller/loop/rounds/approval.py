@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from controller.data.patches import changes_by_source
 from controller.engine.hashes import fingerprint, hash_of
 from controller.engine.journal.approvals import APPROVALS_FILE, Answer, find_answer, withdraw
+from controller.engine.journal.changes import Changeable
 from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.loop.trial.judged import arm_trials
@@ -23,6 +24,7 @@ from controller.results.loop_json import ApprovalRecord
 from controller.results.page.approval import cost_words
 from controller.results.page.words.numbers import NBSP
 from controller.stages.propose import PATCH_FILE
+from interventions.plan.attempts import LEAST_TAKEN
 from interventions.plan.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -80,4 +82,11 @@ def _question(
         seconds=trainings.seconds,
         sources=changes_by_source(proposal.artifact.folder / PATCH_FILE),
         answer=answer,
+        changeable=changeable(proposal.plan),
     )
+
+
+def changeable(plan: Plan) -> Changeable:
+    """Say what of a plan an approval may leave out: actions, and draws as far as it is still trained on."""
+    least = min(1.0, LEAST_TAKEN / plan.taken) if plan.taken > 0 else 1.0
+    return Changeable(plan.distinct_keys, least)

@@ -11,7 +11,7 @@ other fix that was rejected is not proposed again.
 from dataclasses import replace
 
 from controller.results.arm_names import AT_COMPUTE, CONTINUE
-from controller.results.loop_json import VerdictRecord
+from controller.results.verdict_json import VerdictRecord
 from interventions.plan.attempts import LEAST_TAKEN, Attempts
 from interventions.plan.plan import Plan
 

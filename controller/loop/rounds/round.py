@@ -10,6 +10,7 @@ from controller.loop.pilots.share import settle_share
 from controller.loop.proposing import (
     ProposedRound,
     agree,
+    changed_round,
     expected_look,
     leave_patch,
     plan_record,
@@ -26,8 +27,9 @@ from controller.loop.studies.study import JudgedFix
 from controller.loop.trial.judged import Earlier, try_and_judge
 from controller.results.diagnosis_json import FidelityRecord
 from controller.results.events import ItemsAnswered, ModelNamed, ProposalApproved, Tell
-from controller.results.loop_json import ApprovalRecord, Decision, PlanRecord, Round, VerdictRecord
+from controller.results.loop_json import ApprovalRecord, PlanRecord, Round
 from controller.results.records import diagnosis_record, measure_record
+from controller.results.verdict_json import Decision, VerdictRecord
 from controller.stages.model import Model
 from controller.verdict.steps import Candidate
 from diagnose.finding.finding import NOT_DATA
@@ -73,7 +75,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     if proposal.plan.actions:
         proposal = settle_share(run, champion, probe, diagnosed, proposal, number)
         state.attempts = proposal.made_from.attempts
-        ended = _with_a_plan(run, state, proposal, number, tell)
+        ended = _with_a_plan(run, state, diagnosed, proposal, number, tell)
     else:
         verdict = _no_change(diagnosed, proposal)
         if is_only_contaminated(diagnosed.diagnosis):
@@ -95,17 +97,27 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     return PlayedRound(round_, fidelity, patch if patch.is_file() else None)
 
 
-def _with_a_plan(run: Run, state: LoopState, proposal: ProposedRound, number: int, tell: Tell) -> _Ended:
+def _with_a_plan(
+    run: Run, state: LoopState, diagnosed: DiagnosedRound, proposal: ProposedRound, number: int, tell: Tell
+) -> _Ended:
     """Promise what the plan is to gain, and have it tried unless a person is to approve it first or has rejected it."""
     before = measure_model(run, state.champion, Split.SELECT, "measure-select")
+    approval = approval_of(run, proposal, number)
+    answer = approval.answer if approval is not None else None
+    if answer is not None and answer.change:
+        asked = proposal
+        proposal = changed_round(run, state.champion, diagnosed, asked, answer.change, number)
+        if not proposal.plan.actions:
+            state.attempts = state.attempts.without(asked.plan.keys)
+            verdict = _nothing_trained(Decision.NOT_APPROVED, f"{answer.in_words}; {proposal.plan.reason}")
+            return _Ended(proposal, plan_record(proposal, None), verdict, approval)
+        state.attempts = proposal.made_from.attempts
     earlier = {
         slices: found
         for (is_base, far, slices), found in state.variances.items()
         if (is_base, far) == (proposal.from_base, state.attempts.interpolation)
     }
     mended = tuple(where for agreed in state.promises for where in agreed.slices)
-    approval = approval_of(run, proposal, number)
-    answer = approval.answer if approval is not None else None
     is_tried = approval is None or (answer is not None and answer.is_approval)
     look = spent_look(run, proposal, before) if is_tried else expected_look(run, proposal, before)
     candidates = agree(run, proposal, before, look, earlier, state.start, mended)

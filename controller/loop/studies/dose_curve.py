@@ -19,7 +19,8 @@ from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.loop.studies.study import JudgedFix
 from controller.loop.trial.mixes import Account, MixTrial, fix_recipe, try_mixes
-from controller.results.loop_json import DosePoint, Round
+from controller.results.loop_json import Round
+from controller.results.verdict_json import DosePoint
 from controller.stages.propose import MIX_FOLDER, make_dose
 from controller.verdict.arm_scores import Arm, recipe_interval, scored_by_all
 from controller.verdict.promise import Promise

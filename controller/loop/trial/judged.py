@@ -19,7 +19,7 @@ from controller.loop.trial.mixes import (
     try_mixes,
 )
 from controller.results.arm_names import CHALLENGER, CONTINUE, WHOLE
-from controller.results.loop_json import VerdictRecord
+from controller.results.verdict_json import VerdictRecord
 from controller.stages.model import Model
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import with_random

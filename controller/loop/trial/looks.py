@@ -9,7 +9,7 @@ from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.loop.trial.mixes import Account, TriedMix, try_mixes
 from controller.results.arm_names import CHALLENGER
-from controller.results.loop_json import Ending, LookRecord
+from controller.results.verdict_json import Ending, LookRecord
 from controller.verdict.arm_scores import Arm
 from controller.verdict.judge import Judged, judge
 from controller.verdict.promise import Promise

@@ -2,7 +2,7 @@
 
 import shlex
 
-from controller.results.loop_json import ApprovalRecord, LoopResult, PlanRecord, Round
+from controller.results.loop_json import ActionRecord, ApprovalRecord, LoopResult, PlanRecord, Round
 from controller.results.page.words.numbers import NBSP, amount, duration, flops
 from controller.results.page.words.sentences import changes, slice_words
 
@@ -15,10 +15,17 @@ def waiting_round(result: LoopResult) -> Round | None:
 def asked_words(plan: PlanRecord, approval: ApprovalRecord) -> str:
     """Say on one line what would be changed and what the trainings would take."""
     actions = "; ".join(
-        f"{action.kind}, {changes(action)} where {slice_words(action.slice)}" for action in plan.actions
+        f"{_place(action, approval)}{action.kind}, {changes(action)} where {slice_words(action.slice)}"
+        for action in plan.actions
     )
     line = f"{actions}: {cost_words(approval)}".replace(NBSP, " ")
     return "".join(sign if sign.isprintable() else "?" for sign in line)
+
+
+def _place(action: ActionRecord, approval: ApprovalRecord) -> str:
+    """Number by which an approval may leave an action out, where there are others."""
+    told, key = approval.changeable.actions, f"{action.kind}: {slice_words(action.slice)}"
+    return f"{told.index(key)}: " if len(told) > 1 and key in told else ""
 
 
 def cost_words(approval: ApprovalRecord) -> str:

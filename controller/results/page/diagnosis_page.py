@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.engine.budget import Cost
-from controller.results.diagnosis_json import DiagnosisRecord
-from controller.results.loop_json import Measure
+from controller.results.diagnosis_json import DiagnosisRecord, Measure
 from controller.results.page.environment import template, write_page
 from controller.results.page.words.sentences import items_title, spent, total_cost, wrong
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from controller.results.arm_names import AT_COMPUTE
 from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import Gain, Round, VerdictRecord
+from controller.results.loop_json import Round
 from controller.results.page.words.numbers import flops, number
 from controller.results.page.words.sentences import arm_words
 from controller.results.page.words.texts import listed
+from controller.results.verdict_json import Gain, VerdictRecord
 from diagnose.slices.predicate import Slice
 
 _CONTROLS = {"bm25": "BM25 scores", "hidden": "hidden states", "loss": "plain losses"}

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 
 from controller.engine.budget import Cost
 from controller.results.arm_names import CHALLENGER
-from controller.results.diagnosis_json import FidelityRecord
-from controller.results.loop_json import LoopResult, Round, Score, VerdictRecord
+from controller.results.diagnosis_json import FidelityRecord, Score
+from controller.results.loop_json import LoopResult, Round
 from controller.results.objective import arm_that_goes_on, task_score
 from controller.results.page.words.sentences import decisive, total_cost
 from controller.results.tracking.names import metric_name
 from controller.results.tracking.writes import Point
+from controller.results.verdict_json import VerdictRecord
 
 
 def headline_points(result: LoopResult, step: int) -> Iterator[Point]:

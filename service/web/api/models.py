@@ -43,6 +43,7 @@ def _whole(value: object) -> object:
 
 
 Days = Annotated[int, Rule(ge=1, le=3650), BeforeValidator(_whole)]
+ActionPlace = Annotated[int, Rule(ge=0, le=1_000), BeforeValidator(_whole)]
 RoundNumber = Annotated[int, Rule(ge=0, le=1_000_000), BeforeValidator(_whole)]
 Name = Annotated[str, Rule(pattern=f"^{NAME}$")]
 
@@ -195,6 +196,15 @@ class LoopPage(Said):
     """Number of all that match."""
 
 
+class ProposalBounds(Said):
+    """What an approval may take away from a proposal."""
+
+    actions: tuple[str, ...]
+    """Each of its actions in a line; at least one stays."""
+    least_scale: float
+    """Least factor of the draws that it takes; 1 where these cannot be fewer."""
+
+
 class ProposalRecord(Said):
     """A proposal that waits for a decision."""
 
@@ -205,6 +215,8 @@ class ProposalRecord(Said):
     summary: str
     time: str
     """Time of the question in UTC, ISO 8601."""
+    changeable: ProposalBounds
+    """What of it an approval may take away."""
 
 
 class ProposalDetails(ProposalRecord):
@@ -224,6 +236,17 @@ class NewDecision(Asked):
     proposal: str = Rule(pattern=r"^[0-9a-f]{8,64}$")
     """Hash of the proposal that it is for."""
     why: str = Rule("", max_length=2000)
+    leave_out: Annotated[list[ActionPlace], Rule(max_length=64)] = Rule([])
+    """Places of actions that an approval leaves out, of those in `changeable` of the proposal."""
+    scale: float = Rule(1.0, gt=0, le=1)
+    """Multiplies the draws that an approved proposal takes from the corpus's other rows, at least by `least_scale`."""
+
+
+class ProposalChange(Said):
+    """What an approval takes away."""
+
+    leave_out: tuple[int, ...]
+    scale: float
 
 
 class DecisionRecord(Said):
@@ -236,6 +259,7 @@ class DecisionRecord(Said):
     by: str
     why: str
     time: str
+    change: ProposalChange
     is_new: bool
     """Whether it was made now; false where it had been made before, and nothing was changed."""
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from pydantic import JsonValue
 
+from controller.engine.journal.changes import change_of
 from service.loops.states import State
 from service.requests.errors import Conflict, Unknown
 from service.requests.service import Service, Wish
@@ -13,7 +14,7 @@ from service.runs.rounds import rounds_of
 from service.store import loops
 from service.store.database import Database
 from service.store.loops import Loop
-from service.web.api.models import DecisionRecord, NewDecision, ProposalDetails, ProposalRecord
+from service.web.api.models import DecisionRecord, NewDecision, ProposalBounds, ProposalDetails, ProposalRecord
 from service.web.plain import plain, plain_json
 from service.web.who import Asking
 
@@ -43,7 +44,8 @@ def routes(service: Service, database: Database) -> APIRouter:
     @router.post("/loops/{loop_id}/decision")
     def decide(loop_id: str, asked: NewDecision, who: Asking) -> DecisionRecord:
         """Approve or reject the proposal of this round and hash; the same decision once more changes nothing."""
-        wish = Wish(asked.decision, asked.round, asked.proposal, asked.why)
+        change = change_of(asked.leave_out, asked.scale)
+        wish = Wish(asked.decision, asked.round, asked.proposal, asked.why, change)
         decided = service.decide(loop_id, wish, who.name)
         answer = {key: plain_json(value) for key, value in asdict(decided.answer).items()}
         return DecisionRecord(loop=loop_id, **answer, is_new=decided.is_new)
@@ -58,6 +60,7 @@ def routes(service: Service, database: Database) -> APIRouter:
             proposal=plain(asked.proposal),
             summary=plain(asked.summary),
             time=plain(asked.time),
+            changeable=ProposalBounds(**plain_json(asdict(asked.changeable))),
         )
 
     def _waiting(loop: Loop) -> ProposalRecord | None:

@@ -10,8 +10,9 @@ from builders.loop_results import accepted_round, loop_result, rejected_round
 
 from controller.cli.compose import call_with_settings
 from controller.cli.sweeps import Ended, constant_keys
-from controller.results.loop_json import Gain, LoopResult
+from controller.results.loop_json import LoopResult
 from controller.results.tracking.job import Job
+from controller.results.verdict_json import Gain
 from controller.settings import LoopSettings
 
 

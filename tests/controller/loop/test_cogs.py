@@ -15,7 +15,8 @@ import yaml
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
 from controller.results.arm_names import CHALLENGER
-from controller.results.loop_json import Decision, LoopResult
+from controller.results.loop_json import LoopResult
+from controller.results.verdict_json import Decision
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 

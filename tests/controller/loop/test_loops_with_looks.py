@@ -16,7 +16,8 @@ from builders.toy import write_toy
 
 from controller.cli.compose import composed
 from controller.loop.loop import run_loop
-from controller.results.loop_json import Decision, Ending, read_loop
+from controller.results.loop_json import read_loop
+from controller.results.verdict_json import Decision, Ending
 from controller.settings import LoopSettings
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,8 @@ import pytest
 from builders.loop_results import idle_round, loop_result, rejected_round
 
 from controller.results.compare_runs import compare_table
-from controller.results.loop_json import Decision, LoopResult, write_loop
+from controller.results.loop_json import LoopResult, write_loop
+from controller.results.verdict_json import Decision
 
 
 def stored(folder: Path, name: str, result: LoopResult) -> Path:

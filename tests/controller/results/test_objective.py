@@ -3,8 +3,8 @@
 import pytest
 from builders.loop_results import accepted_round, idle_round, loop_result, rejected_round
 
-from controller.results.loop_json import Decision
 from controller.results.objective import OBJECTIVES, objective_value, task_score
+from controller.results.verdict_json import Decision
 
 IDLE = idle_round(0, Decision.NOT_DATA, "the model is too small", ())
 

@@ -9,12 +9,8 @@ import pytest
 from builders.checkout import ROOT, script
 from builders.loop_results import idle_round, loop_result, rejected_round
 
-from controller.results.loop_json import (
-    Decision,
-    LoopResult,
-    read_loop,
-    write_loop,
-)
+from controller.results.loop_json import LoopResult, read_loop, write_loop
+from controller.results.verdict_json import Decision
 
 
 def schema() -> Any:

@@ -9,7 +9,7 @@ from builders.findings import finding
 from builders.items import item, scored, select_report
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import Decision, VerdictRecord
+from controller.results.verdict_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import with_random
 from controller.verdict.guards import REST, OutsideGuard

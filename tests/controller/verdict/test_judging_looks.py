@@ -6,7 +6,7 @@ from builders.arms import agreed, report
 from builders.arms import arm as made
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import Decision, Ending, GroupRecord
+from controller.results.verdict_json import Decision, Ending, GroupRecord
 from controller.verdict.arm_scores import scored_by_all
 from controller.verdict.enough import with_random
 from controller.verdict.judge import Judged, judge

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
-from controller.results.loop_json import Decision, VerdictRecord
+from controller.results.verdict_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
 from controller.verdict.judge import judge, noise_by_endpoint
 from controller.verdict.promise import Guarded, promise

@@ -1,5 +1,6 @@
 """Pages in a real browser: what a person sees and does, from the link that signs in to an accepted verdict."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,32 @@ def test_a_person_decides_with_the_keyboard_alone_and_a_second_one_is_told_that_
     assert '"approved"' in answer
     assert "the rows are right" in answer
     assert '"rejected"' not in answer
+
+
+@pytest.mark.slow
+def test_a_person_approves_a_part_of_a_proposal_and_rejects_as_a_whole(server: Hosted, chromium: Any) -> None:
+    for name in ("made-1", "made-2"):
+        recorded(server, name)
+    with Opened(chromium, server.link(), 390) as page:
+        page.go("/loops/made-1/proposal")
+        for box in page.page.get_by_role("checkbox").all():
+            box.uncheck()
+        page.page.get_by_role("button", name="Approve").click()
+        refusal = page.page.get_by_role("alert")
+        refusal.wait_for()
+        assert "leave_out leaves nothing of 0: clean: verb = walk; 1: retrieve: verb = jump" in refusal.inner_text()
+        page.page.get_by_role("checkbox", name="retrieve: verb = jump").check()
+        page.page.get_by_label("Part of its draws").fill("0.5")
+        page.page.get_by_role("button", name="Approve").click()
+        page.page.wait_for_url("**/loops/made-1")
+        page.go("/loops/made-2/proposal")
+        page.page.get_by_role("checkbox", name="clean: verb = walk").uncheck()
+        page.page.get_by_role("button", name="Reject").click()
+        page.page.wait_for_url("**/loops/made-2")
+    runs = server.home.runs
+    lines = [(runs / name / "approvals.jsonl").read_text().splitlines()[-1] for name in ("made-1", "made-2")]
+    told = [(json.loads(line)["decision"], json.loads(line)["change"]) for line in lines]
+    assert told == [("approved", {"leave_out": [0], "scale": 0.5}), ("rejected", {"leave_out": [], "scale": 1.0})]
 
 
 @pytest.mark.slow

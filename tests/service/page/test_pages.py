@@ -107,8 +107,9 @@ def test_who_may_only_read_is_shown_no_form_that_changes_anything(served: Served
 def test_a_decision_is_for_the_proposal_that_the_page_shows(served: Served) -> None:
     recorded(served)
     page = Page(served.browser(Role.APPROVER).get("/loops/made-1/proposal").text)
-    given = {one.get("name"): one.get("value") for tag, one in page.tags if tag == "input"}
-    assert given == {"round": "0", "proposal": PROPOSAL, "why": None}
+    given = [(one.get("name"), one.get("value")) for tag, one in page.tags if tag == "input"]
+    of_change = [("leave_out", "0"), ("leave_out", "1"), ("scale", "1")]
+    assert given == [("round", "0"), ("proposal", PROPOSAL), *of_change, ("why", None)]
     assert "400 rows of verb = jump" in page.text
 
 

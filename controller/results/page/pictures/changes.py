@@ -4,7 +4,7 @@ losses."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.results.loop_json import GroupRecord
+from controller.results.verdict_json import GroupRecord
 
 MOST_SHOWN = 12
 """Most groups shown at each end."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.results.loop_json import DosePoint
 from controller.results.page.pictures.marks import LogAxis, PlacedPoint, Tick, scale_over
 from controller.results.page.words.numbers import interval, number
+from controller.results.verdict_json import DosePoint
 
 _WIDE = 8
 """Ratio of the most to the fewest rows from which their axis is logarithmic."""

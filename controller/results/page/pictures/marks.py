@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.results.diagnosis_json import DataSliceRecord
-from controller.results.loop_json import GuardRecord, Measure, Score, VerdictRecord
+from controller.results.diagnosis_json import DataSliceRecord, Measure, Score
 from controller.results.page.words.numbers import amount, flops, interval, number, percent, signed, signed_interval
 from controller.results.page.words.sentences import arm_words, slice_words
+from controller.results.verdict_json import GuardRecord, VerdictRecord
 from diagnose.finding.finding import SHOWN, Experiment
 from evals.statistics.intervals import Estimate
 

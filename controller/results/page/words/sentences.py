@@ -4,16 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from controller.engine.budget import Cost
 from controller.results.arm_names import AT_COMPUTE, CHALLENGER, WITHOUT
-from controller.results.diagnosis_json import FindingRecord
-from controller.results.loop_json import (
-    ActionRecord,
-    Decision,
-    LoopResult,
-    Measure,
-    Round,
-    Sealed,
-    VerdictRecord,
-)
+from controller.results.diagnosis_json import FindingRecord, Measure
+from controller.results.loop_json import ActionRecord, LoopResult, Round, Sealed
 from controller.results.page.words.labels import ARMS, cause_words
 from controller.results.page.words.numbers import (
     amount,
@@ -26,6 +18,7 @@ from controller.results.page.words.numbers import (
     signed_interval,
 )
 from controller.results.page.words.texts import listed, sentence
+from controller.results.verdict_json import Decision, VerdictRecord
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from interventions.controls import source_of
 

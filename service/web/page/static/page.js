@@ -15,10 +15,16 @@ function valueOf(field) {
   }
 }
 
-/** Body of a request: a name with a dot is a field of an object. */
+/** Body of a request: a name with a dot is a field of an object, boxes are a list of the numbers that are not ticked, and
+ * what a field is only told with is the value of the button. */
 function bodyOf(form, button) {
   const body = {};
   for (const field of form.elements) {
+    if (field.dataset.with && field.dataset.with !== button?.value) continue;
+    if (field.type === "checkbox") {
+      if (!field.checked) (body[field.name] ??= []).push(Number(field.value));
+      continue;
+    }
     const value = field.name && field.type !== "submit" ? valueOf(field) : undefined;
     if (value === undefined) continue;
     const [outer, inner] = field.name.split(".");

@@ -23,6 +23,7 @@ from controller.engine.journal.approvals import (
     waiting,
     withdraw,
 )
+from controller.engine.journal.changes import Changeable, change_of
 from controller.main import run
 
 SUMMARY = "reweight, 40 rows reweighted where skill = jump: 9 trainings"
@@ -65,6 +66,7 @@ def test_an_answer_says_who_when_in_utc_and_why_of_one_round_and_proposal(run_di
         "by": "anna",
         "why": "not these rows",
         "time": answer.time,
+        "change": {"leave_out": [], "scale": 1.0},
     }
     assert waiting(run_dir) is None
     assert find_answer(run_dir, 0, "aa11") == answer
@@ -90,6 +92,43 @@ def test_the_same_answer_again_changes_nothing_and_the_other_one_is_refused(run_
     with pytest.raises(ValueError, match=r"round 0 of .* was approved by anna at .*Z: fine; a decision stands"):
         decide(run_dir, "rejected", "ben")
     assert len(lines(run_dir)) == 2
+
+
+def test_an_approval_takes_away_what_its_question_lets_it_and_no_more(tmp_path: Path) -> None:
+    bounds = Changeable(("clean: skill = run", "retrieve: skill = jump"), 0.2)
+    ask(tmp_path, 0, "aa11", SUMMARY, bounds)
+    found = waiting(tmp_path)
+    assert found is not None
+    assert found.changeable == bounds
+    for change, message in {
+        change_of([2]): "leave_out names action 2, and the proposal has 0: clean: skill = run; 1: retrieve: skill",
+        change_of([0, 1]): "leave_out leaves nothing of 0: clean: skill = run; 1: retrieve: skill = jump; reject the",
+        change_of(scale=0.1): "scale must be from 0.2 to 1, got 0.1; with fewer draws it is hardly trained on",
+        change_of(scale=1.5): "scale must be from 0.2 to 1, got 1.5",
+        change_of(scale=float("nan")): "scale must be from 0.2 to 1, got nan",
+    }.items():
+        with pytest.raises(ValueError, match=re.escape(message)):
+            decide(tmp_path, "approved", "anna", change=change)
+    with pytest.raises(ValueError, match="leave_out and scale change what is approved; a proposal is rejected as"):
+        decide(tmp_path, "rejected", "anna", change=change_of([0]))
+    assert len(lines(tmp_path)) == 1
+    change = change_of([1, 1], 0.5)
+    answer = decide(tmp_path, "approved", "anna", "half", change=change).answer
+    assert answer.in_words == f"approved without action 1, with 0.5 of the draws by anna at {answer.time}: half"
+    assert find_answer(tmp_path, 0, "aa11") == answer
+    assert not decide(tmp_path, "approved", "ben", change=change_of([1], 0.5)).is_new
+    with pytest.raises(ValueError, match=r"was approved without action 1, with 0.5 of the draws by anna .* too late"):
+        decide(tmp_path, "approved", "ben")
+
+
+def test_a_question_of_an_earlier_version_is_answered_as_a_whole(tmp_path: Path) -> None:
+    asked = {"event": "asked", "round": 0, "proposal": "aa11", "summary": SUMMARY, "time": "2026-01-01T00:00:00Z"}
+    (tmp_path / APPROVALS_FILE).write_text(json.dumps(asked) + "\n")
+    with pytest.raises(ValueError, match="leave_out names action 0, and the proposal has none that is known"):
+        decide(tmp_path, "approved", "anna", change=change_of([0]))
+    with pytest.raises(ValueError, match=r"scale must be from 1 to 1, got 0\.5; it takes none"):
+        decide(tmp_path, "approved", "anna", change=change_of(scale=0.5))
+    assert decide(tmp_path, "approved", "anna").is_new
 
 
 def test_where_nothing_was_asked_nothing_can_be_decided(tmp_path: Path) -> None:
@@ -235,6 +274,9 @@ def test_the_command_line_says_what_stands(run_dir: Path, capsys: pytest.Capture
         (["approve", ".", "run"], "evalmend approve needs one run directory, got 2"),
         (["reject", ".", "wy=no"], "evalmend reject has no option wy; did you mean why=?"),
         (["reject", ".", "--force"], "evalmend reject has no option --force; it has by=, why=, round=, proposal="),
+        (["approve", ".", "leave_out=first"], "leave_out must be places of actions, as leave_out=0,2, got 'first'"),
+        (["approve", ".", "leave_out="], "leave_out must be places of actions, as leave_out=0,2, got ''"),
+        (["approve", ".", "scale=half"], "scale must be a number, as scale=0.5, got 'half'"),
         (["reject", ".", "round=first"], "round must be the number of a round, got 'first'"),
         (["reject", ".", "why=a", "why=b"], "why is given twice, why=a and why=b"),
         (["reject", "."], "no proposal of . waits for approval; a loop asks with controller.approval=ask"),

@@ -16,16 +16,19 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 from builders.checkout import ROOT, journal
-from builders.fixes import RaiseInTurn
+from builders.fixes import DropSkill, RaiseInTurn
 from builders.toy import write_toy
 
 from controller.cli.compose import composed
 from controller.engine.journal.approvals import APPROVALS_FILE, decide, waiting
+from controller.engine.journal.changes import change_of
 from controller.loop.loop import run_loop
 from controller.main import run
 from controller.results.events import Event, Listener, LoopOpened, ProposalApproved
-from controller.results.loop_json import Decision, LoopResult
+from controller.results.loop_json import LoopResult
 from controller.results.tracking.job import Job
+from controller.results.verdict_json import Decision
+from interventions.plan.step import Intervention
 
 pytestmark = pytest.mark.slow
 
@@ -52,11 +55,14 @@ class Answers:
             assert decide(self.run_dir, "approved", "anna").is_new
 
 
-def play(folder: Path, *words: str, listeners: tuple[Listener, ...] = ()) -> LoopResult:
-    """The loop of the toy that was written to the folder, started there, whose fix raises one skill in each round."""
+def play(
+    folder: Path, *words: str, listeners: tuple[Listener, ...] = (), fix: Intervention | None = None
+) -> LoopResult:
+    """The loop of the toy that was written to the folder, started there, whose fix raises one skill in each round if
+    there is no other."""
     with chdir(folder):
         settings = composed([*(folder / "words").read_text().splitlines(), *SHORT, *words])
-        return run_loop(replace(settings, interventions=RaiseInTurn()), None, listeners=listeners)
+        return run_loop(replace(settings, interventions=fix or RaiseInTurn()), None, listeners=listeners)
 
 
 def trainings(folder: Path) -> list[str]:
@@ -164,6 +170,43 @@ def test_approved_each_round_a_loop_ends_as_one_that_never_asked(waits: Path, ne
     forecast, spent = ended.rounds[0].approval, ended.rounds[0].costs["train"]
     assert forecast is not None
     assert abs(forecast.tokens - spent.tokens) <= 6 * 16  # within one row of each training
+
+
+def test_approved_in_part_a_loop_trains_and_judges_as_one_that_proposed_only_that_part(
+    toy: Path, tmp_path: Path
+) -> None:
+    asked, alone = (shutil.copytree(toy, tmp_path / name) for name in ("asked", "alone"))
+    first = play(asked, ASK, fix=DropSkill())
+    assert [action.kind for action in first.rounds[0].plan.actions] == ["clean", "clean"]
+    question = waiting(asked / "run")
+    assert question is not None
+    kept, left_out = question.changeable.actions
+    assert (len({kept, left_out}), question.changeable.least_scale) == (2, 1.0)
+    assert question.summary.startswith("0: clean, ")
+    answer = decide(asked / "run", "approved", "anna", change=change_of([1])).answer
+    again = play(asked, ASK, "budget.rounds=1", fix=DropSkill())
+    assert again.rounds[0].approval is not None
+    assert again.rounds[0].approval.answer == answer
+    assert f"{left_out}: left out by a person" in again.rounds[0].plan.reason
+    play(alone, "budget.rounds=1", fix=DropSkill(only=kept.rpartition(" ")[2]))
+    (of_part,), (of_alone,) = (loop_json(one)["rounds"] for one in (asked, alone))
+    assert len(of_part["plan"]["actions"]) == len(of_alone["plan"]["actions"]) == 1
+    assert ends_alike(of_part["verdict"]) == ends_alike(of_alone["verdict"])
+    assert of_part["plan"]["actions"] == of_alone["plan"]["actions"]
+    assert trainings(asked) == trainings(alone)
+
+
+def test_of_half_of_its_draws_a_proposal_that_raises_a_skill_from_a_quarter_to_two_fifths_raises_it_half_as_far(
+    waits: Path,
+) -> None:
+    question = waiting(waits / "run")
+    assert question is not None
+    assert question.changeable.actions == ("reweight: skill = jump",)
+    assert question.changeable.least_scale == pytest.approx(0.05 / (0.4 - 0.25))
+    decide(waits / "run", "approved", "anna", change=change_of(scale=0.5))
+    round_ = play(waits, ASK, "budget.rounds=1").rounds[0]
+    assert round_.plan.actions[0].share == pytest.approx(0.25 + 0.5 * (0.4 - 0.25))
+    assert round_.verdict.arms
 
 
 def test_rejected_a_round_trains_nothing_and_the_next_one_proposes_something_else(waits: Path) -> None:

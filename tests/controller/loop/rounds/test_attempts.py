@@ -5,7 +5,7 @@ from dataclasses import replace
 from builders.loop_results import accepted_round, rejected_round
 
 from controller.loop.rounds.attempts import attempts_after
-from controller.results.loop_json import VerdictRecord
+from controller.results.verdict_json import VerdictRecord
 from diagnose.slices.predicate import Slice
 from interventions.plan.attempts import Attempts
 from interventions.plan.plan import Action, Plan

@@ -3,9 +3,9 @@
 import pytest
 from builders.loop_results import dosed_round, loop_result
 
-from controller.results.loop_json import DosePoint
 from controller.results.page.page import render
 from controller.results.page.pictures.doses import dose_summary, doses_view
+from controller.results.verdict_json import DosePoint
 
 NO_GUARDS: dict[str, float] = {}
 

@@ -21,22 +21,14 @@ from builders.pages import Page, flat
 
 from controller.engine.budget import Cost
 from controller.engine.journal.approvals import Answer
-from controller.results.loop_json import (
-    Decision,
-    Ending,
-    Gain,
-    LookRecord,
-    LoopResult,
-    Sealed,
-    read_loop,
-    write_loop,
-)
+from controller.results.loop_json import LoopResult, Sealed, read_loop, write_loop
 from controller.results.page import rivals
 from controller.results.page.diagnosis.shading import shaded
 from controller.results.page.environment import cost_rows
 from controller.results.page.page import render, write_report
 from controller.results.page.pictures import marks
 from controller.results.page.words import labels, numbers, sentences, texts
+from controller.results.verdict_json import Decision, Ending, Gain, LookRecord
 from diagnose.finding.finding import FailedItem
 
 REJECTED = Answer(0, "5f0e1d2c3b4a5968", "rejected", "anna", "<b>private</b> rows", "2030-01-02T03:04:05Z")

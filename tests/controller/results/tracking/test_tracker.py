@@ -14,10 +14,11 @@ from mlflow.entities import Run
 
 from controller.engine.journal.approvals import Answer
 from controller.results.events import Event, LoopInterrupted, LoopWaits, ProposalApproved
-from controller.results.loop_json import Decision, LoopResult
+from controller.results.loop_json import LoopResult
 from controller.results.tracking.job import Job
 from controller.results.tracking.settings import Tracking
 from controller.results.tracking.tracker import Tracker, default_uri, trackers
+from controller.results.verdict_json import Decision
 
 pytestmark = pytest.mark.slow  # a fresh database takes MLflow ten seconds
 
