@@ -6,10 +6,10 @@
 Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
 `--longest` seconds: where that is about as long as a loop, start-up, queue, start of a process and every stage are hit.
 Now and then a loop is cancelled and resumed instead. With `--approvals` every loop asks, and is answered while servers
-run or after they were killed, by its seed with yes, no or a part, with a stale answer before the right one. Passes if every
-loop ended, its database has one stretch that ended, no journal shows a finished stage done twice, no process is left,
-the loops of one seed left the same `loop.json` but for seconds, and every answer stands once, in the round that it was
-for.
+run or after they were killed, by its seed with yes, no or a part, with a stale answer before the right one. Passes if
+every loop ended, its database has one stretch that ended, no journal shows a finished stage done twice, no process is
+left, the loops of one seed left the same `loop.json` but for seconds, and every answer stands once, in the round that
+it was for.
 """
 
 import argparse

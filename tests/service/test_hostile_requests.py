@@ -182,7 +182,7 @@ def _decisions() -> Iterator[Attack]:
         yield Attack(f"why {text[:20]!r}", "POST", where, WAIT | {"why": text})
     for value in OTHER_TYPES:
         for name in ("round", "proposal", "decision", "why", "leave_out", "scale"):
-            if (name, value) != ("leave_out", []):
+            if name != "leave_out" or not isinstance(value, list):  # a list of places is what it takes
                 yield Attack(f"{name} {value!r:.20}", "POST", where, WAIT | {name: value})
     for name in WAIT:
         yield Attack(f"without {name}", "POST", where, {key: value for key, value in WAIT.items() if key != name})
