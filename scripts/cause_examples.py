@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from planted_truth import LEAST_GAP, clean_scores, gap_of, skill_named, true_of
+from grid_runs import Longer
+from planted_truth import LEAST_GAP, clean_scores, gap_of, is_closed_by_longer, skill_named, true_of
 
 from controller.prove.result import ProveResult
 from controller.prove.truth import VERIFIED
@@ -14,6 +16,7 @@ _AT_REST_OF = (Cause.FORMAT, Cause.WRONG_GOLD, Cause.SHORTCUT)
 """Causes of slices whose rows are there and learnt."""
 _DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 """What tells them."""
+NO_LONGER: Longer = MappingProxyType({})
 _TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
 
@@ -49,16 +52,23 @@ class Example:
         return f"{self.world} {self.scenario} {self.intensity:g} {self.seed}"
 
 
-def examples_of(results: Sequence[ProveResult]) -> list[Example]:
-    """Findings with a gap that could be closed; where a world has no clean run beside it every gap counts."""
-    return list(_examples(results))
+def examples_of(results: Sequence[ProveResult], longer: Longer = NO_LONGER) -> list[Example]:
+    """Findings with a gap that could be closed; where a world has no clean run beside it every gap counts.
+
+    Args:
+        results: Runs.
+        longer: Scores of small models that were trained twice as long.
+    """
+    return list(_examples(results, longer))
 
 
-def _examples(results: Sequence[ProveResult]) -> Iterator[Example]:
+def _examples(results: Sequence[ProveResult], longer: Longer) -> Iterator[Example]:
     clean = clean_scores(results)
     for result in results:
         for named in result.named:
             causes = true_of(result, named)
+            if is_closed_by_longer(result, named, clean.get(result.world, {}), longer):
+                causes = (*causes, Cause.TRAINING_SETUP.value)
             gap = gap_of(result, clean.get(result.world, {}), skill_named(result, named))
             if causes and (gap is None or gap >= LEAST_GAP):
                 yield Example(

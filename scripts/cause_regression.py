@@ -8,8 +8,7 @@ from cause_examples import Example
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from diagnose.finding.after_trials import features_of
-from diagnose.finding.causes import READINGS
+from diagnose.finding.causes import READINGS, readings_of
 from diagnose.finding.finding import Cause
 
 SMOOTHING = 0.02
@@ -42,7 +41,7 @@ class Regression:
         rows, labels = np.repeat(np.arange(len(y)), num), np.tile(np.arange(num), len(y))
         share = np.where(labels == y[rows], 1 - SMOOTHING, SMOOTHING / (num - 1))
         model = LogisticRegression(C=strength, max_iter=5000)
-        model.fit(self.places(examples)[rows], labels, sample_weight=_run_weights(examples, y)[rows] * share)
+        model.fit(self.places(examples)[rows], labels, sample_weight=run_weights(examples, y)[rows] * share)
         # Of two causes scikit-learn gives the second's coefficients alone, as if the first's were none.
         before = [np.zeros_like(part) for part in (model.coef_, model.intercept_)] if num == 2 else []
         self.coefficients = np.concatenate([*before[:1], model.coef_])
@@ -86,10 +85,16 @@ def _readings(example: Example) -> dict[str, float]:
     further = {f"mode {mode}": share for mode, share in example.modes.items()}
     if "beyond" in example.values:
         further["beyond"] = example.values["beyond"]
-    return features_of(example.values, example.tried) | further
+    return readings_of(example.values) | further
 
 
-def _run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
+def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights by which causes count alike, and the runs of each cause, [num_examples], mean 1 over the runs.
+
+    Args:
+        examples: Findings.
+        y: Number of the cause of each, [num_examples].
+    """
     runs = [f"{example.run} {label}" for example, label in zip(examples, y.tolist(), strict=True)]
     of_run = {run: runs.count(run) for run in set(runs)}
     weights = np.array([1 / of_run[run] for run in runs])

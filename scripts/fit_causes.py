@@ -3,14 +3,19 @@ scripts/fit_causes.py
 
     evalmend prove --multirun 'scenario=glob(*)' world=skills,commands 'seed=range(10,15)' prove.stop=diagnosis \
         prove.vary=true diagnose.pilots=always
-    python scripts/fit_causes.py [FOLDER ...] [--write]
+    evalmend prove --multirun scenario=small_model prove.scenario.steps_share=2 world=skills,commands \
+        'seed=range(10,15)' prove.stop=diagnosis prove.vary=true diagnose.pilots=never
+    python scripts/fit_causes.py [FOLDER ...] [--longer FOLDER ...] [--write evidence trials]
     python scripts/fit_causes.py --ablation
 
-The runs in the folders are first added to `docs/proof/causes/runs.jsonl`; the model is fitted on all that stands there
-and with `--write` written to `diagnose/finding/cause_model.json`. What the fit is worth is told by leaving out one
-world at a time: each world's findings are told as the product tells them, by a model that has seen the others alone,
-without small trainings and with them. Where small trainings are not made, no probability is larger than the share of
-causes that is right, among worlds that were left out in their turn, of those named with .9 or more. Some minutes.
+The runs in the folders are first added to `docs/proof/causes/runs.jsonl`; the models are fitted on all that stands
+there and with `--write` written to `diagnose/finding/fitted`: a regression on the evidence (`evidence.json`), and what
+a forest grows from on evidence and small trainings (`trials.json`). What the fit is worth is told by leaving out one
+world at a time: each world's findings are told as the product tells them, by models that have seen the others alone,
+without small trainings and with them. Whether a model that is too small was trained too little as well is told by those
+that were trained twice as long, in `longer.jsonl` beside the runs. Where small trainings are not made, no probability
+is larger than the share of causes that is right, among worlds that were left out in their turn, of those named with .9
+or more. Some minutes.
 """
 
 import argparse
@@ -21,15 +26,17 @@ from pathlib import Path
 
 import numpy as np
 from cause_examples import Example, examples_of, with_counterparts
+from cause_forests import forest_from, forest_of, told_left_out
 from cause_regression import Regression, Said, each_world, first, left_out
 from cause_worth import SURE, print_worlds, print_worth, worth
-from grid_runs import add_runs, read_runs
+from grid_runs import add_longer, add_runs, read_longer, read_runs
 from numpy.typing import NDArray
 
-from diagnose.finding.after_trials import FEATURES, KEY, after_trials
-from diagnose.finding.cause_model import read_model
-from diagnose.finding.causes import MODEL_FILE, READINGS, cause_probabilities, read_cause_model
+from diagnose.finding.after_trials import ALIKE, FEATURES, TRIED, after_trials
+from diagnose.finding.causes import READINGS, cause_probabilities, read_cause_model
 from diagnose.finding.finding import Cause
+from diagnose.finding.fitted.forest import TRIALS_FILE
+from diagnose.finding.fitted.regression import EVIDENCE_FILE
 from diagnose.finding.open_causes import is_settled
 from diagnose.finding.outcome import settled
 from diagnose.modes.mode import Mode
@@ -45,21 +52,22 @@ MODES = tuple(f"mode {mode}" for mode in Mode)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--longer", nargs="+", type=Path, help="small models that were trained twice as long")
     parser.add_argument("--ablation", action="store_true", help="what each reading is worth; nothing is written")
-    parser.add_argument("--write", action="store_true", help="write the model")
+    parser.add_argument("--write", nargs="+", choices=("evidence", "trials"), default=(), help="models to write")
     options = parser.parse_args()
     results = add_runs(options.folders) if options.folders else read_runs()
-    found = examples_of(results)
+    found = examples_of(results, add_longer(options.longer) if options.longer else read_longer())
     if not found:
         raise SystemExit("no finding with something to gain: name folders of runs, clean ones of each world among them")
     num_runs = len({example.run for example in found})
     print(f"{len(found)} findings with something to gain, of {num_runs} of {len(results)} runs")
     examples = with_counterparts(found)
     tried = [example for example in found if example.tried]
-    strength, of_trials = best_strength(examples), best_strength(tried, FEATURES)
+    strength = best_strength(examples)
     if options.ablation:
         print_ablation(examples, strength)
-        print_trials_ablation(tried, of_trials)
+        print_trials_ablation(tried)
         return
     told = as_the_product(examples, strength)
     print_worth("without small trainings", told)
@@ -67,7 +75,7 @@ def main() -> None:
         print_worth("those that were tried, without small trainings", [one for one in told if one[0].tried])
         by_rule = [by_definition(one) for one in told if one[0].tried]
         print_worth("with small trainings, by the definitions alone", by_rule)
-        with_trainings = with_small_trainings(by_rule, of_trials)
+        with_trainings = with_small_trainings(by_rule)
         print_worth("with small trainings", with_trainings)
         print_worlds(with_trainings)
         right = sure(left_out(examples, strength))
@@ -76,16 +84,17 @@ def main() -> None:
             by_evidence[id(one[0])] if is_settled(by_evidence[id(one[0])][1], right) else one for one in with_trainings
         ]
         print_worth("with small trainings where evidence alone settles nothing, as in a loop", in_a_loop)
-    if options.write:
-        stored = fitted(examples, strength) | {KEY: fitted(tried, of_trials, FEATURES)}
-        MODEL_FILE.write_text(json.dumps(stored, indent=1) + "\n")
+    if "evidence" in options.write:
+        EVIDENCE_FILE.write_text(json.dumps(fitted(examples, strength), indent=1) + "\n")
+    if "trials" in options.write:
+        TRIALS_FILE.write_text(_by_row(forest_of(tried)))
 
 
-def best_strength(examples: Sequence[Example], names: Sequence[str] = READINGS) -> float:
+def best_strength(examples: Sequence[Example]) -> float:
     """Inverse of the regularisation with the least loss on worlds that were left out."""
     losses = {}
     for strength in STRENGTHS:
-        told = left_out(examples, strength, names)
+        told = left_out(examples, strength)
         losses[strength] = float(np.mean([-np.log(shares[Cause(example.cause)]) for example, shares in told]))
     print("loss on worlds that were left out, by strength:", {k: round(loss, 3) for k, loss in losses.items()})
     return min(losses, key=lambda strength: losses[strength])
@@ -103,11 +112,10 @@ def by_definition(told: Said) -> Said:
     return example, settled(shares, example.tried)
 
 
-def with_small_trainings(by_rule: Sequence[Said], strength: float) -> list[Said]:
-    """What the product says of each world's findings after small trainings, with a regression on all others."""
+def with_small_trainings(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> list[Said]:
+    """What the product says of each world's findings after small trainings, with a forest of all others."""
     rule = {id(example): shares for example, shares in by_rule}
-    tried = [example for example, _ in by_rule]
-    worlds = each_world(tried, lambda others: read_model(fitted(others, strength, FEATURES), FEATURES))
+    worlds = each_world([example for example, _ in by_rule], lambda others: forest_from(forest_of(others, names)))
     return [
         (example, after_trials(example.values, rule[id(example)], example.tried, model))
         for model, own in worlds
@@ -115,17 +123,17 @@ def with_small_trainings(by_rule: Sequence[Said], strength: float) -> list[Said]
     ]
 
 
-def fitted(examples: Sequence[Example], strength: float, names: Sequence[str] = READINGS) -> dict[str, object]:
+def fitted(examples: Sequence[Example], strength: float) -> dict[str, object]:
     """A regression as it stands in the model's file."""
-    regression = Regression(examples, strength, names)
-    told = left_out(examples, strength, names)
+    regression = Regression(examples, strength)
+    told = left_out(examples, strength)
     right = [first(shares) in example.true for example, shares in told if max(shares.values()) >= SURE]
     return {
         "causes": [cause.value for cause in regression.causes],
-        "readings": list(names),
-        "coefficients": [_named(row, names) for row in regression.coefficients],
+        "readings": list(READINGS),
+        "coefficients": [_named(row) for row in regression.coefficients],
         "intercepts": np.round(regression.intercepts, 4).tolist(),
-        "typical": _named(regression.typical, names),
+        "typical": _named(regression.typical),
         "num_findings": len(examples),
         "worlds": sorted({example.world for example in examples}),
         "most": round(float(np.mean(right)), 2) if right else 1.0,
@@ -134,8 +142,16 @@ def fitted(examples: Sequence[Example], strength: float, names: Sequence[str] = 
     }
 
 
-def _named(values: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
-    return dict(zip(names, np.round(values, 4).tolist(), strict=True))
+def _named(values: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(READINGS, np.round(values, 4).tolist(), strict=True))
+
+
+def _by_row(stored: dict[str, object]) -> str:
+    """JSON with a line for each finding."""
+    rows = stored["rows"]
+    assert isinstance(rows, list), "`forest_of` writes a list"
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    return json.dumps(stored | {"rows": None}, indent=None).replace('"rows": null', f'"rows": [\n{lines}\n]') + "\n"
 
 
 def _seen(examples: Sequence[Example], regression: Regression) -> dict[str, object]:
@@ -175,17 +191,18 @@ def print_ablation(examples: Sequence[Example], strength: float) -> None:
         print(f"| {what} | {' | '.join(cells)} |")
 
 
-def print_trials_ablation(tried: Sequence[Example], strength: float) -> None:
-    """Print how findings of worlds that were left out are told after small trainings without each reading, without
-    what each repair did, and without the trainings."""
+def print_trials_ablation(tried: Sequence[Example]) -> None:
+    """Print how findings of worlds that were left out are told after small trainings without each reading or value,
+    without what each repair did, and without the trainings."""
     print("| after small trainings | right | calibration error |")
     print("|---|---|---|")
-    sets = {"all": FEATURES, "no small training": READINGS}
-    sets |= {f"without {name}": tuple(n for n in FEATURES if n != name) for name in READINGS}
-    repairs = dict.fromkeys(name.split()[0] for name in FEATURES if name not in READINGS)
-    sets |= {f"without the repair of {cause}": tuple(n for n in FEATURES if n.split()[0] != cause) for cause in repairs}
+    of_trials = {name: cause for cause in TRIED for name in ALIKE if name.startswith(f"{cause.value} ")}
+    sets = {"all": FEATURES, "no small training": tuple(n for n in FEATURES if n not in of_trials)}
+    sets |= {f"without {name}": tuple(n for n in FEATURES if n != name) for name in FEATURES if name not in of_trials}
+    repairs = {cause: tuple(n for n in FEATURES if of_trials.get(n) != cause) for cause in TRIED}
+    sets |= {f"without the repair of {cause.value}": names for cause, names in repairs.items()}
     for what, names in sets.items():
-        cells = [f"{cell:.3f}" for cell in worth(left_out(tried, strength, names))]
+        cells = [f"{cell:.3f}" for cell in worth(told_left_out(tried, names))]
         print(f"| {what} | {' | '.join(cells)} |")
 
 

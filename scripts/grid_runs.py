@@ -2,7 +2,7 @@
 what was planted, what was named with which evidence, and what small trainings did."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from controller.prove.result import PROVE_FILE, ProveResult, read_prove
 from evals.fixtures.worlds import FIT_WORLDS
 
 KEPT_RUNS = Path(__file__).parents[1] / "docs" / "proof" / "causes" / "runs.jsonl"
+KEPT_LONGER = KEPT_RUNS.with_name("longer.jsonl")
+Longer = Mapping[tuple[str, int], Mapping[str, float]]
+"""Score of each skill by world and seed."""
 _DIGITS = 5
 """Significant digits that are kept of a number."""
 _RESULT = TypeAdapter(ProveResult)
@@ -48,6 +51,21 @@ def add_runs(folders: Sequence[Path], path: Path = KEPT_RUNS) -> list[ProveResul
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(_line(result) + "\n" for result in results))
     return results
+
+
+def read_longer(path: Path = KEPT_LONGER) -> Longer:
+    """Read what small models score that were trained twice as long; nothing where none is kept."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {(one["world"], one["seed"]): one["scores"] for one in map(json.loads, lines)}
+
+
+def add_longer(folders: Sequence[Path], path: Path = KEPT_LONGER) -> Longer:
+    """Add the runs of `small_model` with `prove.scenario.steps_share=2` in the folders to the kept ones."""
+    found = {(result.world, result.seed): result.probe_scores for result in _found(folders)}
+    known = {**read_longer(path), **found}
+    lines = [{"world": world, "seed": seed, "scores": _short(known[world, seed])} for world, seed in sorted(known)]
+    path.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
+    return known
 
 
 def _found(folders: Sequence[Path]) -> Iterator[ProveResult]:

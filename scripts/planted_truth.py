@@ -13,6 +13,9 @@ LEAST_GAP = 0.1
 """Score that clean data or training would add at least, for there to be something to find; of plain text, nats of a
 whole item."""
 
+CLOSED = 0.5
+"""Share of the gap that a repair closes at least where its cause is true, as in `verified.json`."""
+
 
 def clean_scores(results: Sequence[ProveResult]) -> dict[str, dict[str, float]]:
     """Mean score of each skill in the clean runs of each world."""
@@ -45,6 +48,26 @@ def true_of(result: ProveResult, named: Named) -> tuple[str, ...]:
         cause = planted_cause(result, named)
         return (cause,) if cause is not None else ()
     return result.true_causes
+
+
+def is_closed_by_longer(
+    result: ProveResult,
+    named: Named,
+    clean: Mapping[str, float],
+    longer: Mapping[tuple[str, int], Mapping[str, float]],
+) -> bool:
+    """Whether a small model that was trained twice as long closes at least half of its gap, on the finding's skill or
+    over all: then too little training is a cause too, by what a cause is."""
+    scores = longer.get((result.world, result.seed))
+    if result.scenario != "small_model" or scores is None:
+        return False
+    own, closed = result.probe_scores, dict[str, float]()
+    for skill in clean.keys() & own.keys() & scores.keys():
+        if clean[skill] - own[skill] >= LEAST_GAP:
+            closed[skill] = (scores[skill] - own[skill]) / (clean[skill] - own[skill])
+    named_one = skill_named(result, named)
+    of_finding = [closed[named_one]] if named_one in closed else list(closed.values())
+    return bool(of_finding) and float(np.mean(of_finding)) >= CLOSED
 
 
 def is_planted(result: ProveResult, named: Named) -> bool:

@@ -92,7 +92,7 @@ def loop_settings(settings: ProveSettings, world: World, folder: Path, run_dir: 
     """Make the settings of the loop on what `write_ground` left in `folder`."""
     of_loop = {one.name: getattr(settings, one.name) for one in fields(LoopSettings)}
     scenario, train = settings.prove.scenario, settings.train
-    if train.max_steps is not None and scenario.steps_share < 1:
+    if train.max_steps is not None and scenario.steps_share != 1:
         steps = max(1, round(scenario.scaled(scenario.steps_share) * train.max_steps))
         of_loop["train"] = replace(train, max_steps=steps)
     recipe = LoopSettings(**of_loop)

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from diagnose.finding.finding import Cause
 from evals.validation import not_negative, one_of
 
+MOST_STEPS = 10
+"""Largest multiple of a world's steps that a model is trained for."""
+
 
 @dataclass
 class Defects:
@@ -120,9 +123,9 @@ class Scenario:
         return 1 - self.intensity * (1 - share)
 
     def __post_init__(self) -> None:
-        for key in ("train_share", "steps_share"):
-            if not 0 < getattr(self, key) <= 1:
-                raise ValueError(f"prove.scenario.{key} must be above 0 and at most 1, got {getattr(self, key)}")
+        for key, most in (("train_share", 1), ("steps_share", MOST_STEPS)):
+            if not 0 < getattr(self, key) <= most:
+                raise ValueError(f"prove.scenario.{key} must be above 0 and at most {most}, got {getattr(self, key)}")
         if not 0 <= self.intensity <= 1:
             raise ValueError(f"prove.scenario.intensity must be between 0 and 1, got {self.intensity}")
         for cause in self.causes:

@@ -3,20 +3,21 @@
 A repair that works in a small training does not name the cause by itself. Right rows help against wrong ones as well as
 against missing ones; a model that is too small learns on, too; what wrong labels have taught is unlearnt late, so that
 leaving them out may show nothing. How much each repair says beside the others, and beside what is known of the rows, is
-a regression on the readings of the evidence (`diagnose.finding.causes`) and on what the repairs did. It is fitted by
-`scripts/fit_causes.py` on runs of the proving ground with planted defects, and stands in `cause_model.json`. A finding
-that is far from everything that was fitted keeps what follows from the definitions (`diagnose.finding.outcome`).
+told by a forest (`diagnose.finding.fitted.forest`) on the evidence and on what the repairs did. It grows from findings
+of the proving ground with planted defects, which `scripts/fit_causes.py` leaves in `fitted/trials.json`. A finding that
+is far from all of these keeps what follows from the definitions (`diagnose.finding.outcome`).
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from diagnose.finding.cause_model import CauseModel, read_model
-from diagnose.finding.causes import MIN_CONFIDENCE, MODEL_FILE, READINGS, readings_of, unnamed
+from diagnose.finding.causes import MIN_CONFIDENCE, READINGS, readings_of, unnamed
 from diagnose.finding.finding import Cause, Experiment
+from diagnose.finding.fitted.forest import TRIALS_FILE, CauseForest, read_forest
 
 TRIED = (
     Cause.TRAINING_SETUP,
@@ -28,10 +29,32 @@ TRIED = (
 )
 """Causes whose repairs small trainings try."""
 _SAID = ("works", "closes", "untried")
-FEATURES = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _SAID))
-"""Readings of the evidence, and of each repair whether it works, what it closes, and whether it was not tried."""
-KEY = "trials"
-"""Part of `cause_model.json`."""
+ALIKE = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _SAID))
+"""Readings of the evidence, and of each repair whether it works, what it closes, and whether it was not tried: all of
+one scale."""
+VALUES = (
+    "against",
+    "agreement",
+    "among_passing",
+    "beyond",
+    "conflicts",
+    "coverage",
+    "denied",
+    "denied_elsewhere",
+    "denied_failed",
+    "denied_items",
+    "distinct_share",
+    "falling",
+    "gold_against",
+    "learnt",
+    "learnt_elsewhere",
+    "nearness",
+    "scarcity",
+    "sure",
+)
+"""Values of the evidence as they are. Numbers that are as large as a corpus or its training are left out: they tell
+worlds of one size apart, and mean nothing elsewhere."""
+FEATURES = (*ALIKE, *(f"value of {name}" for name in VALUES))
 _LENGTH = 0.1
 """Length of a small training, as a share of an arm's, that what a longer one closes is written as."""
 _LEAST_LENGTH = 0.02
@@ -39,8 +62,8 @@ _MOST_SURE = 0.99
 
 
 def features_of(values: Mapping[str, float], made: Sequence[Experiment]) -> dict[str, float]:
-    """Readings of a finding's evidence, and what the repairs that were tried did."""
-    found = readings_of(values)
+    """Readings and values of a finding's evidence, and what the repairs that were tried did."""
+    found = readings_of(values) | {f"value of {name}": values[name] for name in VALUES if name in values}
     by_cause = {one.cause: one for one in made}
     for cause in TRIED:
         one = by_cause.get(cause)
@@ -54,19 +77,20 @@ def after_trials(
     values: Mapping[str, float],
     by_rule: Mapping[Cause, float],
     made: Sequence[Experiment],
-    model: CauseModel | None = None,
+    model: CauseForest | None = None,
 ) -> Mapping[Cause, float]:
     """Probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` comes first.
 
     Args:
         values: Values of the tests that were made.
-        by_rule: Probabilities as they follow from the definitions (`settled`), for what is unlike all that was fitted.
+        by_rule: Probabilities as they follow from the definitions (`settled`), for what is unlike all that was fitted,
+            or has a cause that nothing had that was.
         made: Experiments, at least one.
-        model: Regression to ask in place of the one in `cause_model.json`.
+        model: Forest to ask in place of the one in `fitted/trials.json`.
     """
     model = load_trials_model() if model is None else model
     features = features_of(values, made)
-    if model is None or model.is_far(features):
+    if model.is_far(features) or max(by_rule, key=lambda cause: by_rule[cause]) not in {*model.causes, Cause.UNKNOWN}:
         return by_rule
     shares = dict(zip(model.causes, model.probabilities(features).tolist(), strict=True))
     first = max(shares, key=lambda cause: shares[cause])
@@ -77,10 +101,14 @@ def after_trials(
 
 
 @cache
-def load_trials_model() -> CauseModel | None:
-    """The regression of `cause_model.json`; None where that has none."""
-    stored = json.loads(MODEL_FILE.read_text()).get(KEY)
-    return None if stored is None else read_model(stored, FEATURES)
+def load_trials_model() -> CauseForest:
+    """The forest of `fitted/trials.json`."""
+    return read_trials_model(json.loads(TRIALS_FILE.read_text()))
+
+
+def read_trials_model(stored: Mapping[str, Any]) -> CauseForest:
+    """Grow the forest that `scripts/fit_causes.py` wrote."""
+    return read_forest(stored, FEATURES, ALIKE)
 
 
 def _log_odds(works: float) -> float:

@@ -2,7 +2,7 @@
 
 A multinomial logistic regression over twelve readings of the evidence, each in [0, 1] and each the share that one cause
 explains. Its coefficients are fitted by `scripts/fit_causes.py` on runs of the proving ground with planted defects, in
-worlds and seeds apart from those that it is tested on, and stand in `cause_model.json`. Below `MIN_CONFIDENCE` the
+worlds and seeds apart from those that it is tested on, and stand in `fitted/evidence.json`. Below `MIN_CONFIDENCE` the
 cause is `unknown`, and an experiment that would decide is named; so it is where the readings are far from everything
 that was fitted.
 """
@@ -10,16 +10,14 @@ that was fitted.
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diagnose.finding.cause_model import CauseModel, read_model
 from diagnose.finding.evidence import SETTLED
 from diagnose.finding.finding import LEAD, Cause
+from diagnose.finding.fitted.regression import EVIDENCE_FILE, CauseRegression, read_model
 
-MODEL_FILE = Path(__file__).with_name("cause_model.json")
 MIN_CONFIDENCE = 0.5
 """Probability that the most probable cause must reach to be named."""
 LARGEST_FAIR_SHARE = 0.5
@@ -70,7 +68,7 @@ NO_LEAD = "have a person look at the failed items beside the rows nearest to the
 
 
 def cause_probabilities(
-    values: Mapping[str, float], is_training_data: bool = True, model: CauseModel | None = None
+    values: Mapping[str, float], is_training_data: bool = True, model: CauseRegression | None = None
 ) -> Mapping[Cause, float]:
     """Compute the probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` gets that much.
 
@@ -78,7 +76,7 @@ def cause_probabilities(
         values: Values of the tests that were made (`diagnose.evidence`); without any, `unknown` has probability 1.
         is_training_data: Whether the model is known to have been trained on the corpus. If not, only what is seen in
             its answers alone is a cause; the probability of all others is that of `unknown`.
-        model: Regression to ask in place of the one in `cause_model.json`.
+        model: Regression to ask in place of the one in `fitted/evidence.json`.
     """
     found = _probabilities(values, load_cause_model() if model is None else model)
     if is_training_data:
@@ -87,7 +85,7 @@ def cause_probabilities(
     return kept | {Cause.UNKNOWN: 1 - sum(kept.values())}
 
 
-def _probabilities(values: Mapping[str, float], model: CauseModel) -> Mapping[Cause, float]:
+def _probabilities(values: Mapping[str, float], model: CauseRegression) -> Mapping[Cause, float]:
     readings = readings_of(values)
     if not readings:
         return {Cause.UNKNOWN: 1.0}
@@ -222,10 +220,10 @@ def fair_share(item_share: float, num_siblings: int | None) -> float:
 
 
 @cache
-def load_cause_model() -> CauseModel:
-    return read_cause_model(json.loads(MODEL_FILE.read_text()))
+def load_cause_model() -> CauseRegression:
+    return read_cause_model(json.loads(EVIDENCE_FILE.read_text()))
 
 
-def read_cause_model(stored: Mapping[str, Any]) -> CauseModel:
+def read_cause_model(stored: Mapping[str, Any]) -> CauseRegression:
     """Read what `scripts/fit_causes.py` wrote of the evidence alone."""
     return read_model(stored, READINGS)

@@ -137,9 +137,10 @@ def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out
                 results.append(replace(one, named=(replace(named, experiments=did),)))
     found = examples.examples_of(results)
     by_rule = [fit.by_definition((one, {Cause.UNKNOWN: 1.0})) for one in found]
-    told = fit.with_small_trainings(by_rule, 100.0)
+    told = fit.with_small_trainings(by_rule)
     assert sum(fit.first(shares) in example.true for example, shares in by_rule) == 30
     assert all(fit.first(shares) in example.true for example, shares in told)
-    stored = fit.fitted(found, 100.0, fit.FEATURES)
+    stored = fit.forest_of(found)
     assert set(stored["causes"]) == {"missing_data", "wrong_labels"}
-    assert set(stored["coefficients"][0]) == set(fit.FEATURES)
+    assert (stored["names"], len(stored["rows"])) == (list(fit.FEATURES), len(found))
+    assert stored["most"] == 1.0

@@ -49,7 +49,7 @@ def test_an_edit_changes_the_version_of_exactly_the_stages_that_run_the_module(
 
 def test_a_file_that_a_module_reads_belongs_to_its_version(copied: Path) -> None:
     before = version(copied, diagnose)
-    with (copied / "diagnose" / "finding" / "cause_model.json").open("a") as file:
+    with (copied / "diagnose" / "finding" / "fitted" / "evidence.json").open("a") as file:
         file.write("\n")
     assert version(copied, diagnose) != before
     assert version(copied, train) == version(ROOT, train)

@@ -1,35 +1,56 @@
 """Causes after small trainings: what repairs did beside what is known of the rows."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from diagnose.finding import after_trials as module
-from diagnose.finding.after_trials import FEATURES, TRIED, after_trials, features_of, load_trials_model
-from diagnose.finding.cause_model import CauseModel
+from diagnose.finding.after_trials import (
+    ALIKE,
+    FEATURES,
+    TRIED,
+    VALUES,
+    after_trials,
+    features_of,
+    load_trials_model,
+    read_trials_model,
+)
 from diagnose.finding.causes import MIN_CONFIDENCE
 from diagnose.finding.finding import Cause, Experiment
+from diagnose.finding.fitted.forest import CauseForest, sharpened
 from evals.statistics.intervals import Estimate
 
 BY_RULE = {Cause.MISSING_DATA: 0.9, Cause.UNKNOWN: 0.1}
 LACKING = {"distinct_scarcity": 1.0}
+PLENTY = {"distinct_scarcity": 0.0}
 
 
 def tried(cause: Cause, works: float, effect: float = 0.2, length: float = 0.1) -> Experiment:
     return Experiment(cause, "r", "c", Estimate(effect, effect, effect), None, works, works, 50, 2, length)
 
 
-def made_model(causes: Sequence[Cause], weights: dict[str, tuple[float, ...]], most: float = 1.0) -> CauseModel:
-    """A regression with these coefficients of each cause by feature."""
-    coefficients = np.array(
-        [[weights.get(name, (0.0,) * len(causes))[k] for name in FEATURES] for k in range(len(causes))]
-    )
-    none = np.zeros(len(FEATURES))
-    return CauseModel(FEATURES, tuple(causes), coefficients, none[: len(causes)], none, most, np.zeros((0, 1)), 1.0, {})
+HELPS = [tried(Cause.MISSING_DATA, 1.0)]
+
+
+def forest_of(findings: Mapping[Cause, Mapping[str, float]], most: float = 1.0, sharpness: float = 1.0) -> CauseForest:
+    """A forest of twenty findings of each cause, with these values of the evidence, whose right rows help."""
+    rows = [features_of(values, HELPS) for values in findings.values() for _ in range(20)]
+    stored = {
+        "names": FEATURES,
+        "causes": [cause.value for cause in findings],
+        "typical": [0.0] * len(FEATURES),
+        "rows": [[row.get(name, 0.0) for name in FEATURES] for row in rows],
+        "labels": np.repeat(np.arange(len(findings)), 20).tolist(),
+        "weights": [1.0] * len(rows),
+        "sharpness": sharpness,
+        "most": most,
+        "reach": 0.5,
+    }
+    return read_trials_model(stored)
+
+
+TWO = {Cause.MISSING_DATA: LACKING, Cause.WRONG_LABELS: PLENTY}
 
 
 def test_what_a_repair_did_is_told_alike_whatever_the_length_it_was_tried_for() -> None:
@@ -51,43 +72,67 @@ def test_a_repair_that_was_not_tried_says_nothing_for_or_against() -> None:
 
 
 def test_rows_that_help_name_missing_rows_only_where_some_are_missing() -> None:
-    weights = {"missing_data works": (2.0, 2.0), "scarcity": (6.0, 0.0), "few_rows": (-3.0, 3.0)}
-    model = made_model((Cause.MISSING_DATA, Cause.WRONG_LABELS), weights)
-    helps = [tried(Cause.MISSING_DATA, 1.0)]
-    lacking = after_trials(LACKING | {"distinct_rows": 100.0}, BY_RULE, helps, model)
-    plenty = after_trials({"distinct_scarcity": 0.0, "distinct_rows": 100.0}, BY_RULE, helps, model)
+    lacking, plenty = (after_trials(values, BY_RULE, HELPS, forest_of(TWO)) for values in (LACKING, PLENTY))
     assert max(lacking, key=lambda cause: lacking[cause]) is Cause.MISSING_DATA
     assert max(plenty, key=lambda cause: plenty[cause]) is Cause.WRONG_LABELS
     assert sum(lacking.values()) == pytest.approx(1)
 
 
 def test_no_probability_passes_what_was_right_in_worlds_left_out() -> None:
-    model = made_model((Cause.MISSING_DATA, Cause.WRONG_LABELS), {"scarcity": (20.0, 0.0)}, most=0.95)
-    found = after_trials(LACKING, BY_RULE, [tried(Cause.MISSING_DATA, 1.0)], model)
-    assert found[Cause.MISSING_DATA] == 0.95
-    assert found[Cause.UNKNOWN] == pytest.approx(0.05, abs=1e-6)
+    found = after_trials(LACKING, BY_RULE, HELPS, forest_of(TWO, most=0.9))
+    assert found[Cause.MISSING_DATA] == 0.9
+    assert found[Cause.UNKNOWN] + found[Cause.WRONG_LABELS] == pytest.approx(0.1)
 
 
 def test_where_no_cause_is_likely_enough_the_first_is_unknown() -> None:
-    three = (Cause.MISSING_DATA, Cause.WRONG_LABELS, Cause.CAPACITY)
-    found = after_trials(LACKING, BY_RULE, [tried(Cause.MISSING_DATA, 0.5)], made_model(three, {}))
+    alike = {Cause.MISSING_DATA: LACKING, Cause.WRONG_LABELS: LACKING, Cause.CAPACITY: LACKING}
+    found = after_trials(LACKING, BY_RULE, HELPS, forest_of(alike))
     assert found[Cause.UNKNOWN] == MIN_CONFIDENCE
+    assert found[Cause.CAPACITY] == pytest.approx(1 / 6, abs=0.05)
 
 
 def test_a_finding_unlike_all_that_was_fitted_keeps_what_the_definitions_say() -> None:
-    model = made_model((Cause.MISSING_DATA, Cause.WRONG_LABELS), {"scarcity": (0.0, 20.0)})
-    far = replace(model, seen=np.full((1, len(FEATURES)), 9.0), reach=0.5)
-    assert after_trials(LACKING, BY_RULE, [tried(Cause.MISSING_DATA, 1.0)], far) == BY_RULE
-    assert after_trials(LACKING, BY_RULE, [tried(Cause.MISSING_DATA, 1.0)], model) != BY_RULE
+    model = forest_of({Cause.WRONG_LABELS: LACKING, Cause.MISSING_DATA: PLENTY})
+    assert after_trials(LACKING, BY_RULE, HELPS, model) != BY_RULE
+    far = replace(model, seen=np.full((1, len(FEATURES)), 9.0))
+    assert after_trials(LACKING, BY_RULE, HELPS, far) == BY_RULE
 
 
-def test_a_model_file_without_trials_leaves_what_the_definitions_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "model.json").write_text(json.dumps({"causes": []}))
-    monkeypatch.setattr(module, "MODEL_FILE", tmp_path / "model.json")
+def test_distances_are_of_readings_and_trials_and_not_of_values_of_other_scales() -> None:
+    model = forest_of(TWO)
+    assert not model.is_far(features_of(LACKING | {"nearness": 40.0}, HELPS))
+    assert model.is_far(features_of(LACKING | {"end_masked": 1.0}, HELPS))
+    assert model.near.sum() == len(ALIKE) == len(FEATURES) - len(VALUES)
+
+
+def test_votes_are_sharpened_and_none_is_proof() -> None:
+    assert sharpened(np.array([0.5, 0.5]), 2.0) == pytest.approx([0.5, 0.5])
+    assert sharpened(np.array([0.74, 0.24]), 1.0) == pytest.approx([0.75, 0.25])
+    assert sharpened(np.array([0.74, 0.24]), 2.0) == pytest.approx([0.9, 0.1])  # odds of 3 to 1 become 9 to 1
+    assert 0 < sharpened(np.array([1.0, 0.0]), 2.0)[1] < 0.001
+
+
+def test_the_forest_that_ships_is_the_same_each_time_and_knows_its_values() -> None:
+    shipped, features = load_trials_model(), features_of(LACKING, HELPS)
     load_trials_model.cache_clear()
-    try:
-        assert after_trials(LACKING, BY_RULE, [tried(Cause.MISSING_DATA, 1.0)]) == BY_RULE
-    finally:
-        load_trials_model.cache_clear()
+    again = load_trials_model()
+    assert again is not shipped
+    np.testing.assert_array_equal(shipped.probabilities(features), again.probabilities(features))
+    assert {Cause.TRAINING_SETUP, Cause.CAPACITY, Cause.WRONG_LABELS, Cause.MISSING_DATA} <= set(shipped.causes)
+    assert len(shipped.seen) >= 150
+    assert 0.9 <= shipped.most <= 1
+
+
+def test_the_forest_that_ships_tells_a_slice_without_rows_that_new_rows_mend() -> None:
+    copies = {"copies": 0.0, "own_copies": 0.0}
+    learning = {"learnt": 0.9, "learnt_elsewhere": 0.95, "falling": 0.1, "beyond": 0.5}
+    starved = {"distinct_scarcity": 0.95, "scarcity": 0.95, "distinct_rows": 4.0, "against": 0.05}
+    made = [tried(cause, 0.01, 0.0) for cause in TRIED if cause not in (Cause.MISSING_DATA, Cause.SHORTCUT)]
+    rows_help = tried(Cause.MISSING_DATA, 0.999, 0.5)
+    found = after_trials({**copies, **learning, **starved}, {Cause.UNKNOWN: 1.0}, [*made, rows_help])
+    assert found[Cause.MISSING_DATA] >= 0.8
+
+
+def test_a_cause_that_the_forest_has_never_seen_is_told_by_the_definitions() -> None:
+    by_rule = {Cause.UNDERWEIGHTED: 0.9, Cause.UNKNOWN: 0.1}
+    assert after_trials(LACKING, by_rule, HELPS, forest_of(TWO)) == by_rule

@@ -10,7 +10,6 @@ from diagnose.finding import causes
 from diagnose.finding.causes import (
     EXPERIMENTS,
     MIN_CONFIDENCE,
-    MODEL_FILE,
     NO_LEAD,
     READINGS,
     cause_probabilities,
@@ -21,6 +20,7 @@ from diagnose.finding.causes import (
     would_decide,
 )
 from diagnose.finding.finding import Cause
+from diagnose.finding.fitted.regression import EVIDENCE_FILE
 from evals.fixtures.worlds import FIT_WORLDS
 
 SOUND = {
@@ -138,7 +138,7 @@ def test_copies_count_as_far_as_they_crowd_the_slice_out_or_are_its_rows() -> No
 
 
 def test_the_stored_model_has_a_coefficient_for_every_reading_and_no_worlds_kept_for_judging() -> None:
-    stored = json.loads(MODEL_FILE.read_text())
+    stored = json.loads(EVIDENCE_FILE.read_text())
     assert tuple(stored["readings"]) == READINGS
     assert all(set(row) == set(READINGS) for row in stored["coefficients"])
     assert set(stored["worlds"]) <= set(FIT_WORLDS)

@@ -1,7 +1,8 @@
-"""A regression that tells causes, as it stands in `cause_model.json`."""
+"""A regression that tells causes, as it stands in `fitted/evidence.json`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ from scipy.special import softmax
 
 from diagnose.finding.finding import Cause
 
+EVIDENCE_FILE = Path(__file__).with_name("evidence.json")
+"""The regression on the evidence of a finding."""
+
 
 @dataclass(frozen=True, slots=True)
-class CauseModel:
+class CauseRegression:
     """Multinomial logistic regression, softmax of `coefficients @ readings + intercepts`."""
 
     names: tuple[str, ...]
@@ -47,9 +51,9 @@ class CauseModel:
         return np.array([readings.get(name, usual) for name, usual in zip(self.names, self.typical, strict=True)])
 
 
-def read_model(stored: Mapping[str, Any], names: tuple[str, ...]) -> CauseModel:
+def read_model(stored: Mapping[str, Any], names: tuple[str, ...]) -> CauseRegression:
     """Read a regression on the readings of these names."""
-    return CauseModel(
+    return CauseRegression(
         names=names,
         causes=tuple(Cause(name) for name in stored["causes"]),
         coefficients=np.array([[row[name] for name in names] for row in stored["coefficients"]]),

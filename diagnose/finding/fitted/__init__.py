@@ -1,0 +1,1 @@
+"""Models that tell causes, and what they were fitted on."""
