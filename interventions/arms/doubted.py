@@ -17,7 +17,7 @@ from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Finding
 from diagnose.slices.predicate import row_members
 from interventions.admission.gate import Stock
-from interventions.fixes.clean import RELABEL, Clean, relabelled, without_harmful
+from interventions.fixes.clean import RELABEL, Clean, cleaned, relabelled, without_harmful
 from interventions.plan.step import CLEAN, Declined, Made, Remove, Resources, Step, Steps
 
 _UNABLE = 0.5
@@ -29,19 +29,19 @@ class Doubted(Clean):
     """The cleaning, and where it cannot be shown of which rows nine in ten are wrong, as many of the most doubtful ones
     as are wrong: enough to see whether wrong labels are the cause, and too few of them wrong for rows to leave. They
     come back with the classifier's label. Where a classifier cannot do the task, for answers are computed and no
-    labels, rows leave that work against the failed items."""
+    labels, rows leave that work against the failed items, however little."""
 
     def steps(self, finding: Finding, resources: Resources) -> Steps:
-        cleaned = super().steps(finding, resources)
+        found = cleaned(finding, resources, is_sure=False)
         test = next((one for one in finding.tests if "denied" in one.values), None)
         if any(one.blames is not None for one in finding.tests):
-            return cleaned
+            return found
         if test is None or test.values["denied_items"] > _UNABLE:
-            harmful = isinstance(cleaned, Declined) and test is not None
-            return without_harmful(finding, resources) if harmful else cleaned
-        rows = _chosen(test, cleaned, resources.stock)
+            harmful = isinstance(found, Declined) and test is not None
+            return without_harmful(finding, resources, is_sure=False) if harmful else found
+        rows = _chosen(test, found, resources.stock)
         if not len(rows):
-            return cleaned
+            return found
         guess = dict(zip(test.rows, test.guesses, strict=False))
         ids = resources.stock.corpus.select(rows).rows["id"][:]
         back = relabelled(finding, resources.stock, rows, [DeniedRow(name, guess.get(name, "")) for name in ids])

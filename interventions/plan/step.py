@@ -147,8 +147,6 @@ class Resources:
     stock: Stock
     judged: Collection[str] = ()
     """Keys of plans that a verdict or a person has judged on this model (`Plan.keys`)."""
-    left_out: Collection[str] = ()
-    """Keys of actions that are left out of the plan (`Attempts.left_out`)."""
     seed: int = 0
     """Seeds the rows that are made or drawn, also those by which mixes are compared; differs in each round, since rows
     of earlier rounds are in the corpus."""
@@ -162,6 +160,8 @@ class Resources:
     """Computes hidden states; None where the model may not be used."""
     solves: Solves | None = None
     """Tests which rows the model solves; None where the model may not be used."""
+    left_out: Collection[str] = ()
+    """Keys of actions that are left out of the plan (`Attempts.left_out`)."""
 
 
 class Intervention(Protocol):

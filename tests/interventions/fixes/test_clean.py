@@ -26,7 +26,7 @@ from diagnose.finding.finding import Cause, Finding
 from diagnose.rows.pool import TrainPool
 from diagnose.slices.predicate import PROMPT_CONTAINS, Slice
 from interventions.admission.gate import take_stock
-from interventions.fixes.clean import Clean, cleaned
+from interventions.fixes.clean import Clean, cleaned, clearly_harmful
 from interventions.plan.allocate import allocate
 from interventions.plan.step import Declined, Resources
 from interventions.planner import Auto
@@ -36,8 +36,9 @@ WRONG = np.array([0, 3, 4])
 
 
 def effects(asked: Finding, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Three of the ten rows with `jump` work against its items."""
-    assert rows.tolist() == list(range(10))
+    """Three of the ten rows with `jump` work against its items; those of others have nothing to do with them."""
+    if rows.tolist() != list(range(10)):
+        return np.where(rows % 2, 0.01, -0.01).astype(np.float32)
     return np.where(np.isin(rows, WRONG), -1.0, 2.0).astype(np.float32)
 
 
@@ -48,6 +49,30 @@ def test_rows_that_work_against_the_failed_items_leave_and_no_others() -> None:
     assert len(done.mix.weights) == 497
     assert np.allclose(done.mix.weights, 1 / 497)
     assert not {f"jump old {k}" for k in WRONG} & set(done.mix.examples.rows["prompt"][:])
+
+
+def test_of_rows_with_noise_alone_none_does_clear_harm_and_of_planted_ones_nearly_all() -> None:
+    rng = np.random.default_rng(0)
+    elsewhere = rng.standard_normal(500).astype(np.float32)
+    noise = rng.standard_normal((200, 100)).astype(np.float32)
+    assert np.mean([clearly_harmful(one, elsewhere).any() for one in noise]) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 200)
+    noise[:, :40] -= 6
+    told = np.array([clearly_harmful(one, elsewhere) for one in noise])
+    assert told[:, :40].mean() >= 0.95
+    assert told[:, 40:].sum() / told.sum() <= 0.1
+
+
+def test_right_rows_that_are_hard_stay_where_wrong_ones_do_far_more_harm() -> None:
+    wrong, hard, helping = np.full(20, -1.0), np.full(20, -0.1), np.full(60, 0.8)
+    effects_of = np.concatenate([wrong, hard, helping, [np.nan]]).astype(np.float32)
+    told = clearly_harmful(effects_of, np.linspace(-0.01, 0.01, 500, dtype=np.float32))
+    assert told.tolist() == [True] * 20 + [False] * 81
+
+
+def test_a_slice_that_is_the_whole_corpus_is_told_by_its_own_rows() -> None:
+    effects_of = np.array([-1.0, -0.1, 0.8, 0.8], np.float32)
+    assert clearly_harmful(effects_of, np.zeros(0, np.float32)).tolist() == [True, False, False, False]
+    assert clearly_harmful(np.array([-1.0, -0.1], np.float32), np.zeros(0, np.float32)).tolist() == [True, True]
 
 
 def test_the_planner_puts_rows_of_the_pool_in_the_place_of_wrong_ones() -> None:
@@ -122,10 +147,12 @@ def test_where_no_label_is_shown_to_be_wrong_nothing_leaves() -> None:
 
 def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:
     found = diagnosis(finding(Cause.WRONG_LABELS))
-    against = lambda asked, rows: np.full(len(rows), -1.0, np.float32)  # noqa: E731
+    against = lambda asked, rows: np.where(rows < 10, -1.0, 0.0).astype(np.float32)  # noqa: E731
     done = planned(Clean(), found, row_effects=against)
     assert isinstance(done, NothingToDo)
     assert "10 of 10 rows" in done.plan.reason
+    everywhere = planned(Clean(), found, row_effects=lambda asked, rows: np.full(len(rows), -1.0, np.float32))
+    assert "no row with prompt contains 'jump' could be told to be wrong" in everywhere.plan.reason
     blind = planned(Clean(), found)
     assert "without influence functions" in blind.plan.reason
 
