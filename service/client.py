@@ -2,7 +2,7 @@
 
     client = Client("http://127.0.0.1:8700", token)
     loop = client.submit("starter", {"seed": 1})
-    for event in client.events(loop["id"]):
+    for event in client.events(loop["id"]):  # until it is over; it may wait for a decision before
         print(event)
 
 Answers are those of `/api/v1/openapi.json`. It needs nothing but Python.
