@@ -1,7 +1,10 @@
 """The application that answers requests."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -21,10 +24,22 @@ from service.web.security.guard import Doors, Guard
 _REFUSED: dict[str, Any] = {"model": Refusal, "description": "Refused; the message says why."}
 
 
+THREADS = 8
+"""Requests that are worked on at once; the others wait. Threads of Python share one lock: forty that want it are slower
+together than a few, and each may then be the last."""
+
+
+@asynccontextmanager
+async def _few_threads(_: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
 def make_app(service: Service, schedules: Schedules, doors: Doors, server: str) -> ASGIApp:
     """The application of one server, behind its guard."""
     app = FastAPI(
         title="evalmend",
+        lifespan=_few_threads,
         version="1",
         docs_url=None,  # pages that load scripts from elsewhere
         redoc_url=None,

@@ -7,7 +7,7 @@ from fastapi import Depends, HTTPException, Request
 from service.web.security.roles import Role, Who
 
 
-def _who(request: Request) -> Who:
+async def _who(request: Request) -> Who:  # in the event loop, as another thread would cost more than what it does
     found = request.state.who
     assert isinstance(found, Who), "the guard lets nobody pass unknown"
     return found
