@@ -24,9 +24,9 @@ from service.web.security.guard import Doors, Guard
 _REFUSED: dict[str, Any] = {"model": Refusal, "description": "Refused; the message says why."}
 
 
-THREADS = 8
-"""Requests that are worked on at once; the others wait. Threads of Python share one lock: forty that want it are slower
-together than a few, and each may then be the last."""
+THREADS = 2
+"""Requests that are worked on at once; the others wait. Threads of Python share one lock, and forty that want it take
+twice the time of a few (`scripts/bench_service.py`)."""
 
 
 @asynccontextmanager

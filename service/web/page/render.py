@@ -61,6 +61,8 @@ class Renderer:
             "under_way": UNDER_WAY,
             "Role": Role,
         }
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)  # compiled now, and not while the first who ask wait
 
     def page(
         self, name: str, who: Who, values: Mapping[str, Any], headers: Mapping[str, str] | None = None
