@@ -1,15 +1,15 @@
-"""Kill servers of the service with -9 at random moments, and see that every loop still ends once.
+"""Kill servers of the service and processes of loops with -9 at random moments: every loop still ends once.
 
     python scripts/crash_service.py --kills 50 [--servers 2 --database postgresql://user@host/name] [--folder FOLDER]
     python scripts/crash_service.py --kills 50 --approvals
 
 Loops of the recipe `smoke` are submitted, some of them while no server runs. Servers live for a random part of
 `--longest` seconds: where that is about as long as a loop, start-up, queue, start of a process and every stage are hit.
-Now and then a loop is cancelled and resumed instead. With `--approvals` every loop asks, and is answered while servers
-run or after they were killed, by its seed with yes, no or a part, with a stale answer before the right one. Passes if
-every loop ended, its database has one stretch that ended, no journal shows a finished stage done twice, no process is
-left, the loops of one seed left the same `loop.json` but for seconds, and every answer stands once, in the round that
-it was for.
+Now and then a process of a loop is killed instead, or a loop is cancelled, and resumed. With `--approvals` every loop
+asks, and is answered while servers run or after they were killed, by its seed with yes, no or a part, with a stale
+answer before the right one. Passes if every loop ended, its database has one stretch that ended, no journal shows a
+finished stage done twice, no process is left, the loops of one seed left the same `loop.json` but for seconds, and
+every answer stands once, in the round that it was for.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,13 @@ def answer(service: Service, database: Database, rng: random.Random, share: floa
     return answered
 
 
+def resume(database: Database) -> None:
+    """Resume loops that were cancelled, or have failed because a process of theirs was killed."""
+    for loop in loops.listed(database, [State.CANCELLED, State.FAILED]):
+        if loops.requeue(database, loop.id):
+            print(f"{loop.id} was {loop.state} and is resumed", flush=True)
+
+
 def comparable(result: dict[str, Any]) -> str:
     """A loop's result without its times: a reason says when a person has decided."""
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "then", json.dumps(without_times(result), sort_keys=True))
@@ -174,17 +182,18 @@ def main() -> None:
         if kill % 5 == 4 and loops.cancel(database, submitted[-1]):
             time.sleep(rng.uniform(0, 2))
         answered += answer(service, database, rng, 0.5)
-        servers.kill(rng)
+        if kill % 3 == 2 and (running := processes(home)):
+            os.kill(rng.choice(running), signal.SIGKILL)
+        else:
+            servers.kill(rng)
         answered += answer(service, database, rng, 0.7)
-        if loops.requeue(database, submitted[-1]):
-            print(f"{submitted[-1]} was cancelled and is resumed", flush=True)
+        resume(database)
         print(f"kill {kill + 1}: {dict(loops.counts(database))}", flush=True)
     servers.start()
     while loops.counts(database).get(State.ENDED, 0) < len(submitted):
         time.sleep(1)
         answered += answer(service, database, rng, 1.0)
-        for loop in loops.listed(database, [State.CANCELLED]):
-            loops.requeue(database, loop.id)
+        resume(database)
     ended_s = servers.stop()
     stretches = {loop_id: loops.stretches(database, loop_id) for loop_id in submitted}
     results = {loop_id: json.loads((home.runs / loop_id / "loop.json").read_text()) for loop_id in submitted}
@@ -194,7 +203,7 @@ def main() -> None:
         "kills": options.kills,
         "loops": len(submitted),
         "stretches": sum(len(found) for found in stretches.values()),
-        "lost": sum(one.ending == loops.LOST for found in stretches.values() for one in found),
+        "endings": Counter(one.ending for found in stretches.values() for one in found),
         "ended_once": sum([one.ending for one in found].count("ended") == 1 for found in stretches.values()),
         "open_stretches": sum(one.ended is None for found in stretches.values() for one in found),
         "stages_done_twice": [stage for one in submitted for stage in stages_done_twice(home.runs / one)],
