@@ -20,6 +20,8 @@ from service.web.page.render import Renderer
 from service.web.who import Asking
 
 PAGE_LOOPS = 30
+_NOTHING = {"remaining_s": None, **asdict(NOTHING)}
+"""What is said of a loop of which nothing is known."""
 
 
 def routes(service: Service, database: Database, renderer: Renderer) -> APIRouter:
@@ -61,7 +63,7 @@ def seen_of(service: Service, loop: Loop) -> dict[str, Any]:
     if loop.state is State.RUNNING or loop.seen is None:
         record = service.read(loop)
         return asdict(record) | {"remaining_s": record.remaining_s}
-    return {"remaining_s": None, **asdict(NOTHING), **loop.seen}
+    return {**_NOTHING, **loop.seen}
 
 
 def recipes_of(service: Service) -> Iterator[tuple[str, Recipe | None]]:
