@@ -18,11 +18,11 @@ _DIGITS = 4
 _LEAST = 1e-9
 
 
-def told_left_out(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> list[Said]:
-    """Probabilities of the causes of each world's findings by a forest of all others, sharpened alike."""
+def told_left_out(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> tuple[list[Said], float]:
+    """Probabilities of the causes of each world's findings by a forest of all others, and the sharpness of all."""
     votes = votes_left_out(examples, names)
-    power = best_sharpness(votes)
-    return [(example, _sharp(shares, power)) for example, shares in votes]
+    sharpness = best_sharpness(votes)
+    return [(example, _sharp(shares, sharpness)) for example, shares in votes], sharpness
 
 
 def votes_left_out(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> list[Said]:
@@ -43,10 +43,8 @@ def forest_of(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> d
         names: Values to tell by.
     """
     forest = _Forest(examples, names)
-    votes = votes_left_out(examples, names)
-    sharpness = best_sharpness(votes)
-    sharp = [(example, _sharp(shares, sharpness)) for example, shares in votes]
-    right = [first(shares) in example.true for example, shares in sharp if max(shares.values()) >= SURE]
+    told, sharpness = told_left_out(examples, names)
+    right = [first(shares) in example.true for example, shares in told if max(shares.values()) >= SURE]
     return {
         "names": list(names),
         "causes": [cause.value for cause in forest.causes],

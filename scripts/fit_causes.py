@@ -202,7 +202,7 @@ def print_trials_ablation(tried: Sequence[Example]) -> None:
     repairs = {cause: tuple(n for n in FEATURES if of_trials.get(n) != cause) for cause in TRIED}
     sets |= {f"without the repair of {cause.value}": names for cause, names in repairs.items()}
     for what, names in sets.items():
-        cells = [f"{cell:.3f}" for cell in worth(told_left_out(tried, names))]
+        cells = [f"{cell:.3f}" for cell in worth(told_left_out(tried, names)[0])]
         print(f"| {what} | {' | '.join(cells)} |")
 
 
