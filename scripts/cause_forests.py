@@ -1,6 +1,7 @@
 """Forests that tell causes after small trainings, fitted on findings of the proving ground."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from cause_examples import Example
@@ -8,42 +9,49 @@ from cause_regression import Said, each_world, first, run_weights
 from cause_worth import SURE
 from numpy.typing import NDArray
 
-from diagnose.finding.after_trials import ALIKE, FEATURES, features_of
+from diagnose.finding.after_trials import ALIKE, BLANKS, FEATURES, features_of
 from diagnose.finding.finding import Cause
-from diagnose.finding.fitted.forest import CauseForest, grow, read_forest, sharpened
+from diagnose.finding.fitted.forest import CauseForest, grow, pooled, read_forest
 
-SHARPNESS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-"""Powers of the shares of votes that are tried; the one that tells worlds it has not seen best is taken."""
+SHARPNESS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
+TRUST = (0.0, 0.15, 0.25, 0.35, 0.5, 0.75)
+"""Powers of the shares of votes and of the probabilities by the definitions that are tried; those that tell worlds they
+have not seen best are taken."""
 _DIGITS = 4
 _LEAST = 1e-9
 
-
-def told_left_out(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> tuple[list[Said], float]:
-    """Probabilities of the causes of each world's findings by a forest of all others, and the sharpness of all."""
-    votes = votes_left_out(examples, names)
-    sharpness = best_sharpness(votes)
-    return [(example, _sharp(shares, sharpness)) for example, shares in votes], sharpness
+Voted = tuple[Example, Mapping[Cause, float], Mapping[Cause, float]]
+"""A finding, its share of votes for each cause, and its probabilities by the definitions."""
 
 
-def votes_left_out(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> list[Said]:
+def told_left_out(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> tuple[list[Said], float, float]:
+    """Probabilities of the causes of each world's findings by a forest of all others pooled with those by the
+    definitions, and the powers of both, sharpness and trust."""
+    voted = votes_left_out(by_rule, names)
+    sharpness, trust = best_powers(voted)
+    return [(example, pooled(votes, rule, sharpness, trust)) for example, votes, rule in voted], sharpness, trust
+
+
+def votes_left_out(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> list[Voted]:
     """Shares of the votes for each cause, of the findings of each world by a forest of all others."""
-    found: list[Said] = []
-    for forest, own in each_world(examples, lambda others: _Forest(others, names)):
+    rule = {id(example): shares for example, shares in by_rule}
+    found: list[Voted] = []
+    for forest, own in each_world([example for example, _ in by_rule], lambda others: _Forest(others, names)):
         votes = forest.votes(own) if own else []
-        found += [(example, shares) for example, shares in zip(own, votes, strict=True)]
+        found += [(example, shares, rule[id(example)]) for example, shares in zip(own, votes, strict=True)]
     return found
 
 
-def forest_of(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> dict[str, object]:
-    """A forest as it stands in the model's file; its sharpness and the most that it believes are from worlds that were
+def forest_of(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> dict[str, object]:
+    """A forest as it stands in the model's file; its powers and the most that it believes are from worlds that were
     left out of it in their turn.
 
     Args:
-        examples: Findings that were tried, of at least two worlds.
+        by_rule: Findings that were tried, of at least two worlds, with their probabilities by the definitions.
         names: Values to tell by.
     """
-    forest = _Forest(examples, names)
-    told, sharpness = told_left_out(examples, names)
+    forest = _Forest([example for example, _ in by_rule], names)
+    told, sharpness, trust = told_left_out(by_rule, names)
     right = [first(shares) in example.true for example, shares in told if max(shares.values()) >= SURE]
     return {
         "names": list(names),
@@ -53,6 +61,7 @@ def forest_of(examples: Sequence[Example], names: Sequence[str] = FEATURES) -> d
         "labels": forest.labels.tolist(),
         "weights": np.round(forest.weights, _DIGITS).tolist(),
         "sharpness": sharpness,
+        "trust": trust,
         "most": round(float(np.mean(right)), 2) if right else 1.0,
         "reach": round(_reach(forest.worlds, forest.rows[:, np.isin(names, ALIKE)]), 3),
         "worlds": sorted(set(forest.worlds)),
@@ -63,18 +72,18 @@ def forest_from(stored: Mapping[str, object]) -> CauseForest:
     """The forest that the product would grow."""
     names = stored["names"]
     assert isinstance(names, list), "it was written by `forest_of`"
-    return read_forest(stored, names, ALIKE)
+    return read_forest(stored, names, ALIKE, BLANKS)
 
 
-def best_sharpness(votes: Sequence[Said]) -> float:
-    """Power with the least loss of what findings of other worlds were told."""
+def best_powers(voted: Sequence[Voted]) -> tuple[float, float]:
+    """Sharpness and trust with the least loss of what findings of other worlds were told."""
 
-    def loss(power: float) -> float:
-        sharp = [(example, _sharp(shares, power)) for example, shares in votes]
-        of_true = [sum(shares.get(Cause(one), 0.0) for one in example.true) for example, shares in sharp]
+    def loss(powers: tuple[float, float]) -> float:
+        told = [(example, pooled(votes, rule, *powers)) for example, votes, rule in voted]
+        of_true = [sum(shares.get(Cause(one), 0.0) for one in example.true) for example, shares in told]
         return -float(np.mean(np.log(np.array(of_true) + _LEAST)))
 
-    return min(SHARPNESS, key=loss)
+    return min(product(SHARPNESS, TRUST), key=loss)
 
 
 class _Forest:
@@ -92,7 +101,7 @@ class _Forest:
         self.worlds = [example.world for example in examples]
         self.labels = np.array([self.causes.index(Cause(example.cause)) for example in examples])
         self.weights = run_weights(examples, self.labels)
-        self._grown = grow(self.rows, self.labels, self.weights)
+        self._grown = grow(self.rows, self.labels, self.weights, self.names, BLANKS)
 
     def votes(self, examples: Sequence[Example]) -> list[dict[Cause, float]]:
         """Share of the votes for each cause, of each finding."""
@@ -103,11 +112,6 @@ class _Forest:
         known = [features_of(example.values, example.tried) for example in examples]
         usual = dict(zip(self.names, self.typical.tolist(), strict=True))
         return np.round([[of.get(name, usual[name]) for name in self.names] for of in known], _DIGITS)
-
-
-def _sharp(shares: Mapping[Cause, float], power: float) -> dict[Cause, float]:
-    values = sharpened(np.array(list(shares.values())), power)
-    return dict(zip(shares, values.tolist(), strict=True))
 
 
 def _reach(of: Sequence[str], rows: NDArray[np.float64]) -> float:

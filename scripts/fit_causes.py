@@ -22,6 +22,7 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from diagnose.finding.after_trials import ALIKE, FEATURES, TRIED, after_trials
 from diagnose.finding.causes import READINGS, cause_probabilities, read_cause_model
 from diagnose.finding.finding import Cause
-from diagnose.finding.fitted.forest import TRIALS_FILE
+from diagnose.finding.fitted.forest import TRIALS_FILE, CauseForest
 from diagnose.finding.fitted.regression import EVIDENCE_FILE
 from diagnose.finding.open_causes import is_settled
 from diagnose.finding.outcome import settled
@@ -45,6 +46,9 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """Inverse of the regularisation; the one that tells a world it has not seen best is taken."""
 LEAST_SURE = 15
 """Fewest findings of a cause named with `SURE` or more that tell how often it is right."""
+NO_POOL = (Cause.MISSING_DATA,)
+NO_OTHER = tuple(cause for cause in TRIED if cause not in (Cause.TRAINING_SETUP, Cause.WRONG_LABELS))
+"""Repairs that cannot be tried: without a pool; where there are neither cues nor copies nor rows drawn too seldom."""
 MODES = tuple(f"mode {mode}" for mode in Mode)
 """Shares of failed items in each failure mode, as further readings."""
 
@@ -63,21 +67,25 @@ def main() -> None:
     num_runs = len({example.run for example in found})
     print(f"{len(found)} findings with something to gain, of {num_runs} of {len(results)} runs")
     examples = with_counterparts(found)
-    tried = [example for example in found if example.tried]
     strength = best_strength(examples)
     if options.ablation:
         print_ablation(examples, strength)
-        print_trials_ablation(tried)
+        told = as_the_product(examples, strength)
+        print_trials_ablation([by_definition(one) for one in told if one[0].tried])
         return
     told = as_the_product(examples, strength)
     print_worth("without small trainings", told)
-    if tried:
+    by_rule = [by_definition(one) for one in told if one[0].tried]
+    if by_rule:
         print_worth("those that were tried, without small trainings", [one for one in told if one[0].tried])
-        by_rule = [by_definition(one) for one in told if one[0].tried]
         print_worth("with small trainings, by the definitions alone", by_rule)
         with_trainings = with_small_trainings(by_rule)
         print_worth("with small trainings", with_trainings)
         print_worlds(with_trainings)
+        for what, without in (("no rows to add", NO_POOL), ("nothing but doubted rows to leave out", NO_OTHER)):
+            left = [by_definition(one) for one in told_without(told, without)]
+            print_worth(f"with small trainings, {what}, by the definitions alone", left)
+            print_worth(f"with small trainings, {what}", with_small_trainings(by_rule, asked=left))
         right = sure(left_out(examples, strength))
         by_evidence = {id(example): (example, shares) for example, shares in told}
         in_a_loop = [
@@ -87,7 +95,7 @@ def main() -> None:
     if "evidence" in options.write:
         EVIDENCE_FILE.write_text(json.dumps(fitted(examples, strength), indent=1) + "\n")
     if "trials" in options.write:
-        TRIALS_FILE.write_text(_by_row(forest_of(tried)))
+        TRIALS_FILE.write_text(_by_row(forest_of(by_rule)))
 
 
 def best_strength(examples: Sequence[Example]) -> float:
@@ -112,15 +120,39 @@ def by_definition(told: Said) -> Said:
     return example, settled(shares, example.tried)
 
 
-def with_small_trainings(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> list[Said]:
-    """What the product says of each world's findings after small trainings, with a forest of all others."""
+def with_small_trainings(by_rule: Sequence[Said], asked: Sequence[Said] | None = None) -> list[Said]:
+    """What the product says of each world's findings after small trainings, with a forest of all others.
+
+    Args:
+        by_rule: What follows by the definitions.
+        asked: The findings to tell, where they are others than the forests grow from.
+    """
     rule = {id(example): shares for example, shares in by_rule}
-    worlds = each_world([example for example, _ in by_rule], lambda others: forest_from(forest_of(others, names)))
-    return [
-        (example, after_trials(example.values, rule[id(example)], example.tried, model))
-        for model, own in worlds
-        for example in own
-    ]
+
+    def fit(others: Sequence[Example]) -> CauseForest:
+        return forest_from(forest_of([(example, rule[id(example)]) for example in others]))
+
+    told: list[Said] = []
+    for model, own in each_world([example for example, _ in by_rule], fit):
+        worlds = {example.world for example in own}
+        for example, shares in by_rule if asked is None else asked:
+            if example.world in worlds:
+                told.append((example, after_trials(example.values, shares, example.tried, model)))
+    return told
+
+
+def told_without(told: Sequence[Said], without: Sequence[Cause]) -> list[Said]:
+    """Findings that were tried, as if some repairs had not been; the others are first as their own odds say."""
+    found: list[Said] = []
+    for example, shares in told:
+        made, open_ = [], 1.0
+        for one in sorted(example.tried, key=lambda one: list(Cause).index(one.cause)):
+            if one.cause not in without:
+                made.append(replace(one, is_first=open_ * one.works))
+                open_ *= 1 - one.works
+        if made:
+            found.append((replace(example, tried=made), shares))
+    return found
 
 
 def fitted(examples: Sequence[Example], strength: float) -> dict[str, object]:
@@ -191,7 +223,7 @@ def print_ablation(examples: Sequence[Example], strength: float) -> None:
         print(f"| {what} | {' | '.join(cells)} |")
 
 
-def print_trials_ablation(tried: Sequence[Example]) -> None:
+def print_trials_ablation(by_rule: Sequence[Said]) -> None:
     """Print how findings of worlds that were left out are told after small trainings without each reading or value,
     without what each repair did, and without the trainings."""
     print("| after small trainings | right | calibration error |")
@@ -202,7 +234,7 @@ def print_trials_ablation(tried: Sequence[Example]) -> None:
     repairs = {cause: tuple(n for n in FEATURES if of_trials.get(n) != cause) for cause in TRIED}
     sets |= {f"without the repair of {cause.value}": names for cause, names in repairs.items()}
     for what, names in sets.items():
-        cells = [f"{cell:.3f}" for cell in worth(told_left_out(tried, names)[0])]
+        cells = [f"{cell:.3f}" for cell in worth(told_left_out(by_rule, names)[0])]
         print(f"| {what} | {' | '.join(cells)} |")
 
 

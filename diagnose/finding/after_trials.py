@@ -4,13 +4,16 @@ A repair that works in a small training does not name the cause by itself. Right
 against missing ones; a model that is too small learns on, too; what wrong labels have taught is unlearnt late, so that
 leaving them out may show nothing. How much each repair says beside the others, and beside what is known of the rows, is
 told by a forest (`diagnose.finding.fitted.forest`) on the evidence and on what the repairs did. It grows from findings
-of the proving ground with planted defects, which `scripts/fit_causes.py` leaves in `fitted/trials.json`. A finding that
-is far from all of these keeps what follows from the definitions (`diagnose.finding.outcome`).
+of the proving ground with planted defects, which `scripts/fit_causes.py` leaves in `fitted/trials.json`. Its votes are
+pooled with what follows from the definitions (`diagnose.finding.outcome`): where it has seen nothing like a finding, it
+votes for several causes, and a repair that plainly works decides. One that is far from all it has seen keeps what the
+definitions say.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,8 +31,9 @@ TRIED = (
     Cause.MISSING_DATA,
 )
 """Causes whose repairs small trainings try."""
-_SAID = ("works", "closes", "untried")
-ALIKE = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _SAID))
+_UNTRIED = MappingProxyType({"works": 0.0, "closes": 0.0, "untried": 1.0})
+"""What is said of a repair that was not tried."""
+ALIKE = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _UNTRIED))
 """Readings of the evidence, and of each repair whether it works, what it closes, and whether it was not tried: all of
 one scale."""
 VALUES = (
@@ -55,6 +59,12 @@ VALUES = (
 """Values of the evidence as they are. Numbers that are as large as a corpus or its training are left out: they tell
 worlds of one size apart, and mean nothing elsewhere."""
 FEATURES = (*ALIKE, *(f"value of {name}" for name in VALUES))
+BLANKS = tuple(
+    {f"{cause.value} {what}": value for what, value in _UNTRIED.items()}
+    for cause in TRIED
+    if cause is not Cause.TRAINING_SETUP
+)
+"""What is said of each repair that a finding may have been told without; training on can always be tried."""
 _LENGTH = 0.1
 """Length of a small training, as a share of an arm's, that what a longer one closes is written as."""
 _LEAST_LENGTH = 0.02
@@ -67,9 +77,8 @@ def features_of(values: Mapping[str, float], made: Sequence[Experiment]) -> dict
     by_cause = {one.cause: one for one in made}
     for cause in TRIED:
         one = by_cause.get(cause)
-        found[f"{cause.value} untried"] = float(one is None)
-        found[f"{cause.value} works"] = 0.0 if one is None else _log_odds(one.works)
-        found[f"{cause.value} closes"] = 0.0 if one is None else _at_tenth(one)
+        said = _UNTRIED if one is None else {"works": _log_odds(one.works), "closes": _at_tenth(one), "untried": 0.0}
+        found |= {f"{cause.value} {what}": value for what, value in said.items()}
     return found
 
 
@@ -92,7 +101,7 @@ def after_trials(
     features = features_of(values, made)
     if model.is_far(features) or max(by_rule, key=lambda cause: by_rule[cause]) not in {*model.causes, Cause.UNKNOWN}:
         return by_rule
-    shares = dict(zip(model.causes, model.probabilities(features).tolist(), strict=True))
+    shares = model.probabilities(features, by_rule)
     first = max(shares, key=lambda cause: shares[cause])
     if shares[first] > model.most and first is not Cause.UNKNOWN:
         aside = shares.get(Cause.UNKNOWN, 0.0) + shares[first] - model.most
@@ -108,7 +117,7 @@ def load_trials_model() -> CauseForest:
 
 def read_trials_model(stored: Mapping[str, Any]) -> CauseForest:
     """Grow the forest that `scripts/fit_causes.py` wrote."""
-    return read_forest(stored, FEATURES, ALIKE)
+    return read_forest(stored, FEATURES, ALIKE, BLANKS)
 
 
 def _log_odds(works: float) -> float:

@@ -140,7 +140,7 @@ def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out
     told = fit.with_small_trainings(by_rule)
     assert sum(fit.first(shares) in example.true for example, shares in by_rule) == 30
     assert all(fit.first(shares) in example.true for example, shares in told)
-    stored = fit.forest_of(found)
+    stored = fit.forest_of(by_rule)
     assert set(stored["causes"]) == {"missing_data", "wrong_labels"}
     assert (stored["names"], len(stored["rows"])) == (list(fit.FEATURES), len(found))
     assert stored["most"] == 1.0

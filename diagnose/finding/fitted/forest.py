@@ -3,6 +3,9 @@
 Random forests (Breiman 2001, Machine Learning 45) suit what is known of a finding: some fifty values of unlike scale,
 of which a few decide in each case, and in combinations that no sum of them expresses. The file has the findings, not
 the trees: they are few, they can be read, and nothing but numbers is loaded. Growing takes about a second.
+
+Where a corpus has no pool, or no copies, some repairs cannot be tried. So each finding is grown from a second time, as
+if half of its repairs had not been: a forest that has seen all of them tried is at a loss where some are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +28,13 @@ SPLIT_ON = 0.3
 """Share of the values that a split may choose from."""
 _FLOOR = 0.01
 """Added to the share of trees that vote for a cause: 300 trees that agree are no proof."""
+_LEAST_PRIOR = 0.02
+"""Added to each probability that is pooled with the votes: what follows from a definition is no proof either."""
+_UNTRIED = 0.5
+"""Share of the repairs that a second copy of a finding goes without."""
+
+Blank = Mapping[str, float]
+"""Values of a finding for which a repair was not tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,8 @@ class CauseForest:
     grown: RandomForestClassifier
     sharpness: float
     """Power that the shares of votes are raised to, as trees of few findings agree less often than they are right."""
+    trust: float
+    """Power that the probabilities by the definitions are raised to, which votes are pooled with."""
     most: float
     """Largest probability that is believed: the share that is right, in worlds that were not fitted on, of the causes
     named with .9 or more."""
@@ -47,9 +59,14 @@ class CauseForest:
     reach: float
     """Largest Euclidean distance of one of these findings from the nearest one of another world."""
 
-    def probabilities(self, values: Mapping[str, float]) -> NDArray[np.float64]:
-        """Compute the probability of each cause, [num_causes], sum 1."""
-        return sharpened(self.grown.predict_proba(self._row(values)[None])[0], self.sharpness)
+    def votes(self, values: Mapping[str, float]) -> dict[Cause, float]:
+        """Share of the trees that vote for each cause."""
+        shares = self.grown.predict_proba(self._row(values)[None])[0].tolist()
+        return dict(zip(self.causes, shares, strict=True))
+
+    def probabilities(self, values: Mapping[str, float], by_rule: Mapping[Cause, float]) -> dict[Cause, float]:
+        """Compute the probability of each cause from the votes and what follows from the definitions, sum 1."""
+        return pooled(self.votes(values), by_rule, self.sharpness, self.trust)
 
     def is_far(self, values: Mapping[str, float]) -> bool:
         """Whether values are unlike those of everything that it was grown from."""
@@ -60,31 +77,59 @@ class CauseForest:
         return np.array([values.get(name, usual) for name, usual in zip(self.names, self.typical, strict=True)])
 
 
-def grow(rows: NDArray[np.float64], causes: NDArray[np.int64], weights: NDArray[np.float64]) -> RandomForestClassifier:
+def grow(
+    rows: NDArray[np.float64],
+    causes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    names: Sequence[str],
+    blanks: Sequence[Blank],
+) -> RandomForestClassifier:
     """Grow a forest, the same each time.
 
     Args:
         rows: Values of findings, [num_findings, num_values].
         causes: Number of the cause of each, [num_findings]; each number below the largest has one.
         weights: Weight of each finding, [num_findings].
+        names: Names of the values.
+        blanks: For each repair that may be missing, the values of a finding without it.
     """
+    rng, without = np.random.default_rng(0), rows.copy()
+    for blank in blanks:
+        hidden = rng.random(len(rows)) < _UNTRIED
+        for place, name in enumerate(names):
+            if name in blank:
+                without[hidden, place] = blank[name]
     forest = RandomForestClassifier(TREES, min_samples_leaf=LEAST_LEAF, max_features=SPLIT_ON, random_state=0)
-    return forest.fit(rows, causes, sample_weight=weights)
+    return forest.fit(np.concatenate([rows, without]), np.tile(causes, 2), sample_weight=np.tile(weights, 2))
 
 
-def sharpened(votes: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
-    """Probabilities from shares of votes, [..., num_causes]."""
-    powers = (votes + _FLOOR) ** sharpness
-    return np.asarray(powers / powers.sum(-1, keepdims=True))
+def pooled(
+    votes: Mapping[Cause, float], by_rule: Mapping[Cause, float], sharpness: float, trust: float
+) -> dict[Cause, float]:
+    """Pool shares of votes and the probabilities by the definitions, sum 1.
+
+    Both are raised to a power of their own and multiplied (a logarithmic pool; Genest and Zidek 1986, Statistical
+    Science 1, 114): a cause that either holds for impossible is not named lightly.
+    """
+    powers = {
+        cause: (votes.get(cause, 0.0) + _FLOOR) ** sharpness * (by_rule.get(cause, 0.0) + _LEAST_PRIOR) ** trust
+        for cause in Cause
+        if cause in votes or cause in by_rule
+    }
+    whole = sum(powers.values())
+    return {cause: power / whole for cause, power in powers.items()}
 
 
-def read_forest(stored: Mapping[str, Any], names: Sequence[str], near: Sequence[str]) -> CauseForest:
+def read_forest(
+    stored: Mapping[str, Any], names: Sequence[str], near: Sequence[str], blanks: Sequence[Blank]
+) -> CauseForest:
     """Grow the forest of a model's file.
 
     Args:
         stored: What stands in the file.
         names: Values to tell by; the file has them all.
         near: Those by which distances are measured.
+        blanks: For each repair that may be missing, the values of a finding without it.
     """
     places = [stored["names"].index(name) for name in names]
     seen = np.array(stored["rows"], np.float64)[:, places]
@@ -92,8 +137,9 @@ def read_forest(stored: Mapping[str, Any], names: Sequence[str], near: Sequence[
         names=tuple(names),
         causes=tuple(Cause(name) for name in stored["causes"]),
         typical=np.array(stored["typical"], np.float64)[places],
-        grown=grow(seen, np.array(stored["labels"]), np.array(stored["weights"], np.float64)),
+        grown=grow(seen, np.array(stored["labels"]), np.array(stored["weights"], np.float64), names, blanks),
         sharpness=stored["sharpness"],
+        trust=stored["trust"],
         most=stored["most"],
         seen=seen,
         near=np.isin(names, near),

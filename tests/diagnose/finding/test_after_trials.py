@@ -18,7 +18,8 @@ from diagnose.finding.after_trials import (
 )
 from diagnose.finding.causes import MIN_CONFIDENCE
 from diagnose.finding.finding import Cause, Experiment
-from diagnose.finding.fitted.forest import CauseForest, sharpened
+from diagnose.finding.fitted.forest import CauseForest, pooled
+from diagnose.finding.outcome import settled
 from evals.statistics.intervals import Estimate
 
 BY_RULE = {Cause.MISSING_DATA: 0.9, Cause.UNKNOWN: 0.1}
@@ -33,7 +34,7 @@ def tried(cause: Cause, works: float, effect: float = 0.2, length: float = 0.1) 
 HELPS = [tried(Cause.MISSING_DATA, 1.0)]
 
 
-def forest_of(findings: Mapping[Cause, Mapping[str, float]], most: float = 1.0, sharpness: float = 1.0) -> CauseForest:
+def forest_of(findings: Mapping[Cause, Mapping[str, float]], most: float = 1.0, trust: float = 0.0) -> CauseForest:
     """A forest of twenty findings of each cause, with these values of the evidence, whose right rows help."""
     rows = [features_of(values, HELPS) for values in findings.values() for _ in range(20)]
     stored = {
@@ -43,7 +44,8 @@ def forest_of(findings: Mapping[Cause, Mapping[str, float]], most: float = 1.0, 
         "rows": [[row.get(name, 0.0) for name in FEATURES] for row in rows],
         "labels": np.repeat(np.arange(len(findings)), 20).tolist(),
         "weights": [1.0] * len(rows),
-        "sharpness": sharpness,
+        "sharpness": 1.0,
+        "trust": trust,
         "most": most,
         "reach": 0.5,
     }
@@ -106,10 +108,46 @@ def test_distances_are_of_readings_and_trials_and_not_of_values_of_other_scales(
 
 
 def test_votes_are_sharpened_and_none_is_proof() -> None:
-    assert sharpened(np.array([0.5, 0.5]), 2.0) == pytest.approx([0.5, 0.5])
-    assert sharpened(np.array([0.74, 0.24]), 1.0) == pytest.approx([0.75, 0.25])
-    assert sharpened(np.array([0.74, 0.24]), 2.0) == pytest.approx([0.9, 0.1])  # odds of 3 to 1 become 9 to 1
-    assert 0 < sharpened(np.array([1.0, 0.0]), 2.0)[1] < 0.001
+    def share(votes: float, sharpness: float, by_rule: float = 0.5, trust: float = 0.0) -> float:
+        both = {Cause.MISSING_DATA: votes, Cause.WRONG_LABELS: 0.98 - votes}
+        rule = {Cause.MISSING_DATA: by_rule, Cause.WRONG_LABELS: 0.96 - by_rule}
+        found = pooled(both, rule, sharpness, trust)
+        assert sum(found.values()) == pytest.approx(1)
+        return found[Cause.MISSING_DATA]
+
+    assert share(0.49, 2.0) == pytest.approx(0.5)
+    assert share(0.74, 1.0) == pytest.approx(0.75)
+    assert share(0.74, 2.0) == pytest.approx(0.9)  # odds of 3 to 1 become 9 to 1
+    assert share(0.49, 1.0, by_rule=0.88, trust=1.0) == pytest.approx(0.9)
+    assert share(0.49, 1.0, by_rule=0.88, trust=0.5) == pytest.approx(0.75)  # odds of 9 to 1 become 3 to 1
+    assert 0.999 < share(0.98, 2.0) < 1
+
+
+def test_where_votes_are_divided_a_repair_that_plainly_works_decides() -> None:
+    alike = {Cause.MISSING_DATA: LACKING, Cause.WRONG_LABELS: LACKING, Cause.CAPACITY: LACKING}
+    found = after_trials(LACKING, BY_RULE, HELPS, forest_of(alike, trust=0.5))
+    assert max(found, key=lambda cause: found[cause]) is Cause.MISSING_DATA
+    assert found[Cause.MISSING_DATA] > 0.7
+
+
+def test_a_repair_that_could_not_be_tried_takes_no_cause_away() -> None:
+    """Every finding that was fitted on had both repairs tried; a corpus without a pool has no rows to add."""
+    helps, not_ = ([tried(Cause.WRONG_LABELS, works), tried(Cause.MISSING_DATA, 1 - works)] for works in (0.99, 0.01))
+    rows = [features_of({}, made) for made in (helps, not_) for _ in range(20)]
+    stored = {
+        "names": FEATURES,
+        "causes": ["wrong_labels", "missing_data"],
+        "typical": [0.0] * len(FEATURES),
+        "rows": [[row.get(name, 0.0) for name in FEATURES] for row in rows],
+        "labels": np.repeat([0, 1], 20).tolist(),
+        "weights": [1.0] * len(rows),
+        "sharpness": 1.0,
+        "trust": 0.0,
+        "most": 1.0,
+        "reach": 2.0,
+    }
+    found = after_trials({}, {Cause.UNKNOWN: 1.0}, helps[:1], read_trials_model(stored))
+    assert found[Cause.WRONG_LABELS] > 0.9
 
 
 def test_the_forest_that_ships_is_the_same_each_time_and_knows_its_values() -> None:
@@ -117,7 +155,7 @@ def test_the_forest_that_ships_is_the_same_each_time_and_knows_its_values() -> N
     load_trials_model.cache_clear()
     again = load_trials_model()
     assert again is not shipped
-    np.testing.assert_array_equal(shipped.probabilities(features), again.probabilities(features))
+    assert shipped.votes(features) == again.votes(features)
     assert {Cause.TRAINING_SETUP, Cause.CAPACITY, Cause.WRONG_LABELS, Cause.MISSING_DATA} <= set(shipped.causes)
     assert len(shipped.seen) >= 150
     assert 0.9 <= shipped.most <= 1
@@ -129,7 +167,8 @@ def test_the_forest_that_ships_tells_a_slice_without_rows_that_new_rows_mend() -
     starved = {"distinct_scarcity": 0.95, "scarcity": 0.95, "distinct_rows": 4.0, "against": 0.05}
     made = [tried(cause, 0.01, 0.0) for cause in TRIED if cause not in (Cause.MISSING_DATA, Cause.SHORTCUT)]
     rows_help = tried(Cause.MISSING_DATA, 0.999, 0.5)
-    found = after_trials({**copies, **learning, **starved}, {Cause.UNKNOWN: 1.0}, [*made, rows_help])
+    by_rule = settled({Cause.UNKNOWN: 1.0}, [*made, rows_help])
+    found = after_trials({**copies, **learning, **starved}, by_rule, [*made, rows_help])
     assert found[Cause.MISSING_DATA] >= 0.8
 
 
