@@ -96,10 +96,13 @@ class ModelResources:
         found = np.full(len(rows), np.nan, np.float32)
         found[is_known] = known.effect[np.searchsorted(known.scored, rows[is_known]), number]
         if not is_known.all():
-            found[~is_known] = self._attributed(known.queries.only(number), rows[~is_known])
+            # An effect is that of one row among those attributed with it, whose losses are summed.
+            effect, num_attributed = self._attributed(known.queries.only(number), rows[~is_known])
+            found[~is_known] = effect * (num_attributed / len(known.scored))
         return found
 
-    def _attributed(self, queries: Queries, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _attributed(self, queries: Queries, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], int]:
+        """Attribute rows; returns their effects, [num_rows], and the number of rows that were attributed with them."""
         # Curvature is that of the corpus, not of one slice: rows drawn at random are added to those given.
         rng = np.random.default_rng(self._seed)
         beside = rng.choice(len(self._corpus), min(len(self._corpus), self._influence.fisher_examples), replace=False)
@@ -110,7 +113,7 @@ class ModelResources:
             self._influence, self._model.checkpoints, queries, train, self._seed, load=self._model.load
         )
         self.num_tokens += attribution.num_tokens
-        return np.asarray(attribution.whole().effect[np.searchsorted(with_beside, rows), 0])
+        return np.asarray(attribution.whole().effect[np.searchsorted(with_beside, rows), 0]), len(with_beside)
 
     def pool_effects(self, finding: Finding, num_rows: int) -> NDArray[np.float32]:
         """Effects of `num_rows` rows of the pool, as the diagnosis found them, [num_rows]; nan where it has none."""

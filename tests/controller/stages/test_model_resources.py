@@ -72,6 +72,10 @@ def test_rows_with_a_wrong_answer_rank_below_right_ones_whether_the_diagnosis_as
     spent = asked_of.num_tokens
     assert np.array_equal(asked_of.row_effects(finding, again), known.effect[np.isin(known.scored, again), column])
     assert asked_of.num_tokens == spent
+    # What is asked later is on the scale of what the diagnosis asked.
+    is_known, is_right = np.isin(asked, known.scored), ~np.isin(asked, list(wrong))
+    early, late = (np.median(found[is_right & part]) for part in (is_known, ~is_known))
+    assert 0.4 < late / early < 2.5  # curvature is sampled anew; a fifth where the number of rows is left in
     # Failed items stand where rows of the same words stand.
     questions = [query.split() for query in finding.queries]
     items = train_pool((" ".join(words[:3]), " ".join(words[3:])) for words in questions)
