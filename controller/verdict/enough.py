@@ -3,14 +3,17 @@
 Then nothing was gained by diagnosing, but something by training, and the better model need not be given up. The fix and
 the random rows must both be shown better than the old data at the level of the look, so no more is accepted falsely
 than by the gate alone. The next champion must leave every guard and group as unharmed as an accepted fix has to: it is
-that of the random rows or, where these do harm and the fix does none, that of the fix. Pure functions.
+that of the random rows or, where these do harm and the fix does none, that of the fix.
+
+Where a judgement has looks, both gains are sequential tests of their own, over all looks at an even share of the level
+for each seed: they may go on where the judgement of the fix has ended. Pure functions.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.results.arm_names import RANDOM
-from controller.results.verdict_json import Decision, VerdictRecord
+from controller.results.verdict_json import Decision, Ending, VerdictRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.judge import Judged, gain_record, judge
 from controller.verdict.promise import Promise
@@ -18,7 +21,7 @@ from controller.verdict.ruling import At, old_data
 from controller.verdict.settings import Verify
 from evals.items import EvalReport
 from evals.statistics.compare import Comparison, compare, shared_runs
-from evals.statistics.looks import compare_by_own_runs
+from evals.statistics.looks import LEAST_PREDICTIVE_POWER, compare_by_own_runs, predictive_power
 from evals.statistics.run_variance import RunVariance, pool_runs
 
 
@@ -45,11 +48,10 @@ def with_random(
         earlier: Run variances of earlier rounds with the same endpoint.
         comes_back: Whether a fix that gains and does harm is tried again less far; one that beat all controls, random
             rows too, keeps its verdict until then.
-        at: The look that ended the judgement; None where there is one only. What is tested here is tested once, so it
-            has a level of its own, spent over the looks at which the judgement might have ended.
+        at: The look whose seeds the arms have; None where there is one only.
     """
     verdict, ruling = judged.verdict, judged.ruling
-    random = next((arm for arm in controls if arm.is_of == RANDOM), None)
+    random = random_arm(controls)
     if ruling is None or ruling.is_accepted or random is None or (comes_back and ruling.gate.is_accepted):
         return verdict
     arms = (challenger, *controls)
@@ -64,9 +66,7 @@ def with_random(
         gains = (compare_by_own_runs(of_fix, old), compare_by_own_runs(of_random, old))
     if not all(gain.mean > 0 and gain.p < level for gain in gains):
         return verdict
-    # The gate of random rows is not asked for, so controls that were trained no more are left out of it.
-    others = [arm for arm in controls if arm is not random and len(arm.reports) == len(random.reports)]
-    own = judge(agreed, random, others, before, settings, earlier, replace(at, beaten=()) if at else None).ruling
+    own = _judged_alone(random, agreed, controls, before, settings, earlier, at).ruling
     if own is not None and own.is_harmless:
         taken, why = random, f"{_gained('random rows beat', gains[1])}, and the fix is not shown better without harm"
     elif ruling.is_harmless:
@@ -80,6 +80,52 @@ def with_random(
         reason=f"{why}: {kept}; the fix: {verdict.reason}",
         champion_arm=taken.name if settings.take_random else "",
     )
+
+
+def may_be_enough(
+    agreed: Promise,
+    challenger: Arm,
+    controls: Sequence[Arm],
+    before: EvalReport,
+    settings: Verify,
+    earlier: Sequence[RunVariance],
+    at: At,
+) -> bool:
+    """Whether further seeds of the fix, of random rows and of the old data may show that random rows are enough, where
+    this look does not; arguments as for `with_random`."""
+    random = random_arm(controls)
+    if random is None or at.is_last:
+        return False
+    scores = scored_by_all((challenger, *controls), agreed.chosen)
+    old = scores[old_data(scores)]
+    gains = [compare_by_own_runs(scores[arm.name], old) for arm in (challenger, random)]
+    num_seeds, last = len(random.reports), at.looks.end_levels[-1]
+    if any(predictive_power(gain, num_seeds, at.looks, last) < LEAST_PREDICTIVE_POWER for gain in gains):
+        return False
+    own = _judged_alone(random, agreed, controls, before, settings, earlier, at)
+    return own.ending in (Ending.ACCEPTED, Ending.GOES_ON)
+
+
+def random_arm(controls: Sequence[Arm]) -> Arm | None:
+    """The control of random rows at the fix's tokens; None where there is none."""
+    return next((arm for arm in controls if arm.is_of == RANDOM), None)
+
+
+def _judged_alone(
+    random: Arm,
+    agreed: Promise,
+    controls: Sequence[Arm],
+    before: EvalReport,
+    settings: Verify,
+    earlier: Sequence[RunVariance],
+    at: At | None,
+) -> Judged:
+    """Judge random rows against the old data: whether they beat other controls is not asked. These only show how much
+    runs vary, where all arms share one variance."""
+    if at is None:
+        return judge(agreed, random, [arm for arm in controls if arm is not random], before, settings, earlier)
+    old = next(arm for arm in controls if arm.name == old_data([arm.name for arm in controls]))
+    return judge(agreed, random, [old], before, settings, earlier, replace(at, beaten=()))
 
 
 def _gained(what: str, gain: Comparison) -> str:

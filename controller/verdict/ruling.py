@@ -75,7 +75,7 @@ class At:
 
     @property
     def end_level(self) -> float:
-        """Level of what is tested once, at the look that ends the judgement."""
+        """Level of a claim beside the endpoint's, tested from the look on that ends the judgement of the fix."""
         return self.looks.end_levels[self.look]
 
 

@@ -119,7 +119,8 @@ class Looks:
 
     @property
     def end_levels(self) -> tuple[float, ...]:
-        """Nominal one-sided level at each look of a claim that is tested once, at the look where the judgement ends."""
+        """Nominal one-sided level at each look of a claim beside the endpoint's, such as that random rows are enough:
+        it is tested from the look on at which the judgement of the fix ends, whichever that is."""
         return spent_levels(self.seeds, self.alpha, EVEN)
 
     def is_last(self, look: int) -> bool:
@@ -190,13 +191,14 @@ def is_beaten(comparison: Comparison, level: float) -> bool:
     return comparison.p < level and comparison.mean > 0
 
 
-def predictive_power(comparison: Comparison, num_seeds: int, looks: Looks) -> float:
+def predictive_power(comparison: Comparison, num_seeds: int, looks: Looks, level: float | None = None) -> float:
     """Probability that a control is beaten at the last look, given what a comparison of `num_seeds` seeds shows.
 
     The difference at the last look is normal about the present one with the variance Var - Var_last, for the true
-    difference has no prior (Spiegelhalter, Freedman and Blackburn 1986), and has to pass the last boundary.
+    difference has no prior (Spiegelhalter, Freedman and Blackburn 1986), and has to pass the last boundary, that of
+    `level` where it is given.
     """
-    return _predicted(comparison, comparison.mean, num_seeds, looks, looks.levels[-1])
+    return _predicted(comparison, comparison.mean, num_seeds, looks, looks.levels[-1] if level is None else level)
 
 
 def guard_predictive_power(change: Comparison, margin: float, num_seeds: int, looks: Looks) -> float:

@@ -2,11 +2,24 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from builders.toy import TASKS
 from diagnose.finding.finding import Finding
 from diagnose.slices.predicate import Slice, row_members
 from interventions.plan.limits import Additions
-from interventions.plan.step import CLEAN, REWEIGHT, Declined, Raise, Remove, Resources, Steps, action_key
+from interventions.plan.step import (
+    CLEAN,
+    RETRIEVE,
+    REWEIGHT,
+    Declined,
+    Raise,
+    Remove,
+    Resources,
+    Steps,
+    Supply,
+    action_key,
+)
 
 
 def rows_of(finding: Finding) -> Slice:
@@ -41,6 +54,18 @@ class DropSkill(Additions):
         stock = resources.stock
         rows = stock.kept[row_members(where, stock.corpus.select(stock.kept))]
         return (Remove(finding, CLEAN, rows[::2], f"{finding.fails}: half of its rows leave"),)
+
+
+@dataclass
+class AddSkill(Additions):
+    """Adds rows of the pool that have a failing skill of the toy."""
+
+    def steps(self, finding: Finding, resources: Resources) -> Steps:
+        pool = resources.stock.pool
+        if pool is None or action_key(RETRIEVE, finding.acted_on) in resources.judged:
+            return Declined("there is nothing to add")
+        rows = np.flatnonzero(row_members(rows_of(finding), pool))[: self.num_examples]
+        return (Supply(finding, rows, f"{finding.fails}: {len(rows)} rows are added", {}),)
 
 
 @dataclass

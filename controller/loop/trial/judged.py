@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from controller.loop.models import MeasuredModel
 from controller.loop.proposing import RUN_NOISE_FILE, ProposedRound, judgement_key, reduced_round
 from controller.loop.run import Run
-from controller.loop.trial.looks import Tried, judge_over_looks
+from controller.loop.trial.looks import Tried, judge_over_looks, judge_random
 from controller.loop.trial.mixes import (
     Account,
     MixTrial,
@@ -22,7 +22,6 @@ from controller.results.arm_names import CHALLENGER, CONTINUE, WHOLE
 from controller.results.verdict_json import VerdictRecord
 from controller.stages.model import Model
 from controller.verdict.arm_scores import Arm
-from controller.verdict.enough import with_random
 from controller.verdict.judge import noise_by_endpoint, with_arms
 from controller.verdict.memory.run_noise import note_run_noise
 from controller.verdict.promise import Promise, endpoint_name
@@ -93,13 +92,12 @@ def try_and_judge(
     found = earlier.get(chosen.agreed.slices, [])
     tried = Tried(own[chosen.name], trained)
     looked = judge_over_looks(run, judged, chosen.agreed, tried, before.report, found, number)
-    of_fix, tried = looked.judged, looked.tried
-    fix, challenger, controls = tried.fix, tried.challenger, tried.controls
     is_last = run.settings.budget.rounds is not None and number + 1 >= run.settings.budget.rounds
     comes_back = not is_last and proposal.made_from.attempts.comes_back(proposal.from_base)
-    verdict = with_random(
-        of_fix, chosen.agreed, challenger, controls, before.report, settings, found, comes_back, looked.at
+    verdict, tried = judge_random(
+        run, judged, chosen.agreed, looked, before.report, found, number, comes_back=comes_back
     )
+    fix, challenger, controls = tried.fix, tried.challenger, tried.controls
     others = [replace(one.arm, name=WHOLE) if name == CHALLENGER else one.arm for name, one in own.items()]
     others = [arm for arm, name in zip(others, own, strict=True) if name != chosen.name]
     verdict = with_arms(replace(verdict, steps=choice.steps), chosen.agreed, others)

@@ -1,4 +1,8 @@
-"""Judge arms, and train more seeds of them as long as these can decide (`verify.max_seeds`)."""
+"""Judge arms, and train more seeds of them as long as these can decide (`verify.max_seeds`).
+
+`judge_over_looks` asks whether the fix is shown better than every control. Where it will not be, `judge_random` asks
+whether random rows are enough, with more seeds of three arms alone.
+"""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -9,11 +13,13 @@ from controller.loop.proposing import ProposedRound
 from controller.loop.run import Run
 from controller.loop.trial.mixes import Account, TriedMix, try_mixes
 from controller.results.arm_names import CHALLENGER
-from controller.results.verdict_json import Ending, LookRecord
+from controller.results.verdict_json import Decision, Ending, LookRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm
+from controller.verdict.enough import may_be_enough, random_arm, with_random
 from controller.verdict.judge import Judged, judge
 from controller.verdict.promise import Promise
-from controller.verdict.ruling import At
+from controller.verdict.ruling import At, old_data
+from controller.verdict.settings import Verify
 from evals.items import EvalReport
 from evals.statistics.compare import Comparison
 from evals.statistics.run_variance import RunVariance
@@ -95,11 +101,82 @@ def judge_over_looks(
     return LookedAt(replace(judged, verdict=verdict), tried, at)
 
 
+def judge_random(
+    run: Run,
+    proposal: ProposedRound,
+    agreed: Promise,
+    looked: LookedAt,
+    before: EvalReport,
+    earlier: Sequence[RunVariance],
+    number: int,
+    *,
+    comes_back: bool,
+) -> tuple[VerdictRecord, Tried]:
+    """Decide whether random rows are enough, where the fix is not accepted; as long as more seeds of the fix, of random
+    rows and of the old data may show it, train these, unless the budget ends before. The judgement of the fix stays.
+
+    Args:
+        proposal: Proposal that the arms belong to.
+        agreed: The promise.
+        looked: The judgement of the fix.
+        before: The champion on `select`.
+        earlier: As for `judge`.
+        number: Number of the round.
+        comes_back: As for `with_random`.
+
+    Returns:
+        The verdict, and the arms with all their seeds.
+    """
+    settings, of_fix, tried, at = run.settings.verify, looked.judged, looked.tried, looked.at
+    asked = (agreed, tried.challenger, tried.controls, before, settings, earlier)
+    verdict = with_random(of_fix, *asked, comes_back, at)
+    while at is not None and _may_go_on(verdict, of_fix, settings) and may_be_enough(*asked, at):
+        places = range(at.looks.seeds[at.look], at.looks.seeds[at.look + 1])
+        log.info("random rows may be enough: seeds %d to %d of three arms", places[0] + 1, places[-1] + 1)
+        try:
+            tried = _with_seeds(run, proposal, tried, places, number, _not_asked(tried))
+        except BudgetSpent as end:
+            log.warning("whether random rows are enough stays open: %s", end)
+            break
+        at = replace(at, look=at.look + 1, beaten=())
+        three = [arm for arm in tried.controls if arm.name not in _not_asked(tried)]
+        asked = (agreed, tried.challenger, three, before, settings, earlier)
+        of_fix = _with_harm_of(of_fix, judge(*asked, at))
+        verdict = with_random(of_fix, *asked, comes_back, at)
+    return verdict, tried
+
+
+def _may_go_on(verdict: VerdictRecord, of_fix: Judged, settings: Verify) -> bool:
+    """Whether the fix was given up for want of a gain alone, and a model trained on random rows would be taken."""
+    return verdict.decision is Decision.REJECTED and of_fix.ending is Ending.FUTILE and settings.take_random
+
+
+def _not_asked(tried: Tried) -> set[str]:
+    """Controls whose seeds say nothing of whether random rows are enough."""
+    names = [arm.name for arm in tried.controls]
+    random = random_arm(tried.controls)
+    return {name for name in names if name != old_data(names) and (random is None or name != random.name)}
+
+
+def _with_harm_of(of_fix: Judged, later: Judged) -> Judged:
+    """The judgement of the fix, with the guards, the groups and the arms of one that has more seeds."""
+    assert of_fix.ruling is not None, "arms that were looked at are ruled on"
+    assert later.ruling is not None, "arms that were looked at are ruled on"
+    verdict = replace(
+        of_fix.verdict,
+        arms={**of_fix.verdict.arms, **later.verdict.arms},
+        guards=later.verdict.guards,
+        groups=later.verdict.groups,
+        flips=later.verdict.flips,
+    )
+    return replace(of_fix, verdict=verdict, ruling=replace(later.ruling, gate=of_fix.ruling.gate))
+
+
 def _with_seeds(
-    run: Run, proposal: ProposedRound, tried: Tried, places: range, number: int, beaten: Collection[str]
+    run: Run, proposal: ProposedRound, tried: Tried, places: range, number: int, left: Collection[str]
 ) -> Tried:
-    """Train and measure further seeds of all arms but the beaten ones."""
-    rivals_left = {name: one for name, one in tried.rivals.items() if one.arm.name not in beaten}
+    """Train and measure further seeds of all arms but those that are left as they are."""
+    rivals_left = {name: one for name, one in tried.rivals.items() if one.arm.name not in left}
     arms = (tried.fix, *rivals_left.values())
     account = Account(f"round {number}, training seeds {places[0] + 1} to {places[-1] + 1}", "train", "verify")
     more = try_mixes(run, proposal, [one.trial for one in arms], number, account, places)

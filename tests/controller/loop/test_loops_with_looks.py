@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from builders.checkout import journal
-from builders.fixes import RaiseSkill
+from builders.fixes import AddSkill, RaiseSkill
 from builders.toy import write_toy
 
 from controller.cli.compose import composed
@@ -80,3 +80,21 @@ def test_a_judgement_killed_between_two_looks_goes_on_and_counts_once_and_a_budg
     assert "budget.train_tokens: round 0, training seeds" in stopped.reason
     assert read_loop(tmp_path / "short").rounds[0].verdict == stopped
     assert len(json.loads((tmp_path / "short" / "loop.json").read_text())["rounds"]) == 1
+
+
+def test_random_rows_that_may_be_enough_are_given_seeds_that_the_fix_no_longer_needs(tmp_path: Path) -> None:
+    """Of a pool that has nothing but rows of the failing skill, random rows do as well as chosen ones."""
+    words = write_toy(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    jump = [row for row in rows if row["skill"] == "jump"]
+    for name, kept in (("rows", [row for row in rows if row not in jump]), ("pool", jump)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    words += [f"corpus.pool={tmp_path / 'pool.jsonl'}", "budget.rounds=1", "verify.max_seeds=8", "train.max_steps=40"]
+    settings = composed([*words, "evals.tasks=[toy_jump]", "evals.guard_rest=false"])
+    verdict = run_loop(replace(settings, interventions=AddSkill(num_examples=8)), None).rounds[0].verdict
+    (look,) = verdict.looks
+    assert (look.num_seeds, look.ending) == (3, Ending.FUTILE)
+    assert verdict.decision is Decision.RANDOM_IS_ENOUGH
+    assert verdict.champion_arm == "random"
+    seeds = {name: len(arm.seeds) for name, arm in verdict.arms.items() if name != "before"}
+    assert seeds["challenger"] == seeds["continue"] == seeds["random"] > 3

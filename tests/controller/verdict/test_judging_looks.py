@@ -7,8 +7,8 @@ from builders.arms import arm as made
 
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.verdict_json import Decision, Ending, GroupRecord
-from controller.verdict.arm_scores import scored_by_all
-from controller.verdict.enough import with_random
+from controller.verdict.arm_scores import Arm, scored_by_all
+from controller.verdict.enough import may_be_enough, with_random
 from controller.verdict.judge import Judged, judge
 from controller.verdict.ruling import At, LookRuling, first_seeds, rule_at
 from controller.verdict.settings import Verify
@@ -174,6 +174,29 @@ def test_random_rows_may_be_enough_beside_a_control_that_was_trained_no_more() -
     }
     verdict = with_random(found, agreed(settings), fix, controls, before, settings, (), at=at)
     assert verdict.decision is Decision.RANDOM_IS_ENOUGH
+
+
+def may_be(look: int, *, new: float, old: tuple[float, ...]) -> bool:
+    """Whether random rows may be enough after this look, where they and the fix have this score, and the runs of the
+    old data these."""
+    settings = Verify(seeds=3, max_seeds=8, margin=0.05)
+    looks = settings.looks(0.0152)
+    assert looks is not None
+    num_seeds = looks.seeds[look]
+    reports = tuple(report({"jump": old[k % len(old)], "others": 0.9}, 200 + k) for k in range(num_seeds))
+    controls = [Arm(CONTINUE, reports, 1000, 1e6, 10), made(RANDOM, new, 0.9, 3, num_seeds)]
+    before, fix = report({"jump": 0.5, "others": 0.9}, 1), made(CHALLENGER, new, 0.9, 1, num_seeds)
+    at = At(looks, look)
+    found = judge(agreed(settings), fix, controls, before, settings, (), at)
+    verdict = with_random(found, agreed(settings), fix, controls, before, settings, (), at=at)
+    assert verdict.decision is Decision.REJECTED
+    return may_be_enough(agreed(settings), fix, controls, before, settings, (), at)
+
+
+def test_random_rows_that_seem_better_than_old_data_that_varies_are_asked_for_more_seeds() -> None:
+    assert may_be(0, new=0.9, old=(0.3, 0.45, 0.6))
+    assert not may_be(0, new=0.5, old=(0.5,))
+    assert not may_be(2, new=0.55, old=(0.3, 0.5, 0.7))  # no look is left
 
 
 def test_a_promise_with_looks_says_what_they_would_do_and_sees_smaller_gains() -> None:
