@@ -7,9 +7,9 @@ of champions that know everything nearly every gain is exactly zero, whatever th
 those skills, which fails for want of rows and not for what is blamed, and blames rows that were marked at random; as
 many of them are added or raised as by a fix, and it is trained beside its controls and judged like one, with a ledger
 of its own. Every acceptance is an error. The champions of a world are trained once; a placebo is nine trainings of some
-seconds, or up to 24 where `--max-seeds` lets the judgement look at more seeds of each arm. Everything is kept in
-`runs/placebo-moving`: a stopped run goes on. About half a minute a placebo on 2 cores,
-and a quarter of an hour for the champions.
+seconds, or up to 24 where the judgement looks at more seeds of each arm (`--max-seeds 3`: one look). Everything is kept
+in `runs/placebo-moving`: a stopped run goes on. About half a minute a placebo on 2 cores, and a quarter of an hour for
+the champions.
 """
 
 import argparse
@@ -96,7 +96,7 @@ class Outcome:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--placebos", type=int, default=60)
-    parser.add_argument("--max-seeds", type=int, help="`verify.max_seeds`; one look at three seeds without it")
+    parser.add_argument("--max-seeds", type=int, default=8, help="`verify.max_seeds`")
     parser.add_argument("--workers", type=int, help="as many as fit, if left out")
     parser.add_argument("--work", type=Path, default=Path("runs/placebo-moving"))
     parser.add_argument("--json", action="store_true", help="only the JSON object")
@@ -133,7 +133,7 @@ def main() -> None:
 
 
 def play(
-    number: int, per_world: int, work: Path, grounds: dict[str, Ground], max_seeds: int | None, workers: int | None
+    number: int, per_world: int, work: Path, grounds: dict[str, Ground], max_seeds: int, workers: int | None
 ) -> Outcome:
     """One placebo; the verdict of an earlier call is read.
 
@@ -148,7 +148,7 @@ def play(
     rng = Random(f"placebo {number}")
     world = ASKED_WORLDS[WORLDS[number % len(WORLDS)]]
     intervention = rng.choice((Retrieve(num_examples=200), Reweight(share=0.4)))
-    folder = work / world.name / (str(number) if max_seeds is None else f"{number}-to-{max_seeds}")
+    folder = work / world.name / f"{number}-to-{max_seeds}"
     kept = folder / "outcome.json"
     if kept.is_file():
         return TypeAdapter(Outcome).validate_json(kept.read_bytes())

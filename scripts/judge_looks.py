@@ -159,7 +159,7 @@ def by_first_seeds(
     given: LoopSettings, judged: JudgedRound, challenger: Arm, controls: Sequence[Arm], before: EvalReport
 ) -> VerdictRecord:
     """The verdict that `verify.seeds` of each arm give without further looks."""
-    settings = replace(given.verify, max_seeds=None)
+    settings = replace(given.verify, max_seeds=given.verify.seeds)
 
     def first(arm: Arm) -> Arm:
         return replace(arm, reports=arm.reports[: settings.seeds])

@@ -15,10 +15,10 @@ class Verify:
     """`verify.*`: how a fix is judged."""
 
     seeds: int = 3
-    """Number of training seeds for each arm; the gate needs at least 3."""
-    max_seeds: int | None = None
+    """Number of training seeds for each arm at first; the gate needs at least 3."""
+    max_seeds: int = 8
     """Most training seeds for each arm: where the first `verify.seeds` do not decide, more are trained and looked at
-    again, at levels that share the same error. Without it there is one look."""
+    again, at levels that share the same error. No more than `verify.seeds` means one look; so do fewer than 3 seeds."""
     alpha: float = 0.025
     """One-sided error level over all looks at the same items."""
     margin: float = 0.03
@@ -47,15 +47,10 @@ class Verify:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ValueError(f"verify.seeds must be at least 1, got {self.seeds}; the gate accepts from 3 on")
-        if self.max_seeds is not None and not self.seeds <= self.max_seeds <= MOST_SEEDS:
+        if not 1 <= self.max_seeds <= MOST_SEEDS:
             raise ValueError(
-                f"verify.max_seeds must be from verify.seeds ({self.seeds}) to {MOST_SEEDS}, got {self.max_seeds}; "
-                "leave it out for one look"
-            )
-        if self.last_seeds > self.seeds < MIN_SEEDS:
-            raise ValueError(
-                f"verify.seeds must be at least {MIN_SEEDS} where verify.max_seeds is more, got {self.seeds}; no look "
-                "at fewer can accept"
+                f"verify.max_seeds must be from 1 to {MOST_SEEDS}, got {self.max_seeds}; the number of verify.seeds "
+                f"({self.seeds}) means one look"
             )
         if not 0 < self.alpha < 0.5:
             raise ValueError(f"verify.alpha must be between 0 and .5, got {self.alpha}")
@@ -79,8 +74,8 @@ class Verify:
 
     @property
     def last_seeds(self) -> int:
-        """Training seeds of each arm at the last look."""
-        return self.seeds if self.max_seeds is None else self.max_seeds
+        """Training seeds of each arm at the last look; with fewer than the gate needs there is one."""
+        return max(self.seeds, self.max_seeds) if self.seeds >= MIN_SEEDS else self.seeds
 
     @property
     def has_looks(self) -> bool:

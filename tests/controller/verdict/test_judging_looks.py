@@ -201,7 +201,7 @@ def test_random_rows_that_seem_better_than_old_data_that_varies_are_asked_for_mo
 
 def test_a_promise_with_looks_says_what_they_would_do_and_sees_smaller_gains() -> None:
     one, many = (
-        agreed(Verify(seeds=3, margin=0.05)).endpoint,
+        agreed(Verify(seeds=3, max_seeds=3, margin=0.05)).endpoint,
         agreed(Verify(seeds=3, max_seeds=8, margin=0.05)).endpoint,
     )
     assert one.prospects == ()
@@ -216,7 +216,7 @@ def test_a_promise_with_looks_says_what_they_would_do_and_sees_smaller_gains() -
 
 
 def test_most_seeds_that_allow_one_look_change_nothing() -> None:
-    plain, same = Verify(seeds=5), Verify(seeds=5, max_seeds=5)
+    plain, same = Verify(seeds=5, max_seeds=5), Verify(seeds=5, max_seeds=1)
     assert not same.has_looks
     assert same.looks(0.0152) is None
     assert same.determining == plain.determining
@@ -225,13 +225,17 @@ def test_most_seeds_that_allow_one_look_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "max_seeds", "message"),
+    ("max_seeds", "message"),
     [
-        (3, 2, r"verify.max_seeds must be from verify.seeds \(3\) to 20, got 2"),
-        (3, 21, r"verify.max_seeds must be from verify.seeds \(3\) to 20, got 21"),
-        (2, 8, "verify.seeds must be at least 3 where verify.max_seeds is more, got 2"),
+        (0, r"verify.max_seeds must be from 1 to 20, got 0; the number of verify.seeds \(3\) means one look"),
+        (21, "verify.max_seeds must be from 1 to 20, got 21"),
     ],
 )
-def test_looks_that_can_never_be_are_refused(seeds: int, max_seeds: int, message: str) -> None:
+def test_looks_that_can_never_be_are_refused(max_seeds: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Verify(seeds=seeds, max_seeds=max_seeds)
+        Verify(max_seeds=max_seeds)
+
+
+def test_fewer_seeds_than_the_gate_needs_are_looked_at_once() -> None:
+    assert [Verify(seeds=seeds).last_seeds for seeds in (1, 2, 3, 10)] == [1, 2, 8, 10]
+    assert [Verify(seeds=seeds).has_looks for seeds in (1, 2, 3, 10)] == [False, False, True, False]

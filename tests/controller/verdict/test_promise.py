@@ -20,6 +20,7 @@ FAILING = Slice((("task", "jump"),))
 PLAN = Plan((Action("retrieve", FAILING, FAILING, 400, 0, 0, 0.5, "it fails"),), "it fails", ())
 LEVEL = 0.0152
 NOTHING = Guarded(("jump",), (), True)
+ONE_LOOK = Verify(max_seeds=3)
 
 
 def report(counts: dict[str, tuple[int, int]]) -> EvalReport:
@@ -46,7 +47,7 @@ def noise(run_sd: float, df: int = 60, noise_share: float = 0.4) -> RunNoise:
 
 
 def test_a_promise_has_80_percent_power_with_its_guards_and_two_controls() -> None:
-    agreed = made(200, 400, Verify(), {"others": (950, 1000)}, endpoint=noise(0.01), others=noise(0.003))
+    agreed = made(200, 400, ONE_LOOK, {"others": (950, 1000)}, endpoint=noise(0.01), others=noise(0.003))
     gain = agreed.endpoint.detectable_gain
     assert gain is not None
     assert agreed.warning == ""
@@ -58,7 +59,7 @@ def test_a_promise_has_80_percent_power_with_its_guards_and_two_controls() -> No
 def test_measured_variances_replace_the_assumed_one() -> None:
     # A seed deviation of .03 is twice the default, one of .002 a seventh.
     loose, assumed, tight = (
-        made(200, 400, Verify(), {}, **known).endpoint.detectable_gain
+        made(200, 400, ONE_LOOK, {}, **known).endpoint.detectable_gain
         for known in ({"endpoint": noise(0.03)}, {}, {"endpoint": noise(0.002)})
     )
     assert loose is not None
@@ -68,24 +69,25 @@ def test_measured_variances_replace_the_assumed_one() -> None:
 
 
 def test_too_few_seeds_or_items_are_named_with_the_number_that_would_do() -> None:
-    agreed = made(630, 700, Verify(), {}, endpoint=noise(0.015))
+    agreed = made(630, 700, ONE_LOOK, {}, endpoint=noise(0.015))
     seeds = int(agreed.warning.split("raise verify.seeds to ")[1].split(",")[0].split(";")[0])
     assert 3 < seeds <= 20
-    enough = made(630, 700, Verify(seeds=seeds), {}, endpoint=noise(0.015))
+    enough = made(630, 700, Verify(seeds=seeds, max_seeds=seeds), {}, endpoint=noise(0.015))
     assert enough.warning == ""
-    assert made(630, 700, Verify(seeds=seeds - 1), {}, endpoint=noise(0.015)).warning != ""
+    assert made(630, 700, Verify(seeds=seeds - 1, max_seeds=seeds - 1), {}, endpoint=noise(0.015)).warning != ""
 
 
 def test_items_are_asked_for_where_they_are_what_is_missing() -> None:
-    agreed = made(30, 40, Verify(min_gain=0.1), {}, endpoint=noise(0.001, noise_share=0.8))
+    agreed = made(30, 40, replace(ONE_LOOK, min_gain=0.1), {}, endpoint=noise(0.001, noise_share=0.8))
     num_items = int(agreed.warning.split("measure ")[1].split(" items instead of 40")[0])
     num_items += -num_items % 4  # of which three quarters are right, as of the 40
-    enough = made(num_items * 3 // 4, num_items, Verify(min_gain=0.1), {}, endpoint=noise(0.001, noise_share=0.8))
+    settings = replace(ONE_LOOK, min_gain=0.1)
+    enough = made(num_items * 3 // 4, num_items, settings, {}, endpoint=noise(0.001, noise_share=0.8))
     assert enough.warning == ""
 
 
 def test_a_warning_says_when_no_number_of_seeds_would_do() -> None:
-    agreed = made(15, 30, Verify(), {"others": (28, 30)})
+    agreed = made(15, 30, ONE_LOOK, {"others": (28, 30)})
     assert agreed.endpoint.detectable_gain is None
     assert "no possible gain in 80 % of runs" in agreed.warning
     assert "no number of seeds up to 20 would do" in agreed.warning
@@ -94,12 +96,12 @@ def test_a_warning_says_when_no_number_of_seeds_would_do() -> None:
 
 def test_a_guard_without_select_items_is_refused_before_anything_is_trained() -> None:
     with pytest.raises(ValueError, match="guard 'others' has no scored `select` item; measure more items"):
-        promise(PLAN, report({"jump": (20, 40)}), (), Guarded(("jump",), ("others",), True), Verify(), LEVEL)
+        promise(PLAN, report({"jump": (20, 40)}), (), Guarded(("jump",), ("others",), True), ONE_LOOK, LEVEL)
 
 
 def test_a_promise_on_a_few_items_of_equal_scores_is_finite() -> None:
     for num_right, num_items in ((0, 1), (1, 1), (0, 30), (30, 30)):
-        endpoint = made(num_right, num_items, Verify(), {}).endpoint
+        endpoint = made(num_right, num_items, ONE_LOOK, {}).endpoint
         assert endpoint.detectable_gain is None or np.isfinite(endpoint.detectable_gain)
         assert np.isfinite(endpoint.expected_gain)
 
@@ -109,18 +111,18 @@ def test_what_earlier_judgements_know_of_draws_is_for_the_gate_and_for_what_it_c
     name = endpoint_name([FAILING])
     wild = {by_chance(name): noise(0.06, df=2), name: noise(0.015)}
     known = {by_chance(name): noise(0.06, df=20), name: noise(0.015)}
-    first, later = (promise(PLAN, before, (), NOTHING, Verify(), LEVEL, noises) for noises in (wild, known))
+    first, later = (promise(PLAN, before, (), NOTHING, ONE_LOOK, LEVEL, noises) for noises in (wild, known))
     assert first.of_chance == RunVariance(0.06**2, 2)
     assert later.of_chance == RunVariance(0.06**2, 20)
     assert later.endpoint.detectable_gain is not None
     assert first.endpoint.detectable_gain is None or first.endpoint.detectable_gain > later.endpoint.detectable_gain
-    assert promise(PLAN, before, (), NOTHING, Verify(), LEVEL).of_chance is None
+    assert promise(PLAN, before, (), NOTHING, ONE_LOOK, LEVEL).of_chance is None
 
 
 def test_earlier_rounds_of_the_same_endpoint_make_smaller_gains_visible() -> None:
     before = report({"jump": (200, 400)})
-    alone = promise(PLAN, before, (), NOTHING, Verify(), LEVEL).endpoint.detectable_gain
-    later = promise(PLAN, before, (), NOTHING, replace(Verify()), LEVEL, earlier_df=12).endpoint.detectable_gain
+    alone = promise(PLAN, before, (), NOTHING, ONE_LOOK, LEVEL).endpoint.detectable_gain
+    later = promise(PLAN, before, (), NOTHING, ONE_LOOK, LEVEL, earlier_df=12).endpoint.detectable_gain
     assert alone is not None
     assert later is not None
     assert later < alone

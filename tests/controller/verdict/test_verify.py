@@ -70,7 +70,7 @@ def test_too_few_items_are_told_before_training_and_called_underpowered_after() 
     few = replace(
         before, results=tuple(r for r in before.results if r.item.task == "others" or int(r.item.id[:-2]) < 20)
     )
-    made = promise(plan(), few, (), NOTHING, Verify(seeds=3), 0.015)
+    made = promise(plan(), few, (), NOTHING, Verify(seeds=3, max_seeds=3), 0.015)
     assert "no possible gain in 80 % of runs" in made.warning
     assert "measure 715 items instead of 20; no number of seeds up to 20 would do" in made.warning
     arms = [arm(name, 0.9, 0.9, seed, 3) for seed, name in enumerate((CHALLENGER, CONTINUE, RANDOM))]
