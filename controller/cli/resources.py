@@ -62,7 +62,8 @@ def resource_lines(run: Run, base: Model, mean: float, tokens: int) -> Iterator[
     left = {"all": peak, "needed": given + verify.last_seeds + 2, "champion": 2}[settings.train.keep]
     each = needs.model_on_disk
     more = f", and {size(of_round * each)} more for each further round" if settings.train.keep == "all" else ""
+    limit = "at most" if verify.has_looks else "about"
     yield (
-        f"disk       about {size(peak * each)} of weights at the end of a round, {size(left * each)} with "
+        f"disk       {limit} {size(peak * each)} of weights at the end of a round, {size(left * each)} with "
         f"train.keep={settings.train.keep} when the loop is over{more}; {size(each)} a model"
     )

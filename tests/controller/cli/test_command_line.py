@@ -59,9 +59,9 @@ def test_the_plan_tells_costs_and_trains_nothing(mine: list[str], capfd: pytest.
     lines = {line.partition(" ")[0]: line for line in out.splitlines()}
     assert "timed steps had" in lines["time"]
     assert "an estimate" in lines["memory"]
-    # One from nothing and two of round 0; for each of three seeds two of challenger and random, one of `continue`.
+    # One from nothing, two of round 0; for each of at most eight seeds two of challenger and random, one of `continue`.
     each = 4 * int(re.search(r"model +([\d,]+) parameters", out)[1].replace(",", ""))
-    assert f"about {size(18 * each)} of weights" in lines["disk"]
+    assert f"at most {size(43 * each)} of weights" in lines["disk"]
     assert lines["disk"].endswith(f"{size(each)} a model")
     assert not list(Path().glob("run/stages/train*"))
     assert len(list(Path("run").rglob("*.safetensors"))) == 1  # what was built
