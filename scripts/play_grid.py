@@ -1,6 +1,6 @@
 """Play the runs of the proving ground that probabilities of causes are fitted on, as far as they are not kept yet.
 
-    python scripts/play_grid.py [--seeds 10 11 12 13 14] [--worlds ...] [--data FOLDER] [--players 2] [--list]
+    python scripts/play_grid.py [--seeds 10 11 12 13 14] [--worlds ...] [--data FOLDER] [--players 2] [--longer]
 
 Each world of `FIT_WORLDS` with each scenario and intensity that has a meaning there, clean ones first, and small models
 that are trained twice as long; stopped at the diagnosis, with all repairs tried. Every run is added to
@@ -81,9 +81,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of real data; without it those worlds are left out")
     parser.add_argument("--players", type=int, default=2, help="processes that play runs side by side")
     parser.add_argument("--work", type=Path, default=Path("runs/grid"))
+    parser.add_argument("--longer", action="store_true", help="only small models that are trained twice as long")
     parser.add_argument("--list", action="store_true", help="print what is left, and play nothing")
     options = parser.parse_args()
     left = list(missing(options.seeds, options.worlds, options.data))
+    left = [one for one in left if one.is_longer or not options.longer]
     print(f"{len(left)} runs are left", flush=True)
     if options.list:
         print("\n".join(map(str, left)))
