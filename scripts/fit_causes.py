@@ -21,7 +21,7 @@ or more. Some minutes.
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,13 +79,14 @@ def main() -> None:
     if by_rule:
         print_worth("those that were tried, without small trainings", [one for one in told if one[0].tried])
         print_worth("with small trainings, by the definitions alone", by_rule)
-        with_trainings = with_small_trainings(by_rule)
+        forests = forests_of_others(by_rule)
+        with_trainings = with_small_trainings(by_rule, forests)
         print_worth("with small trainings", with_trainings)
         print_worlds(with_trainings)
         for what, without in (("no rows to add", NO_POOL), ("nothing but doubted rows to leave out", NO_OTHER)):
             left = [by_definition(one) for one in told_without(told, without)]
             print_worth(f"with small trainings, {what}, by the definitions alone", left)
-            print_worth(f"with small trainings, {what}", with_small_trainings(by_rule, asked=left))
+            print_worth(f"with small trainings, {what}", with_small_trainings(left, forests))
         right = sure(left_out(examples, strength))
         by_evidence = {id(example): (example, shares) for example, shares in told}
         in_a_loop = [
@@ -120,25 +121,23 @@ def by_definition(told: Said) -> Said:
     return example, settled(shares, example.tried)
 
 
-def with_small_trainings(by_rule: Sequence[Said], asked: Sequence[Said] | None = None) -> list[Said]:
-    """What the product says of each world's findings after small trainings, with a forest of all others.
-
-    Args:
-        by_rule: What follows by the definitions.
-        asked: The findings to tell, where they are others than the forests grow from.
-    """
+def forests_of_others(by_rule: Sequence[Said]) -> dict[str, CauseForest]:
+    """For each world the forest that the product would have of all others."""
     rule = {id(example): shares for example, shares in by_rule}
 
     def fit(others: Sequence[Example]) -> CauseForest:
         return forest_from(forest_of([(example, rule[id(example)]) for example in others]))
 
-    told: list[Said] = []
-    for model, own in each_world([example for example, _ in by_rule], fit):
-        worlds = {example.world for example in own}
-        for example, shares in by_rule if asked is None else asked:
-            if example.world in worlds:
-                told.append((example, after_trials(example.values, shares, example.tried, model)))
-    return told
+    worlds = each_world([example for example, _ in by_rule], fit)
+    return {example.world: forest for forest, own in worlds for example in own[:1]}
+
+
+def with_small_trainings(by_rule: Sequence[Said], forests: Mapping[str, CauseForest]) -> list[Said]:
+    """What the product says of findings after small trainings, each by the forest of all other worlds."""
+    return [
+        (example, after_trials(example.values, shares, example.tried, forests[example.world]))
+        for example, shares in by_rule
+    ]
 
 
 def told_without(told: Sequence[Said], without: Sequence[Cause]) -> list[Said]:

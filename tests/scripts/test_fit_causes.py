@@ -137,7 +137,7 @@ def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out
                 results.append(replace(one, named=(replace(named, experiments=did),)))
     found = examples.examples_of(results)
     by_rule = [fit.by_definition((one, {Cause.UNKNOWN: 1.0})) for one in found]
-    told = fit.with_small_trainings(by_rule)
+    told = fit.with_small_trainings(by_rule, fit.forests_of_others(by_rule))
     assert sum(fit.first(shares) in example.true for example, shares in by_rule) == 30
     assert all(fit.first(shares) in example.true for example, shares in told)
     stored = fit.forest_of(by_rule)

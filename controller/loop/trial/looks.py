@@ -129,18 +129,18 @@ def judge_random(
     """
     settings, of_fix, tried, at = run.settings.verify, looked.judged, looked.tried, looked.at
     asked = (agreed, tried.challenger, tried.controls, before, settings, earlier)
-    verdict = with_random(of_fix, *asked, comes_back, at)
+    verdict, left = with_random(of_fix, *asked, comes_back, at), _not_asked(tried)
     while at is not None and _may_go_on(verdict, of_fix, settings) and may_be_enough(*asked, at):
         places = range(at.looks.seeds[at.look], at.looks.seeds[at.look + 1])
         log.info("random rows may be enough: seeds %d to %d of three arms", places[0] + 1, places[-1] + 1)
         try:
-            tried = _with_seeds(run, proposal, tried, places, number, _not_asked(tried))
+            tried = _with_seeds(run, proposal, tried, places, number, left)
         except BudgetSpent as end:
             log.warning("whether random rows are enough stays open: %s", end)
             break
         at = replace(at, look=at.look + 1, beaten=())
-        three = [arm for arm in tried.controls if arm.name not in _not_asked(tried)]
-        asked = (agreed, tried.challenger, three, before, settings, earlier)
+        both = [arm for arm in tried.controls if arm.name not in left]
+        asked = (agreed, tried.challenger, both, before, settings, earlier)
         of_fix = _with_harm_of(of_fix, judge(*asked, at))
         verdict = with_random(of_fix, *asked, comes_back, at)
     return verdict, tried
