@@ -1,11 +1,14 @@
 """Findings of the proving ground as examples of their causes."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeVar
 
+import numpy as np
 from grid_runs import Longer
+from numpy.typing import NDArray
 from planted_truth import LEAST_GAP, clean_scores, gap_of, is_closed_by_longer, skill_named, true_of
 
 from controller.prove.result import ProveResult
@@ -19,6 +22,8 @@ _DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 NO_LONGER: Longer = MappingProxyType({})
 _TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,27 @@ def with_counterparts(examples: Sequence[Example]) -> list[Example]:
             values = {**example.values, **{name: 0.0 for name in _DECIDING if name in example.values}}
             made.append(replace(example, cause=Cause.UNKNOWN.value, values=values, is_made=True))
     return [*examples, *made]
+
+
+def each_world(examples: Sequence[Example], fit: Callable[[Sequence[Example]], T]) -> Iterator[tuple[T, list[Example]]]:
+    """Each world's findings beside what was fitted on all other worlds; counterparts are fitted on, and not told."""
+    for world in dict.fromkeys(example.world for example in examples):
+        others = [example for example in examples if example.world != world]
+        yield fit(others), [example for example in examples if example.world == world and not example.is_made]
+
+
+def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights by which causes count alike, and the runs of each cause, [num_examples], mean 1 over the runs.
+
+    Args:
+        examples: Findings.
+        y: Number of the cause of each, [num_examples].
+    """
+    runs = [f"{example.run} {label}" for example, label in zip(examples, y.tolist(), strict=True)]
+    of_run = {run: runs.count(run) for run in set(runs)}
+    weights = np.array([1 / of_run[run] for run in runs])
+    totals = np.bincount(y, weights)
+    return np.asarray(weights / totals[y] * len(of_run) / len(totals))
 
 
 def _verified(example: Example) -> Sequence[str]:

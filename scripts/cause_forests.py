@@ -1,60 +1,86 @@
-"""Forests that tell causes after small trainings, fitted on findings of the proving ground."""
+"""Forests that tell causes, fitted on findings of the proving ground."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from cause_examples import Example
-from cause_regression import Said, each_world, first, run_weights
-from cause_worth import SURE
+from cause_examples import Example, each_world, run_weights
+from cause_worth import SURE, Said, first
 from numpy.typing import NDArray
 
 from diagnose.finding.after_trials import ALIKE, BLANKS, FEATURES, features_of
 from diagnose.finding.finding import Cause
-from diagnose.finding.fitted.forest import CauseForest, grow, pooled, read_forest
+from diagnose.finding.fitted.forest import Blank, CauseForest, blanks_of, grow, pooled, read_forest
+from diagnose.finding.readings import EVIDENCE_FEATURES, READINGS, evidence_features
 
 SHARPNESS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
-TRUST = (0.0, 0.15, 0.25, 0.35, 0.5, 0.75)
-"""Powers of the shares of votes and of the probabilities by the definitions that are tried; those that tell worlds they
-have not seen best are taken."""
+TRUST = (0.0, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0)
+"""Powers of the shares of votes and of the probabilities by a rule that are tried; those that tell worlds they have not
+seen best are taken."""
+LEAST_SURE = 15
+"""Fewest findings of a cause named with `SURE` or more that tell how often it is right."""
 _DIGITS = 4
 _LEAST = 1e-9
 
 Voted = tuple[Example, Mapping[Cause, float], Mapping[Cause, float]]
-"""A finding, its share of votes for each cause, and its probabilities by the definitions."""
+"""A finding, its share of votes for each cause, and its probabilities by a rule."""
 
 
-def told_left_out(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> tuple[list[Said], float, float]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a forest knows of a finding."""
+
+    of: Callable[[Example], Mapping[str, float]]
+    names: tuple[str, ...]
+    """Values that it tells by."""
+    near: tuple[str, ...]
+    """Those by which distances are measured."""
+    repairs: tuple[Blank, ...] = ()
+    """For each repair that may be missing, the values of a finding without it."""
+
+    def by(self, names: Sequence[str]) -> "Known":
+        """The same, told by some values only."""
+        return replace(self, names=tuple(names))
+
+
+EVIDENCE = Known(lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS)
+TRIALS = Known(lambda example: features_of(example.values, example.tried), FEATURES, ALIKE, BLANKS)
+"""Evidence, and what repairs did in small trainings."""
+
+
+def told_left_out(by_rule: Sequence[Said], known: Known) -> tuple[list[Said], float, float]:
     """Probabilities of the causes of each world's findings by a forest of all others pooled with those by the
-    definitions, and the powers of both, sharpness and trust."""
-    voted = votes_left_out(by_rule, names)
+    rule, and the powers of both, sharpness and trust."""
+    voted = votes_left_out(by_rule, known)
     sharpness, trust = best_powers(voted)
     return [(example, pooled(votes, rule, sharpness, trust)) for example, votes, rule in voted], sharpness, trust
 
 
-def votes_left_out(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> list[Voted]:
+def votes_left_out(by_rule: Sequence[Said], known: Known) -> list[Voted]:
     """Shares of the votes for each cause, of the findings of each world by a forest of all others."""
     rule = {id(example): shares for example, shares in by_rule}
     found: list[Voted] = []
-    for forest, own in each_world([example for example, _ in by_rule], lambda others: _Forest(others, names)):
+    for forest, own in each_world([example for example, _ in by_rule], lambda others: _Forest(others, known)):
         votes = forest.votes(own) if own else []
         found += [(example, shares, rule[id(example)]) for example, shares in zip(own, votes, strict=True)]
     return found
 
 
-def forest_of(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> dict[str, object]:
-    """A forest as it stands in the model's file; its powers and the most that it believes are from worlds that were
-    left out of it in their turn.
+def forest_of(by_rule: Sequence[Said], known: Known) -> dict[str, object]:
+    """A forest as it stands in the model's file; its powers, the most that it believes and how sure its causes are
+    are from worlds that were left out of it in their turn.
 
     Args:
-        by_rule: Findings that were tried, of at least two worlds, with their probabilities by the definitions.
-        names: Values to tell by.
+        by_rule: Findings of at least two worlds, with their probabilities by the rule.
+        known: What to tell by.
     """
-    forest = _Forest([example for example, _ in by_rule], names)
-    told, sharpness, trust = told_left_out(by_rule, names)
+    forest = _Forest([example for example, _ in by_rule], known)
+    told, sharpness, trust = told_left_out(by_rule, known)
     right = [first(shares) in example.true for example, shares in told if max(shares.values()) >= SURE]
     return {
-        "names": list(names),
+        "names": list(known.names),
         "causes": [cause.value for cause in forest.causes],
         "typical": forest.typical.tolist(),
         "rows": forest.rows.tolist(),
@@ -63,16 +89,26 @@ def forest_of(by_rule: Sequence[Said], names: Sequence[str] = FEATURES) -> dict[
         "sharpness": sharpness,
         "trust": trust,
         "most": round(float(np.mean(right)), 2) if right else 1.0,
-        "reach": round(_reach(forest.worlds, forest.rows[:, np.isin(names, ALIKE)]), 3),
+        "sure": {cause.value: share for cause, share in sure(told).items()},
+        "reach": round(_reach(forest.worlds, forest.rows[:, np.isin(known.names, known.near)]), 3),
         "worlds": sorted(set(forest.worlds)),
     }
 
 
-def forest_from(stored: Mapping[str, object]) -> CauseForest:
+def forest_from(stored: Mapping[str, object], known: Known) -> CauseForest:
     """The forest that the product would grow."""
-    names = stored["names"]
-    assert isinstance(names, list), "it was written by `forest_of`"
-    return read_forest(stored, names, ALIKE, BLANKS)
+    return read_forest(stored, known.names, known.near, known.repairs)
+
+
+def forests_of_others(by_rule: Sequence[Said], known: Known) -> dict[str, CauseForest]:
+    """For each world the forest that the product would have of all others."""
+    rule = {id(example): shares for example, shares in by_rule}
+
+    def fit(others: Sequence[Example]) -> CauseForest:
+        return forest_from(forest_of([(example, rule[id(example)]) for example in others], known), known)
+
+    worlds = each_world([example for example, _ in by_rule], fit)
+    return {example.world: forest for forest, own in worlds for example in own[:1]}
 
 
 def best_powers(voted: Sequence[Voted]) -> tuple[float, float]:
@@ -86,22 +122,32 @@ def best_powers(voted: Sequence[Voted]) -> tuple[float, float]:
     return min(product(SHARPNESS, TRUST), key=loss)
 
 
+def sure(found: Sequence[Said]) -> dict[Cause, float]:
+    """Share that is right of each cause named with .9 or more, where there are enough to tell."""
+    right: dict[Cause, list[bool]] = defaultdict(list)
+    for example, shares in found:
+        if shares[first(shares)] >= SURE:
+            right[first(shares)].append(first(shares) in example.true)
+    return {cause: round(float(np.mean(own)), 3) for cause, own in sorted(right.items()) if len(own) >= LEAST_SURE}
+
+
 class _Forest:
     """Causes count alike, and so do the runs of a cause, however many findings each has. A finding of which two causes
     are true says nothing about what tells them apart, and is not grown from."""
 
-    def __init__(self, examples: Sequence[Example], names: Sequence[str]) -> None:
+    def __init__(self, examples: Sequence[Example], known: Known) -> None:
         examples = [example for example in examples if len(example.true) == 1]
-        known = [features_of(example.values, example.tried) for example in examples]
-        self.names = tuple(names)
-        usual = [np.median([of[name] for of in known if name in of] or [0.0]) for name in names]
+        self._known = known
+        values = [known.of(example) for example in examples]
+        usual = [np.median([of[name] for of in values if name in of] or [0.0]) for name in known.names]
         self.typical = np.round(usual, _DIGITS)
         self.causes = tuple(cause for cause in Cause if any(example.cause == cause for example in examples))
         self.rows = self._rows(examples)
         self.worlds = [example.world for example in examples]
         self.labels = np.array([self.causes.index(Cause(example.cause)) for example in examples])
         self.weights = run_weights(examples, self.labels)
-        self._grown = grow(self.rows, self.labels, self.weights, self.names, BLANKS)
+        blanks = blanks_of(known.names, self.typical, known.near, known.repairs)
+        self._grown = grow(self.rows, self.labels, self.weights, known.names, blanks)
 
     def votes(self, examples: Sequence[Example]) -> list[dict[Cause, float]]:
         """Share of the votes for each cause, of each finding."""
@@ -109,9 +155,9 @@ class _Forest:
         return [dict(zip(self.causes, row, strict=True)) for row in shares]
 
     def _rows(self, examples: Sequence[Example]) -> NDArray[np.float64]:
-        known = [features_of(example.values, example.tried) for example in examples]
-        usual = dict(zip(self.names, self.typical.tolist(), strict=True))
-        return np.round([[of.get(name, usual[name]) for name in self.names] for of in known], _DIGITS)
+        values = [self._known.of(example) for example in examples]
+        usual = dict(zip(self._known.names, self.typical.tolist(), strict=True))
+        return np.round([[of.get(name, usual[name]) for name in self._known.names] for of in values], _DIGITS)
 
 
 def _reach(of: Sequence[str], rows: NDArray[np.float64]) -> float:

@@ -1,10 +1,10 @@
 """How often causes are told right, and how far their probabilities can be believed: tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from cause_regression import Said, first
+from cause_examples import Example
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
@@ -12,6 +12,14 @@ from diagnose.finding.finding import Cause
 
 SURE = 0.9
 """Probability from which a cause counts as sure."""
+
+Said = tuple[Example, Mapping[Cause, float]]
+"""A finding, and the probability of each cause."""
+
+
+def first(shares: Mapping[Cause, float]) -> Cause:
+    """Most probable cause."""
+    return max(shares, key=lambda cause: shares[cause])
 
 
 def print_worth(what: str, found: Sequence[Said]) -> None:

@@ -1,51 +1,40 @@
-"""The model that turns evidence into probabilities of causes, fitted on the proving ground: python
+"""The models that turn evidence into probabilities of causes, fitted on the proving ground: python
 scripts/fit_causes.py
 
-    evalmend prove --multirun 'scenario=glob(*)' world=skills,commands 'seed=range(10,15)' prove.stop=diagnosis \
-        prove.vary=true diagnose.pilots=always
-    evalmend prove --multirun scenario=small_model prove.scenario.steps_share=2 world=skills,commands \
-        'seed=range(10,15)' prove.stop=diagnosis prove.vary=true diagnose.pilots=never
+    python scripts/play_grid.py [--data FOLDER]
     python scripts/fit_causes.py [FOLDER ...] [--longer FOLDER ...] [--write evidence trials]
     python scripts/fit_causes.py --ablation
 
-The runs in the folders are first added to `docs/proof/causes/runs.jsonl`; the models are fitted on all that stands
-there and with `--write` written to `diagnose/finding/fitted`: a regression on the evidence (`evidence.json`), and what
-a forest grows from on evidence and small trainings (`trials.json`). What the fit is worth is told by leaving out one
-world at a time: each world's findings are told as the product tells them, by models that have seen the others alone,
-without small trainings and with them. Whether a model that is too small was trained too little as well is told by those
-that were trained twice as long, in `longer.jsonl` beside the runs. Where small trainings are not made, no probability
-is larger than the share of causes that is right, among worlds that were left out in their turn, of those named with .9
-or more. Some minutes.
+The runs in the folders, if any, are first added to `docs/proof/causes/runs.jsonl`; the models are fitted on all that
+stands there and with `--write` written to `diagnose/finding/fitted`: what one forest grows from on the evidence
+(`evidence.json`), and another on evidence and small trainings (`trials.json`). What the fit is worth is told by leaving
+out one world at a time: each world's findings are told as the product tells them, by models that have seen the others
+alone, without small trainings and with them. Whether a model that is too small was trained too little as well is told
+by those that were trained twice as long, in `longer.jsonl` beside the runs. Where no check shows the cause, no
+probability is larger than the share of causes that is right, among worlds that were left out in their turn, of those
+named with .9 or more. Some minutes.
 """
 
 import argparse
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from cause_examples import Example, examples_of, with_counterparts
-from cause_forests import forest_from, forest_of, told_left_out
-from cause_regression import Regression, Said, each_world, first, left_out
-from cause_worth import SURE, print_worlds, print_worth, worth
+from cause_forests import EVIDENCE, TRIALS, Known, forest_of, forests_of_others, sure, told_left_out
+from cause_worth import Said, print_worlds, print_worth, worth
 from grid_runs import add_longer, add_runs, read_longer, read_runs
-from numpy.typing import NDArray
 
-from diagnose.finding.after_trials import ALIKE, FEATURES, TRIED, after_trials
-from diagnose.finding.causes import READINGS, cause_probabilities, read_cause_model
+from diagnose.finding.after_trials import FEATURES, TRIED, after_trials
+from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.finding import Cause
-from diagnose.finding.fitted.forest import TRIALS_FILE, CauseForest
-from diagnose.finding.fitted.regression import EVIDENCE_FILE
+from diagnose.finding.fitted.forest import EVIDENCE_FILE, TRIALS_FILE, CauseForest
 from diagnose.finding.open_causes import is_settled
 from diagnose.finding.outcome import settled
+from diagnose.finding.readings import EVIDENCE_FEATURES, evidence_features, shown_by_check
 from diagnose.modes.mode import Mode
 
-STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
-"""Inverse of the regularisation; the one that tells a world it has not seen best is taken."""
-LEAST_SURE = 15
-"""Fewest findings of a cause named with `SURE` or more that tell how often it is right."""
 NO_POOL = (Cause.MISSING_DATA,)
 NO_OTHER = tuple(cause for cause in TRIED if cause not in (Cause.TRAINING_SETUP, Cause.WRONG_LABELS))
 """Repairs that cannot be tried: without a pool; where there are neither cues nor copies nor rows drawn too seldom."""
@@ -66,70 +55,63 @@ def main() -> None:
         raise SystemExit("no finding with something to gain: name folders of runs, clean ones of each world among them")
     num_runs = len({example.run for example in found})
     print(f"{len(found)} findings with something to gain, of {num_runs} of {len(results)} runs")
-    examples = with_counterparts(found)
-    strength = best_strength(examples)
-    if options.ablation:
-        print_ablation(examples, strength)
-        told = as_the_product(examples, strength)
-        print_trials_ablation([by_definition(one) for one in told if one[0].tried])
-        return
-    told = as_the_product(examples, strength)
-    print_worth("without small trainings", told)
+    checked = by_check(with_counterparts(found))
+    told = by_evidence(checked, forests_of_others(checked, EVIDENCE))
     by_rule = [by_definition(one) for one in told if one[0].tried]
+    if options.ablation:
+        print_ablation(checked)
+        print_trials_ablation(by_rule)
+        return
+    print_worth("without small trainings", told)
     if by_rule:
-        print_worth("those that were tried, without small trainings", [one for one in told if one[0].tried])
-        print_worth("with small trainings, by the definitions alone", by_rule)
-        forests = forests_of_others(by_rule)
-        with_trainings = with_small_trainings(by_rule, forests)
-        print_worth("with small trainings", with_trainings)
-        print_worlds(with_trainings)
-        for what, without in (("no rows to add", NO_POOL), ("nothing but doubted rows to leave out", NO_OTHER)):
-            left = [by_definition(one) for one in told_without(told, without)]
-            print_worth(f"with small trainings, {what}, by the definitions alone", left)
-            print_worth(f"with small trainings, {what}", with_small_trainings(left, forests))
-        right = sure(left_out(examples, strength))
-        by_evidence = {id(example): (example, shares) for example, shares in told}
-        in_a_loop = [
-            by_evidence[id(one[0])] if is_settled(by_evidence[id(one[0])][1], right) else one for one in with_trainings
-        ]
-        print_worth("with small trainings where evidence alone settles nothing, as in a loop", in_a_loop)
+        print_tried(told, by_rule, sure(told_left_out(checked, EVIDENCE)[0]))
     if "evidence" in options.write:
-        EVIDENCE_FILE.write_text(json.dumps(fitted(examples, strength), indent=1) + "\n")
+        EVIDENCE_FILE.write_text(_by_row(forest_of(checked, EVIDENCE)))
     if "trials" in options.write:
-        TRIALS_FILE.write_text(_by_row(forest_of(by_rule)))
+        TRIALS_FILE.write_text(_by_row(forest_of(by_rule, TRIALS)))
 
 
-def best_strength(examples: Sequence[Example]) -> float:
-    """Inverse of the regularisation with the least loss on worlds that were left out."""
-    losses = {}
-    for strength in STRENGTHS:
-        told = left_out(examples, strength)
-        losses[strength] = float(np.mean([-np.log(shares[Cause(example.cause)]) for example, shares in told]))
-    print("loss on worlds that were left out, by strength:", {k: round(loss, 3) for k, loss in losses.items()})
-    return min(losses, key=lambda strength: losses[strength])
+def print_tried(told: Sequence[Said], by_rule: Sequence[Said], right: Mapping[Cause, float]) -> None:
+    """Print what findings are worth whose repairs were tried, with them and without some of them or all.
+
+    Args:
+        told: What the evidence says of all findings.
+        by_rule: What follows by the definitions of those that were tried.
+        right: How often each cause that evidence alone names with .9 or more is right.
+    """
+    print_worth("those that were tried, without small trainings", [one for one in told if one[0].tried])
+    print_worth("with small trainings, by the definitions alone", by_rule)
+    forests = forests_of_others(by_rule, TRIALS)
+    with_trainings = with_small_trainings(by_rule, forests)
+    print_worth("with small trainings", with_trainings)
+    print_worlds(with_trainings)
+    for what, without in (("no rows to add", NO_POOL), ("nothing but doubted rows to leave out", NO_OTHER)):
+        left = [by_definition(one) for one in told_without(told, without)]
+        print_worth(f"with small trainings, {what}, by the definitions alone", left)
+        print_worth(f"with small trainings, {what}", with_small_trainings(left, forests))
+    by_example = {id(example): (example, shares) for example, shares in told}
+    in_a_loop = [
+        by_example[id(one[0])] if is_settled(by_example[id(one[0])][1], right) else one for one in with_trainings
+    ]
+    print_worth("with small trainings where evidence alone settles nothing, as in a loop", in_a_loop)
 
 
-def as_the_product(examples: Sequence[Example], strength: float) -> list[Said]:
-    """What the product says of each world's findings with a model of all others, with its caps and limits."""
-    worlds = each_world(examples, lambda others: read_cause_model(fitted(others, strength)))
-    return [(example, cause_probabilities(example.values, model=model)) for model, own in worlds for example in own]
+def by_check(examples: Sequence[Example]) -> list[Said]:
+    """Findings with the cause that a check shows by itself, if one does."""
+    return [(example, shown_by_check(example.values)) for example in examples]
+
+
+def by_evidence(checked: Sequence[Said], forests: Mapping[str, CauseForest]) -> list[Said]:
+    """What the product says of findings by their evidence, each by the forest of all other worlds, with its caps and
+    limits; counterparts are left out."""
+    found = [example for example, _ in checked if not example.is_made]
+    return [(example, cause_probabilities(example.values, model=forests[example.world])) for example in found]
 
 
 def by_definition(told: Said) -> Said:
     """The same after what follows from small trainings by the definitions."""
     example, shares = told
     return example, settled(shares, example.tried)
-
-
-def forests_of_others(by_rule: Sequence[Said]) -> dict[str, CauseForest]:
-    """For each world the forest that the product would have of all others."""
-    rule = {id(example): shares for example, shares in by_rule}
-
-    def fit(others: Sequence[Example]) -> CauseForest:
-        return forest_from(forest_of([(example, rule[id(example)]) for example in others]))
-
-    worlds = each_world([example for example, _ in by_rule], fit)
-    return {example.world: forest for forest, own in worlds for example in own[:1]}
 
 
 def with_small_trainings(by_rule: Sequence[Said], forests: Mapping[str, CauseForest]) -> list[Said]:
@@ -154,29 +136,6 @@ def told_without(told: Sequence[Said], without: Sequence[Cause]) -> list[Said]:
     return found
 
 
-def fitted(examples: Sequence[Example], strength: float) -> dict[str, object]:
-    """A regression as it stands in the model's file."""
-    regression = Regression(examples, strength)
-    told = left_out(examples, strength)
-    right = [first(shares) in example.true for example, shares in told if max(shares.values()) >= SURE]
-    return {
-        "causes": [cause.value for cause in regression.causes],
-        "readings": list(READINGS),
-        "coefficients": [_named(row) for row in regression.coefficients],
-        "intercepts": np.round(regression.intercepts, 4).tolist(),
-        "typical": _named(regression.typical),
-        "num_findings": len(examples),
-        "worlds": sorted({example.world for example in examples}),
-        "most": round(float(np.mean(right)), 2) if right else 1.0,
-        "sure": {cause.value: share for cause, share in sure(told).items()},
-        **_seen(examples, regression),
-    }
-
-
-def _named(values: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip(READINGS, np.round(values, 4).tolist(), strict=True))
-
-
 def _by_row(stored: dict[str, object]) -> str:
     """JSON with a line for each finding."""
     rows = stored["rows"]
@@ -185,56 +144,55 @@ def _by_row(stored: dict[str, object]) -> str:
     return json.dumps(stored | {"rows": None}, indent=None).replace('"rows": null', f'"rows": [\n{lines}\n]') + "\n"
 
 
-def _seen(examples: Sequence[Example], regression: Regression) -> dict[str, object]:
-    """Readings that were fitted on, and how far those of a world lie from those of others at most; rounded places stand
-    in the file, so distances are from these."""
-    places, worlds = regression.places(examples), np.array([example.world for example in examples])
-    rounded = np.round(places, 1)
-    nearest = [
-        np.linalg.norm(rounded[worlds != world] - place, axis=1).min()
-        for place, world in zip(places, worlds.tolist(), strict=True)
-        if (worlds != world).any()
-    ]
-    apart = np.unique(rounded, axis=0)
-    return {"seen": apart.tolist(), "reach": round(float(max(nearest, default=np.inf)), 3)}
-
-
-def sure(found: Sequence[Said]) -> dict[Cause, float]:
-    """Share that is right of each cause named with .9 or more, where there are enough to tell."""
-    right: dict[Cause, list[bool]] = defaultdict(list)
-    for example, shares in found:
-        if shares[first(shares)] >= SURE:
-            right[first(shares)].append(first(shares) in example.true)
-    return {cause: round(float(np.mean(own)), 3) for cause, own in sorted(right.items()) if len(own) >= LEAST_SURE}
-
-
-def print_ablation(examples: Sequence[Example], strength: float) -> None:
-    """Print how findings of worlds that were left out are told by the regression without each reading, with all, and
-    with failure modes or the foreknowledge of its own rows as further ones."""
-    print("| readings | right | calibration error | by the definitions, with small trainings | calibration error |")
+def print_ablation(checked: Sequence[Said]) -> None:
+    """Print how findings of worlds that were left out are told by their evidence without each reading or value, with
+    all, and with failure modes as further ones; and without what checks show."""
+    print("| evidence | right | calibration error | of those that were tried | calibration error |")
     print("|---|---|---|---|---|")
-    sets = {"all": READINGS} | {f"without {name}": tuple(n for n in READINGS if n != name) for name in READINGS}
-    sets |= {"with failure modes": (*READINGS, *MODES), "with `beyond`": (*READINGS, "beyond")}
+    sets = {"all": EVIDENCE_FEATURES, **_without_each(EVIDENCE_FEATURES)}
     for what, names in sets.items():
-        told = left_out(examples, strength, names)
-        tried = [by_definition(one) for one in told if one[0].tried]
-        cells = [f"{cell:.3f}" for part in (told, tried) for cell in worth(part)]
-        print(f"| {what} | {' | '.join(cells)} |")
+        _print_evidence(what, checked, EVIDENCE.by(names))
+    with_modes = replace(EVIDENCE, of=lambda one: {**evidence_features(one.values), **_modes(one)})
+    _print_evidence("with failure modes", checked, with_modes.by((*EVIDENCE_FEATURES, *MODES)))
+    _print_evidence("without checks", [(example, {}) for example, _ in checked], EVIDENCE)
+
+
+def _print_evidence(what: str, checked: Sequence[Said], known: Known) -> None:
+    told = told_left_out(checked, known)[0]
+    cells = [f"{cell:.3f}" for part in (told, [one for one in told if one[0].tried]) for cell in worth(part)]
+    print(f"| {what} | {' | '.join(cells)} |", flush=True)
+
+
+def _modes(example: Example) -> dict[str, float]:
+    return {name: example.modes.get(name.removeprefix("mode "), 0.0) for name in MODES}
 
 
 def print_trials_ablation(by_rule: Sequence[Said]) -> None:
     """Print how findings of worlds that were left out are told after small trainings without each reading or value,
-    without what each repair did, and without the trainings."""
+    without what each repair did, without the trainings, and without the definitions."""
     print("| after small trainings | right | calibration error |")
     print("|---|---|---|")
-    of_trials = {name: cause for cause in TRIED for name in ALIKE if name.startswith(f"{cause.value} ")}
-    sets = {"all": FEATURES, "no small training": tuple(n for n in FEATURES if n not in of_trials)}
-    sets |= {f"without {name}": tuple(n for n in FEATURES if n != name) for name in FEATURES if name not in of_trials}
-    repairs = {cause: tuple(n for n in FEATURES if of_trials.get(n) != cause) for cause in TRIED}
-    sets |= {f"without the repair of {cause.value}": names for cause, names in repairs.items()}
-    for what, names in sets.items():
-        cells = [f"{cell:.3f}" for cell in worth(told_left_out(by_rule, names)[0])]
-        print(f"| {what} | {' | '.join(cells)} |")
+    sets = {"all": FEATURES, "no small training": EVIDENCE_FEATURES}
+    sets |= {
+        f"without the repair of {cause.value}": tuple(n for n in FEATURES if not n.startswith(f"{cause.value} "))
+        for cause in TRIED
+    }
+    left = {
+        what: tuple(n for n in FEATURES if n not in EVIDENCE_FEATURES or n in names)
+        for what, names in _without_each(EVIDENCE_FEATURES).items()
+    }
+    for what, names in (sets | left).items():
+        _print_trials(what, by_rule, TRIALS.by(names))
+    _print_trials("without the definitions", [(example, {}) for example, _ in by_rule], TRIALS)
+
+
+def _print_trials(what: str, by_rule: Sequence[Said], known: Known) -> None:
+    cells = [f"{cell:.3f}" for cell in worth(told_left_out(by_rule, known)[0])]
+    print(f"| {what} | {' | '.join(cells)} |", flush=True)
+
+
+def _without_each(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    return {f"without {one}": tuple(name for name in names if name != one) for one in names}
 
 
 if __name__ == "__main__":

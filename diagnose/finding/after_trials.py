@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from diagnose.finding.causes import MIN_CONFIDENCE, READINGS, readings_of, unnamed
+from diagnose.finding.causes import MIN_CONFIDENCE, unnamed
 from diagnose.finding.finding import Cause, Experiment
 from diagnose.finding.fitted.forest import TRIALS_FILE, CauseForest, read_forest
+from diagnose.finding.readings import READINGS, VALUES, evidence_features
 
 TRIED = (
     Cause.TRAINING_SETUP,
@@ -36,28 +37,6 @@ _UNTRIED = MappingProxyType({"works": 0.0, "closes": 0.0, "untried": 1.0})
 ALIKE = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _UNTRIED))
 """Readings of the evidence, and of each repair whether it works, what it closes, and whether it was not tried: all of
 one scale."""
-VALUES = (
-    "against",
-    "agreement",
-    "among_passing",
-    "beyond",
-    "conflicts",
-    "coverage",
-    "denied",
-    "denied_elsewhere",
-    "denied_failed",
-    "denied_items",
-    "distinct_share",
-    "falling",
-    "gold_against",
-    "learnt",
-    "learnt_elsewhere",
-    "nearness",
-    "scarcity",
-    "sure",
-)
-"""Values of the evidence as they are. Numbers that are as large as a corpus or its training are left out: they tell
-worlds of one size apart, and mean nothing elsewhere."""
 FEATURES = (*ALIKE, *(f"value of {name}" for name in VALUES))
 BLANKS = tuple(
     {f"{cause.value} {what}": value for what, value in _UNTRIED.items()}
@@ -73,7 +52,7 @@ _MOST_SURE = 0.99
 
 def features_of(values: Mapping[str, float], made: Sequence[Experiment]) -> dict[str, float]:
     """Readings and values of a finding's evidence, and what the repairs that were tried did."""
-    found = readings_of(values) | {f"value of {name}": values[name] for name in VALUES if name in values}
+    found = evidence_features(values)
     by_cause = {one.cause: one for one in made}
     for cause in TRIED:
         one = by_cause.get(cause)
@@ -101,11 +80,7 @@ def after_trials(
     features = features_of(values, made)
     if model.is_far(features) or max(by_rule, key=lambda cause: by_rule[cause]) not in {*model.causes, Cause.UNKNOWN}:
         return by_rule
-    shares = model.probabilities(features, by_rule)
-    first = max(shares, key=lambda cause: shares[cause])
-    if shares[first] > model.most and first is not Cause.UNKNOWN:
-        aside = shares.get(Cause.UNKNOWN, 0.0) + shares[first] - model.most
-        shares |= {first: model.most, Cause.UNKNOWN: aside}
+    shares = model.capped(model.probabilities(features, by_rule))
     return shares if max(shares.values()) >= MIN_CONFIDENCE else unnamed(shares)
 
 

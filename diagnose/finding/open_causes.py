@@ -46,7 +46,7 @@ def is_settled(causes: Mapping[Cause, float], sure: Mapping[Cause, float]) -> bo
 
     Args:
         causes: Probability of each.
-        sure: Share that is right of each cause named with .9 or more, as in `CauseRegression`.
+        sure: Share that is right of each cause named with .9 or more, as in `CauseForest`.
     """
     first = max(causes, key=lambda cause: causes[cause])
     return first in _JUDGED_ANYWAY and causes[first] >= _SURE and sure.get(first, 0.0) >= _RIGHT

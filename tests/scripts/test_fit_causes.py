@@ -1,9 +1,10 @@
 """What probabilities of causes are fitted on, and that a world is told by a model of the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -85,39 +86,46 @@ def test_findings_with_less_than_a_tenth_to_gain_are_no_examples(module: Callabl
 
 def test_a_world_is_told_by_a_model_of_the_others(module: Callable[[str], ModuleType]) -> None:
     """In the third world the evidence means the contrary: a model that had seen it would not be wrong there alone."""
-    examples, regression = module("cause_examples"), module("cause_regression")
+    examples, fit, forests = module("cause_examples"), module("fit_causes"), module("cause_forests")
     results = [result(world, "clean", 0, "", score=0.99) for world in WORLDS]
     for world in WORLDS:
         means = (1.0, 0.0) if world != "shop" else (0.0, 1.0)
         for seed in range(10):
             for cause, lacking in zip(("missing_data", "wrong_labels"), means, strict=True):
                 results.append(result(world, cause, seed, cause, distinct_scarcity=lacking, wrong=0.2 * (1 - lacking)))
-    told = regression.left_out(examples.examples_of(results), 100.0)
-    right = {world: [regression.first(s) in e.true for e, s in told if e.world == world] for world in WORLDS}
+
+    def told_of(results: Sequence[ProveResult]) -> list[Any]:
+        told: list[Any] = forests.told_left_out(fit.by_check(examples.examples_of(results)), forests.EVIDENCE)[0]
+        return told
+
+    told = told_of(results)
+    right = {world: [forests.first(s) in e.true for e, s in told if e.world == world] for world in WORLDS}
     assert len(told) == 60
     assert not any(right["shop"])
     only = [one for one in results if one.world != "shop"]
-    assert all(regression.first(s) in e.true for e, s in regression.left_out(examples.examples_of(only), 100.0))
+    assert all(forests.first(s) in e.true for e, s in told_of(only))
 
 
 def test_counterparts_are_fitted_on_and_not_told(module: Callable[[str], ModuleType]) -> None:
-    examples, regression = module("cause_examples"), module("cause_regression")
+    examples, fit, forests = module("cause_examples"), module("fit_causes"), module("cause_forests")
     results = [result(world, "clean", 0, "", score=0.99) for world in WORLDS]
     for world in WORLDS:
         results.append(result(world, "shortcut", 0, "shortcut", cue_flips=0.9))
         results.append(result(world, "missing_skill", 0, "missing_data", distinct_scarcity=1.0))
     found = examples.with_counterparts(examples.examples_of(results))
     assert [one.cause for one in found if one.is_made] == [Cause.UNKNOWN] * 3
-    assert Cause.UNKNOWN in regression.Regression(found, 10.0).causes
-    assert len(regression.left_out(found, 10.0)) == 6
+    checked = fit.by_check(found)
+    assert "unknown" in forests.forest_of(checked, forests.EVIDENCE)["causes"]
+    assert len(forests.told_left_out(checked, forests.EVIDENCE)[0]) == 6
+    assert len(fit.by_evidence(checked, forests.forests_of_others(checked, forests.EVIDENCE))) == 6
 
 
 def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out(
     module: Callable[[str], ModuleType],
 ) -> None:
     """More rows help against wrong labels as well as against missing rows: by the definitions both are `missing_data`;
-    a regression that has seen both in other worlds tells them apart by what is known of the rows."""
-    examples, fit = module("cause_examples"), module("fit_causes")
+    a forest that has seen both in other worlds tells them apart by what is known of the rows."""
+    examples, fit, forests = module("cause_examples"), module("fit_causes"), module("cause_forests")
     helps = Estimate(0.4, 0.3, 0.5)
     did = tuple(
         Experiment(cause, "r", "c", effect, None, works, works, 50, 2, 0.1)
@@ -137,10 +145,10 @@ def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out
                 results.append(replace(one, named=(replace(named, experiments=did),)))
     found = examples.examples_of(results)
     by_rule = [fit.by_definition((one, {Cause.UNKNOWN: 1.0})) for one in found]
-    told = fit.with_small_trainings(by_rule, fit.forests_of_others(by_rule))
-    assert sum(fit.first(shares) in example.true for example, shares in by_rule) == 30
-    assert all(fit.first(shares) in example.true for example, shares in told)
-    stored = fit.forest_of(by_rule)
+    told = fit.with_small_trainings(by_rule, fit.forests_of_others(by_rule, fit.TRIALS))
+    assert sum(forests.first(shares) in example.true for example, shares in by_rule) == 30
+    assert all(forests.first(shares) in example.true for example, shares in told)
+    stored = fit.forest_of(by_rule, fit.TRIALS)
     assert set(stored["causes"]) == {"missing_data", "wrong_labels"}
     assert (stored["names"], len(stored["rows"])) == (list(fit.FEATURES), len(found))
     assert stored["most"] == 1.0

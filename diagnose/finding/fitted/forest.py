@@ -4,8 +4,9 @@ Random forests (Breiman 2001, Machine Learning 45) suit what is known of a findi
 of which a few decide in each case, and in combinations that no sum of them expresses. The file has the findings, not
 the trees: they are few, they can be read, and nothing but numbers is loaded. Growing takes about a second.
 
-Where a corpus has no pool, or no copies, some repairs cannot be tried. So each finding is grown from a second time, as
-if half of its repairs had not been: a forest that has seen all of them tried is at a loss where some are not.
+Where a corpus has no pool, or no copies, some repairs cannot be tried, and not every test applies to every task. So
+each finding is grown from a second time, as if half of its repairs had not been tried and half of its values were not
+known: a forest that has seen them all is at a loss where some are missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from diagnose.finding.finding import Cause
 
+EVIDENCE_FILE = Path(__file__).with_name("evidence.json")
+"""Findings and their evidence."""
 TRIALS_FILE = Path(__file__).with_name("trials.json")
 """Findings whose repairs were tried in small trainings."""
 TREES = 300
@@ -31,10 +34,10 @@ _FLOOR = 0.01
 _LEAST_PRIOR = 0.02
 """Added to each probability that is pooled with the votes: what follows from a definition is no proof either."""
 _UNTRIED = 0.5
-"""Share of the repairs that a second copy of a finding goes without."""
+"""Share of the repairs and values that a second copy of a finding goes without."""
 
 Blank = Mapping[str, float]
-"""Values of a finding for which a repair was not tried."""
+"""Values of a finding for which a repair was not tried, or something is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class CauseForest:
     sharpness: float
     """Power that the shares of votes are raised to, as trees of few findings agree less often than they are right."""
     trust: float
-    """Power that the probabilities by the definitions are raised to, which votes are pooled with."""
+    """Power that the probabilities by the definitions, or by a check, are raised to, which votes are pooled with."""
     most: float
     """Largest probability that is believed: the share that is right, in worlds that were not fitted on, of the causes
     named with .9 or more."""
@@ -58,6 +61,9 @@ class CauseForest:
     """Values by which distances are measured, those of one scale, [num_values]."""
     reach: float
     """Largest Euclidean distance of one of these findings from the nearest one of another world."""
+    sure: Mapping[Cause, float]
+    """Share that is right, in worlds that were not fitted on, of the findings of each cause that were named with .9 or
+    more; without causes that were seldom named so."""
 
     def votes(self, values: Mapping[str, float]) -> dict[Cause, float]:
         """Share of the trees that vote for each cause."""
@@ -67,6 +73,14 @@ class CauseForest:
     def probabilities(self, values: Mapping[str, float], by_rule: Mapping[Cause, float]) -> dict[Cause, float]:
         """Compute the probability of each cause from the votes and what follows from the definitions, sum 1."""
         return pooled(self.votes(values), by_rule, self.sharpness, self.trust)
+
+    def capped(self, causes: Mapping[Cause, float]) -> dict[Cause, float]:
+        """Give what the most probable cause has beyond `most` to `unknown`."""
+        first = max(causes, key=lambda cause: causes[cause])
+        if causes[first] <= self.most or first is Cause.UNKNOWN:
+            return dict(causes)
+        aside = causes.get(Cause.UNKNOWN, 0.0) + causes[first] - self.most
+        return {**causes, first: self.most, Cause.UNKNOWN: aside}
 
     def is_far(self, values: Mapping[str, float]) -> bool:
         """Whether values are unlike those of everything that it was grown from."""
@@ -91,7 +105,7 @@ def grow(
         causes: Number of the cause of each, [num_findings]; each number below the largest has one.
         weights: Weight of each finding, [num_findings].
         names: Names of the values.
-        blanks: For each repair that may be missing, the values of a finding without it.
+        blanks: For each thing that may be missing, the values of a finding without it (`blanks_of`).
     """
     rng, without = np.random.default_rng(0), rows.copy()
     for blank in blanks:
@@ -101,6 +115,21 @@ def grow(
                 without[hidden, place] = blank[name]
     forest = RandomForestClassifier(TREES, min_samples_leaf=LEAST_LEAF, max_features=SPLIT_ON, random_state=0)
     return forest.fit(np.concatenate([rows, without]), np.tile(causes, 2), sample_weight=np.tile(weights, 2))
+
+
+def blanks_of(
+    names: Sequence[str], typical: NDArray[np.float64], near: Sequence[str], repairs: Sequence[Blank]
+) -> list[Blank]:
+    """What may be missing of a finding: each repair, and each value but those by which distances are measured.
+
+    Args:
+        names: Names of the values.
+        typical: Value that replaces one that is not known, [num_values].
+        near: Values by which distances are measured.
+        repairs: For each repair that may be missing, the values of a finding without it.
+    """
+    values = zip(names, typical.tolist(), strict=True)
+    return [*repairs, *({name: usual} for name, usual in values if name not in near)]
 
 
 def pooled(
@@ -121,7 +150,7 @@ def pooled(
 
 
 def read_forest(
-    stored: Mapping[str, Any], names: Sequence[str], near: Sequence[str], blanks: Sequence[Blank]
+    stored: Mapping[str, Any], names: Sequence[str], near: Sequence[str], repairs: Sequence[Blank] = ()
 ) -> CauseForest:
     """Grow the forest of a model's file.
 
@@ -129,19 +158,21 @@ def read_forest(
         stored: What stands in the file.
         names: Values to tell by; the file has them all.
         near: Those by which distances are measured.
-        blanks: For each repair that may be missing, the values of a finding without it.
+        repairs: For each repair that may be missing, the values of a finding without it.
     """
     places = [stored["names"].index(name) for name in names]
-    seen = np.array(stored["rows"], np.float64)[:, places]
+    seen, typical = np.array(stored["rows"], np.float64)[:, places], np.array(stored["typical"], np.float64)[places]
+    weights, blanks = np.array(stored["weights"], np.float64), blanks_of(names, typical, near, repairs)
     return CauseForest(
         names=tuple(names),
         causes=tuple(Cause(name) for name in stored["causes"]),
-        typical=np.array(stored["typical"], np.float64)[places],
-        grown=grow(seen, np.array(stored["labels"]), np.array(stored["weights"], np.float64), names, blanks),
+        typical=typical,
+        grown=grow(seen, np.array(stored["labels"]), weights, names, blanks),
         sharpness=stored["sharpness"],
         trust=stored["trust"],
         most=stored["most"],
         seen=seen,
         near=np.isin(names, near),
         reach=stored["reach"],
+        sure={Cause(name): share for name, share in stored.get("sure", {}).items()},
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from builders.findings import finding
 
+from diagnose.finding.causes import load_cause_model
 from diagnose.finding.finding import Cause, Finding
 from diagnose.finding.open_causes import is_settled, open_causes
 
@@ -20,7 +21,11 @@ def test_a_cause_that_is_only_likely_leaves_all_open(cause: Cause) -> None:
     assert open_causes(likely(cause, 0.8), TESTED) == TESTED
 
 
-def test_sure_evidence_of_missing_rows_settles_their_lack_unless_all_is_doubted_for_a_verdict_judges_it() -> None:
+def test_sure_evidence_of_missing_rows_settles_their_lack_unless_all_is_doubted_for_a_verdict_judges_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    often_right = replace(load_cause_model(), sure={Cause.MISSING_DATA: 0.96})
+    monkeypatch.setattr("diagnose.finding.open_causes.load_cause_model", lambda: often_right)
     assert open_causes(likely(Cause.MISSING_DATA, 0.95), TESTED) == ()
     assert open_causes(likely(Cause.MISSING_DATA, 0.95), TESTED, doubts_all=True) == TESTED
 

@@ -13,7 +13,7 @@ from diagnose.evidence.from_rows.amounts import count_rows
 from diagnose.evidence.from_rows.labels import check_labels
 from diagnose.evidence.from_rows.source_labels import check_sources
 from diagnose.evidence.subject import Subject
-from diagnose.finding.causes import readings_of
+from diagnose.finding.readings import readings_of
 from diagnose.slices.predicate import SOURCE, Slice
 from diagnose.slices.tags import GOLD_ANSWER
 
