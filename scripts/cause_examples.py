@@ -11,7 +11,7 @@ from grid_runs import Longer
 from numpy.typing import NDArray
 from planted_truth import LEAST_GAP, clean_scores, gap_of, is_closed_by_longer, skill_named, true_of
 
-from controller.prove.result import ProveResult
+from controller.prove.result import Named, ProveResult
 from controller.prove.truth import VERIFIED
 from diagnose.finding.finding import Cause, Experiment
 
@@ -76,18 +76,23 @@ def _examples(results: Sequence[ProveResult], longer: Longer) -> Iterator[Exampl
                 causes = (*causes, Cause.TRAINING_SETUP.value)
             gap = gap_of(result, clean.get(result.world, {}), skill_named(result, named))
             if causes and (gap is None or gap >= LEAST_GAP):
-                yield Example(
-                    world=result.world,
-                    scenario=result.scenario,
-                    intensity=result.intensity,
-                    seed=result.seed,
-                    slice=str(dict(named.slice)),
-                    cause=causes[0],
-                    also=list(causes[1:]),
-                    values={name: value for name, value in named.evidence.items() if isinstance(value, float)},
-                    modes=named.modes,
-                    tried=named.experiments,
-                )
+                yield example_of(result, named, causes)
+
+
+def example_of(result: ProveResult, named: Named, causes: Sequence[str]) -> Example:
+    """A finding as an example of these causes, the first one first."""
+    return Example(
+        world=result.world,
+        scenario=result.scenario,
+        intensity=result.intensity,
+        seed=result.seed,
+        slice=str(dict(named.slice)),
+        cause=causes[0],
+        also=list(causes[1:]),
+        values={name: value for name, value in named.evidence.items() if isinstance(value, float)},
+        modes=named.modes,
+        tried=named.experiments,
+    )
 
 
 def with_counterparts(examples: Sequence[Example]) -> list[Example]:

@@ -1,13 +1,16 @@
 """How small a defect is still found, and what is said of it: shares of runs by scenario and intensity, drawn.
 
+    python scripts/limits_picture.py [--picture docs/limits.png]      # the kept runs; some minutes
     evalmend prove --multirun scenario=wrong_labels,starved_skill world=skills,mails \
         prove.scenario.intensity=.25,.5,.75,1 'seed=range(0,3)' prove.stop=diagnosis
-    python scripts/limits_picture.py [FOLDER ...] [--picture docs/limits.png]
+    python scripts/limits_picture.py FOLDER ... --picture limits.png  # runs of your own
 
-A run counts by its first finding on a skill that suffers from what was planted: right where the first cause is a true
-one, undecided where it is `unknown` (with the true cause next, or another), wrong otherwise, and not seen where no such
-slice is named. Runs in which a repair has less than a tenth to gain are left out: there is nothing to find. How much
-there is to gain is the score of a clean run of the same world, in any folder, less that of the run.
+The kept runs of the grid (`scripts/play_grid.py`) are told anew, each world by what was fitted on all others; runs in
+folders count as they were told. A run counts by its first finding on a skill that suffers from what was planted: right
+where the first cause is a true one, undecided where it is `unknown` (with the true cause next, or another), wrong
+otherwise, and not seen where no such slice is named. Runs in which a repair has less than a tenth to gain are left out:
+there is nothing to find. How much there is to gain is the score of a clean run of the same world, in any folder, less
+that of the run.
 """
 
 import argparse
@@ -15,9 +18,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kept_results import RUNS
+from grid_runs import read_longer, read_runs
 from matplotlib.figure import Figure
 from planted_truth import LEAST_GAP, clean_scores, gap_of, is_planted
+from retold import retold
 
 from controller.prove.result import PROVE_FILE, Named, ProveResult, read_prove
 from diagnose.finding.finding import Cause
@@ -28,10 +32,11 @@ COLOURS = {RIGHT: "tab:green", NEXT: "#a6d8a6", UNDECIDED: "0.8", WRONG: "tab:re
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, default=[RUNS])
+    parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--picture", type=Path, default=Path("docs/limits.png"))
     options = parser.parse_args()
     results = [read_prove(path) for folder in options.folders for path in sorted(folder.rglob(PROVE_FILE))]
+    results = results if options.folders else retold(read_runs(), read_longer())
     told: dict[str, dict[float, list[str]]] = defaultdict(lambda: defaultdict(list))
     clean = clean_scores(results)
     for result in results:
@@ -41,6 +46,7 @@ def main() -> None:
     if not told:
         raise SystemExit("no run with a gap of a tenth; clean runs of the same worlds are needed too")
     print(table(told))
+    print(nothing_to_gain(results, clean))
     draw(told, options.picture)
     print(f"wrote {options.picture}")
 
@@ -56,6 +62,24 @@ def said(result: ProveResult) -> str:
         return WRONG
     others = {cause: share for cause, share in first.causes.items() if cause != Cause.UNKNOWN}
     return NEXT if others and max(others, key=lambda cause: others[cause]) in result.true_causes else UNDECIDED
+
+
+def nothing_to_gain(results: Sequence[ProveResult], clean: Mapping[str, Mapping[str, float]]) -> str:
+    """Say in how many runs without anything to gain a change of the data was proposed, as they were told when they
+    ran: where nothing is planted or nothing can be done, and where a defect costs less than a tenth."""
+    nothing, little = list[ProveResult](), list[ProveResult]()
+    for result in results:
+        gap = gap_of(result, clean.get(result.world, {}))
+        if not result.true_causes:
+            nothing.append(result)
+        elif gap is not None and gap < LEAST_GAP and not {*result.true_causes} & {Cause.CONTAMINATION}:
+            little.append(result)
+    right = sum(one.named != () and said(one) == RIGHT for one in little if one.actions)
+    return (
+        f"a change of the data is proposed in {sum(bool(one.actions) for one in nothing)} of {len(nothing)} runs where "
+        f"nothing is planted or can be done, and in {sum(bool(one.actions) for one in little)} of {len(little)} where "
+        f"a defect costs less than {LEAST_GAP:g}; in {right} of these its cause is named"
+    )
 
 
 def is_about(result: ProveResult, named: Named) -> bool:

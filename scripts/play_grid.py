@@ -20,6 +20,7 @@ from grid_runs import add_longer, add_runs, key, read_longer, read_runs
 
 from controller.cli.compose import composed_prove
 from controller.engine import logs
+from controller.engine.workers.server import die_with_parent
 from controller.prove.prover import prove
 from controller.prove.worlds import find_world, meaningless
 from evals.fixtures.real import REAL_WORLDS
@@ -42,8 +43,10 @@ INTENSITIES = {
     "small_model": (1,),
     "two_defects": (1,),
     "two_in_one": (1,),
+    "half_training": (1,),
 }
-"""Scenarios whose models have something to gain; a model that was trained for half as long mostly has not."""
+"""Scenarios and the intensities that leave something to gain; a model that was trained for half as long often has
+nothing, and nothing is to be changed then."""
 SAME = ("prove.stop=diagnosis", "prove.vary=true", "workers=1", "tracking.uri=none")
 RUNS_OF_A_PLAYER = 25
 """A player is replaced after so many: what a library keeps in memory goes."""
@@ -91,7 +94,9 @@ def main() -> None:
         print("\n".join(map(str, left)))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.players, context, max_tasks_per_child=RUNS_OF_A_PLAYER) as players:
+    with ProcessPoolExecutor(
+        options.players, context, die_with_parent, (), max_tasks_per_child=RUNS_OF_A_PLAYER
+    ) as players:
         jobs = {players.submit(play, one, options.work.absolute(), options.data): one for one in left}
         for number, job in enumerate(as_completed(jobs), 1):
             keep(jobs[job], job)

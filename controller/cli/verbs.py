@@ -90,7 +90,7 @@ def diagnose(settings: LoopSettings, job: Job) -> Ended:
             _say(believed(proven))
             _say(f"{of_slices(proven)} {calibrated(proven)}".strip())
         _say(f"{diagnosed.artifact.folder / 'diagnosis.json'}")
-        _say(f"{leave_diagnosis(run, measured.report, diagnosed.diagnosis, proven)}")
+        _say(f"{leave_diagnosis(run, measured.report, diagnosed, proven)}")
     return Ended(0)
 
 

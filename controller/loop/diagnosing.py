@@ -28,6 +28,8 @@ class DiagnosedRound:
     artifact: Artifact
     inputs: DiagnosisInputs
     flops: float
+    pilot_share: float = 0.0
+    """Tokens of small trainings as a share of those of the round's trainings at the first look."""
 
 
 def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> DiagnosedRound:
@@ -67,7 +69,7 @@ def diagnose_round(run: Run, champion: Model, probe: MeasuredModel) -> Diagnosed
 def leave_diagnosis(
     run: Run,
     report: EvalReport,
-    diagnosis: Diagnosis,
+    diagnosed: DiagnosedRound,
     fidelity: FidelityRecord | None = None,
     notes: tuple[str, ...] = (),
 ) -> Path:
@@ -76,7 +78,7 @@ def leave_diagnosis(
     Args:
         run: Run that made it.
         report: Answers of the diagnosed model.
-        diagnosis: What they show.
+        diagnosed: What they show.
         fidelity: Fidelity of its attribution, where that was measured.
         notes: Sentences about the answers as a whole.
     """
@@ -84,7 +86,7 @@ def leave_diagnosis(
         name=run.settings.name,
         model=report.model.path,
         measure=measure_record(report, run.suite.slices, run.splits),
-        diagnosis=diagnosis_record(diagnosis, fidelity),
+        diagnosis=diagnosis_record(diagnosed.diagnosis, fidelity, diagnosed.pilot_share),
         costs=run.books.costs(),
         notes=notes,
     )

@@ -70,6 +70,7 @@ class Played:
     """Verdict of the loop; None when it was stopped before there was one."""
     probe_scores: Mapping[str, float] = field(default_factory=dict)
     """As in `ProveResult`."""
+    pilot_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ def _stopped(given: LoopSettings, world: World) -> Played:
     findings = diagnosis_record(diagnosed.diagnosis).findings
     plan = proposal.plan
     actions = tuple(action.kind for action in plan.actions)
-    return Played(findings, actions, plan.reason, None, scores_by_skill(world, probe.report.results))
+    scores = scores_by_skill(world, probe.report.results)
+    return Played(findings, actions, plan.reason, None, scores, diagnosed.pilot_share)
 
 
 def _played_by(loop: LoopResult) -> Played:
@@ -150,7 +152,8 @@ def _played_by(loop: LoopResult) -> Played:
     first: Round = loop.rounds[0]
     decided = (judged or [loop.rounds[-1]])[0]
     actions = tuple(action.kind for action in first.plan.actions)
-    return Played(first.diagnosis.findings, actions, first.plan.reason, decided.verdict)
+    diagnosis = first.diagnosis
+    return Played(diagnosis.findings, actions, first.plan.reason, decided.verdict, pilot_share=diagnosis.pilot_share)
 
 
 def _arm_scores(run_dir: Path, world: World, skills: Sequence[str], loop: LoopResult) -> dict[str, tuple[float, ...]]:
@@ -243,6 +246,7 @@ def _result(
         seed_scores={arm: tuple(values) for arm, values in scores.items()},
         intensity=proving.scenario.intensity,
         probe_scores=played.probe_scores,
+        pilot_share=played.pilot_share,
     )
 
 

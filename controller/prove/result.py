@@ -99,6 +99,9 @@ class ProveResult:
     probe_scores: Mapping[str, float] = field(default_factory=dict)
     """Score, as in `scores`, of the starting model on each skill's `probe` items; empty where the loop was not stopped
     at its plan."""
+    pilot_share: float = 0.0
+    """Tokens of round 0's small trainings that settled causes, as a share of those of its trainings at the first look;
+    0 where none was made."""
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:

@@ -211,3 +211,6 @@ class DiagnosisRecord:
     """Failing slices in reading order: each node is followed by those inside it."""
     left_out: tuple[LeftOut, ...] = ()
     """Tests that could not be made, with the reason."""
+    pilot_share: float = 0.0
+    """Tokens of the small trainings that settled causes, as a share of those of the round's trainings at the first
+    look; 0 where none was made."""

@@ -56,7 +56,9 @@ def score_records(reports: Sequence[EvalReport], fields: Sequence[str]) -> Itera
                     yield _score(task, {field: value}, members)
 
 
-def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = None) -> DiagnosisRecord:
+def diagnosis_record(
+    diagnosis: Diagnosis, fidelity: FidelityRecord | None = None, pilot_share: float = 0.0
+) -> DiagnosisRecord:
     return DiagnosisRecord(
         tuple(_finding(finding) for finding in diagnosis.findings),
         diagnosis.attributed,
@@ -64,6 +66,7 @@ def diagnosis_record(diagnosis: Diagnosis, fidelity: FidelityRecord | None = Non
         _profiles(diagnosis.profiles) if diagnosis.profiles is not None else None,
         tuple(_node(node) for node in diagnosis.tree),
         diagnosis.left_out,
+        pilot_share,
     )
 
 

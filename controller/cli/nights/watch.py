@@ -76,5 +76,5 @@ def _why_worse(run: Run, model: Model, measured: MeasuredModel, compared: Compar
     diagnosed = diagnose_round(run, model, masked)
     diagnosed = settle_causes(run, model, masked, diagnosed, 0, is_alone=True)
     note = f"Of the items that fail those alone are asked about that {compared.since} had right."
-    leave_diagnosis(run, masked.report, diagnosed.diagnosis, notes=(note,))
+    leave_diagnosis(run, masked.report, diagnosed, notes=(note,))
     return diagnosed.diagnosis

@@ -59,6 +59,10 @@ class Bench:
         made = {one.name for one in self.mixes}
         return tuple(name for name in repair.controls if name in made)
 
+    def share(self, spent: float) -> float:
+        """Trainings of so many tokens, a multiple of an arm's, as a share of the round's trainings."""
+        return spent / self.budget * self.run.settings.diagnose.pilot_share
+
     def tokens(self, length: float) -> Tokens:
         """Tokens of a training of this length, a share of an arm's."""
         assert isinstance(self.whole.length, Tokens), "arms are given their tokens"

@@ -19,7 +19,7 @@ from controller.engine.runner import Stage
 from controller.loop.diagnosing import DiagnosedRound
 from controller.loop.models import MeasuredModel
 from controller.loop.pilots.bench import BOOK, SEEDS, Arm, Bench, make_bench, train
-from controller.loop.pilots.further import LONGER, Concluded, further, longer
+from controller.loop.pilots.further import LONGER, Concluded, further, longer, spent
 from controller.loop.pilots.readings import AskedFinding, Readings, asked_finding, passing_items, trials_of
 from controller.loop.proposing import plan_inputs
 from controller.loop.run import Run
@@ -100,7 +100,8 @@ def settle_causes(
             found = _concluded(bench, readings, about)
     except BudgetSpent as end:
         log.warning("pilots: causes are settled as far as the first trainings can, %s", end)
-    diagnosed = replace(diagnosed, flops=diagnosed.flops + readings.flops)
+    share = bench.share(spent(bench, readings.num_trained))
+    diagnosed = replace(diagnosed, flops=diagnosed.flops + readings.flops, pilot_share=share)
     return _with_causes(run, diagnosed, tuple(one.told for one in found)) if found else diagnosed
 
 

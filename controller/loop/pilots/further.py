@@ -61,7 +61,7 @@ def further(bench: Bench, found: Sequence[Concluded], made: Mapping[str, int]) -
     """
     by_name = {one.name: one for one in bench.mixes}
     jobs: list[tuple[Arm, int]] = []
-    left = bench.budget - sum(number * _length(name, bench) for name, number in made.items())
+    left = bench.budget - spent(bench, made)
 
     def add(names: Sequence[str], length: float, first: int) -> bool:
         """Add trainings with further seeds of those that have none yet, if there is room for all."""
@@ -84,6 +84,11 @@ def further(bench: Bench, found: Sequence[Concluded], made: Mapping[str, int]) -
         if add(names, LONGER * bench.length, 0) or add(names, bench.length, SEEDS):
             break
     return jobs
+
+
+def spent(bench: Bench, made: Mapping[str, int]) -> float:
+    """Tokens of the trainings that were made, by name of the arm, as a multiple of an arm's of a round."""
+    return sum(number * _length(name, bench) for name, number in made.items())
 
 
 def _length(arm: str, bench: Bench) -> float:

@@ -86,7 +86,7 @@ def play_round(run: Run, base: Model, state: LoopState, number: int, tell: Tell)
     round_ = Round(
         number=number,
         measure=measure_record(probe.report, run.suite.slices, run.splits),
-        diagnosis=diagnosis_record(diagnosed.diagnosis, fidelity),
+        diagnosis=diagnosis_record(diagnosed.diagnosis, fidelity, diagnosed.pilot_share),
         plan=ended.plan,
         verdict=ended.verdict,
         costs=run.books.costs(since=mark),

@@ -12,7 +12,7 @@ from controller.engine.artifacts import Artifact
 from controller.engine.budget import Spent
 from controller.engine.runner import Done
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
-from controller.loop.pilots.further import LONGER, Concluded, further
+from controller.loop.pilots.further import LONGER, Concluded, further, spent
 from controller.stages.diagnose import Settled
 from controller.stages.retraining.rival_mixes import RivalMade, RivalsMade
 from controller.train.recipe import recipe
@@ -80,6 +80,13 @@ def test_no_look_passes_the_budget_whatever_was_spent_before(
     assert names(look) == left
     spent = sum(SEEDS * 0.1 for _ in FIRST) + sum(arm.length for arm, _ in look)
     assert spent <= budget + 1e-9
+
+
+def test_what_small_trainings_took_is_told_as_a_share_of_nine_trainings_of_a_round(tmp_path: Path) -> None:
+    shared = bench(tmp_path, 0.35 * 9)
+    made = {"same": 2, "add": 2, "add-longer": 2}
+    assert spent(shared, made) == pytest.approx(2 * 0.1 + 2 * 0.1 + 2 * 0.3)
+    assert shared.share(spent(shared, made)) == pytest.approx(1.0 / 9)
 
 
 def test_where_longer_trainings_are_too_much_the_pair_gets_more_seeds(tmp_path: Path) -> None:
