@@ -27,6 +27,29 @@ from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: what was promised of an arm, and what it and its controls did."""
+
+    agreed: Promise
+    challenger: Arm
+    """Arm of the fix."""
+    controls: Sequence[Arm]
+    """Control arms, `continue` among them, at equal tokens or compute; guards are compared with it."""
+    before: EvalReport
+    """The champion that the round opened with, on `select`."""
+    settings: Verify
+    earlier: Sequence[RunVariance] = ()
+    """Run variances of earlier rounds with the same endpoint, pooled with this one's. Other endpoints vary differently:
+    pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 % of fixes without effect pass at level
+    .015. At a look each arm has the variance of its own runs."""
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """All arms, that of the fix first."""
+        return (self.challenger, *self.controls)
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """Verdict of the gate on an arm."""
 
@@ -39,33 +62,18 @@ class Judged:
     """Comparisons with controls that need no more seeds where it goes on."""
 
 
-def judge(
-    agreed: Promise,
-    challenger: Arm,
-    controls: Sequence[Arm],
-    before: EvalReport,
-    settings: Verify,
-    earlier: Sequence[RunVariance],
-    at: At | None = None,
-) -> Judged:
+def judge(case: Case, at: At | None = None) -> Judged:
     """Accept only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
     is shown to lose, and more than twice the margin.
 
     Args:
-        agreed: The promise.
-        challenger: Arm of the fix.
-        controls: Control arms, `continue` among them, at equal tokens or compute; guards are compared with it.
-        before: The champion that the round opened with, on `select`.
-        settings: Settings of the gate.
-        earlier: Run variances of earlier rounds with the same endpoint, pooled with this one's. Other endpoints vary
-            differently: pooled with that of a saturated one, a seed deviation of .02 let 6 to 9 % of fixes without
-            effect pass at level .015. At a look each arm has the variance of its own runs.
+        case: The promise, the arms and the model before.
         at: The look whose seeds the arms have; None where there is one only.
 
     Raises:
         ValueError: the reports answer different items, or tasks of different versions.
     """
-    arms = (challenger, *controls)
+    agreed, challenger, before, settings, arms = case.agreed, case.challenger, case.before, case.settings, case.arms
     runs = {f"{arm.name}-{seed}": report for arm in arms for seed, report in enumerate(arm.reports)}
     check_pairable({BEFORE: before} | runs)
     counts = _flips(agreed, before, challenger)
@@ -104,7 +112,15 @@ def judge(
     looked = None
     if at is None:
         ruling = rule(
-            endpoint, by_guard, groups, agreed.alpha, settings.margin, earlier, challenger.name, was, agreed.of_chance
+            endpoint,
+            by_guard,
+            groups,
+            agreed.alpha,
+            settings.margin,
+            case.earlier,
+            challenger.name,
+            was,
+            agreed.of_chance,
         )
     else:
         looked = rule_at(endpoint, by_guard, groups, at, settings.margin, challenger.name, was)

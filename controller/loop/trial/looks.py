@@ -5,7 +5,7 @@ whether random rows are enough, with more seeds of three arms alone.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from controller.engine.errors import BudgetSpent
@@ -16,13 +16,10 @@ from controller.results.arm_names import CHALLENGER
 from controller.results.verdict_json import Decision, Ending, LookRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import may_be_enough, random_arm, with_random
-from controller.verdict.judge import Judged, judge
-from controller.verdict.promise import Promise
+from controller.verdict.judge import Case, Judged, judge
 from controller.verdict.ruling import At, old_data
 from controller.verdict.settings import Verify
-from evals.items import EvalReport
 from evals.statistics.compare import Comparison
-from evals.statistics.run_variance import RunVariance
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +40,25 @@ class Tried:
     def controls(self) -> list[Arm]:
         return [one.arm for one in self.rivals.values()]
 
+    def in_case(self, case: Case, left: Collection[str] = ()) -> Case:
+        """The case with the seeds that these arms have, without the controls that are left."""
+        controls = [arm for arm in self.controls if arm.name not in left]
+        return replace(case, challenger=self.challenger, controls=controls)
+
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
     """Where a judgement ended."""
 
     judged: Judged
+    case: Case
     tried: Tried
     """Arms with the seeds of the last look."""
     at: At | None
     """The last look; None where there is one only."""
 
 
-def judge_over_looks(
-    run: Run,
-    proposal: ProposedRound,
-    agreed: Promise,
-    tried: Tried,
-    before: EvalReport,
-    earlier: Sequence[RunVariance],
-    number: int,
-) -> LookedAt:
+def judge_over_looks(run: Run, proposal: ProposedRound, case: Case, tried: Tried, number: int) -> LookedAt:
     """Judge the fix and, as long as more seeds of its arms can decide, train and judge again (`verify.max_seeds`).
 
     A control that a look shows beaten counts as beaten and is trained no more, unless other questions need its seeds.
@@ -71,19 +66,16 @@ def judge_over_looks(
 
     Args:
         proposal: Proposal that the arms belong to.
-        agreed: The promise.
-        tried: Arms with the seeds of the first look.
-        before: The champion on `select`.
-        earlier: As for `judge`.
+        case: What is judged, with the seeds of the first look.
+        tried: Its arms.
         number: Number of the round.
     """
-    settings = run.settings.verify
-    looks, path, beaten = settings.looks(agreed.alpha), tuple[LookRecord, ...](), tuple[Comparison, ...]()
+    looks, path, beaten = case.settings.looks(case.agreed.alpha), tuple[LookRecord, ...](), tuple[Comparison, ...]()
     if looks is None:
-        return LookedAt(judge(agreed, tried.challenger, tried.controls, before, settings, earlier), tried, None)
+        return LookedAt(judge(case), case, tried, None)
     for look, num_seeds in enumerate(looks.seeds):
         at = At(looks, look, beaten)
-        judged = judge(agreed, tried.challenger, tried.controls, before, settings, earlier, at)
+        judged = judge(case, at)
         path += judged.verdict.looks
         log.info("look at %d seeds: %s, %s", num_seeds, judged.ending.value, judged.verdict.reason)
         stopped = ""
@@ -91,46 +83,34 @@ def judge_over_looks(
             try:
                 more = range(num_seeds, looks.seeds[look + 1])
                 tried = _with_seeds(run, proposal, tried, more, number, {one.control for one in judged.beaten})
-                beaten = judged.beaten
+                case, beaten = tried.in_case(case), judged.beaten
                 continue
             except BudgetSpent as end:
                 path, stopped = (*path[:-1], replace(path[-1], ending=Ending.BUDGET)), str(end)
         break
     reason = f"{judged.verdict.reason}; ended after {num_seeds} seeds an arm, {stopped}" if stopped else ""
     verdict = replace(judged.verdict, looks=path, reason=reason or judged.verdict.reason)
-    return LookedAt(replace(judged, verdict=verdict), tried, at)
+    return LookedAt(replace(judged, verdict=verdict), case, tried, at)
 
 
 def judge_random(
-    run: Run,
-    proposal: ProposedRound,
-    agreed: Promise,
-    looked: LookedAt,
-    before: EvalReport,
-    earlier: Sequence[RunVariance],
-    number: int,
-    *,
-    comes_back: bool,
+    run: Run, proposal: ProposedRound, looked: LookedAt, number: int, *, comes_back: bool
 ) -> tuple[VerdictRecord, Tried]:
     """Decide whether random rows are enough, where the fix is not accepted; as long as more seeds of the fix, of random
     rows and of the old data may show it, train these, unless the budget ends before. The judgement of the fix stays.
 
     Args:
         proposal: Proposal that the arms belong to.
-        agreed: The promise.
         looked: The judgement of the fix.
-        before: The champion on `select`.
-        earlier: As for `judge`.
         number: Number of the round.
         comes_back: As for `with_random`.
 
     Returns:
         The verdict, and the arms with all their seeds.
     """
-    settings, of_fix, tried, at = run.settings.verify, looked.judged, looked.tried, looked.at
-    asked = (agreed, tried.challenger, tried.controls, before, settings, earlier)
-    verdict, left = with_random(of_fix, *asked, comes_back, at), _not_asked(tried)
-    while at is not None and _may_go_on(verdict, of_fix, settings) and may_be_enough(*asked, at):
+    of_fix, case, tried, at = looked.judged, looked.case, looked.tried, looked.at
+    verdict, left = with_random(of_fix, case, comes_back, at), _not_asked(tried)
+    while at is not None and _may_go_on(verdict, of_fix, case.settings) and may_be_enough(case, at):
         places = range(at.looks.seeds[at.look], at.looks.seeds[at.look + 1])
         log.info("random rows may be enough: seeds %d to %d of three arms", places[0] + 1, places[-1] + 1)
         try:
@@ -138,11 +118,9 @@ def judge_random(
         except BudgetSpent as end:
             log.warning("whether random rows are enough stays open: %s", end)
             break
-        at = replace(at, look=at.look + 1, beaten=())
-        both = [arm for arm in tried.controls if arm.name not in left]
-        asked = (agreed, tried.challenger, both, before, settings, earlier)
-        of_fix = _with_harm_of(of_fix, judge(*asked, at))
-        verdict = with_random(of_fix, *asked, comes_back, at)
+        case, at = tried.in_case(case, left), replace(at, look=at.look + 1, beaten=())
+        of_fix = _with_harm_of(of_fix, judge(case, at))
+        verdict = with_random(of_fix, case, comes_back, at)
     return verdict, tried
 
 
