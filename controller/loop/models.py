@@ -12,6 +12,7 @@ from controller.engine.artifacts import Artifact, Data
 from controller.engine.budget import FORWARD_BACKWARD
 from controller.engine.hashes import fingerprint, hash_of
 from controller.engine.runner import Done, Stage
+from controller.engine.whole_file import write_whole
 from controller.loop.run import Run
 from controller.stages.measure import measure
 from controller.stages.model import Model
@@ -177,9 +178,7 @@ def is_initial(run: Run, base: Model, model: Model) -> bool:
 def write_champion(champion: Model, run_dir: Path) -> None:
     """Write what a later run needs to continue from this model."""
     text = TypeAdapter(Model).dump_json(champion, indent=1).decode()
-    temporary = run_dir / f"{CHAMPION_FILE}.tmp"
-    temporary.write_text(text.replace(f'"{run_dir}/', f'"{HERE}/'))
-    temporary.replace(run_dir / CHAMPION_FILE)
+    write_whole(run_dir / CHAMPION_FILE, text.replace(f'"{run_dir}/', f'"{HERE}/').encode())
 
 
 def read_champion(run_dir: Path) -> Model:

@@ -12,6 +12,7 @@ from controller.engine.budget import Books, Cost
 from controller.engine.hashes import fingerprint, hash_of
 from controller.engine.journal.lock import locked
 from controller.engine.runner import Runner, Stage
+from controller.engine.whole_file import write_whole
 from controller.engine.workers.pool import Workers
 from controller.loop.diagnosing import diagnose_round
 from controller.loop.models import MeasuredModel, base_model
@@ -130,10 +131,7 @@ def _read_back(
     doubts, errata = None, None
     if golds is not None:
         doubts = TypeAdapter(GoldDoubts).validate_json((golds.folder / DOUBTS_FILE).read_bytes())
-        errata = run_dir / ERRATA_FILE
-        temporary = errata.with_suffix(".tmp")
-        temporary.write_bytes((golds.folder / ERRATA_FILE).read_bytes())
-        temporary.replace(errata)
+        errata = write_whole(run_dir / ERRATA_FILE, (golds.folder / ERRATA_FILE).read_bytes())
     return RecordedDiagnosis(
         report=read_report_json(report.folder, ProbeReport),
         diagnosis=load_diagnosis(diagnosed.folder),

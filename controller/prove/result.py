@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.engine.whole_file import write_whole
 from controller.results.verdict_json import Gain
 from diagnose.finding.finding import Experiment
 
@@ -105,9 +106,7 @@ class ProveResult:
 
 
 def write_prove(result: ProveResult, folder: Path) -> None:
-    temporary = folder / f"{PROVE_FILE}.tmp"
-    temporary.write_bytes(TypeAdapter(ProveResult).dump_json(result, indent=1))
-    temporary.replace(folder / PROVE_FILE)
+    write_whole(folder / PROVE_FILE, TypeAdapter(ProveResult).dump_json(result, indent=1))
 
 
 def read_prove(path: Path) -> ProveResult:

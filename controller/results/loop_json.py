@@ -15,6 +15,7 @@ from controller.data.patches import SourceChange
 from controller.engine.budget import Cost, Used
 from controller.engine.journal.approvals import Answer
 from controller.engine.journal.changes import FIXED, Changeable
+from controller.engine.whole_file import write_whole
 from controller.results.diagnosis_json import DiagnosisRecord, Measure
 from controller.results.verdict_json import Endpoint, GuardRecord, VerdictRecord
 from controller.train.before.mixture import SourceCounts
@@ -168,6 +169,4 @@ def read_loop(path: Path) -> LoopResult:
 
 def write_loop(result: LoopResult, path: Path) -> None:
     """Write `loop.json` atomically."""
-    temporary = path / f"{LOOP_FILE}.tmp"
-    temporary.write_bytes(TypeAdapter(LoopResult).dump_json(result, indent=1))
-    temporary.replace(path / LOOP_FILE)
+    write_whole(path / LOOP_FILE, TypeAdapter(LoopResult).dump_json(result, indent=1))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from controller.engine.whole_file import write_whole
 from controller.train.training import MIDDLE_FOLDER, MODEL_FOLDER
 from evals.model_ref import weight_files
 
@@ -47,9 +48,7 @@ def remove_weights(weights: Iterable[KeptWeights]) -> int:
 def write_needed(needed: Collection[Path], run_dir: Path) -> None:
     """Write what a finished loop needs to go on: folders of models, as they lie in the run directory."""
     names = sorted(str(path.relative_to(run_dir)) for path in needed if path.is_relative_to(run_dir))
-    temporary = run_dir / f"{NEEDED_FILE}.tmp"
-    temporary.write_bytes(TypeAdapter(list[str]).dump_json(names, indent=1))
-    temporary.replace(run_dir / NEEDED_FILE)
+    write_whole(run_dir / NEEDED_FILE, TypeAdapter(list[str]).dump_json(names, indent=1))
 
 
 def read_needed(run_dir: Path) -> Sequence[Path]:

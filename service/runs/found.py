@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from controller.engine.whole_file import write_whole
 from service.runs.reading import JOURNAL_FILE, LOOP_FILE
 
 SUBMITTED_FILE = "submitted.json"
@@ -29,9 +30,7 @@ class Submitted:
 def write_submitted(run_dir: Path, submitted: Submitted) -> None:
     """Keep what was asked for beside the run, so that it can be gone on with even if the database is lost."""
     run_dir.mkdir(exist_ok=True)
-    temporary = run_dir / f"{SUBMITTED_FILE}.tmp"
-    temporary.write_bytes(TypeAdapter(Submitted).dump_json(submitted, indent=1))
-    temporary.replace(run_dir / SUBMITTED_FILE)
+    write_whole(run_dir / SUBMITTED_FILE, TypeAdapter(Submitted).dump_json(submitted, indent=1))
 
 
 def found_run(folder: Path) -> Submitted | None:

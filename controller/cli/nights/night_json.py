@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from controller.engine.whole_file import write_whole
+
 NIGHT_FILE = "night.json"
 WORSE_CODE = 4
 """Exit code of a night that is shown to be worse than the one before."""
@@ -73,9 +75,7 @@ class Night:
 
 def write_night(night: Night, folder: Path) -> None:
     """Write `night.json` atomically."""
-    temporary = folder / f"{NIGHT_FILE}.tmp"
-    temporary.write_bytes(TypeAdapter(Night).dump_json(night, indent=1))
-    temporary.replace(folder / NIGHT_FILE)
+    write_whole(folder / NIGHT_FILE, TypeAdapter(Night).dump_json(night, indent=1))
 
 
 def read_night(folder: Path) -> Night | None:

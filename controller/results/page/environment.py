@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 
 from controller.engine.budget import Cost
+from controller.engine.whole_file import write_whole
 from controller.results.page import approval, rivals
 from controller.results.page.diagnosis import fidelity, profiles
 from controller.results.page.diagnosis.shading import leaned_how, shaded
@@ -77,10 +78,7 @@ def template(name: str) -> jinja2.Template:
 
 def write_page(file: Path, text: str) -> Path:
     """Write a page completely or not at all; returns the file."""
-    temporary = file.with_name(f"{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
-    return file
+    return write_whole(file, text.encode())
 
 
 def cost_rows(costs: Mapping[str, Cost]) -> tuple[CostRow, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from controller.engine.hashes import hash_of
+from controller.engine.whole_file import write_whole
 from controller.results.tracking.writes import Write
 
 OUTBOX_FILE = "mlflow.json"
@@ -83,6 +84,4 @@ class Outbox:
         self._save()
 
     def _save(self) -> None:
-        temporary = self._file.with_suffix(".tmp")
-        temporary.write_bytes(_ADAPTER.dump_json(self._state, indent=1))
-        temporary.replace(self._file)
+        write_whole(self._file, _ADAPTER.dump_json(self._state, indent=1))
