@@ -1,9 +1,11 @@
 """Play the runs of the proving ground that probabilities of causes are fitted on, as far as they are not kept yet.
 
-    python scripts/play_grid.py [--seeds 10 11 12 13 14] [--worlds ...] [--data FOLDER] [--players 2] [--longer]
+    python scripts/play_grid.py [--seeds 10 11 12 13 14] [--worlds ...] [--scenarios ...] [--data FOLDER] [--players 2]
+        [--longer]
 
 Each world of `FIT_WORLDS` with each scenario and intensity that has a meaning there, clean ones first, and small models
-that are trained twice as long; stopped at the diagnosis, with all repairs tried. Every run is added to
+that are trained twice as long; stopped at the diagnosis, with all repairs tried. What left nothing to gain with the
+seeds that were played comes last. Every run is added to
 `docs/proof/causes/runs.jsonl` (`longer.jsonl`) when it is over, and its folder goes, so a stopped grid goes on where it
 was, on any machine. About a minute of one core a run; a player plays several in one process, which imports once.
 """
@@ -11,11 +13,12 @@ was, on any machine. About a minute of one core a run; a player plays several in
 import argparse
 import multiprocessing
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from cause_examples import examples_of
 from grid_runs import add_longer, add_runs, key, read_longer, read_runs
 
 from controller.cli.compose import composed_prove
@@ -82,14 +85,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=range(10, 15))
     parser.add_argument("--worlds", nargs="+", choices=FIT_WORLDS, default=FIT_WORLDS)
+    parser.add_argument("--scenarios", nargs="+", choices=INTENSITIES, default=tuple(INTENSITIES))
     parser.add_argument("--data", type=Path, help="folder of real data; without it those worlds are left out")
     parser.add_argument("--players", type=int, default=2, help="processes that play runs side by side")
     parser.add_argument("--work", type=Path, default=Path("runs/grid"))
     parser.add_argument("--longer", action="store_true", help="only small models that are trained twice as long")
     parser.add_argument("--list", action="store_true", help="print what is left, and play nothing")
     options = parser.parse_args()
-    left = list(missing(options.seeds, options.worlds, options.data))
-    left = [one for one in left if one.is_longer or not options.longer]
+    left = [
+        one
+        for one in missing(options.seeds, options.worlds, options.data)
+        if one.scenario in options.scenarios and (one.is_longer or not options.longer)
+    ]
     print(f"{len(left)} runs are left", flush=True)
     if options.list:
         print("\n".join(map(str, left)))
@@ -105,19 +112,33 @@ def main() -> None:
                 print(f"{done} of {len(left)}", flush=True)
 
 
-def missing(seeds: Sequence[int], worlds: Sequence[str], data: Path | None) -> Iterator[Wanted]:
-    """Runs that are not kept: clean ones of a seed before all others, as gaps are told by them."""
-    kept, longer = {key(result) for result in read_runs()}, read_longer()
+def missing(seeds: Sequence[int], worlds: Sequence[str], data: Path | None) -> list[Wanted]:
+    """Runs that are not kept: clean ones first, as gaps are told by them, then those that may have something to gain, a
+    seed after the other."""
+    results, longer = read_runs(), read_longer()
+    kept, played = {key(result) for result in results}, {key(result)[:3] for result in results}
+    gaining = {(one.world, one.scenario, one.intensity) for one in examples_of(results, longer)}
     worlds = [name for name in worlds if data is not None or name not in REAL_WORLDS]
-    pairs = [(scenario, world) for scenario in INTENSITIES for world in worlds if has_meaning(scenario, world, data)]
-    for seed in seeds:
-        for scenario, world in pairs:
-            for intensity in INTENSITIES[scenario]:
-                if (world, scenario, intensity, seed) not in kept:
-                    yield Wanted(world, scenario, intensity, seed)
-        for world in worlds:
-            if (world, seed) not in longer:
-                yield Wanted(world, "small_model", 1, seed, is_longer=True)
+    grid = [
+        (world, scenario, intensity)
+        for scenario, intensities in INTENSITIES.items()
+        for world in worlds
+        if has_meaning(scenario, world, data)
+        for intensity in intensities
+    ]
+
+    def is_vain(one: Wanted) -> bool:
+        place = (one.world, one.scenario, one.intensity)
+        return one.scenario != "clean" and place in played and place not in gaining
+
+    left = [Wanted(*place, seed) for seed in seeds for place in grid if (*place, seed) not in kept]
+    left += [
+        Wanted(world, "small_model", 1, seed, is_longer=True)
+        for seed in seeds
+        for world in worlds
+        if (world, seed) not in longer
+    ]
+    return sorted(left, key=lambda one: (is_vain(one), one.scenario != "clean"))
 
 
 def has_meaning(scenario: str, world: str, data: Path | None) -> bool:
