@@ -30,7 +30,7 @@ from controller.results.arm_names import CHALLENGER, RANDOM
 from controller.results.loop_json import Round
 from controller.results.verdict_json import Decision, Ending, Gain
 from controller.verdict.arm_scores import Arm
-from controller.verdict.judge import Case, judge
+from controller.verdict.judge import Contest, judge
 from controller.verdict.ruling import At
 from evals.splits import Split
 
@@ -131,7 +131,7 @@ class BothVerdicts:
         before = measure_model(run, fix.champion, Split.SELECT, "measure-select").report
 
         def shown(arms: Sequence[Arm], at: At | None) -> Shown:
-            judged = judge(Case(fix.agreed, arms[0], arms[1:], before, settings), at)
+            judged = judge(Contest(fix.agreed, arms[0], arms[1:], before, settings), at)
             verdict = judged.verdict
             assert verdict.alpha is not None, "a fix that was judged has a level"
             return Shown(verdict.decision, verdict.reason, verdict.alpha, verdict.gains, judged.ending)
@@ -140,7 +140,7 @@ class BothVerdicts:
         for look, num_seeds in enumerate(seeds for seeds in looks.seeds if seeds <= most):
             arms = [replace(one.arm, reports=one.reports[:num_seeds]) for one in tried]
             found.append(AtSeeds(num_seeds, shown(arms, None), shown(arms, At(looks, look))))
-        last = judge(Case(fix.agreed, tried[0].arm, [one.arm for one in tried[1:]], before, settings)).verdict
+        last = judge(Contest(fix.agreed, tried[0].arm, [one.arm for one in tried[1:]], before, settings)).verdict
         scores = {name: last.arms[name].seeds for name in (one.trial.name for one in tried)}
         return replace(played, studies={**played.studies, NAME: (tuple(found), scores)})
 

@@ -19,6 +19,8 @@ _AT_REST_OF = (Cause.FORMAT, Cause.WRONG_GOLD, Cause.SHORTCUT)
 """Causes of slices whose rows are there and learnt."""
 _DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
 """What tells them."""
+_BEHIND = ("sure", "gold_against", "among_passing", "denied_failed")
+"""What that is found from, of which nothing is known without it."""
 NO_LONGER: Longer = MappingProxyType({})
 _TOO_FEW = 24
 """Rows of `starved_skill`, which do not close when they are raised (`verified.json`)."""
@@ -101,17 +103,23 @@ def with_counterparts(examples: Sequence[Example]) -> list[Example]:
     Rows that copies crowd out are learnt when they are raised (`verified.json`), so they would be if the crowd were
     distinct rows: the same evidence without copies is an example of `underweighted`. And a slice that fails though its
     rows are there and learnt, while no test finds anything, is one of `unknown`: the evidence of such a slice without
-    what decides it.
+    what decides it, and what that is found from.
     """
     made = []
     for example in examples:
         crowded = example.cause == Cause.DUPLICATES and example.values.get("scarcity", 0.0) > 0.5
         crowded &= example.values.get("distinct_rows", 0.0) > _TOO_FEW
         if crowded and Cause.UNDERWEIGHTED in _verified(example):
-            values = {**example.values, "copies": 0.0, "distinct_scarcity": example.values["scarcity"]}
+            values = {
+                **example.values,
+                "copies": 0.0,
+                "distinct_scarcity": example.values["scarcity"],
+                "distinct_share": example.values["corpus_share"],
+            }
             made.append(replace(example, cause=Cause.UNDERWEIGHTED.value, values=values, is_made=True))
         if example.cause in _AT_REST_OF:
-            values = {**example.values, **{name: 0.0 for name in _DECIDING if name in example.values}}
+            values = {name: value for name, value in example.values.items() if name not in _BEHIND}
+            values |= {name: 0.0 for name in _DECIDING if name in values}
             made.append(replace(example, cause=Cause.UNKNOWN.value, values=values, is_made=True))
     return [*examples, *made]
 

@@ -33,29 +33,44 @@ class Known:
     """What a forest knows of a finding."""
 
     of: Callable[[Example], Mapping[str, float]]
+    """Values of a finding that are known."""
     names: tuple[str, ...]
     """Values that it tells by."""
     near: tuple[str, ...]
     """Those by which distances are measured."""
     repairs: tuple[Blank, ...] = ()
     """For each repair that may be missing, the values of a finding without it."""
+    rule_shows: bool = False
+    """Whether what the rule names is seen by itself, so that no cap is on it."""
 
-    def by(self, names: Sequence[str]) -> "Known":
-        """The same, told by some values only."""
+    def told_by(self, names: Sequence[str]) -> "Known":
+        """The same, where only these values are told by."""
         return replace(self, names=tuple(names))
 
 
-EVIDENCE = Known(lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS)
+EVIDENCE = Known(lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS, rule_shows=True)
+"""Evidence alone; the rule is what a check shows."""
 TRIALS = Known(lambda example: features_of(example.values, example.tried), FEATURES, ALIKE, BLANKS)
-"""Evidence, and what repairs did in small trainings."""
+"""Evidence, and what repairs did in small trainings; the rule is the definitions of causes."""
 
 
-def told_left_out(by_rule: Sequence[Said], known: Known) -> tuple[list[Said], float, float]:
-    """Probabilities of the causes of each world's findings by a forest of all others pooled with those by the
-    rule, and the powers of both, sharpness and trust."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Findings of each world, told by a forest of all others."""
+
+    told: Sequence[Said]
+    sharpness: float
+    """Power of the votes that tells them best."""
+    trust: float
+    """Power of the rule's probabilities."""
+
+
+def tell_left_out(by_rule: Sequence[Said], known: Known) -> LeftOut:
+    """Tell the findings of each world by a forest of all others, pooled with the rule; without caps and limits."""
     voted = votes_left_out(by_rule, known)
     sharpness, trust = best_powers(voted)
-    return [(example, pooled(votes, rule, sharpness, trust)) for example, votes, rule in voted], sharpness, trust
+    told = [(example, pooled(votes, rule, sharpness, trust)) for example, votes, rule in voted]
+    return LeftOut(told, sharpness, trust)
 
 
 def votes_left_out(by_rule: Sequence[Said], known: Known) -> list[Voted]:
@@ -77,8 +92,13 @@ def forest_of(by_rule: Sequence[Said], known: Known) -> dict[str, object]:
         known: What to tell by.
     """
     forest = _Forest([example for example, _ in by_rule], known)
-    told, sharpness, trust = told_left_out(by_rule, known)
-    right = [first(shares) in example.true for example, shares in told if max(shares.values()) >= SURE]
+    left_out = tell_left_out(by_rule, known)
+    rule = {id(example): shares for example, shares in by_rule}
+    right = [
+        first(shares) in example.true
+        for example, shares in left_out.told
+        if shares[first(shares)] >= SURE and not (known.rule_shows and first(shares) in rule[id(example)])
+    ]
     return {
         "names": list(known.names),
         "causes": [cause.value for cause in forest.causes],
@@ -86,10 +106,10 @@ def forest_of(by_rule: Sequence[Said], known: Known) -> dict[str, object]:
         "rows": forest.rows.tolist(),
         "labels": forest.labels.tolist(),
         "weights": np.round(forest.weights, _DIGITS).tolist(),
-        "sharpness": sharpness,
-        "trust": trust,
+        "sharpness": left_out.sharpness,
+        "trust": left_out.trust,
         "most": round(float(np.mean(right)), 2) if right else 1.0,
-        "sure": {cause.value: share for cause, share in sure(told).items()},
+        "sure": {cause.value: share for cause, share in sure(left_out.told).items()},
         "reach": round(_reach(forest.worlds, forest.rows[:, np.isin(known.names, known.near)]), 3),
         "worlds": sorted(set(forest.worlds)),
     }

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cause_examples import Example, examples_of, with_counterparts
-from cause_forests import EVIDENCE, TRIALS, Known, forest_of, forests_of_others, sure, told_left_out
+from cause_forests import EVIDENCE, TRIALS, Known, forest_of, forests_of_others, sure, tell_left_out
 from cause_worth import Said, print_worlds, print_worth, worth
 from grid_runs import add_longer, add_runs, read_longer, read_runs
 
@@ -64,7 +64,7 @@ def main() -> None:
         return
     print_worth("without small trainings", told)
     if by_rule:
-        print_tried(told, by_rule, sure(told_left_out(checked, EVIDENCE)[0]))
+        print_tried(told, by_rule, sure(tell_left_out(checked, EVIDENCE).told))
     if "evidence" in options.write:
         EVIDENCE_FILE.write_text(_by_row(forest_of(checked, EVIDENCE)))
     if "trials" in options.write:
@@ -151,14 +151,14 @@ def print_ablation(checked: Sequence[Said]) -> None:
     print("|---|---|---|---|---|")
     sets = {"all": EVIDENCE_FEATURES, **_without_each(EVIDENCE_FEATURES)}
     for what, names in sets.items():
-        _print_evidence(what, checked, EVIDENCE.by(names))
+        _print_evidence(what, checked, EVIDENCE.told_by(names))
     with_modes = replace(EVIDENCE, of=lambda one: {**evidence_features(one.values), **_modes(one)})
-    _print_evidence("with failure modes", checked, with_modes.by((*EVIDENCE_FEATURES, *MODES)))
+    _print_evidence("with failure modes", checked, with_modes.told_by((*EVIDENCE_FEATURES, *MODES)))
     _print_evidence("without checks", [(example, {}) for example, _ in checked], EVIDENCE)
 
 
 def _print_evidence(what: str, checked: Sequence[Said], known: Known) -> None:
-    told = told_left_out(checked, known)[0]
+    told = tell_left_out(checked, known).told
     cells = [f"{cell:.3f}" for part in (told, [one for one in told if one[0].tried]) for cell in worth(part)]
     print(f"| {what} | {' | '.join(cells)} |", flush=True)
 
@@ -182,12 +182,12 @@ def print_trials_ablation(by_rule: Sequence[Said]) -> None:
         for what, names in _without_each(EVIDENCE_FEATURES).items()
     }
     for what, names in (sets | left).items():
-        _print_trials(what, by_rule, TRIALS.by(names))
+        _print_trials(what, by_rule, TRIALS.told_by(names))
     _print_trials("without the definitions", [(example, {}) for example, _ in by_rule], TRIALS)
 
 
 def _print_trials(what: str, by_rule: Sequence[Said], known: Known) -> None:
-    cells = [f"{cell:.3f}" for cell in worth(told_left_out(by_rule, known)[0])]
+    cells = [f"{cell:.3f}" for cell in worth(tell_left_out(by_rule, known).told)]
     print(f"| {what} | {' | '.join(cells)} |", flush=True)
 
 

@@ -43,14 +43,28 @@ def add_runs(folders: Sequence[Path], path: Path = KEPT_RUNS) -> list[ProveResul
     known = {key(result): result for result in read_runs(path)}
     known |= {key(result): result for result in _found(folders)}
     versions = sorted({result.code_version for result in known.values()})
-    if len(versions) > 1:
-        raise SystemExit(
-            f"runs of the code versions {' and '.join(versions)} do not stand in one table; remove {path} to begin anew"
-        )
+    _same_version(versions, path)
     results = [known[name] for name in sorted(known)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(_line(result) + "\n" for result in results))
+    _write(path, [_line(result) for result in results])
     return results
+
+
+def check_version(version: str, path: Path = KEPT_RUNS) -> None:
+    """Check that runs of a code version may be added to the kept ones.
+
+    Raises:
+        SystemExit: the kept runs are of another one.
+    """
+    _same_version(sorted({version, *(result.code_version for result in read_runs(path))}), path)
+
+
+def _same_version(versions: Sequence[str], path: Path) -> None:
+    if len(versions) > 1:
+        raise SystemExit(
+            f"runs of the code versions {' and '.join(versions)} do not stand in one table; play them with the code of "
+            f"the kept ones (a git worktree of its commit on PYTHONPATH), or remove {path} to begin anew"
+        )
 
 
 def read_longer(path: Path = KEPT_LONGER) -> Longer:
@@ -64,8 +78,15 @@ def add_longer(folders: Sequence[Path], path: Path = KEPT_LONGER) -> Longer:
     found = {(result.world, result.seed): result.probe_scores for result in _found(folders)}
     known = {**read_longer(path), **found}
     lines = [{"world": world, "seed": seed, "scores": _short(known[world, seed])} for world, seed in sorted(known)]
-    path.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
+    _write(path, [json.dumps(line, sort_keys=True) for line in lines])
     return known
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    """Put all lines in the place of what was kept: a kill leaves the one or the other."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(line + "\n" for line in lines))
+    temporary.replace(path)
 
 
 def _found(folders: Sequence[Path]) -> Iterator[ProveResult]:

@@ -81,7 +81,7 @@ def summary(results: Sequence[ProveResult]) -> str:
     truth, named = [true_label(r) for r in results], [first_cause(r) for r in results]
     causes = sorted({label for label in truth if label != NONE})
     found = [pair for result in results for pair in findings(result)]
-    shares = [result.pilot_share for result in results]
+    shares = [result.pilot_share for result in results if result.pilot_share]
     confidence, right = np.array([n.probability for n, _ in found]), np.array([ok for _, ok in found])
     lines = {
         "first-named cause is a true one": Share(sum(map(is_right, planted)), len(planted)),
@@ -90,8 +90,10 @@ def summary(results: Sequence[ProveResult]) -> str:
         "nothing is wrong, and nothing is named": Share(sum(map(is_right, clean)), len(clean)),
         "both of two defects are named": Share(sum(map(has_both, both)), len(both)),
         f"expected calibration error of {len(found)} findings": f"{calibration_error(confidence, right):.3f}",
-        "small trainings, share of a round's tokens": f"median {np.median(shares):.2f}, at most {max(shares):.2f}",
     }
+    if shares:
+        took = f"median {np.median(shares):.2f}, at most {max(shares):.2f}"
+        lines[f"small trainings of {len(shares)} of {len(results)} runs, share of a round's tokens"] = took
     return "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in lines.items())
 
 

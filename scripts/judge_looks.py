@@ -35,7 +35,7 @@ from controller.results.verdict_json import LookRecord, VerdictRecord
 from controller.settings import LoopSettings
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import with_random
-from controller.verdict.judge import Case, judge
+from controller.verdict.judge import Contest, judge
 from evals.fixtures.worlds import WORLDS
 from evals.items import EvalReport
 from evals.splits import Split
@@ -164,8 +164,8 @@ def by_first_seeds(
     def first(arm: Arm) -> Arm:
         return replace(arm, reports=arm.reports[: settings.seeds])
 
-    case = Case(judged.agreed, first(challenger), [first(arm) for arm in controls], before, settings)
-    return with_random(judge(case), case)
+    contest = Contest(judged.agreed, first(challenger), [first(arm) for arm in controls], before, settings)
+    return with_random(judge(contest), contest)
 
 
 def _ruled(verdict: VerdictRecord) -> Ruled:

@@ -35,8 +35,9 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--picture", type=Path, default=Path("docs/limits.png"))
     options = parser.parse_args()
-    results = [read_prove(path) for folder in options.folders for path in sorted(folder.rglob(PROVE_FILE))]
-    results = results if options.folders else retold(read_runs(), read_longer())
+    found = [path for folder in options.folders for path in sorted(folder.rglob(PROVE_FILE))]
+    played = [read_prove(path) for path in found] if options.folders else read_runs()
+    results = played if options.folders else retold(played, read_longer())
     told: dict[str, dict[float, list[str]]] = defaultdict(lambda: defaultdict(list))
     clean = clean_scores(results)
     for result in results:
@@ -46,7 +47,7 @@ def main() -> None:
     if not told:
         raise SystemExit("no run with a gap of a tenth; clean runs of the same worlds are needed too")
     print(table(told))
-    print(nothing_to_gain(results, clean))
+    print(changes_for_little(played, clean))
     draw(told, options.picture)
     print(f"wrote {options.picture}")
 
@@ -64,17 +65,17 @@ def said(result: ProveResult) -> str:
     return NEXT if others and max(others, key=lambda cause: others[cause]) in result.true_causes else UNDECIDED
 
 
-def nothing_to_gain(results: Sequence[ProveResult], clean: Mapping[str, Mapping[str, float]]) -> str:
-    """Say in how many runs without anything to gain a change of the data was proposed, as they were told when they
-    ran: where nothing is planted or nothing can be done, and where a defect costs less than a tenth."""
+def changes_for_little(results: Sequence[ProveResult], clean: Mapping[str, Mapping[str, float]]) -> str:
+    """Say in how many runs with little to gain a change of the data was proposed, by what was named when they ran:
+    where nothing is planted or nothing can be done, and where a defect costs less than a tenth."""
     nothing, little = list[ProveResult](), list[ProveResult]()
     for result in results:
         gap = gap_of(result, clean.get(result.world, {}))
         if not result.true_causes:
             nothing.append(result)
-        elif gap is not None and gap < LEAST_GAP and not {*result.true_causes} & {Cause.CONTAMINATION}:
+        elif gap is not None and gap < LEAST_GAP and Cause.CONTAMINATION not in result.true_causes:
             little.append(result)
-    right = sum(one.named != () and said(one) == RIGHT for one in little if one.actions)
+    right = sum(said(one) == RIGHT for one in little if one.actions)
     return (
         f"a change of the data is proposed in {sum(bool(one.actions) for one in nothing)} of {len(nothing)} runs where "
         f"nothing is planted or can be done, and in {sum(bool(one.actions) for one in little)} of {len(little)} where "

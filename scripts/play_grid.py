@@ -3,11 +3,12 @@
     python scripts/play_grid.py [--seeds 10 11 12 13 14] [--worlds ...] [--scenarios ...] [--data FOLDER] [--players 2]
         [--longer]
 
-Each world of `FIT_WORLDS` with each scenario and intensity that has a meaning there, clean ones first, and small models
-that are trained twice as long; stopped at the diagnosis, with all repairs tried. What left nothing to gain with the
-seeds that were played comes last. Every run is added to
+Each world of `FIT_WORLDS` with each scenario and intensity that has a meaning there, clean ones first, stopped at the
+diagnosis, with all repairs tried; with `--longer` small models that are trained twice as long, whose scores alone are
+kept. What left nothing to gain with the seeds that were played comes last. Every run is added to
 `docs/proof/causes/runs.jsonl` (`longer.jsonl`) when it is over, and its folder goes, so a stopped grid goes on where it
-was, on any machine. About a minute of one core a run; a player plays several in one process, which imports once.
+was, on any machine: with the code of the kept runs. A minute or two of one core a run; a player plays several in one
+process, which imports once.
 """
 
 import argparse
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cause_examples import examples_of
-from grid_runs import add_longer, add_runs, key, read_longer, read_runs
+from grid_runs import add_longer, add_runs, check_version, key, read_longer, read_runs
 
 from controller.cli.compose import composed_prove
 from controller.engine import logs
+from controller.engine.versions import code_version
 from controller.engine.workers.server import die_with_parent
 from controller.prove.prover import prove
 from controller.prove.worlds import find_world, meaningless
@@ -48,12 +50,11 @@ INTENSITIES = {
     "two_in_one": (1,),
     "half_training": (1,),
 }
-"""Scenarios and the intensities that leave something to gain; a model that was trained for half as long often has
-nothing, and nothing is to be changed then."""
+"""Intensities of each scenario."""
 SAME = ("prove.stop=diagnosis", "prove.vary=true", "workers=1", "tracking.uri=none")
 RUNS_AT_ONCE = 50
-"""Players are replaced after so many: what a library keeps in memory goes. The executor's own way of replacing them one
-by one comes to a standstill in Python 3.11."""
+"""Players are replaced after so many: what a library keeps in memory goes. `max_tasks_per_child` would do so one by
+one, and hangs (https://github.com/python/cpython/issues/115634)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +90,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of real data; without it those worlds are left out")
     parser.add_argument("--players", type=int, default=2, help="processes that play runs side by side")
     parser.add_argument("--work", type=Path, default=Path("runs/grid"))
-    parser.add_argument("--longer", action="store_true", help="only small models that are trained twice as long")
+    parser.add_argument("--longer", action="store_true", help="small models that are trained twice as long, instead")
     parser.add_argument("--list", action="store_true", help="print what is left, and play nothing")
     options = parser.parse_args()
     left = [
         one
         for one in missing(options.seeds, options.worlds, options.data)
-        if one.scenario in options.scenarios and (one.is_longer or not options.longer)
+        if one.scenario in options.scenarios and one.is_longer == options.longer
     ]
+    if not options.longer:
+        check_version(code_version())
     print(f"{len(left)} runs are left", flush=True)
     if options.list:
         print("\n".join(map(str, left)))

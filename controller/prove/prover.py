@@ -71,6 +71,7 @@ class Played:
     probe_scores: Mapping[str, float] = field(default_factory=dict)
     """As in `ProveResult`."""
     pilot_share: float = 0.0
+    """As in `ProveResult`."""
 
 
 @dataclass(frozen=True, slots=True)

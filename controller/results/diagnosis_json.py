@@ -213,4 +213,4 @@ class DiagnosisRecord:
     """Tests that could not be made, with the reason."""
     pilot_share: float = 0.0
     """Tokens of the small trainings that settled causes, as a share of those of the round's trainings at the first
-    look; 0 where none was made."""
+    look; 0 where none was made. A later round with the same champion has those of the first one."""

@@ -15,40 +15,40 @@ from dataclasses import replace
 from controller.results.arm_names import RANDOM
 from controller.results.verdict_json import Decision, Ending, VerdictRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
-from controller.verdict.judge import Case, Judged, gain_record, judge
+from controller.verdict.judge import Contest, Judged, gain_record, judge
 from controller.verdict.ruling import At, old_data
 from evals.statistics.compare import Comparison, compare, shared_runs
 from evals.statistics.looks import LEAST_PREDICTIVE_POWER, compare_by_own_runs, predictive_power
 from evals.statistics.run_variance import pool_runs
 
 
-def with_random(judged: Judged, case: Case, comes_back: bool = False, at: At | None = None) -> VerdictRecord:
+def with_random(judged: Judged, contest: Contest, comes_back: bool = False, at: At | None = None) -> VerdictRecord:
     """Keep the verdict on the fix, or change it to `random_is_enough` where it is rejected and that holds.
 
     Args:
         judged: The gate's verdict on the fix.
-        case: What it was given on.
+        contest: What it was given on.
         comes_back: Whether a fix that gains and does harm is tried again less far; one that beat all controls, random
             rows too, keeps its verdict until then.
         at: The look whose seeds the arms have; None where there is one only.
     """
     verdict, ruling = judged.verdict, judged.ruling
-    agreed, challenger, settings = case.agreed, case.challenger, case.settings
-    random = random_arm(case.controls)
+    agreed, challenger, settings = contest.agreed, contest.challenger, contest.settings
+    random = random_arm(contest.controls)
     if ruling is None or ruling.is_accepted or random is None or (comes_back and ruling.gate.is_accepted):
         return verdict
-    scores = scored_by_all(case.arms, agreed.chosen)
+    scores = scored_by_all(contest.arms, agreed.chosen)
     old = scores[old_data(scores)]
     of_fix, of_random = scores[challenger.name], scores[random.name]
     if at is None:
-        level, run = agreed.alpha, pool_runs([shared_runs([*scores.values()]), *case.earlier])
+        level, run = agreed.alpha, pool_runs([shared_runs([*scores.values()]), *contest.earlier])
         gains = (compare(of_fix, old, run), compare(of_random, old, run, agreed.of_chance))
     else:
         level = at.end_level
         gains = (compare_by_own_runs(of_fix, old), compare_by_own_runs(of_random, old))
     if not all(gain.mean > 0 and gain.p < level for gain in gains):
         return verdict
-    own = _judged_alone(random, case, at).ruling
+    own = _judged_alone(random, contest, at).ruling
     if own is not None and own.is_harmless:
         taken, why = random, f"{_gained('random rows beat', gains[1])}, and the fix is not shown better without harm"
     elif ruling.is_harmless:
@@ -64,19 +64,19 @@ def with_random(judged: Judged, case: Case, comes_back: bool = False, at: At | N
     )
 
 
-def may_be_enough(case: Case, at: At) -> bool:
+def may_be_enough(contest: Contest, at: At) -> bool:
     """Whether further seeds of the fix, of random rows and of the old data may show that random rows are enough, where
     this look does not."""
-    random = random_arm(case.controls)
+    random = random_arm(contest.controls)
     if random is None or at.is_last:
         return False
-    scores = scored_by_all(case.arms, case.agreed.chosen)
+    scores = scored_by_all(contest.arms, contest.agreed.chosen)
     old = scores[old_data(scores)]
-    gains = [compare_by_own_runs(scores[arm.name], old) for arm in (case.challenger, random)]
+    gains = [compare_by_own_runs(scores[arm.name], old) for arm in (contest.challenger, random)]
     num_seeds, last = len(random.reports), at.looks.end_levels[-1]
     if any(predictive_power(gain, num_seeds, at.looks, last) < LEAST_PREDICTIVE_POWER for gain in gains):
         return False
-    own = _judged_alone(random, case, at)
+    own = _judged_alone(random, contest, at)
     return own.ending in (Ending.ACCEPTED, Ending.GOES_ON)
 
 
@@ -85,13 +85,14 @@ def random_arm(controls: Sequence[Arm]) -> Arm | None:
     return next((arm for arm in controls if arm.is_of == RANDOM), None)
 
 
-def _judged_alone(random: Arm, case: Case, at: At | None) -> Judged:
+def _judged_alone(random: Arm, contest: Contest, at: At | None) -> Judged:
     """Judge random rows against the old data: whether they beat other controls is not asked. These only show how much
     runs vary, where all arms share one variance."""
     if at is None:
-        return judge(replace(case, challenger=random, controls=[arm for arm in case.controls if arm is not random]))
-    old = next(arm for arm in case.controls if arm.name == old_data([arm.name for arm in case.controls]))
-    return judge(replace(case, challenger=random, controls=[old]), replace(at, beaten=()))
+        others = [arm for arm in contest.controls if arm is not random]
+        return judge(replace(contest, challenger=random, controls=others))
+    old = next(arm for arm in contest.controls if arm.name == old_data([arm.name for arm in contest.controls]))
+    return judge(replace(contest, challenger=random, controls=[old]), replace(at, beaten=()))
 
 
 def _gained(what: str, gain: Comparison) -> str:

@@ -27,12 +27,12 @@ from evals.statistics.run_variance import RunNoise, RunVariance, run_noise
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """What is judged: what was promised of an arm, and what it and its controls did."""
+class Contest:
+    """What is judged: what was promised, and what an arm and its controls did."""
 
     agreed: Promise
     challenger: Arm
-    """Arm of the fix."""
+    """Arm that is judged, of the fix or of random rows."""
     controls: Sequence[Arm]
     """Control arms, `continue` among them, at equal tokens or compute; guards are compared with it."""
     before: EvalReport
@@ -45,7 +45,7 @@ class Case:
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """All arms, that of the fix first."""
+        """All arms, the judged one first."""
         return (self.challenger, *self.controls)
 
 
@@ -62,18 +62,19 @@ class Judged:
     """Comparisons with controls that need no more seeds where it goes on."""
 
 
-def judge(case: Case, at: At | None = None) -> Judged:
+def judge(contest: Contest, at: At | None = None) -> Judged:
     """Accept only if every control is beaten on the endpoint, every guard is shown non-inferior and no group of items
     is shown to lose, and more than twice the margin.
 
     Args:
-        case: The promise, the arms and the model before.
+        contest: The promise, the arms and the model before.
         at: The look whose seeds the arms have; None where there is one only.
 
     Raises:
         ValueError: the reports answer different items, or tasks of different versions.
     """
-    agreed, challenger, before, settings, arms = case.agreed, case.challenger, case.before, case.settings, case.arms
+    agreed, challenger, arms = contest.agreed, contest.challenger, contest.arms
+    before, settings = contest.before, contest.settings
     runs = {f"{arm.name}-{seed}": report for arm in arms for seed, report in enumerate(arm.reports)}
     check_pairable({BEFORE: before} | runs)
     counts = _flips(agreed, before, challenger)
@@ -117,7 +118,7 @@ def judge(case: Case, at: At | None = None) -> Judged:
             groups,
             agreed.alpha,
             settings.margin,
-            case.earlier,
+            contest.earlier,
             challenger.name,
             was,
             agreed.of_chance,

@@ -16,7 +16,7 @@ from controller.results.arm_names import CONTINUE
 from controller.results.verdict_json import StepRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.guards import chosen_in
-from controller.verdict.judge import Case, judge
+from controller.verdict.judge import Contest, judge
 from controller.verdict.promise import Promise
 from controller.verdict.settings import Verify
 from diagnose.finding.finding import Cause, Finding
@@ -133,5 +133,5 @@ def _is_harmless(
     before: EvalReport,
     settings: Verify,
 ) -> bool:
-    ruling = judge(Case(candidate.agreed, arms[candidate.name], controls, before, settings)).ruling
+    ruling = judge(Contest(candidate.agreed, arms[candidate.name], controls, before, settings)).ruling
     return ruling is not None and ruling.is_harmless

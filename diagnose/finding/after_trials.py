@@ -21,7 +21,7 @@ import numpy as np
 from diagnose.finding.causes import MIN_CONFIDENCE, unnamed
 from diagnose.finding.finding import Cause, Experiment
 from diagnose.finding.fitted.forest import TRIALS_FILE, CauseForest, read_forest
-from diagnose.finding.readings import READINGS, VALUES, evidence_features
+from diagnose.finding.readings import FEATURES_OF_VALUES, READINGS, evidence_features
 
 TRIED = (
     Cause.TRAINING_SETUP,
@@ -37,7 +37,7 @@ _UNTRIED = MappingProxyType({"works": 0.0, "closes": 0.0, "untried": 1.0})
 ALIKE = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _UNTRIED))
 """Readings of the evidence, and of each repair whether it works, what it closes, and whether it was not tried: all of
 one scale."""
-FEATURES = (*ALIKE, *(f"value of {name}" for name in VALUES))
+FEATURES = (*ALIKE, *FEATURES_OF_VALUES)
 BLANKS = tuple(
     {f"{cause.value} {what}": value for what, value in _UNTRIED.items()}
     for cause in TRIED

@@ -10,7 +10,6 @@ far from everything that was fitted.
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from diagnose.finding.finding import LEAD, Cause
 from diagnose.finding.fitted.forest import EVIDENCE_FILE, CauseForest, read_forest
@@ -60,10 +59,9 @@ def _probabilities(values: Mapping[str, float], model: CauseForest) -> Mapping[C
     if not features:
         return {Cause.UNKNOWN: 1.0}
     found = model.probabilities(features, shown)
-    if not shown:
-        found = model.capped(found)
-    is_believed = bool(shown) or not model.is_far(features)
-    return found if max(found.values()) >= MIN_CONFIDENCE and is_believed else unnamed(found)
+    if max(found, key=lambda cause: found[cause]) not in shown:
+        found = unnamed(found) if model.is_far(features) else model.capped(found)
+    return found if max(found.values()) >= MIN_CONFIDENCE else unnamed(found)
 
 
 def unnamed(causes: Mapping[Cause, float]) -> dict[Cause, float]:
@@ -104,9 +102,4 @@ def fair_share(item_share: float, num_siblings: int | None) -> float:
 @cache
 def load_cause_model() -> CauseForest:
     """The forest of `fitted/evidence.json`."""
-    return read_cause_model(json.loads(EVIDENCE_FILE.read_text()))
-
-
-def read_cause_model(stored: Mapping[str, Any]) -> CauseForest:
-    """Grow the forest that `scripts/fit_causes.py` wrote of the evidence alone."""
-    return read_forest(stored, EVIDENCE_FEATURES, READINGS)
+    return read_forest(json.loads(EVIDENCE_FILE.read_text()), EVIDENCE_FEATURES, READINGS)

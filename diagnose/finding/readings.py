@@ -39,8 +39,6 @@ VALUES = (
     "agreement",
     "among_passing",
     "beyond",
-    "conflicts",
-    "coverage",
     "denied",
     "denied_elsewhere",
     "denied_failed",
@@ -56,7 +54,8 @@ VALUES = (
 )
 """Values of the evidence as they are. Numbers that are as large as a corpus or its training are left out: they tell
 worlds of one size apart, and mean nothing elsewhere."""
-EVIDENCE_FEATURES = (*READINGS, *(f"value of {name}" for name in VALUES))
+FEATURES_OF_VALUES = tuple(f"value of {name}" for name in VALUES)
+EVIDENCE_FEATURES = (*READINGS, *FEATURES_OF_VALUES)
 
 _CHECKS = (
     ("setup", Cause.TRAINING_SETUP),
@@ -65,7 +64,8 @@ _CHECKS = (
     ("wrong", Cause.WRONG_LABELS),
 )
 """Readings of checks that show a cause by themselves: batches, answers in another form, cues that were edited, labels
-that a classifier which has not seen them denies."""
+that a classifier which has not seen them denies. What of these leaves nothing to try is another matter
+(`diagnose.finding.open_causes`): rows leave after a trial only, whoever denies their labels."""
 
 
 def evidence_features(values: Mapping[str, float]) -> dict[str, float]:

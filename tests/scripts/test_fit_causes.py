@@ -95,7 +95,7 @@ def test_a_world_is_told_by_a_model_of_the_others(module: Callable[[str], Module
                 results.append(result(world, cause, seed, cause, distinct_scarcity=lacking, wrong=0.2 * (1 - lacking)))
 
     def told_of(results: Sequence[ProveResult]) -> list[Any]:
-        told: list[Any] = forests.told_left_out(fit.by_check(examples.examples_of(results)), forests.EVIDENCE)[0]
+        told: list[Any] = forests.tell_left_out(fit.by_check(examples.examples_of(results)), forests.EVIDENCE).told
         return told
 
     told = told_of(results)
@@ -116,7 +116,7 @@ def test_counterparts_are_fitted_on_and_not_told(module: Callable[[str], ModuleT
     assert [one.cause for one in found if one.is_made] == [Cause.UNKNOWN] * 3
     checked = fit.by_check(found)
     assert "unknown" in forests.forest_of(checked, forests.EVIDENCE)["causes"]
-    assert len(forests.told_left_out(checked, forests.EVIDENCE)[0]) == 6
+    assert len(forests.tell_left_out(checked, forests.EVIDENCE).told) == 6
     assert len(fit.by_evidence(checked, forests.forests_of_others(checked, forests.EVIDENCE))) == 6
 
 

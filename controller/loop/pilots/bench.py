@@ -44,7 +44,9 @@ class Bench:
     length: float
     """Tokens of a small training as a share of an arm's."""
     budget: float
-    """Tokens of all small trainings as a multiple of an arm's."""
+    """Most tokens of all small trainings, as a multiple of an arm's."""
+    num_trainings: int
+    """Number of trainings of a round at the first look, all arms and seeds."""
     number: int
     """Number of the round."""
     trained_for: int
@@ -61,7 +63,7 @@ class Bench:
 
     def share(self, spent: float) -> float:
         """Trainings of so many tokens, a multiple of an arm's, as a share of the round's trainings."""
-        return spent / self.budget * self.run.settings.diagnose.pilot_share
+        return spent / self.num_trainings
 
     def tokens(self, length: float) -> Tokens:
         """Tokens of a training of this length, a share of an arm's."""
@@ -91,7 +93,8 @@ def make_bench(run: Run, champion: Model, made: Done[RivalsMade], number: int) -
     whole = replace(whole, length=Tokens(most))
     batch = whole.per_device_train_batch_size * whole.gradient_accumulation_steps
     least = _LEAST_STEPS * batch * made.value.mean_tokens / most
-    budget = settings.diagnose.pilot_share * (1 + len(settings.verify.controls)) * settings.verify.seeds
+    num_trainings = (1 + len(settings.verify.controls)) * settings.verify.seeds
+    budget = settings.diagnose.pilot_share * num_trainings
     length = max(_LENGTH, least)
     if length * num_mixes * SEEDS > _FIRST_LOOK * budget:
         length = _FIRST_LOOK * budget / (num_mixes * SEEDS)
@@ -109,7 +112,7 @@ def make_bench(run: Run, champion: Model, made: Done[RivalsMade], number: int) -
         first = recipe(settings.train, settings.model, TrainUpdate(), champion.corpus.num_rows, made.value.mean_tokens)
         assert isinstance(first.length, Tokens), "a mean of tokens is given"
         trained_for = first.length.count
-    return Bench(run, champion, made, whole, length, budget, number, trained_for)
+    return Bench(run, champion, made, whole, length, budget, num_trainings, number, trained_for)
 
 
 def train(bench: Bench, readings: Readings, jobs: Sequence[tuple[Arm, int]]) -> None:

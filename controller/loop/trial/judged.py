@@ -22,7 +22,7 @@ from controller.results.arm_names import CHALLENGER, CONTINUE, WHOLE
 from controller.results.verdict_json import VerdictRecord
 from controller.stages.model import Model
 from controller.verdict.arm_scores import Arm
-from controller.verdict.judge import Case, noise_by_endpoint, with_arms
+from controller.verdict.judge import noise_by_endpoint, with_arms
 from controller.verdict.memory.run_noise import note_run_noise
 from controller.verdict.promise import Promise, endpoint_name
 from controller.verdict.steps import Candidate, choose
@@ -89,10 +89,9 @@ def try_and_judge(
         made = next(made for made in proposal.proposed.reduced if made.name == chosen.name)
         judged = reduced_round(run, proposal, made)
         trained |= _own_controls(run, proposal, judged, number)
-    tried = Tried(own[chosen.name], trained)
     found = earlier.get(chosen.agreed.slices, [])
-    case = Case(chosen.agreed, tried.challenger, tried.controls, before.report, settings, found)
-    looked = judge_over_looks(run, judged, case, tried, number)
+    tried = Tried(own[chosen.name], trained, chosen.agreed, before.report, settings, found)
+    looked = judge_over_looks(run, judged, tried, number)
     is_last = run.settings.budget.rounds is not None and number + 1 >= run.settings.budget.rounds
     comes_back = not is_last and proposal.made_from.attempts.comes_back(proposal.from_base)
     verdict, tried = judge_random(run, judged, looked, number, comes_back=comes_back)

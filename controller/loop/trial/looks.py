@@ -5,7 +5,7 @@ whether random rows are enough, with more seeds of three arms alone.
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.engine.errors import BudgetSpent
@@ -16,21 +16,30 @@ from controller.results.arm_names import CHALLENGER
 from controller.results.verdict_json import Decision, Ending, LookRecord, VerdictRecord
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import may_be_enough, random_arm, with_random
-from controller.verdict.judge import Case, Judged, judge
+from controller.verdict.judge import Contest, Judged, judge
+from controller.verdict.promise import Promise
 from controller.verdict.ruling import At, old_data
 from controller.verdict.settings import Verify
+from evals.items import EvalReport
 from evals.statistics.compare import Comparison
+from evals.statistics.run_variance import RunVariance
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Arm of the fix that is judged, and its controls."""
+    """Arm of the fix that is judged, its controls, and what they are judged by."""
 
     fix: TriedMix
     rivals: Mapping[str, TriedMix]
     """Controls by name."""
+    agreed: Promise
+    before: EvalReport
+    """The champion on `select`."""
+    settings: Verify
+    earlier: Sequence[RunVariance]
+    """Run variances of earlier rounds with the same endpoint."""
 
     @property
     def challenger(self) -> Arm:
@@ -40,10 +49,10 @@ class Tried:
     def controls(self) -> list[Arm]:
         return [one.arm for one in self.rivals.values()]
 
-    def in_case(self, case: Case, left: Collection[str] = ()) -> Case:
-        """The case with the seeds that these arms have, without the controls that are left."""
-        controls = [arm for arm in self.controls if arm.name not in left]
-        return replace(case, challenger=self.challenger, controls=controls)
+    def contest(self, without: Collection[str] = ()) -> Contest:
+        """What is judged, with all seeds that the arms have; controls of some names are left out."""
+        controls = [arm for arm in self.controls if arm.name not in without]
+        return Contest(self.agreed, self.challenger, controls, self.before, self.settings, self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +60,13 @@ class LookedAt:
     """Where a judgement ended."""
 
     judged: Judged
-    case: Case
     tried: Tried
     """Arms with the seeds of the last look."""
     at: At | None
     """The last look; None where there is one only."""
 
 
-def judge_over_looks(run: Run, proposal: ProposedRound, case: Case, tried: Tried, number: int) -> LookedAt:
+def judge_over_looks(run: Run, proposal: ProposedRound, tried: Tried, number: int) -> LookedAt:
     """Judge the fix and, as long as more seeds of its arms can decide, train and judge again (`verify.max_seeds`).
 
     A control that a look shows beaten counts as beaten and is trained no more, unless other questions need its seeds.
@@ -66,16 +74,15 @@ def judge_over_looks(run: Run, proposal: ProposedRound, case: Case, tried: Tried
 
     Args:
         proposal: Proposal that the arms belong to.
-        case: What is judged, with the seeds of the first look.
-        tried: Its arms.
+        tried: Arms with the seeds of the first look.
         number: Number of the round.
     """
-    looks, path, beaten = case.settings.looks(case.agreed.alpha), tuple[LookRecord, ...](), tuple[Comparison, ...]()
+    looks, path, beaten = tried.settings.looks(tried.agreed.alpha), tuple[LookRecord, ...](), tuple[Comparison, ...]()
     if looks is None:
-        return LookedAt(judge(case), case, tried, None)
+        return LookedAt(judge(tried.contest()), tried, None)
     for look, num_seeds in enumerate(looks.seeds):
         at = At(looks, look, beaten)
-        judged = judge(case, at)
+        judged = judge(tried.contest(), at)
         path += judged.verdict.looks
         log.info("look at %d seeds: %s, %s", num_seeds, judged.ending.value, judged.verdict.reason)
         stopped = ""
@@ -83,14 +90,14 @@ def judge_over_looks(run: Run, proposal: ProposedRound, case: Case, tried: Tried
             try:
                 more = range(num_seeds, looks.seeds[look + 1])
                 tried = _with_seeds(run, proposal, tried, more, number, {one.control for one in judged.beaten})
-                case, beaten = tried.in_case(case), judged.beaten
+                beaten = judged.beaten
                 continue
             except BudgetSpent as end:
                 path, stopped = (*path[:-1], replace(path[-1], ending=Ending.BUDGET)), str(end)
         break
     reason = f"{judged.verdict.reason}; ended after {num_seeds} seeds an arm, {stopped}" if stopped else ""
     verdict = replace(judged.verdict, looks=path, reason=reason or judged.verdict.reason)
-    return LookedAt(replace(judged, verdict=verdict), case, tried, at)
+    return LookedAt(replace(judged, verdict=verdict), tried, at)
 
 
 def judge_random(
@@ -108,9 +115,9 @@ def judge_random(
     Returns:
         The verdict, and the arms with all their seeds.
     """
-    of_fix, case, tried, at = looked.judged, looked.case, looked.tried, looked.at
-    verdict, left = with_random(of_fix, case, comes_back, at), _not_asked(tried)
-    while at is not None and _may_go_on(verdict, of_fix, case.settings) and may_be_enough(case, at):
+    of_fix, contest, tried, at = looked.judged, looked.tried.contest(), looked.tried, looked.at
+    verdict, left = with_random(of_fix, contest, comes_back, at), _not_asked(tried)
+    while at is not None and _may_go_on(verdict, of_fix, tried.settings) and may_be_enough(contest, at):
         places = range(at.looks.seeds[at.look], at.looks.seeds[at.look + 1])
         log.info("random rows may be enough: seeds %d to %d of three arms", places[0] + 1, places[-1] + 1)
         try:
@@ -118,9 +125,9 @@ def judge_random(
         except BudgetSpent as end:
             log.warning("whether random rows are enough stays open: %s", end)
             break
-        case, at = tried.in_case(case, left), replace(at, look=at.look + 1, beaten=())
-        of_fix = _with_harm_of(of_fix, judge(case, at))
-        verdict = with_random(of_fix, case, comes_back, at)
+        contest, at = tried.contest(without=left), replace(at, look=at.look + 1, beaten=())
+        of_fix = _with_harm_of(of_fix, judge(contest, at))
+        verdict = with_random(of_fix, contest, comes_back, at)
     return verdict, tried
 
 
@@ -159,4 +166,4 @@ def _with_seeds(
     account = Account(f"round {number}, training seeds {places[0] + 1} to {places[-1] + 1}", "train", "verify")
     more = try_mixes(run, proposal, [one.trial for one in arms], number, account, places)
     fix, *rivals = (one.with_more(further) for one, further in zip(arms, more, strict=True))
-    return Tried(fix, {**tried.rivals, **dict(zip(rivals_left, rivals, strict=True))})
+    return replace(tried, fix=fix, rivals={**tried.rivals, **dict(zip(rivals_left, rivals, strict=True))})

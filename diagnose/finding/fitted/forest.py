@@ -1,12 +1,14 @@
 """A forest that tells causes, grown from the findings that stand in a model's file.
 
-Random forests (Breiman 2001, Machine Learning 45) suit what is known of a finding: some fifty values of unlike scale,
-of which a few decide in each case, and in combinations that no sum of them expresses. The file has the findings, not
-the trees: they are few, they can be read, and nothing but numbers is loaded. Growing takes about a second.
+Random forests (Breiman 2001, Machine Learning 45) suit what is known of a finding: dozens of values of unlike scale, of
+which a few decide in each case, and in combinations that no sum of them expresses. The file has the findings, not the
+trees: they are few, they can be read, and nothing but numbers is loaded. Growing takes half a second for 300 findings.
 
 Where a corpus has no pool, or no copies, some repairs cannot be tried, and not every test applies to every task. So
-each finding is grown from a second time, as if half of its repairs had not been tried and half of its values were not
-known: a forest that has seen them all is at a loss where some are missing.
+each finding is grown from a second time, as if half of its repairs had not been tried and half of what its tests
+measured were not known: a forest that has seen it all is at a loss where some is missing.
+
+Votes are pooled with what follows from a rule: for small trainings the definitions of causes, else what a check shows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +34,8 @@ SPLIT_ON = 0.3
 _FLOOR = 0.01
 """Added to the share of trees that vote for a cause: 300 trees that agree are no proof."""
 _LEAST_PRIOR = 0.02
-"""Added to each probability that is pooled with the votes: what follows from a definition is no proof either."""
-_UNTRIED = 0.5
+"""Added to each probability that is pooled with the votes: what follows from a rule is no proof either."""
+_HIDDEN = 0.5
 """Share of the repairs and values that a second copy of a finding goes without."""
 
 Blank = Mapping[str, float]
@@ -42,6 +44,8 @@ Blank = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class CauseForest:
+    """A grown forest, and how far it is to be believed."""
+
     names: tuple[str, ...]
     """Names of its values."""
     causes: tuple[Cause, ...]
@@ -51,7 +55,7 @@ class CauseForest:
     sharpness: float
     """Power that the shares of votes are raised to, as trees of few findings agree less often than they are right."""
     trust: float
-    """Power that the probabilities by the definitions, or by a check, are raised to, which votes are pooled with."""
+    """Power that the probabilities by the rule are raised to, which votes are pooled with."""
     most: float
     """Largest probability that is believed: the share that is right, in worlds that were not fitted on, of the causes
     named with .9 or more."""
@@ -71,7 +75,7 @@ class CauseForest:
         return dict(zip(self.causes, shares, strict=True))
 
     def probabilities(self, values: Mapping[str, float], by_rule: Mapping[Cause, float]) -> dict[Cause, float]:
-        """Compute the probability of each cause from the votes and what follows from the definitions, sum 1."""
+        """Compute the probability of each cause from the votes and what follows from the rule, sum 1."""
         return pooled(self.votes(values), by_rule, self.sharpness, self.trust)
 
     def capped(self, causes: Mapping[Cause, float]) -> dict[Cause, float]:
@@ -109,7 +113,7 @@ def grow(
     """
     rng, without = np.random.default_rng(0), rows.copy()
     for blank in blanks:
-        hidden = rng.random(len(rows)) < _UNTRIED
+        hidden = rng.random(len(rows)) < _HIDDEN
         for place, name in enumerate(names):
             if name in blank:
                 without[hidden, place] = blank[name]
@@ -135,7 +139,7 @@ def blanks_of(
 def pooled(
     votes: Mapping[Cause, float], by_rule: Mapping[Cause, float], sharpness: float, trust: float
 ) -> dict[Cause, float]:
-    """Pool shares of votes and the probabilities by the definitions, sum 1.
+    """Pool shares of votes and the probabilities by the rule, sum 1.
 
     Both are raised to a power of their own and multiplied (a logarithmic pool; Genest and Zidek 1986, Statistical
     Science 1, 114): a cause that either holds for impossible is not named lightly.

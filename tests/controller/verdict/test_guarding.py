@@ -13,7 +13,7 @@ from controller.results.verdict_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
 from controller.verdict.enough import with_random
 from controller.verdict.guards import REST, OutsideGuard
-from controller.verdict.judge import Case, judge
+from controller.verdict.judge import Contest, judge
 from controller.verdict.promise import Guarded, Promise, promise
 from controller.verdict.settings import Verify
 from controller.verdict.steps import Candidate, choose
@@ -60,8 +60,8 @@ def agreed(guarded: Guarded = GUARDED, slices: tuple[Slice, ...] = (FAILING,)) -
 
 def verdict(fix: Arm, random: Arm, made: Promise | None = None, settings: Verify = SETTINGS) -> VerdictRecord:
     made, controls, before = made or agreed(), [arm(CONTINUE, BEFORE, 3), random], report(BEFORE, 1)
-    case = Case(made, fix, controls, before, settings)
-    return with_random(judge(case), case)
+    contest = Contest(made, fix, controls, before, settings)
+    return with_random(judge(contest), contest)
 
 
 WEAK = arm(RANDOM, BEFORE, 4)
@@ -153,9 +153,9 @@ def test_what_an_earlier_round_mended_makes_up_for_no_loss_since_the_start() -> 
     made = agreed(slices=(hum,))
     fix, controls = arm(CHALLENGER, after, 2), [arm(CONTINUE, before | dict.fromkeys(others, 0.75), 3)]
     second = replace(made, start=report(start, 1), mended=(FAILING,))
-    alone, beside = (judge(Case(one, fix, controls, report(before, 1), SETTINGS)) for one in (made, second))
+    alone, beside = (judge(Contest(one, fix, controls, report(before, 1), SETTINGS)) for one in (made, second))
     assert [one.verdict.guards[0].ok for one in (alone, beside)] == [True, False]
-    forgiving = judge(Case(replace(second, mended=()), fix, controls, report(before, 1), SETTINGS))
+    forgiving = judge(Contest(replace(second, mended=()), fix, controls, report(before, 1), SETTINGS))
     assert forgiving.verdict.guards[0].ok  # the gain of the first round would hide it
 
 
@@ -178,13 +178,13 @@ def test_random_rows_are_taken_too_where_the_fix_ruins_the_rest() -> None:
 def test_a_fix_that_beat_random_rows_and_does_harm_waits_for_a_trial_less_far() -> None:
     fix, random = arm(CHALLENGER, RUINED, 2), arm(RANDOM, RIGHT | {"ABBR": 0.6}, 6)
     made, controls, before = agreed(), [arm(CONTINUE, BEFORE, 3), random], report(BEFORE, 1)
-    case = Case(made, fix, controls, before, SETTINGS)
-    judged = judge(case)
+    contest = Contest(made, fix, controls, before, SETTINGS)
+    judged = judge(contest)
     assert judged.ruling is not None
     assert judged.ruling.gate.is_accepted
-    waits = with_random(judged, case, comes_back=True)
+    waits = with_random(judged, contest, comes_back=True)
     assert (waits.decision, waits.champion_arm) == (Decision.REJECTED, "")
-    assert with_random(judged, case).champion_arm == RANDOM
+    assert with_random(judged, contest).champion_arm == RANDOM
 
 
 def test_where_only_random_rows_ruin_the_rest_the_model_of_the_fix_is_taken() -> None:

@@ -9,7 +9,7 @@ from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.verdict_json import Decision, Ending, GroupRecord
 from controller.verdict.arm_scores import Arm, scored_by_all
 from controller.verdict.enough import may_be_enough, with_random
-from controller.verdict.judge import Case, Judged, judge
+from controller.verdict.judge import Contest, Judged, judge
 from controller.verdict.ruling import At, LookRuling, first_seeds, rule_at
 from controller.verdict.settings import Verify
 from evals.statistics.compare import ArmScores
@@ -118,8 +118,8 @@ def judged_at(look: int, *, fix: float, num_seeds: int) -> Judged:
     assert looks is not None
     controls = [made(CONTINUE, 0.5, 0.9, 2, num_seeds), made(RANDOM, 0.5, 0.9, 3, num_seeds)]
     before = report({"jump": 0.5, "others": 0.9}, 1)
-    case = Case(agreed(settings), made(CHALLENGER, fix, 0.9, 1, num_seeds), controls, before, settings)
-    return judge(case, At(looks, look))
+    contest = Contest(agreed(settings), made(CHALLENGER, fix, 0.9, 1, num_seeds), controls, before, settings)
+    return judge(contest, At(looks, look))
 
 
 def test_a_verdict_at_a_look_has_the_level_of_the_look_and_tells_of_it() -> None:
@@ -145,10 +145,10 @@ def test_random_rows_that_do_as_well_are_enough_at_the_look_that_ends_the_judgem
     assert looks is not None
     at, before = At(looks, 0), report({"jump": 0.5, "others": 0.9}, 1)
     fix, controls = made(CHALLENGER, 0.9, 0.9, 1, 3), [made(CONTINUE, 0.5, 0.9, 2, 3), made(RANDOM, 0.9, 0.9, 3, 3)]
-    case = Case(agreed(settings), fix, controls, before, settings)
-    found = judge(case, at)
+    contest = Contest(agreed(settings), fix, controls, before, settings)
+    found = judge(contest, at)
     assert found.ending is Ending.FUTILE
-    verdict = with_random(found, case, at=at)
+    verdict = with_random(found, contest, at=at)
     assert verdict.decision is Decision.RANDOM_IS_ENOUGH
     assert verdict.champion_arm == RANDOM
     assert looks.levels[0] < at.end_level < looks.alpha
@@ -163,8 +163,8 @@ def test_random_rows_may_be_enough_beside_a_control_that_was_trained_no_more() -
     controls = [made(CONTINUE, 0.5, 0.9, 2, 5), made(RANDOM, 0.9, 0.9, 3, 5), left]
     early = scored_by_all([made(CHALLENGER, 0.9, 0.9, 1, 3), left], agreed(settings).chosen)
     at = At(looks, 1, (compare_by_own_runs(early[CHALLENGER], early["bm25"]),))
-    case = Case(agreed(settings), fix, controls, before, settings)
-    found = judge(case, at)
+    contest = Contest(agreed(settings), fix, controls, before, settings)
+    found = judge(contest, at)
     assert found.ending is Ending.FUTILE
     assert [gain.control for gain in found.verdict.gains] == ["bm25", CONTINUE, RANDOM]
     assert {name: len(arm.seeds) for name, arm in found.verdict.arms.items() if name != "before"} == {
@@ -173,7 +173,7 @@ def test_random_rows_may_be_enough_beside_a_control_that_was_trained_no_more() -
         RANDOM: 5,
         "bm25": 3,
     }
-    verdict = with_random(found, case, at=at)
+    verdict = with_random(found, contest, at=at)
     assert verdict.decision is Decision.RANDOM_IS_ENOUGH
 
 
@@ -188,11 +188,11 @@ def may_be(look: int, *, new: float, old: tuple[float, ...]) -> bool:
     controls = [Arm(CONTINUE, reports, 1000, 1e6, 10), made(RANDOM, new, 0.9, 3, num_seeds)]
     before, fix = report({"jump": 0.5, "others": 0.9}, 1), made(CHALLENGER, new, 0.9, 1, num_seeds)
     at = At(looks, look)
-    case = Case(agreed(settings), fix, controls, before, settings)
-    found = judge(case, at)
-    verdict = with_random(found, case, at=at)
+    contest = Contest(agreed(settings), fix, controls, before, settings)
+    found = judge(contest, at)
+    verdict = with_random(found, contest, at=at)
     assert verdict.decision is Decision.REJECTED
-    return may_be_enough(case, at)
+    return may_be_enough(contest, at)
 
 
 def test_random_rows_that_seem_better_than_old_data_that_varies_are_asked_for_more_seeds() -> None:

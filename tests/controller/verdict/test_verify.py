@@ -13,7 +13,7 @@ from scipy import stats
 from controller.results.arm_names import CHALLENGER, CONTINUE, RANDOM
 from controller.results.verdict_json import Decision, VerdictRecord
 from controller.verdict.arm_scores import Arm
-from controller.verdict.judge import Case, judge, noise_by_endpoint
+from controller.verdict.judge import Contest, judge, noise_by_endpoint
 from controller.verdict.promise import Guarded, promise
 from controller.verdict.settings import Verify
 from diagnose.slices.predicate import Slice
@@ -24,7 +24,7 @@ NOTHING = Guarded(("jump",), (), True)
 
 def verdict(challenger: Arm, controls: list[Arm], settings: Verify = SETTINGS):  # type: ignore[no-untyped-def]
     return judge(
-        Case(agreed(settings), challenger, controls, report({"jump": 0.5, "others": 0.9}, 1), settings)
+        Contest(agreed(settings), challenger, controls, report({"jump": 0.5, "others": 0.9}, 1), settings)
     ).verdict
 
 
@@ -86,7 +86,7 @@ def test_too_few_items_are_told_before_training_and_called_underpowered_after() 
         )
         for a in arms
     ]
-    result = judge(Case(made, short[0], short[1:], few, Verify(seeds=3))).verdict
+    result = judge(Contest(made, short[0], short[1:], few, Verify(seeds=3))).verdict
     assert result.decision is Decision.REJECTED
     assert result.reason.startswith("underpowered")
 
@@ -109,7 +109,7 @@ def test_equal_scores_and_single_items_are_rejected_in_finite_numbers(score: flo
     arms = least(score, num_items)
     before = arms[CHALLENGER].reports[0]
     made = promise(plan(), before, (), Guarded(("jump",), ("jump",), True), Verify(), 0.015)
-    result = judge(Case(made, arms[CHALLENGER], [arms[CONTINUE], arms[RANDOM]], before, Verify())).verdict
+    result = judge(Contest(made, arms[CHALLENGER], [arms[CONTINUE], arms[RANDOM]], before, Verify())).verdict
     assert result.decision is Decision.REJECTED
     written = TypeAdapter(VerdictRecord).dump_python(result, mode="json")
     json.dumps(written, allow_nan=False)
@@ -126,12 +126,12 @@ def test_arms_that_answer_other_items_or_task_versions_are_refused() -> None:
     made = promise(plan(), before, (), NOTHING, Verify(), 0.015)
     fewer = replace(before, results=before.results[:-1])
     with pytest.raises(ValueError, match=r"items: before has 20, random-0 has 19 \(first missing: jump/19-0\)"):
-        judge(Case(made, arms[CHALLENGER], [arms[CONTINUE], Arm(RANDOM, (fewer,) * 3, 1, 1.0, 1)], before, Verify()))
+        judge(Contest(made, arms[CHALLENGER], [arms[CONTINUE], Arm(RANDOM, (fewer,) * 3, 1, 1.0, 1)], before, Verify()))
     newer = replace(before, versions={"jump": "2.0"})
     controls = [arms[CONTINUE], Arm(RANDOM, (newer,) * 3, 1, 1.0, 1)]
-    case = Case(made, arms[CHALLENGER], controls, replace(before, versions={"jump": "1.0"}), Verify())
+    contest = Contest(made, arms[CHALLENGER], controls, replace(before, versions={"jump": "1.0"}), Verify())
     with pytest.raises(ValueError, match=r"different task versions: jump is version 1\.0 in before, 2\.0 in random-0"):
-        judge(case)
+        judge(contest)
 
 
 def test_items_that_one_run_left_unscored_are_left_out_of_every_arm_and_counted() -> None:
@@ -191,8 +191,8 @@ def test_losses_of_several_rounds_do_not_sum_up_beyond_the_margin() -> None:
     second = replace(agreed(), start=report({"jump": 0.5, "others": 0.94}, 1))
     before = report({"jump": 0.5, "others": 0.9}, 1)
     arms = arm(CHALLENGER, 0.8, 0.86, 2), [arm(CONTINUE, 0.5, 0.86, 3), arm(RANDOM, 0.5, 0.86, 4)]
-    alone = judge(Case(agreed(), *arms, before, SETTINGS)).verdict
-    beside = judge(Case(second, *arms, before, SETTINGS)).verdict
+    alone = judge(Contest(agreed(), *arms, before, SETTINGS)).verdict
+    beside = judge(Contest(second, *arms, before, SETTINGS)).verdict
     assert (alone.decision, beside.decision) == (Decision.ACCEPTED, Decision.REJECTED)
     assert alone.guards[0].since is not None
     assert beside.guards[0].since is not None

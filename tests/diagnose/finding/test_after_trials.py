@@ -10,7 +10,6 @@ from diagnose.finding.after_trials import (
     ALIKE,
     FEATURES,
     TRIED,
-    VALUES,
     after_trials,
     features_of,
     load_trials_model,
@@ -20,6 +19,7 @@ from diagnose.finding.causes import MIN_CONFIDENCE
 from diagnose.finding.finding import Cause, Experiment
 from diagnose.finding.fitted.forest import CauseForest, pooled
 from diagnose.finding.outcome import settled
+from diagnose.finding.readings import FEATURES_OF_VALUES
 from evals.statistics.intervals import Estimate
 
 BY_RULE = {Cause.MISSING_DATA: 0.9, Cause.UNKNOWN: 0.1}
@@ -104,7 +104,7 @@ def test_distances_are_of_readings_and_trials_and_not_of_values_of_other_scales(
     model = forest_of(TWO)
     assert not model.is_far(features_of(LACKING | {"nearness": 40.0}, HELPS))
     assert model.is_far(features_of(LACKING | {"end_masked": 1.0}, HELPS))
-    assert model.near.sum() == len(ALIKE) == len(FEATURES) - len(VALUES)
+    assert model.near.sum() == len(ALIKE) == len(FEATURES) - len(FEATURES_OF_VALUES)
 
 
 def test_votes_are_sharpened_and_none_is_proof() -> None:

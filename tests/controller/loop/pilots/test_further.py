@@ -31,7 +31,7 @@ def bench(folder: Path, budget: float) -> Bench:
     how = recipe(run.settings.train, run.settings.model, TrainUpdate(), 100, 8.0)
     mixes = tuple(RivalMade(name, (100,), (TASK,), name, 0, 0.5) for name in NAMES)
     made = Done(RivalsMade(mixes, 8.0, Spent()), Artifact(folder, "rivals"), Spent())
-    return Bench(run, model_of(run, "model"), made, how, 0.1, budget, 0, 1000)
+    return Bench(run, model_of(run, "model"), made, how, 0.1, budget, 9, 0, 1000)
 
 
 def concluded(works: Mapping[Cause, float], unknown: float = 0.0) -> Concluded:
@@ -78,12 +78,12 @@ def test_no_look_passes_the_budget_whatever_was_spent_before(
 ) -> None:
     look = further(bench(tmp_path, budget), [OPEN], FIRST)
     assert names(look) == left
-    spent = sum(SEEDS * 0.1 for _ in FIRST) + sum(arm.length for arm, _ in look)
-    assert spent <= budget + 1e-9
+    tokens = sum(SEEDS * 0.1 for _ in FIRST) + sum(arm.length for arm, _ in look)
+    assert tokens <= budget + 1e-9
 
 
 def test_what_small_trainings_took_is_told_as_a_share_of_nine_trainings_of_a_round(tmp_path: Path) -> None:
-    shared = bench(tmp_path, 0.35 * 9)
+    shared = bench(tmp_path, 3.0)
     made = {"same": 2, "add": 2, "add-longer": 2}
     assert spent(shared, made) == pytest.approx(2 * 0.1 + 2 * 0.1 + 2 * 0.3)
     assert shared.share(spent(shared, made)) == pytest.approx(1.0 / 9)
