@@ -50,8 +50,8 @@ class Known:
 
 EVIDENCE = Known(lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS, rule_shows=True)
 """Evidence alone; the rule is what a check shows."""
-TRIALS = Known(lambda example: features_of(example.values, example.tried), FEATURES, ALIKE, BLANKS)
-"""Evidence, and what repairs did in small trainings; the rule is the definitions of causes."""
+TRIALS = Known(lambda example: features_of(example.values, example.tried, example.modes), FEATURES, ALIKE, BLANKS)
+"""Evidence, how items fail, and what repairs did in small trainings; the rule is the definitions of causes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,20 +26,17 @@ from cause_forests import EVIDENCE, TRIALS, Known, forest_of, forests_of_others,
 from cause_worth import Said, print_worlds, print_worth, worth
 from grid_runs import add_longer, add_runs, read_longer, read_runs
 
-from diagnose.finding.after_trials import FEATURES, TRIED, after_trials
+from diagnose.finding.after_trials import ALIKE, FEATURES, FEATURES_OF_MODES, TRIED, after_trials
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.finding import Cause
 from diagnose.finding.fitted.forest import EVIDENCE_FILE, TRIALS_FILE, CauseForest
 from diagnose.finding.open_causes import is_settled
 from diagnose.finding.outcome import settled
-from diagnose.finding.readings import EVIDENCE_FEATURES, evidence_features, shown_by_check
-from diagnose.modes.mode import Mode
+from diagnose.finding.readings import EVIDENCE_FEATURES, shown_by_check
 
 NO_POOL = (Cause.MISSING_DATA,)
 NO_OTHER = tuple(cause for cause in TRIED if cause not in (Cause.TRAINING_SETUP, Cause.WRONG_LABELS))
 """Repairs that cannot be tried: without a pool; where there are neither cues nor copies nor rows drawn too seldom."""
-MODES = tuple(f"mode {mode}" for mode in Mode)
-"""Shares of failed items in each failure mode, as further readings."""
 
 
 def main() -> None:
@@ -117,7 +114,7 @@ def by_definition(told: Said) -> Said:
 def with_small_trainings(by_rule: Sequence[Said], forests: Mapping[str, CauseForest]) -> list[Said]:
     """What the product says of findings after small trainings, each by the forest of all other worlds."""
     return [
-        (example, after_trials(example.values, shares, example.tried, forests[example.world]))
+        (example, after_trials(example.values, shares, example.tried, forests[example.world], example.modes))
         for example, shares in by_rule
     ]
 
@@ -145,15 +142,13 @@ def _by_row(stored: dict[str, object]) -> str:
 
 
 def print_ablation(checked: Sequence[Said]) -> None:
-    """Print how findings of worlds that were left out are told by their evidence without each reading or value, with
-    all, and with failure modes as further ones; and without what checks show."""
+    """Print how findings of worlds that were left out are told by their evidence: by all of it, without each reading or
+    value, and without what checks show."""
     print("| evidence | right | calibration error | of those that were tried | calibration error |")
     print("|---|---|---|---|---|")
     sets = {"all": EVIDENCE_FEATURES, **_without_each(EVIDENCE_FEATURES)}
     for what, names in sets.items():
         _print_evidence(what, checked, EVIDENCE.told_by(names))
-    with_modes = replace(EVIDENCE, of=lambda one: {**evidence_features(one.values), **_modes(one)})
-    _print_evidence("with failure modes", checked, with_modes.told_by((*EVIDENCE_FEATURES, *MODES)))
     _print_evidence("without checks", [(example, {}) for example, _ in checked], EVIDENCE)
 
 
@@ -163,16 +158,16 @@ def _print_evidence(what: str, checked: Sequence[Said], known: Known) -> None:
     print(f"| {what} | {' | '.join(cells)} |", flush=True)
 
 
-def _modes(example: Example) -> dict[str, float]:
-    return {name: example.modes.get(name.removeprefix("mode "), 0.0) for name in MODES}
-
-
 def print_trials_ablation(by_rule: Sequence[Said]) -> None:
-    """Print how findings of worlds that were left out are told after small trainings without each reading or value,
-    without what each repair did, without the trainings, and without the definitions."""
+    """Print how findings of worlds that were left out are told after small trainings: by all that is known, without the
+    trainings, what each repair did, the failure modes, each reading or value, and without the definitions."""
     print("| after small trainings | right | calibration error |")
     print("|---|---|---|")
-    sets = {"all": FEATURES, "no small training": EVIDENCE_FEATURES}
+    sets = {
+        "all": FEATURES,
+        "no small training": tuple(n for n in FEATURES if n not in ALIKE or n in EVIDENCE_FEATURES),
+        "without failure modes": tuple(n for n in FEATURES if n not in FEATURES_OF_MODES),
+    }
     sets |= {
         f"without the repair of {cause.value}": tuple(n for n in FEATURES if not n.startswith(f"{cause.value} "))
         for cause in TRIED

@@ -3,7 +3,8 @@
 A repair that works in a small training does not name the cause by itself. Right rows help against wrong ones as well as
 against missing ones; a model that is too small learns on, too; what wrong labels have taught is unlearnt late, so that
 leaving them out may show nothing. How much each repair says beside the others, and beside what is known of the rows, is
-told by a forest (`diagnose.finding.fitted.forest`) on the evidence and on what the repairs did. It grows from findings
+told by a forest (`diagnose.finding.fitted.forest`) on the evidence, on how items fail and on what the repairs did. It
+grows from findings
 of the proving ground with planted defects, which `scripts/fit_causes.py` leaves in `fitted/trials.json`. Its votes are
 pooled with what follows from the definitions (`diagnose.finding.outcome`): where it has seen nothing like a finding, it
 votes for several causes, and a repair that plainly works decides. One that is far from all it has seen keeps what the
@@ -22,6 +23,7 @@ from diagnose.finding.causes import MIN_CONFIDENCE, unnamed
 from diagnose.finding.finding import Cause, Experiment
 from diagnose.finding.fitted.forest import TRIALS_FILE, CauseForest, read_forest
 from diagnose.finding.readings import FEATURES_OF_VALUES, READINGS, evidence_features
+from diagnose.modes.mode import Mode
 
 TRIED = (
     Cause.TRAINING_SETUP,
@@ -37,22 +39,27 @@ _UNTRIED = MappingProxyType({"works": 0.0, "closes": 0.0, "untried": 1.0})
 ALIKE = (*READINGS, *(f"{cause.value} {what}" for cause in TRIED for what in _UNTRIED))
 """Readings of the evidence, and of each repair whether it works, what it closes, and whether it was not tried: all of
 one scale."""
-FEATURES = (*ALIKE, *FEATURES_OF_VALUES)
+FEATURES_OF_MODES = tuple(f"mode {mode.value}" for mode in Mode)
+FEATURES = (*ALIKE, *FEATURES_OF_VALUES, *FEATURES_OF_MODES)
 BLANKS = tuple(
     {f"{cause.value} {what}": value for what, value in _UNTRIED.items()}
     for cause in TRIED
     if cause is not Cause.TRAINING_SETUP
 )
 """What is said of each repair that a finding may have been told without; training on can always be tried."""
+NO_MODES: Mapping[str, float] = MappingProxyType({})
 _LENGTH = 0.1
 """Length of a small training, as a share of an arm's, that what a longer one closes is written as."""
 _LEAST_LENGTH = 0.02
 _MOST_SURE = 0.99
 
 
-def features_of(values: Mapping[str, float], made: Sequence[Experiment]) -> dict[str, float]:
-    """Readings and values of a finding's evidence, and what the repairs that were tried did."""
+def features_of(
+    values: Mapping[str, float], made: Sequence[Experiment], modes: Mapping[str, float] = NO_MODES
+) -> dict[str, float]:
+    """Readings and values of a finding's evidence, what the repairs that were tried did, and how its items fail."""
     found = evidence_features(values)
+    found |= {f"mode {mode.value}": modes.get(mode.value, 0.0) for mode in Mode if modes}
     by_cause = {one.cause: one for one in made}
     for cause in TRIED:
         one = by_cause.get(cause)
@@ -66,6 +73,7 @@ def after_trials(
     by_rule: Mapping[Cause, float],
     made: Sequence[Experiment],
     model: CauseForest | None = None,
+    modes: Mapping[str, float] = NO_MODES,
 ) -> Mapping[Cause, float]:
     """Probability of each cause, sum 1; where none reaches `MIN_CONFIDENCE`, `unknown` comes first.
 
@@ -75,9 +83,10 @@ def after_trials(
             or has a cause that nothing had that was.
         made: Experiments, at least one.
         model: Forest to ask in place of the one in `fitted/trials.json`.
+        modes: Share of the failed items in each failure mode; empty where it is not known.
     """
     model = load_trials_model() if model is None else model
-    features = features_of(values, made)
+    features = features_of(values, made, modes)
     if model.is_far(features) or max(by_rule, key=lambda cause: by_rule[cause]) not in {*model.causes, Cause.UNKNOWN}:
         return by_rule
     shares = model.capped(model.probabilities(features, by_rule))

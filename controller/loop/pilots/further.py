@@ -37,7 +37,7 @@ class Concluded:
     def told(self) -> Settled:
         """What is told of it, when nothing more is tried."""
         values = {name: value for name, value in self.finding.evidence.items() if isinstance(value, float)}
-        causes = after_trials(values, self.settled.causes, self.settled.experiments)
+        causes = after_trials(values, self.settled.causes, self.settled.experiments, modes=self.finding.modes)
         return replace(self.settled, causes=causes)
 
 

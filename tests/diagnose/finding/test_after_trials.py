@@ -9,6 +9,7 @@ import pytest
 from diagnose.finding.after_trials import (
     ALIKE,
     FEATURES,
+    FEATURES_OF_MODES,
     TRIED,
     after_trials,
     features_of,
@@ -73,6 +74,12 @@ def test_a_repair_that_was_not_tried_says_nothing_for_or_against() -> None:
     assert set(found) <= set(FEATURES)
 
 
+def test_how_items_fail_counts_where_it_is_known() -> None:
+    found = features_of(LACKING, HELPS, {"truncated": 0.75, "wrong": 0.25})
+    assert (found["mode truncated"], found["mode wrong"], found["mode refusal"]) == (0.75, 0.25, 0.0)
+    assert not set(FEATURES_OF_MODES) & set(features_of(LACKING, HELPS))
+
+
 def test_rows_that_help_name_missing_rows_only_where_some_are_missing() -> None:
     lacking, plenty = (after_trials(values, BY_RULE, HELPS, forest_of(TWO)) for values in (LACKING, PLENTY))
     assert max(lacking, key=lambda cause: lacking[cause]) is Cause.MISSING_DATA
@@ -104,7 +111,7 @@ def test_distances_are_of_readings_and_trials_and_not_of_values_of_other_scales(
     model = forest_of(TWO)
     assert not model.is_far(features_of(LACKING | {"nearness": 40.0}, HELPS))
     assert model.is_far(features_of(LACKING | {"end_masked": 1.0}, HELPS))
-    assert model.near.sum() == len(ALIKE) == len(FEATURES) - len(FEATURES_OF_VALUES)
+    assert model.near.sum() == len(ALIKE) == len(FEATURES) - len(FEATURES_OF_VALUES) - len(FEATURES_OF_MODES)
 
 
 def test_votes_are_sharpened_and_none_is_proof() -> None:
