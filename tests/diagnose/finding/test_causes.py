@@ -52,6 +52,15 @@ SOUND = {
     "among_passing": 0.9,
 }
 """Of a slice with its share of rows, which are learnt and agree."""
+NO_ROWS = {name: value for name, value in SOUND.items() if name not in ("learnt", "against", "conflicts")} | {
+    "corpus_rows": 0.0,
+    "distinct_rows": 0.0,
+    "scarcity": 1.0,
+    "distinct_scarcity": 1.0,
+    "distinct_share": 0.0,
+    "nearness": 0.85,
+}
+"""Of one without any: nothing is known of how they are learnt, and the nearest rows are farther off."""
 
 
 def named(**values: float) -> Cause:
@@ -72,13 +81,17 @@ def named(**values: float) -> Cause:
         ({"wrong": 0.25}, Cause.WRONG_LABELS),
         ({"cue_flips": 0.9}, Cause.SHORTCUT),
         ({"copies": 0.97, "scarcity": 0.95, "learnt": 0.1}, Cause.DUPLICATES),
-        ({"scarcity": 1.0, "distinct_scarcity": 1.0, "distinct_rows": 0.0}, Cause.MISSING_DATA),
         ({"scarcity": 0.95, "distinct_scarcity": 0.95, "distinct_rows": 24.0}, Cause.MISSING_DATA),
         ({"learnt": 0.5, "learnt_elsewhere": 0.6, "falling": 0.3, "beyond": 0.6}, Cause.CAPACITY),
     ],
 )
 def test_a_strong_reading_names_its_cause(values: dict[str, float], cause: Cause) -> None:
     assert named(**values) is cause
+
+
+def test_a_slice_without_rows_lacks_them() -> None:
+    causes = cause_probabilities(NO_ROWS)
+    assert causes[Cause.MISSING_DATA] > MIN_CONFIDENCE
 
 
 def test_rows_that_are_too_few_are_not_taken_for_training_that_stopped_early() -> None:
@@ -185,12 +198,11 @@ def test_no_cause_is_named_where_the_evidence_is_unlike_all_that_was_fitted_and_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nowhere = replace(load_cause_model(), seen=np.full((1, len(EVIDENCE_FEATURES)), 9.0), reach=0.5)
-    starved = SOUND | {"corpus_rows": 0.0, "distinct_rows": 0.0, "scarcity": 1.0, "distinct_scarcity": 1.0}
     masked = SOUND | {"end_masked": 1.0}
-    before = cause_probabilities(starved)
+    before = cause_probabilities(NO_ROWS)
     monkeypatch.setattr(causes, "load_cause_model", lambda: nowhere)
-    after = cause_probabilities(starved)
-    assert is_unlike(starved)
+    after = cause_probabilities(NO_ROWS)
+    assert is_unlike(NO_ROWS)
     assert before[Cause.MISSING_DATA] > MIN_CONFIDENCE
     assert after[Cause.UNKNOWN] == MIN_CONFIDENCE
     assert max((c for c in after if c is not Cause.UNKNOWN), key=lambda c: after[c]) is Cause.MISSING_DATA
