@@ -132,7 +132,9 @@ def each_world(examples: Sequence[Example], fit: Callable[[Sequence[Example]], T
 
 
 def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights by which causes count alike, and the runs of each cause, [num_examples], mean 1 over the runs.
+    """Weights by which the runs of a cause count alike, and causes by the root of their number of runs, [num_examples],
+    mean 1 over the runs. If causes counted alike, one of few findings, of which some show nothing, would be told from
+    evidence that says nothing.
 
     Args:
         examples: Findings.
@@ -141,8 +143,8 @@ def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np
     runs = [f"{example.run} {label}" for example, label in zip(examples, y.tolist(), strict=True)]
     of_run = {run: runs.count(run) for run in set(runs)}
     weights = np.array([1 / of_run[run] for run in runs])
-    totals = np.bincount(y, weights)
-    return np.asarray(weights / totals[y] * len(of_run) / len(totals))
+    weights /= np.sqrt(np.bincount(y, weights))[y]
+    return np.asarray(weights / weights.sum() * len(of_run))
 
 
 def _verified(example: Example) -> Sequence[str]:

@@ -152,8 +152,8 @@ def sure(found: Sequence[Said]) -> dict[Cause, float]:
 
 
 class _Forest:
-    """Causes count alike, and so do the runs of a cause, however many findings each has. A finding of which two causes
-    are true says nothing about what tells them apart, and is not grown from."""
+    """The runs of a cause count alike, however many findings each has. A finding of which two causes are true says
+    nothing about what tells them apart, and is not grown from."""
 
     def __init__(self, examples: Sequence[Example], known: Known) -> None:
         examples = [example for example in examples if len(example.true) == 1]
