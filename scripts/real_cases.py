@@ -26,7 +26,7 @@ from controller.loop.pilots.causes import settle_causes
 from controller.loop.proposing import propose_round
 from controller.loop.run import opened
 from controller.train.start import load_tokenizer
-from diagnose.finding.finding import Diagnosis, Finding
+from diagnose.finding.finding import Diagnosis
 from diagnose.finding.outcome import concluded
 from diagnose.model.losses import row_losses
 from diagnose.rows.pool import ContentIds
@@ -52,6 +52,12 @@ COMMON = (
     "train.max_length=64",
     "evals.batch_size=256",
 )
+
+WRITTEN = {
+    "output_type": "generate_until",
+    "generation_kwargs": {"until": ["\n"], "max_gen_toks": 26, "do_sample": False},
+    "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+}
 
 
 def main() -> None:
@@ -100,8 +106,9 @@ def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str
     """What the findings point at, beside what was planted."""
     parts = []
     if ground.wrong_items:
-        prompt_of = {r.item.id: r.item.prompt for r in probe.results}
-        named = {prompt_of[k] for k in _pointed(diagnosis, "golds", "items")}
+        prompt_of = {r.item.key: r.item.prompt for r in probe.results}
+        doubted = [test for finding in diagnosis.findings for test in finding.tests if test.test == "golds"]
+        named = {prompt_of[key] for test in doubted for key in test.items}
         planted = ground.wrong_items & set(prompt_of.values())
         hits = len(named & planted)
         precision, recall = hits / max(len(named), 1), hits / len(planted)
@@ -110,7 +117,8 @@ def held_against(ground: Ground, diagnosis: Diagnosis, probe: EvalReport) -> str
         parts.append(_defects(ground, diagnosis))
     if ground.copies:
         test = "overlap" if "contamination" in ground.causes else "copies"
-        parts.append(f"{len(_pointed(diagnosis, test, 'rows'))} rows named of {ground.copies} planted")
+        rows = {row for finding in diagnosis.findings for one in finding.tests if one.test == test for row in one.rows}
+        parts.append(f"{len(rows)} rows named of {ground.copies} planted")
     return "".join(f"; {part}" for part in parts)
 
 
@@ -131,18 +139,6 @@ def _defects(ground: Ground, diagnosis: Diagnosis) -> str:
 
 def _is_wrong(ground: Ground) -> NDArray[np.bool_]:
     return np.array([k in ground.wrong_rows for k in range(len(ground.train))])
-
-
-def _pointed(diagnosis: Diagnosis, test: str, what: str) -> set[str]:
-    found: list[Finding] = list(diagnosis.findings)
-    return {k for finding in found for one in finding.tests if one.test == test for k in getattr(one, what)}
-
-
-WRITTEN = {
-    "output_type": "generate_until",
-    "generation_kwargs": {"until": ["\n"], "max_gen_toks": 26, "do_sample": False},
-    "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
-}
 
 
 def _offered(choices: Sequence[str]) -> dict[str, object]:
