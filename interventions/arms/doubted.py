@@ -17,11 +17,8 @@ from diagnose.finding.evidence import DeniedRow, Evidence
 from diagnose.finding.finding import Finding
 from diagnose.slices.predicate import row_members
 from interventions.admission.gate import Stock
-from interventions.fixes.clean import RELABEL, Clean, cleaned, relabelled, without_harmful
+from interventions.fixes.clean import RELABEL, Clean, cleaned, is_unable, relabelled
 from interventions.plan.step import CLEAN, Declined, Made, Remove, Resources, Step, Steps
-
-_UNABLE = 0.5
-"""Share of the golds of a slice's items from which a classifier that denies more of them cannot do the task."""
 
 
 @dataclass
@@ -36,9 +33,8 @@ class Doubted(Clean):
         test = next((one for one in finding.tests if "denied" in one.values), None)
         if any(one.blames is not None for one in finding.tests):
             return found
-        if test is None or test.values["denied_items"] > _UNABLE:
-            harmful = isinstance(found, Declined) and test is not None
-            return without_harmful(finding, resources, is_sure=False) if harmful else found
+        if test is None or is_unable(test):
+            return found
         rows = _chosen(test, found, resources.stock)
         if not len(rows):
             return found

@@ -2,8 +2,9 @@
 
 wrong_labels   where completions are labels, rows of the data slice whose label a classifier denies that has not seen
                them, if the golds of probe items show that at least nine in ten of them are wrong
-               (`diagnose.evidence.from_rows.wrong_labels`). Elsewhere rows of the data slice that by influence
-               functions work against the failed items, clearly more than rows outside it seem to
+               (`diagnose.evidence.from_rows.wrong_labels`). Elsewhere, and where that classifier cannot do the task,
+               rows of the data slice that by influence functions work against the failed items, clearly more than rows
+               outside it seem to
 duplicates     all but the first of the rows that say the same, wherever they stand
 anything else  nothing to clean
 
@@ -48,6 +49,8 @@ _LEAST_HARM = 0.25
 """Least harm of a row that leaves, as a share of the median help of the slice's rows that help: right rows that are
 hard work against items a little. On three corpora with half of a skill's rows answered wrongly, or one kind of them,
 192 rows leave of which 184 are wrong, where 323 do any harm (199)."""
+_UNABLE = 0.5
+"""Share of the golds of a slice's items from which a classifier that denies more of them cannot do the task."""
 _LEAST_LEFT = 0.1
 """Share of the slice's rows that must not seem wrong: where nearly all do, the fault is not some wrong labels."""
 
@@ -95,12 +98,18 @@ def _for_cause(finding: Finding, resources: Resources, is_sure: bool) -> Steps:
     if finding.cause is Cause.WRONG_LABELS:
         blaming = (test for test in finding.tests if test.blames == finding.data_slice)
         test = next(blaming, None) or next((test for test in finding.tests if "wrong" in test.values), None)
-        if test is None:
+        if test is None or is_unable(test):
             return without_harmful(finding, resources, is_sure=is_sure)
         return _without_denied(finding, resources, test)
     if finding.cause is Cause.DUPLICATES:
         return _without_copies(finding, resources.stock)
     return Declined("neither wrong labels nor copies are to blame, so there is nothing to clean")
+
+
+def is_unable(test: Evidence) -> bool:
+    """Whether a test of labels says nothing of them, for its classifier denies most golds of the slice's items too:
+    answers that are computed, as sums are, may be few and are no labels."""
+    return test.values.get("denied_items", 0.0) > _UNABLE
 
 
 def _without_denied(finding: Finding, resources: Resources, test: Evidence) -> Steps:

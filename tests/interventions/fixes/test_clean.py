@@ -145,6 +145,17 @@ def test_where_no_label_is_shown_to_be_wrong_nothing_leaves() -> None:
     assert "nine in ten" in done.plan.reason
 
 
+@pytest.mark.parametrize(("denied_items", "num_removed"), [(0.4, 0), (0.6, 3)])
+def test_where_a_classifier_cannot_do_the_task_rows_that_work_against_its_items_leave(
+    denied_items: float, num_removed: int
+) -> None:
+    """Sums are few answers that many items share, and no labels."""
+    test = Evidence("labels", {"wrong": 0.0, "denied": 0.7, "denied_items": denied_items}, "")
+    found = replace(finding(Cause.WRONG_LABELS), tests=(test,))
+    done = planned(Clean(), diagnosis(found), row_effects=effects)
+    assert sum(action.num_removed for action in done.plan.actions) == num_removed
+
+
 def test_where_nearly_all_rows_seem_wrong_none_is_removed() -> None:
     found = diagnosis(finding(Cause.WRONG_LABELS))
     against = lambda asked, rows: np.where(rows < 10, -1.0, 0.0).astype(np.float32)  # noqa: E731
