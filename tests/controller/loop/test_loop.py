@@ -301,15 +301,15 @@ def test_doses_asked_of_a_finished_loop_change_no_verdict_and_repeat_no_stage(sm
     shutil.copytree(smoke, run_dir)
     lines = len(journal(run_dir))
     looks = (smoke.parent / "ledger.jsonl").read_text()
-    finish(start(["loop", *SMOKE, "verify.doses=[0.5]", "run_dir=runs/dosed"], smoke.parents[1]))
+    finish(start(["loop", *SMOKE, "verify.doses=[1.002,0.5]", "run_dir=runs/dosed"], smoke.parents[1]))
     (plain,), (dosed,) = read_loop(smoke).rounds, read_loop(run_dir).rounds
     assert replace(dosed.verdict, doses=()) == plain.verdict
     assert (smoke.parent / "ledger.jsonl").read_text() == looks
     finished = [line["stage"] for line in journal(run_dir)[lines:] if line["event"] == "finished"]
     done = [stage.rsplit("-", 1)[0] for stage in finished]  # without the hash
     tried = [f"{what}-dose-0.5-{seed}" for what in ("train", "measure") for seed in (100, 101, 102)]
-    assert sorted(done) == sorted(["dose-0.5", *tried])
-    half, fix = dosed.verdict.doses
+    assert sorted(done) == sorted(["dose-0.5", "dose-1.002", *tried])
+    half, fix = dosed.verdict.doses  # the other adds no row beyond those of the fix
     assert (half.dose, fix.dose) == (0.5, 1.0)
     assert fix.num_added == sum(action.num_added for action in plain.plan.actions)
     assert half.num_added == round(fix.num_added / 2)
@@ -317,6 +317,7 @@ def test_doses_asked_of_a_finished_loop_change_no_verdict_and_repeat_no_stage(sm
     assert (fix.score, fix.ci, fix.tokens) == (challenger.score, challenger.ci, challenger.tokens)
     assert abs(half.tokens - fix.tokens) <= 32  # within one row
     assert set(half.guards) == {guard.task for guard in plain.verdict.guards}
+    assert "starter_reverse" in half.guards
     assert dosed.costs["dose"].tokens > 3 * half.tokens
     assert {name: cost.tokens for name, cost in dosed.costs.items() if name != "dose"} == {
         name: cost.tokens for name, cost in plain.costs.items()
