@@ -31,6 +31,7 @@ from controller.engine.budget import Spent
 from controller.engine.hashes import hash_of
 from controller.engine.runner import Done, Stage
 from controller.engine.versions import code_version
+from controller.engine.whole_file import write_whole
 from controller.loop.diagnosing import DiagnosedRound, diagnose_round
 from controller.loop.models import MeasuredModel, base_model, initial_model, measure_model
 from controller.loop.pilots.bench import SEEDS
@@ -124,9 +125,7 @@ def main() -> None:
 def write_outcomes(outcomes: Sequence[Outcome], path: Path) -> None:
     """Replace the file, a line for each run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(b"".join(TypeAdapter(Outcome).dump_json(one) + b"\n" for one in outcomes))
-    temporary.replace(path)
+    write_whole(path, b"".join(TypeAdapter(Outcome).dump_json(one) + b"\n" for one in outcomes))
 
 
 def read_outcomes(path: Path) -> list[Outcome]:

@@ -83,7 +83,8 @@ def add_longer(folders: Sequence[Path], path: Path = KEPT_LONGER) -> Longer:
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
-    """Put all lines in the place of what was kept: a kill leaves the one or the other."""
+    """Put all lines in the place of what was kept: a kill leaves the one or the other. By itself, since the grid is
+    played by the code of the kept runs, which may be older than `write_whole`."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(line + "\n" for line in lines))
     temporary.replace(path)

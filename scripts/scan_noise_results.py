@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from scipy import stats
 
+from controller.engine.whole_file import write_whole
 from controller.results.verdict_json import Decision, LookRecord
 from evals.statistics.intervals import Estimate
 
@@ -93,10 +94,8 @@ def read_results(path: Path) -> dict[int, NoiseResult]:
 def write_results(results: Mapping[int, NoiseResult], path: Path) -> None:
     """Replace the file, a line for each seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     kept = (results[seed] for seed in sorted(results))
-    temporary.write_bytes(b"".join(TypeAdapter(NoiseResult).dump_json(one) + b"\n" for one in kept))
-    temporary.replace(path)
+    write_whole(path, b"".join(TypeAdapter(NoiseResult).dump_json(one) + b"\n" for one in kept))
 
 
 _HEAD = (
