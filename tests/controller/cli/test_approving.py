@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import mlflow
 import psutil
+import pyarrow.parquet as pq
 import pytest
 from builders.checkout import ROOT, finish, start
 from builders.loop_results import loop_result
@@ -18,7 +19,8 @@ from controller.main import run
 from controller.results.loop_json import Status, read_loop, write_loop
 
 SMALL = ["experiment=smoke", "verify.seeds=3", "train.max_steps=10", "train.update.max_steps=3"]
-ASKING = [*SMALL, "controller.approval=ask"]
+ASKING = [*SMALL, "controller.approval=ask", "interventions=retrieve", "evals.tasks=[starter_descend]"]
+"""A loop that asks. With one task and one fix its plan is the same whatever cause an untrained model is told."""
 
 
 def mlflow_run(run_dir: Path) -> Run:
@@ -51,7 +53,9 @@ def test_a_loop_that_asks_ends_with_exit_code_3_and_goes_on_once_it_is_approved(
     jsonschema.validate(left, json.loads((ROOT / "docs" / "loop.schema.json").read_text()))
     proposal = left["rounds"][0]["approval"]["proposal"]
     waits, read, approve, reject, _ = out.splitlines()[-5:]
-    assert waits.startswith("round 0 waits for approval: retrieve, 184 rows added where skill = descend: 9 trainings, ")
+    kinds = pq.read_table(run_dir / "mix-0.parquet")["kind"].to_pylist()
+    change = f"retrieve, {kinds.count('retrieve')} rows added where skill = descend"
+    assert waits.startswith(f"round 0 waits for approval: {change}: 9 trainings, ")
     assert read.startswith(f"read {run_dir}/report.html, and every row in mix-0.parquet beside it; ")
     assert approve == f"  evalmend approve {run_dir} round=0 proposal={proposal}"
     assert reject == f'  evalmend reject {run_dir} round=0 proposal={proposal} why="..."'
