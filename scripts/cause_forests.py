@@ -10,7 +10,7 @@ from cause_examples import Example, each_world, run_weights
 from cause_worth import SURE, Said, first
 from numpy.typing import NDArray
 
-from diagnose.finding.after_trials import ALIKE, BLANKS, FEATURES, features_of
+from diagnose.finding.after_trials import ALIKE, AT_ONCE, BLANKS, FEATURES, features_of
 from diagnose.finding.finding import Cause
 from diagnose.finding.fitted.forest import Blank, CauseForest, blanks_of, grow, pooled, read_forest
 from diagnose.finding.readings import EVIDENCE_FEATURES, READINGS, evidence_features
@@ -42,6 +42,8 @@ class Known:
     """For each repair that may be missing, the values of a finding without it."""
     rule_shows: bool = False
     """Whether what the rule names is seen by itself, so that no cap is on it."""
+    tells_doubles: bool = False
+    """Whether a finding of two causes at once is half an example of each; else nothing is grown from it."""
 
     def told_by(self, names: Sequence[str]) -> "Known":
         """The same, where only these values are told by."""
@@ -50,7 +52,13 @@ class Known:
 
 EVIDENCE = Known(lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS, rule_shows=True)
 """Evidence alone; the rule is what a check shows."""
-TRIALS = Known(lambda example: features_of(example.values, example.tried, example.modes), FEATURES, ALIKE, BLANKS)
+TRIALS = Known(
+    lambda example: features_of(example.values, example.tried, example.modes),
+    FEATURES,
+    ALIKE,
+    BLANKS,
+    tells_doubles=True,
+)
 """Evidence, how items fail, and what repairs did in small trainings; the rule is the definitions of causes."""
 
 
@@ -63,6 +71,8 @@ class LeftOut:
     """Power of the votes that tells them best."""
     trust: float
     """Power of the rule's probabilities."""
+    at_once: float
+    """Share of the votes for a second cause that tells findings of two causes best from those of one."""
 
 
 def tell_left_out(by_rule: Sequence[Said], known: Known) -> LeftOut:
@@ -70,7 +80,7 @@ def tell_left_out(by_rule: Sequence[Said], known: Known) -> LeftOut:
     voted = votes_left_out(by_rule, known)
     sharpness, trust = best_powers(voted)
     told = [(example, pooled(votes, rule, sharpness, trust)) for example, votes, rule in voted]
-    return LeftOut(told, sharpness, trust)
+    return LeftOut(told, sharpness, trust, least_at_once(voted, told) if known.tells_doubles else 1.0)
 
 
 def votes_left_out(by_rule: Sequence[Said], known: Known) -> list[Voted]:
@@ -108,6 +118,7 @@ def forest_of(by_rule: Sequence[Said], known: Known) -> dict[str, object]:
         "weights": np.round(forest.weights, _DIGITS).tolist(),
         "sharpness": left_out.sharpness,
         "trust": left_out.trust,
+        "at_once": left_out.at_once,
         "most": round(float(np.mean(right)), 2) if right else 1.0,
         "sure": {cause.value: share for cause, share in sure(left_out.told).items()},
         "reach": round(_reach(forest.worlds, forest.rows[:, np.isin(known.names, known.near)]), 3),
@@ -142,6 +153,21 @@ def best_powers(voted: Sequence[Voted]) -> tuple[float, float]:
     return min(product(SHARPNESS, TRUST), key=loss)
 
 
+def least_at_once(voted: Sequence[Voted], told: Sequence[Said]) -> float:
+    """Share of the votes for a second cause from which both are named, with the largest sum of the shares of findings
+    of two causes and of one that are told as such (Youden 1950, Cancer 3, 32); 1 where there are not both."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for (example, votes, _), (_, shares) in zip(voted, told, strict=True):
+        others = [votes.get(cause, 0.0) for cause in AT_ONCE if cause is not first(shares)]
+        if example.is_double or len(example.true) == 1:
+            seconds[example.is_double].append(max(others) if first(shares) in AT_ONCE else 0.0)
+    two, one = np.sort(seconds[True]), np.sort(seconds[False])
+    if not len(two) or not len(one):
+        return 1.0
+    told_as_such = 1 - np.arange(len(two)) / len(two) + np.searchsorted(one, two) / len(one)
+    return round(float(two[int(np.argmax(told_as_such))]), _DIGITS)
+
+
 def sure(found: Sequence[Said]) -> dict[Cause, float]:
     """Share that is right of each cause named with .9 or more, where there are enough to tell."""
     right: dict[Cause, list[bool]] = defaultdict(list)
@@ -152,11 +178,11 @@ def sure(found: Sequence[Said]) -> dict[Cause, float]:
 
 
 class _Forest:
-    """The runs of a cause count alike, however many findings each has. A finding of which two causes are true says
-    nothing about what tells them apart, and is not grown from."""
+    """The runs of a cause count alike, however many findings each has. A finding that any one of two causes explains
+    says nothing about what tells them apart, and is not grown from."""
 
     def __init__(self, examples: Sequence[Example], known: Known) -> None:
-        examples = [example for example in examples if len(example.true) == 1]
+        examples = [one for example in examples for one in _halves(example, known)]
         self._known = known
         values = [known.of(example) for example in examples]
         usual = [np.median([of[name] for of in values if name in of] or [0.0]) for name in known.names]
@@ -178,6 +204,14 @@ class _Forest:
         values = [self._known.of(example) for example in examples]
         usual = dict(zip(self._known.names, self.typical.tolist(), strict=True))
         return np.round([[of.get(name, usual[name]) for name in self._known.names] for of in values], _DIGITS)
+
+
+def _halves(example: Example, known: Known) -> list[Example]:
+    """The examples that a finding is: of two causes at once one of each."""
+    if len(example.true) == 1:
+        return [example]
+    is_both = example.is_double and known.tells_doubles
+    return [replace(example, cause=cause, also=()) for cause in sorted(example.true)] if is_both else []
 
 
 def _reach(of: Sequence[str], rows: NDArray[np.float64]) -> float:

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from cause_examples import Example, examples_of, with_counterparts
 from cause_forests import EVIDENCE, TRIALS, Known, forest_of, forests_of_others, sure, tell_left_out
-from cause_worth import Said, print_worlds, print_worth, worth
+from cause_worth import Said, first, print_worlds, print_worth, worth
 from grid_runs import add_longer, add_runs, read_longer, read_runs
 
-from diagnose.finding.after_trials import ALIKE, FEATURES, FEATURES_OF_MODES, TRIED, after_trials
+from diagnose.finding.after_trials import ALIKE, FEATURES, FEATURES_OF_MODES, TRIED, after_trials, also_true
 from diagnose.finding.causes import cause_probabilities
 from diagnose.finding.finding import Cause
 from diagnose.finding.fitted.forest import EVIDENCE_FILE, TRIALS_FILE, CauseForest
@@ -82,6 +82,7 @@ def print_tried(told: Sequence[Said], by_rule: Sequence[Said], right: Mapping[Ca
     with_trainings = with_small_trainings(by_rule, forests)
     print_worth("with small trainings", with_trainings)
     print_worlds(with_trainings)
+    print_doubles(with_trainings, forests)
     for what, without in (("no rows to add", NO_POOL), ("nothing but doubted rows to leave out", NO_OTHER)):
         left = [by_definition(one) for one in told_without(told, without)]
         print_worth(f"with small trainings, {what}, by the definitions alone", left)
@@ -91,6 +92,23 @@ def print_tried(told: Sequence[Said], by_rule: Sequence[Said], right: Mapping[Ca
         by_example[id(one[0])] if is_settled(by_example[id(one[0])][1], right) else one for one in with_trainings
     ]
     print_worth("with small trainings where evidence alone settles nothing, as in a loop", in_a_loop)
+
+
+def print_doubles(found: Sequence[Said], forests: Mapping[str, CauseForest]) -> None:
+    """Print in how many runs with two causes in one slice both are named, and in how many findings of one cause two."""
+    runs: dict[str, bool] = {}
+    singles = []
+    for example, shares in found:
+        also = also_true(example.values, shares, example.tried, forests[example.world], example.modes)
+        if example.is_double:
+            is_told = {first(shares), *also} == example.true
+            runs[example.run] = runs.get(example.run, False) or is_told
+        elif len(example.true) == 1:
+            singles.append(bool(also))
+    print(
+        f"two causes at once: both named in {sum(runs.values())} of {len(runs)} runs; two named in {sum(singles)} of "
+        f"{len(singles)} findings of one cause"
+    )
 
 
 def by_check(examples: Sequence[Example]) -> list[Said]:

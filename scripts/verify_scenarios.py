@@ -34,7 +34,7 @@ from controller.prove.settings import ProveSettings
 from controller.prove.truth import VERIFIED
 from controller.prove.worlds import meaningless
 from controller.settings import LoopSettings
-from diagnose.finding.finding import LACKING, Cause
+from diagnose.finding.finding import Cause
 from evals.fixtures.worlds import WORLDS
 from evals.fixtures.worlds.world import World
 from evals.items import ItemResult
@@ -43,6 +43,8 @@ from evals.splits import Split
 CLOSES = 0.5
 UNCLEAR = 0.25
 """A share nearer to one half than this is measured with a second seed."""
+LACKING = 0.5
+"""Shortfall from its fair share of rows beyond which a skill lacks rows, whatever else is wrong with them."""
 LONGER = 2
 """How many times as long the same data is trained on, for `training_setup`."""
 CLEAN_SEEDS = 5

@@ -16,7 +16,7 @@ from controller.stages.measure import INDEX_FILE
 from controller.train.start import load_tokenizer
 from diagnose.attribution.stream import Attribution
 from diagnose.case import Case, Scope
-from diagnose.finding.finding import Cause, Experiment
+from diagnose.finding.finding import Cause, Experiment, Finding
 from diagnose.model.asked_model import AskedModel
 from diagnose.model.queries import Queries
 from diagnose.slices.predicate import Slice
@@ -31,6 +31,8 @@ class Settled:
     items: Slice
     causes: Mapping[Cause, float]
     experiments: tuple[Experiment, ...]
+    also: tuple[Cause, ...] = ()
+    """Causes that are true at once with the most probable one."""
 
 
 def diagnose(folder: Path, inputs: DiagnosisInputs) -> Spent:
@@ -60,13 +62,17 @@ def settle(folder: Path, diagnosis: Artifact, settled: Sequence[Settled]) -> int
     found = load_diagnosis(diagnosis.folder)
     by_items = {one.items: one for one in settled}
     findings = tuple(
-        replace(finding.with_causes(one.causes), experiments=one.experiments) if one is not None else finding
+        finding if one is None else _with(finding, one)
         # Leaked items may be in a slice of the same name, and nothing was tried for them.
         for finding, one in ((each, by_items.get(each.slice) if each.queries else None) for each in found.findings)
     )
     save_diagnosis(replace(found, findings=findings), folder)
     shutil.copyfile(diagnosis.folder / EFFECTS_FILE, folder / EFFECTS_FILE)
     return len(settled)
+
+
+def _with(finding: Finding, settled: Settled) -> Finding:
+    return replace(finding.with_causes(settled.causes), experiments=settled.experiments, also=settled.also)
 
 
 def case_of(inputs: DiagnosisInputs) -> Case:

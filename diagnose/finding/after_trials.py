@@ -47,6 +47,9 @@ BLANKS = tuple(
     if cause is not Cause.TRAINING_SETUP
 )
 """What is said of each repair that a finding may have been told without; training on can always be tried."""
+AT_ONCE = tuple(cause for cause in TRIED if cause is not Cause.TRAINING_SETUP)
+"""Causes of which a slice can have two at once: what is wrong with its rows. Training and size are those of the whole
+model, and one of them stands in for the other."""
 NO_MODES: Mapping[str, float] = MappingProxyType({})
 _LENGTH = 0.1
 """Length of a small training, as a share of an arm's, that what a longer one closes is written as."""
@@ -91,6 +94,35 @@ def after_trials(
         return by_rule
     shares = model.capped(model.probabilities(features, by_rule))
     return shares if max(shares.values()) >= MIN_CONFIDENCE else unnamed(shares)
+
+
+def also_true(
+    values: Mapping[str, float],
+    causes: Mapping[Cause, float],
+    made: Sequence[Experiment],
+    model: CauseForest | None = None,
+    modes: Mapping[str, float] = NO_MODES,
+) -> tuple[Cause, ...]:
+    """Causes that are true at once with the most probable one, in the order of `Cause`.
+
+    Probabilities of causes that exclude each other say nothing of a slice that has few rows, half of them wrong, and
+    neither does what one repair did: right rows help against wrong ones as well, and leaving the wrong ones out does
+    little where few are left. The forest has seen such slices, as half an example of either cause. So a cause that has
+    as many votes as the second one of these (`CauseForest.at_once`) is true, too.
+
+    Args:
+        values: Values of the tests that were made.
+        causes: Probability of each cause, as `after_trials` gives them.
+        made: Experiments, at least one.
+        model: Forest to ask in place of the one in `fitted/trials.json`.
+        modes: Share of the failed items in each failure mode; empty where it is not known.
+    """
+    model = load_trials_model() if model is None else model
+    features, first = features_of(values, made, modes), max(causes, key=lambda cause: causes[cause])
+    if first not in AT_ONCE or model.is_far(features):
+        return ()
+    votes = model.votes(features)
+    return tuple(cause for cause in AT_ONCE if cause is not first and votes.get(cause, 0.0) >= model.at_once)
 
 
 @cache

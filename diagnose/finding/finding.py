@@ -34,8 +34,6 @@ SHOWN = 0.9
 
 LEAD = 0.05
 """Probability from which a cause is worth an experiment."""
-LACKING = 0.5
-"""Shortfall from its fair share of distinct rows beyond which a slice lacks rows, whatever else is wrong with them."""
 BY_HEART = (Cause.TRAINING_SETUP, Cause.UNDERWEIGHTED)
 """Causes whose repair shows the same rows again."""
 NOT_DATA = frozenset({Cause.TRAINING_SETUP, Cause.FORMAT, Cause.WRONG_GOLD, Cause.CAPACITY})
@@ -154,6 +152,8 @@ class Finding:
     """Failed items that were not attributed, so that no row was chosen by them: repairs are tried on these."""
     experiments: tuple[Experiment, ...] = ()
     """Repairs that were tried, in the order of their causes; empty where none was."""
+    also: tuple[Cause, ...] = ()
+    """Causes that are true at once with the most probable one, by what small trainings did; empty where none is."""
 
     def shows(self, cause: Cause) -> bool:
         """Whether small trainings showed that the repair of this cause works."""
@@ -172,25 +172,10 @@ class Finding:
 
     @property
     def named(self) -> tuple[Cause, ...]:
-        """Causes that are named: the most probable one, and each other one that other evidence leaves open and whose
-        repair small trainings show to work by more than the same rows again; in the order of what their repairs did,
-        the most probable one first where its own was not tried."""
+        """Causes that are named: the most probable one and those that are true at once with it, in the order of what
+        their repairs did, the most probable one first where its own was not tried."""
         did = {one.cause: one.closes for one in self.experiments}
-        others = {
-            one.cause
-            for one in self.experiments
-            if one.works >= SHOWN and self._leaves_open(one) and one.cause not in (*BY_HEART, self.cause)
-        }
-        if self.cause is Cause.UNKNOWN or not others:
-            return (self.cause,)
-        return tuple(sorted((self.cause, *others), key=lambda cause: -did.get(cause, float("inf"))))
-
-    def _leaves_open(self, one: Experiment) -> bool:
-        """Whether other evidence leaves a cause open. Right rows help against wrong ones too, so that they help does
-        not say that rows are missing; that the slice has less than half of its fair share of distinct ones does."""
-        scarcity = self.evidence.get("distinct_scarcity", 0.0)
-        is_lacking = one.cause is Cause.MISSING_DATA and isinstance(scarcity, float) and scarcity > LACKING
-        return one.before >= LEAD or is_lacking
+        return tuple(sorted((self.cause, *self.also), key=lambda cause: -did.get(cause, float("inf"))))
 
     @property
     def fails(self) -> str:

@@ -152,3 +152,46 @@ def test_what_repairs_did_is_read_with_the_evidence_of_a_world_that_was_left_out
     assert set(stored["causes"]) == {"missing_data", "wrong_labels"}
     assert (stored["names"], len(stored["rows"])) == (list(fit.FEATURES), len(found))
     assert stored["most"] == 1.0
+
+
+def test_findings_of_two_causes_at_once_are_told_from_those_of_one_by_the_best_share_of_votes(
+    module: Callable[[str], ModuleType],
+) -> None:
+    """Of .5, .4, .1 for two causes two thirds are .4 or more, all .1; of .3, .05, 0, 0 for one none and a quarter."""
+    examples, forests = module("cause_examples"), module("cause_forests")
+    (one,) = examples.examples_of(
+        [result("skills", "clean", 0, "", score=0.99), result("skills", "wrong_labels", 0, "wrong_labels")]
+    )
+
+    def voted(share: float, *, is_double: bool) -> tuple[Any, dict[Cause, float], dict[Cause, float]]:
+        also = ["missing_data"] if is_double else []
+        votes = {Cause.WRONG_LABELS: 1 - share, Cause.MISSING_DATA: share}
+        return replace(one, is_double=is_double, also=also), votes, {}
+
+    def least(two: Sequence[float], single: Sequence[float]) -> float:
+        found = [voted(share, is_double=True) for share in two] + [voted(share, is_double=False) for share in single]
+        return float(forests.least_at_once(found, [(example, votes) for example, votes, _ in found]))
+
+    assert least([0.5, 0.4, 0.1], [0.3, 0.05, 0.0, 0.0]) == 0.1
+    assert least([0.5, 0.4, 0.1], [0.3, 0.2, 0.05, 0.0]) == 0.4
+    assert least([], [0.3]) == least([0.3], []) == 1.0
+
+
+def test_a_finding_of_two_causes_at_once_is_half_an_example_of_each_and_one_of_either_is_none(
+    module: Callable[[str], ModuleType],
+) -> None:
+    examples, forests = module("cause_examples"), module("cause_forests")
+    results = [result("skills", "clean", 0, "", score=0.99)]
+    for seed in range(4):
+        results += [result("skills", "wrong_labels", seed, "wrong_labels", distinct_scarcity=0.0)]
+        results += [result("skills", "starved_skill", seed, "missing_data", distinct_scarcity=1.0)]
+        both = result("skills", "two_in_one", seed, "wrong_labels", distinct_scarcity=0.5)
+        either = result("skills", "duplicate_flood", seed, "duplicates", distinct_scarcity=0.9)
+        results += [
+            replace(both, true_causes=("wrong_labels", "missing_data")),
+            replace(either, true_causes=("duplicates", "underweighted")),
+        ]
+    found = [(one, {Cause.UNKNOWN: 1.0}) for one in examples.examples_of(results)]
+    for known, number in ((forests.TRIALS, 16), (forests.EVIDENCE, 8)):
+        stored = forests.forest_of([*found, *((replace(one, world="shop"), rule) for one, rule in found)], known)
+        assert (len(stored["rows"]), stored["causes"]) == (2 * number, ["wrong_labels", "missing_data"])

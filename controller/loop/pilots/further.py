@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from controller.loop.pilots.bench import SEEDS, Arm, Bench
 from controller.stages.diagnose import Settled
-from diagnose.finding.after_trials import after_trials
+from diagnose.finding.after_trials import after_trials, also_true
 from diagnose.finding.finding import LEAD, SHOWN, Cause, Finding
 from interventions.arms.rivals import REPAIRS, SAME
 
@@ -37,8 +37,9 @@ class Concluded:
     def told(self) -> Settled:
         """What is told of it, when nothing more is tried."""
         values = {name: value for name, value in self.finding.evidence.items() if isinstance(value, float)}
-        causes = after_trials(values, self.settled.causes, self.settled.experiments, modes=self.finding.modes)
-        return replace(self.settled, causes=causes)
+        made, modes = self.settled.experiments, self.finding.modes
+        causes = after_trials(values, self.settled.causes, made, modes=modes)
+        return replace(self.settled, causes=causes, also=also_true(values, causes, made, modes=modes))
 
 
 def longer(name: str) -> str:

@@ -68,6 +68,8 @@ class CauseForest:
     sure: Mapping[Cause, float]
     """Share that is right, in worlds that were not fitted on, of the findings of each cause that were named with .9 or
     more; without causes that were seldom named so."""
+    at_once: float = 1.0
+    """Share of the votes from which a cause is true at once with the most probable one."""
 
     def votes(self, values: Mapping[str, float]) -> dict[Cause, float]:
         """Share of the trees that vote for each cause."""
@@ -179,4 +181,5 @@ def read_forest(
         near=np.isin(names, near),
         reach=stored["reach"],
         sure={Cause(name): share for name, share in stored.get("sure", {}).items()},
+        at_once=stored.get("at_once", 1.0),
     )

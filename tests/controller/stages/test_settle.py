@@ -20,7 +20,8 @@ def test_leaked_items_of_a_task_keep_their_cause_when_the_task_s_failures_are_se
     save_diagnosis(diagnosis(failing, leaked), given)
     (given / EFFECTS_FILE).touch()
     tried = (experiment(Cause.MISSING_DATA),)
-    settle(made, Artifact(given, "digest"), [Settled(TASK, {Cause.MISSING_DATA: 1.0}, tried)])
+    settle(made, Artifact(given, "digest"), [Settled(TASK, {Cause.MISSING_DATA: 1.0}, tried, (Cause.WRONG_LABELS,))])
     found = load_diagnosis(made)
     assert [one.cause for one in found.findings] == [Cause.MISSING_DATA, Cause.CONTAMINATION]
     assert [one.experiments for one in found.findings] == [tried, ()]
+    assert [one.also for one in found.findings] == [(Cause.WRONG_LABELS,), ()]

@@ -1,6 +1,6 @@
 """Causes after small trainings: what repairs did beside what is known of the rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from diagnose.finding.after_trials import (
     FEATURES_OF_MODES,
     TRIED,
     after_trials,
+    also_true,
     features_of,
     load_trials_model,
     read_trials_model,
@@ -37,13 +38,21 @@ HELPS = [tried(Cause.MISSING_DATA, 1.0)]
 
 def forest_of(findings: Mapping[Cause, Mapping[str, float]], most: float = 1.0, trust: float = 0.0) -> CauseForest:
     """A forest of twenty findings of each cause, with these values of the evidence, whose right rows help."""
-    rows = [features_of(values, HELPS) for values in findings.values() for _ in range(20)]
+    rows = [(cause, values) for cause, values in findings.items() for _ in range(20)]
+    return forest_of_rows(rows, most, trust)
+
+
+def forest_of_rows(
+    findings: Sequence[tuple[Cause, Mapping[str, float]]], most: float = 1.0, trust: float = 0.0
+) -> CauseForest:
+    causes = list(dict.fromkeys(cause for cause, _ in findings))
+    rows = [features_of(values, HELPS) for _, values in findings]
     stored = {
         "names": FEATURES,
-        "causes": [cause.value for cause in findings],
+        "causes": [cause.value for cause in causes],
         "typical": [0.0] * len(FEATURES),
         "rows": [[row.get(name, 0.0) for name in FEATURES] for row in rows],
-        "labels": np.repeat(np.arange(len(findings)), 20).tolist(),
+        "labels": [causes.index(cause) for cause, _ in findings],
         "weights": [1.0] * len(rows),
         "sharpness": 1.0,
         "trust": trust,
@@ -98,6 +107,25 @@ def test_where_no_cause_is_likely_enough_the_first_is_unknown() -> None:
     found = after_trials(LACKING, BY_RULE, HELPS, forest_of(alike))
     assert found[Cause.UNKNOWN] == MIN_CONFIDENCE
     assert found[Cause.CAPACITY] == pytest.approx(1 / 6, abs=0.05)
+
+
+def test_causes_of_slices_that_have_both_are_true_at_once() -> None:
+    """Half of the findings with such values have one cause, half the other; one with other values has one cause."""
+    both = {"distinct_scarcity": 0.6, "denied": 0.5}
+    rows = {Cause.WRONG_LABELS: PLENTY, Cause.MISSING_DATA: LACKING}
+    stored = [(cause, values) for cause, own in rows.items() for values in [own] * 20 + [both] * 20]
+    model = replace(forest_of_rows(stored), at_once=0.3)
+    for values, cause, others in (
+        (both, Cause.WRONG_LABELS, (Cause.MISSING_DATA,)),
+        (both, Cause.MISSING_DATA, (Cause.WRONG_LABELS,)),
+        (LACKING, Cause.MISSING_DATA, ()),
+        (PLENTY, Cause.WRONG_LABELS, ()),
+        (both, Cause.UNKNOWN, ()),
+        (both, Cause.CAPACITY, ()),
+    ):
+        assert also_true(values, {cause: 0.8, Cause.FORMAT: 0.2}, HELPS, model) == others
+    far = replace(model, seen=np.full((1, len(FEATURES)), 9.0))
+    assert also_true(both, {Cause.WRONG_LABELS: 1.0}, HELPS, far) == ()
 
 
 def test_a_finding_unlike_all_that_was_fitted_keeps_what_the_definitions_say() -> None:
