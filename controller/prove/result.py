@@ -28,7 +28,7 @@ class Named:
     """Repairs that were tried in small trainings."""
     failure_rate: float = 0.0
     shown_causes: tuple[str, ...] = ()
-    """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
+    """All causes, where more than one is true at once, in the order of what their repairs did; else empty."""
     modes: Mapping[str, float] = field(default_factory=dict)
     """Share of failed items in each failure mode."""
 

@@ -77,7 +77,7 @@ class FindingRecord:
     concluded: str = ""
     """What these showed, in a sentence."""
     shown_causes: tuple[str, ...] = ()
-    """All causes in the order of what their repairs did, where small trainings show more than one; else empty."""
+    """All causes, where more than one is true at once, in the order of what their repairs did; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

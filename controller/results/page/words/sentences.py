@@ -102,7 +102,7 @@ def wrong(measure: Measure, findings: Sequence[FindingRecord]) -> str:
 
 def _causes(finding: FindingRecord) -> str:
     if shown := finding.shown_causes:
-        return f"Small trainings show {len(shown)} causes: {' and '.join(map(cause_words, shown))}."
+        return f"Most likely {len(shown)} causes at once: {' and '.join(map(cause_words, shown))}."
     return f"Most likely cause: {cause_words(finding.cause)} ({percent(finding.cause_probability)})."
 
 
