@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from grid_runs import Longer
 from numpy.typing import NDArray
-from planted_truth import AT_ONCE, LEAST_GAP, clean_scores, gap_of, is_closed_by_longer, skill_named, true_of
+from planted_truth import DOUBLE, LEAST_GAP, clean_scores, gap_of, is_closed_by_longer, skill_named, true_of
 
 from controller.prove.result import Named, ProveResult
 from controller.prove.truth import VERIFIED
@@ -96,7 +96,7 @@ def example_of(result: ProveResult, named: Named, causes: Sequence[str]) -> Exam
         values={name: value for name, value in named.evidence.items() if isinstance(value, float)},
         modes=named.modes,
         tried=named.experiments,
-        is_double=result.scenario in AT_ONCE,
+        is_double=result.scenario in DOUBLE,
     )
 
 

@@ -13,7 +13,7 @@ LEAST_GAP = 0.1
 """Score that clean data or training would add at least, for there to be something to find; of plain text, nats of a
 whole item."""
 
-AT_ONCE = ("two_in_one",)
+DOUBLE = ("two_in_one",)
 """Scenarios that plant two defects in one skill."""
 
 CLOSED = 0.5

@@ -107,8 +107,8 @@ def also_true(
 
     Probabilities of causes that exclude each other say nothing of a slice that has few rows, half of them wrong, and
     neither does what one repair did: right rows help against wrong ones as well, and leaving the wrong ones out does
-    little where few are left. The forest has seen such slices, as half an example of either cause. So a cause that has
-    as many votes as the second one of these (`CauseForest.at_once`) is true, too.
+    little where few are left. The forest has seen such slices, as half an example of either cause. So a cause is true,
+    too, where it has as many votes as the second cause of such a slice mostly has (`CauseForest.at_once`).
 
     Args:
         values: Values of the tests that were made.
