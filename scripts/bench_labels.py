@@ -5,8 +5,9 @@ counterfactually augmented film reviews (Kaushik et al. 2020) with `orig/`, `new
 and Text. In each of five drawings of TREC 600 questions are probe items and 1,500 more are set aside; of the others'
 labels of questions about people a share is made wrong, at random or all to the same other label. They are asked as the
 slice of these questions, as the slice of their answer, as one too narrow and as one too wide. Clean corpora are
-drawings of TREC, three corpora of CAD, worlds of the proving ground and the starter, each asked slice by slice, and
-skill by skill where that makes a classification. Ten minutes on one core; `--seeds 1` for a fifth of it.
+drawings of TREC, as they are and with few rows of a class that items have often, three corpora of CAD, worlds of the
+proving ground and the starter, each asked slice by slice, and skill by skill where that makes a classification. Fifteen
+minutes on one core; `--seeds 1` for a fifth of it.
 """
 
 import argparse
@@ -33,6 +34,8 @@ from evals.items import Item, OutputType
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 TARGET, STEADY = "HUM", "LOC"
 NUM_ITEMS, NUM_ASIDE = 600, 2100
+FEW = (12, 24, 96)
+"""Rows of a class that is rare in the corpus and not among the items."""
 ASKED = {
     "the slice": Slice((("class", TARGET),)),
     "its answer": Slice(((GOLD_ANSWER, TARGET),)),
@@ -152,6 +155,12 @@ def clean(trec_root: Path, cad_root: Path, num_seeds: int) -> dict[str, list[Cor
     by_class = [Slice(((key, name),)) for key in ("class", GOLD_ANSWER) for name in classes]
     by_word = [Slice(((PROMPT_CONTAINS, word),)) for word in ("What", "How", "Who", "in the")]
     drawn = {"trec_qc": [Corpus(*trec(trec_root, seed), [*by_class, *by_word]) for seed in range(num_seeds)]}
+    drawn["trec_qc, one class rare"] = [
+        Corpus(with_few(train, name, few), items, [*by_class, *by_word])
+        for train, items in (trec(trec_root, seed) for seed in range(num_seeds))
+        for name in ("HUM", "NUM")
+        for few in FEW
+    ]
     drawn["CAD sentiment"] = [
         Corpus(reviews(cad_root / part / "train.tsv"), reviews(cad_root / part / "dev.tsv"), review_slices())
         for part in ("orig", "new", "combined")
@@ -163,6 +172,13 @@ def clean(trec_root: Path, cad_root: Path, num_seeds: int) -> dict[str, list[Cor
         drawn[f"world {name}"] = [one for seed in range(num_seeds) for one in by_skill(*exercises(name, seed))]
     drawn["starter"] = [one for seed in range(num_seeds) for one in by_skill(*started(seed))]
     return drawn
+
+
+def with_few(rows: Sequence[Row], name: str, few: int) -> list[Row]:
+    """The rows with only the first few of one class."""
+    own = [k for k, row in enumerate(rows) if row["class"] == name]
+    dropped = set(own[few:])
+    return [row for k, row in enumerate(rows) if k not in dropped]
 
 
 def review_slices() -> list[Slice]:

@@ -2,7 +2,7 @@
 what was planted, what was named with which evidence, and what small trainings did."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ def add_runs(folders: Sequence[Path], path: Path = KEPT_RUNS) -> list[ProveResul
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, [_line(result) for result in results])
     return results
+
+
+def change_runs(change: Callable[[ProveResult], ProveResult], path: Path = KEPT_RUNS) -> None:
+    """Put what `change` makes of each kept run in its place."""
+    _write(path, [_line(change(result)) for result in read_runs(path)])
 
 
 def check_version(version: str, path: Path = KEPT_RUNS) -> None:

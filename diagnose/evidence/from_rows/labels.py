@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from diagnose.evidence.from_rows.label_doubts import LabelDoubts, Labelled, doubt_labels
 from diagnose.evidence.from_rows.wrong_labels import (
     SLICE_LEVEL,
+    Asked,
     Denied,
     denied_shares,
     leaving,
@@ -137,7 +138,7 @@ def slice_labels(
     """Test the labels of the rows in a slice by a classifier's verdicts on them, on other rows and on items.
 
     A condition on the answer applies to the label that the classifier gives: a wrong label hides the row from the slice
-    that it belongs to.
+    that it belongs to. Rows and items are then compared label by label, for items may have that answer more often.
 
     Args:
         items: Probe items, whose golds are known.
@@ -148,7 +149,9 @@ def slice_labels(
     """
     given = Labelled(rows.rows["prompt"][:], labels_of(rows))
     golds = Labelled([item.text for item in items], [as_label(item.target) for item in items])
-    if any(key in (GOLD_ANSWER, ANSWER_FORM) and key not in rows.metadata_fields for key, _ in where.conditions):
+    asked = None
+    of_answers = {key for key in (GOLD_ANSWER, ANSWER_FORM) if key not in rows.metadata_fields}
+    if any(key in of_answers for key, _ in where.conditions):
         doubts = doubt_labels(given, golds)
         if doubts is None:
             return None
@@ -157,17 +160,23 @@ def slice_labels(
             for place, best in zip(part.places.tolist(), part.best.tolist(), strict=True):
                 texts[place] = doubts.labels[best]
         rows_inside, items_inside = _members(where, rows, items, said, said_of_items)
+        others = replace(where, conditions=tuple(one for one in where.conditions if one[0] not in of_answers))
+        asked = Asked(*_members(others, rows, items, said, said_of_items))
     else:
         rows_inside, items_inside = _members(where, rows, items, given.labels, golds.labels)
         items_inside = items_inside if items_inside.any() else failing
         doubts = doubt_labels(given, golds, rows_inside, items_inside)
         if doubts is None:
             return None
-    return judge_labels(doubts, rows_inside, items_inside, SLICE_LEVEL)
+    return judge_labels(doubts, rows_inside, items_inside, SLICE_LEVEL, asked)
 
 
 def judge_labels(
-    doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_] | None, level: float
+    doubts: LabelDoubts,
+    rows_inside: NDArray[np.bool_],
+    items_inside: NDArray[np.bool_] | None,
+    level: float,
+    asked: Asked | None = None,
 ) -> SliceLabels | None:
     """Tell wrong labels of some rows by the doubts about them, about other rows and about golds.
 
@@ -177,11 +186,13 @@ def judge_labels(
         items_inside: Whether each item asks what they ask, [num_items]; None where all rows, judged or not, do as the
             items.
         level: Probability with which the bound on wrong labels may not hold.
+        asked: Rows and items that are in the slice but for their label, where the label that the classifier gives
+            defines it.
 
     Returns:
         None where no such row or item has a label.
     """
-    sides = split_doubts(doubts, rows_inside, items_inside)
+    sides = split_doubts(doubts, rows_inside, items_inside, asked)
     denied = denied_shares(sides, level)
     if denied is None:
         return None

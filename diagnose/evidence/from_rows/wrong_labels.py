@@ -5,6 +5,11 @@ right label and such an item are exchangeable, so how far rows are denied beyond
 the classifier is (conformal tests of outliers, Bates et al. 2023, arXiv 2104.08279): one that cannot do the task denies
 golds as often as rows. Where items are easier than rows in general, the rest of the corpus shows by how much, and that
 is subtracted. Costs nothing beside the classifier.
+
+A slice of an answer holds what the classifier says is that answer. If rows seldom have it and items often do, more of
+what is said to have it is another answer's among the rows, though no label is wrong. So there the rows and the items of
+each label are held against each other: how often those of another label are said to have the slice's does not depend
+on how many have which (label shift; Saerens et al. 2002, Neural Computation 14, 21).
 """
 
 from dataclasses import dataclass
@@ -25,6 +30,16 @@ SLICE_LEVEL = 0.005
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows and items that are in a slice but for their label."""
+
+    rows: NDArray[np.bool_]
+    """Whether each row is, [num_rows]."""
+    items: NDArray[np.bool_]
+    """Whether each item is, [num_items]."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sides:
     """Doubts of a slice and of the rest, for the rows and for the items with known golds."""
 
@@ -32,6 +47,11 @@ class Sides:
     items: Doubts
     other_rows: Doubts
     other_items: Doubts
+    asked_rows: Doubts | None = None
+    """Rows that are in the slice but for their label, which each could be said to have; None where the label that the
+    classifier gives does not define the slice."""
+    asked_items: Doubts | None = None
+    """The same for items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +69,14 @@ class Denied:
     ones; 0 where nothing is shown."""
 
 
-def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_inside: NDArray[np.bool_] | None) -> Sides:
+def split_doubts(
+    doubts: LabelDoubts,
+    rows_inside: NDArray[np.bool_],
+    items_inside: NDArray[np.bool_] | None,
+    asked: Asked | None = None,
+) -> Sides:
     """Split doubts by the slice; arguments are over all rows and items given. Without `items_inside` all items are held
-    against either rows."""
+    against either rows; `asked` is given where the label that the classifier gives defines the slice."""
     rows = rows_inside[doubts.rows.places]
     if items_inside is None:
         return Sides(doubts.rows.where(rows), doubts.items, doubts.rows.where(~rows), doubts.items)
@@ -61,6 +86,8 @@ def split_doubts(doubts: LabelDoubts, rows_inside: NDArray[np.bool_], items_insi
         items=doubts.items.where(items),
         other_rows=doubts.rows.where(~rows),
         other_items=doubts.items.where(~items),
+        asked_rows=None if asked is None else doubts.rows.where(asked.rows[doubts.rows.places]),
+        asked_items=None if asked is None else doubts.items.where(asked.items[doubts.items.places]),
     )
 
 
@@ -144,12 +171,35 @@ def _is_sure(doubts: Doubts, sure: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _most_right(sides: Sides, cut: float, level: float) -> float:
     """Upper bound on the slice's rows that are doubted beyond the cut and have a right label."""
-    num_beyond, above = int((sides.rows.doubt > cut).sum()), int((sides.items.doubt > cut).sum())
-    num_right = right_beyond(len(sides.rows), above, len(sides.items), level)
+    num_beyond, above = int((sides.rows.doubt > cut).sum()), sides.items.doubt > cut
+    if sides.asked_rows is None or sides.asked_items is None:
+        num_right = right_beyond(len(sides.rows), int(above.sum()), len(sides.items), level)
+    else:
+        num_above = standardised(sides.items.given[above], sides.asked_rows.given, sides.asked_items.given)
+        num_right = right_beyond(len(sides.asked_rows), num_above, len(sides.asked_items), level)
     if len(sides.other_rows) and len(sides.other_items):
         shift = float((sides.other_rows.doubt > cut).mean() - (sides.other_items.doubt > cut).mean())
         num_right += max(shift, 0.0) * len(sides.rows)
     return min(num_right, num_beyond)
+
+
+def standardised(above: NDArray[np.int64], rows: NDArray[np.int64], items: NDArray[np.int64]) -> int:
+    """Count items beyond a cut as if the items had their labels as often as the rows do, rounded up: a direct
+    standardisation. Rows of a label that no item has count as the others on average.
+
+    Args:
+        above: Labels of the items beyond the cut, [num_above].
+        rows: Labels of the rows, [num_rows].
+        items: Labels of the items, [num_items].
+    """
+    num_labels = int(max(rows.max(initial=0), items.max(initial=0))) + 1
+    of_rows, of_items, of_above = (np.bincount(part, minlength=num_labels) for part in (rows, items, above))
+    has_items = of_items > 0
+    if not of_rows[has_items].any():
+        return len(above)
+    shares = of_rows[has_items] / of_rows[has_items].sum()
+    rate = float(shares @ (of_above[has_items] / of_items[has_items]))
+    return int(np.ceil(round(rate * len(items), 6)))
 
 
 def right_beyond(num_rows: int, above: int, num_items: int, level: float) -> float:

@@ -81,12 +81,14 @@ class CauseForest:
         return pooled(self.votes(values), by_rule, self.sharpness, self.trust)
 
     def capped(self, causes: Mapping[Cause, float]) -> dict[Cause, float]:
-        """Give what the most probable cause has beyond `most` to `unknown`."""
+        """Give what the most probable cause has beyond what is believed of it to `unknown`: the share of those named so
+        that is right, of the cause where it was named often enough to tell, else of all."""
         first = max(causes, key=lambda cause: causes[cause])
-        if causes[first] <= self.most or first is Cause.UNKNOWN:
+        most = self.sure.get(first, self.most)
+        if causes[first] <= most or first is Cause.UNKNOWN:
             return dict(causes)
-        aside = causes.get(Cause.UNKNOWN, 0.0) + causes[first] - self.most
-        return {**causes, first: self.most, Cause.UNKNOWN: aside}
+        aside = causes.get(Cause.UNKNOWN, 0.0) + causes[first] - most
+        return {**causes, first: most, Cause.UNKNOWN: aside}
 
     def is_far(self, values: Mapping[str, float]) -> bool:
         """Whether values are unlike those of everything that it was grown from."""

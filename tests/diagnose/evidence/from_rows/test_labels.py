@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from diagnose.evidence.from_rows.label_doubts import Doubts, Labelled, doubt_labels
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
-from diagnose.evidence.from_rows.wrong_labels import Sides, leaving, right_beyond
+from diagnose.evidence.from_rows.wrong_labels import Sides, leaving, right_beyond, standardised
 from diagnose.slices.predicate import Slice
 from diagnose.slices.tags import GOLD_ANSWER
 
@@ -84,6 +84,41 @@ def test_a_slice_whose_right_labels_are_hard_to_tell_is_not_taken_for_wrong() ->
     assert found.values["denied"] > 0.3
     assert found.values["denied_elsewhere"] < 0.05
     assert (found.values["wrong"], found.denied) == (0, ())
+
+
+def with_likenesses(of_persons: int, of_places: int, first: int) -> list[tuple[str, str]]:
+    """Persons and places, all labels right: one in fifty places is asked for as persons are."""
+    names = iter(range(first, first + of_persons + of_places))
+    persons = [(f"who sort was n{next(names)}", "PERSON") for _ in range(of_persons)]
+    ask = lambda k: "who sort was" if k % 50 == 0 else "where is the"  # noqa: E731
+    return persons + [(f"{ask(k)} n{next(names)}", "PLACE") for k in range(of_places)]
+
+
+def test_an_answer_that_few_rows_and_many_items_have_is_not_taken_for_wrong_labels() -> None:
+    # Half of the rows that are said to be persons are places, as are 4 % of the items.
+    rows, items = with_likenesses(40, 2000, 0), with_likenesses(240, 500, 5000)
+    found = check_labels(subject([result(p, label, "PLACE") for p, label in items], rows, where=PERSONS))
+    assert found.values["denied"] == pytest.approx(0.5, abs=0.05)
+    assert found.values["denied_items"] == pytest.approx(0.04, abs=0.01)
+    assert (found.values["wrong"], found.denied) == (0, ())
+
+
+def test_wrong_labels_of_an_answer_are_told_beside_rows_that_are_like_it() -> None:
+    rows, items = with_likenesses(400, 2000, 0), with_likenesses(240, 500, 5000)
+    given = [(p, "PLACE" if label == "PERSON" and k % 10 < 3 else label) for k, (p, label) in enumerate(rows)]
+    found = check_labels(subject([result(p, label, "PLACE") for p, label in items], given, where=PERSONS))
+    # 120 wrong ones and 40 likenesses among 440.
+    assert found.values["denied"] == pytest.approx(160 / 440, abs=0.01)
+    assert 0.15 < found.values["wrong"] < 120 / 440
+
+
+def test_items_beyond_a_cut_count_as_if_labels_were_as_frequent_as_among_rows() -> None:
+    # A tenth of the items of label 0 and a half of those of label 1 are beyond it; of the rows 90 % have label 1.
+    items, rows = np.array([0] * 80 + [1] * 20), np.array([0] * 100 + [1] * 900)
+    above = np.array([0] * 8 + [1] * 10)
+    assert standardised(above, rows, items) == round((0.1 * 0.1 + 0.9 * 0.5) * 100)
+    assert standardised(above, items, items) == len(above)
+    assert standardised(above, np.array([0] * 50 + [2] * 50), items) == round(0.1 * 100)
 
 
 def test_where_few_labels_are_wrong_it_is_told_and_no_row_leaves() -> None:
