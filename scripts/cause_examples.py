@@ -17,7 +17,7 @@ from diagnose.finding.finding import Cause, Experiment
 
 _AT_REST_OF = (Cause.FORMAT, Cause.WRONG_GOLD, Cause.SHORTCUT)
 """Causes of slices whose rows are there and learnt."""
-_DECIDING = ("mapped", "reprompted", "doubted", "cue_flips", "against")
+_DECIDING = ("mapped", "reprompted", "wrapped", "doubted", "cue_flips", "against")
 """What tells them."""
 _BEHIND = ("sure", "gold_against", "among_passing", "denied_failed")
 """What that is found from, of which nothing is known without it."""
@@ -135,9 +135,8 @@ def each_world(examples: Sequence[Example], fit: Callable[[Sequence[Example]], T
 
 
 def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights by which the runs of a cause count alike, and causes by the root of their number of runs, [num_examples],
-    mean 1 over the runs. If causes counted alike, one of few findings, of which some show nothing, would be told from
-    evidence that says nothing.
+    """Weights by which causes count alike, and the runs of a cause, [num_examples], mean 1 over the runs: how often a
+    cause was planted says nothing of how often users have it.
 
     Args:
         examples: Findings.
@@ -146,7 +145,7 @@ def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np
     runs = [f"{example.run} {label}" for example, label in zip(examples, y.tolist(), strict=True)]
     of_run = {run: runs.count(run) for run in set(runs)}
     weights = np.array([1 / of_run[run] for run in runs])
-    weights /= np.sqrt(np.bincount(y, weights))[y]
+    weights /= np.bincount(y, weights)[y]
     return np.asarray(weights / weights.sum() * len(of_run))
 
 

@@ -19,8 +19,8 @@ SHARPNESS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
 TRUST = (0.0, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0)
 """Powers of the shares of votes and of the probabilities by a rule that are tried; those that tell worlds they have not
 seen best are taken."""
-LEAST_SURE = 15
-"""Fewest findings of a cause named with `SURE` or more that tell how often it is right."""
+LEAST_SURE, LEAST_WORLDS = 15, 3
+"""Fewest findings of a cause named with `SURE` or more, and of how many worlds, that tell how often it is right."""
 _DIGITS = 4
 _LEAST = 1e-9
 
@@ -170,11 +170,15 @@ def least_at_once(voted: Sequence[Voted], told: Sequence[Said]) -> float:
 
 def sure(found: Sequence[Said]) -> dict[Cause, float]:
     """Share that is right of each cause named with .9 or more, where there are enough to tell."""
-    right: dict[Cause, list[bool]] = defaultdict(list)
+    right: dict[Cause, list[tuple[str, bool]]] = defaultdict(list)
     for example, shares in found:
         if shares[first(shares)] >= SURE:
-            right[first(shares)].append(first(shares) in example.true)
-    return {cause: round(float(np.mean(own)), 3) for cause, own in sorted(right.items()) if len(own) >= LEAST_SURE}
+            right[first(shares)].append((example.world, first(shares) in example.true))
+    return {
+        cause: round(float(np.mean([is_right for _, is_right in own])), 3)
+        for cause, own in sorted(right.items())
+        if len(own) >= LEAST_SURE and len({world for world, _ in own}) >= LEAST_WORLDS
+    }
 
 
 class _Forest:

@@ -22,6 +22,7 @@ from diagnose.evidence.from_rows.amounts import count_rows, find_copies, find_ne
 from diagnose.evidence.from_rows.ceiling import check_ceiling
 from diagnose.evidence.from_rows.labels import check_effects, check_labels
 from diagnose.evidence.from_rows.source_labels import check_sources
+from diagnose.evidence.from_rows.wrapping import check_wrapping
 from diagnose.evidence.subject import Subject
 from diagnose.finding.evidence import SETTLED, Evidence, LeftOut
 from diagnose.model.asked_model import Asker, Trained
@@ -143,6 +144,12 @@ TESTS = (
         lambda subject, means: map_answers(subject, means.asker),
     ),
     CauseTest(
+        "wrapping",
+        Needs.ROWS,
+        {"wrapped": "share of the items whose nearest rows give their gold answer after other words, beyond others"},
+        lambda subject, _: check_wrapping(subject),
+    ),
+    CauseTest(
         "effects",
         Needs.EFFECTS,
         {"against": "share of the effect of the slice's rows that works against the failed items"},
@@ -212,14 +219,14 @@ TESTS = (
         Needs.ASKING,
         {"reprompted": "share of the failed items that come right under another prompt"},
         lambda subject, means: change_prompts(subject, _asker(means)),
-        unless=("end_masked", "mapped"),
+        unless=("end_masked", "mapped", "wrapped"),
     ),
     CauseTest(
         "cues",
         Needs.ASKING,
         {"cue_flips": "share of the failed items that turn right when a cue is edited"},
         lambda subject, means: edit_cues(subject, _asker(means), means.leaned),
-        unless=("end_masked", "mapped", "reprompted"),
+        unless=("end_masked", "mapped", "wrapped", "reprompted"),
         of_training=True,
     ),
 )

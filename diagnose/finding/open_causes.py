@@ -8,7 +8,7 @@ from diagnose.finding.finding import Cause, Finding
 
 _SHOWN_BY = {
     Cause.TRAINING_SETUP: ("end_masked", "without_loss", "truncated"),
-    Cause.FORMAT: ("mapped", "reprompted"),
+    Cause.FORMAT: ("mapped", "reprompted", "wrapped"),
     Cause.SHORTCUT: ("cue_flips",),
 }
 """Values that show a cause without any training: what is seen in batches, or answers that were changed or asked again.

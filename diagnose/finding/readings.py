@@ -94,7 +94,7 @@ def readings_of(values: Mapping[str, float]) -> dict[str, float]:
 
     never_ends = values["runs_on"] * (1 - values["ends"]) if {"runs_on", "ends"} <= values.keys() else None
     put("setup", values.get("end_masked"), values.get("without_loss"), values.get("truncated"), never_ends)
-    put("form", values.get("mapped"), values.get("reprompted"))
+    put("form", values.get("mapped"), values.get("reprompted"), values.get("wrapped"))
     # Where answers are labels, a gold that a classifier of the training rows gives too is not the one that is wrong.
     doubted, denied = values.get("doubted"), values.get("denied_failed", 1.0)
     put("gold", None if doubted is None else min(doubted, denied))

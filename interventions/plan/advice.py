@@ -21,7 +21,7 @@ def advice(finding: Finding) -> str:
         case Cause.CONTAMINATION:
             return "evaluation items stood in the corpus; without them, measure again"
         case Cause.FORMAT:
-            advised = f"the answers are right in another form; {_form(finding)}; no data is changed"
+            advised = f"{_form(finding)}; no data is changed"
             return advised + _OTHERWISE if finding.forms else advised
         case Cause.WRONG_GOLD:
             return f"the evaluation's gold answers disagree with the data; {_items(finding)}; no data is changed"
@@ -63,10 +63,18 @@ def _setting(finding: Finding) -> str:
 
 
 def _form(finding: Finding) -> str:
-    if _value(finding, "reprompted") > _value(finding, "mapped"):
-        return f"{_says(finding, 'prompts')} Change the task's doc_to_text, or corpus.prompt_template"
-    says = _says(finding, "mappings")
-    return f"{says} Change the task's filter or doc_to_target, or write the training's answers that way".strip()
+    mapped, reprompted, wrapped = (_value(finding, name) for name in ("mapped", "reprompted", "wrapped"))
+    if wrapped > max(mapped, reprompted):
+        says = _says(finding, "wrapping")
+        return (
+            f"training gives the answers after other words; {says} Write the training's answers as the task's "
+            "doc_to_choice or doc_to_target has them, or these as the training does"
+        )
+    right = "the answers are right in another form"
+    if reprompted > mapped:
+        return f"{right}; {_says(finding, 'prompts')} Change the task's doc_to_text, or corpus.prompt_template"
+    says = f"{_says(finding, 'mappings')} Change the task's filter or doc_to_target".strip()
+    return f"{right}; {says}, or write the training's answers that way"
 
 
 def _items(finding: Finding) -> str:

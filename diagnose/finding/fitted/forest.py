@@ -35,6 +35,9 @@ _FLOOR = 0.01
 """Added to the share of trees that vote for a cause: 300 trees that agree are no proof."""
 _LEAST_PRIOR = 0.02
 """Added to each probability that is pooled with the votes: what follows from a rule is no proof either."""
+_UNPROVEN = 0.89
+"""Largest probability of a cause that was seldom named with .9 or more in worlds that were not fitted on: how often it
+is right then is not known."""
 _HIDDEN = 0.5
 """Share of the repairs and values that a second copy of a finding goes without."""
 
@@ -81,10 +84,10 @@ class CauseForest:
         return pooled(self.votes(values), by_rule, self.sharpness, self.trust)
 
     def capped(self, causes: Mapping[Cause, float]) -> dict[Cause, float]:
-        """Give what the most probable cause has beyond what is believed of it to `unknown`: the share of those named so
-        that is right, of the cause where it was named often enough to tell, else of all."""
+        """Give what the most probable cause has beyond what is believed of it to `unknown`: the share that is right of
+        those named with .9 or more; less than that where it was seldom named so."""
         first = max(causes, key=lambda cause: causes[cause])
-        most = self.sure.get(first, self.most)
+        most = self.sure.get(first, min(self.most, _UNPROVEN))
         if causes[first] <= most or first is Cause.UNKNOWN:
             return dict(causes)
         aside = causes.get(Cause.UNKNOWN, 0.0) + causes[first] - most

@@ -48,6 +48,7 @@ def test_evidence_settles_nothing_where_it_was_seldom_sure_or_often_wrong_in_wor
         (Cause.TRAINING_SETUP, "end_masked", ()),
         (Cause.FORMAT, "mapped", ()),
         (Cause.FORMAT, "reprompted", ()),
+        (Cause.FORMAT, "wrapped", ()),
         (Cause.SHORTCUT, "cue_flips", (Cause.SHORTCUT,)),
     ],
 )

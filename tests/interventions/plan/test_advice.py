@@ -12,6 +12,7 @@ from diagnose.finding.forms import Form, How, Reading
 from interventions.plan.advice import advice
 
 MAPPED = Evidence("mappings", {"mapped": 0.9}, "Leaving out “answer … ” makes 90% of 40 failed answers right.")
+WRAPPED = Evidence("wrapping", {"wrapped": 1.0}, "The commonest form is “it is …”.")
 PROMPTED = Evidence("prompts", {"reprompted": 0.8}, "The training's form of prompt makes 80% of 24 failed items right.")
 
 
@@ -26,13 +27,18 @@ PROMPTED = Evidence("prompts", {"reprompted": 0.8}, "The training's form of prom
         (Cause.FORMAT, {"mapped": 0.9, "reprompted": 0.1}, "Leaving out “answer"),
         (Cause.FORMAT, {"mapped": 0.9}, "doc_to_target"),
         (Cause.FORMAT, {"reprompted": 0.8}, "The training's form of prompt makes"),
+        (
+            Cause.FORMAT,
+            {"wrapped": 1.0, "mapped": 0.1},
+            "The commonest form is “it is …”. Write the training's",
+        ),
         (Cause.FORMAT, {"reprompted": 0.8}, "doc_to_text, or corpus.prompt_template"),
         (Cause.CAPACITY, {"learnt": 0.31}, "model.arch.hidden_size, or a larger model.name): it gives 31%"),
         (Cause.CONTAMINATION, {}, "measure again"),
     ],
 )
 def test_the_setting_that_the_numbers_blame_is_named(cause: Cause, values: Mapping[str, float], named: str) -> None:
-    found = replace(finding(cause), evidence=values, tests=(MAPPED, PROMPTED))
+    found = replace(finding(cause), evidence=values, tests=(MAPPED, PROMPTED, WRAPPED))
     assert named in advice(found)
 
 
