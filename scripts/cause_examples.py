@@ -134,18 +134,19 @@ def each_world(examples: Sequence[Example], fit: Callable[[Sequence[Example]], T
         yield fit(others), [example for example in examples if example.world == world and not example.is_made]
 
 
-def run_weights(examples: Sequence[Example], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights by which causes count alike, and the runs of a cause, [num_examples], mean 1 over the runs: how often a
-    cause was planted says nothing of how often users have it.
+def run_weights(examples: Sequence[Example], y: NDArray[np.int64], evens: float) -> NDArray[np.float64]:
+    """Weights by which the runs of a cause count alike, [num_examples], mean 1 over the runs.
 
     Args:
         examples: Findings.
         y: Number of the cause of each, [num_examples].
+        evens: Power of its number of runs that a cause's weights are divided by: at 0 its runs count, at 1 all causes
+            count alike, however often they were planted.
     """
     runs = [f"{example.run} {label}" for example, label in zip(examples, y.tolist(), strict=True)]
     of_run = {run: runs.count(run) for run in set(runs)}
     weights = np.array([1 / of_run[run] for run in runs])
-    weights /= np.bincount(y, weights)[y]
+    weights /= np.bincount(y, weights)[y] ** evens
     return np.asarray(weights / weights.sum() * len(of_run))
 
 

@@ -40,6 +40,8 @@ class Known:
     """Those by which distances are measured."""
     repairs: tuple[Blank, ...] = ()
     """For each repair that may be missing, the values of a finding without it."""
+    evens: float = 0.5
+    """How far causes count alike in the fit, as in `run_weights`."""
     rule_shows: bool = False
     """Whether what the rule names is seen by itself, so that no cap is on it."""
     tells_doubles: bool = False
@@ -50,8 +52,11 @@ class Known:
         return replace(self, names=tuple(names))
 
 
-EVIDENCE = Known(lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS, rule_shows=True)
-"""Evidence alone; the rule is what a check shows."""
+EVIDENCE = Known(
+    lambda example: evidence_features(example.values), EVIDENCE_FEATURES, READINGS, evens=1.0, rule_shows=True
+)
+"""Evidence alone; the rule is what a check shows. Where no value speaks, how often a cause was planted would: that says
+nothing of how often users have it, so causes count alike."""
 TRIALS = Known(
     lambda example: features_of(example.values, example.tried, example.modes),
     FEATURES,
@@ -59,7 +64,8 @@ TRIALS = Known(
     BLANKS,
     tells_doubles=True,
 )
-"""Evidence, how items fail, and what repairs did in small trainings; the rule is the definitions of causes."""
+"""Evidence, how items fail, and what repairs did in small trainings; the rule is the definitions of causes. What they
+did always speaks; worlds left out are told a little better where causes do not count wholly alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,7 @@ class _Forest:
         self.rows = self._rows(examples)
         self.worlds = [example.world for example in examples]
         self.labels = np.array([self.causes.index(Cause(example.cause)) for example in examples])
-        self.weights = run_weights(examples, self.labels)
+        self.weights = run_weights(examples, self.labels, known.evens)
         blanks = blanks_of(known.names, self.typical, known.near, known.repairs)
         self._grown = grow(self.rows, self.labels, self.weights, known.names, blanks)
 
