@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from controller.prove.result import Named, ProveResult, write_prove
@@ -195,3 +196,37 @@ def test_a_finding_of_two_causes_at_once_is_half_an_example_of_each_and_one_of_e
     for known, number in ((forests.TRIALS, 16), (forests.EVIDENCE, 8)):
         stored = forests.forest_of([*found, *((replace(one, world="shop"), rule) for one, rule in found)], known)
         assert (len(stored["rows"]), stored["causes"]) == (2 * number, ["wrong_labels", "missing_data"])
+
+
+def test_how_sure_a_cause_is_is_told_by_several_worlds_and_many_findings_or_not_at_all(
+    module: Callable[[str], ModuleType],
+) -> None:
+    examples, forests = module("cause_examples"), module("cause_forests")
+    (one,) = examples.examples_of(
+        [result("skills", "clean", 0, "", score=0.99), result("skills", "wrong_labels", 0, "wrong_labels")]
+    )
+
+    def said(number: int, worlds: int, named: Cause, right: int) -> list[Any]:
+        true = [named.value if k < right else "capacity" for k in range(number)]
+        found = [replace(one, world=f"world {k % worlds}", cause=cause) for k, cause in enumerate(true)]
+        return [(example, {named: 0.95, Cause.UNKNOWN: 0.05}) for example in found]
+
+    told = [
+        *said(20, 3, Cause.WRONG_LABELS, 19),
+        *said(40, 2, Cause.SHORTCUT, 40),
+        *said(14, 4, Cause.FORMAT, 14),
+        *((example, {Cause.WRONG_LABELS: 0.85, Cause.UNKNOWN: 0.15}) for example, _ in said(9, 3, Cause.FORMAT, 9)),
+    ]
+    assert forests.sure(told) == {Cause.WRONG_LABELS: 0.95}
+
+
+def test_causes_count_alike_and_so_do_the_runs_of_one(module: Callable[[str], ModuleType]) -> None:
+    examples = module("cause_examples")
+    (one,) = examples.examples_of(
+        [result("skills", "clean", 0, "", score=0.99), result("skills", "wrong_labels", 0, "wrong_labels")]
+    )
+    # Two findings in the first run of cause 0, one in each of two others, and one run of cause 1.
+    runs, causes = [1, 1, 2, 3, 4], np.array([0, 0, 0, 0, 1])
+    made = [replace(one, seed=seed) for seed in runs]
+    assert examples.run_weights(made, causes, 1.0).tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 2])
+    assert examples.run_weights(made, causes, 0.0).tolist() == pytest.approx([0.5, 0.5, 1, 1, 1])
