@@ -147,7 +147,7 @@ def test_mlflow_shows_the_loop_as_one_run_with_its_decision_and_its_data(smoke: 
     assert loop.info.status == "FINISHED"
     assert loop.info.run_name == f"smoke {result.config_hash[:8]}"
     assert loop.data.params["train.max_steps"] == "40"
-    assert loop.data.params["interventions"] == "auto"
+    assert loop.data.params["interventions"] == "retrieve"
     assert "run_dir" not in loop.data.params
     assert loop.data.tags["decision"] == result.rounds[0].verdict.decision.value
     assert "probe/starter_descend" in loop.data.metrics
