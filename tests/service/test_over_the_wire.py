@@ -99,8 +99,9 @@ def test_a_loop_is_submitted_watched_to_its_end_and_read_over_http(tmp_path: Pat
         lines = [(one["event"], one["stage"]) for one in events if one["name"] == "stage"]
         assert lines == [(line["event"], line["stage"]) for line in host.journal(host.service.loop(loop_id))]
         run = client.loop(loop_id)["run"]
-        assert (run["is_over"], run["decision"]) == (True, "nothing_to_do")
         result = client.result(loop_id)
+        assert (run["is_over"], run["decision"]) == (True, result["rounds"][0]["verdict"]["decision"])
+        assert run["decision"]
         assert result["seed"] == 3
         assert len(list(client.rows(loop_id, "items"))) == result["rounds"][0]["measure"]["num_items"]
         assert stopped(server) < 10
