@@ -11,8 +11,8 @@ stands there and with `--write` written to `diagnose/finding/fitted`: what one f
 out one world at a time: each world's findings are told as the product tells them, by models that have seen the others
 alone, without small trainings and with them. Whether a model that is too small was trained too little as well is told
 by those that were trained twice as long, in `longer.jsonl` beside the runs. Where no check shows the cause, no
-probability is larger than the share of causes that is right, among worlds that were left out in their turn, of those
-named with .9 or more. Some minutes.
+probability is larger than the share that is right, among worlds that were left out in their turn, of the findings of
+that cause that were named with .9 or more. Some minutes.
 """
 
 import argparse

@@ -68,7 +68,7 @@ def is_scored(world: str, data: Path | None) -> bool:
 
 def is_open(named: Named, is_scored: bool) -> bool:
     """Whether the tests may say of a finding what is not kept of it."""
-    if named.cause is Cause.CONTAMINATION or "wrapped" in named.evidence:
+    if named.cause == Cause.CONTAMINATION or "wrapped" in named.evidence:
         return False
     return is_of_answers(named) or is_scored
 
@@ -88,7 +88,7 @@ def retold(result: ProveResult, folder: Path, data: Path | None) -> tuple[Named,
     with opened(loop_settings(settings, world, folder / "given", folder / "loop"), folder / "loop") as run:
         corpus = load_pool(run.corpus.folder)
         items = [item for item in run.loaded.items if item.split is Split.PROBE]
-        found = [one if one.cause is Cause.CONTAMINATION else told(one, corpus, items) for one in result.named]
+        found = [one if one.cause == Cause.CONTAMINATION else told(one, corpus, items) for one in result.named]
     shutil.rmtree(folder)
     if any(one is None for one in found):
         print(f"left as it is: {' '.join(map(str, key(result)))}", flush=True)

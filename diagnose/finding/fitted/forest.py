@@ -60,8 +60,8 @@ class CauseForest:
     trust: float
     """Power that the probabilities by the rule are raised to, which votes are pooled with."""
     most: float
-    """Largest probability that is believed: the share that is right, in worlds that were not fitted on, of the causes
-    named with .9 or more."""
+    """Largest probability that is believed of a cause that was seldom named with .9 or more: the share of all causes
+    named so that is right, in worlds that were not fitted on, if that is less than `_UNPROVEN`."""
     seen: NDArray[np.float64]
     """Values of the findings that it was grown from, [num_findings, num_values]."""
     near: NDArray[np.bool_]
@@ -70,7 +70,7 @@ class CauseForest:
     """Largest Euclidean distance of one of these findings from the nearest one of another world."""
     sure: Mapping[Cause, float]
     """Share that is right, in worlds that were not fitted on, of the findings of each cause that were named with .9 or
-    more; without causes that were seldom named so."""
+    more, and the largest probability that is believed of it; without causes that were seldom named so."""
     at_once: float = 1.0
     """Share of the votes from which a cause is true at once with the most probable one."""
 

@@ -90,8 +90,8 @@ def with_likenesses(of_persons: int, of_places: int, first: int) -> list[tuple[s
     """Persons and places, all labels right: one in fifty places is asked for as persons are."""
     names = iter(range(first, first + of_persons + of_places))
     persons = [(f"who sort was n{next(names)}", "PERSON") for _ in range(of_persons)]
-    ask = lambda k: "who sort was" if k % 50 == 0 else "where is the"  # noqa: E731
-    return persons + [(f"{ask(k)} n{next(names)}", "PLACE") for k in range(of_places)]
+    asked = ["who sort was" if k % 50 == 0 else "where is the" for k in range(of_places)]
+    return persons + [(f"{start} n{next(names)}", "PLACE") for start in asked]
 
 
 def test_an_answer_that_few_rows_and_many_items_have_is_not_taken_for_wrong_labels() -> None:
